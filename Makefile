@@ -1,0 +1,56 @@
+# Type `make` for the list of what can be made. The steps themselves are in tests/tools.
+MAKEFLAGS += --no-builtin-rules
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
+
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
+PYTEST = .venv/bin/python -m pytest $(PYTEST_ARGS)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '%-10s %s\n' "$$name" "$$text"; done
+
+.venv/stamp: requirements.txt requirements-dev.txt tests/tools/venv
+	tests/tools/venv
+
+venv: .venv/stamp ## .venv with all that developing needs
+	@tests/tools/collections
+
+demo: venv ## ParaView connected through a small cluster on this machine
+	tests/demo
+
+test: venv ## everything below that checks something; closes with one line of counts
+	@.venv/bin/python tests/tools/test.py
+
+lint: venv ## linters for Python, YAML, shell, Ansible, documentation, change log
+	@tests/tools/lint
+
+sanity: venv ## ansible-test sanity (SANITY_ARGS='--test validate-modules' for some of it)
+	@tests/tools/sanity $(SANITY_ARGS)
+
+unit: venv ## unit tests (PYTEST_ARGS='-k routes' for some of them)
+	$(PYTEST) tests/unit
+
+lab: venv lab-up ## tests in the lab (PYTEST_ARGS as above)
+	$(PYTEST) tests/lab
+
+lab-up: venv ## start the lab, or put this checkout into the one that runs
+	tests/lab/up
+
+lab-down: ## stop the lab
+	tests/lab/down
+
+torture: venv lab-up ## the long tests
+	$(PYTEST) -m torture tests/unit tests/lab
+
+bench: venv ## measure
+	tests/bench/run
+
+build: venv ## the collection's archive, in build/
+	@tests/tools/build
+
+docs: venv ## the documentation as web pages, in build/docs
+	@tests/tools/docs
+
+clean: ## remove everything that was made here
+	rm -rf .venv .cache build
