@@ -5,7 +5,8 @@ SHELL := bash
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
-PYTEST = .venv/bin/python -m pytest $(PYTEST_ARGS)
+IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
+PYTEST = $(IN_VENV) python -m pytest $(PYTEST_ARGS)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '%-10s %s\n' "$$name" "$$text"; done
@@ -17,10 +18,10 @@ venv: .venv/stamp ## .venv with all that developing needs
 	@tests/tools/collections
 
 demo: venv ## ParaView connected through a small cluster on this machine
-	tests/demo
+	$(IN_VENV) tests/demo
 
 test: venv ## everything below that checks something; closes with one line of counts
-	@.venv/bin/python tests/tools/test.py
+	@$(IN_VENV) python tests/tools/test.py
 
 lint: venv ## linters for Python, YAML, shell, Ansible, documentation, change log
 	@tests/tools/lint
@@ -35,7 +36,7 @@ lab: venv lab-up ## tests in the lab (PYTEST_ARGS as above)
 	$(PYTEST) tests/lab
 
 lab-up: venv ## start the lab, or put this checkout into the one that runs
-	tests/lab/up
+	$(IN_VENV) tests/lab/up
 
 lab-down: ## stop the lab
 	tests/lab/down
@@ -44,7 +45,7 @@ torture: venv lab-up ## the long tests
 	$(PYTEST) -m torture tests/unit tests/lab
 
 bench: venv ## measure
-	tests/bench/run
+	$(IN_VENV) tests/bench/run
 
 build: venv ## the collection's archive, in build/
 	@tests/tools/build

@@ -15,8 +15,8 @@ need() {
     if eval "$1" >/dev/null 2>&1; then return; fi
     shift
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then die "Please install: $*"; fi
-    DEBIAN_FRONTEND=noninteractive apt-get -qq update
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 update
+    DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" >/dev/null
 }
 
 # fresh_tree NAME: enter .cache/NAME/ansible_collections/sciviz/paraview, a new git repository with the files git knows of here.
