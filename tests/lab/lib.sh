@@ -1,0 +1,112 @@
+# shellcheck shell=bash disable=SC2034
+# What the lab's commands share: its names, its lock, its cgroup, waiting. Sourced, not run.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+LAB=${PARAVIEW_LAB_DIR:-/var/lib/sciviz-paraview-lab}
+IMAGE=$LAB/image                # root, workstation, data, stamp: made by base
+RUN=$LAB/run                    # a tmpfs: everything of the lab that runs
+NAME=sciviz-paraview-lab        # of the cgroup and of the tmpfs
+LOCK=/run/$NAME.lock
+HOSTS=(workstation firewall login compute1 compute2)
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
+
+say() { printf 'lab: %s\n' "$*"; }
+die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
+on() { "$HERE/on" "$@"; }
+netns() { echo "sciviz-lab-$1"; }
+
+need_root() {
+    [ "$(uname -s)" = Linux ] || die "the lab needs Linux"
+    [ "$(id -u)" = 0 ] || die "the lab needs root: it makes namespaces, mounts and cgroups"
+    CGROUP=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    [ -n "$CGROUP" ] || die "no cgroup2 hierarchy is mounted"
+    CGROUP=$CGROUP/$NAME
+}
+
+# until_true SECONDS CMD...: run CMD again and again until it succeeds; false after SECONDS
+until_true() {
+    local end=$(($(date +%s%N) + $1 * 1000000000))
+    shift
+    until "$@"; do
+        [ "$(date +%s%N)" -lt "$end" ] || return 1
+        sleep 0.05
+    done
+}
+
+# One up or down at a time. The holder's children inherit the lock (hosts do not), so that what a killed
+# holder left running is noticed, and ended, before anything else starts.
+take_lock() {
+    local holder
+    [ "${LAB_LOCKED:-}" != 1 ] || return 0
+    exec 9>>"$LOCK"
+    if ! flock -n 9; then
+        holder=$(cat "$LOCK")
+        if [ -n "$holder" ] && [ /proc/"$holder"/fd/9 -ef "$LOCK" ]; then
+            say "waiting for another up or down (pid $holder)"
+            flock -w 600 9 || die "pid $holder has held $LOCK for 10 minutes: end it, then try again"
+        else
+            end_processes
+            flock -w 10 9 || die "something still holds $LOCK, and it is not of the lab's cgroup"
+        fi
+    fi
+    echo $$ >"$LOCK"
+    export LAB_LOCKED=1
+}
+
+# Be of the lab's cgroup, so that down finds whatever this process starts, at whatever moment it is killed.
+join_cgroup() {
+    rmdir "$CGROUP"/up-* 2>/dev/null || true   # of those before
+    mkdir -p "$CGROUP/$1"
+    echo $$ >"$CGROUP/$1/cgroup.procs"
+}
+
+# End every process of the lab but an up that asked for it.
+end_processes() {
+    local own
+    own=$(sed -n 's/^0:://p' /proc/self/cgroup)
+    [ -d "$CGROUP" ] || return 0
+    with_freezer thaw
+    until_true 20 nothing_left "${own##*/}" || die "processes of $CGROUP do not end"
+}
+
+nothing_left() {
+    local group left=0
+    for group in "$CGROUP"/*/; do
+        group=${group%/}
+        if [ "${group##*/}" = "$1" ] || ! grep -qs 'populated 1' "$group/cgroup.events"; then
+            continue
+        fi
+        left=1
+        echo 1 >"$group/cgroup.kill" 2>/dev/null || true
+    done
+    [ $left = 0 ]
+}
+
+# with_freezer thaw|remove: the nodes' jobs have cgroups in the (v1) freezer hierarchy, wherever it is mounted
+with_freezer() {
+    grep -q '^freezer' /proc/cgroups || return 0
+    # shellcheck disable=SC2016
+    unshare -m bash -c '
+        mount -t tmpfs tmpfs /mnt && mkdir /mnt/f && mount -t cgroup -o freezer none /mnt/f 2>/dev/null || exit 0
+        for top in /mnt/f/"$1"-*; do
+            [ -d "$top" ] || continue
+            case $2 in
+                thaw) find "$top" -name freezer.state -exec sh -c "echo THAWED > {}" \; ;;
+                remove) find "$top" -depth -type d -exec rmdir {} \; 2>/dev/null ;;
+            esac
+        done' with_freezer "$NAME" "$1" || true
+}
+
+# The first process of a host, or nothing
+leader() {
+    local pid
+    [ -e "$CGROUP/$1/payload/init.scope/cgroup.procs" ] || return 1
+    while read -r pid; do
+        if [ "$(awk '/^NSpid:/ { print $NF }' "/proc/$pid/status" 2>/dev/null)" = 1 ]; then
+            echo "$pid"
+            return 0
+        fi
+    done <"$CGROUP/$1/payload/init.scope/cgroup.procs"
+    return 1
+}
