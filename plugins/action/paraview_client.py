@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Waits for the client or starts it, and hands the session over; documented in plugins/modules/paraview_client.py."""
+
+import os
+import shlex
+import time
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import client, durations, endpoints, jobscript, paraview, processes, remote, routes, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+
+# A ParaView client gives a forward connection up after 60 s.
+_CONNECT_SECONDS = 75
+
+
+class ActionModule(SessionAction):
+    SPEC = {"state": {"type": "str", "default": "served", "choices": ["listening", "served", "detached"]}}
+
+    def act(self, arguments):
+        record = self.session.read()
+        self.log = os.path.join(self.session.directory, "client.log")
+        changed = getattr(self, "_" + arguments["state"])(record, self.channel())
+        report = self.session.report()
+        sessions.write_report(record["settings"]["json"], [report])
+        return {"changed": changed, "session": dict(report, connect_id=None)}
+
+    def _listening(self, record, channel):
+        """Reverse routes: somebody of ours has to listen before pvserver may start."""
+        port = record["client_port"]
+        if not routes.ROUTES[record["route"]].reverse or self._listens(port):
+            return False
+        if record["settings"]["start_client"]:
+            record = self._start(record)
+        else:
+            self.session.update(reason="waiting for a client")
+            sessions.write_report(record["settings"]["json"], [self.session.report()])
+            self.say("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
+        directory = remote.Directory(channel.script, record["remote_directory"])
+        deadline = time.monotonic() + record["settings"]["idle"]
+        next_look = time.monotonic() + 2
+        while not self._listens(port):
+            self._client_lives(record)
+            if time.monotonic() > deadline:
+                raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
+                                   "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
+            if time.monotonic() > next_look:
+                next_look = time.monotonic() + 2
+                progress = jobscript.Progress(directory.status("", 0))
+                if progress.ended:
+                    raise SessionError("job {0} ended before a client listened".format(record["job_id"]), progress.ended[1], "connect again")
+            time.sleep(0.05)
+        return True
+
+    @staticmethod
+    def _listens(port):
+        owner = endpoints.local_owner(port)
+        if owner not in (None, -1, os.getuid()):
+            raise routes.port_taken(port, owner)
+        return owner is not None
+
+    def _served(self, record, channel):
+        """All stands: the client is started where it was asked for, and the user is told."""
+        directory = remote.Directory(channel.script, record["remote_directory"])
+        progress = jobscript.Progress(directory.status("", 0))
+        if record["settings"]["start_client"] and not record.get("client"):
+            record = self._start(record)
+            progress = self._wait_connected(record, directory)
+        connected = any(line.startswith("Client connected") for line in progress.said)
+        state = "ended" if progress.ended else "connected" if connected else "ready"
+        took = durations.spoken(time.time() - record["created"])
+        self.session.update(state=state, was_connected=connected, owner=None, reason="")
+        channel.request("hand_over")
+        if state == "ended":
+            processes.wait_gone(record["watcher"], 30)
+            self.say("the client came, worked and left after {0}; nothing is left on either side".format(took))
+        else:
+            self.say("ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
+                took, "ParaView is connected" if connected else self._advice(record),
+                time.strftime("%H:%M", time.localtime(record["ends_at"])), shlex.quote(self.name)))
+        return True
+
+    def _detached(self, record, channel):
+        self.session.update(owner=None)
+        channel.request("hand_over")
+        self.say("detached; once the job runs it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
+            durations.spoken(record["settings"]["idle"]), shlex.quote(self.name)))
+        return True
+
+    def _wait_connected(self, record, directory):
+        deadline = time.monotonic() + _CONNECT_SECONDS
+        text = ""
+        while True:
+            text = directory.status(text, 1)
+            progress = jobscript.Progress(text)
+            connected = any(line.startswith("Client connected") for line in progress.said)
+            if connected or progress.ended:
+                if not connected:
+                    raise SessionError("job {0} ended before the client connected".format(record["job_id"]), progress.ended[1],
+                                       "the client's last words:\n" + tail(client.last_words(self.log)))
+                return progress
+            self._client_lives(record)
+            if time.monotonic() > deadline:
+                raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)), "its last words:\n" + tail(
+                    client.last_words(self.log)), "look at paraview_start_client")
+
+    def _client_lives(self, record):
+        if record.get("client") and not processes.alive(record["client"]):
+            raise SessionError("the client ended before it was connected", "its last words:\n" + (tail(client.last_words(self.log)) or "    (none)"),
+                               "look at paraview_start_client: {0!r}".format(record["settings"]["start_client"]))
+
+    def _start(self, record):
+        connect_id = self.session.connect_id()
+        wish = record["settings"]["start_client"]
+        words = paraview.client_command(record["url"], connect_id) if wish is True else wish
+        known = client.start(words, paraview.client_environment(record["url"], record["client_port"], connect_id), self.log)
+        return self.session.update(client=known)
+
+    def _advice(self, record):
+        reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(self.session.connect_id_path)) if self.session.connect_id() else ""
+        return "paraview --server-url={0}{1}".format(record["url"], reference)

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Submits the job, waits for it and starts pvserver; documented in plugins/modules/pvserver_job.py."""
+
+import time
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, paraview, remote, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+
+# From the go file to pvserver's first word: a file system, environment modules, MPI and a display may all be slow.
+_START_SECONDS = 300
+
+
+class ActionModule(SessionAction):
+    SPEC = {"state": {"type": "str", "default": "submitted", "choices": ["submitted", "running", "started"]}}
+
+    def act(self, arguments):
+        record = self.session.read()
+        result = getattr(self, "_" + arguments["state"])(record, self.channel())
+        record = self.session.read()
+        return dict(result, job_id=record.get("job_id"), nodes=record.get("nodes", []), root_node=record.get("root_node"))
+
+    def _submitted(self, record, channel):
+        if record.get("job_id") and self._still_there(record, channel):
+            return {"changed": False}
+        wishes = record["settings"]
+        about = schedulers.table(record["scheduler"])
+        path = remote.directory(record["facts"]["home"], record["id"])
+        files = self._files(about, wishes, path, record["facts"]["site"])
+        diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
+        if self._task.check_mode:
+            self.say("would submit the job now")
+            return {"changed": True, "diff": diff}
+        self.session.update(remote_directory=path)
+        directory = remote.Directory(channel.script, path)
+        directory.create(files)
+        job_id = Jobs(over(channel.script, record["prelude"], path + "/submitted"), about).submit(path + "/job.sh")
+        limit = wishes["walltime"]
+        self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
+        tasks = wishes["nodes"] * wishes["tasks_per_node"]
+        self.say("job {0} submitted{1}: {2}, {3}, {4}".format(
+            job_id, " to " + wishes["queue"] if wishes["queue"] else "", _count(wishes["nodes"], "node"), _count(tasks, "task"), durations.clock(limit)))
+        return {"changed": True, "diff": diff}
+
+    def _still_there(self, record, channel):
+        job = Jobs(over(channel.script, record["prelude"]), schedulers.table(record["scheduler"])).ask(record["job_id"])
+        if job is not None and job.state not in ("ended", "failed", "cancelled"):
+            return True
+        self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
+        remote.Directory(channel.script, record["remote_directory"]).remove()
+        self.session.update(job_id=None, nodes=[], root_node=None, accepting=None, go=False, was_connected=False)
+        return False
+
+    @staticmethod
+    def _files(about, wishes, path, site):
+        on_login = bool(about.get("on_login_node"))
+        if on_login and wishes["nodes"] > 1:
+            raise SessionError("paraview_nodes: {0} cannot be had".format(wishes["nodes"]), "without a batch system there is one node, the login node",
+                               "leave paraview_nodes out")
+        launcher = wishes["launcher"]
+        if launcher is None:
+            single = wishes["nodes"] * wishes["tasks_per_node"] == 1
+            launcher = [] if single else schedulers.LAUNCHERS[about["launcher"]]
+        head = dict({name: wishes[name] for name in ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "account")},
+                    queue=wishes["queue"] or site.get("queue", ""), walltime=durations.clock(wishes["walltime"]), extra=wishes["directives"])
+        return {
+            "job.sh": jobscript.job_script(about, path, head, wishes["idle"], wishes["walltime"] if on_login else 0),
+            "pvserver.sh": jobscript.pvserver_script(
+                path, schedulers.launcher_command(launcher, wishes["nodes"], wishes["tasks_per_node"]), wishes["pvserver"],
+                wishes["modules"] or site.get("modules", []), wishes["setup"]),
+        }
+
+    def _follower(self, record, channel):
+        queue = Jobs(over(channel.script, record["prelude"]), schedulers.table(record["scheduler"]))
+        directory = remote.Directory(channel.script, record["remote_directory"])
+        return Follower(record["job_id"], queue, directory, record["submitted_at"], self.say)
+
+    def _running(self, record, channel):
+        if record.get("root_node"):
+            return {"changed": False}
+        follower = self._follower(record, channel)
+        deadline = time.monotonic() + record["submitted_at"] + record["settings"]["deadline"] - time.time()
+        for _news in follower.events(deadline):
+            progress = follower.progress
+            if progress.host:
+                break
+        else:
+            error = SessionError("job {0} did not start within {1}".format(record["job_id"], durations.spoken(record["settings"]["deadline"])),
+                                 "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
+                                 "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later")
+            error.cancelled = True
+            raise error
+        nodes = progress.nodes or [progress.host]
+        self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
+        self.session.update(state="starting", nodes=nodes, root_node=nodes[0], running_at=time.time(),
+                            ends_at=time.time() + record["settings"]["walltime"], reason="")
+        return {"changed": True}
+
+    def _started(self, record, channel):
+        if record.get("accepting") or record.get("was_connected"):
+            return {"changed": False}
+        route = routing.load(record, channel)
+        follower = self._follower(record, channel)
+        if not record.get("go"):
+            try:
+                route.before_start(record["root_node"])
+            finally:
+                self.session.update(**routing.kept(route))
+            arguments = route.pvserver_arguments(self.session.connect_id())
+            follower.directory.put("go", jobscript.go_file(arguments))
+            self.session.update(go=True)
+        status = self._wait_for_pvserver(follower, route.reverse, record)
+        self.session.update(accepting=status.accepting, was_connected=status.connected)
+        if route.reverse:
+            self.say("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+                record["root_node"], record["login_node"], route.address, route.port, record["client_port"]))
+        else:
+            self.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
+        return {"changed": True}
+
+    def _wait_for_pvserver(self, follower, reverse, record):
+        for _news in follower.events(time.monotonic() + _START_SECONDS):
+            progress = follower.progress
+            if progress.fault:
+                raise fault_error(record["job_id"], progress.host, progress.fault, record["settings"]["pvserver"])
+            status = paraview.Status()
+            for line in progress.said:
+                status.read(line)
+            if status.connected or (status.accepting and not reverse):
+                return status
+            if progress.ended:
+                log = follower.directory.log()
+                raise follower.died(paraview.explain_log(log) or ("pvserver dialled this client and found nobody who answered" if status.connecting else ""))
+        raise SessionError("pvserver on {0} did not come up within {1}".format(record["root_node"], durations.spoken(_START_SECONDS)),
+                           "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
+
+
+def _count(number, noun):
+    return "{0} {1}{2}".format(number, noun, "" if number == 1 else "s")

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Chooses a session's route, confirms it and opens it; documented in plugins/modules/route.py."""
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import paraview, routes
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+
+
+class ActionModule(SessionAction):
+    SPEC = {"state": {"type": "str", "default": "chosen", "choices": ["chosen", "confirmed", "opened"]}}
+
+    def act(self, arguments):
+        record = self.session.read()
+        changed = getattr(self, "_" + arguments["state"])(record, self.channel())
+        record = self.session.read()
+        return {"changed": changed, "route": record["route"], "reverse": routes.ROUTES[record["route"]].reverse,
+                "client_port": record.get("client_port"), "url": record.get("url")}
+
+    def _chosen(self, record, channel):
+        """Before the job: the first that works for any node of the site."""
+        if record.get("route"):
+            return False
+        node = record["facts"]["first_node"].get(record["scheduler"], "")
+        self._choose(record, channel, self._names(record), node)
+        return True
+
+    def _confirmed(self, record, channel):
+        """The job runs: what was chosen has to hold for its own node."""
+        route = routing.load(record, channel)
+        try:
+            route.ready_for(record["root_node"])
+            self.session.update(**routing.kept(route))
+            return False
+        except routes.Unfit as unfit:
+            self.session.update(**routing.kept(route))
+            if record["settings"]["route"] != "auto":
+                raise routes.none_works([(route.name, str(unfit))], route.name)
+            self.say("route {0} does not lead to {1} ({2})".format(route.name, record["root_node"], unfit))
+        names = [name for name in self._names(record) if name != route.name]
+        self._choose(self.session.read(), channel, names, record["root_node"])
+        return True
+
+    def _opened(self, record, channel):
+        """pvserver runs: the client's end is made."""
+        route = routing.load(record, channel)
+        try:
+            port = route.after_start(record["accepting"], record["root_node"])
+        finally:
+            self.session.update(forwards=route.around.forwards)
+        self.session.update(client_port=port, url=paraview.url(route.reverse, port))
+        return not route.reverse
+
+    @staticmethod
+    def _names(record):
+        wish = record["settings"]["route"]
+        return record["settings"]["route_order"] if wish == "auto" else [wish]
+
+    def _choose(self, record, channel, names, node):
+        around = routing.surroundings(record, channel)
+
+        def attempt(name):
+            route = routes.ROUTES[name](around)
+            port = route.client_port()
+            if route.reverse:
+                route.known["client_port"] = port
+            route.ready_for(node)
+            return route
+
+        try:
+            route, passed = routes.choose(names, record["facts"]["site"].get("routes_forbidden", []), attempt)
+        finally:
+            self.session.update(forwards=around.forwards)
+        if route is None:
+            raise routes.none_works(passed, record["settings"]["route"])
+        port = route.known.get("client_port")
+        self.session.update(client_port=port, url=paraview.url(True, port) if route.reverse else None, **routing.kept(route))
+        self.say("route {0}{1}".format(route.name, " (passed over {0})".format("; ".join("{0}: {1}".format(*one) for one in passed)) if passed else ""))

@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Begins, takes up, hands over and ends a session; documented in plugins/modules/session.py."""
+
+import copy
+import difflib
+import time
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, sessions, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
+
+# Variables of the collection that are no option of this action.
+_OTHERS = {"state_dir", "selected"}
+
+
+class ActionModule(SessionAction):
+    SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, **copy.deepcopy(settings.SPEC)}
+
+    def act(self, arguments):
+        if arguments["state"] == "absent":
+            return self._end(arguments)
+        wishes = settings.check({name: arguments[name] for name in settings.SPEC})
+        self._warn_of_unknown()
+        record = self.session.read()
+        if record and record["state"] not in sessions.OVER:
+            return self._take_up(record, wishes)
+        return self._begin(wishes)
+
+    def _begin(self, wishes):
+        connect_id = paraview.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
+        record = self.session.begin(
+            owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, job_id=None, watcher=None)
+        self.session.keep_connect_id(connect_id)
+        return self._result(record, todo=True, changed=True)
+
+    def _take_up(self, record, wishes):
+        if record.get("owner") and record["owner"] != self.owner and processes.alive(record["owner"]):
+            raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record["owner"][0]),
+                               "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
+        if sessions.watched(record) and record["state"] in ("ready", "connected"):
+            self.say("a session is open already: job {0} on {1}, {2} by {3}; nothing was changed. End it by: ansible-playbook "
+                     "sciviz.paraview.disconnect -e host={4}".format(record["job_id"], " ".join(record.get("nodes", [])), record["state"],
+                                                                   record["route"], self.name))
+            sessions.write_report(wishes["json"], [self.session.report()])
+            return self._result(record, todo=False, changed=False)
+        if self._task.check_mode:
+            return self._result(record, todo=False, changed=True)
+        if sessions.watched(record):
+            Channel(record["socket"], self.name).request("own", owner=self.owner)
+        if record.get("job_id"):
+            self.say("takes up the session of {0}, job {1}".format(
+                time.strftime("%d %b %H:%M", time.localtime(record["created"])), record["job_id"]))
+        kept = dict(record["settings"], **{name: wishes[name] for name in ("start_client", "deadline", "detach", "json")})
+        return self._result(self.session.update(owner=self.owner, settings=kept), todo=True, changed=True)
+
+    def _result(self, record, todo, changed):
+        return {"changed": changed, "todo": todo, "session": dict(self.session.report(), connect_id=None),
+                "detach": record["settings"]["detach"]}
+
+    def _warn_of_unknown(self):
+        known = ["paraview_" + name for name in set(settings.SPEC) | _OTHERS]
+        for name in self.task_vars:
+            if name.startswith("paraview_") and not name.startswith("paraview__") and name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                display.warning("{0} is no variable of sciviz.paraview{1}".format(name, "; is {0} meant?".format(near[0]) if near else ""))
+
+    def _end(self, arguments):
+        record = self.session.read()
+        over = not record or record["state"] in sessions.OVER
+        if self._task.check_mode:
+            return {"changed": bool(record), "session": dict(self.session.report(), connect_id=None)}
+        report = self.session.report(state="gone", connect_id=None, url=None, reason="there is no session" if not record else "the session was over already")
+        if not over:
+            report.update(state="cancelled", reason="disconnected")
+            self._undo(record)
+        self.session.remove()
+        self.say("nothing to disconnect" if not record else "{0}; nothing is left on either side".format(
+            "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record["job_id"]) if record.get("job_id") else "")))
+        sessions.write_report(arguments["json"], [report])
+        return {"changed": bool(record), "session": report}
+
+    def _undo(self, record):
+        if not sessions.watched(record):
+            if not record.get("target"):
+                return
+            self.session.update(owner=self.owner)
+            record = dict(record, **log_in(self.session, openssh.Target(**record["target"]), self.owner))
+        answer = Channel(record["socket"], self.name).request("stop", wait=90)
+        processes.wait_gone(record["watcher"], 15)
+        if answer.get("objection"):
+            raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
+                               "the record is kept: run disconnect again, or cancel job {0} there".format(record.get("job_id")))
+
+    def undo_own(self):
+        # A disconnect that failed keeps the record, so that it can be run again.
+        return "" if self._task.args.get("state") == "absent" else super().undo_own()

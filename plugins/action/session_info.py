@@ -1,0 +1,66 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tells of every session; documented in plugins/modules/session_info.py."""
+
+import time
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, remote, schedulers, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
+
+_COLUMNS = ("host", "route", "job", "state", "nodes", "left", "open")
+
+
+class ActionModule(SessionAction):
+    SPEC = {"names": {"type": "list", "elements": "str", "default": []}, "json": {"type": "str", "default": ""},
+            "table": {"type": "bool", "default": False}}
+
+    def act(self, arguments):
+        known = sessions.all_sessions(self.base)
+        wanted = [sessions.Session(self.base, name) for name in arguments["names"]] or known
+        reports = [self._report(one) for one in wanted]
+        sessions.write_report(arguments["json"], reports, fresh=True)
+        if arguments["table"]:
+            for line in _table(reports):
+                display.display(line)
+        return {"changed": False, "sessions": [dict(one, connect_id=None) for one in reports]}
+
+    def _report(self, session):
+        record = session.read()
+        if not record or record["state"] in sessions.OVER:
+            return session.report()
+        if not sessions.watched(record):
+            return session.report(state="unknown", time_left_s=None, reason=record.get("reason") or (
+                "the connection is gone; connect takes up what is still there, disconnect ends it"))
+        try:
+            self._refresh(session, record)
+        except (ChannelLost, KeyError):
+            # It is ending, or has not come as far as a job: the record is what is known.
+            pass
+        return session.report()
+
+    @staticmethod
+    def _refresh(session, record):
+        script = Channel(record["socket"], session.name).script
+        progress = jobscript.Progress(remote.Directory(script, record["remote_directory"]).status("", 0))
+        if record["state"] == "ready" and any(line.startswith("Client connected") for line in progress.said):
+            session.update(state="connected", was_connected=True)
+        job = Jobs(over(script, record["prelude"]), schedulers.table(record["scheduler"])).ask(record["job_id"])
+        if job is not None and job.time_left_s is not None:
+            session.update(ends_at=time.time() + job.time_left_s)
+        elif job is not None and job.state == "pending":
+            session.update(reason=job.explanation or job.reason)
+
+
+def _table(reports):
+    """Lines of a table with aligned columns."""
+    if not reports:
+        return ["no session"]
+    rows = [_COLUMNS] + [(one["host"], one["route"] or "-", one["job_id"] or "-", one["state"], " ".join(one["nodes"]) or "-",
+                          durations.short(one["time_left_s"]), one["url"] or one["reason"] or "-") for one in reports]
+    rows = [[clean(cell, 200).replace("\n", " ") for cell in row] for row in rows]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

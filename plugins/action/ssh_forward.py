@@ -1,0 +1,63 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts up, looks at and takes down one ssh forward; documented in plugins/modules/ssh_forward.py."""
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+
+
+class ActionModule(SessionAction):
+    SPEC = {
+        "direction": {"type": "str", "required": True, "choices": ["local", "remote"]},
+        "listen_address": {"type": "str", "default": "127.0.0.1"},
+        "listen_port": {"type": "int", "default": 0},
+        "to_host": {"type": "str", "default": "127.0.0.1"},
+        "to_port": {"type": "int", "required": True},
+        "state": {"type": "str", "default": "present", "choices": ["present", "absent"]},
+    }
+
+    def act(self, arguments):
+        record = self.session.read()
+        channel, master = self.channel(), self.master()
+        remote = arguments["direction"] == "remote"
+        option = "-R" if remote else "-L"
+        forwards = record.get("forwards", [])
+        known = next((one for one in forwards if one[0] == option and self._same(one[1], arguments)), None)
+        if arguments["state"] == "absent":
+            if known and not self._task.check_mode:
+                master.cancel(*known)
+                self.session.update(forwards=[one for one in forwards if one != known])
+            return {"changed": bool(known)}
+        if known and not arguments["listen_port"]:
+            port = master.forward(*known) if remote else int(known[1].split(":")[1])
+            return {"changed": False, "listen_port": port}
+        if self._task.check_mode or known:
+            return {"changed": not known, "listen_port": arguments["listen_port"]}
+        specification, port = self._put_up(master, option, arguments)
+        listeners = endpoints.parse(channel.script(endpoints.SCRIPT, 15)[1]) if remote else endpoints.local()
+        if listeners is not None and not endpoints.covering(listeners, arguments["listen_address"], port):
+            master.cancel(option, specification)
+            raise SessionError("the forward on {0}:{1} does not listen there".format(arguments["listen_address"], port),
+                               "sshd put it elsewhere (GatewayPorts no)" if remote else "nothing listens over IPv4",
+                               "set GatewayPorts clientspecified on the login node" if remote else "choose another listen_address")
+        self.session.update(forwards=forwards + [[option, specification]])
+        return {"changed": True, "listen_port": port}
+
+    @staticmethod
+    def _put_up(master, option, arguments):
+        port = arguments["listen_port"] or (endpoints.free_port() if option == "-L" else 0)
+        specification = "{listen_address}:{0}:{to_host}:{to_port}".format(port, **arguments)
+        try:
+            return specification, master.forward(option, specification) or port
+        except ForwardRefused as refused:
+            raise SessionError("the forward {0} {1} was refused".format(option, specification), str(refused),
+                               "choose another port, or look at AllowTcpForwarding and PermitListen of the login node's sshd")
+
+    @staticmethod
+    def _same(specification, arguments):
+        address, port, rest = specification.split(":", 2)
+        return (address == arguments["listen_address"] and rest == "{to_host}:{to_port}".format(**arguments)
+                and arguments["listen_port"] in (0, int(port)))

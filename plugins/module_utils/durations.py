@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Spans of time as people write them, and as people read them."""
+
+import re
+
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_CLOCK = re.compile(r"^(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)$")
+_NUMBER = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|min|h|d)?$")
+_FORMS = "write 1:30:00, 2-00:00:00, 90m, 2h, 45s, or a number of minutes"
+
+
+def parse(value):
+    """Seconds of a span of time.
+
+    Args:
+        value (str, int or float): ``H:MM:SS``, ``D-HH:MM:SS``, a number with s, m, h or d, or a bare number of minutes.
+    Returns:
+        int: seconds, at least 1.
+    Raises:
+        ValueError: it is none of these, or not above zero. YAML reads an unquoted 1:00:00 as the number 3600; a bare
+            number beyond a day is therefore refused.
+    """
+    text = str(value).strip().lower()
+    clock = _CLOCK.match(text)
+    if clock:
+        seconds = sum(int(clock.group(name) or 0) * factor
+                      for name, factor in (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)))
+    else:
+        number = _NUMBER.match(text)
+        if number is None:
+            raise ValueError("{0!r} is no span of time: {1}".format(value, _FORMS))
+        if number.group("unit") is None and float(number.group("number")) > 1440:
+            raise ValueError("{0!r} would be more than a day of minutes; YAML reads 1:00:00 without quotes as 3600, so put "
+                             "quotes around it, or {1}".format(value, _FORMS))
+        seconds = float(number.group("number")) * _UNITS[number.group("unit") or "m"]
+    if seconds <= 0:
+        raise ValueError("{0!r} is not above zero: {1}".format(value, _FORMS))
+    return max(1, int(round(seconds)))
+
+
+def clock(seconds):
+    """``H:MM:SS`` or ``D-HH:MM:SS``, as batch systems take it."""
+    days, rest = divmod(int(seconds), 86400)
+    text = "{0}:{1:02d}:{2:02d}".format(rest // 3600, rest % 3600 // 60, rest % 60)
+    return "{0}-{1:0>8}".format(days, text) if days else text
+
+
+def spoken(seconds):
+    """``4 s``, ``6 min 12 s``, ``2 h 5 min``: as a person says it."""
+    seconds = int(round(seconds))
+    if seconds < 60:
+        return "{0} s".format(seconds)
+    if seconds < 3600:
+        return "{0} min {1} s".format(seconds // 60, seconds % 60) if seconds % 60 else "{0} min".format(seconds // 60)
+    return "{0} h {1} min".format(seconds // 3600, seconds % 3600 // 60)
+
+
+def short(seconds):
+    """``52:10`` or ``3:05:00``, for a column of a table; a dash where it is not known."""
+    if seconds is None:
+        return "-"
+    return clock(seconds) if seconds >= 3600 else "{0}:{1:02d}".format(int(seconds) // 60, int(seconds) % 60)

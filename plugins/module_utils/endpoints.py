@@ -1,0 +1,104 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Listening sockets: who listens where, and ports that are free.
+
+/proc/net/tcp tells address, port, state and owner of every socket without any tool and without rights, on the client host
+and on a login node alike; source: proc(5), net/ipv4/tcp_ipv4.c (get_tcp4_sock).
+"""
+
+import collections
+import errno
+import random
+import re
+import socket
+import struct
+
+LISTEN = "0A"
+#: A POSIX shell line that prints the IPv4 listeners of a Linux host, in the form that parse() reads.
+SCRIPT = "grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ 0A ' /proc/net/tcp || :"
+
+Listener = collections.namedtuple("Listener", "address port uid")
+
+
+def parse(text):
+    """IPv4 listeners in the text of /proc/net/tcp.
+
+    Args:
+        text (str): lines of /proc/net/tcp; a heading and other states are passed over.
+    Returns:
+        list[Listener]: address (dotted), port, uid.
+    """
+    found = []
+    for line in text.splitlines():
+        fields = line.split()
+        if len(fields) > 7 and fields[3] == LISTEN and re.match(r"^[0-9A-F]{8}:[0-9A-F]{4}$", fields[1]):
+            address, port = fields[1].split(":")
+            found.append(Listener(socket.inet_ntoa(struct.pack("<I", int(address, 16))), int(port, 16), int(fields[7])))
+    return found
+
+
+def covering(listeners, address, port):
+    """The listeners that a dial of address and port would reach, the narrowest first."""
+    hits = [one for one in listeners if one.port == port and one.address in (address, "0.0.0.0")]
+    return sorted(hits, key=lambda one: one.address == "0.0.0.0")
+
+
+def local():
+    """list[Listener] of this host, or None where there is no /proc/net/tcp (macOS)."""
+    try:
+        with open("/proc/net/tcp", encoding="ascii") as stream:
+            return parse(stream.read())
+    except OSError:
+        return None
+
+
+def local_owner(port):
+    """Who listens on a port of this host over IPv4.
+
+    Returns:
+        int or None: the uid; None if nobody listens; -1 if somebody does and this system does not tell who.
+    """
+    listeners = local()
+    if listeners is not None:
+        hits = covering(listeners, "127.0.0.1", port)
+        return hits[0].uid if hits else None
+    return -1 if _taken(port) else None
+
+
+def _taken(port):
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno in (errno.EADDRINUSE, errno.EACCES)
+    return False
+
+
+def free_port():
+    """A TCP port that nobody on this host listens on at this moment."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.bind(("0.0.0.0", 0))
+        return probe.getsockname()[1]
+
+
+def parse_range(text):
+    """Ports of ``LOW-HIGH`` or of a single number.
+
+    Returns:
+        tuple[int, int]: lowest and highest.
+    Raises:
+        ValueError: no range of ports from 1 to 65535.
+    """
+    match = re.match(r"^\s*(\d{1,5})\s*(?:-\s*(\d{1,5}))?\s*$", str(text))
+    if match:
+        low, high = int(match.group(1)), int(match.group(2) or match.group(1))
+        if 1 <= low <= high <= 65535:
+            return low, high
+    raise ValueError("{0!r} is no range of ports: write it as 11111-11120".format(text))
+
+
+def shuffled(ports, most=20):
+    """Ports of a range to try, in random order, so that two users seldom try the same first."""
+    low, high = ports
+    return random.sample(range(low, high + 1), min(most, high - low + 1))

@@ -1,0 +1,211 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two scripts of a job, and the small files through which it talks.
+
+job.sh is what the batch system runs: it reports, keeps the time and ends what it started. pvserver.sh is its child in a
+process group of its own: it makes the environment, waits for the go file and becomes pvserver. All lie in a directory on
+the cluster that only its owner may enter; a file is written beside its place, flushed and renamed, since homes are network
+file systems.
+
+Files: ``status`` (what happened, a line each), ``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
+``batch.log`` (the batch system's).
+"""
+
+import re
+import shlex
+
+from . import schedulers
+from .paraview import STATUS_LINES
+
+_JOB = r"""
+umask 077
+cd @DIR@ || exit 1
+lines=
+report() {
+  lines="$lines$*
+"
+  printf '%s' "$lines" > status.new && { sync status.new 2>/dev/null || :; } && mv status.new status
+}
+now() { date +%s; }
+shell=/bin/sh
+for s in /bin/bash /usr/bin/bash; do [ -x "$s" ] && shell=$s && break; done
+child=
+why=
+over() {
+  [ -n "$child" ] && [ -e pid ] && kill "-$1" "-$(cat pid)" 2>/dev/null
+}
+ended() {
+  trap '' HUP INT TERM USR1 USR2 XCPU
+  over TERM
+  n=0
+  while [ -n "$child" ] && [ ! -e rc ] && [ $n -lt 15 ]; do sleep 0.2; n=$((n + 1)); done
+  over KILL
+  report "ended $1 $why"
+  exit "$1"
+}
+trap 'why=cancelled; ended 143' HUP INT TERM USR1 USR2 XCPU
+began=$(now)
+report "running $(hostname)"
+report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
+rm -f rc pid
+{ setsid "$shell" pvserver.sh > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
+child=$!
+said=0
+connected=
+pause=0.1
+while [ ! -e rc ]; do
+  if [ -e fault ]; then report "$(head -n 1 fault)"; rm -f fault; fi
+  if [ -z "$connected" ]; then
+    grep -aE @STATUS_LINES@ log 2>/dev/null | head -n 20 > said
+    count=$(wc -l < said)
+    if [ "$count" -gt "$said" ]; then
+      while IFS= read -r line; do report "said $line"; done <<EOF
+$(tail -n "+$((said + 1))" said)
+EOF
+      said=$count
+    fi
+    case $lines in *"said Client connected"*) connected=1; pause=1; continue;; esac
+    waited=$(($(now) - began))
+    [ $waited -lt 20 ] || pause=0.5
+    [ $waited -lt @IDLE@ ] || { why=idle; ended 0; }
+  fi
+  if [ @LIMIT@ -gt 0 ] && [ $(($(now) - began)) -ge @LIMIT@ ]; then why=walltime; ended 1; fi
+  sleep $pause 2>/dev/null || sleep 1
+done
+rc=$(cat rc)
+grep -aE @STATUS_LINES@ log 2>/dev/null | head -n 20 | tail -n "+$((said + 1))" > said
+while IFS= read -r line; do report "said $line"; done < said
+if [ -e fault ]; then report "$(head -n 1 fault)"; fi
+child=
+why=pvserver
+report "ended $rc $why"
+exit "$rc"
+"""
+
+_PVSERVER = r"""
+echo $$ > pid.new && mv pid.new pid
+fault() { printf '%s\n' "$*" > fault.new; mv fault.new fault; }
+@MODULES@
+@SETUP@
+cd @DIR@ || exit 1
+if ! command -v @PROGRAM@ > /dev/null 2>&1; then
+  fault missing @PROGRAM@
+  echo @PROGRAM@: not found on "$(hostname)", PATH is "$PATH"
+  exit 127
+fi
+pause=0.1
+tries=0
+until [ -e go ]; do
+  ls . > /dev/null
+  sleep $pause 2>/dev/null || sleep 1
+  tries=$((tries + 1))
+  [ $tries -lt 300 ] || pause=1
+done
+set --
+while IFS= read -r argument; do
+  case $argument in
+    --server-port=*-*) argument=--server-port=$(free_port "${argument#*=}") || { fault ports "$argument"; exit 98; };;
+  esac
+  set -- "$@" "$argument"
+done < go
+rm -f go
+cd || :
+exec @COMMAND@ "$@"
+"""
+
+# Picks a port of a range that nobody listens on over IPv4 here.
+_FREE_PORT = r"""free_port() {
+  low=${1%-*} high=${1#*-}
+  awk -v low="$low" -v high="$high" -v seed="$$" '
+    function number(hex,  i, n) { n = 0; for (i = 1; i <= length(hex); i++) n = n * 16 + index("0123456789ABCDEF", substr(hex, i, 1)) - 1; return n }
+    $4 == "0A" { split($2, part, ":"); taken[number(part[2])] = 1 }
+    END { srand(seed); n = high - low + 1; first = int(rand() * n)
+          for (i = 0; i < n; i++) { port = low + (first + i) % n; if (!(port in taken)) { print port; exit 0 } }
+          exit 1 }' /proc/net/tcp
+}
+"""
+
+_MODULES = r"""command -v module > /dev/null 2>&1 || { [ -r /etc/profile ] && . /etc/profile; } > /dev/null 2>&1
+for name in @NAMES@; do
+  module load "$name" || { fault module "$name"; exit 96; }
+done
+"""
+
+
+def job_script(about, directory, wishes, idle_s, limit_s=0):
+    """Text of job.sh.
+
+    Args:
+        about (dict): the batch system's table.
+        directory (str): the session's directory on the cluster, absolute.
+        wishes (dict): for schedulers.directives().
+        idle_s (int): seconds a started job waits for its client.
+        limit_s (int): seconds after which the job ends itself, where no batch system does; 0 for none.
+    Returns:
+        str
+    """
+    head = schedulers.directives(about, dict(wishes, output=directory + "/batch.log"))
+    body = _fill(_JOB, DIR=shlex.quote(directory), JOB_NODES=about["job_nodes"], STATUS_LINES=shlex.quote(STATUS_LINES),
+                 IDLE=str(int(idle_s)), LIMIT=str(int(limit_s)))
+    return "\n".join(["#!/bin/sh"] + head) + body
+
+
+def pvserver_script(directory, launcher, pvserver, modules=(), setup=""):
+    """Text of pvserver.sh.
+
+    Args:
+        directory (str): the session's directory on the cluster, absolute.
+        launcher (list[str]): the MPI launcher with its arguments; empty for none.
+        pvserver (list[str]): pvserver with its arguments; its first word may be a wrapper.
+        modules (list[str]): environment modules to load.
+        setup (str): shell lines of the user's own, run before pvserver.
+    Returns:
+        str
+    """
+    load = _fill(_MODULES, NAMES=" ".join(shlex.quote(name) for name in modules)) if modules else ""
+    program = next((word for word in pvserver if re.search(r"(^|/)pvserver[^/]*$", word)), pvserver[0])
+    command = " ".join(shlex.quote(word) for word in list(launcher) + list(pvserver))
+    return "#!/bin/sh\n" + _FREE_PORT + _fill(_PVSERVER, DIR=shlex.quote(directory), MODULES=load, SETUP=setup,
+                                              PROGRAM=shlex.quote(program), COMMAND=command)
+
+
+def go_file(arguments):
+    """Text of the go file; a line each, so that no argument can be taken for two."""
+    if any("\n" in argument for argument in arguments):
+        raise ValueError("an argument of pvserver holds a newline")
+    return "".join(argument + "\n" for argument in arguments)
+
+
+def _fill(template, **blanks):
+    return re.sub(r"@([A-Z_]+)@", lambda match: blanks[match.group(1)], template)
+
+
+class Progress:
+    """What the lines of the status file tell.
+
+    Attributes:
+        host (str): where the job script runs. nodes (list[str]).
+        said (list[str]): pvserver's status lines.
+        fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
+        ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime or cancelled.
+    """
+
+    def __init__(self, text=""):
+        self.host, self.nodes, self.said, self.fault, self.ended = "", [], [], None, None
+        for line in text.splitlines():
+            self._read(line)
+
+    def _read(self, line):
+        word, _blank, rest = line.partition(" ")
+        if word == "running":
+            self.host = "".join(schedulers.expand_nodes(rest)[:1])
+        elif word == "nodes":
+            self.nodes = [name for part in rest.split() for name in schedulers.expand_nodes(part)]
+        elif word == "said":
+            self.said.append(rest)
+        elif word in ("missing", "module", "ports"):
+            self.fault = (word, rest)
+        elif word == "ended":
+            code, _blank, why = rest.partition(" ")
+            self.ended = (int(code) if code.isdigit() else 1, why)

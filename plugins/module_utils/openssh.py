@@ -1,0 +1,224 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenSSH's client: command lines, requests to a control master, and what its messages mean.
+
+Sources: ssh(1), ssh_config(5), clientloop.c, mux.c, and what was measured on 9.2p1.
+"""
+
+import collections
+import hashlib
+import os
+import re
+import stat
+import subprocess
+import tempfile
+
+from .errors import SessionError
+from .text import clean, one_line
+
+# A path of a socket may have 107 bytes, and ssh appends a dot and 16 characters while it makes one.
+_LONGEST_CONTROL_PATH = 90
+
+#: What the one authenticated connection needs whatever the user's own configuration says: the first value wins in ssh.
+_MASTER_OPTIONS = (
+    "ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "RequestTTY=no",
+    "PermitLocalCommand=no", "ForkAfterAuthentication=no", "SessionType=default", "ForwardX11=no", "Tunnel=no",
+    "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4", "StreamLocalBindUnlink=no",
+)
+# Options that ssh learnt in 8.7; an older one refuses to start on a name it does not know.
+_NEWER = ("ForkAfterAuthentication=no", "SessionType=default")
+
+Target = collections.namedtuple("Target", "executable host user port key arguments timeout")
+Target.__doc__ = """Whom ssh calls, in the words of the inventory; arguments are extra command-line arguments (list)."""
+
+_CAUSES = (
+    (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "host_key",
+     "its host key is not the one that is known here",
+     "find out from the site whether the key was changed, then remove the old one: ssh-keygen -R {host}"),
+    (r"Host key verification failed|No .* host key is known", "host_key",
+     "its host key is not known here, and keys are never accepted blindly",
+     "log in once by hand (ssh {host}), compare the fingerprint with the site's, and answer yes"),
+    (r"Could not resolve hostname", "unreachable", "no such name", "check ansible_host of this inventory host"),
+    (r"Permission denied|Too many authentication failures|No more authentication methods", "refused",
+     "the login was refused",
+     "try it by hand: ssh {host}; set ansible_user and ansible_ssh_private_key_file, or load the key with ssh-add"),
+    (r"Connection refused", "unreachable", "nothing listens there", "check ansible_host and ansible_port, and that sshd runs there"),
+    (r"timed out|No route to host|Network is unreachable|Operation timed out", "unreachable", "no answer",
+     "check the network, the VPN and the firewall between here and {host}"),
+    (r"Connection (?:closed|reset)|kex_exchange_identification", "unreachable", "the other side hung up",
+     "try it by hand: ssh -v {host}"),
+)
+
+
+def destination_arguments(target):
+    """list[str]: options and host for the end of an ssh command line."""
+    arguments = list(target.arguments)
+    if target.key:
+        arguments += ["-i", target.key]
+    if target.port:
+        arguments += ["-p", str(target.port)]
+    if target.user:
+        arguments += ["-l", target.user]
+    return arguments + ["--", target.host]
+
+
+def master_command(target, control_path, old=False):
+    """The command of a control master whose own session is a remote shell.
+
+    The master has a session of its own for a reason: one that never had a session does not set TCP_NODELAY, which costs
+    its forwards 43 ms at every turn.
+
+    Args:
+        target (Target): whom to call.
+        control_path (str): the socket to make.
+        old (bool): leave out what ssh before 8.7 does not know.
+    Returns:
+        list[str]
+    """
+    options = [one for one in _MASTER_OPTIONS if not (old and one in _NEWER)]
+    options += ["ControlPath=" + control_path.replace("%", "%%"), "ConnectTimeout={0:d}".format(target.timeout)]
+    command = [target.executable, "-T"]
+    for option in options:
+        command += ["-o", option]
+    return command + destination_arguments(target) + ["exec /bin/sh"]
+
+
+def version(executable):
+    """tuple[int, int]: OpenSSH's version, (0, 0) if it cannot be told."""
+    answer = subprocess.run([executable, "-V"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, timeout=10, check=False)
+    match = re.search(rb"OpenSSH\D*(\d+)\.(\d+)", answer.stdout)
+    return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
+
+
+def explain(host, stderr):
+    """The error of a login that did not come about.
+
+    Args:
+        host (str): the name that was called.
+        stderr (str): what ssh said.
+    Returns:
+        SessionError
+    """
+    said = clean(stderr)
+    for pattern, kind, why, way_out in _CAUSES:
+        match = re.search(r"^.*(?:" + pattern + r").*$", said, re.MULTILINE | re.IGNORECASE)
+        if match:
+            what = "{0} refuses this login" if kind == "refused" else "cannot reach login node {0}"
+            if kind == "host_key":
+                what = "cannot trust login node {0}"
+            return SessionError(what.format(host), "{0} ({1})".format(why, one_line(match.group(0))), way_out.format(host=host))
+    return SessionError("cannot log in to {0}".format(host), one_line(said) or "ssh ended without a word",
+                        "try it by hand: ssh -v {0}".format(host))
+
+
+class Master:
+    """A control master's socket, and the requests one may make of it.
+
+    Args:
+        control_path (str): the socket.
+        executable (str): ssh.
+    """
+
+    def __init__(self, control_path, executable="ssh"):
+        self.control_path = control_path
+        self.executable = executable
+
+    def _request(self, *arguments, **keywords):
+        command = [self.executable, "-o", "LogLevel=INFO", "-S", self.control_path] + list(arguments) + ["--", "master"]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  timeout=keywords.get("timeout", 20), check=False)
+        except subprocess.TimeoutExpired:
+            return 255, "", "no answer within {0} s".format(keywords.get("timeout", 20))
+        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+    def check(self):
+        """bool: whether the master is there and answers."""
+        return self._request("-O", "check")[0] == 0
+
+    def exit(self):
+        """Asks the master to end, with all its forwards."""
+        self._request("-O", "exit")
+
+    def forward(self, option, specification):
+        """Asks for a forward.
+
+        Args:
+            option (str): ``-L`` or ``-R``.
+            specification (str): as on ssh's command line, with a bind address.
+        Returns:
+            int or None: the port that the server allocated for ``-R ADDRESS:0:...``.
+        Raises:
+            ForwardRefused: with ssh's words.
+        """
+        code, out, err = self._request("-O", "forward", option, specification)
+        if code != 0:
+            raise ForwardRefused(one_line(err) or "ssh ended with {0}".format(code))
+        return int(out) if out.strip().isdigit() else None
+
+    def cancel(self, option, specification):
+        """Takes a forward back; one that is not there is no error."""
+        self._request("-O", "cancel", option, specification)
+
+    def reach(self, address, port, seconds=3.0):
+        """Whether the login node reaches a port: a refused connection is an answer, too.
+
+        Args:
+            address (str): a host as the login node knows it.
+            port (int): a port; that nobody listens on it does not matter.
+            seconds (float): how long an answer may take.
+        Returns:
+            str: ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
+        """
+        command = [self.executable, "-o", "LogLevel=INFO", "-S", self.control_path, "-W",
+                   "{0}:{1}".format(address, port), "--", "master"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            said = process.communicate()[1]
+            return "filtered" if not said else "refused"
+        said = process.communicate()[1].decode("utf-8", "replace")
+        if "prohibited" in said:
+            return "forbidden"
+        return "open" if process.returncode == 0 else "refused"
+
+
+class ForwardRefused(Exception):
+    """The server did not grant a forward; the text is ssh's."""
+
+
+def control_directory():
+    """A directory of this user's alone that is short and on no network file system.
+
+    Returns:
+        str: below XDG_RUNTIME_DIR, else in /tmp.
+    Raises:
+        SessionError: somebody else made it first, or it would be too long a name.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK) and len(runtime) < 40:
+        path = os.path.join(runtime, "paraview-connect")
+    else:
+        path = os.path.join("/tmp", "paraview-connect-{0:d}".format(os.getuid()))
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    about = os.lstat(path)
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise SessionError("cannot keep the connection's socket in {0}".format(path),
+                           "it is not a directory of yours alone", "remove it, or set XDG_RUNTIME_DIR")
+    return path
+
+
+def control_path(session_id):
+    """str: where the control socket of a session lies."""
+    path = os.path.join(control_directory(), hashlib.sha256(session_id.encode()).hexdigest()[:12])
+    if len(path) > _LONGEST_CONTROL_PATH:
+        raise SessionError("cannot make the socket {0}".format(path), "its name is too long for a unix socket",
+                           "set XDG_RUNTIME_DIR to a shorter directory; {0} would do".format(tempfile.gettempdir()))
+    return path

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ParaView's own words: command lines of pvserver and of the client, and the lines that pvserver prints.
+
+Sources: Remoting/Core/vtkTCPNetworkAccessManager.cxx, vtkRemotingCoreConfiguration.cxx, and what 5.11 was seen to do.
+"""
+
+import random
+import re
+
+#: What the job passes on of pvserver's output, as one extended regular expression for grep.
+STATUS_LINES = (r"^(Waiting for client|Connecting to client|Connection URL: |Accepting connection\(s\): |Client connected|Exiting)")
+
+_ACCEPTING = re.compile(r"^Accepting connection\(s\): (?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?):(?P<port>\d{1,5})$")
+_HIGHEST_ID = 2 ** 31 - 1
+_CAUSES = (
+    (r"No such file or directory|command not found|not found$", "pvserver was not found"),
+    (r"bind|[Aa]ddress already in use|Failed to set up server socket", "pvserver's port is taken on that node"),
+    (r"handshake|Connect ID|connect-id|different values", "client and pvserver did not agree: version or connect-id differ"),
+    (r"bad X server connection|could not open display|Aborting\.\s*$", "pvserver has no display: try paraview_pvserver: xvfb-run -a pvserver"),
+    (r"[Oo]ut of memory|oom-kill|OOM", "the node ran out of memory: raise paraview_memory"),
+    (r"DUE TO TIME LIMIT", "the wall time was over: raise paraview_walltime"),
+)
+
+
+def new_connect_id():
+    """int: a fresh connect-id; ParaView takes 31 bits, and 0 means none."""
+    return random.SystemRandom().randint(1, _HIGHEST_ID)
+
+
+def parse_connect_id(value):
+    """int: a connect-id that the user gave; ValueError where ParaView would not take it."""
+    text = str(value).strip()
+    if not text.isdigit() or int(text) > _HIGHEST_ID:
+        raise ValueError("{0!r} is no connect-id: it is a whole number from 0 (none) to {1}".format(value, _HIGHEST_ID))
+    return int(text)
+
+
+def _with_id(arguments, connect_id):
+    return arguments + ["--connect-id={0:d}".format(connect_id)] if connect_id else arguments
+
+
+def forward_arguments(port, connect_id):
+    """pvserver's arguments where it waits for the client.
+
+    Args:
+        port (int or str): 0 lets the kernel choose; ``LOW-HIGH`` lets the job choose a free one on the node.
+        connect_id (int): 0 for none.
+    Returns:
+        list[str]
+    """
+    return _with_id(["--server-port={0}".format(port)], connect_id)
+
+
+def reverse_arguments(host, port, connect_id):
+    """pvserver's arguments where it dials the client at host and port."""
+    return _with_id(["--reverse-connection", "--client-host={0}".format(host), "--server-port={0:d}".format(port)], connect_id)
+
+
+def url(reverse, port):
+    """str: what the client opens; it carries no connect-id, since a URL cannot."""
+    return "{0}://127.0.0.1:{1:d}".format("csrc" if reverse else "cs", port)
+
+
+def client_command(url_, connect_id, program="paraview"):
+    """list[str]: ParaView, started so that it connects at once."""
+    return _with_id([program, "--server-url={0}".format(url_)], connect_id)
+
+
+def client_environment(url_, port, connect_id):
+    """dict[str, str]: what a client command of the user's own finds in its environment."""
+    return {"PV_CONNECTION_URI": url_, "PV_SERVER_PORT": str(port), "PV_CONNECT_ID": str(connect_id)}
+
+
+class Status:
+    """What pvserver's lines have told so far.
+
+    Attributes:
+        accepting (tuple[str, int] or None): host and port where it waits for the client.
+        connecting (bool): it dials the client.
+        connected (bool): a client was there.
+    """
+
+    def __init__(self):
+        self.accepting = None
+        self.connecting = False
+        self.connected = False
+
+    def read(self, line):
+        """Takes in one line of pvserver's output; anything else than a status line changes nothing."""
+        line = line.strip()
+        match = _ACCEPTING.match(line)
+        if match and 0 < int(match.group("port")) < 65536:
+            self.accepting = (match.group("host"), int(match.group("port")))
+        elif line.startswith("Connecting to client"):
+            self.connecting = True
+        elif line.startswith("Client connected"):
+            self.connected = True
+
+
+def explain_log(log):
+    """str: our sentence for the end of a pvserver's log; empty where nothing is recognised."""
+    for pattern, sentence in _CAUSES:
+        if re.search(pattern, log, re.MULTILINE):
+            return sentence
+    return ""

@@ -1,0 +1,65 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Processes of this host, named so that a process id used again is never taken for them."""
+
+import os
+import signal
+import subprocess
+import time
+
+
+def started(pid):
+    """When a process began.
+
+    Returns:
+        str or None: clock ticks since boot (Linux) or a date (elsewhere); None if there is no such process, or only its
+            zombie.
+    """
+    try:
+        with open("/proc/{0:d}/stat".format(pid), encoding="utf-8", errors="replace") as stream:
+            fields = stream.read().rpartition(")")[2].split()
+            return None if fields[0] in "ZX" else fields[19]
+    except OSError:
+        if os.path.exists("/proc/self/stat"):
+            return None
+    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                            stdin=subprocess.DEVNULL, check=False)
+    return answer.stdout.decode("ascii", "replace").strip() or None
+
+
+def identity(pid):
+    """list: process id and its start, to be kept in a record."""
+    return [pid, started(pid)]
+
+
+def alive(known):
+    """Whether the process of an identity() still runs."""
+    return bool(known) and known[1] is not None and started(known[0]) == known[1]
+
+
+def wait_gone(known, seconds):
+    """Whether the process ended within some seconds."""
+    deadline = time.monotonic() + seconds
+    while alive(known):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def end(known, patience=3.0):
+    """Ends a process group that we started: asks first, then kills. Does nothing if it is gone.
+
+    Args:
+        known (list): identity() of the group's leader.
+        patience (float): seconds it has to go by itself.
+    """
+    for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
+        if not alive(known):
+            return
+        try:
+            os.killpg(known[0], number)
+        except (ProcessLookupError, PermissionError):
+            return
+        wait_gone(known, seconds)

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following one job: what its own status file and the batch system tell, as they tell it."""
+
+import time
+
+from . import jobs
+from .errors import SessionError
+from .jobscript import Progress
+from .text import one_line
+
+# The status file is asked for in stretches, so that the batch system and deadlines get their turn.
+_STRETCH = 1.0
+
+
+class Follower:
+    """A job, followed until something is so.
+
+    Args:
+        job_id (str): the job.
+        queue (jobs.Jobs): its batch system.
+        directory (remote.Directory): its files.
+        submitted_at (float): seconds since the epoch.
+        say (callable): takes a line for the user.
+    Attributes:
+        progress (jobscript.Progress): what the job told last.
+        state (schedulers.JobState or None): what the batch system told last.
+    """
+
+    def __init__(self, job_id, queue, directory, submitted_at, say):
+        self.job_id = job_id
+        self.queue = queue
+        self.directory = directory
+        self.submitted_at = submitted_at
+        self.say = say
+        self.text = ""
+        self.progress = Progress()
+        self.state = None
+        self._shown = None
+        self._next_ask = time.monotonic() + 0.7
+
+    def events(self, deadline=None):
+        """Yields each time there may be news, until the caller has what it waited for.
+
+        Args:
+            deadline (float or None): on time.monotonic(); past it nothing more is yielded.
+        Raises:
+            SessionError: the job died, was cancelled, or can never run.
+        """
+        self._look(0)
+        while True:
+            yield
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            self._look(_STRETCH)
+            if not self.progress.host and time.monotonic() >= self._next_ask:
+                self._ask()
+
+    def _look(self, seconds):
+        text = self.directory.status(self.text, seconds)
+        if text != self.text:
+            self.text, self.progress = text, Progress(text)
+
+    def _ask(self):
+        self._next_ask = time.monotonic() + jobs.poll_pause(time.time() - self.submitted_at)
+        self.state = self.queue.ask(self.job_id)
+        if self.state is None or self.state.state in ("ended", "failed", "cancelled"):
+            self._look(0)
+            if not self.progress.host:
+                raise self.died()
+        elif self.state.never:
+            raise jobs.never_error(self.job_id, self.state)
+        elif self.state.state in ("pending", "unknown"):
+            self._show(self.state)
+
+    def _show(self, state):
+        line = "job {0} {1}".format(self.job_id, state.state if state.state == "pending" else "not known now")
+        for part in (one_line(state.reason, 120), "expected {0}".format(clock_time(state.expected_start)) if state.expected_start else ""):
+            line += ", " + part if part else ""
+        if state.explanation and state.reason not in ("Resources", "Priority"):
+            line += " ({0})".format(state.explanation)
+        if line != self._shown:
+            self._shown = line
+            self.say(line)
+
+    def died(self, why=""):
+        """SessionError: the job is over when it should not be; the end of its log is in it."""
+        state = self.queue.ask(self.job_id)
+        ended = self.progress.ended
+        if ended and not why:
+            why = {"idle": "no client came in time", "walltime": "its wall time was over", "cancelled": "it was cancelled"}.get(
+                ended[1], "pvserver ended with exit status {0}".format(ended[0]))
+        error = jobs.ended_error(self.job_id, state, why, self.directory.log())
+        error.cancelled = bool(ended and ended[1] == "cancelled") or (state is not None and state.state == "cancelled")
+        return error
+
+
+def clock_time(text):
+    """``14:32`` of an ISO 8601 time, with its date where that is not today."""
+    date, _t, clock = text.partition("T")
+    return clock[:5] if date == time.strftime("%Y-%m-%d") else "{0} {1}".format(date, clock[:5])
+
+
+def fault_error(job_id, host, fault, pvserver):
+    """SessionError for what kept a job from starting pvserver.
+
+    Args:
+        job_id (str): the job. host (str): its node.
+        fault (tuple[str, str]): as jobscript.Progress has it.
+        pvserver (list[str]): the command that was asked for.
+    """
+    kind, thing = fault
+    if kind == "missing":
+        return SessionError("pvserver was not found on {0}: {1!r}".format(host, " ".join(pvserver)),
+                            "{0} is not on the PATH of job {1}".format(one_line(thing), job_id),
+                            "set paraview_modules or paraview_setup so that it is, or give its full path in paraview_pvserver")
+    if kind == "module":
+        return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
+                            "see what there is by: module avail paraview; then set paraview_modules")
+    return SessionError("no port is free on {0}".format(host), "{0} is used up".format(one_line(thing)), "widen paraview_server_ports")

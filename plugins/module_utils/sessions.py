@@ -1,0 +1,210 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Session records: what one connect has made, so that whatever happens it can be undone.
+
+A session has a directory of its own, named after its host, with ``session.json`` (the record), ``connect_id``, and the logs
+of what runs here. All are 0600 in a directory 0700.
+"""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+import time
+from urllib.parse import quote, unquote
+
+from . import processes
+from .errors import SessionError
+
+#: Fields of a report, in order; every report has them all.
+REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason")
+#: States in which nothing of a session is left to undo but its record.
+OVER = ("ended", "failed", "cancelled", "gone")
+
+
+def state_directory(wish=""):
+    """str: where session records lie: the wish, else below XDG_STATE_HOME, else below ~/.local/state."""
+    if wish:
+        return os.path.abspath(os.path.expanduser(wish))
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "paraview-connect")
+
+
+def write_private(path, text):
+    """Writes a file 0600 beside its place, flushes and renames it."""
+    temporary = "{0}.{1}".format(path, os.urandom(4).hex())
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Holds a directory's lock; the directory itself is it, so that no lock file is left."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Session:
+    """The record of one session.
+
+    Args:
+        base (str): the directory of all records, as state_directory() gives it.
+        name (str): the inventory host's name.
+    """
+
+    def __init__(self, base, name):
+        self.base = base
+        self.name = name
+        self.directory = os.path.join(base, quote(name, safe="@:+,"))
+        self.path = os.path.join(self.directory, "session.json")
+        self.connect_id_path = os.path.join(self.directory, "connect_id")
+
+    def read(self):
+        """dict: the record; empty where there is none.
+
+        Raises:
+            SessionError: the file is damaged.
+        """
+        try:
+            with open(self.path, encoding="utf-8") as stream:
+                record = json.load(stream)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return {}
+            raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its rights")
+        except ValueError as error:
+            raise SessionError("the session record {0} is damaged".format(self.path), str(error),
+                               "look whether a job of yours is left at {0}, then remove {1}".format(self.name, self.directory))
+        return record if isinstance(record, dict) else {}
+
+    def begin(self, **fields):
+        """Makes a new record in place of one that is over.
+
+        Raises:
+            SessionError: a directory cannot be made, or another connect was quicker.
+        """
+        try:
+            os.makedirs(self.base, mode=0o700, exist_ok=True)
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise SessionError("cannot keep a session record in {0}".format(self.directory), error.strerror,
+                               "set paraview_state_dir to a directory of yours")
+        with locked(self.base):
+            old = self.read()
+            if old and old.get("state") not in OVER:
+                raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
+            record = dict({"version": 1, "id": os.urandom(8).hex(), "name": self.name, "state": "starting", "created": time.time()}, **fields)
+            write_private(self.path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+        return record
+
+    def update(self, **fields):
+        """dict: the record with some fields changed; a record that is gone stays gone."""
+        with locked(self.base):
+            record = self.read()
+            if record:
+                record.update(fields)
+                write_private(self.path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+            return record
+
+    def remove(self):
+        """Takes the record and all that lies with it away."""
+        with contextlib.suppress(FileNotFoundError):
+            with locked(self.base):
+                shutil.rmtree(self.directory, ignore_errors=True)
+
+    def keep_connect_id(self, connect_id):
+        """Writes the connect-id into a file of its own, by which messages refer to it."""
+        write_private(self.connect_id_path, "{0:d}\n".format(connect_id))
+
+    def connect_id(self):
+        """int: the session's connect-id, 0 for none."""
+        try:
+            with open(self.connect_id_path, encoding="ascii") as stream:
+                return int(stream.read())
+        except (OSError, ValueError):
+            return 0
+
+    def forget_secrets(self):
+        """Takes away the connect-id of a session that is over."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.connect_id_path)
+
+    def report(self, **changes):
+        """dict: what paraview_json tells of this session."""
+        record = self.read()
+        connect_id = self.connect_id() if record else None
+        known = {
+            "host": self.name, "route": record.get("route"), "state": record.get("state", "gone"),
+            "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "url": record.get("url"),
+            "client_port": record.get("client_port"), "connect_id": connect_id,
+            "login_node": record.get("login_node"), "time_left_s": time_left(record), "reason": record.get("reason", ""),
+        }
+        known.update(changes)
+        return {name: known[name] for name in REPORT}
+
+
+def time_left(record):
+    """int or None: seconds until the job's wall time is over."""
+    if record.get("state") in OVER or not record.get("ends_at"):
+        return None
+    return max(0, int(record["ends_at"] - time.time()))
+
+
+def all_sessions(base):
+    """list[Session]: every session that has a record, by name."""
+    try:
+        names = sorted(os.listdir(base))
+    except OSError:
+        return []
+    found = [Session(base, unquote(name)) for name in names]
+    return [one for one in found if os.path.exists(one.path)]
+
+
+def watched(record):
+    """bool: whether the session's watcher runs, and with it the connection."""
+    return processes.alive(record.get("watcher"))
+
+
+def write_report(path, reports, fresh=False):
+    """Puts reports into the file that paraview_json names, one entry a host.
+
+    Args:
+        path (str): the file; empty for none.
+        reports (list[dict]): entries that replace those of the same host.
+        fresh (bool): forget what the file held.
+    """
+    if not path:
+        return
+    path = os.path.abspath(os.path.expanduser(path))
+    try:
+        with locked(os.path.dirname(path)):
+            known = [] if fresh else _read_reports(path)
+            new = {one["host"]: one for one in reports}
+            merged = [new.pop(one["host"], one) for one in known] + [one for one in reports if one["host"] in new]
+            write_private(path, json.dumps(merged, indent=1) + "\n")
+    except OSError as error:
+        raise SessionError("cannot write paraview_json: {0}".format(path), error.strerror, "name a file in a directory of yours")
+
+
+def _read_reports(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return [one for one in json.load(stream) if isinstance(one, dict) and "host" in one]
+    except (OSError, ValueError, TypeError):
+        return []

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user may wish of a session: one table, and the checks that types alone do not make."""
+
+import re
+import shlex
+
+from . import durations, endpoints, paraview, routes, schedulers
+from .errors import SessionError
+
+#: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
+SPEC = {
+    "client_port": {"type": "int", "default": 0},
+    "login_ports": {"type": "str", "default": ""},
+    "server_ports": {"type": "str", "default": ""},
+    "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(routes.ORDER)},
+    "route_order": {"type": "list", "elements": "str", "choices": list(routes.ORDER), "default": list(routes.ORDER)},
+    "scheduler": {"type": "str", "default": "auto", "choices": ["auto"] + sorted(schedulers.TABLES)},
+    "nodes": {"type": "int", "default": 1},
+    "tasks_per_node": {"type": "int", "default": 1},
+    "cpus_per_task": {"type": "int", "default": 0},
+    "gpus_per_node": {"type": "int", "default": 0},
+    "memory": {"type": "str", "default": ""},
+    "walltime": {"type": "raw", "default": "1:00:00"},
+    "queue": {"type": "str", "default": ""},
+    "account": {"type": "str", "default": ""},
+    "directives": {"type": "list", "elements": "str", "default": []},
+    "modules": {"type": "list", "elements": "str", "default": []},
+    "setup": {"type": "str", "default": ""},
+    "launcher": {"type": "raw", "default": ""},
+    "pvserver": {"type": "raw", "default": "pvserver"},
+    "deadline": {"type": "raw", "default": "24h"},
+    "idle": {"type": "raw", "default": 20},
+    "detach": {"type": "bool", "default": False},
+    "connect_id": {"type": "raw", "default": "random"},
+    "start_client": {"type": "raw", "default": False},
+    "json": {"type": "str", "default": ""},
+}
+_LOWEST = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0}
+_WORD = {"queue": r"[A-Za-z0-9_.,@:+-]+", "account": r"[A-Za-z0-9_.,@:+-]+", "memory": r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?"}
+_WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
+
+
+def check(wishes):
+    """Wishes with every value in its final form.
+
+    Args:
+        wishes (dict): names and types of SPEC.
+    Returns:
+        dict: walltime, deadline and idle in seconds; launcher (None: the batch system's), pvserver and start_client
+        (False, True or a list) as lists of words; connect_id an int, None for a random one.
+    Raises:
+        SessionError: a value that cannot be; it names the variable, the value and the way out.
+    """
+    known = dict(wishes)
+    for name, reader in (("walltime", durations.parse), ("deadline", durations.parse), ("idle", durations.parse),
+                         ("launcher", _launcher), ("pvserver", _command), ("start_client", _start_client),
+                         ("connect_id", _connect_id), ("login_ports", _ports), ("server_ports", _ports)):
+        try:
+            known[name] = reader(known[name])
+        except ValueError as error:
+            raise wrong(name, wishes[name], str(error))
+    for name, lowest in _LOWEST.items():
+        if known[name] < lowest:
+            raise wrong(name, known[name], "it has to be at least {0}".format(lowest))
+    if not 0 <= known["client_port"] <= 65535:
+        raise wrong("client_port", known["client_port"], "a port is a number from 1 to 65535; 0 takes a free one")
+    for name, pattern in _WORD.items():
+        if known[name] and not re.match("^(?:" + pattern + r")\Z", known[name]):
+            raise wrong(name, known[name], "it may hold letters, digits and . , _ @ : + - only" if name != "memory" else "write it as 4G or 500M")
+    for name in ("directives", "modules"):
+        for value in known[name]:
+            if re.search(r"[\n\r\0]", value) or not value.strip():
+                raise wrong(name, value, "each entry is one line that says something")
+    if not known["route_order"]:
+        raise wrong("route_order", known["route_order"], "it names no route; known are " + ", ".join(routes.ORDER))
+    if not known["pvserver"]:
+        raise wrong("pvserver", wishes["pvserver"], "it names no command")
+    return known
+
+
+def wrong(name, value, why):
+    """SessionError for a variable's value."""
+    return SessionError("paraview_{0}: {1!r} cannot be".format(name, value), why,
+                        "correct it in the inventory or on the command line (-e paraview_{0}=...); nothing was touched".format(name))
+
+
+def _ports(value):
+    if value:
+        endpoints.parse_range(value)
+    return str(value).replace(" ", "")
+
+
+def _command(value):
+    if isinstance(value, (list, tuple)) and all(isinstance(word, (str, int, float)) for word in value):
+        words = [str(word) for word in value]
+    elif isinstance(value, str):
+        words = shlex.split(value)
+    else:
+        raise ValueError("a command is a text or a list of words")
+    if any(re.search(r"[\n\r\0]", word) for word in words):
+        raise ValueError("a word of a command holds a newline")
+    return words
+
+
+def _launcher(value):
+    if value in ("", None):
+        return None
+    words = _command(value)
+    return schedulers.LAUNCHERS[words[0]] if len(words) == 1 and words[0] in schedulers.LAUNCHERS else words
+
+
+def _start_client(value):
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    if isinstance(value, str) and value.strip().lower() in _WORDS_FOR_BOOL:
+        return _WORDS_FOR_BOOL[value.strip().lower()]
+    return _command(value)
+
+
+def _connect_id(value):
+    return None if str(value).strip().lower() == "random" else paraview.parse_connect_id(value)

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a login node tells about itself, gathered in one round trip."""
+
+import ipaddress
+import re
+import shlex
+
+from . import schedulers
+from .text import clean
+
+#: What site.yml may say, and of which type; nothing in it can set what runs on the client host.
+SITE_KEYS = {
+    "version": int, "name": str, "message": str, "cluster_address": str, "gateway_ports": str, "forwarding_group": str,
+    "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
+    "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
+    "pvserver_on_login_node": bool, "launcher": str,
+}
+SITE_FILE = "/etc/paraview-connect/site.yml"
+
+_PROBE = r"""
+part() { printf '\n==%s\n' "$1"; }
+part host; hostname
+part uid; id -u
+part home; printf '%s\n' "$HOME"
+part connection; printf '%s\n' "$SSH_CONNECTION"
+part addresses; { ip -4 -o addr show scope global || hostname -I; } 2>/dev/null
+have=
+for c in @COMMANDS@; do command -v "$c" >/dev/null 2>&1 && have=1; done
+if [ -z "$have" ] && [ -r /etc/profile ]; then . /etc/profile >/dev/null 2>&1 </dev/null; part profile; echo read; fi
+LC_ALL=C; export LC_ALL
+@DETECT@
+part tools; for c in setsid grep sed awk; do command -v "$c" >/dev/null 2>&1 || echo "$c"; done
+part guard; ls -ldn @SITE_DIRECTORY@ @SITE_FILE@ 2>/dev/null
+part site; cat @SITE_FILE@ 2>/dev/null
+"""
+_DETECT = r"""part detect_{name}; {detect} 2>&1 </dev/null
+part first_node_{name}; node=$({first_node} 2>/dev/null </dev/null | head -n 1); printf '%s\n' "$node"
+"""
+_SOURCE = r"""address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
+[ -z "$address" ] || ip -4 route get "$address" 2>/dev/null
+"""
+
+
+def probe():
+    """str: the shell script whose answer read() understands."""
+    with_detection = {name: about for name, about in schedulers.TABLES.items() if "detect" in about}
+    detect = "".join(_DETECT.format(
+        name=name, detect=_command(about["detect"]["argv"]), first_node=_command(about.get("first_node", {}).get("argv", ["true"])))
+        for name, about in with_detection.items())
+    blanks = {"COMMANDS": " ".join(about["detect"]["argv"][0] for about in with_detection.values()), "DETECT": detect,
+              "SITE_FILE": SITE_FILE, "SITE_DIRECTORY": SITE_FILE.rpartition("/")[0]}
+    return re.sub(r"@([A-Z_]+)@", lambda match: blanks[match.group(1)], _PROBE)
+
+
+def _command(argv):
+    return " ".join(shlex.quote(word) for word in argv)
+
+
+def read(text):
+    """What a login node answered.
+
+    Args:
+        text (str): what probe() printed there.
+    Returns:
+        dict: login_node, uid, home, client_side (the address it was reached at), addresses (list), prelude (shell lines
+        that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
+        missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
+    """
+    parts = {}
+    for chunk in re.split(r"(?m)^==", text)[1:]:
+        name, _newline, body = chunk.partition("\n")
+        # site.yml comes last, and nothing in it can stand for another part.
+        parts.setdefault(name.strip(), body)
+    site_text = text.split("\n==site\n", 1)[1] if "\n==site\n" in text else ""
+    first = {name: parts.get(name, "").strip() for name in ("host", "uid", "home", "connection")}
+    found = [name for name, about in schedulers.TABLES.items() if "detect" in about
+             and re.search(about["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
+    connection = first["connection"].split()
+    guarded = parts.get("guard", "")
+    return {
+        "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
+        "client_side": connection[2] if len(connection) == 4 else "",
+        "addresses": addresses(parts.get("addresses", "")),
+        "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
+        "schedulers": found,
+        "first_node": {name: "".join(schedulers.expand_nodes(parts.get("first_node_" + name, "").strip())[:1]) for name in found},
+        "missing": parts.get("tools", "").split(),
+        "site_text": site_text if trusted(guarded) else "",
+        "site_untrusted": bool(site_text.strip()) and not trusted(guarded),
+    }
+
+
+def addresses(text):
+    """list[str]: IPv4 addresses in what ``ip -4 -o addr`` or ``hostname -I`` printed, loopback left out."""
+    found = []
+    for word in re.findall(r"(?:inet |^|\s)(\d+\.\d+\.\d+\.\d+)", text, re.MULTILINE):
+        try:
+            if not ipaddress.ip_address(word).is_loopback and word not in found:
+                found.append(word)
+        except ValueError:
+            continue
+    # "brd" addresses follow their interface's own.
+    return [one for one in found if "brd " + one not in text]
+
+
+def trusted(listing):
+    """bool: whether ``ls -ldn`` of site.yml and its directory shows both owned by root and writable by nobody else."""
+    lines = [line.split(None, 3) for line in listing.splitlines() if line.strip()]
+    return len(lines) == 2 and all(
+        len(fields) > 2 and fields[2] == "0" and fields[0][0] in "d-" and "w" not in (fields[0][5], fields[0][8]) for fields in lines)
+
+
+def settings(data):
+    """dict: what of a site.yml counts: known keys of the right type, in text that a terminal may show."""
+    if not isinstance(data, dict):
+        return {}
+    kept = {}
+    for key, value in data.items():
+        kind = SITE_KEYS.get(key)
+        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+            kept[key] = clean(value, 500) if kind is str else value
+    return kept
+
+
+def source_probe(node):
+    """str: a script that asks which address of the login node faces a node."""
+    return _SOURCE.format(node=shlex.quote(node))
+
+
+def read_source(text):
+    """tuple[str, str]: a node's address and the login node's own on the way there; empty where not known."""
+    address = re.search(r"^address (\d+\.\d+\.\d+\.\d+)$", text, re.MULTILINE)
+    source = re.search(r"\bsrc (\d+\.\d+\.\d+\.\d+)", text)
+    return (address.group(1) if address else "", source.group(1) if source else "")

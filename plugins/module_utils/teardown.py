@@ -1,0 +1,41 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Undoing a session: its job, its files on the cluster, its client. Forwards end with the connection."""
+
+from . import processes, schedulers
+from .jobs import Jobs, over
+from .remote import Directory
+
+
+def undo(record, script, client_too=True):
+    """Undoes what a session's record names.
+
+    Args:
+        record (dict): the session's record.
+        script (callable): ``script(text, seconds) -> (code, out, err)`` on the login node.
+        client_too (bool): end the client that we started even if it was connected.
+    Returns:
+        str: empty, or what could not be undone.
+    """
+    objection = ""
+    if record.get("remote_directory"):
+        directory = Directory(script, record["remote_directory"])
+        objection = _undo_job(record, script, directory)
+        if not objection:
+            directory.remove()
+    end_client(record, client_too)
+    return objection
+
+
+def end_client(record, connected_too):
+    """Ends the client that we started; one that was connected holds somebody's work, so it ends only when asked for."""
+    if record.get("client") and (connected_too or not record.get("was_connected")):
+        processes.end(record["client"])
+
+
+def _undo_job(record, script, directory):
+    jobs = Jobs(over(script, record.get("prelude", "")), schedulers.table(record["scheduler"]))
+    # A connect that died between the submission and the next line knows no id; the cluster's file does.
+    job_id = record.get("job_id") or schedulers.read_job_id(jobs.about, directory.read("submitted"))
+    return jobs.cancel_and_wait(job_id) if job_id and not record.get("job_over") else ""

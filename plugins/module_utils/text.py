@@ -1,0 +1,40 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Text that came from elsewhere, made safe to show."""
+
+import re
+
+# A terminal acts on escape sequences, on C0 and C1 controls and on the characters that turn the writing direction.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_NOISE = re.compile(r"^\s*$")
+
+
+def clean(text, limit=2000):
+    """Text of another side, with nothing in it that a terminal would obey.
+
+    Args:
+        text (str or bytes): anything; bytes are decoded as UTF-8, bad ones replaced.
+        limit (int): characters kept; the end is kept, since that is where a cause stands.
+    Returns:
+        str: without control characters; newlines and tabs stay.
+    """
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    text = _CONTROLS.sub("", _ESCAPES.sub("", str(text).replace("\r\n", "\n").replace("\r", "\n")))
+    text = "".join("\ufffd" if 0xD800 <= ord(char) <= 0xDFFF else char for char in text)
+    return text if len(text) <= limit else "..." + text[-limit:]
+
+
+def one_line(text, limit=300):
+    """The same on a single line: the lines that say something, joined by a semicolon."""
+    lines = [line.strip() for line in clean(text, 10 * limit).splitlines() if not _NOISE.match(line)]
+    joined = "; ".join(lines).replace("\t", " ")
+    return joined if len(joined) <= limit else joined[:limit] + "..."
+
+
+def tail(text, lines=12):
+    """The last lines of a log, cleaned and indented, to stand below a message."""
+    kept = [line.rstrip() for line in clean(text, 8000).splitlines() if not _NOISE.match(line)]
+    return "\n".join("    " + line[:400] for line in kept[-lines:])

@@ -1,0 +1,240 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one process that stays on the client host beside ssh: it holds a session's connection and ends it in time.
+
+It is the parent of the control master, whose own session is a shell on the login node. Scripts for that shell come in over
+a unix socket (channel.py). Until the session is handed over it lives no longer than the playbook that began it; from then
+on no longer than the job. Whatever ends it, the session is undone.
+"""
+
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+from . import processes, schedulers, teardown
+from .jobs import Jobs, over, poll_pause
+from .jobscript import Progress
+from .remote import Directory
+from .sessions import OVER, Session
+from .shell import Shell, ShellLost
+
+_TICK = 1.0
+_STATUS_EVERY = 4.0
+_ASK_EVERY = 20.0
+
+
+class Watcher:
+    """Holds one session.
+
+    Args:
+        wish (dict): command (list), base and name (of the record), socket (path), owner (identity of the playbook's
+            process), seconds (for the login).
+    """
+
+    def __init__(self, wish):
+        self.wish = wish
+        self.session = Session(wish["base"], wish["name"])
+        self.stopping = False
+        self.handed = False
+        self.seen = ""
+        self.next_status = self.next_ask = 0.0
+        self.running = False
+        self.process = self.shell = self.listener = None
+
+    def log_in(self):
+        """Calls the login node; ShellLost with ssh's words if that fails."""
+        self.process = subprocess.Popen(self.wish["command"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.shell = Shell(self.process)
+        self.shell.begin(self.wish["seconds"])
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(self.wish["socket"])
+        os.chmod(self.wish["socket"], 0o600)
+        self.listener.listen(8)
+
+    def serve(self):
+        """Answers requests and looks after the session until it is over."""
+        while not self.stopping:
+            ready = select.select([self.listener, self.process.stdout, self.process.stderr], [], [], _TICK)[0]
+            if self.stopping:
+                break
+            try:
+                if self.listener in ready:
+                    self._answer()
+                if not self.shell.drain():
+                    raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
+                if self.handed:
+                    self._look()
+                elif not processes.alive(self.wish["owner"]):
+                    self.stopping = True
+            except ShellLost as lost:
+                self._lost(str(lost))
+                return
+        self._undo()
+
+    def close(self):
+        """Ends the connection, and with it every forward."""
+        for stream in (self.process.stdin, self.listener):
+            if stream is not None:
+                stream.close()
+        # The master waits for channels that are still open; the session they belong to is over.
+        self.process.terminate()
+        try:
+            self.process.wait(3)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        for path in (self.wish["socket"], self.wish["control_path"]):
+            if os.path.exists(path):
+                os.unlink(path)
+
+    def _answer(self):
+        connection = self.listener.accept()[0]
+        with connection:
+            connection.settimeout(5)
+            try:
+                asked = json.loads(connection.makefile("rb").readline().decode())
+                answer = getattr(self, "_do_" + asked["op"])(asked)
+            except ShellLost as lost:
+                self._send(connection, {"lost": str(lost)})
+                raise
+            except (OSError, ValueError, KeyError, AttributeError) as error:
+                answer = {"error": str(error)}
+            self._send(connection, answer)
+
+    @staticmethod
+    def _send(connection, answer):
+        # Whoever asked may be gone; what was asked for has been done all the same.
+        try:
+            connection.settimeout(5)
+            connection.sendall(json.dumps(answer).encode())
+        except OSError:
+            pass
+
+    def _do_run(self, asked):
+        code, out, err = self.shell.run(asked["script"], int(asked["seconds"]))
+        return {"code": code, "out": out, "err": err}
+
+    def _do_hand_over(self, _asked):
+        self.handed = True
+        return {}
+
+    def _do_own(self, asked):
+        """A playbook takes the session up again, and answers for it until it hands it over."""
+        self.wish["owner"] = asked["owner"]
+        self.handed = False
+        return {}
+
+    def _do_messages(self, _asked):
+        self.shell.drain()
+        return {"messages": self.shell.messages.decode("utf-8", "replace")}
+
+    def _do_stop(self, _asked):
+        self.stopping = True
+        return {"objection": self._undo()}
+
+    def _undo(self):
+        record = self.session.read()
+        if record.get("undone"):
+            return ""
+        try:
+            objection = teardown.undo(record, self.shell.run) if record else ""
+        except (ShellLost, ValueError) as error:
+            objection = str(error)
+        if objection:
+            self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
+        elif record.get("id") == self.wish["session"]:
+            self.session.remove()
+        return objection
+
+    def _lost(self, why):
+        record = self.session.update(state="unknown", reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
+        teardown.end_client(record, False)
+
+    def _look(self):
+        now = time.monotonic()
+        record = None
+        if now >= self.next_status:
+            self.next_status = now + _STATUS_EVERY
+            record = self.session.read()
+            if not record:
+                self.stopping = True
+                return
+            text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
+            if text != self.seen:
+                self.seen = text
+                self._note(record, Progress(text))
+        if not self.stopping and now >= self.next_ask:
+            self._ask(record or self.session.read())
+
+    def _note(self, record, progress):
+        self.running = bool(progress.host)
+        connected = any(line.startswith("Client connected") for line in progress.said)
+        if progress.ended:
+            code, why = progress.ended
+            reasons = {"idle": "no client came in time", "walltime": "the wall time was over", "cancelled": "the job was cancelled"}
+            state = "cancelled" if why == "cancelled" else "ended" if connected or why in ("idle", "walltime") or code == 0 else "failed"
+            default = "the client left" if connected else "pvserver ended with exit status {0}".format(code)
+            self._over(state, reasons.get(why, default), connected)
+        elif connected and record.get("state") != "connected":
+            self.session.update(state="connected", was_connected=True, reason="")
+        elif self.running and record.get("state") == "pending":
+            self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
+
+    def _ask(self, record):
+        waited = time.time() - record.get("submitted_at", time.time())
+        self.next_ask = time.monotonic() + (_ASK_EVERY if self.running else max(1.0, poll_pause(waited)))
+        job = Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.table(record["scheduler"])).ask(record["job_id"])
+        if job is None or job.state in OVER:
+            # The job's own words are better than the batch system's; they may just have been written.
+            text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
+            if Progress(text).ended:
+                self._note(record, Progress(text))
+            else:
+                self._over(job.state if job else "ended", (job.explanation or job.reason) if job else "the job is no longer known",
+                           bool(record.get("was_connected")))
+        elif job.state == "pending" and record.get("state") == "pending":
+            self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
+        elif job.time_left_s is not None:
+            self.session.update(ends_at=time.time() + job.time_left_s)
+
+    def _over(self, state, reason, connected):
+        record = self.session.update(state=state, reason=reason, was_connected=connected, job_over=True, undone=True, watcher=None)
+        Directory(self.shell.run, record["remote_directory"]).remove()
+        teardown.end_client(record, False)
+        self.session.forget_secrets()
+        self.stopping = True
+
+
+def main():
+    """Reads the wish from standard input, answers with one line, and stays."""
+    wish = json.load(sys.stdin)
+    watcher = Watcher(wish)
+
+    def stop(_number, _frame):
+        watcher.stopping = True
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        watcher.log_in()
+    except (ShellLost, OSError) as error:
+        answer = {"error": str(error)}
+    else:
+        answer = {"watcher": processes.identity(os.getpid())}
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):
+        os.dup2(nowhere, number)
+    try:
+        if "watcher" in answer:
+            watcher.serve()
+    finally:
+        watcher.close()

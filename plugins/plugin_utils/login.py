@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting a session's watcher, and with it the one authenticated connection."""
+
+import json
+import os
+import select
+import subprocess
+import sys
+
+from ..module_utils import openssh
+from ..module_utils.errors import SessionError
+from ..module_utils.sessions import Session
+
+_PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_START = "import sys; sys.path.insert(0, {0!r}); from module_utils.watcher import main; main()"
+
+
+def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
+    """Logs in and leaves a watcher that holds the connection.
+
+    Args:
+        session: its record is there already.
+        target: whom to call.
+        owner: identity of the process with which the watcher ends until the session is handed over.
+    Returns:
+        The record's new fields.
+    Raises:
+        SessionError: with ssh's own words.
+    """
+    session_id = session.read()["id"]
+    path = openssh.control_path(session_id)
+    wish = {"base": session.base, "name": session.name, "session": session_id, "socket": path + ".w", "control_path": path,
+            "owner": owner, "seconds": target.timeout + 20}
+    answer = _start(session, dict(wish, command=openssh.master_command(target, path)), wish["seconds"])
+    if "Bad configuration option" in answer.get("error", ""):
+        answer = _start(session, dict(wish, command=openssh.master_command(target, path, old=True)), wish["seconds"])
+    if "error" in answer:
+        raise openssh.explain(target.host, answer["error"])
+    fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
+              "target": target._asdict()}
+    session.update(**fields)
+    return fields
+
+
+def _start(session, wish, seconds):
+    log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        process = subprocess.Popen([sys.executable, "-I", "-S", "-B", "-c", _START.format(_PLUGINS)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=log, start_new_session=True, cwd="/")
+    except OSError as error:
+        raise SessionError("cannot start {0}".format(sys.executable), str(error), "check the Python that runs Ansible")
+    finally:
+        os.close(log)
+    with process.stdin as stdin:
+        stdin.write(json.dumps(wish).encode())
+    with process.stdout as stdout:
+        ready = select.select([stdout], [], [], seconds + 15)[0]
+        line = stdout.readline() if ready else b""
+    if not line:
+        process.terminate()
+        return {"error": "no answer within {0} s".format(seconds + 15)}
+    return json.loads(line.decode())

@@ -1,0 +1,31 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A session's route, made anew from its record for each task."""
+
+from ..module_utils import routes
+from ..module_utils.channel import Channel
+from ..module_utils.openssh import Master
+from ..module_utils.schedulers import TABLES
+
+
+def surroundings(record: dict, channel: Channel) -> routes.Surroundings:
+    """What a route of this session works with."""
+    wishes = record["settings"]
+    return routes.Surroundings(
+        Master(record["control_path"], record["ssh"]), channel.script, record["facts"],
+        {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"],
+         "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
+         "on_login_node": bool(TABLES[record["scheduler"]].get("on_login_node"))},
+        record.get("forwards", ()))
+
+
+def load(record: dict, channel: Channel):
+    """The route that the session's record names."""
+    return routes.ROUTES[record["route"]](surroundings(record, channel), record["route_known"])
+
+
+def kept(route) -> dict:
+    """The record's fields of a route."""
+    known = dict(route.known, address=getattr(route, "address", None), port=getattr(route, "port", None))
+    return {"route": route.name, "route_known": known, "forwards": route.around.forwards}
