@@ -90,11 +90,9 @@ class ActionModule(SessionAction):
             if progress.host:
                 break
         else:
-            error = SessionError("job {0} did not start within {1}".format(record["job_id"], durations.spoken(record["settings"]["deadline"])),
-                                 "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
-                                 "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later")
-            error.cancelled = True
-            raise error
+            raise SessionError("job {0} did not start within {1}".format(record["job_id"], durations.spoken(record["settings"]["deadline"])),
+                               "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
+                               "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True)
         nodes = progress.nodes or [progress.host]
         self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
         self.session.update(state="starting", nodes=nodes, root_node=nodes[0], running_at=time.time(),

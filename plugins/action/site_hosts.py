@@ -12,7 +12,7 @@ from ansible.inventory.manager import InventoryManager
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean, one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 _ADDRESS = re.compile(r"^(?:(?P<user>[A-Za-z0-9._][A-Za-z0-9._@-]*)@)?(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[?[0-9a-fA-F:]+\]?)$")
@@ -42,10 +42,9 @@ class ActionModule(SessionAction):
         return {"changed": False, "hosts": list(found.values())}
 
     def fail(self, error, arguments):
-        result = super().fail(error, {})
-        report = dict(sessions.Session(self.base, arguments["pattern"]).report(), host=arguments["pattern"], state="failed", reason=one_line(str(error), 2000))
-        sessions.write_report(arguments["json"], [report], fresh=True)
-        return result
+        self.name = str(arguments.get("pattern") or self.name)
+        self.session = sessions.Session(self.base, self.name)
+        return super().fail(error, arguments)
 
     def undo_own(self):
         return ""

@@ -11,13 +11,15 @@ class SessionError(Exception):
         what (str): what failed, naming the thing and the value.
         why (str): the cause, in the other side's own words where it has any.
         way_out (str): what the reader can do about it.
+        cancelled (bool): the job was cancelled rather than failed.
     """
 
-    def __init__(self, what, why="", way_out=""):
+    def __init__(self, what, why="", way_out="", cancelled=False):
         super().__init__(what)
         self.what = what
         self.why = why
         self.way_out = way_out
+        self.cancelled = cancelled
 
     def lines(self):
         """list[str]: what, why and way out; empty ones are left out."""

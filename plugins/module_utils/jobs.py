@@ -110,7 +110,7 @@ def never_error(job_id, state):
                         "it was cancelled; change the variable named and connect again")
 
 
-def ended_error(job_id, state, why, log):
+def ended_error(job_id, state, why, log, cancelled=False):
     """SessionError for a job that ended when it should have run.
 
     Args:
@@ -118,6 +118,7 @@ def ended_error(job_id, state, why, log):
         state (JobState or None): what the batch system says now.
         why (str): what is known from the job itself; may be empty.
         log (str): the end of its log.
+        cancelled (bool): the job was told to end.
     """
     reasons = [why]
     if state is not None and state.state in ("failed", "cancelled"):
@@ -127,4 +128,5 @@ def ended_error(job_id, state, why, log):
     shown = tail(log)
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
     return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
-                        "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run")
+                        "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run",
+                        cancelled=cancelled or (state is not None and state.state == "cancelled"))

@@ -5,7 +5,6 @@
 
 import os
 import signal
-import subprocess
 import time
 
 
@@ -23,6 +22,8 @@ def started(pid):
     except OSError:
         if os.path.exists("/proc/self/stat"):
             return None
+    import subprocess
+
     answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                             stdin=subprocess.DEVNULL, check=False)
     return answer.stdout.decode("ascii", "replace").strip() or None
@@ -63,3 +64,45 @@ def end(known, patience=3.0):
         except (ProcessLookupError, PermissionError):
             return
         wait_gone(known, seconds)
+
+
+class Child:
+    """A child process with pipes; subprocess would double what the watcher's memory grows by.
+
+    Args:
+        command (list[str]): looked up on the PATH.
+    Attributes:
+        pid (int). stdin, stdout, stderr (io.FileIO): our ends of its pipes.
+    Raises:
+        OSError: it cannot be started.
+    """
+
+    def __init__(self, command):
+        pipes = [os.pipe() for _number in range(3)]
+        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
+        ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
+        try:
+            self.pid = os.posix_spawnp(command[0], command, os.environ, file_actions=[
+                (os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(theirs)])
+        finally:
+            for descriptor in theirs:
+                os.close(descriptor)
+        self.stdin, self.stdout, self.stderr = (
+            os.fdopen(descriptor, mode, buffering=0) for descriptor, mode in zip(ours, ("wb", "rb", "rb")))
+
+    def end(self, patience):
+        """Asks it to end, and kills it if it does not within some seconds."""
+        deadline = time.monotonic() + patience
+        self._kill(signal.SIGTERM)
+        while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+            if time.monotonic() > deadline:
+                self._kill(signal.SIGKILL)
+                os.waitpid(self.pid, 0)
+                return
+            time.sleep(0.02)
+
+    def _kill(self, number):
+        try:
+            os.kill(self.pid, number)
+        except ProcessLookupError:
+            pass

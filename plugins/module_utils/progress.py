@@ -91,9 +91,7 @@ class Follower:
         if ended and not why:
             why = {"idle": "no client came in time", "walltime": "its wall time was over", "cancelled": "it was cancelled"}.get(
                 ended[1], "pvserver ended with exit status {0}".format(ended[0]))
-        error = jobs.ended_error(self.job_id, state, why, self.directory.log())
-        error.cancelled = bool(ended and ended[1] == "cancelled") or (state is not None and state.state == "cancelled")
-        return error
+        return jobs.ended_error(self.job_id, state, why, self.directory.log(), bool(ended and ended[1] == "cancelled"))
 
 
 def clock_time(text):

@@ -8,7 +8,6 @@ scontrol(1), scancel(1), Slurm's job reason codes, and recorded outputs.
 """
 
 import collections
-import datetime
 import re
 
 from .errors import SessionError
@@ -206,7 +205,7 @@ def _span(text):
     if not match:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return datetime.timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds).total_seconds()
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def expand_nodes(text, most=20000):

@@ -12,9 +12,7 @@ import errno
 import fcntl
 import json
 import os
-import shutil
 import time
-from urllib.parse import quote, unquote
 
 from . import processes
 from .errors import SessionError
@@ -60,18 +58,32 @@ def locked(directory):
         os.close(descriptor)
 
 
+# Both are wanted now and then only, and the watcher stays small without them.
+def _file_name(name):
+    from urllib.parse import quote
+
+    return quote(name, safe="@:+,")
+
+
+def _remove_tree(path):
+    from shutil import rmtree
+
+    rmtree(path, ignore_errors=True)
+
+
 class Session:
     """The record of one session.
 
     Args:
         base (str): the directory of all records, as state_directory() gives it.
         name (str): the inventory host's name.
+        directory (str): its directory, where that is known already.
     """
 
-    def __init__(self, base, name):
+    def __init__(self, base, name, directory=""):
         self.base = base
         self.name = name
-        self.directory = os.path.join(base, quote(name, safe="@:+,"))
+        self.directory = directory or os.path.join(base, _file_name(name))
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
 
@@ -126,7 +138,7 @@ class Session:
         """Takes the record and all that lies with it away."""
         with contextlib.suppress(FileNotFoundError):
             with locked(self.base):
-                shutil.rmtree(self.directory, ignore_errors=True)
+                _remove_tree(self.directory)
 
     def keep_connect_id(self, connect_id):
         """Writes the connect-id into a file of its own, by which messages refer to it."""
@@ -172,6 +184,8 @@ def all_sessions(base):
         names = sorted(os.listdir(base))
     except OSError:
         return []
+    from urllib.parse import unquote
+
     found = [Session(base, unquote(name)) for name in names]
     return [one for one in found if os.path.exists(one.path)]
 

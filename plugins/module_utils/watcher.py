@@ -13,7 +13,6 @@ import os
 import select
 import signal
 import socket
-import subprocess
 import sys
 import time
 
@@ -33,13 +32,13 @@ class Watcher:
     """Holds one session.
 
     Args:
-        wish (dict): command (list), base and name (of the record), socket (path), owner (identity of the playbook's
+        wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
             process), seconds (for the login).
     """
 
     def __init__(self, wish):
         self.wish = wish
-        self.session = Session(wish["base"], wish["name"])
+        self.session = Session(wish["base"], wish["name"], wish["directory"])
         self.stopping = False
         self.handed = False
         self.seen = ""
@@ -49,7 +48,7 @@ class Watcher:
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
-        self.process = subprocess.Popen(self.wish["command"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = processes.Child(self.wish["command"])
         self.shell = Shell(self.process)
         self.shell.begin(self.wish["seconds"])
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -79,16 +78,12 @@ class Watcher:
 
     def close(self):
         """Ends the connection, and with it every forward."""
-        for stream in (self.process.stdin, self.listener):
+        for stream in (self.process and self.process.stdin, self.listener):
             if stream is not None:
                 stream.close()
-        # The master waits for channels that are still open; the session they belong to is over.
-        self.process.terminate()
-        try:
-            self.process.wait(3)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        # The master would wait for channels that are still open; the session they belong to is over.
+        if self.process is not None:
+            self.process.end(3)
         for path in (self.wish["socket"], self.wish["control_path"]):
             if os.path.exists(path):
                 os.unlink(path)

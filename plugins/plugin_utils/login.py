@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starting a session's watcher, and with it the one authenticated connection."""
 
+import compileall
 import json
 import os
 import select
@@ -31,7 +32,7 @@ def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
     """
     session_id = session.read()["id"]
     path = openssh.control_path(session_id)
-    wish = {"base": session.base, "name": session.name, "session": session_id, "socket": path + ".w", "control_path": path,
+    wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
             "owner": owner, "seconds": target.timeout + 20}
     answer = _start(session, dict(wish, command=openssh.master_command(target, path)), wish["seconds"])
     if "Bad configuration option" in answer.get("error", ""):
@@ -44,11 +45,25 @@ def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
     return fields
 
 
+def _interpreter():
+    """A Python that finds compiled modules: compiling them itself would cost the watcher 2.5 MB for as long as it lives."""
+    helpers = os.path.join(_PLUGINS, "module_utils")
+    before = sys.pycache_prefix
+    if not os.access(helpers, os.W_OK):
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        sys.pycache_prefix = os.path.join(cache, "paraview-connect")
+    try:
+        compileall.compile_dir(helpers, maxlevels=0, quiet=2)
+        return [sys.executable, "-I", "-S"] + (["-X", "pycache_prefix=" + sys.pycache_prefix] if sys.pycache_prefix else [])
+    finally:
+        sys.pycache_prefix = before
+
+
 def _start(session, wish, seconds):
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        process = subprocess.Popen([sys.executable, "-I", "-S", "-B", "-c", _START.format(_PLUGINS)], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=log, start_new_session=True, cwd="/")
+        process = subprocess.Popen(_interpreter() + ["-c", _START.format(_PLUGINS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                   stderr=log, start_new_session=True, cwd="/")
     except OSError as error:
         raise SessionError("cannot start {0}".format(sys.executable), str(error), "check the Python that runs Ansible")
     finally:

@@ -7,10 +7,11 @@ import os
 import re
 import typing as t
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils import processes, sessions
+from ..module_utils import processes, sessions, settings
 from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.openssh import Master
@@ -38,14 +39,14 @@ class SessionAction(ActionBase):
         result = super().run(tmp, task_vars)
         self.task_vars = task_vars or {}
         spec = {"name": {"type": "str"}, "state_dir": {"type": "str", "default": ""}, **self.SPEC}
-        arguments = self.validate_argument_spec(argument_spec=spec)[1]
-        self.name = arguments["name"] or self.task_vars.get("inventory_hostname", "localhost")
-        self.base = sessions.state_directory(arguments["state_dir"])
+        given = self._task.args
+        self.name = str(given.get("name") or self.task_vars.get("inventory_hostname", "localhost"))
+        self.base = sessions.state_directory(str(given.get("state_dir") or ""))
         self.session = sessions.Session(self.base, self.name)
         try:
-            result.update(self.act(arguments))
+            result.update(self.act(_validated(spec, given)))
         except SessionError as error:
-            result.update(self.fail(error, arguments))
+            result.update(self.fail(error, given))
         return result
 
     def say(self, line: str) -> None:
@@ -74,17 +75,17 @@ class SessionAction(ActionBase):
         """Tells the error, undoes what this playbook began, and reports it."""
         for line in error.lines():
             display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
+        path = arguments.get("json") or self.session.read().get("settings", {}).get("json", "")
+        state = "cancelled" if error.cancelled else "failed"
+        report = self.session.report(state=state, reason=one_line(str(error), 2000))
         left = self.undo_own()
         if left:
             display.display("{0}: could not be undone: {1}".format(self.name, left), color="red")
-        path = arguments.get("json") or self.task_vars.get("paraview_json", "")
-        state = "cancelled" if getattr(error, "cancelled", False) else "failed"
-        report = self.session.report(state=state, reason=one_line(str(error), 2000))
         try:
-            sessions.write_report(self._templar.template(path) if isinstance(path, str) else "", [report])
+            sessions.write_report(path, [report])
         except SessionError as unwritten:
             display.display("{0}: {1}".format(self.name, unwritten.what), color="red")
-        return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error)), "session": dict(report, connect_id=None)}
+        return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error))}
 
     def undo_own(self) -> str:
         """Undoes the session that this playbook began; returns what could not be undone."""
@@ -98,6 +99,23 @@ class SessionAction(ActionBase):
                     record["job_id"], self.name)
             self.session.remove()
             return ""
-        answer = Channel(record["socket"], self.name).request("stop", wait=90)
+        try:
+            answer = Channel(record["socket"], self.name).request("stop", wait=90)
+        except SessionError as error:
+            return str(error)
         processes.wait_gone(record["watcher"], 10)
         return answer.get("objection", "")
+
+
+def _validated(spec: dict, given: dict) -> dict:
+    """Arguments in their types; each is looked at alone, so that an error can name its variable and value."""
+    known = {}
+    for name, about in spec.items():
+        checked = ArgumentSpecValidator({name: about}).validate({name: given[name]} if name in given else {})
+        if checked.error_messages:
+            raise settings.wrong(name, given.get(name), checked.error_messages[0])
+        known.update(checked.validated_parameters)
+    strange = sorted(set(given) - set(spec))
+    if strange:
+        raise SessionError("{0} is no option of this action".format(strange[0]), "known are " + ", ".join(sorted(spec)), "see ansible-doc")
+    return known
