@@ -12,7 +12,7 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '%-10s %s\n' "$$name" "$$text"; done
 
 .venv/stamp: requirements.txt requirements-dev.txt tests/tools/venv
-	tests/tools/venv
+	@tests/tools/venv
 
 venv: .venv/stamp ## .venv with all that developing needs
 	@tests/tools/collections
