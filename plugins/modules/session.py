@@ -1,0 +1,329 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: session
+short_description: Begin, take up or end a session of ParaView with a cluster
+version_added: 0.1.0
+description:
+  - A session is what one connect makes. It has a job on the cluster, a route for the bytes, ssh forwards, and a record here by which
+    all of it can be undone.
+  - With O(state=present) the options are checked and a record is written. Nothing else happens yet. The steps that follow
+    (see M(sciviz.paraview.pvserver_job)) read what they need from the record.
+  - A session that was begun earlier and is not over is taken up where it stands. Of the options only O(start_client), O(deadline),
+    O(detach) and O(json) then count; the others stay as they were. One that is open already is left alone.
+  - With O(state=absent) the job is cancelled, and the session's files on the cluster, its forwards, its connection and the client
+    that was started for it are taken away. Where the connection is gone, it logs in anew to do so.
+  - A value that cannot be is refused before anything is touched.
+extends_documentation_fragment:
+  - sciviz.paraview.attributes
+  - sciviz.paraview.session
+attributes:
+  check_mode:
+    support: partial
+    details:
+      - With O(state=present) a record is written in check mode as well, since the steps that follow read it. Once
+        M(sciviz.paraview.ssh_master) has logged in, record and connection are taken away when the playbook ends.
+      - A session that is not over stays as it is in check mode, and so does one that O(state=absent) would end.
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details:
+      - With O(state=present) an open session is left alone, while taking up one that is not open yet counts as a change.
+      - With O(state=absent) it is.
+options:
+  state:
+    description:
+      - Whether there shall be a session.
+    type: str
+    choices: [present, absent]
+    default: present
+  client_port:
+    description:
+      - Port of this machine that ParaView uses. On a forward route it is the local end of the tunnel, on a reverse route the port that
+        ParaView listens on.
+      - V(0) takes a free one.
+    type: int
+    default: 0
+  login_ports:
+    description:
+      - Ports of the login node that a remote forward may take, such as V(11111-11120) or a single one, where a firewall or the
+        PermitListen of its sshd leaves only some.
+      - By default sshd chooses.
+    type: str
+    default: ""
+  server_ports:
+    description:
+      - Ports of the root node that pvserver may listen on, such as V(11111-11120) or a single one, where a firewall leaves only some.
+        The job takes one that is free there.
+      - By default those that the site publishes, else any.
+    type: str
+    default: ""
+  route:
+    description:
+      - The way for the bytes between ParaView and pvserver.
+      - V(auto) takes the first of O(route_order) that works, and says why it passed over the others.
+      - V(forward_tunnel) has ParaView call a local port that ssh leads to pvserver. sshd has to allow local forwarding, and the login node
+        has to reach the port of the root node.
+      - V(reverse_tunnel) has pvserver call a port of the login node that ssh leads to ParaView. sshd has to bind remote forwards on the side
+        of the cluster (GatewayPorts).
+      - A named route that cannot work is an error.
+    type: str
+    choices: [auto, forward_tunnel, reverse_tunnel]
+    default: auto
+  route_order:
+    description:
+      - The routes that V(auto) tries, in this order. One that is left out is not tried.
+    type: list
+    elements: str
+    choices: [forward_tunnel, reverse_tunnel]
+    default: [forward_tunnel, reverse_tunnel]
+  scheduler:
+    description:
+      - The batch system.
+      - V(auto) takes the one whose commands are found on the login node. It never takes V(none).
+      - V(none) runs pvserver as a process on the login node itself, for a visualization server without a batch system. It is refused where
+        there is a batch system, unless the site allows it.
+    type: str
+    choices: [auto, none, slurm]
+    default: auto
+  nodes:
+    description:
+      - Number of nodes.
+    type: int
+    default: 1
+  tasks_per_node:
+    description:
+      - Number of pvserver's processes on each node.
+    type: int
+    default: 1
+  cpus_per_task:
+    description:
+      - Number of cores for each process. V(0) leaves it to the batch system.
+    type: int
+    default: 0
+  gpus_per_node:
+    description:
+      - Number of GPUs on each node. V(0) asks for none.
+    type: int
+    default: 0
+  memory:
+    description:
+      - Memory on each node, such as V(4G) or V(500M). By default it is left to the batch system.
+    type: str
+    default: ""
+  walltime:
+    description:
+      - How long the job may run.
+      - Write V(1:30:00) (H:MM:SS), V(2-00:00:00) (D-HH:MM:SS), V(90m), V(2h), V(1d), V(45s), or a bare number, which is minutes.
+      - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A bare number
+        of more than a day of minutes (1440) is therefore refused; a smaller one cannot be told from minutes.
+    type: raw
+    default: "1:00:00"
+  queue:
+    description:
+      - Queue, or partition as Slurm calls it. By default the one that the site publishes, else the batch system's own default.
+    type: str
+    default: ""
+  account:
+    description:
+      - Account or project that pays for the job.
+    type: str
+    default: ""
+  directives:
+    description:
+      - More lines for the head of the job script, such as V(--constraint=gpu). The batch system's prefix (C(#SBATCH)) may be left out.
+    type: list
+    elements: str
+    default: []
+  modules:
+    description:
+      - Environment modules that the job loads before pvserver. By default those that the site publishes.
+    type: list
+    elements: str
+    default: []
+  setup:
+    description:
+      - Shell lines that the job runs before pvserver, after the modules are loaded. They run in bash where the node has it, else in its
+        C(/bin/sh).
+    type: str
+    default: ""
+  launcher:
+    description:
+      - What starts pvserver's processes. It is V(srun), V(mpiexec), V(none) (pvserver is started by itself), or a command, as text or as a
+        list of words.
+      - In a command C({nodes}), C({tasks}) and C({per_node}) stand for the number of nodes, of all processes, and of processes on each
+        node.
+      - By default a single process has none, and more have the batch system's own.
+    type: raw
+    default: ""
+  pvserver:
+    description:
+      - The pvserver command with its arguments, as text or as a list of words. A wrapper may stand in front, as in
+        V(xvfb-run -a pvserver).
+      - Port, host and connect-id are added at its end.
+    type: raw
+    default: pvserver
+  deadline:
+    description:
+      - How long the job may wait in the queue, counted from its submission. Then it is cancelled.
+      - It is written like O(walltime).
+    type: raw
+    default: 24h
+  idle:
+    description:
+      - How long a started job waits for its client. Then it ends by itself.
+      - It is written like O(walltime).
+    type: raw
+    default: 20
+  detach:
+    description:
+      - Whether to come back as soon as the job is queued. Connect again once it runs, within O(idle).
+    type: bool
+    default: false
+  connect_id:
+    description:
+      - A number from 1 to 2147483647 that ParaView and pvserver have to agree on, or V(random). V(0) is none.
+      - On a forward route pvserver checks it, so that another account which reaches the port of pvserver is turned away.
+      - On a reverse route it does not tell who the client is. pvserver shows it and believes whoever answers. What protects there is that
+        nobody else holds the port that pvserver calls, and that is looked at right before pvserver starts.
+      - It is no key. It stands on the command lines of pvserver and of the client, where other accounts of those hosts may see it.
+    type: raw
+    default: random
+  start_client:
+    description:
+      - V(true) starts C(paraview) of this machine so that it connects at once. V(false) says what to start.
+      - A command, as text or as a list of words, is started without a shell. It finds E(PV_CONNECTION_URI), E(PV_SERVER_PORT) and
+        E(PV_CONNECT_ID) in its environment.
+      - What it prints goes into C(client.log) beside the session's record.
+    type: raw
+    default: false
+  json:
+    description:
+      - File for a report in JSON, a list with one entry for each host, also after a failure. It is readable by its owner alone, since it
+        holds the connect-id. Its directory has to exist.
+    type: str
+    default: ""
+author:
+  - The sciviz.paraview developers (@sciviz)
+notes:
+  - The roles P(sciviz.paraview.connect#role) and P(sciviz.paraview.disconnect#role) take the same options as variables that begin with
+    C(paraview_).
+seealso:
+  - module: sciviz.paraview.session_info
+  - module: sciviz.paraview.pvserver_job
+    description: The order of all steps is in its example.
+"""
+
+EXAMPLES = r"""
+- name: Begin a session of two nodes with eight processes each
+  sciviz.paraview.session:
+    nodes: 2
+    tasks_per_node: 8
+    walltime: "2:00:00"   # with quotes
+    queue: viz
+    modules: [paraview]
+  register: begun
+
+- name: Log in
+  sciviz.paraview.ssh_master:
+  when: begun.todo
+
+- name: Begin a session on a cluster whose MPI wants its own launcher
+  sciviz.paraview.session:
+    nodes: 4
+    launcher: ibrun -n {tasks} -o 0
+    pvserver: pvserver --mpi
+    setup: |
+      export MESA_GL_VERSION_OVERRIDE=3.3
+      ulimit -c 0
+
+- name: Begin a session on a visualization server without a batch system
+  sciviz.paraview.session:
+    scheduler: none
+    pvserver: xvfb-run -a pvserver
+    start_client: true
+
+- name: End the session
+  sciviz.paraview.session:
+    state: absent
+"""
+
+RETURN = r"""
+todo:
+  description: Whether the steps of a connect are still to be done. It is false where a session is open already.
+  returned: success, with O(state=present)
+  type: bool
+  sample: true
+detach:
+  description: The session's O(detach).
+  returned: success, with O(state=present)
+  type: bool
+  sample: false
+session:
+  description: What is known of the session.
+  returned: always
+  type: dict
+  contains:
+    host:
+      description: The session's name.
+      returned: always
+      type: str
+      sample: frontera
+    route:
+      description: The route; null before it is chosen.
+      returned: always
+      type: str
+      sample: reverse_tunnel
+    state:
+      description:
+        - One of V(pending), V(starting), V(ready), V(connected), V(ended), V(failed), V(cancelled), V(gone), V(unknown).
+      returned: always
+      type: str
+      sample: starting
+    job_id:
+      description: The job's id; null before it is submitted.
+      returned: always
+      type: str
+      sample: "4711"
+    nodes:
+      description: The job's nodes, the root node first; empty before it runs.
+      returned: always
+      type: list
+      elements: str
+      sample: [c101, c102]
+    url:
+      description: What ParaView opens; null before it is known.
+      returned: always
+      type: str
+      sample: csrc://127.0.0.1:40123
+    client_port:
+      description: The port of this machine that ParaView uses; null before it is known.
+      returned: always
+      type: int
+      sample: 40123
+    connect_id:
+      description: Always null here. The file that O(json) names has it.
+      returned: always
+      type: int
+    login_node:
+      description: The login node's own name; null before it was asked.
+      returned: always
+      type: str
+      sample: login2
+    time_left_s:
+      description: Seconds until the job's wall time is over; null where no job runs.
+      returned: always
+      type: int
+      sample: 3130
+    reason:
+      description: Why the session is in this state, where there is something to say.
+      returned: always
+      type: str
+      sample: ""
+"""
+
+# The code is in plugins/action/session.py; it runs on the controller.
