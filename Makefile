@@ -5,6 +5,8 @@ SHELL := bash
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' $(firstword $(MAKEFILE_LIST)))
 
 export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/.cache/collections
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.cache/hypothesis
+export PYTHONDONTWRITEBYTECODE := 1
 IN_VENV = PATH="$(CURDIR)/.venv/bin:$$PATH"
 PYTEST = $(IN_VENV) python -m pytest $(PYTEST_ARGS)
 
