@@ -1,0 +1,144 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job of a batch system, over any run(argv)."""
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+
+SLURM = schedulers.TABLES["slurm"]
+NONE = schedulers.TABLES["none"]
+REFUSED = {
+    "sbatch_bad_partition": "invalid partition specified: nosuch", "sbatch_bad_constraint": "Invalid feature specification",
+    "sbatch_bad_gres": "Invalid generic resource", "sbatch_bad_mem": "Memory specification can not be satisfied",
+    "sbatch_bad_option": "unrecognized option", "sbatch_bad_reservation": "Requested reservation is invalid",
+    "sbatch_bad_time": "Invalid --time specification", "sbatch_crlf": "DOS line breaks", "sbatch_group_denied": "not permitted",
+    "sbatch_no_file": "Unable to open file", "sbatch_no_shebang": "does not look like a batch script", "down_sbatch": "Unable to contact",
+}
+
+
+class Fake:
+    """A run(argv) that answers with what was recorded, the last answer for ever."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.asked = []
+
+    def __call__(self, argv):
+        self.asked.append(argv)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer.code, answer.out, answer.err
+
+
+def test_submit(recorded):
+    run = Fake(recorded("sbatch_parsable"))
+    assert jobs.Jobs(run, SLURM).submit("/h/a b/job.sh") == "11"
+    assert run.asked == [["sbatch", "--parsable", "/h/a b/job.sh"]]
+
+
+@pytest.mark.parametrize(("case", "words"), REFUSED.items())
+def test_a_refusal_is_told_in_the_batch_systems_words(recorded, case, words):
+    with pytest.raises(SessionError, match="Slurm refused the job") as caught:
+        jobs.Jobs(Fake(recorded(case)), SLURM).submit("job.sh")
+    assert words in caught.value.why
+    assert caught.value.way_out
+
+
+def test_success_without_an_id_is_a_refusal(recorded):
+    with pytest.raises(SessionError, match="exit code 0|refused"):
+        jobs.Jobs(Fake(recorded("scancel_pending")), SLURM).submit("job.sh")
+
+
+def test_ask(recorded):
+    run = Fake(recorded("running_scontrol_o"))
+    assert jobs.Jobs(run, SLURM).ask("11").state == "running"
+    assert run.asked == [["scontrol", "-o", "show", "job", "11"]]
+
+
+@pytest.mark.parametrize(("case", "objection"), [
+    ("scancel_pending", ""), ("scancel_running", ""), ("scancel_cf", ""), ("scancel_notowner", "Access/permission denied"),
+    ("down_scancel", "Unable to contact slurm controller")])
+def test_cancel(recorded, case, objection):
+    run = Fake(recorded(case))
+    said = jobs.Jobs(run, SLURM).cancel("11")
+    assert objection in said and bool(said) == bool(objection)
+    assert run.asked == [["scancel", "11"]]
+
+
+@pytest.mark.parametrize("last", ["cancelled_running_scontrol_o", "unknown_scontrol_o", "completed_scontrol_o"])
+def test_cancel_waits_until_the_queue_has_let_go(recorded, last):
+    run = Fake(recorded("scancel_running"), recorded("running_scontrol_o"), recorded("completing_scontrol_o"), recorded(last))
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", pause=lambda _seconds: None) == ""
+    assert len(run.asked) == 4
+
+
+def test_a_job_that_stays_is_told(recorded):
+    run = Fake(recorded("scancel_running"), recorded("completing_scontrol_o"))
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "job 11 is still COMPLETING"
+    run = Fake(recorded("scancel_notowner"), recorded("running_scontrol_o"))
+    assert "permission denied" in jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None)
+
+
+def test_polls_grow_rare():
+    assert 0.9 <= jobs.poll_pause(0) <= 1.1
+    assert 9 <= jobs.poll_pause(120) <= 11
+    assert 54 <= jobs.poll_pause(1800) <= 66
+    assert 54 <= jobs.poll_pause(10 ** 6) <= 66
+
+
+def test_errors_of_jobs(recorded):
+    never = schedulers.read_job(SLURM, *recorded("pending_parttimelimit_scontrol_o")[1:])
+    assert "PartitionTimeLimit: it asks for more time" in jobs.never_error("17", never).why
+    timeout = schedulers.read_job(SLURM, *recorded("timeout_scontrol_o")[1:])
+    error = jobs.ended_error("28", timeout, "", "one\n\x1b[31mtwo\n")
+    assert error.what == "job 28 died"
+    assert error.why == "its wall time was over; exit status 143; the end of its log:\n    one\n    two"
+    assert jobs.ended_error("1", None, "", "").why == "no reason is known; its log is empty"
+    assert jobs.ended_error("1", None, "pvserver was not found", "").why.startswith("pvserver was not found")
+    cancelled = schedulers.read_job(SLURM, *recorded("cancelled_pending_scontrol_o")[1:])
+    assert "it was cancelled" in jobs.ended_error("12", cancelled, "", "").why
+    failed = schedulers.read_job(SLURM, *recorded("killed9_scontrol_o")[1:])
+    assert "FAILED JobLaunchFailure; exit status 137" in jobs.ended_error("24", failed, "", "").why
+
+
+def test_over_a_shell(script, tmp_path):
+    kept = tmp_path / "it's kept"
+    run = jobs.over(script, "greeting=hello", str(kept))
+    odd = "a b'\"$HOME`id`\\"
+    assert run(["printf", "%s", odd]) == (0, odd, "")
+    assert kept.read_text() == odd
+    assert run(["sh", "-c", 'echo "$greeting$LC_ALL"; echo wrong >&2; exit 3']) == (3, "C\n", "wrong\n")
+    assert jobs.over(script, "greeting=hello; export greeting")(["sh", "-c", "echo $greeting"]) == (0, "hello\n", "")
+
+
+def test_a_detached_process(script, tmp_path, until):
+    """The batch system of a host that has none: submitted, asked and cancelled for real."""
+    path = tmp_path / "it's a job.sh"
+    path.write_text("trap 'echo over > \"$0.said\"; exit 0' TERM\necho began > \"$0.said\"\nwhile :; do sleep 0.05; done\n")
+    said = tmp_path / "it's a job.sh.said"
+    queue = jobs.Jobs(jobs.over(script), NONE)
+    job_id = queue.submit(str(path))
+    try:
+        until(lambda: said.exists() and said.read_text() == "began\n")
+        state = queue.ask(job_id)
+        assert (state.state, state.native, state.never) == ("running", "RUNNING", False)
+    finally:
+        assert queue.cancel_and_wait(job_id) == ""
+    assert said.read_text() == "over\n"
+    assert queue.ask(job_id) is None
+    assert queue.cancel(job_id) == ""
+
+
+def test_a_process_id_used_again_is_neither_seen_nor_ended(script, tmp_path):
+    path = tmp_path / "job.sh"
+    path.write_text("sleep 1000\n")
+    queue = jobs.Jobs(jobs.over(script), NONE)
+    job_id = queue.submit(str(path))
+    other = job_id.partition(".")[0] + ".1"
+    try:
+        assert queue.ask(other) is None
+        assert queue.cancel(other) == ""
+        assert queue.ask(job_id).state == "running"
+    finally:
+        script("kill -9 -{0}".format(job_id.partition(".")[0]))

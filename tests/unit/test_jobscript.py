@@ -1,0 +1,386 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The job's scripts, really run: with a pvserver of ours, in a directory of ours, under each shell that there is."""
+
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, processes, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
+from hypothesis import given
+from hypothesis import strategies as st
+
+NONE, SLURM = schedulers.TABLES["none"], schedulers.TABLES["slurm"]
+BASHES = "/bin/bash /usr/bin/bash"
+SHELLS = [name for name in ("dash", "bash") if shutil.which(name)]
+
+FORWARD = r"""#!/bin/sh
+echo 'Some library: a warning'
+echo 'Waiting for client...'
+echo 'Connection URL: cs://c101:0'
+echo 'Accepting connection(s): c101:40123'
+while [ ! -e client ]; do sleep 0.02; done
+echo 'Client connected.'
+while [ ! -e leave ]; do sleep 0.02; done
+echo 'Exiting...'
+exit $(cat leave)
+"""
+TELL = '#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done > arguments\n'
+
+
+class Job:
+    """A job of the batch system `none`, as its scripts are."""
+
+    def __init__(self, directory, home, shell):
+        self.directory, self.home, self.shell = directory, home, shell
+        self.process = None
+
+    def start(self, pvserver, launcher=(), modules=(), setup="", idle=60, limit=0, path=""):
+        self.directory.mkdir(parents=True)
+        script = jobscript.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup)
+        (self.directory / "pvserver.sh").write_text(script)
+        text = jobscript.job_script(NONE, str(self.directory), {}, idle, limit)
+        # pvserver.sh takes bash where there is one; here each shell gets its turn.
+        assert BASHES in text
+        (self.directory / "job.sh").write_text(text.replace(BASHES, shutil.which(self.shell)))
+        environment = {"HOME": str(self.home), "PATH": path + "/usr/local/bin:/usr/bin:/bin"}
+        self.process = subprocess.Popen([self.shell, str(self.directory / "job.sh")], env=environment, start_new_session=True,
+                                        stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def go(self, arguments=("--server-port=0",)):
+        (self.directory / "go.new").write_text(jobscript.go_file(arguments))
+        (self.directory / "go.new").rename(self.directory / "go")
+
+    def progress(self):
+        path = self.directory / "status"
+        return Progress(path.read_text() if path.exists() else "")
+
+    def log(self):
+        path = self.directory / "log"
+        return path.read_text() if path.exists() else ""
+
+    def wait(self):
+        """Its exit status, which the status file and the process agree on."""
+        code = self.process.wait(30)
+        assert self.progress().ended[0] == code
+        said = self.process.stderr.read()
+        assert not re.search(rb"rror|not found|No such|unexpected", said), said
+        return code
+
+    def left(self):
+        """What still runs of pvserver's process group."""
+        path = self.directory / "pid"
+        group = path.read_text().strip() if path.exists() else "none"
+        listing = subprocess.run(["ps", "-wweo", "pgid=,stat=,args="], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+        return [line for line in listing if line.split()[0] == group and not line.split()[1].startswith("Z")]
+
+    def clean(self):
+        if self.process is None:
+            return
+        for line in self.left():
+            os.killpg(int(line.split()[0]), signal.SIGKILL)
+            break
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+        self.process.stderr.close()
+
+
+@pytest.fixture(name="home")
+def _home(session_directory):
+    path = session_directory.parents[1]
+    path.mkdir()
+    return path
+
+
+@pytest.fixture(name="job", params=SHELLS)
+def _job(request, session_directory, home):
+    job = Job(session_directory, home, request.param)
+    yield job
+    job.clean()
+
+
+def test_a_whole_forward_session(job, program, home, until):
+    job.start([program("pvserver", FORWARD)])
+    until(lambda: job.progress().nodes)
+    assert job.progress().host == job.progress().nodes[0] == socket.gethostname()
+    assert not job.log() and not job.progress().said
+    job.go()
+    until(lambda: len(job.progress().said) == 3)
+    assert job.progress().said == ["Waiting for client...", "Connection URL: cs://c101:0", "Accepting connection(s): c101:40123"]
+    (home / "client").touch()
+    until(lambda: "Client connected." in job.progress().said)
+    assert job.progress().ended is None
+    (home / "leave").write_text("0")
+    assert job.wait() == 0
+    assert job.progress().ended == (0, "pvserver")
+    assert job.progress().said[-1] == "Exiting..."
+    assert "a warning" in job.log()
+    assert not job.left()
+    assert {path.stat().st_mode & 0o077 for path in job.directory.iterdir() if path.name in ("status", "log", "pid")} == {0}
+    assert not (job.directory / "go").exists()
+
+
+@pytest.mark.parametrize("code", [1, 42])
+def test_the_exit_status_is_passed_on(job, program, home, code):
+    (home / "client").touch()
+    (home / "leave").write_text(str(code))
+    job.start([program("pvserver", FORWARD)])
+    job.go()
+    assert job.wait() == code
+    assert job.progress().ended == (code, "pvserver")
+
+
+def test_pvservers_arguments_arrive_as_they_are(job, program, home):
+    odd = ["--a b", "it's \"quoted\"", "$HOME `id` \\n \\", "", " blanks ", "*", "--server-port=0", "-n", "caf\u00e9"]
+    job.start([program("pvserver", TELL), "--first word"])
+    job.go(odd)
+    assert job.wait() == 0
+    assert (home / "arguments").read_text().splitlines() == ["--first word", *odd]
+
+
+ODD_WORDS = ["a b", "it's", '"', "$(touch ran)", "`touch ran`", "; touch ran", "$HOME", "\\", "*", "-e", "&touch ran&", "@DIR@", "!!", "#", "~"]
+
+
+def test_words_of_the_command_are_never_run(job, program, home):
+    wrapper = program("it's a wrapper", '#!/bin/sh\n"$@"\n')
+    pvserver = program("pvserver" + " ".join(ODD_WORDS).replace("/", ""), TELL)
+    job.start([wrapper, pvserver, *ODD_WORDS], launcher=["env", *["X=" + word for word in ODD_WORDS]])
+    job.go([])
+    assert job.wait() == 0, job.log()
+    assert (home / "arguments").read_text().splitlines() == ODD_WORDS
+    assert not list(home.rglob("ran"))
+
+
+def test_names_of_modules_are_never_run(job, program, home):
+    module = program("module", '#!/bin/sh\nprintf "%s\\n" "$@" >> {0}\n'.format(shlex.quote(str(home / "loaded"))))
+    job.start([program("pvserver", TELL)], modules=ODD_WORDS, path=os.path.dirname(module) + ":")
+    job.go([])
+    assert job.wait() == 0, job.log()
+    assert (home / "loaded").read_text().splitlines() == [line for word in ODD_WORDS for line in ("load", word)]
+    assert not list(home.rglob("ran"))
+
+
+def test_a_module_that_cannot_be_loaded(job, program, home):
+    module = program("module", '#!/bin/sh\necho "no such module: $2" >&2\n[ "$2" = good ]\n')
+    job.start([program("pvserver", TELL)], modules=["good", "paraview/9 9", "never"], path=os.path.dirname(module) + ":")
+    assert job.wait() == 96
+    assert job.progress().fault == ("module", "paraview/9 9")
+    assert job.progress().ended == (96, "pvserver")
+    assert "no such module: paraview/9 9" in job.log()
+
+
+def test_without_modules_there_is_a_fault_and_not_silence(job, program):
+    job.start([program("pvserver", TELL)], modules=["paraview"])
+    assert job.wait() == 96
+    assert job.progress().fault == ("module", "paraview")
+
+
+def test_a_program_that_is_not_there(job):
+    job.start(["xvfb-run", "-a", "/opt/it's $(not) here/pvserver-5.13"])
+    assert job.wait() == 127
+    assert job.progress().fault == ("missing", "/opt/it's $(not) here/pvserver-5.13")
+    assert "not found" in job.log()
+
+
+def test_setup_is_the_users_own_shell(job, program, home):
+    pvserver = program("pvserver", '#!/bin/sh\nprintf "%s\\n" "$GREETING" > told\n')
+    setup = "PATH={0}:$PATH\nGREETING=\"it's \\\"$(echo fine)\\\"\"; export GREETING\ncd /\nset -u\necho done with 'setup'".format(os.path.dirname(pvserver))
+    job.start(["pvserver"], setup=setup)
+    job.go([])
+    assert job.wait() == 0, job.log()
+    assert (home / "told").read_text() == "it's \"fine\"\n"
+    assert job.log() == "done with setup\n"
+
+
+def test_setup_that_ends_the_shell_ends_the_job(job, program):
+    job.start([program("pvserver", TELL)], setup="echo no licence >&2; exit 7")
+    assert job.wait() == 7
+    assert "no licence" in job.log()
+
+
+def test_what_setup_started_ends_with_the_job(job, program, until):
+    job.start([program("pvserver", TELL)], setup="sleep 1000 &")
+    job.go([])
+    assert job.wait() == 0
+    until(lambda: not job.left(), 5)
+
+
+def test_a_port_of_a_range(job, program, home):
+    with socket.socket() as taken:
+        low = _two_ports(taken)
+        job.start([program("pvserver", TELL)])
+        job.go(["--server-port={0}-{1}".format(low, low + 1), "--connect-id=17"])
+        assert job.wait() == 0
+    assert (home / "arguments").read_text().splitlines() == ["--server-port={0}".format(low + 1), "--connect-id=17"]
+
+
+def test_no_port_of_a_range(job, program):
+    with socket.socket() as taken:
+        low = _two_ports(taken)
+        job.start([program("pvserver", TELL)])
+        job.go(["--server-port={0}-{0}".format(low)])
+        assert job.wait() == 98
+    kind, thing = job.progress().fault
+    assert kind == "ports"
+    assert "{0}-{0}".format(low) in thing
+
+
+def _two_ports(taken):
+    """Takes the lower of two neighbours, the higher of which is free."""
+    for port in range(23000, 30000, 2):
+        with socket.socket() as upper:
+            try:
+                taken.bind(("127.0.0.1", port))
+                upper.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            taken.listen(1)
+            return port
+    raise AssertionError("no two ports are free")
+
+
+def test_a_client_that_does_not_come(job, program):
+    job.start([program("pvserver", FORWARD)], idle=1)
+    job.go()
+    assert job.wait() == 0
+    assert job.progress().ended == (0, "idle")
+    assert not job.left()
+
+
+def test_a_connect_that_does_not_come(job, program):
+    job.start([program("pvserver", FORWARD)], idle=1)
+    assert job.wait() == 0
+    assert job.progress().ended == (0, "idle")
+    assert not job.left()
+
+
+def test_the_wall_time_is_over(job, program, home):
+    (home / "client").touch()
+    job.start([program("pvserver", FORWARD)], idle=1, limit=2)
+    job.go()
+    assert job.wait() == 1
+    assert job.progress().ended == (1, "walltime")
+    assert not job.left()
+
+
+@pytest.mark.parametrize("moment", ["waiting", "connected"])
+def test_a_cancelled_job_leaves_nothing(job, program, home, until, moment):
+    job.start([program("pvserver", FORWARD)])
+    until((job.directory / "pid").exists)
+    if moment == "connected":
+        job.go()
+        (home / "client").touch()
+        until(lambda: "Client connected." in job.progress().said)
+    job.process.terminate()
+    assert job.wait() == 143
+    assert job.progress().ended == (143, "cancelled")
+    assert not job.left()
+
+
+def test_a_pvserver_that_does_not_listen_is_killed(job, program, until):
+    job.start([program("pvserver", "#!/bin/sh\ntrap '' TERM\necho 'Waiting for client...'\nwhile :; do sleep 0.05; done\n")])
+    job.go()
+    until(lambda: job.progress().said)
+    job.process.terminate()
+    assert job.wait() == 143
+    until(lambda: not job.left())
+
+
+def test_a_line_that_arrives_in_halves_is_told_whole(job, program, home, until):
+    job.start([program("pvserver", "#!/bin/sh\nprintf 'Accepting connection(s): c101:4'\nwhile [ ! -e more ]; do sleep 0.02; done\necho 0123\n"
+                                   "while [ ! -e leave ]; do sleep 0.02; done\n")])
+    job.go()
+    until(job.log)
+    looks = [0]
+    until(lambda: _looked_again(job, looks) >= 3)
+    (home / "more").touch()
+    until(lambda: job.log().endswith("\n"))
+    looks = [0]
+    until(lambda: _looked_again(job, looks) >= 3)
+    assert job.progress().said == ["Accepting connection(s): c101:40123"]
+    (home / "leave").touch()
+    job.wait()
+
+
+def _looked_again(job, looks):
+    """How often the job has looked at pvserver's log since; it puts down what it saw each time."""
+    try:
+        stamp = (job.directory / "said").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+    if stamp not in looks:
+        looks.append(stamp)
+    return len(looks) - 1
+
+
+def test_endless_output_does_not_stop_the_job(job, program, home):
+    job.start([program("pvserver", "#!/bin/sh\nyes 'Waiting for client...' | head -n 20000\nprintf 'x%.0s' $(seq 20000)\nprintf '\\000\\377\\n'\n")])
+    job.go()
+    assert job.wait() == 0
+    assert 1 <= len(job.progress().said) <= 100
+
+
+def test_the_head_of_a_slurm_job():
+    text = jobscript.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": "1:00:00", "extra": ["--qos=x"]}, 1200)
+    lines = text.splitlines()
+    assert lines[0] == "#!/bin/sh"
+    assert lines[1:7] == ["#SBATCH --no-requeue", "#SBATCH --job-name=pvserver", "#SBATCH --output=/h/.paraview-connect/0123456789abcdef/batch.log",
+                          "#SBATCH --nodes=2", "#SBATCH --time=1:00:00", "#SBATCH --qos=x"]
+    assert 'scontrol show hostnames "$SLURM_JOB_NODELIST"' in text
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@given(arguments=st.lists(st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=("Cs",))), max_size=5))
+def test_go_file_round_trip(shell, arguments, tmp_path):
+    """The job's own reading loop gives back what was written."""
+    loop = jobscript.pvserver_script("/", [], ["pvserver"]).partition("set --\n")[2].partition("rm -f go")[0]
+    (tmp_path / "go").write_bytes(jobscript.go_file(arguments).encode())
+    expected = [argument for argument in arguments if not (argument.startswith("--server-port=") and "-" in argument[14:])]
+    done = subprocess.run([shell, "-c", "set --\n" + loop + 'for word; do printf "%s\\0" "$word"; done'], cwd=str(tmp_path), stdout=subprocess.PIPE,
+                          check=True)
+    assert done.stdout.decode().split("\0")[:-1] == expected
+
+
+def test_a_newline_in_an_argument_is_refused():
+    with pytest.raises(ValueError, match="newline"):
+        jobscript.go_file(["--a\n--b"])
+
+
+@given(st.one_of(st.text(), st.lists(st.tuples(st.sampled_from(["running", "nodes", "said", "missing", "ended", "ports", ""]), st.one_of(
+    st.text(), st.text("0123456789-\u00b2[], "))).map(" ".join)).map("\n".join)))
+def test_no_status_is_an_error(text):
+    progress = Progress(text)
+    assert progress.ended is None or isinstance(progress.ended[0], int)
+    assert all(name and "/" not in name for name in progress.nodes)
+
+
+@pytest.mark.parametrize("char", ["\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\r"])
+def test_what_pvserver_says_stays_one_line(char):
+    progress = Progress("running c101\nsaid Waiting for client{0}ended 0 pvserver\n".format(char))
+    assert progress.ended is None
+    assert len(progress.said) == 1
+
+
+def test_progress():
+    progress = Progress("running c101.site.edu\nnodes c101 c102 \nsaid Waiting for client...\nmodule paraview/5.13 x\nended 96 pvserver\n")
+    assert (progress.host, progress.nodes, progress.said) == ("c101.site.edu", ["c101", "c102"], ["Waiting for client..."])
+    assert (progress.fault, progress.ended) == (("module", "paraview/5.13 x"), (96, "pvserver"))
+    assert Progress("ended").ended == (1, "")
+    assert Progress("running -oProxyCommand=x").host == ""
+
+
+def test_the_job_knows_its_own_process(job, program, until):
+    job.start([program("pvserver", FORWARD)])
+    pid = int(until(lambda: (job.directory / "pid").exists() and (job.directory / "pid").read_text()))
+    job.go()
+    until(lambda: job.progress().said)
+    assert processes.started(pid)
+    assert "pvserver" in "".join(job.left())

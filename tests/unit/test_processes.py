@@ -1,0 +1,68 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A process is known by its id and its start."""
+
+import os
+import subprocess
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import processes
+
+
+@pytest.fixture(name="start")
+def _start():
+    started = []
+
+    def start(text):
+        started.append(subprocess.Popen(["/bin/sh", "-c", text], stdout=subprocess.PIPE, start_new_session=True))
+        started[-1].stdout.readline()
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, 9)
+        process.wait()
+        process.stdout.close()
+
+
+def test_ourselves_are_alive():
+    assert processes.alive(processes.identity(os.getpid()))
+
+
+@pytest.mark.parametrize("known", [None, [], [os.getpid(), None], [os.getpid(), "1"], [2 ** 22 + 1, "1"]])
+def test_what_is_not_alive(known):
+    assert not processes.alive(known)
+
+
+def test_a_zombie_is_gone(start):
+    process = start("echo")
+    known = [process.pid, processes.started(os.getpid())]
+    assert processes.wait_gone(known, 10)
+    process.stdout.read()
+    assert processes.wait_gone(processes.identity(process.pid), 10)
+
+
+def test_end_takes_the_whole_group(start, until):
+    process = start("sleep 1000 & echo; wait")
+    child = int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], stdout=subprocess.PIPE, check=True).stdout)
+    processes.end(processes.identity(process.pid))
+    assert process.wait(10) == -15
+    until(lambda: processes.started(child) is None)
+
+
+def test_end_kills_what_does_not_listen(start):
+    process = start("trap '' TERM; echo; while :; do sleep 0.05; done")
+    processes.end(processes.identity(process.pid), patience=0.05)
+    assert process.wait(10) == -9
+
+
+def test_a_process_id_used_again_is_left_alone(start):
+    process = start("echo; sleep 1000")
+    processes.end([process.pid, "1"])
+    assert process.poll() is None
+
+
+def test_wait_gone_gives_up(start):
+    assert not processes.wait_gone(processes.identity(start("echo; sleep 1000").pid), 0.05)
