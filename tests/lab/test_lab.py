@@ -143,6 +143,11 @@ def test_path_opens(network, source, target, address, other):
     assert not dial(network, source, address)[0]
 
 
+def test_path_opens_every_port_of_the_login_node(network):
+    network.path("open", "workstation", "login")
+    assert dial(network, "workstation", "198.18.3.10", 6817)[0]
+
+
 def test_path_closes_without_an_answer(network):
     for _ in range(2):
         network.path("close", "login", "compute1")
