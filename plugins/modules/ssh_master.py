@@ -51,6 +51,7 @@ EXAMPLES = r"""
     - name: List one's own jobs, without logging in again
       ansible.builtin.raw: squeue -h -u "$(id -un)"
       changed_when: false
+      check_mode: false
       vars:
         # Ansible and ssh each take two % for one.
         ansible_control_path: "{{ login.control_path | replace('%', '%%%%') }}"
