@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client that connect starts."""
+
+import os
+import stat
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import client, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+
+
+def test_a_client(program, tmp_path, until):
+    log = tmp_path / "client.log"
+    log.write_text("an old one\n")
+    path = program("paraview", '#!/bin/sh\necho "$PV_CONNECT_ID" "$@" "$HOME"\necho trouble >&2\nexec sleep 1000\n')
+    known = client.start([path, "--server-url=cs://127.0.0.1:5", "a b $(id)"], {"PV_CONNECT_ID": "17"}, str(log))
+    try:
+        words = "17 --server-url=cs://127.0.0.1:5 a b $(id) {0}\ntrouble\n".format(os.environ["HOME"])
+        until(lambda: client.last_words(str(log)) == words)
+        assert processes.alive(known)
+        assert os.getsid(known[0]) == known[0] != os.getsid(0)
+    finally:
+        processes.end(known)
+    assert not processes.alive(known)
+
+
+def test_a_new_log_is_private(tmp_path, until):
+    log = tmp_path / "client.log"
+    known = client.start(["true"], {}, str(log))
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    assert processes.wait_gone(known, 10)
+
+
+@pytest.mark.parametrize("command", ["/no/such/paraview", "no-such-paraview", "/"])
+def test_a_client_that_is_not_there(tmp_path, command):
+    with pytest.raises(SessionError, match=repr(command)) as caught:
+        client.start([command], {}, str(tmp_path / "log"))
+    assert caught.value.why and "paraview_start_client" in caught.value.way_out
+
+
+def test_last_words(tmp_path):
+    assert client.last_words(str(tmp_path / "nothing")) == ""
+    (tmp_path / "log").write_bytes(b"x" * 9000 + b"\xffthe end")
+    assert client.last_words(str(tmp_path / "log")).endswith("\ufffdthe end")
+    assert len(client.last_words(str(tmp_path / "log"))) <= 4000

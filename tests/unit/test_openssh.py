@@ -1,0 +1,175 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenSSH's client: what it is asked, and what its words mean."""
+
+import os
+import stat
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import openssh
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+TARGET = openssh.Target("ssh", "login.site.edu", "alice", 2222, "/home/a b/key", ["-o", "ProxyJump=gate"], 10)
+
+# What ssh was seen to say, and words of the three lines that the user sees.
+SAID = [
+    ("ssh: Could not resolve hostname nosuch: Name or service not known\r\n", "cannot reach", "no such name", "ansible_host"),
+    ("ssh: connect to host 198.18.2.2 port 22: Connection refused\r\n", "cannot reach", "nothing listens", "ansible_port"),
+    ("ssh: connect to host 198.18.2.2 port 22: Connection timed out\r\n", "cannot reach", "no answer", "VPN"),
+    ("ssh: connect to host 198.18.2.2 port 22: No route to host\r\n", "cannot reach", "no answer", "firewall"),
+    ("ssh: connect to host fe80::1 port 22: Network is unreachable\r\n", "cannot reach", "no answer", "firewall"),
+    ("Connection timed out during banner exchange\r\n", "cannot reach", "no answer", "firewall"),
+    ("kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 198.18.2.2 port 22\r\n", "cannot reach", "hung up", "ssh -v"),
+    ("alice@login: Permission denied (publickey,password).\r\n", "refuses this login", "refused", "ssh-add"),
+    ("Received disconnect from 198.18.2.2 port 22:2: Too many authentication failures\r\n", "refuses this login", "refused", "ssh-add"),
+    ("No ED25519 host key is known for login and you have requested strict checking.\r\nHost key verification failed.\r\n",
+     "cannot trust", "not known here", "fingerprint"),
+    ("@@@@@@@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@@@@@@@@\r\nHost key verification failed.\r\n",
+     "cannot trust", "not the one", "ssh-keygen -R login.site.edu"),
+    ("Bad owner or permissions on /home/alice/.ssh/config\r\n", "cannot log in", "Bad owner", "ssh -v"),
+    ("", "cannot log in", "without a word", "ssh -v"),
+]
+
+
+@pytest.mark.parametrize(("said", "what", "why", "way_out"), SAID)
+def test_a_failed_login_is_explained(said, what, why, way_out):
+    error = openssh.explain("login.site.edu", said)
+    assert what in error.what and "login.site.edu" in error.what
+    assert why in error.why
+    assert way_out in error.way_out
+    assert len(str(error).splitlines()) == 3
+
+
+@given(st.text(), st.sampled_from(["", "Permission denied ", "Connection refused\n", "{0} {host} {"]))
+def test_any_words_become_three_plain_lines(said, before):
+    error = openssh.explain("{host}", before + said)
+    assert len(error.lines()) == 3 == len(str(error).splitlines())
+    assert "\x1b" not in str(error)
+
+
+def test_the_masters_command():
+    command = openssh.master_command(TARGET, "/run/user/1000/100%/x")
+    options = [value for option, value in zip(command, command[1:]) if option == "-o"]
+    assert command[:2] == ["ssh", "-T"]
+    assert command[-10:] == ["ProxyJump=gate", "-i", "/home/a b/key", "-p", "2222", "-l", "alice", "--", "login.site.edu", "exec /bin/sh"]
+    assert {"ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "ControlPath=/run/user/1000/100%%/x", "ConnectTimeout=10",
+            "SessionType=default"} <= set(options)
+    # The first value wins in ssh, so ours stand before the user's own.
+    assert options.index("ControlMaster=yes") < options.index("ProxyJump=gate")
+
+
+def test_the_masters_command_for_an_old_ssh():
+    words = " ".join(openssh.master_command(TARGET, "/x", old=True))
+    assert "SessionType" not in words and "ForkAfterAuthentication" not in words and "ControlMaster=yes" in words
+
+
+def test_a_host_is_never_an_option():
+    bare = openssh.Target("ssh", "-oProxyCommand=x", None, None, None, [], 10)
+    assert openssh.destination_arguments(bare) == ["--", "-oProxyCommand=x"]
+
+
+@pytest.mark.parametrize(("said", "version"), [("OpenSSH_9.2p1 Debian-2", (9, 2)), ("OpenSSH_for_Windows_8.6p1", (8, 6)), ("OpenSSH_10.0p2", (10, 0)),
+                                               ("Dropbear v2020.81", (0, 0))])
+def test_versions(program, said, version):
+    assert openssh.version(program("ssh", "#!/bin/sh\necho '{0}' >&2\n".format(said))) == version
+
+
+@pytest.fixture(name="master")
+def _master(program, tmp_path):
+    """A master whose ssh keeps its arguments and does what the test says."""
+    def make(text):
+        return openssh.Master("/run/a b", program("ssh", '#!/bin/sh\nprintf "%s\\n" "$@" > {0}/asked\n{1}\n'.format(tmp_path, text)))
+
+    return make
+
+
+def _asked(tmp_path):
+    return (tmp_path / "asked").read_text().splitlines()[2:]
+
+
+def test_a_forward_with_a_port_of_the_servers_choice(master, tmp_path):
+    assert master("echo 41233").forward("-R", "10.0.0.2:0:127.0.0.1:5") == 41233
+    assert _asked(tmp_path) == ["-S", "/run/a b", "-O", "forward", "-R", "10.0.0.2:0:127.0.0.1:5", "--", "master"]
+    assert master("").forward("-L", "127.0.0.1:5:c101:6") is None
+
+
+def test_a_forward_that_is_refused(master):
+    said = "mux_client_forward: forwarding request failed: Port forwarding failed"
+    with pytest.raises(openssh.ForwardRefused, match=said):
+        master("printf '{0}\\r\\n' >&2; exit 255".format(said)).forward("-R", "x")
+    with pytest.raises(openssh.ForwardRefused, match="255"):
+        master("exit 255").forward("-R", "x")
+
+
+def test_requests(master, tmp_path):
+    assert master("exit 0").check() and not master("exit 255").check()
+    master("exit 255").cancel("-R", "spec")
+    assert _asked(tmp_path)[2:] == ["-O", "cancel", "-R", "spec", "--", "master"]
+    master("exit 255").exit()
+    assert _asked(tmp_path)[2:4] == ["-O", "exit"]
+
+
+def test_a_master_that_hangs(master):
+    hung = master("exec sleep 1000")
+    assert hung._request("-O", "check", timeout=0.2)[0] == 255
+
+
+@pytest.mark.parametrize(("text", "answer"), [
+    ("exit 0", "open"), ("echo 'channel 2: open failed: connect failed: Connection refused' >&2; exit 255", "refused"),
+    ("echo 'channel 2: open failed: administratively prohibited: open failed' >&2; exit 255", "forbidden"), ("exec sleep 1000", "filtered"),
+    ("echo 'channel 2: open failed: connect failed: No route to host' >&2; exit 255", "filtered"),
+    ("echo 'channel 2: open failed: connect failed: Connection timed out' >&2; exit 255", "filtered"),
+])
+def test_whether_a_port_is_reached(master, tmp_path, text, answer):
+    assert master(text).reach("c101", 45871, 0.5) == answer
+    assert _asked(tmp_path) == ["-S", "/run/a b", "-W", "c101:45871", "--", "master"]
+
+
+@pytest.fixture(name="runtime")
+def _runtime(short_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short_path))
+    return short_path
+
+
+def test_the_place_of_sockets(runtime):
+    before = os.umask(0)
+    try:
+        path = openssh.control_directory()
+    finally:
+        os.umask(before)
+    assert path == str(runtime / "paraview-connect") == openssh.control_directory()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
+    assert os.path.dirname(openssh.control_path("a")) == path
+    assert openssh.control_path("a") == openssh.control_path("a") != openssh.control_path("b")
+    assert len(openssh.control_path("a")) <= 90
+
+
+@pytest.mark.parametrize("make", [
+    lambda path: path.mkdir(mode=0o755), lambda path: (path.mkdir(), path.chmod(0o710)), lambda path: path.write_text(""),
+    lambda path: path.symlink_to("/"), lambda path: path.symlink_to("nowhere")])
+def test_a_place_that_is_not_ours_alone_is_refused(runtime, make):
+    make(runtime / "paraview-connect")
+    with pytest.raises(SessionError, match="yours alone") as caught:
+        openssh.control_directory()
+    assert str(runtime / "paraview-connect") in caught.value.what
+
+
+def test_a_place_of_somebody_else_is_refused(runtime, monkeypatch):
+    (runtime / "paraview-connect").mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(SessionError, match="yours alone"):
+        openssh.control_directory()
+
+
+@pytest.mark.parametrize("value", ["", "/nonexistent", "/tmp/" + "x" * 60])
+def test_without_a_runtime_directory_it_is_tmp(monkeypatch, value):
+    made = []
+    monkeypatch.setenv("XDG_RUNTIME_DIR", value)
+    monkeypatch.setattr(os, "getuid", lambda: 4294967294)
+    monkeypatch.setattr(os, "mkdir", lambda path, mode: made.append((path, mode)))
+    monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((stat.S_IFDIR | 0o700, 0, 0, 0, 4294967294, 0, 0, 0, 0, 0)))
+    assert openssh.control_directory() == "/tmp/paraview-connect-4294967294"
+    assert made == [("/tmp/paraview-connect-4294967294", 0o700)]

@@ -1,0 +1,128 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job that is followed."""
+
+import collections
+import time
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import progress, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, fault_error
+
+SLURM = schedulers.TABLES["slurm"]
+
+
+class Files:
+    """A session's directory whose status file gets ahead by one text at each look."""
+
+    def __init__(self, *texts):
+        self.texts = collections.deque(texts)
+
+    def status(self, _seen, _seconds):
+        return self.texts.popleft() if len(self.texts) > 1 else self.texts[0]
+
+    def log(self):
+        return "its last words\n"
+
+
+@pytest.fixture(name="follow")
+def _follow(recorded, monkeypatch):
+    """A follower of files and of recorded answers, the last of each for ever; what it said is its `lines`."""
+    monkeypatch.setattr(progress, "_STRETCH", 0)
+    monkeypatch.setattr(progress.jobs, "poll_pause", lambda _waited: 0)
+
+    def make(texts, cases):
+        left = collections.deque(recorded(case) for case in cases)
+
+        def run(_argv):
+            answer = left.popleft() if len(left) > 1 else left[0]
+            return answer.code, answer.out, answer.err
+
+        lines = []
+        follower = Follower("11", Jobs(run, SLURM), Files(*texts), time.time(), lines.append)
+        follower.lines = lines
+        follower._next_ask = 0
+        return follower
+
+    return make
+
+
+def test_a_job_that_waits_and_runs(follow):
+    follower = follow([""] * 6 + ["running node01\nnodes node01 node02"],
+                      ["pending_priority_scontrol_o", "pending_priority_scontrol_o", "pending_resources_scontrol_o", "down_scontrol", "running_scontrol_o"])
+    for _news in follower.events():
+        if follower.progress.host:
+            break
+    assert follower.progress.nodes == ["node01", "node02"]
+    assert follower.lines == [
+        "job 11 pending, Priority, expected {0}".format(clock_time("2026-11-22T17:49:23")),
+        "job 11 pending, Resources, expected {0}".format(clock_time("2026-11-22T17:49:23")),
+        "job 11 not known now, slurm_load_jobs error: Unable to contact slurm controller (connect failure)"]
+
+
+def test_a_reason_is_explained(follow):
+    follower = follow([""], ["pending_held_user_scontrol_o"])
+    events = follower.events()
+    next(events)
+    next(events)
+    assert follower.lines == ["job 11 pending, JobHeldUser (held by its owner)"]
+
+
+def test_a_job_that_can_never_run(follow):
+    with pytest.raises(SessionError, match="job 11 can never run") as caught:
+        list(follow([""], ["pending_parttimelimit_scontrol_o"]).events())
+    assert "PartitionTimeLimit" in caught.value.why and "paraview_walltime" in caught.value.why
+
+
+@pytest.mark.parametrize(("case", "why", "cancelled"), [
+    ("failed3_scontrol_o", "exit status 3", False), ("bad_workdir_scontrol_o", "JobLaunchFailure", False), ("timeout_scontrol_o", "wall time", False),
+    ("cancelled_pending_scontrol_o", "it was cancelled", True), ("cancelled_running_scontrol_o", "it was cancelled", True),
+    ("unknown_scontrol_o", "no reason is known", False)])
+def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
+    with pytest.raises(SessionError, match="job 11 died") as caught:
+        list(follow([""], [case]).events())
+    assert why in caught.value.why and "its last words" in caught.value.why
+    assert caught.value.cancelled is cancelled
+
+
+def test_a_short_job_is_not_taken_for_one_that_died(follow):
+    """The batch system says it is over, and its own words have just arrived."""
+    follower = follow(["", "", "running node01\nended 0 pvserver"], ["completed_scontrol_o"])
+    for _news in follower.events():
+        if follower.progress.ended:
+            break
+    assert follower.progress.ended == (0, "pvserver")
+
+
+def test_a_deadline(follow):
+    assert len(list(follow([""], ["pending_resources_scontrol_o"]).events(time.monotonic()))) == 1
+
+
+def test_a_job_that_has_ended_itself(follow):
+    for text, why in (("ended 0 idle", "no client came in time"), ("ended 1 walltime", "its wall time was over"), ("ended 9 pvserver", "exit status 9")):
+        follower = follow(["running c101\n" + text], ["unknown_scontrol_o"])
+        next(follower.events())
+        assert why in follower.died().why
+        assert not follower.died().cancelled
+    follower = follow(["running c101\nended 143 cancelled"], ["unknown_scontrol_o"])
+    next(follower.events())
+    assert follower.died().cancelled
+    assert follower.died("another reason").why.startswith("another reason")
+
+
+def test_clock_times():
+    assert clock_time(time.strftime("%Y-%m-%d") + "T14:32:10") == "14:32"
+    assert clock_time("2020-01-02T14:32:10") == "2020-01-02 14:32"
+
+
+@pytest.mark.parametrize(("fault", "words"), [
+    (("missing", "pvserver"), ["not found on c101", "xvfb-run -a pvserver", "paraview_modules"]),
+    (("module", "paraview/9\x1b[31m"), ["module paraview/9 cannot be loaded on c101", "module avail", "paraview_modules"]),
+    (("ports", "11111-11120"), ["no port is free on c101", "11111-11120", "paraview_server_ports"])])
+def test_faults(fault, words):
+    error = fault_error("11", "c101", fault, ["xvfb-run", "-a", "pvserver"])
+    assert all(word in str(error) for word in words)
+    assert len(error.lines()) == 3 and "\x1b" not in str(error)

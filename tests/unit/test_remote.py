@@ -1,0 +1,108 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A session's directory, kept by a local shell."""
+
+import threading
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import remote
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+
+ODD = "it's \"odd\" $(touch ran) `touch ran` \\n %s\n\n-e\n\ttabs\r\n# EOF caf\u00e9\n"
+
+
+@pytest.fixture(name="directory")
+def _directory(script, session_directory):
+    return remote.Directory(script, str(session_directory))
+
+
+def test_the_place():
+    assert remote.directory("/home/u/", "0123456789abcdef") == "/home/u/.paraview-connect/0123456789abcdef"
+
+
+def test_files_are_made_as_they_are_and_private(directory, session_directory):
+    directory.create({"job.sh": ODD, "it's": "", "pvserver.sh": "x" * 200000})
+    assert {path.name: path.read_bytes().decode() for path in session_directory.iterdir()} == {
+        "job.sh": ODD, "it's": "", "pvserver.sh": "x" * 200000}
+    assert session_directory.stat().st_mode & 0o777 == session_directory.parent.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in session_directory.iterdir()} == {0o600}
+
+
+def test_a_directory_that_is_there_already_is_not_taken(directory, session_directory):
+    directory.create({"a": "1"})
+    with pytest.raises(SessionError, match="cannot make") as caught:
+        directory.create({"a": "2"})
+    assert "exists" in caught.value.why
+    assert (session_directory / "a").read_text() == "1"
+
+
+def test_put_replaces(directory, session_directory):
+    directory.create({"go": "none\n"})
+    directory.put("go", "one\n")
+    directory.put("go", ODD)
+    assert directory.read("go") == ODD
+    assert [path.name for path in session_directory.iterdir()] == ["go"]
+
+
+def test_put_where_nothing_is_told(directory, session_directory):
+    with pytest.raises(SessionError, match="cannot write go in") as caught:
+        directory.put("go", "")
+    assert str(session_directory) in caught.value.what
+    assert caught.value.way_out
+
+
+def test_what_is_not_there_is_empty(directory):
+    assert (directory.read("x"), directory.log(), directory.status("", 0)) == ("", "", "")
+    directory.create({"go": ""})
+    assert (directory.read("x"), directory.log(), directory.status("", 0)) == ("", "", "")
+    directory.remove()
+
+
+def test_status_waits_for_news(directory, session_directory, until):
+    directory.create({"status": "running c101\n"})
+    first = directory.status("", 10)
+    assert first == "running c101"
+    assert directory.status(first, 0) == first
+    told = []
+    waiting = threading.Thread(target=lambda: told.append(directory.status(first, 20)))
+    waiting.start()
+    (session_directory / "status").write_text("running c101\nsaid $(id) 'x'\n\n")
+    waiting.join()
+    assert told == ["running c101\nsaid $(id) 'x'"]
+    assert directory.status(told[0], 0) == told[0]
+
+
+def test_log_shows_both_ends(directory, session_directory):
+    directory.create({"log": "pvserver's\n", "batch.log": "x\n" * 9000 + "slurmstepd's\n"})
+    shown = directory.log()
+    assert "pvserver's" in shown and "slurmstepd's" in shown and "==>" not in shown
+    assert len(shown) < 13000
+    (session_directory / "batch.log").unlink()
+    assert directory.log() == "pvserver's\n"
+
+
+def test_remove(directory, session_directory):
+    directory.create({"a": "1"})
+    (session_directory / "sub").mkdir()
+    other = session_directory.parent / "fedcba9876543210"
+    other.mkdir()
+    directory.remove()
+    assert not session_directory.exists() and other.exists()
+    other.rmdir()
+    directory.remove()
+    assert not session_directory.parent.exists() and session_directory.parents[1].exists()
+
+
+@pytest.mark.parametrize("path", [
+    "", "/", "/home/u", "/home/u/.paraview-connect", "/home/u/.paraview-connect/", "/home/u/.paraview-connect/0123",
+    "relative/.paraview-connect/0123456789abcdef",
+    "/home/u/.paraview-connect/0123456789abcdef/", "/home/u/.paraview-connect/0123456789abcdef/..", "/home/u/.paraview-connect/0123456789ABCDEF",
+    "/home/u/.paraview-connect/../0123456789abcdef", "/home/u/.paraview-connect/0123456789abcdef\n", "/home/u\n/.paraview-connect/0123456789abcdef",
+    "/home/u/x.paraview-connect/0123456789abcdef", "~/.paraview-connect/0123456789abcdef", "/home/u/.paraview-connect/0123456789abcdef -rf /"])
+def test_any_other_path_is_refused(path):
+    def never(_text, _seconds):
+        raise AssertionError("it was touched")
+
+    with pytest.raises((ValueError, SessionError)):
+        remote.Directory(never, path).remove()

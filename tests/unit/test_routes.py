@@ -1,0 +1,274 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes, over a login node of our own making."""
+
+import os
+import socket
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints, routes
+from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
+
+ALICE, EVE = 1000, 1001
+FACTS = {"login_node": "login2", "uid": ALICE, "addresses": ["198.18.2.2", "10.0.0.2"], "client_side": "198.18.2.2"}
+WISHES = {"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False}
+
+
+class Login:
+    """A login node: its sshd's policy, its listeners and its way to the nodes; master and script in one."""
+
+    def __init__(self, bind=None, uid=ALICE, way="refused", source="address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n", refuse=(), local=True):
+        self.bind, self.uid, self.way, self.source, self.refuse, self.local = bind, uid, way, source, refuse, local
+        self.up, self.dialled, self.sockets = {}, [], []
+
+    def forward(self, option, specification):
+        address, port = specification.split(":")[:2]
+        if int(port) in self.refuse or "all" in self.refuse:
+            raise ForwardRefused("remote port forwarding failed for listen port " + port)
+        if option == "-L":
+            if self.local:
+                self.sockets.append(socket.create_server((address, int(port))))
+            self.up[option, specification] = None
+            return None
+        self.up[option, specification] = Listener(self.bind or address, int(port) or 41233, self.uid)
+        return None if int(port) else 41233
+
+    def cancel(self, option, specification):
+        self.up.pop((option, specification), None)
+
+    def reach(self, address, port):
+        self.dialled.append((address, port))
+        return self.way
+
+    def script(self, text, _seconds):
+        if text != endpoints.SCRIPT:
+            return 0, self.source, ""
+        lines = ["{0}: {1}:{2:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {3} 0 1".format(
+            number, "".join("{0:02X}".format(int(part)) for part in reversed(one.address.split("."))), one.port, one.uid)
+            for number, one in enumerate(one for one in self.up.values() if one)]
+        return 0, "\n".join(lines), ""
+
+
+@pytest.fixture(name="around")
+def _around():
+    logins = []
+
+    def make(login=None, facts=None, **wishes):
+        logins.append(login or Login())
+        return routes.Surroundings(logins[-1], logins[-1].script, dict(FACTS, **(facts or {})), dict(WISHES, **wishes))
+
+    yield make
+    for login in logins:
+        for one in login.sockets:
+            one.close()
+
+
+@pytest.fixture(name="taken")
+def _taken():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        yield listener.getsockname()[1]
+
+
+def reverse(surroundings):
+    return routes.ReverseTunnel(surroundings, {"client_port": 40123})
+
+
+def test_a_reverse_tunnel(around):
+    surroundings = around()
+    route = reverse(surroundings)
+    route.ready_for("c101")
+    assert (route.address, route.port) == ("10.0.0.2", 41233)
+    assert surroundings.forwards == [["-R", "10.0.0.2:0:127.0.0.1:40123"]]
+    route.before_start("c101")
+    assert len(surroundings.forwards) == 1
+    assert route.pvserver_arguments(17) == ["--reverse-connection", "--client-host=10.0.0.2", "--server-port=41233", "--connect-id=17"]
+    assert route.after_start(None, "c101") == 40123
+
+
+def test_a_wider_bind_will_do(around):
+    route = reverse(around(Login(bind="0.0.0.0")))
+    route.ready_for("c101")
+    assert route.port == 41233
+
+
+@pytest.mark.parametrize("bind", ["127.0.0.1", "198.18.2.2"])
+def test_a_bind_elsewhere_is_refused_and_taken_back(around, bind):
+    surroundings = around(Login(bind=bind))
+    with pytest.raises(routes.Unfit, match="on {0} instead of 10.0.0.2.*GatewayPorts".format(bind)):
+        reverse(surroundings).ready_for("c101")
+    assert surroundings.forwards == [] and surroundings.master.up == {}
+
+
+def test_a_port_of_somebody_else_is_refused(around):
+    surroundings = around(Login(uid=EVE))
+    with pytest.raises(routes.Unfit, match="uid 1001"):
+        reverse(surroundings).ready_for("c101")
+    assert surroundings.forwards == [] and surroundings.master.up == {}
+
+
+def test_a_narrower_listener_of_somebody_else_is_seen(around):
+    login = Login(bind="0.0.0.0")
+    login.up["eve"] = Listener("10.0.0.2", 41233, EVE)
+    with pytest.raises(routes.Unfit, match="uid 1001"):
+        reverse(around(login)).ready_for("c101")
+
+
+def test_an_endpoint_that_somebody_took_meanwhile_is_refused(around):
+    """The last look, right before pvserver may start."""
+    surroundings = around()
+    route = reverse(surroundings)
+    route.ready_for("c101")
+    surroundings.master.up = {"eve": Listener("10.0.0.2", 41233, EVE)}
+    with pytest.raises(routes.Unfit):
+        route.before_start("c101")
+
+
+def test_an_endpoint_that_was_lost_is_made_again(around):
+    """The connection broke while the job was queued, and another one took its place."""
+    surroundings = around()
+    route = routes.ReverseTunnel(surroundings, {"client_port": 40123, "address": "10.0.0.2", "port": 40999})
+    route.ready_for("c101")
+    assert route.port == 41233 and len(surroundings.master.up) == 1
+
+
+def test_an_endpoint_on_another_address_is_made_again(around):
+    surroundings = around()
+    route = reverse(surroundings)
+    route.ready_for("c101")
+    surroundings.master.source = "address 10.1.0.11\n10.1.0.11 dev ib1 src 10.1.0.2 uid 1000\n"
+    route.ready_for("d101")
+    assert list(surroundings.master.up) == [("-R", "10.1.0.2:0:127.0.0.1:40123")]
+    assert surroundings.forwards == [["-R", "10.1.0.2:0:127.0.0.1:40123"]]
+
+
+@pytest.mark.parametrize(("facts", "address"), [
+    ({}, "10.0.0.2"), ({"cluster_address": "10.9.9.9"}, "10.9.9.9"), ({"addresses": ["198.18.2.2"]}, "198.18.2.2")])
+def test_the_login_nodes_address_where_no_node_is_known(around, facts, address):
+    route = reverse(around(Login(source="address \n"), facts))
+    route.ready_for("")
+    assert route.address == address
+
+
+def test_no_address_is_no_route(around):
+    with pytest.raises(routes.Unfit, match="no IPv4 address"):
+        reverse(around(Login(source=""), {"addresses": []})).ready_for("")
+
+
+def test_pvserver_on_the_login_node_needs_loopback_only(around):
+    route = reverse(around(on_login_node=True))
+    route.ready_for("login2")
+    assert route.address == "127.0.0.1"
+
+
+def test_login_ports_are_tried_until_one_is_free(around):
+    surroundings = around(Login(refuse=[40000, 40001, 40003]), login_ports="40000-40003")
+    route = reverse(surroundings)
+    route.ready_for("c101")
+    assert route.port == 40002
+    assert surroundings.forwards == [["-R", "10.0.0.2:40002:127.0.0.1:40123"]]
+
+
+@pytest.mark.parametrize("ports", ["", "40000-40003"])
+def test_a_refusal_is_told_in_sshs_words(around, ports):
+    with pytest.raises(routes.Unfit, match="login2 refuses a remote forward on 10.0.0.2.*remote port forwarding failed") as caught:
+        reverse(around(Login(refuse=["all"]), login_ports=ports)).ready_for("c101")
+    assert ports in str(caught.value)
+
+
+def test_a_reverse_clients_port(around, taken):
+    assert reverse(around()).client_port() > 0
+    # The user's ParaView may listen there already.
+    assert reverse(around(client_port=taken)).client_port() == taken
+
+
+@pytest.mark.parametrize("route", [routes.ForwardTunnel, routes.ReverseTunnel])
+def test_a_client_port_of_somebody_else_is_refused(around, taken, monkeypatch, route):
+    monkeypatch.setattr(endpoints, "local", lambda: [Listener("127.0.0.1", taken, os.getuid() + 1)])
+    with pytest.raises(SessionError, match="port {0} on this host is taken".format(taken)) as caught:
+        route(around(client_port=taken)).client_port()
+    assert "uid {0}".format(os.getuid() + 1) in caught.value.why
+
+
+def test_a_forward_tunnel(around):
+    surroundings = around()
+    route = routes.ForwardTunnel(surroundings)
+    route.ready_for("c101")
+    assert surroundings.master.dialled[0][0] == "10.0.0.11"
+    route.before_start("c101")
+    assert surroundings.forwards == []
+    assert route.pvserver_arguments(17) == ["--server-port=0", "--connect-id=17"]
+    port = route.after_start(("c101", 11111), "c101")
+    assert surroundings.forwards == [["-L", "127.0.0.1:{0}:c101:11111".format(port)]]
+
+
+def test_a_forward_tunnel_with_ports_left_open_by_a_firewall(around):
+    assert routes.ForwardTunnel(around(server_ports="11111-11120")).pvserver_arguments(0) == ["--server-port=11111-11120"]
+
+
+def test_a_forward_tunnel_to_the_login_node_itself(around):
+    surroundings = around(on_login_node=True)
+    port = routes.ForwardTunnel(surroundings).after_start(("login2", 11111), "login2")
+    assert surroundings.forwards == [["-L", "127.0.0.1:{0}:127.0.0.1:11111".format(port)]]
+
+
+@pytest.mark.parametrize(("way", "reason"), [("forbidden", "login2 forbids local forwarding"), ("filtered", "login2 cannot reach a port of c101")])
+def test_a_node_that_is_not_reached(around, way, reason):
+    with pytest.raises(routes.Unfit, match=reason):
+        routes.ForwardTunnel(around(Login(way=way))).ready_for("c101")
+
+
+def test_a_node_is_dialled_by_name_where_its_address_is_not_known(around):
+    surroundings = around(Login(source=""))
+    routes.ForwardTunnel(surroundings).ready_for("c101")
+    routes.ForwardTunnel(surroundings).ready_for("")
+    assert [address for address, _port in surroundings.master.dialled] == ["c101"]
+
+
+def test_a_forward_clients_port_must_be_free(around, taken):
+    with pytest.raises(SessionError, match="port {0} on this host is taken".format(taken)) as caught:
+        routes.ForwardTunnel(around(client_port=taken)).client_port()
+    assert "your own account" in caught.value.why and "paraview_client_port" in caught.value.way_out
+
+
+def test_a_local_port_that_ssh_cannot_open(around):
+    with pytest.raises(SessionError, match="cannot open port") as caught:
+        routes.ForwardTunnel(around(Login(refuse=["all"]))).after_start(("c101", 5), "c101")
+    assert "forwarding failed" in caught.value.why
+
+
+def test_a_local_listener_that_does_not_appear_is_nobodys(around):
+    with pytest.raises(SessionError) as caught:
+        routes.ForwardTunnel(around(Login(local=False))).after_start(("c101", 5), "c101")
+    assert "None" not in str(caught.value)
+
+
+def _attempt(unfit):
+    def attempt(name):
+        if name in unfit:
+            raise routes.Unfit(unfit[name])
+        return name.upper()
+
+    return attempt
+
+
+def test_the_first_route_that_works_is_chosen():
+    assert routes.choose(["a", "b", "c"], ["a"], _attempt({"b": "no way"})) == ("C", [("a", "this site does not offer it"), ("b", "no way")])
+    assert routes.choose(["a"], [], _attempt({})) == ("A", [])
+    assert routes.choose(["a"], [], _attempt({"a": "no"})) == (None, [("a", "no")])
+
+
+def test_no_route_works():
+    error = routes.none_works([("a", "no"), ("b", "never")], "auto")
+    assert (error.what, error.why) == ("no route works here", "a: no; b: never")
+    error = routes.none_works([("a", "no")], "a")
+    assert error.what == "route a cannot work here" and "paraview_route" in error.way_out
+
+
+def test_the_table():
+    assert list(routes.ROUTES) == list(routes.ORDER)
+    assert all(routes.ROUTES[name].name == name for name in routes.ORDER)

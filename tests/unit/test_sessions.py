@@ -1,0 +1,234 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Session records."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import processes, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from hypothesis import given
+from hypothesis import strategies as st
+
+NAMES = st.one_of(st.text(min_size=1, max_size=30), st.text("./~%\\ \n\0-@:+,", min_size=1, max_size=10), st.sampled_from([".", "..", "...", "a/..", "%2E"]))
+
+
+@pytest.fixture(name="base")
+def _base(tmp_path):
+    return str(tmp_path / "base")
+
+
+@pytest.fixture(name="session")
+def _session(base):
+    return Session(base, "lab")
+
+
+def _mode(path):
+    return os.stat(path).st_mode & 0o777
+
+
+def test_a_record_is_private(session, base):
+    before = os.umask(0)
+    try:
+        session.begin(job_id=None)
+        session.keep_connect_id(17)
+        session.update(state="pending")
+    finally:
+        os.umask(before)
+    assert _mode(base) == _mode(session.directory) == 0o700
+    assert _mode(session.path) == _mode(session.connect_id_path) == 0o600
+    assert sorted(os.listdir(session.directory)) == ["connect_id", "session.json"]
+
+
+def test_a_record_is_kept(session):
+    record = session.begin(job_id="17")
+    assert record["state"] == "starting" and record["name"] == "lab" and len(record["id"]) == 16
+    assert session.read() == record
+    assert session.update(nodes=["c\u00e91"]) == dict(record, nodes=["c\u00e91"]) == session.read()
+
+
+def test_no_record(session, base):
+    assert session.read() == {}
+    assert session.report()["state"] == "gone"
+    assert sessions.all_sessions(base) == []
+    assert session.connect_id() == 0
+    session.remove()
+    session.forget_secrets()
+
+
+def test_two_connects_do_not_share_a_record(session):
+    first = session.begin()
+    with pytest.raises(SessionError, match="another connect to lab"):
+        Session(session.base, "lab").begin()
+    assert session.read() == first
+
+
+@pytest.mark.parametrize("state", sessions.OVER)
+def test_a_record_that_is_over_makes_room(session, state):
+    first = session.begin()
+    session.update(state=state)
+    assert session.begin()["id"] != first["id"]
+
+
+def test_a_record_that_is_gone_stays_gone(session):
+    session.begin()
+    session.remove()
+    assert not os.path.exists(session.directory)
+    assert session.update(state="connected") == {}
+    assert session.read() == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "\xff\xfe", "{\"state\": }"])
+def test_a_damaged_record_is_told(session, text):
+    session.begin()
+    with open(session.path, "w", encoding="latin-1") as stream:
+        stream.write(text)
+    for touch in (session.read, session.begin, session.report):
+        with pytest.raises(SessionError, match="is damaged") as caught:
+            touch()
+        assert session.path in caught.value.what and session.directory in caught.value.way_out
+
+
+def test_a_state_directory_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SessionError, match="paraview_state_dir"):
+        Session(str(tmp_path / "file"), "lab").begin()
+
+
+@given(NAMES)
+def test_odd_names_stay_below_the_state_directory(name):
+    session = Session("/b", name)
+    assert os.path.dirname(os.path.normpath(session.directory)) == "/b"
+    assert os.path.dirname(session.path) == session.directory
+
+
+@given(st.lists(NAMES, min_size=2, max_size=2, unique=True))
+def test_odd_names_do_not_share_a_directory(names):
+    assert len({os.path.normpath(Session("/b", name).directory) for name in names}) == 2
+
+
+@pytest.mark.parametrize("name", ["lab", "alice@login.site.edu", "a b", "a/b", "../../x", "..", ".", "caf\u00e9", "%2F", "-rf", "a\nb", "[2001:db8::1]", "*"])
+def test_odd_names_are_found_again(base, tmp_path, name):
+    session = Session(base, name)
+    (tmp_path / "bystander").write_text("")
+    record = session.begin()
+    Session(base, "other").begin()
+    assert Session(base, name).read() == record
+    assert sorted(one.name for one in sessions.all_sessions(base)) == sorted([name, "other"])
+    assert sorted(os.listdir(tmp_path)) == ["base", "bystander"]
+    session.remove()
+    assert [one.name for one in sessions.all_sessions(base)] == ["other"]
+    assert (tmp_path / "bystander").exists()
+
+
+def test_connect_id(session):
+    session.begin()
+    session.keep_connect_id(2147483647)
+    assert session.connect_id() == session.report()["connect_id"] == 2147483647
+    assert "2147483647" not in json.dumps(session.read())
+    session.forget_secrets()
+    assert session.connect_id() == 0
+
+
+def test_a_report_has_every_field(session):
+    session.begin(route="reverse_tunnel", job_id="17", nodes=["c101"], client_port=5, url="csrc://127.0.0.1:5", login_node="login2",
+                  ends_at=time.time() + 1000, socket="/s")
+    report = session.report(state="ready")
+    assert list(report) == list(sessions.REPORT) == [
+        "host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason"]
+    assert report["host"] == "lab" and report["state"] == "ready" and report["nodes"] == ["c101"]
+    assert 900 < report["time_left_s"] <= 1000 and isinstance(report["time_left_s"], int)
+    assert session.report(connect_id=None)["connect_id"] is None
+
+
+def test_time_left():
+    assert sessions.time_left({"state": "ready", "ends_at": time.time() - 5}) == 0
+    assert sessions.time_left({"state": "ended", "ends_at": time.time() + 50}) is None
+    assert sessions.time_left({"state": "pending"}) is None
+    assert sessions.time_left({}) is None
+
+
+def test_watched():
+    assert sessions.watched({"watcher": processes.identity(os.getpid())})
+    assert not sessions.watched({"watcher": None}) and not sessions.watched({})
+
+
+def test_the_place_of_records(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/u")
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    assert sessions.state_directory() == "/home/u/.local/state/paraview-connect"
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert sessions.state_directory("") == "/state/paraview-connect"
+    assert sessions.state_directory("~/mine") == "/home/u/mine"
+
+
+def test_reports_of_other_hosts_stay(tmp_path):
+    path = tmp_path / "report.json"
+    path.write_text("[]")
+    path.chmod(0o644)
+    sessions.write_report(str(path), [{"host": "a", "state": "ready"}, {"host": "b", "state": "ready"}])
+    assert _mode(path) == 0o600
+    sessions.write_report(str(path), [{"host": "c", "state": "ready"}, {"host": "a", "state": "gone"}])
+    assert json.loads(path.read_text()) == [{"host": "a", "state": "gone"}, {"host": "b", "state": "ready"}, {"host": "c", "state": "ready"}]
+    sessions.write_report(str(path), [{"host": "d"}], fresh=True)
+    assert json.loads(path.read_text()) == [{"host": "d"}]
+    assert os.listdir(tmp_path) == ["report.json"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "{}", "5", "null", "[5, {}, [1]]", "\xff"])
+def test_a_report_that_is_damaged_is_written_anew(tmp_path, text):
+    path = tmp_path / "report.json"
+    path.write_text(text, encoding="latin-1")
+    sessions.write_report(str(path), [{"host": "a"}])
+    assert json.loads(path.read_text()) == [{"host": "a"}]
+
+
+def test_no_report_is_wished_for():
+    sessions.write_report("", [{"host": "a"}])
+
+
+def test_a_report_that_cannot_be_written(tmp_path):
+    with pytest.raises(SessionError, match="paraview_json"):
+        sessions.write_report(str(tmp_path / "missing" / "report.json"), [{"host": "a"}])
+    (tmp_path / "directory").mkdir()
+    with pytest.raises(SessionError, match="paraview_json"):
+        sessions.write_report(str(tmp_path / "directory"), [{"host": "a"}])
+    assert os.listdir(tmp_path) == ["directory"]
+
+
+def test_many_writers_lose_nothing(tmp_path):
+    """Each in a process of its own, as the hosts of a play are."""
+    path = tmp_path / "report.json"
+    children = []
+    for number in range(8):
+        child = os.fork()
+        if child == 0:
+            try:
+                sessions.write_report(str(path), [{"host": str(number)}])
+            finally:
+                os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    assert sorted(one["host"] for one in json.loads(path.read_text())) == [str(number) for number in range(8)]
+
+
+def test_a_lock_is_let_go_by_the_dead(session):
+    session.begin()
+    ours, theirs = os.pipe()
+    holder = os.fork()
+    if holder == 0:
+        with sessions.locked(session.base):
+            os.write(theirs, b"locked")
+            signal.pause()
+    os.read(ours, 6)
+    os.kill(holder, signal.SIGKILL)
+    os.waitpid(holder, 0)
+    os.close(ours)
+    os.close(theirs)
+    assert session.update(state="pending")["state"] == "pending"

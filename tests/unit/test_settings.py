@@ -1,0 +1,89 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a user may wish, and what is said of a wish that cannot be."""
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
+LAUNCHERS = schedulers.LAUNCHERS
+
+
+def check(**wishes):
+    return settings.check(dict(DEFAULTS, **wishes))
+
+
+def test_defaults():
+    known = check()
+    assert (known["walltime"], known["deadline"], known["idle"]) == (3600, 86400, 1200)
+    assert (known["pvserver"], known["launcher"], known["start_client"], known["connect_id"]) == (["pvserver"], None, False, None)
+    assert set(known) == set(settings.SPEC)
+
+
+@pytest.mark.parametrize(("name", "value", "final"), [
+    ("walltime", "2h", 7200), ("walltime", "1-00:00:00", 86400), ("deadline", 30, 1800), ("idle", "90s", 90),
+    ("pvserver", "xvfb-run -a 'my pvserver'", ["xvfb-run", "-a", "my pvserver"]), ("pvserver", ["pvserver", "--x=$(id)", 5], ["pvserver", "--x=$(id)", "5"]),
+    ("launcher", "none", []), ("launcher", "srun", LAUNCHERS["srun"]), ("launcher", "mpirun -np {tasks}", ["mpirun", "-np", "{tasks}"]),
+    ("launcher", ["srun", "--mpi=pmix"], ["srun", "--mpi=pmix"]), ("launcher", None, None), ("launcher", [], []),
+    ("start_client", True, True), ("start_client", "yes", True), ("start_client", "False", False), ("start_client", "", False), ("start_client", None, False),
+    ("start_client", "xterm -e 'paraview $X'", ["xterm", "-e", "paraview $X"]),
+    ("connect_id", "17", 17), ("connect_id", 0, 0), ("connect_id", "Random", None),
+    ("login_ports", "40000 - 40010", "40000-40010"), ("server_ports", "11111", "11111"), ("server_ports", "", ""),
+    ("client_port", 65535, 65535), ("nodes", 2, 2), ("cpus_per_task", 0, 0), ("memory", "4G", "4G"), ("memory", "500MB", "500MB"), ("memory", "2048", "2048"),
+    ("queue", "gpu,debug", "gpu,debug"), ("account", "p-1.x@y", "p-1.x@y"), ("modules", ["paraview/5.13.2"], ["paraview/5.13.2"]),
+    ("directives", ["--qos=high", "#SBATCH --exclusive"], ["--qos=high", "#SBATCH --exclusive"]), ("setup", "a\nb 'c'", "a\nb 'c'"),
+    ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]),
+])
+def test_good_forms(name, value, final):
+    assert check(**{name: value})[name] == final
+
+
+WRONG = [
+    ("walltime", "soon"), ("walltime", 3600), ("walltime", "0"), ("walltime", None), ("walltime", "9" * 400 + "h"), ("deadline", "-1h"), ("idle", []),
+    ("idle", "1:00"), ("pvserver", ""), ("pvserver", []), ("pvserver", "it's"), ("pvserver", "a\n'b\nc'"), ("pvserver", ["a\nb"]), ("pvserver", {}),
+    ("pvserver", ["a\0"]), ("pvserver", [["a"]]), ("pvserver", None), ("launcher", "it's"), ("launcher", {"a": 1}), ("launcher", 5), ("launcher", ["a\rb"]),
+    ("start_client", "it's"), ("start_client", 5), ("start_client", {"a": 1}), ("connect_id", "x"), ("connect_id", -1), ("connect_id", 2 ** 31),
+    ("connect_id", True), ("connect_id", None), ("connect_id", "\u00b2"),
+    ("login_ports", "70000"), ("login_ports", "20-10"), ("server_ports", "1,2"), ("server_ports", "x"),
+    ("nodes", 0), ("nodes", -1), ("tasks_per_node", 0), ("cpus_per_task", -1), ("gpus_per_node", -1), ("client_port", -1), ("client_port", 65536),
+    ("queue", "a b"), ("queue", "a\n#SBATCH --x"), ("queue", "debug\n"), ("queue", "$(id)"), ("account", "a;b"), ("account", "a'"),
+    ("memory", "lots"), ("memory", "4 G"), ("memory", "4G\n"), ("memory", "-4G"),
+    ("directives", ["a\nb"]), ("directives", [""]), ("directives", ["  "]), ("modules", ["a\rb"]), ("modules", [""]), ("modules", ["a\0"]), ("route_order", []),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_a_wrong_value_is_named(name, value):
+    with pytest.raises(SessionError) as caught:
+        check(**{name: value})
+    named = value[0] if name in ("directives", "modules") else value
+    assert caught.value.what == "paraview_{0}: {1!r} cannot be".format(name, named)
+    assert caught.value.why and "paraview_" + name in caught.value.way_out
+
+
+RAW = [name for name, about in settings.SPEC.items() if about["type"] == "raw"]
+
+
+@given(st.sampled_from(RAW), st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.one_of(st.text(), st.integers(), st.none())),
+    st.dictionaries(st.text(), st.text())))
+def test_any_value_is_taken_or_refused_in_words(name, value):
+    try:
+        check(**{name: value})
+    except SessionError as error:
+        assert "paraview_" + name in error.what
+
+
+@given(st.sampled_from([name for name, about in settings.SPEC.items() if about["type"] == "str" and "choices" not in about]), st.text())
+def test_any_text_is_taken_or_refused_in_words(name, value):
+    try:
+        known = check(**{name: value})
+    except SessionError as error:
+        assert "paraview_" + name in error.what
+    else:
+        if name in ("queue", "account", "memory", "login_ports", "server_ports"):
+            assert not set(known[name]) & set(" \n\r\t'\"$`;&|<>\\#")

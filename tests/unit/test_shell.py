@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A shell spoken to over its standard input, as ssh would hand it on."""
+
+import shlex
+import subprocess
+import threading
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.shell import Shell, ShellLost
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+
+@pytest.fixture(name="start", scope="module")
+def _start():
+    processes = []
+
+    def start(*command):
+        processes.append(subprocess.Popen(command or ("/bin/sh",), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        return Shell(processes[-1])
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+@pytest.fixture(name="shell")
+def _shell(start):
+    shell = start()
+    shell.begin(10)
+    return shell
+
+
+@pytest.fixture(name="lasting", scope="module", params=["dash", "bash"])
+def _lasting(start, request):
+    shell = start(request.param)
+    shell.begin(10)
+    return shell
+
+
+def test_noise_of_a_login_is_thrown_away(start):
+    shell = start("/bin/sh", "-c", "echo 'Welcome 0'; echo beware >&2; printf 'no newline'; exec /bin/sh")
+    shell.begin(10)
+    assert shell.run("echo yes; echo no >&2", 10) == (0, "yes\n", "no\n")
+
+
+@pytest.mark.parametrize("code", [0, 1, 42, 127, 255])
+def test_exit_codes(lasting, code):
+    assert lasting.run("echo a; exit {0}; echo b".format(code), 10) == (code, "a\n", "")
+
+
+def test_each_script_has_a_shell_of_its_own(shell):
+    shell.run("x=1; cd /; exec >/dev/null 2>&1; set -e; trap '' TERM; umask 0", 10)
+    assert shell.run("echo \"${x-unset}\"; pwd; false; echo on", 10)[1].splitlines()[::2] == ["unset", "on"]
+
+
+@pytest.mark.parametrize("text", [
+    "exit 3",
+    "kill -9 $$", "kill -9 $PPID", "kill -9 0", "kill $PPID", "exec true", "if", "'", "cat <<EOF\nnever ended", "}", "echo a\\", "exec <&-", "return 2",
+    "cat", "exec cat >/dev/null", "trap '' PIPE; yes | head -n 1"])
+def test_no_script_ends_the_channel(shell, text):
+    shell.run(text, 10)
+    assert shell.run("echo on", 10) == (0, "on\n", "")
+
+
+@pytest.mark.parametrize("text", ["", "\n", "#", "# only a comment"])
+def test_nothing_is_a_script(shell, text):
+    assert shell.run(text, 10) == (0, "", "")
+
+
+def test_big_outputs_on_both_sides(shell):
+    code, out, err = shell.run("head -c 3000000 /dev/zero | tr '\\0' o; head -c 1000000 /dev/zero | tr '\\0' e >&2; exit 7", 30)
+    assert (code, len(out), len(err), set(out), set(err)) == (7, 3000000, 1000000, {"o"}, {"e"})
+
+
+def test_an_endless_output_is_cut(shell):
+    code, out, _err = shell.run("head -c 9000000 /dev/zero | tr '\\0' o; exit 7", 30)
+    assert code == 7
+    assert 1000000 < len(out) < 5000000
+    assert shell.run("echo on", 10) == (0, "on\n", "")
+
+
+def test_a_big_script(shell):
+    assert shell.run("\n".join(["x=$((x + 1)) # {0}".format("." * 60)] * 10000) + "\necho $x", 30) == (0, "10000\n", "")
+
+
+@settings(max_examples=60)
+@given(st.one_of(st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))), st.text("'\"\\$`\n\r\t !#*~-%EOF")))
+def test_odd_text_arrives_as_it_is(lasting, text):
+    assert lasting.run("printf %s " + shlex.quote(text), 10) == (0, text, "")
+    assert lasting.run("cat <<'END OF TEXT'\n{0}\nEND OF TEXT".format(text), 10) == (0, text + "\n", "")
+
+
+def test_bytes_that_are_no_text(shell):
+    assert shell.run("printf '\\377\\000caf\\351'; printf '\\n%s 0\\n' 0123456789abcdef01234567", 10)[1] == "\ufffd\0caf\ufffd\n0123456789abcdef01234567 0\n"
+
+
+def test_a_time_limit(shell):
+    assert shell.run("echo before; sleep 1000; echo after", 1)[:2] == (124, "before\n")
+    assert shell.run("echo on", 10) == (0, "on\n", "")
+
+
+@pytest.mark.parametrize("command", ["echo 'ssh: no route' >&2; exit 255", "echo 'ssh: no route' >&2; exec <&-; kill -9 $$"])
+def test_a_login_that_fails_says_why(start, command):
+    with pytest.raises(ShellLost, match="ssh: no route"):
+        start("/bin/sh", "-c", command).begin(10)
+
+
+def test_a_failed_login_does_not_wait_for_who_else_holds_its_messages(start, tmp_path):
+    """A ProxyCommand, or an older ssh's ControlPersist, keeps standard error open."""
+    shell = start("/bin/sh", "-c", "while [ ! -e {0}/leave ]; do sleep 0.05; done >/dev/null & echo 'ssh: no route' >&2; exit 255".format(tmp_path))
+    lost = []
+
+    def begin():
+        try:
+            shell.begin(2)
+        except ShellLost as error:
+            lost.append(str(error))
+
+    trying = threading.Thread(target=begin)
+    trying.start()
+    trying.join(5)
+    (tmp_path / "leave").touch()
+    hung = trying.is_alive()
+    trying.join()
+    assert not hung
+    assert "ssh: no route" in lost[0]
+
+
+def test_a_lost_shell(shell):
+    assert shell.drain()
+    shell.process.kill()
+    shell.process.wait()
+    with pytest.raises(ShellLost):
+        shell.run("echo on", 10)
+    assert not shell.drain()
+
+
+def test_a_shell_that_does_not_answer(start):
+    with pytest.raises(ShellLost, match="no answer within"):
+        start("/bin/sh", "-c", "exec sleep 1000").begin(0.2)
+
+
+def test_messages_of_ssh_are_kept(start, until):
+    shell = start("/bin/sh", "-c", "(while [ -e /proc/$PPID ]; do echo 'channel 3: open failed' >&2; sleep 0.05; done) & exec /bin/sh")
+    shell.begin(10)
+    until(lambda: shell.drain() and b"open failed" in shell.messages)

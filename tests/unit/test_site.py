@@ -1,0 +1,150 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a login node tells about itself."""
+
+import os
+import re
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import site
+from hypothesis import given
+from hypothesis import strategies as st
+
+GUARD = "drwxr-xr-x 2 0 0 4096 Nov 22 17:44 /etc/paraview-connect\n-rw-r--r-- 1 0 0 60 Nov 22 17:44 /etc/paraview-connect/site.yml\n"
+PARTS = {
+    "host": "login2\n", "uid": "1000\n", "home": "/home/alice\n", "connection": "198.18.1.2 51234 198.18.2.2 22\n",
+    "addresses": ("2: eth0    inet 198.18.2.2/24 brd 198.18.2.255 scope global eth0\\       valid_lft forever\n"
+                  "3: ib0    inet 10.0.0.2/16 brd 10.0.255.255 scope global ib0\\       valid_lft forever\n"),
+    "profile": None, "detect_slurm": "slurm-wlm 22.05.8\n", "first_node_slurm": "c101\n", "tools": "", "guard": GUARD, "site": "name: Lab\n",
+}
+
+
+def answer(**changes):
+    """What the probe prints, some parts changed or (None) left out."""
+    parts = dict(PARTS, **changes)
+    return "".join("\n=={0}\n{1}".format(name, body) for name, body in parts.items() if body is not None)
+
+
+def test_a_login_node():
+    assert site.read("Welcome to login2!\n" + answer()) == {
+        "login_node": "login2", "uid": 1000, "home": "/home/alice", "client_side": "198.18.2.2", "addresses": ["198.18.2.2", "10.0.0.2"],
+        "prelude": "", "schedulers": ["slurm"], "first_node": {"slurm": "c101"}, "missing": [], "site_text": "name: Lab\n", "site_untrusted": False}
+
+
+def test_a_login_node_that_has_nothing():
+    known = site.read(answer(connection="\n", addresses="", detect_slurm="sh: 1: sbatch: not found\n", first_node_slurm="\n", tools="setsid\nawk\n",
+                             guard="", site="", profile="read\n"))
+    assert (known["client_side"], known["addresses"], known["schedulers"], known["first_node"]) == ("", [], [], {})
+    assert known["missing"] == ["setsid", "awk"]
+    assert "/etc/profile" in known["prelude"]
+    assert (known["site_text"], known["site_untrusted"]) == ("", False)
+
+
+def test_a_name_is_safe_to_show():
+    assert site.read(answer(host="\x1b[31mlogin2\x1b[0m\n"))["login_node"] == "login2"
+
+
+@pytest.mark.parametrize("node", ["-oProxyCommand=x", "$(id)", "a b", "/etc", "(null)"])
+def test_a_node_is_a_name(node):
+    assert site.read(answer(first_node_slurm=node + "\n"))["first_node"]["slurm"] in ("", "a")
+
+
+FORGED = "name: x\n" + "".join("\n=={0}\n{1}".format(name, body) for name, body in {
+    "host": "evil\n", "uid": "0\n", "home": "/root\n", "profile": "read\n", "tools": "setsid\n", "guard": GUARD, "detect_slurm": "slurm 1\n",
+    "first_node_slurm": "evil\n", "addresses": "6.6.6.6\n", "connection": "6.6.6.6 1 6.6.6.6 2\n", "site": "name: y\n"}.items())
+
+
+@pytest.mark.parametrize("changes", [{}, {"guard": ""}, {"detect_slurm": "not found\n"}, {"addresses": None}, {"tools": None}, {"guard": None},
+                                     {"detect_slurm": None, "first_node_slurm": None}])
+def test_nothing_in_site_yml_stands_for_another_part(changes):
+    honest, forged = site.read(answer(**changes)), site.read(answer(**dict(changes, site=FORGED)))
+    if honest["site_text"]:
+        assert forged["site_text"] == FORGED
+    for known in (honest, forged):
+        known.pop("site_text")
+    assert forged == honest
+
+
+@given(st.one_of(st.text(), st.dictionaries(st.sampled_from(sorted(PARTS)), st.one_of(
+    st.none(), st.text(), st.text("d-rwx 0123456789.\n=\u00b2/[]"), st.sampled_from(["d 1 0\nd 1 0\n"])), max_size=4).map(lambda changes: answer(**changes))))
+def test_garbage_is_refused_in_one_of_two_ways(text):
+    try:
+        known = site.read(text)
+    except (KeyError, ValueError):
+        return
+    assert all(re.match(r"\A[0-9.]+\Z", address) for address in known["addresses"])
+
+
+@pytest.mark.parametrize("listing", [GUARD, GUARD.replace("4096", "  4096"), GUARD.replace("xr-x ", "xr-x. ").replace("--r-- ", "--r--. ")])
+def test_what_is_trusted(listing):
+    assert site.trusted(listing)
+
+
+@pytest.mark.parametrize("listing", [
+    "", GUARD.splitlines()[0], GUARD.splitlines()[1], GUARD + GUARD.splitlines()[1],
+    GUARD.replace("-rw-r--r-- 1 0", "-rw-r--r-- 1 1000"), GUARD.replace("drwxr-xr-x 2 0", "drwxr-xr-x 2 1000"),
+    GUARD.replace("-rw-r--r--", "-rw-rw-r--"), GUARD.replace("-rw-r--r--", "-rw-r--rw-"), GUARD.replace("drwxr-xr-x", "drwxrwxr-x"),
+    GUARD.replace("drwxr-xr-x", "drwxr-xrwx"), GUARD.replace("drwxr-xr-x", "drwxrwxrwt"), GUARD.replace("-rw-r--r--", "lrwxrwxrwx"),
+    GUARD.replace("-rw-r--r--", "lrwxr-xr-x"), GUARD.replace("drwxr-xr-x", "lrwxr-xr-x"), "d 1 0\nd 1 0", "- - -\n- - -", "x\ny"])
+def test_what_is_not_trusted(listing):
+    assert not site.trusted(listing)
+    known = site.read(answer(guard=listing))
+    assert (known["site_text"], known["site_untrusted"]) == ("", True)
+
+
+@pytest.mark.parametrize(("text", "found"), [
+    ("2: eth0    inet 10.0.0.2/24 brd 10.0.0.255 scope global eth0", ["10.0.0.2"]),
+    ("2: eth0    inet 10.0.0.25/24 brd 10.0.0.255 scope global eth0", ["10.0.0.25"]),
+    ("4: tun0    inet 10.8.0.6 peer 10.8.0.5/32 scope global tun0", ["10.8.0.6"]),
+    ("192.168.1.5 10.0.0.7 fe80::1 \n", ["192.168.1.5", "10.0.0.7"]),
+    ("127.0.0.1 10.0.0.7", ["10.0.0.7"]), ("10.0.0.7 10.0.0.7", ["10.0.0.7"]), ("999.1.2.3 x", []), ("", []),
+])
+def test_addresses(text, found):
+    assert site.addresses(text) == found
+
+
+def test_settings_keep_what_is_known_and_of_its_type():
+    good = {"version": 1, "name": "Lab", "relay": {"ports": "1-2"}, "account_required": True, "modules": ["paraview/5.13"], "server_ports": "11111-11120"}
+    assert site.settings(good) == good
+    assert site.settings({
+        "version": "1", "name": 5, "relay": [], "account_required": "yes", "modules": "paraview", "poll_floor_s": True, "ssh_args": "-oProxyCommand=x",
+        "paraview_setup": "x", 5: 5, None: None, "launcher": None}) == {}
+
+
+def test_settings_hold_plain_text():
+    assert site.settings({"message": "\x1b]0;x\x07Hello"}) == {"message": "Hello"}
+    assert site.settings({"modules": [1, {}, "good", ["x"], None]}).get("modules") in (["good"], None)
+    assert "\n" not in site.settings({"server_ports": "1-2\n--x"}).get("server_ports", "")
+    assert "\x1b" not in "".join(site.settings({"modules": ["\x1b[31mred"]}).get("modules", []))
+
+
+@pytest.mark.parametrize("data", [None, [], "text", 5, True])
+def test_what_is_no_site_file(data):
+    assert site.settings(data) == {}
+
+
+def test_sources():
+    assert site.read_source("address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n    cache\n") == ("10.0.0.11", "10.0.0.2")
+    assert site.read_source("address \n") == ("", "")
+    assert site.read_source("") == ("", "")
+
+
+def test_the_way_to_a_node_is_asked_safely(script, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert script(site.source_probe("$(touch ran); touch ran"))[1].startswith("address ")
+    assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+def test_the_probe_tells_what_read_understands(script, shell, program, monkeypatch, recorded):
+    path = os.path.dirname(program("sbatch", "#!/bin/sh\necho slurm-wlm 22.05.8\n"))
+    program("sinfo", "#!/bin/sh\necho c101\necho c102\n")
+    monkeypatch.setenv("PATH", path + ":" + os.environ["PATH"])
+    monkeypatch.setenv("SSH_CONNECTION", "198.18.1.2 51234 198.18.2.2 22")
+    code, out, _err = script(site.probe(), shell=shell)
+    known = site.read(out)
+    assert code in (0, 1)
+    assert known["uid"] == os.getuid() and known["home"] == os.environ["HOME"]
+    assert (known["client_side"], known["schedulers"], known["first_node"]) == ("198.18.2.2", ["slurm"], {"slurm": "c101"})
+    assert (known["prelude"], known["missing"]) == ("", [])
