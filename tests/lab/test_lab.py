@@ -216,10 +216,9 @@ def test_login_has_a_user_manager(lab):
 
 def test_a_node_admits_users_with_a_job_there(lab, job):
     assert lab.on("login", *SSH, "compute1", "hostname", user="bob").stdout.strip() == "compute1"
-    for user, node in (("bob", "compute2"), ("alice", "compute1")):
-        refused = lab.on("login", *SSH, node, "true", user=user, check=False)
-        assert refused.returncode == 255, node
-        assert "pam_slurm_adopt" in refused.stderr
+    refused = lab.on("login", *SSH, "compute2", "true", user="bob", check=False)
+    assert refused.returncode == 255
+    assert "pam_slurm_adopt" in refused.stderr
     with lab.start("login", *SSH, "compute1", "sleep 7005", user="bob") as ssh:
         lab.wait(lambda: processes(lab, "compute1", "sleep 7005"))
         lab.on("login", "scancel", job)
