@@ -1,7 +1,7 @@
 """Sphinx configuration for `make docs`."""
 
 project = "sciviz.paraview"
-copyright = "The sciviz.paraview maintainers"
+copyright = "The sciviz.paraview developers"
 extensions = ["sphinx_antsibull_ext"]
 html_theme = "furo"
 html_title = "sciviz.paraview"

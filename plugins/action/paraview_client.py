@@ -10,7 +10,7 @@ import time
 from ansible_collections.sciviz.paraview.plugins.module_utils import client, durations, endpoints, jobscript, paraview, processes, remote, routes, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # A ParaView client gives a forward connection up after 60 s.
 _CONNECT_SECONDS = 75
@@ -21,6 +21,10 @@ class ActionModule(SessionAction):
 
     def act(self, arguments):
         record = self.session.read()
+        if self._task.check_mode:
+            return {"changed": True, "session": dict(self.session.report(), connect_id=None)}
+        if not record.get("job_id"):
+            raise no_job(self.name)
         self.log = os.path.join(self.session.directory, "client.log")
         changed = getattr(self, "_" + arguments["state"])(record, self.channel())
         report = self.session.report()

@@ -5,12 +5,12 @@
 
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, paraview, remote, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, paraview, remote, routes, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # From the go file to pvserver's first word: a file system, environment modules, MPI and a display may all be slow.
 _START_SECONDS = 300
@@ -21,6 +21,10 @@ class ActionModule(SessionAction):
 
     def act(self, arguments):
         record = self.session.read()
+        if self._task.check_mode and arguments["state"] != "submitted":
+            return {"changed": True, "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "root_node": record.get("root_node")}
+        if arguments["state"] != "submitted" and not record.get("job_id"):
+            raise no_job(self.name)
         result = getattr(self, "_" + arguments["state"])(record, self.channel())
         record = self.session.read()
         return dict(result, job_id=record.get("job_id"), nodes=record.get("nodes", []), root_node=record.get("root_node"))
@@ -107,6 +111,8 @@ class ActionModule(SessionAction):
         if not record.get("go"):
             try:
                 route.before_start(record["root_node"])
+            except routes.Unfit as unfit:
+                raise routes.none_works([(route.name, str(unfit))], route.name)
             finally:
                 self.session.update(**routing.kept(route))
             arguments = route.pvserver_arguments(self.session.connect_id())

@@ -44,12 +44,14 @@ class ActionModule(SessionAction):
 
     def _opened(self, record, channel):
         """pvserver runs: the client's end is made."""
+        if record.get("opened") == record["watcher"]:
+            return False
         route = routing.load(record, channel)
         try:
             port = route.after_start(record["accepting"], record["root_node"])
         finally:
             self.session.update(forwards=route.around.forwards)
-        self.session.update(client_port=port, url=paraview.url(route.reverse, port))
+        self.session.update(client_port=port, url=paraview.url(route.reverse, port), opened=record["watcher"])
         return not route.reverse
 
     @staticmethod

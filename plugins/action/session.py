@@ -26,6 +26,10 @@ class ActionModule(SessionAction):
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})
         self._warn_of_unknown()
         record = self.session.read()
+        if record and not sessions.watched(record) and not record.get("remote_directory") and not processes.alive(record.get("owner")):
+            # A playbook ended before it had a job: there is nothing to take up.
+            self.session.remove()
+            record = {}
         if record and record["state"] not in sessions.OVER:
             return self._take_up(record, wishes)
         return self._begin(wishes)
@@ -55,11 +59,15 @@ class ActionModule(SessionAction):
             self.say("takes up the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record["created"])), record["job_id"]))
         kept = dict(record["settings"], **{name: wishes[name] for name in ("start_client", "deadline", "detach", "json")})
+        ignored = sorted(name for name in wishes if wishes[name] != kept[name] and name != "connect_id")
+        if record.get("job_id") and ignored:
+            self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
+                ", ".join("paraview_" + name for name in ignored)))
         return self._result(self.session.update(owner=self.owner, settings=kept), todo=True, changed=True)
 
     def _result(self, record, todo, changed):
-        return {"changed": changed, "todo": todo, "session": dict(self.session.report(), connect_id=None),
-                "detach": record["settings"]["detach"]}
+        report = dict(self.session.report(), connect_id=None)
+        return {"changed": changed, "todo": todo, "session": report, "detach": record["settings"]["detach"]}
 
     def _warn_of_unknown(self):
         known = ["paraview_" + name for name in set(settings.SPEC) | _OTHERS]

@@ -4,7 +4,6 @@
 """Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
 
 import yaml
-
 from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, site
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line

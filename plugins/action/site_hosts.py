@@ -9,7 +9,6 @@ import socket
 import subprocess
 
 from ansible.inventory.manager import InventoryManager
-
 from ansible_collections.sciviz.paraview.plugins.module_utils import sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean

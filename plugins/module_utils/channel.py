@@ -53,6 +53,8 @@ class Channel:
         answer = json.loads(answer.decode())
         if "lost" in answer:
             raise self._lost(answer["lost"])
+        if "error" in answer:
+            raise SessionError("the connection to {0} did not take a request".format(self.host), answer["error"], "connect again")
         return answer
 
     def _lost(self, why):

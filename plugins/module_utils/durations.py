@@ -6,8 +6,8 @@
 import re
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_CLOCK = re.compile(r"^(?:(?P<days>\d+)-)?(?P<hours>\d+):(?P<minutes>[0-5]\d):(?P<seconds>[0-5]\d)$")
-_NUMBER = re.compile(r"^(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|min|h|d)?$")
+_CLOCK = re.compile(r"^(?:(?P<days>[0-9]{1,5})-)?(?P<hours>[0-9]{1,7}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9])$")
+_NUMBER = re.compile(r"^(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?P<unit>s|m|min|h|d)?$")
 _FORMS = "write 1:30:00, 2-00:00:00, 90m, 2h, 45s, or a number of minutes"
 
 

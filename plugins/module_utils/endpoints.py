@@ -32,7 +32,7 @@ def parse(text):
     found = []
     for line in text.splitlines():
         fields = line.split()
-        if len(fields) > 7 and fields[3] == LISTEN and re.match(r"^[0-9A-F]{8}:[0-9A-F]{4}$", fields[1]):
+        if len(fields) > 7 and fields[3] == LISTEN and re.match(r"^[0-9A-F]{8}:[0-9A-F]{4}\Z", fields[1]) and re.match(r"^[0-9]{1,10}\Z", fields[7]):
             address, port = fields[1].split(":")
             found.append(Listener(socket.inet_ntoa(struct.pack("<I", int(address, 16))), int(port, 16), int(fields[7])))
     return found

@@ -28,6 +28,11 @@ report() {
   printf '%s' "$lines" > status.new && { sync status.new 2>/dev/null || :; } && mv status.new status
 }
 now() { date +%s; }
+# The last line may be there by half only.
+tell() {
+  { if [ -n "$(tail -c 1 log 2>/dev/null)" ] && [ ! -e rc ]; then sed '$d' log; else cat log; fi; } 2>/dev/null |
+    grep -aE @STATUS_LINES@ | head -n 20
+}
 shell=/bin/sh
 for s in /bin/bash /usr/bin/bash; do [ -x "$s" ] && shell=$s && break; done
 child=
@@ -39,7 +44,8 @@ ended() {
   trap '' HUP INT TERM USR1 USR2 XCPU
   over TERM
   n=0
-  while [ -n "$child" ] && [ ! -e rc ] && [ $n -lt 15 ]; do sleep 0.2; n=$((n + 1)); done
+  # What the set-up put into the background belongs to the same process group.
+  while over 0 && [ $n -lt 15 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
   over KILL
   report "ended $1 $why"
   exit "$1"
@@ -57,7 +63,7 @@ pause=0.1
 while [ ! -e rc ]; do
   if [ -e fault ]; then report "$(head -n 1 fault)"; rm -f fault; fi
   if [ -z "$connected" ]; then
-    grep -aE @STATUS_LINES@ log 2>/dev/null | head -n 20 > said
+    tell > said
     count=$(wc -l < said)
     if [ "$count" -gt "$said" ]; then
       while IFS= read -r line; do report "said $line"; done <<EOF
@@ -74,13 +80,11 @@ EOF
   sleep $pause 2>/dev/null || sleep 1
 done
 rc=$(cat rc)
-grep -aE @STATUS_LINES@ log 2>/dev/null | head -n 20 | tail -n "+$((said + 1))" > said
+tell | tail -n "+$((said + 1))" > said
 while IFS= read -r line; do report "said $line"; done < said
 if [ -e fault ]; then report "$(head -n 1 fault)"; fi
-child=
 why=pvserver
-report "ended $rc $why"
-exit "$rc"
+ended "$rc"
 """
 
 _PVSERVER = r"""
@@ -105,7 +109,9 @@ done
 set --
 while IFS= read -r argument; do
   case $argument in
-    --server-port=*-*) argument=--server-port=$(free_port "${argument#*=}") || { fault ports "$argument"; exit 98; };;
+    --server-port=*-*)
+      port=$(free_port "${argument#*=}") || { fault ports "${argument#*=}"; exit 98; }
+      argument=--server-port=$port;;
   esac
   set -- "$@" "$argument"
 done < go
@@ -193,7 +199,7 @@ class Progress:
 
     def __init__(self, text=""):
         self.host, self.nodes, self.said, self.fault, self.ended = "", [], [], None, None
-        for line in text.splitlines():
+        for line in text.split("\n"):
             self._read(line)
 
     def _read(self, line):
@@ -208,4 +214,4 @@ class Progress:
             self.fault = (word, rest)
         elif word == "ended":
             code, _blank, why = rest.partition(" ")
-            self.ended = (int(code) if code.isdigit() else 1, why)
+            self.ended = (int(code) if re.match(r"^[0-9]{1,9}\Z", code) else 1, why)

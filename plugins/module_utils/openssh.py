@@ -184,6 +184,8 @@ class Master:
         said = process.communicate()[1].decode("utf-8", "replace")
         if "prohibited" in said:
             return "forbidden"
+        if "timed out" in said or "No route to host" in said or "unreachable" in said:
+            return "filtered"
         return "open" if process.returncode == 0 else "refused"
 
 

@@ -32,7 +32,7 @@ def new_connect_id():
 def parse_connect_id(value):
     """int: a connect-id that the user gave; ValueError where ParaView would not take it."""
     text = str(value).strip()
-    if not text.isdigit() or int(text) > _HIGHEST_ID:
+    if not re.match(r"^[0-9]{1,10}\Z", text) or int(text) > _HIGHEST_ID:
         raise ValueError("{0!r} is no connect-id: it is a whole number from 0 (none) to {1}".format(value, _HIGHEST_ID))
     return int(text)
 

@@ -73,22 +73,18 @@ class Child:
         command (list[str]): looked up on the PATH.
     Attributes:
         pid (int). stdin, stdout, stderr (io.FileIO): our ends of its pipes.
-    Raises:
-        OSError: it cannot be started.
     """
 
     def __init__(self, command):
-        pipes = [os.pipe() for _number in range(3)]
-        theirs = [pipes[0][0], pipes[1][1], pipes[2][1]]
-        ours = [pipes[0][1], pipes[1][0], pipes[2][0]]
-        try:
-            self.pid = os.posix_spawnp(command[0], command, os.environ, file_actions=[
-                (os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(theirs)])
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        self.stdin, self.stdout, self.stderr = (
-            os.fdopen(descriptor, mode, buffering=0) for descriptor, mode in zip(ours, ("wb", "rb", "rb")))
+        theirs_in, self_in = os.pipe()
+        self_out, theirs_out = os.pipe()
+        self_err, theirs_err = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            _become(command, (theirs_in, theirs_out, theirs_err))
+        for descriptor in (theirs_in, theirs_out, theirs_err):
+            os.close(descriptor)
+        self.stdin, self.stdout, self.stderr = os.fdopen(self_in, "wb", 0), os.fdopen(self_out, "rb", 0), os.fdopen(self_err, "rb", 0)
 
     def end(self, patience):
         """Asks it to end, and kills it if it does not within some seconds."""
@@ -106,3 +102,15 @@ class Child:
             os.kill(self.pid, number)
         except ProcessLookupError:
             pass
+
+
+def _become(command, standard):
+    """In the child: the command, or one line on stderr that says why not. Never returns."""
+    try:
+        for number, descriptor in enumerate(standard):
+            os.dup2(descriptor, number)
+        os.execvp(command[0], command)
+    except OSError as error:
+        os.write(2, "cannot start {0}: {1}\n".format(command[0], error.strerror).encode("utf-8", "replace"))
+    finally:
+        os._exit(127)

@@ -10,7 +10,7 @@ from .errors import SessionError
 from .text import one_line
 
 _PARENT = ".paraview-connect"
-_SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}$")
+_SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}\Z")
 
 
 def directory(home, session_id):

@@ -121,6 +121,9 @@ class ForwardTunnel:
                     raise SessionError("cannot open port {0} here for the tunnel".format(port), str(refused),
                                        "choose another paraview_client_port, or leave it out")
         owner = endpoints.local_owner(port)
+        if owner is None:
+            raise SessionError("cannot open port {0} here for the tunnel".format(port), "ssh said it would, but nothing listens there over IPv4",
+                               "choose another paraview_client_port, or leave it out")
         if owner not in (os.getuid(), -1):
             raise port_taken(port, owner)
         return port
@@ -142,7 +145,8 @@ class ReverseTunnel:
     def ready_for(self, node):
         """Puts the endpoint up and looks at it; raises Unfit. It stays up for the job."""
         address = self._cluster_address(node)
-        if self.port and address == self.address:
+        # A forward on record may have gone with an earlier connection.
+        if self.port and address == self.address and any(one.port == self.port for one in self.around.listeners()):
             self._check()
             return
         self.around.take_back()

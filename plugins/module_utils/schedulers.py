@@ -8,6 +8,7 @@ scontrol(1), scancel(1), Slurm's job reason codes, and recorded outputs.
 """
 
 import collections
+import itertools
 import re
 
 from .errors import SessionError
@@ -44,8 +45,8 @@ TABLES = {
                 "reason": r"\bReason=(?P<value>.*?) Dependency=",
                 "nodes": r" NodeList=(?P<value>\S+)",
                 "root_node": r"\bBatchHost=(?P<value>\S+)",
-                "exit_status": r"\bExitCode=(?P<value>\d+):",
-                "signal": r"\bExitCode=\d+:(?P<value>\d+)",
+                "exit_status": r"\bExitCode=(?P<value>[0-9]{1,9}):",
+                "signal": r"\bExitCode=[0-9]+:(?P<value>[0-9]{1,9})",
                 "expected_start": r"\bStartTime=(?P<value>\d{4}-\S+)",
                 "elapsed": r"\bRunTime=(?P<value>[\d:-]+)",
                 "limit": r"\bTimeLimit=(?P<value>[\d:-]+)",
@@ -172,9 +173,9 @@ def _interpret(about, fields):
     if reason in about.get("no_reason", ()):
         reason = ""
     never = about.get("never", {})
-    explanation = never.get(reason) or about.get("explanations", {}).get(reason or native) or about.get("explanations", {}).get(native, "")
-    if state == "cancelled" and not explanation:
-        explanation = "it was cancelled"
+    known = about.get("explanations", {})
+    # A job that is over keeps the reason for which it once waited.
+    explanation = never.get(reason) or known.get(reason) or known.get(native, "") if state == "pending" else known.get(native, "")
     return JobState(
         state=state, native=native, reason=reason, explanation=explanation,
         never=state == "pending" and reason in never,
@@ -201,39 +202,50 @@ def _time_left(fields):
 
 
 def _span(text):
-    match = re.match(r"^(?:(\d+)-)?(\d+):(\d+):(\d+)$", text)
+    match = re.match(r"^(?:([0-9]{1,6})-)?([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6})\Z", text)
     if not match:
         return None
     days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def expand_nodes(text, most=20000):
+def expand_nodes(text, most=10000):
     """Node names of a compressed list such as ``node[01-02,07],gpu1``.
 
     Returns:
         list[str]: in order; empty for ``(null)`` or what is no list.
     """
     names = []
-    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text.strip()):
-        names.extend(_expand(part, most - len(names)))
+    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text.strip()[:100000]):
+        names.extend(itertools.islice(_expand(part), max(0, most - len(names))))
     return [name for name in names if _named(name)]
 
 
-def _expand(part, most):
-    match = re.match(r"^([^\[]*)\[([^\]]*)\](.*)$", part)
-    if not match:
-        return [part]
-    head, inside, rest = match.groups()
-    found = []
-    for item in inside.split(","):
-        low, dash, high = item.partition("-")
-        if not (low.isdigit() and (not dash or high.isdigit())):
-            continue
-        last = min(int(high or low), int(low) + most)
-        for number in range(int(low), last + 1):
-            found.extend(head + str(number).zfill(len(low)) + tail for tail in _expand(rest, most))
-    return found[:most]
+def _expand(part):
+    """Names of one entry; lazily, since what a site says may stand for more of them than memory holds."""
+    pieces = re.split(r"(\[[^\]]*\])", part, maxsplit=4)
+    return ("".join(words) for words in _product([_choices(piece) for piece in pieces]))
+
+
+def _product(choices):
+    if not choices:
+        yield ()
+        return
+    for first in choices[0]():
+        for rest in _product(choices[1:]):
+            yield (first,) + rest
+
+
+def _choices(piece):
+    if not piece.startswith("["):
+        return lambda: (piece,)
+
+    def numbers():
+        for low, high in re.findall(r"(?<![^,\[])([0-9]{1,9})(?:-([0-9]{1,9}))?(?=[,\]])", piece):
+            for number in range(int(low), int(high or low) + 1):
+                yield str(number).zfill(len(low))
+
+    return numbers
 
 
 def directives(about, wishes):

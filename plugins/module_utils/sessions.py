@@ -12,6 +12,7 @@ import errno
 import fcntl
 import json
 import os
+import re
 import time
 
 from . import processes
@@ -62,7 +63,10 @@ def locked(directory):
 def _file_name(name):
     from urllib.parse import quote
 
-    return quote(name, safe="@:+,")
+    if not name:
+        raise SessionError("a session needs a name", "", "name an inventory host")
+    # A name that begins with a dot would be the directory itself, or the one above.
+    return re.sub(r"^\.", "%2E", quote(name, safe="@:+,"))
 
 
 def _remove_tree(path):

@@ -69,8 +69,9 @@ class Shell:
         return int(rest.split()[0]), out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
     def _gone(self):
-        os.set_blocking(self.process.stderr.fileno(), True)
-        self.messages = (self.messages + self.process.stderr.read())[-8000:]
+        # Whoever else holds stderr, such as a master of a jump host, may keep it open for ever.
+        while select.select([self.process.stderr], [], [], 0.5)[0] and self._read(self.process.stderr):
+            pass
         raise ShellLost(self.messages.decode("utf-8", "replace"))
 
     def _write(self, pending):

@@ -8,7 +8,7 @@ import re
 import shlex
 
 from . import schedulers
-from .text import clean
+from .text import clean, one_line
 
 #: What site.yml may say, and of which type; nothing in it can set what runs on the client host.
 SITE_KEYS = {
@@ -69,11 +69,11 @@ def read(text):
         missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
     """
     parts = {}
-    for chunk in re.split(r"(?m)^==", text)[1:]:
+    # site.yml comes last, and nothing in it can stand for another part.
+    told, _mark, site_text = text.partition("\n==site\n")
+    for chunk in re.split(r"(?m)^==", told)[1:]:
         name, _newline, body = chunk.partition("\n")
-        # site.yml comes last, and nothing in it can stand for another part.
         parts.setdefault(name.strip(), body)
-    site_text = text.split("\n==site\n", 1)[1] if "\n==site\n" in text else ""
     first = {name: parts.get(name, "").strip() for name in ("host", "uid", "home", "connection")}
     found = [name for name, about in schedulers.TABLES.items() if "detect" in about
              and re.search(about["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
@@ -95,21 +95,21 @@ def read(text):
 def addresses(text):
     """list[str]: IPv4 addresses in what ``ip -4 -o addr`` or ``hostname -I`` printed, loopback left out."""
     found = []
-    for word in re.findall(r"(?:inet |^|\s)(\d+\.\d+\.\d+\.\d+)", text, re.MULTILINE):
+    for word in re.findall(r"\binet ([0-9.]+)", text) or text.split():
         try:
-            if not ipaddress.ip_address(word).is_loopback and word not in found:
-                found.append(word)
+            if ipaddress.IPv4Address(word).is_loopback or word in found:
+                continue
         except ValueError:
             continue
-    # "brd" addresses follow their interface's own.
-    return [one for one in found if "brd " + one not in text]
+        found.append(word)
+    return found
 
 
 def trusted(listing):
     """bool: whether ``ls -ldn`` of site.yml and its directory shows both owned by root and writable by nobody else."""
     lines = [line.split(None, 3) for line in listing.splitlines() if line.strip()]
     return len(lines) == 2 and all(
-        len(fields) > 2 and fields[2] == "0" and fields[0][0] in "d-" and "w" not in (fields[0][5], fields[0][8]) for fields in lines)
+        len(fields) > 2 and len(fields[0]) >= 10 and fields[2] == "0" and fields[0][0] in "d-" and "w" not in (fields[0][5], fields[0][8]) for fields in lines)
 
 
 def settings(data):
@@ -120,8 +120,14 @@ def settings(data):
     for key, value in data.items():
         kind = SITE_KEYS.get(key)
         if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-            kept[key] = clean(value, 500) if kind is str else value
+            kept[key] = _shown(value)
     return kept
+
+
+def _shown(value):
+    if isinstance(value, str):
+        return one_line(value, 500)
+    return [one_line(one, 200) for one in value if isinstance(one, str)] if isinstance(value, list) else value
 
 
 def source_probe(node):

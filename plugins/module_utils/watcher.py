@@ -17,6 +17,7 @@ import sys
 import time
 
 from . import processes, schedulers, teardown
+from .errors import SessionError
 from .jobs import Jobs, over, poll_pause
 from .jobscript import Progress
 from .remote import Directory
@@ -68,7 +69,7 @@ class Watcher:
                 if not self.shell.drain():
                     raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
                 if self.handed:
-                    self._look()
+                    self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
                     self.stopping = True
             except ShellLost as lost:
@@ -139,8 +140,8 @@ class Watcher:
             return ""
         try:
             objection = teardown.undo(record, self.shell.run) if record else ""
-        except (ShellLost, ValueError) as error:
-            objection = str(error)
+        except (ShellLost, SessionError, ValueError) as error:
+            objection = " ".join(str(error).split())
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
         elif record.get("id") == self.wish["session"]:
@@ -150,6 +151,13 @@ class Watcher:
     def _lost(self, why):
         record = self.session.update(state="unknown", reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
         teardown.end_client(record, False)
+
+    def _look_patiently(self):
+        try:
+            self._look()
+        except SessionError:
+            # A home that hangs or a batch system that is down says nothing about the job: it is asked again.
+            self.next_status = time.monotonic() + _ASK_EVERY
 
     def _look(self):
         now = time.monotonic()

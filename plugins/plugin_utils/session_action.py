@@ -107,6 +107,11 @@ class SessionAction(ActionBase):
         return answer.get("objection", "")
 
 
+def no_job(name: str) -> SessionError:
+    """The error of an action that comes too early."""
+    return SessionError("the session of {0} has no job yet".format(name), "", "submit it first: sciviz.paraview.pvserver_job with state submitted")
+
+
 def _validated(spec: dict, given: dict) -> dict:
     """Arguments in their types; each is looked at alone, so that an error can name its variable and value."""
     known = {}
