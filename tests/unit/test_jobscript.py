@@ -50,7 +50,11 @@ class Job:
         # pvserver.sh takes bash where there is one; here each shell gets its turn.
         assert BASHES in text
         (self.directory / "job.sh").write_text(text.replace(BASHES, shutil.which(self.shell)))
-        environment = {"HOME": str(self.home), "PATH": path + "/usr/local/bin:/usr/bin:/bin"}
+        # The scripts only look more often with this.
+        (self.home / "bin").mkdir()
+        (self.home / "bin" / "sleep").write_text('#!/bin/sh\ncase $1 in 0.*|1) set -- 0.01;; esac\nexec /bin/sleep "$@"\n')
+        (self.home / "bin" / "sleep").chmod(0o755)
+        environment = {"HOME": str(self.home), "PATH": path + str(self.home / "bin") + ":/usr/local/bin:/usr/bin:/bin"}
         self.process = subprocess.Popen([self.shell, str(self.directory / "job.sh")], env=environment, start_new_session=True,
                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
@@ -81,9 +85,22 @@ class Job:
         listing = subprocess.run(["ps", "-wweo", "pgid=,stat=,args="], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
         return [line for line in listing if line.split()[0] == group and not line.split()[1].startswith("Z")]
 
+    def anybody(self):
+        """Processes that stand in the job's directory."""
+        found = []
+        for pid in (name for name in os.listdir("/proc") if name.isdigit()):
+            try:
+                if os.readlink("/proc/{0}/cwd".format(pid)) == str(self.directory):
+                    found.append(int(pid))
+            except OSError:
+                continue
+        return found
+
     def clean(self):
         if self.process is None:
             return
+        for pid in self.anybody():
+            os.kill(pid, signal.SIGKILL)
         for line in self.left():
             os.killpg(int(line.split()[0]), signal.SIGKILL)
             break
@@ -264,7 +281,7 @@ def test_a_connect_that_does_not_come(job, program):
 
 def test_the_wall_time_is_over(job, program, home):
     (home / "client").touch()
-    job.start([program("pvserver", FORWARD)], idle=1, limit=2)
+    job.start([program("pvserver", FORWARD)], limit=1)
     job.go()
     assert job.wait() == 1
     assert job.progress().ended == (1, "walltime")
@@ -283,6 +300,21 @@ def test_a_cancelled_job_leaves_nothing(job, program, home, until, moment):
     assert job.wait() == 143
     assert job.progress().ended == (143, "cancelled")
     assert not job.left()
+
+
+def test_a_job_that_is_cancelled_before_pvservers_shell_began(job, program, until):
+    slow = "#!/bin/sh\ntouch began\nwhile [ ! -e go_on ]; do sleep 0.02; done\nexec /usr/bin/setsid \"$@\"\n"
+    path = os.path.dirname(program("setsid", slow)) + ":"
+    job.start([program("pvserver", FORWARD)], path=path)
+    until((job.directory / "began").exists)
+    job.process.terminate()
+    try:
+        until(lambda: job.process.poll() is not None)
+    finally:
+        (job.directory / "go_on").touch()
+    # Whatever is still on its way has to find out that the job is over.
+    until(lambda: not job.anybody(), 5)
+    assert job.wait() == 143
 
 
 def test_a_pvserver_that_does_not_listen_is_killed(job, program, until):

@@ -148,7 +148,8 @@ _EXPAND = 'import sys; sys.path.insert(0, "{0}"); from module_utils.schedulers i
 
 @pytest.mark.parametrize("text", [
     "n" + "[1]" * 5000, "n[0-20000][0-20000]", "n[" + "9" * 5000 + "]", "n[0-99999999999]", "n[" + "0" * 5000 + "-20000]", "n[1-9]" + "[1-9]" * 50,
-], ids=["deep", "square", "long number", "many", "wide", "power"])
+    "n[0-999999999][]",
+], ids=["deep", "square", "long number", "many", "wide", "power", "empty"])
 def test_a_node_list_does_not_exhaust_this_host(text, script):
     # In a process of its own with little memory, since what is tried here could take all there is.
     code, _out, err = script("ulimit -v 1000000; ulimit -t 10; exec {0} -I -c '{1}' <<'E'\n{2}\nE\n".format(

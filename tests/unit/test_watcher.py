@@ -1,0 +1,307 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that holds a session's connection, with a local shell in place of ssh."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, processes, schedulers, watcher
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
+from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+
+NONE = schedulers.TABLES["none"]
+# As the playbook starts it, but looking more often and less patient.
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import watcher; watcher._TICK = 0.05; watcher._STATUS_EVERY = 0.1; "
+         "watcher._ASK_EVERY = 0.3; watcher.poll_pause = lambda waited: 0.1; watcher.max = lambda *numbers: 0.1; "
+         "watcher.Jobs.cancel_and_wait.__defaults__ = (2.0, watcher.time.sleep); watcher.main()")
+PVSERVER = """#!/bin/sh
+echo 'Accepting connection(s): c101:40123'
+while [ ! -e {0}/client ]; do sleep 0.02; done
+echo 'Client connected.'
+while [ ! -e {0}/leave ]; do sleep 0.02; done
+exit $(cat {0}/leave)
+"""
+
+
+class Held:
+    """A session with its watcher, its owner and, where asked for, a real job on this host."""
+
+    def __init__(self, tmp_path, short_path, directory):
+        self.tmp_path, self.directory = tmp_path, directory
+        self.session = Session(str(tmp_path / "state"), "lab")
+        self.socket, self.control = short_path / "w", short_path / "c"
+        self.owner = subprocess.Popen(["sleep", "1000"])
+        self.started, self.job = [], None
+
+    def start(self, command=("/bin/sh",), path="", **fields):
+        record = self.session.begin(scheduler="none", prelude="", **fields)
+        wish = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
+                "session": record["id"], "socket": str(self.socket), "control_path": str(self.control),
+                "owner": processes.identity(self.owner.pid), "seconds": 10}
+        self.control.touch()
+        return self.launch(wish, path)
+
+    def launch(self, wish, path=""):
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-B", "-c", START.format(str(Path(watcher.__file__).parents[1]))], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, start_new_session=True, cwd="/", env=dict(os.environ, PATH=path + os.environ["PATH"]))
+        self.started.append(self.process)
+        with self.process.stdin as stdin:
+            stdin.write(json.dumps(wish).encode())
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read().decode()
+        answer = json.loads(line.decode())
+        if "watcher" in answer and wish.get("session"):
+            self.session.update(watcher=answer["watcher"], socket=str(self.socket))
+        self.channel = Channel(str(self.socket), "lab")
+        return answer
+
+    def submit(self, program, text=PVSERVER):
+        """A job of the batch system `none`, already past its go file."""
+        self.directory.parents[1].mkdir(exist_ok=True)
+        pvserver = program("pvserver", text.format(self.tmp_path))
+        path = str(self.directory)
+        Directory(self.channel.script, path).create({
+            "job.sh": jobscript.job_script(NONE, path, {}, 60), "pvserver.sh": jobscript.pvserver_script(path, [], [pvserver]),
+            "go": jobscript.go_file(["--server-port=0"])})
+        self.job = Jobs(over(self.channel.script), NONE).submit(path + "/job.sh")
+        self.session.update(remote_directory=path, job_id=self.job, state="pending")
+
+    def job_runs(self):
+        pid, began = self.job.split(".")
+        return processes.alive([int(pid), began])
+
+    def state(self):
+        return self.session.read().get("state")
+
+    def over(self):
+        """Waits for the watcher's end, which must leave nothing and say nothing."""
+        self.process.wait(30)
+        said = self.process.stderr.read().decode()
+        assert said == ""
+        assert not self.socket.exists() and not self.control.exists()
+
+    def clean(self):
+        self.owner.kill()
+        self.owner.wait()
+        for process in self.started:
+            process.kill()
+            process.wait()
+            process.stdout.close()
+            process.stderr.close()
+        if self.job and self.job_runs():
+            processes.end([int(self.job.split(".")[0]), self.job.split(".")[1]])
+
+
+@pytest.fixture(name="held")
+def _held(tmp_path, short_path, session_directory):
+    held = Held(tmp_path, short_path, session_directory)
+    yield held
+    held.clean()
+
+
+def test_scripts_are_run(held):
+    assert held.start(["/bin/sh", "-c", "echo motd; exec /bin/sh"])["watcher"][0] == held.process.pid
+    assert held.channel.script("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
+    assert held.channel.script("kill -9 $$; echo never")[1] == ""
+    assert held.channel.script("printf %s \"it's\"; head -c 500000 /dev/zero | tr '\\0' x") == (0, "it's" + "x" * 500000, "")
+    assert os.stat(held.socket).st_mode & 0o077 == 0
+
+
+def test_messages_of_ssh(held, until):
+    held.start(["/bin/sh", "-c", "echo 'channel 3: open failed' >&2; exec /bin/sh"])
+    until(lambda: "open failed" in held.channel.request("messages")["messages"])
+
+
+BAD = [b"\n", b"nonsense\n", b"[]\n", b'{"op": "no such"}\n', b'{"op": 5}\n', b'{"op": "run"}\n', b'{"op": "run", "script": 5, "seconds": 5}\n', b"\xff\n", b"",
+       b'{"op": "run", "script": "true", "seconds": null}\n', b'{"op": "run", "script": "\\ud800", "seconds": 5}\n']
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_request_harms_nobody(held, bad):
+    held.start()
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(held.socket))
+        connection.sendall(bad)
+        connection.shutdown(socket.SHUT_WR)
+        while connection.recv(65536):
+            pass
+    assert held.channel.script("echo on")[1] == "on\n"
+
+
+def test_a_login_that_fails_is_told(held):
+    answer = held.start(["/bin/sh", "-c", "echo 'alice@login: Permission denied (publickey).' >&2; exit 255"])
+    assert "Permission denied" in answer["error"]
+    held.over()
+
+
+def test_an_ssh_that_is_not_there_is_told(held):
+    assert "no-such-ssh" in held.start(["no-such-ssh"])["error"]
+    held.over()
+
+
+@pytest.mark.parametrize("how", ["stop", "owner", "TERM"])
+def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program, how):
+    held.start()
+    held.submit(program)
+    if how == "stop":
+        assert held.channel.request("stop") == {"objection": ""}
+    elif how == "owner":
+        held.owner.kill()
+        held.owner.wait()
+    else:
+        held.process.terminate()
+    held.over()
+    assert held.session.read() == {} and not os.path.exists(held.session.directory)
+    assert not held.job_runs() and not held.directory.parent.exists()
+
+
+def test_the_shell_ends_with_the_watcher(held):
+    held.start()
+    shell = int(held.channel.script("echo $PPID; ps -o ppid= -p $PPID")[1].split()[-1])
+    held.channel.request("stop")
+    held.over()
+    assert processes.started(shell) is None
+
+
+def test_a_session_that_was_handed_over_lives_as_long_as_its_job(held, program, until):
+    held.start()
+    held.submit(program)
+    held.channel.request("hand_over")
+    held.owner.kill()
+    held.owner.wait()
+    until(lambda: held.state() == "starting")
+    held.session.update(state="ready")
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected")
+    held.session.keep_connect_id(17)
+    (held.tmp_path / "leave").write_text("0")
+    held.over()
+    record = held.session.read()
+    assert (record["state"], record["reason"], record["job_over"]) == ("ended", "the client left", True)
+    assert held.session.connect_id() == 0
+    assert not held.directory.exists()
+
+
+def test_a_pvserver_that_fails_is_told(held, program):
+    held.start()
+    held.submit(program, "#!/bin/sh\nexit 9\n")
+    held.channel.request("hand_over")
+    held.over()
+    assert (held.state(), held.session.read()["reason"]) == ("failed", "pvserver ended with exit status 9")
+
+
+def test_a_job_that_somebody_cancels_is_told(held, program, until):
+    held.start()
+    held.submit(program)
+    held.channel.request("hand_over")
+    until(lambda: held.state() == "starting")
+    Jobs(over(held.channel.script), NONE).cancel(held.job)
+    held.over()
+    assert (held.state(), held.session.read()["reason"]) == ("cancelled", "the job was cancelled")
+
+
+def test_a_job_that_vanished_is_told(held, program, until):
+    held.start()
+    held.submit(program)
+    held.channel.request("hand_over")
+    until(lambda: held.state() == "starting")
+    until((held.directory / "pid").exists)
+    group = (held.directory / "pid").read_text().strip()
+    os.kill(int(held.job.split(".")[0]), 9)
+    subprocess.run(["kill", "-9", "-" + group], check=True)
+    held.over()
+    assert held.state() == "ended" and held.session.read()["reason"]
+    assert not held.directory.exists()
+
+
+def test_a_playbook_takes_a_session_up_again(held, program, until):
+    held.start()
+    held.submit(program)
+    held.channel.request("hand_over")
+    second = subprocess.Popen(["sleep", "1000"])
+    held.channel.request("own", owner=processes.identity(second.pid))
+    held.owner.kill()
+    held.owner.wait()
+    assert held.channel.script("echo on")[1] == "on\n"
+    second.kill()
+    second.wait()
+    held.over()
+    assert held.session.read() == {} and not held.job_runs()
+
+
+@pytest.mark.parametrize("handed", [False, True])
+def test_a_lost_connection_keeps_the_record(held, program, until, handed):
+    held.start(["/bin/sh", "-c", "echo $$ > {0}; exec /bin/sh".format(held.tmp_path / "shell")])
+    held.submit(program)
+    if handed:
+        held.channel.request("hand_over")
+        until(lambda: held.state() == "starting")
+    os.kill(int((held.tmp_path / "shell").read_text()), 9)
+    held.over()
+    record = held.session.read()
+    assert (record["state"], record["watcher"], record["job_id"]) == ("unknown", None, held.job)
+    assert "connection was lost" in record["reason"]
+    assert held.job_runs() and held.directory.exists()
+    with pytest.raises(ChannelLost):
+        held.channel.script("true")
+
+
+def test_what_ssh_said_last_is_the_reason(held):
+    held.start(["/bin/sh", "-c", "/bin/sh; echo 'Timeout, server login not responding.' >&2; exit 255"])
+    with pytest.raises(ChannelLost) as caught:
+        held.channel.script("kill -9 $(ps -o ppid= -p $PPID)")
+    held.over()
+    assert "not responding" in held.session.read()["reason"]
+    assert caught.value.why
+
+
+def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
+    """A home that hangs for a while: the script that looks is ended by its time limit."""
+    flag = held.tmp_path / "broken"
+    path = os.path.dirname(program("ls", "#!/bin/sh\n[ ! -e {0} ] || {{ echo >> {0}; kill -9 $PPID; }}\nexec /bin/ls \"$@\"\n".format(flag)))
+    held.start(path=path + ":")
+    held.submit(program)
+    held.channel.request("hand_over")
+    until(lambda: held.state() == "starting")
+    flag.touch()
+    until(lambda: flag.read_text() or held.process.poll() is not None)
+    flag.unlink()
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected" or held.process.poll() is not None)
+    assert held.process.poll() is None
+    assert held.state() == "connected"
+
+
+def test_a_record_that_is_taken_away_ends_the_watcher(held, program, until):
+    held.start()
+    held.submit(program)
+    held.channel.request("hand_over")
+    until(lambda: held.state() == "starting")
+    held.session.remove()
+    held.over()
+
+
+def test_what_cannot_be_undone_is_kept(held, program):
+    held.start()
+    held.submit(program)
+    held.session.update(scheduler="slurm")
+    path = os.path.dirname(program("scancel", "#!/bin/sh\necho >> {0}; echo 'Access/permission denied' >&2; exit 210\n".format(held.tmp_path / "asked")))
+    program("scontrol", "#!/bin/sh\necho 'JobState=RUNNING Reason=None Dependency='\n")
+    held.session.update(prelude="PATH={0}:$PATH".format(path))
+    answer = held.channel.request("stop", wait=90)
+    assert "permission denied" in answer["objection"]
+    held.process.wait(60)
+    record = held.session.read()
+    assert record["state"] == "unknown" and "permission denied" in record["reason"]
+    assert held.directory.exists()
+    assert (held.tmp_path / "asked").read_text() == "\n"
