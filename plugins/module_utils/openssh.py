@@ -162,31 +162,30 @@ class Master:
         """Takes a forward back; one that is not there is no error."""
         self._request("-O", "cancel", option, specification)
 
-    def reach(self, address, port, seconds=3.0):
+    def reach(self, address, port, messages, seconds=3.0):
         """Whether the login node reaches a port: a refused connection is an answer, too.
 
         Args:
             address (str): a host as the login node knows it.
             port (int): a port; that nobody listens on it does not matter.
+            messages (callable): returns what the master said since the last call; it alone is told the cause of a refusal.
             seconds (float): how long an answer may take.
         Returns:
             str: ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
         """
-        command = [self.executable, "-o", "LogLevel=INFO", "-S", self.control_path, "-W",
-                   "{0}:{1}".format(address, port), "--", "master"]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        command = [self.executable, "-S", self.control_path, "-W", "{0}:{1}".format(address, port), "--", "master"]
+        messages()
         try:
-            process.wait(seconds)
+            code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                  timeout=seconds, check=False).returncode
         except subprocess.TimeoutExpired:
-            process.kill()
-            said = process.communicate()[1]
-            return "filtered" if not said else "refused"
-        said = process.communicate()[1].decode("utf-8", "replace")
+            return "filtered"
+        said = messages()
         if "prohibited" in said:
             return "forbidden"
-        if "timed out" in said or "No route to host" in said or "unreachable" in said:
+        if re.search(r"timed out|No route to host|unreachable", said):
             return "filtered"
-        return "open" if process.returncode == 0 else "refused"
+        return "open" if code == 0 else "refused"
 
 
 class ForwardRefused(Exception):

@@ -27,15 +27,17 @@ class Surroundings:
     Args:
         master (openssh.Master): the control master.
         script (callable): ``script(text, seconds)`` on the login node.
+        messages (callable): what the master said since the last call.
         facts (dict): what site.read() told of the login node.
         wishes (dict): client_port, login_ports, server_ports, on_login_node (bool: pvserver runs on the login node).
     Attributes:
         forwards (list[list[str]]): options and specifications of the forwards that were put up.
     """
 
-    def __init__(self, master, script, facts, wishes, forwards=()):
+    def __init__(self, master, script, messages, facts, wishes, forwards=()):
         self.master = master
         self.script = script
+        self.messages = messages
         self.facts = facts
         self.wishes = wishes
         self.forwards = [list(one) for one in forwards]
@@ -79,7 +81,7 @@ class ForwardTunnel:
         address = self.around.node_address(node)[0] or node
         if not address:
             return
-        answer = self.around.master.reach(address, _TRIED_PORT)
+        answer = self.around.master.reach(address, _TRIED_PORT, self.around.messages)
         if answer == "forbidden":
             raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
         if answer == "filtered":

@@ -49,6 +49,7 @@ class Watcher:
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
+        self._unlink()
         self.process = processes.Child(self.wish["command"])
         self.shell = Shell(self.process)
         self.shell.begin(self.wish["seconds"])
@@ -85,6 +86,10 @@ class Watcher:
         # The master would wait for channels that are still open; the session they belong to is over.
         if self.process is not None:
             self.process.end(3)
+        self._unlink()
+
+    def _unlink(self):
+        # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
         for path in (self.wish["socket"], self.wish["control_path"]):
             if os.path.exists(path):
                 os.unlink(path)
@@ -127,8 +132,10 @@ class Watcher:
         return {}
 
     def _do_messages(self, _asked):
+        """What the master said since this was asked last."""
         self.shell.drain()
-        return {"messages": self.shell.messages.decode("utf-8", "replace")}
+        said, self.shell.messages = self.shell.messages, b""
+        return {"messages": said.decode("utf-8", "replace")}
 
     def _do_stop(self, _asked):
         self.stopping = True

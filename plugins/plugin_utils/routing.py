@@ -13,7 +13,7 @@ def surroundings(record: dict, channel: Channel) -> routes.Surroundings:
     """What a route of this session works with."""
     wishes = record["settings"]
     return routes.Surroundings(
-        Master(record["control_path"], record["ssh"]), channel.script, record["facts"],
+        Master(record["control_path"], record["ssh"]), channel.script, lambda: channel.request("messages")["messages"], record["facts"],
         {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
          "on_login_node": bool(TABLES[record["scheduler"]].get("on_login_node"))},

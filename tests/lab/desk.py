@@ -1,0 +1,131 @@
+"""A scientist's desk in the lab: what alice types on the workstation, and what is to be seen afterwards."""
+
+import json
+import shlex
+
+STATE = "/home/alice/.local/state/paraview-connect"
+REPORT = "/home/alice/report.json"
+CLIENT = """
+import sys
+from paraview.simple import *
+from paraview.modules.vtkRemotingViews import vtkPVRenderingCapabilitiesInformation
+way, port, picture = sys.argv[1:4]
+ReverseConnect(port) if way == "reverse" else Connect("127.0.0.1", int(port))
+session = servermanager.ActiveConnection.Session
+about = vtkPVRenderingCapabilitiesInformation()
+session.GatherInformation(4, about, 0)
+where = ProgrammableSource(Script="import socket; a = __import__('vtk').vtkStringArray(); a.SetName('host'); "
+                                  "a.InsertNextValue(socket.gethostname()); self.GetOutput().GetFieldData().AddArray(a)")
+where.UpdatePipeline()
+print("server host", servermanager.Fetch(where).GetFieldData().GetAbstractArray("host").GetValue(0), flush=True)
+data = OpenDataFile("/srv/data/wavelet.vti")
+view = CreateView("RenderView")
+view.ViewSize = [400, 300]
+view.RemoteRenderThreshold = 0
+Show(Contour(data, ContourBy=["POINTS", "RTData"], Isosurfaces=[130.0, 180.0]), view)
+Render(view)
+ResetCamera(view)
+SaveScreenshot(picture, view)
+print("distributed", view.SMProxy.GetClientSideObject().GetUseDistributedRenderingForRender(), flush=True)
+print("capabilities", about.GetCapabilities(), flush=True)
+print("cells", data.GetDataInformation().GetNumberOfCells(), flush=True)
+sys.stdin.readline() if len(sys.argv) > 4 else None
+Disconnect()
+"""
+
+
+class Desk:
+    """alice's commands and what they left.
+
+    Args:
+        lab (Lab): from conftest.py.
+    """
+
+    def __init__(self, lab):
+        self.lab = lab
+        lab.on("workstation", "sh", "-c", "cat > client.py", user="alice", input=CLIENT)
+
+    def run(self, *words, check=True, timeout=120, env=None):
+        """Types a command; returns what subprocess.run does."""
+        setting = [f"{name}={value}" for name, value in (env or {}).items()]
+        return self.lab.on("workstation", "env", *setting, *words, user="alice", check=check, timeout=timeout)
+
+    @staticmethod
+    def words(playbook, host="lab", **wishes):
+        """The words of an ansible-playbook command; wishes are variables without paraview_."""
+        words = ["ansible-playbook", f"sciviz.paraview.{playbook}"] + ([f"-ehost={host}"] if host else [])
+        wishes.setdefault("json", REPORT)
+        return [*words, "-e", json.dumps({f"paraview_{name}": value for name, value in wishes.items()})]
+
+    def connect(self, host="lab", check=True, timeout=120, env=None, **wishes):
+        """connect.yml; returns what subprocess.run does."""
+        return self.run(*self.words("connect", host, **wishes), check=check, timeout=timeout, env=env)
+
+    def disconnect(self, host="lab", check=True, **wishes):
+        return self.run(*self.words("disconnect", host, **wishes), check=check)
+
+    def status(self, host=None, **wishes):
+        return self.run(*self.words("status", host, **wishes))
+
+    def reports(self):
+        """What paraview_json holds."""
+        return json.loads(self.run("cat", REPORT).stdout)
+
+    def report(self):
+        (only,) = self.reports()
+        return only
+
+    def lines(self, done, host="lab"):
+        """The lines for the user that a run printed, without the host's name."""
+        return [line.split(": ", 1)[1] for line in done.stdout.splitlines() if line.startswith(f"{host}: ")]
+
+    def record(self, host="lab"):
+        text = self.run("cat", f"{STATE}/{host}/session.json", check=False).stdout
+        return json.loads(text) if text else {}
+
+    def client(self, report, *more, way="forward", picture="/home/alice/picture.png", check=True):
+        """A real client that renders on the cluster and leaves; returns what subprocess.run does."""
+        return self.run("xvfb-run", "-a", "pvpython", f"--connect-id={report['connect_id']}", "client.py", way,
+                        str(report["client_port"]), picture, *more, check=check)
+
+    @staticmethod
+    def client_command(way="reverse", more=""):
+        """A value of paraview_start_client that does the same."""
+        return ["xvfb-run", "-a", "sh", "-c", f'exec pvpython --connect-id="$PV_CONNECT_ID" client.py {way} "$PV_SERVER_PORT" picture.png {more}']
+
+    def jobs(self):
+        """alice's jobs in the queue."""
+        return self.lab.on("login", "squeue", "-h", "-u", "alice", "-o", "%i").stdout.split()
+
+    def processes(self, host):
+        """alice's processes on a host, but for her user manager, which lingers, and the asking itself."""
+        out = self.lab.on(host, "ps", "-u", "alice", "-o", "pid=,args=", check=False).stdout
+        return [line.strip() for line in out.splitlines() if "systemd --user" not in line and "(sd-pam)" not in line]
+
+    def left(self):
+        """list[str]: everything of a session that is still to be seen anywhere; empty where nothing is left."""
+        found = [f"job {one}" for one in self.jobs()]
+        for host in ("workstation", "login", "compute1", "compute2"):
+            found += [f"{host}: {one}" for one in self.processes(host)]
+        sockets = "for p in /tmp/paraview-connect-20001 /run/user/20001/paraview-connect; do ls $p 2>/dev/null; done; true"
+        found += [f"socket {one}" for one in self.lab.on("workstation", "sh", "-c", sockets).stdout.split()]
+        files = self.lab.on("login", "sh", "-c", "ls -d /home/alice/.paraview-connect 2>/dev/null; true").stdout.split()
+        owned = self.lab.on("login", "sh", "-c", "ss -Hltne | grep uid:20001; true").stdout.splitlines()
+        return found + files + owned
+
+    def nothing_left(self, seconds=30):
+        """Waits until nothing of a session is left on any host."""
+        try:
+            self.lab.wait(lambda: not self.left(), seconds, "nothing left")
+        except AssertionError:
+            raise AssertionError(f"left: {self.left()}")
+
+    def clean_up(self):
+        """Whatever a test left: nothing of it is there for the next."""
+        if self.run("ls", STATE, check=False).stdout.split():
+            for name in self.run("ls", STATE).stdout.split():
+                self.disconnect(name, check=False)
+        self.lab.on("workstation", "sh", "-c", f"rm -rf {shlex.quote(STATE)} {REPORT}")
+        if self.jobs():
+            self.lab.on("login", "scancel", *self.jobs())
+        self.lab.on("login", "rm", "-rf", "/home/alice/.paraview-connect")
