@@ -30,7 +30,7 @@ Answer = collections.namedtuple("Answer", "command code out err")
 def run_local(text, seconds=30, shell="/bin/sh"):
     """``script(text, seconds)`` on this host."""
     done = subprocess.run([shell], input=text.encode("utf-8", "surrogateescape"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          timeout=seconds, check=False)
+                          timeout=seconds, check=False, start_new_session=True)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 

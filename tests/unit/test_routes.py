@@ -39,7 +39,8 @@ class Login:
     def cancel(self, option, specification):
         self.up.pop((option, specification), None)
 
-    def reach(self, address, port):
+    def reach(self, address, port, messages):
+        assert messages() == ""
         self.dialled.append((address, port))
         return self.way
 
@@ -58,7 +59,7 @@ def _around():
 
     def make(login=None, facts=None, **wishes):
         logins.append(login or Login())
-        return routes.Surroundings(logins[-1], logins[-1].script, dict(FACTS, **(facts or {})), dict(WISHES, **wishes))
+        return routes.Surroundings(logins[-1], logins[-1].script, str, dict(FACTS, **(facts or {})), dict(WISHES, **wishes))
 
     yield make
     for login in logins:

@@ -18,7 +18,8 @@ def _start():
     processes = []
 
     def start(*command):
-        processes.append(subprocess.Popen(command or ("/bin/sh",), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+        processes.append(subprocess.Popen(command or ("/bin/sh",), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          start_new_session=True))
         return Shell(processes[-1])
 
     yield start
