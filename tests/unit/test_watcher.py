@@ -216,9 +216,9 @@ def test_a_job_that_vanished_is_told(held, program, until):
     held.channel.request("hand_over")
     until(lambda: held.state() == "starting")
     until((held.directory / "pid").exists)
-    group = (held.directory / "pid").read_text().strip()
+    group = int((held.directory / "pid").read_text())
     os.kill(int(held.job.split(".")[0]), 9)
-    subprocess.run(["kill", "-9", "-" + group], check=True)
+    os.killpg(group, 9)
     held.over()
     assert held.state() == "ended" and held.session.read()["reason"]
     assert not held.directory.exists()
