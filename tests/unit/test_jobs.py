@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job of a batch system, over any run(argv)."""
 
+import os
+import signal
+
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
@@ -141,4 +144,4 @@ def test_a_process_id_used_again_is_neither_seen_nor_ended(script, tmp_path):
         assert queue.cancel(other) == ""
         assert queue.ask(job_id).state == "running"
     finally:
-        script("kill -9 -{0}".format(job_id.partition(".")[0]))
+        os.killpg(int(job_id.partition(".")[0]), signal.SIGKILL)

@@ -5,6 +5,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -79,6 +80,18 @@ class Held:
         pid, began = self.job.split(".")
         return processes.alive([int(pid), began])
 
+    def left(self):
+        """Processes of the job: what has this test's directory in its command."""
+        found = []
+        for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
+            try:
+                command = Path("/proc/{0}/cmdline".format(pid)).read_bytes()
+            except OSError:
+                continue
+            if str(self.tmp_path).encode() + b"/" in command:
+                found.append(pid)
+        return found
+
     def state(self):
         return self.session.read().get("state")
 
@@ -97,8 +110,8 @@ class Held:
             process.wait()
             process.stdout.close()
             process.stderr.close()
-        if self.job and self.job_runs():
-            processes.end([int(self.job.split(".")[0]), self.job.split(".")[1]])
+        for pid in self.left():
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(name="held")
@@ -162,7 +175,7 @@ def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program,
         held.process.terminate()
     held.over()
     assert held.session.read() == {} and not os.path.exists(held.session.directory)
-    assert not held.job_runs() and not held.directory.parent.exists()
+    assert not held.left() and not held.directory.parent.exists()
 
 
 def test_the_shell_ends_with_the_watcher(held):
@@ -189,7 +202,7 @@ def test_a_session_that_was_handed_over_lives_as_long_as_its_job(held, program, 
     record = held.session.read()
     assert (record["state"], record["reason"], record["job_over"]) == ("ended", "the client left", True)
     assert held.session.connect_id() == 0
-    assert not held.directory.exists()
+    assert not held.left() and not held.directory.exists()
 
 
 def test_a_pvserver_that_fails_is_told(held, program):
@@ -208,6 +221,7 @@ def test_a_job_that_somebody_cancels_is_told(held, program, until):
     Jobs(over(held.channel.script), NONE).cancel(held.job)
     held.over()
     assert (held.state(), held.session.read()["reason"]) == ("cancelled", "the job was cancelled")
+    assert not held.left()
 
 
 def test_a_job_that_vanished_is_told(held, program, until):
@@ -236,7 +250,7 @@ def test_a_playbook_takes_a_session_up_again(held, program, until):
     second.kill()
     second.wait()
     held.over()
-    assert held.session.read() == {} and not held.job_runs()
+    assert held.session.read() == {} and not held.left()
 
 
 @pytest.mark.parametrize("handed", [False, True])
