@@ -14,7 +14,12 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_i
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
 # Variables of the collection that are no option of this action.
-_OTHERS = {"state_dir", "selected"}
+_OTHERS = {"state_dir", "names"}
+# To go on as if these had not been said would do something else than was asked for.
+_NOT_YET = {
+    "client_host": ("the tunnel ends where Ansible runs", "run the playbook on the client host"),
+    "job_id": ("the job is always one of its own", "leave it out; cancel the other job if it is not needed"),
+}
 
 
 class ActionModule(SessionAction):
@@ -24,7 +29,7 @@ class ActionModule(SessionAction):
         if arguments["state"] == "absent":
             return self._end(arguments)
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})
-        self._warn_of_unknown()
+        self._check_names()
         record = self.session.read()
         if record and not sessions.watched(record) and not record.get("remote_directory") and not processes.alive(record.get("owner")):
             # A playbook ended before it had a job: there is nothing to take up.
@@ -69,8 +74,11 @@ class ActionModule(SessionAction):
         report = dict(self.session.report(), connect_id=None)
         return {"changed": changed, "todo": todo, "session": report, "detach": record["settings"]["detach"]}
 
-    def _warn_of_unknown(self):
+    def _check_names(self):
         known = ["paraview_" + name for name in set(settings.SPEC) | _OTHERS]
+        for name, why in _NOT_YET.items():
+            if self.task_vars.get("paraview_" + name):
+                raise SessionError("paraview_{0} cannot be had in this version".format(name), why[0], why[1])
         for name in self.task_vars:
             if name.startswith("paraview_") and not name.startswith("paraview__") and name not in known:
                 near = difflib.get_close_matches(name, known, 1)

@@ -42,6 +42,7 @@ over() {
 }
 ended() {
   trap '' HUP INT TERM USR1 USR2 XCPU
+  : > over
   over TERM
   n=0
   # What the set-up put into the background belongs to the same process group.
@@ -54,7 +55,7 @@ trap 'why=cancelled; ended 143' HUP INT TERM USR1 USR2 XCPU
 began=$(now)
 report "running $(hostname)"
 report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
-rm -f rc pid
+rm -f rc pid over
 { setsid "$shell" pvserver.sh > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!
 said=0
@@ -89,6 +90,7 @@ ended "$rc"
 
 _PVSERVER = r"""
 echo $$ > pid.new && mv pid.new pid
+[ ! -e over ] || exit 143
 fault() { printf '%s\n' "$*" > fault.new; mv fault.new fault; }
 @MODULES@
 @SETUP@

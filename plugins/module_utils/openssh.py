@@ -13,6 +13,7 @@ import re
 import stat
 import subprocess
 import tempfile
+import time
 
 from .errors import SessionError
 from .text import clean, one_line
@@ -180,12 +181,22 @@ class Master:
                                   timeout=seconds, check=False).returncode
         except subprocess.TimeoutExpired:
             return "filtered"
-        said = messages()
+        if code == 0:
+            return "open"
+        said = _first_word(messages)
         if "prohibited" in said:
             return "forbidden"
-        if re.search(r"timed out|No route to host|unreachable", said):
-            return "filtered"
-        return "open" if code == 0 else "refused"
+        return "refused" if "refused" in said else "filtered"
+
+
+def _first_word(messages):
+    # The client may end a moment before the master's message is there.
+    for _attempt in range(20):
+        said = messages()
+        if "open failed" in said:
+            break
+        time.sleep(0.02)
+    return said
 
 
 class ForwardRefused(Exception):

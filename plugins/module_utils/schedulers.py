@@ -53,7 +53,7 @@ TABLES = {
             },
         },
         "cancel": {"argv": ["scancel", "{job_id}"]},
-        "first_node": {"argv": ["sinfo", "-h", "-N", "-o", "%N"]},
+        "first_node": {"argv": ["sinfo", "-h", "-N", "-r", "-t", "idle,mix,alloc,comp", "-o", "%N"]},
         "states": {
             "PENDING": "pending", "CONFIGURING": "pending", "REQUEUED": "pending", "REQUEUE_HOLD": "pending",
             "REQUEUE_FED": "pending", "SPECIAL_EXIT": "pending", "RESV_DEL_HOLD": "pending",
@@ -224,7 +224,10 @@ def expand_nodes(text, most=10000):
 def _expand(part):
     """Names of one entry; lazily, since what a site says may stand for more of them than memory holds."""
     pieces = re.split(r"(\[[^\]]*\])", part, maxsplit=4)
-    return ("".join(words) for words in _product([_choices(piece) for piece in pieces]))
+    choices = [_choices(piece) for piece in pieces]
+    if any(next(iter(one()), None) is None for one in choices):
+        return iter(())
+    return ("".join(words) for words in _product(choices))
 
 
 def _product(choices):

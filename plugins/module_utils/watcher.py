@@ -40,7 +40,7 @@ class Watcher:
     def __init__(self, wish):
         self.wish = wish
         self.session = Session(wish["base"], wish["name"], wish["directory"])
-        self.stopping = False
+        self.stopping = self.tried = False
         self.handed = False
         self.seen = ""
         self.next_status = self.next_ask = 0.0
@@ -104,7 +104,7 @@ class Watcher:
             except ShellLost as lost:
                 self._send(connection, {"lost": str(lost)})
                 raise
-            except (OSError, ValueError, KeyError, AttributeError) as error:
+            except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
                 answer = {"error": str(error)}
             self._send(connection, answer)
 
@@ -143,8 +143,9 @@ class Watcher:
 
     def _undo(self):
         record = self.session.read()
-        if record.get("undone"):
+        if record.get("undone") or self.tried:
             return ""
+        self.tried = True
         try:
             objection = teardown.undo(record, self.shell.run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:

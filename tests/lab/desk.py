@@ -2,36 +2,10 @@
 
 import json
 import shlex
+from pathlib import Path
 
 STATE = "/home/alice/.local/state/paraview-connect"
 REPORT = "/home/alice/report.json"
-CLIENT = """
-import sys
-from paraview.simple import *
-from paraview.modules.vtkRemotingViews import vtkPVRenderingCapabilitiesInformation
-way, port, picture = sys.argv[1:4]
-ReverseConnect(port) if way == "reverse" else Connect("127.0.0.1", int(port))
-session = servermanager.ActiveConnection.Session
-about = vtkPVRenderingCapabilitiesInformation()
-session.GatherInformation(4, about, 0)
-where = ProgrammableSource(Script="import socket; a = __import__('vtk').vtkStringArray(); a.SetName('host'); "
-                                  "a.InsertNextValue(socket.gethostname()); self.GetOutput().GetFieldData().AddArray(a)")
-where.UpdatePipeline()
-print("server host", servermanager.Fetch(where).GetFieldData().GetAbstractArray("host").GetValue(0), flush=True)
-data = OpenDataFile("/srv/data/wavelet.vti")
-view = CreateView("RenderView")
-view.ViewSize = [400, 300]
-view.RemoteRenderThreshold = 0
-Show(Contour(data, ContourBy=["POINTS", "RTData"], Isosurfaces=[130.0, 180.0]), view)
-Render(view)
-ResetCamera(view)
-SaveScreenshot(picture, view)
-print("distributed", view.SMProxy.GetClientSideObject().GetUseDistributedRenderingForRender(), flush=True)
-print("capabilities", about.GetCapabilities(), flush=True)
-print("cells", data.GetDataInformation().GetNumberOfCells(), flush=True)
-sys.stdin.readline() if len(sys.argv) > 4 else None
-Disconnect()
-"""
 
 
 class Desk:
@@ -43,7 +17,7 @@ class Desk:
 
     def __init__(self, lab):
         self.lab = lab
-        lab.on("workstation", "sh", "-c", "cat > client.py", user="alice", input=CLIENT)
+        lab.on("workstation", "sh", "-c", "cat > client.py", user="alice", input=(Path(__file__).parent / "client.py").read_text())
 
     def run(self, *words, check=True, timeout=120, env=None):
         """Types a command; returns what subprocess.run does."""
