@@ -36,7 +36,7 @@ STAND_INS = {
     "paraview": r"""
 case $1 in --server-url=*) url=${1#*=} ;; *) exit 2 ;; esac
 case $2 in --connect-id=[0-9]*) ;; *) exit 2 ;; esac
-cat > ~/paraview.py <<'END'
+cat > ~/client.py <<'END'
 import os, sys, time
 from paraview.simple import *
 way, _slashes, port = sys.argv[1].partition("://127.0.0.1:")
@@ -46,7 +46,7 @@ while "PV_CONNECTION_URI" in os.environ:
     time.sleep(1)
 Disconnect()
 END
-exec xvfb-run -a /usr/bin/pvpython "$2" ~/paraview.py "$url"
+exec xvfb-run -a /usr/bin/pvpython "$2" ~/client.py "$url"
 """,
 }
 # No pvserver of the lab draws without a display.
