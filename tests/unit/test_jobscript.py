@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The job's scripts, really run: with a pvserver of ours, in a directory of ours, under each shell that there is."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -50,8 +51,9 @@ class Job:
         # pvserver.sh takes bash where there is one; here each shell gets its turn.
         assert BASHES in text
         (self.directory / "job.sh").write_text(text.replace(BASHES, shutil.which(self.shell)))
-        # The scripts only look more often with this.
+        # The scripts only look more often with these, and wait for no disk.
         (self.home / "bin").mkdir()
+        (self.home / "bin" / "sync").symlink_to("/bin/true")
         (self.home / "bin" / "sleep").write_text('#!/bin/sh\ncase $1 in 0.*|1) set -- 0.01;; esac\nexec /bin/sleep "$@"\n')
         (self.home / "bin" / "sleep").chmod(0o755)
         environment = {"HOME": str(self.home), "PATH": path + str(self.home / "bin") + ":/usr/local/bin:/usr/bin:/bin"}
@@ -99,11 +101,10 @@ class Job:
     def clean(self):
         if self.process is None:
             return
-        for pid in self.anybody():
-            os.kill(pid, signal.SIGKILL)
-        for line in self.left():
-            os.killpg(int(line.split()[0]), signal.SIGKILL)
-            break
+        for kill, found in ((os.kill, self.anybody()), (os.killpg, {int(line.split()[0]) for line in self.left()})):
+            for number in found:
+                with contextlib.suppress(ProcessLookupError):
+                    kill(number, signal.SIGKILL)
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
