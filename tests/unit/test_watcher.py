@@ -115,9 +115,10 @@ class Held:
             process.wait()
             process.stdout.close()
             process.stderr.close()
-        for pid in self.left():
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        while self.left():  # one may have begun another meanwhile
+            for pid in self.left():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture(name="held")
