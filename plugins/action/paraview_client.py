@@ -75,7 +75,7 @@ class ActionModule(SessionAction):
         connected = any(line.startswith("Client connected") for line in progress.said)
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])
-        self.session.update(state=state, was_connected=connected, owner=None, reason="")
+        self.session.update(state=state, was_connected=connected, owner=None, detached=False, reason="")
         channel.request("hand_over")
         if state == "ended":
             processes.wait_gone(record["watcher"], 30)
@@ -87,7 +87,7 @@ class ActionModule(SessionAction):
         return True
 
     def _detached(self, record, channel):
-        self.session.update(owner=None)
+        self.session.update(owner=None, detached=True)
         channel.request("hand_over")
         self.say("detached; once the job runs it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
             durations.spoken(record["settings"]["idle"]), shlex.quote(self.name)))

@@ -73,6 +73,8 @@ class ActionModule(SessionAction):
         head = dict({name: wishes[name] for name in ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "account")},
                     queue=wishes["queue"] or site.get("queue", ""), walltime=durations.clock(wishes["walltime"]), extra=wishes["directives"])
         return {
+            # Made beforehand, so that it is private whatever umask the batch system opens it with.
+            "batch.log": "",
             "job.sh": jobscript.job_script(about, path, head, wishes["idle"], wishes["walltime"] if on_login else 0),
             "pvserver.sh": jobscript.pvserver_script(
                 path, schedulers.launcher_command(launcher, wishes["nodes"], wishes["tasks_per_node"]), wishes["pvserver"],

@@ -10,6 +10,8 @@ import time
 from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, sessions, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
@@ -51,6 +53,8 @@ class ActionModule(SessionAction):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record["owner"][0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
         if sessions.watched(record) and record["state"] in ("ready", "connected"):
+            if self._just_ended(record):
+                return self._begin(wishes)
             self.say("a session is open already: job {0} on {1}, {2} by {3}; nothing was changed. End it by: ansible-playbook "
                      "sciviz.paraview.disconnect -e host={4}".format(record["job_id"], " ".join(record.get("nodes", [])), record["state"],
                                                                    record["route"], self.name))
@@ -69,6 +73,17 @@ class ActionModule(SessionAction):
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
         return self._result(self.session.update(owner=self.owner, settings=kept), todo=True, changed=True)
+
+    @staticmethod
+    def _just_ended(record):
+        """Whether pvserver is over and the watcher is about to notice; waits until it has cleared up."""
+        try:
+            script = Channel(record["socket"], record["name"]).script
+            if not Progress(Directory(script, record["remote_directory"]).status("", 0)).ended:
+                return False
+        except SessionError:
+            pass
+        return processes.wait_gone(record["watcher"], 40)
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)

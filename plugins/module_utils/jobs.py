@@ -25,7 +25,7 @@ def over(script, prelude="", kept=""):
     def run(argv):
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
-            command += " > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept))
+            command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
         return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), 30)
 
     return run

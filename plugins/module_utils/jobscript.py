@@ -19,6 +19,7 @@ from . import schedulers
 from .paraview import STATUS_LINES
 
 _JOB = r"""
+mask=$(umask)
 umask 077
 cd @DIR@ || exit 1
 lines=
@@ -30,8 +31,7 @@ report() {
 now() { date +%s; }
 # The last line may be there by half only.
 tell() {
-  { if [ -n "$(tail -c 1 log 2>/dev/null)" ] && [ ! -e rc ]; then sed '$d' log; else cat log; fi; } 2>/dev/null |
-    grep -aE @STATUS_LINES@ | head -n 20
+  { if [ -e rc ]; then cat log; else head -n "$(wc -l < log)" log; fi; } 2>/dev/null | grep -aE @STATUS_LINES@ | head -n 20
 }
 shell=/bin/sh
 for s in /bin/bash /usr/bin/bash; do [ -x "$s" ] && shell=$s && break; done
@@ -56,7 +56,7 @@ began=$(now)
 report "running $(hostname)"
 report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
 rm -f rc pid over
-{ setsid "$shell" pvserver.sh > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
+{ setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!
 said=0
 connected=
@@ -91,7 +91,9 @@ ended "$rc"
 _PVSERVER = r"""
 echo $$ > pid.new && mv pid.new pid
 [ ! -e over ] || exit 143
-fault() { printf '%s\n' "$*" > fault.new; mv fault.new fault; }
+fault() { (umask 077; printf '%s\n' "$*" > fault.new; mv fault.new fault); }
+# What the user saves has the rights that the user's own umask gives.
+umask "$1"
 @MODULES@
 @SETUP@
 cd @DIR@ || exit 1

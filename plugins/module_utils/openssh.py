@@ -24,7 +24,7 @@ _LONGEST_CONTROL_PATH = 90
 #: What the one authenticated connection needs whatever the user's own configuration says: the first value wins in ssh.
 _MASTER_OPTIONS = (
     "ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "RequestTTY=no",
-    "PermitLocalCommand=no", "ForkAfterAuthentication=no", "SessionType=default", "ForwardX11=no", "Tunnel=no",
+    "PermitLocalCommand=no", "ForkAfterAuthentication=no", "SessionType=default", "ForwardX11=no", "ForwardAgent=no", "Tunnel=no",
     "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4", "StreamLocalBindUnlink=no",
 )
 # Options that ssh learnt in 8.7; an older one refuses to start on a name it does not know.

@@ -25,7 +25,7 @@ from .sessions import OVER, Session
 from .shell import Shell, ShellLost
 
 _TICK = 1.0
-_STATUS_EVERY = 4.0
+_STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
 
 
@@ -72,11 +72,19 @@ class Watcher:
                 if self.handed:
                     self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
-                    self.stopping = True
+                    self._abandoned()
             except ShellLost as lost:
                 self._lost(str(lost))
                 return
         self._undo()
+
+    def _abandoned(self):
+        """The playbook ended before it handed the session over; one that had been detached goes back to that."""
+        if self.session.read().get("detached"):
+            self.session.update(owner=None)
+            self.handed = True
+        else:
+            self.stopping = True
 
     def close(self):
         """Ends the connection, and with it every forward."""

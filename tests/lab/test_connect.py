@@ -198,6 +198,28 @@ def test_detach_and_take_up(desk):
     desk.nothing_left()
 
 
+def test_ctrl_c_leaves_a_detached_job_detached(desk):
+    desk.connect(detach=True, route="reverse_tunnel")
+    job = desk.report()["job_id"]
+    process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel"), user="alice")
+    next(line for line in process.stdout if "start the client now" in line)
+    desk.lab.on("workstation", "pkill", "-INT", "-u", "alice", "-f", "bin/ansible-playbook")
+    process.wait(30)
+    desk.lab.wait(lambda: desk.record().get("owner") is None, 10, "detached again")
+    assert desk.jobs() == [job]
+    desk.disconnect()
+    assert not desk.left()
+
+
+def test_connect_right_after_the_client_left(desk):
+    desk.connect()
+    first = desk.report()
+    desk.client(first)
+    desk.connect()
+    assert desk.report()["state"] == "ready"
+    assert desk.report()["job_id"] != first["job_id"]
+
+
 def test_take_up_after_the_connection_was_lost(desk):
     desk.connect(detach=True)
     job = desk.report()["job_id"]
@@ -257,6 +279,8 @@ def test_the_job_is_what_was_asked_for(desk):
     assert re.search(r"MinMemoryNode=500M", about)
     environment = desk.lab.on(report["nodes"][0], "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
     assert "PROOF=it's 5.11" in environment
+    pvserver = desk.lab.on(report["nodes"][0], "sh", "-c", "cat /proc/$(pgrep -u alice -o -f '^pvserver')/status").stdout
+    assert re.search(r"Umask:\s+0022", pvserver), "what is saved on the cluster has the user's own rights"
     assert [one for one in desk.processes(report["nodes"][1]) if "pvserver" in one], "the second rank runs on the second node"
 
 
