@@ -72,7 +72,7 @@ class ActionModule(SessionAction):
         if record["settings"]["start_client"] and not record.get("client"):
             record = self._start(record)
             progress = self._wait_connected(record, directory)
-        connected = any(line.startswith("Client connected") for line in progress.said)
+        connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])
         self.session.update(state=state, was_connected=connected, owner=None, detached=False, reason="")
@@ -99,7 +99,7 @@ class ActionModule(SessionAction):
         while True:
             text = directory.status(text, 1)
             progress = jobscript.Progress(text)
-            connected = any(line.startswith("Client connected") for line in progress.said)
+            connected = progress.connected
             if connected or progress.ended:
                 if not connected:
                     raise SessionError("job {0} ended before the client connected".format(record["job_id"]), progress.ended[1],

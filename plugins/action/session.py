@@ -15,6 +15,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Dire
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
+_LEAVING_SECONDS = 3
 # Variables of the collection that are no option of this action.
 _OTHERS = {"state_dir", "names"}
 # To go on as if these had not been said would do something else than was asked for.
@@ -55,9 +56,9 @@ class ActionModule(SessionAction):
         if sessions.watched(record) and record["state"] in ("ready", "connected"):
             if self._just_ended(record):
                 return self._begin(wishes)
-            self.say("a session is open already: job {0} on {1}, {2} by {3}; nothing was changed. End it by: ansible-playbook "
-                     "sciviz.paraview.disconnect -e host={4}".format(record["job_id"], " ".join(record.get("nodes", [])), record["state"],
-                                                                   record["route"], self.name))
+            line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
+            end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
+            self.say(line.format(" ".join(record.get("nodes", [])), end, **record))
             sessions.write_report(wishes["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
         if self._task.check_mode:
@@ -79,7 +80,12 @@ class ActionModule(SessionAction):
         """Whether pvserver is over and the watcher is about to notice; waits until it has cleared up."""
         try:
             script = Channel(record["socket"], record["name"]).script
-            if not Progress(Directory(script, record["remote_directory"]).status("", 0)).ended:
+            directory = Directory(script, record["remote_directory"])
+            text = directory.status("", 0)
+            # Between a client's leaving and pvserver's end lies a moment in which nothing tells.
+            if Progress(text).connected and not Progress(text).ended:
+                text = directory.status(text, _LEAVING_SECONDS)
+            if not Progress(text).ended:
                 return False
         except SessionError:
             pass

@@ -46,7 +46,7 @@ class ActionModule(SessionAction):
     def _refresh(session, record):
         script = Channel(record["socket"], session.name).script
         progress = jobscript.Progress(remote.Directory(script, record["remote_directory"]).status("", 0))
-        if record["state"] == "ready" and any(line.startswith("Client connected") for line in progress.said):
+        if record["state"] == "ready" and progress.connected:
             session.update(state="connected", was_connected=True)
         job = Jobs(over(script, record["prelude"]), schedulers.table(record["scheduler"])).ask(record["job_id"])
         if job is not None and job.time_left_s is not None:

@@ -196,7 +196,7 @@ class Progress:
 
     Attributes:
         host (str): where the job script runs. nodes (list[str]).
-        said (list[str]): pvserver's status lines.
+        said (list[str]): pvserver's status lines. connected (bool): a client was there.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
         ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime or cancelled.
     """
@@ -205,6 +205,10 @@ class Progress:
         self.host, self.nodes, self.said, self.fault, self.ended = "", [], [], None, None
         for line in text.split("\n"):
             self._read(line)
+
+    @property
+    def connected(self):
+        return any(line.startswith("Client connected") for line in self.said)
 
     def _read(self, line):
         word, _blank, rest = line.partition(" ")

@@ -193,7 +193,7 @@ class Watcher:
 
     def _note(self, record, progress):
         self.running = bool(progress.host)
-        connected = any(line.startswith("Client connected") for line in progress.said)
+        connected = progress.connected
         if progress.ended:
             code, why = progress.ended
             reasons = {"idle": "no client came in time", "walltime": "the wall time was over", "cancelled": "the job was cancelled"}
