@@ -14,6 +14,8 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 # From the go file to pvserver's first word: a file system, environment modules, MPI and a display may all be slow.
 _START_SECONDS = 300
+# A busy batch system takes its time, and a submission that was broken off may be a job all the same.
+_SUBMIT_SECONDS = 180
 
 
 class ActionModule(SessionAction):
@@ -43,7 +45,7 @@ class ActionModule(SessionAction):
         self.session.update(remote_directory=path)
         directory = remote.Directory(channel.script, path)
         directory.create(files)
-        job_id = Jobs(over(channel.script, record["prelude"], path + "/submitted"), about).submit(path + "/job.sh")
+        job_id = Jobs(over(channel.script, record["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
         limit = wishes["walltime"]
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         tasks = wishes["nodes"] * wishes["tasks_per_node"]
@@ -57,7 +59,7 @@ class ActionModule(SessionAction):
             return True
         self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
         remote.Directory(channel.script, record["remote_directory"]).remove()
-        self.session.update(job_id=None, nodes=[], root_node=None, accepting=None, go=False, was_connected=False)
+        self.session.update(client=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False, was_connected=False)
         return False
 
     @staticmethod

@@ -76,6 +76,10 @@ class ActionModule(SessionAction):
             self.session.update(forwards=around.forwards)
         if route is None:
             raise routes.none_works(passed, record["settings"]["route"])
+        if not record.get("job_id"):
+            # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
+            route.around.take_back()
+            route.port = None
         port = route.known.get("client_port")
         self.session.update(client_port=port, url=paraview.url(True, port) if route.reverse else None, **routing.kept(route))
         self.say("route {0}{1}".format(route.name, " (passed over {0})".format("; ".join("{0}: {1}".format(*one) for one in passed)) if passed else ""))

@@ -5,6 +5,7 @@
 
 import copy
 import difflib
+import socket
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, sessions, settings
@@ -26,6 +27,7 @@ _NOT_YET = {
 
 
 class ActionModule(SessionAction):
+    NEEDS_SESSION = False
     SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, **copy.deepcopy(settings.SPEC)}
 
     def act(self, arguments):
@@ -34,6 +36,7 @@ class ActionModule(SessionAction):
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})
         self._check_names()
         record = self.session.read()
+        self._refuse_elsewhere(record)
         if record and not sessions.watched(record) and not record.get("remote_directory") and not processes.alive(record.get("owner")):
             # A playbook ended before it had a job: there is nothing to take up.
             self.session.remove()
@@ -42,10 +45,18 @@ class ActionModule(SessionAction):
             return self._take_up(record, wishes)
         return self._begin(wishes)
 
+    @staticmethod
+    def _refuse_elsewhere(record):
+        """A home may be shared: what runs on another client host cannot be seen from here."""
+        here = socket.gethostname()
+        if record and record["state"] not in sessions.OVER and record.get("client_host", here) != here:
+            raise SessionError("the session of {0} is held by {1}".format(record["name"], record["client_host"]), "this is " + here,
+                               "connect, look and disconnect there; if that host is gone for good, remove the record")
+
     def _begin(self, wishes):
         connect_id = paraview.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
         record = self.session.begin(
-            owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, job_id=None, watcher=None)
+            owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None)
         self.session.keep_connect_id(connect_id)
         return self._result(record, todo=True, changed=True)
 
@@ -107,6 +118,7 @@ class ActionModule(SessionAction):
 
     def _end(self, arguments):
         record = self.session.read()
+        self._refuse_elsewhere(record)
         over = not record or record["state"] in sessions.OVER
         if self._task.check_mode:
             return {"changed": bool(record), "session": dict(self.session.report(), connect_id=None)}

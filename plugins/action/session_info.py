@@ -7,14 +7,16 @@ import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, remote, schedulers, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean, one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
 _COLUMNS = ("host", "route", "job", "state", "nodes", "left", "open")
 
 
 class ActionModule(SessionAction):
+    NEEDS_SESSION = False
     SPEC = {"names": {"type": "list", "elements": "str", "default": []}, "json": {"type": "str", "default": ""},
             "table": {"type": "bool", "default": False}}
 
@@ -40,6 +42,8 @@ class ActionModule(SessionAction):
         except (ChannelLost, KeyError):
             # It is ending, or has not come as far as a job: the record is what is known.
             pass
+        except SessionError as error:
+            return session.report(reason=one_line(str(error)))
         return session.report()
 
     @staticmethod

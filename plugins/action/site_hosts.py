@@ -19,6 +19,7 @@ _WILD = re.compile(r"[*?\[\]~!&:]")
 
 
 class ActionModule(SessionAction):
+    NEEDS_SESSION = False
     SPEC = {"pattern": {"type": "str", "default": ""}, "records": {"type": "bool", "default": False}, "json": {"type": "str", "default": ""}}
 
     def act(self, arguments):

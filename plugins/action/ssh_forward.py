@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts up, looks at and takes down one ssh forward; documented in plugins/modules/ssh_forward.py."""
 
+import os
+
 from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
@@ -31,20 +33,37 @@ class ActionModule(SessionAction):
                 master.cancel(*known)
                 self.session.update(forwards=[one for one in forwards if one != known])
             return {"changed": bool(known)}
-        if known and not arguments["listen_port"]:
-            port = master.forward(*known) if remote else int(known[1].split(":")[1])
-            return {"changed": False, "listen_port": port}
-        if self._task.check_mode or known:
+        if self._task.check_mode:
             return {"changed": not known, "listen_port": arguments["listen_port"]}
-        specification, port = self._put_up(master, option, arguments)
-        listeners = endpoints.parse(channel.script(endpoints.SCRIPT, 15)[1]) if remote else endpoints.local()
-        if listeners is not None and not endpoints.covering(listeners, arguments["listen_address"], port):
+        if known:
+            specification, port = known[1], (master.forward(*known) if remote else 0) or int(known[1].split(":")[1])
+        else:
+            specification, port = self._put_up(master, option, arguments)
+        try:
+            self._look(channel, remote, arguments["listen_address"], port)
+        except SessionError:
             master.cancel(option, specification)
-            raise SessionError("the forward on {0}:{1} does not listen there".format(arguments["listen_address"], port),
+            raise
+        self.session.update(forwards=[one for one in forwards if one != known] + [[option, specification]])
+        return {"changed": not known, "listen_port": port}
+
+    @staticmethod
+    def _look(channel, remote, address, port):
+        """The endpoint has to stand where it was asked for, and to be ours."""
+        if remote:
+            listeners, uid = endpoints.parse(channel.script(endpoints.SCRIPT, 15)[1]), int(channel.script("id -u", 15)[1])
+        else:
+            listeners, uid = endpoints.local(), os.getuid()
+        if listeners is None:
+            return
+        hits = endpoints.covering(listeners, address, port)
+        if not hits:
+            raise SessionError("the forward on {0}:{1} does not listen there".format(address, port),
                                "sshd put it elsewhere (GatewayPorts no)" if remote else "nothing listens over IPv4",
                                "set GatewayPorts clientspecified on the login node" if remote else "choose another listen_address")
-        self.session.update(forwards=forwards + [[option, specification]])
-        return {"changed": True, "listen_port": port}
+        if hits[0].uid != uid:
+            raise SessionError("{0}:{1} belongs to another account".format(address, port), "uid {0} listens there".format(hits[0].uid),
+                               "choose another listen_port")
 
     @staticmethod
     def _put_up(master, option, arguments):

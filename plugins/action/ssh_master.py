@@ -11,6 +11,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import Tar
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
+_DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
+
 
 class ActionModule(SessionAction):
     def act(self, arguments):
@@ -27,8 +29,10 @@ class ActionModule(SessionAction):
                                "a tunnel is made of ssh", "leave ansible_connection out for this host, or set it to ssh")
         option = connection.get_option
         arguments = []
-        for name in ("ssh_common_args", "ssh_extra_args"):
-            arguments += shlex.split(option(name) or "")
+        for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+            value = option(name) or ""
+            # Ansible's own default is about its own masters, and compresses.
+            arguments += shlex.split(value) if value != _DEFAULT_SSH_ARGS else []
         if option("host_key_checking") is False:
             arguments += ["-o", "StrictHostKeyChecking=no"]
         return Target(executable=option("ssh_executable"), host=str(option("host")), user=_text(option("remote_user")),

@@ -12,12 +12,13 @@ from .errors import SessionError
 from .text import one_line, tail
 
 
-def over(script, prelude="", kept=""):
+def over(script, prelude="", kept="", seconds=30):
     """A ``run(argv)`` for Jobs.
 
     Args:
         script (callable): ``script(text, seconds) -> (code, out, err)`` where the batch system's commands are.
         prelude (str): shell lines that make them found.
+        seconds (int): how long a command may take.
         kept (str): a file there that keeps what a command prints, so that a job id survives whoever asked for it.
     Returns:
         callable
@@ -26,7 +27,9 @@ def over(script, prelude="", kept=""):
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
             command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
-        return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), 30)
+            # A job inherits what it is submitted with, a language too.
+            return script("{0}\n{1}".format(prelude, command), seconds)
+        return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), seconds)
 
     return run
 

@@ -51,6 +51,7 @@ ended() {
   report "ended $1 $why"
   exit "$1"
 }
+@JOB_SETUP@
 trap 'why=cancelled; ended 143' HUP INT TERM USR1 USR2 XCPU
 began=$(now)
 report "running $(hostname)"
@@ -156,7 +157,7 @@ def job_script(about, directory, wishes, idle_s, limit_s=0):
         str
     """
     head = schedulers.directives(about, dict(wishes, output=directory + "/batch.log"))
-    body = _fill(_JOB, DIR=shlex.quote(directory), JOB_NODES=about["job_nodes"], STATUS_LINES=shlex.quote(STATUS_LINES),
+    body = _fill(_JOB, DIR=shlex.quote(directory), JOB_NODES=about["job_nodes"], JOB_SETUP=about.get("job_setup", ":"), STATUS_LINES=shlex.quote(STATUS_LINES),
                  IDLE=str(int(idle_s)), LIMIT=str(int(limit_s)))
     return "\n".join(["#!/bin/sh"] + head) + body
 

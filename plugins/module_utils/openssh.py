@@ -7,6 +7,7 @@ Sources: ssh(1), ssh_config(5), clientloop.c, mux.c, and what was measured on 9.
 """
 
 import collections
+import getpass
 import hashlib
 import os
 import re
@@ -126,8 +127,12 @@ class Master:
         self.control_path = control_path
         self.executable = executable
 
+    def _command(self, *arguments):
+        # The user's configuration has been heard when the master was made; its own forwards or names have no place in a request.
+        return [self.executable, "-F", os.devnull, "-o", "LogLevel=INFO", "-S", self.control_path] + list(arguments) + ["--", "master"]
+
     def _request(self, *arguments, **keywords):
-        command = [self.executable, "-o", "LogLevel=INFO", "-S", self.control_path] + list(arguments) + ["--", "master"]
+        command = self._command(*arguments)
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   timeout=keywords.get("timeout", 20), check=False)
@@ -174,7 +179,7 @@ class Master:
         Returns:
             str: ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
         """
-        command = [self.executable, "-S", self.control_path, "-W", "{0}:{1}".format(address, port), "--", "master"]
+        command = self._command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(address, port))
         messages()
         try:
             code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -207,12 +212,12 @@ def control_directory():
     """A directory of this user's alone that is short and on no network file system.
 
     Returns:
-        str: below XDG_RUNTIME_DIR, else in /tmp.
+        str: below XDG_RUNTIME_DIR where that outlives a logout, else in /tmp.
     Raises:
         SessionError: somebody else made it first, or it would be too long a name.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK) and len(runtime) < 40:
+    if runtime and os.path.isdir(runtime) and os.access(runtime, os.W_OK) and len(runtime) < 40 and _outlives_logout(runtime):
         path = os.path.join(runtime, "paraview-connect")
     else:
         path = os.path.join("/tmp", "paraview-connect-{0:d}".format(os.getuid()))
@@ -225,6 +230,11 @@ def control_directory():
         raise SessionError("cannot keep the connection's socket in {0}".format(path),
                            "it is not a directory of yours alone", "remove it, or set XDG_RUNTIME_DIR")
     return path
+
+
+def _outlives_logout(runtime):
+    # logind removes /run/user/UID with the last login, unless the account lingers.
+    return not runtime.startswith("/run/user/") or os.path.exists("/var/lib/systemd/linger/" + getpass.getuser())
 
 
 def control_path(session_id):

@@ -6,12 +6,15 @@
 import time
 
 from . import jobs
+from .channel import ChannelLost
 from .errors import SessionError
 from .jobscript import Progress
 from .text import one_line
 
 # The status file is asked for in stretches, so that the batch system and deadlines get their turn.
 _STRETCH = 1.0
+# Seconds for which the login node may be silent.
+_PATIENCE = 600
 
 
 class Follower:
@@ -38,6 +41,7 @@ class Follower:
         self.progress = Progress()
         self.state = None
         self._shown = None
+        self._silent_since = None
         self._next_ask = time.monotonic() + 0.7
 
     def events(self, deadline=None):
@@ -58,9 +62,27 @@ class Follower:
                 self._ask()
 
     def _look(self, seconds):
-        text = self.directory.status(self.text, seconds)
+        # A login node is not to be kept busy for as long as a queue may take.
+        patient = not self.progress.host and time.time() - self.submitted_at > 20
+        try:
+            text = self.directory.status(self.text, 5 * seconds if patient else seconds, 1 if patient else 0.1)
+        except ChannelLost:
+            raise
+        except SessionError as error:
+            self._bear(error)
+            return
+        self._silent_since = None
         if text != self.text:
             self.text, self.progress = text, Progress(text)
+
+    def _bear(self, error):
+        """A home that hangs, or a login node that does not answer for a while, says nothing about the job."""
+        now = time.monotonic()
+        if self._silent_since is None:
+            self._silent_since = now
+            self.say("no news of job {0}: {1}; waiting on".format(self.job_id, one_line(error.why, 120)))
+        elif now - self._silent_since > _PATIENCE:
+            raise error
 
     def _ask(self):
         self._next_ask = time.monotonic() + jobs.poll_pause(time.time() - self.submitted_at)

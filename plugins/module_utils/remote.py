@@ -62,20 +62,21 @@ class Directory:
         return "printf %s {0} > {1}.new && {{ sync {1}.new 2>/dev/null || :; }} && mv {1}.new {1} || exit 1".format(
             shlex.quote(text), shlex.quote(name))
 
-    def status(self, seen, seconds):
+    def status(self, seen, seconds, pause=0.1):
         """The status file, as soon as it differs from what was seen.
 
         Args:
             seen (str): what it was.
             seconds (float): how long to wait for news; 0 to look once.
+            pause (float): seconds between two looks.
         Returns:
             str: its text; empty where there is none yet.
         """
         # The directory is listed anew each time, since a network file system may go on showing an old one.
         text = ("cd {0} 2>/dev/null || exit 0\nseen={1}\nn={2}\nwhile :; do\n ls . >/dev/null\n now=$(cat status 2>/dev/null)\n"
                 ' if [ "$now" != "$seen" ] || [ $n -le 0 ]; then break; fi\n'
-                " sleep 0.1 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s' \"$now\"\n")
-        return self._do("read", text.format(self._quoted, shlex.quote(seen.rstrip("\n")), int(seconds * 10)), int(seconds) + 15)
+                " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s' \"$now\"\n")
+        return self._do("read", text.format(self._quoted, shlex.quote(seen.rstrip("\n")), int(seconds / pause), pause), int(seconds) + 15)
 
     def read(self, name):
         """str: a file's text; empty where there is none."""

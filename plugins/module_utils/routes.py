@@ -81,7 +81,8 @@ class ForwardTunnel:
         address = self.around.node_address(node)[0] or node
         if not address:
             return
-        answer = self.around.master.reach(address, _TRIED_PORT, self.around.messages)
+        ports = self.around.wishes["server_ports"]
+        answer = self.around.master.reach(address, endpoints.parse_range(ports)[0] if ports else _TRIED_PORT, self.around.messages)
         if answer == "forbidden":
             raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
         if answer == "filtered":
@@ -111,7 +112,9 @@ class ForwardTunnel:
         Returns:
             int: the local port.
         """
-        host = "127.0.0.1" if self.around.wishes["on_login_node"] else accepting[0]
+        # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
+        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
+        host = (self.around.node_address(node)[0] if same else "") or accepting[0]
         wish = self.around.wishes["client_port"]
         for attempt in range(5):
             port = self.client_port()
@@ -145,10 +148,11 @@ class ReverseTunnel:
         self.port = self.known.get("port")
 
     def ready_for(self, node):
-        """Puts the endpoint up and looks at it; raises Unfit. It stays up for the job."""
+        """Puts the endpoint up and looks at it; raises Unfit."""
         address = self._cluster_address(node)
         # A forward on record may have gone with an earlier connection.
-        if self.port and address == self.address and any(one.port == self.port for one in self.around.listeners()):
+        ours = self.around.facts["uid"]
+        if self.port and address == self.address and any((one.port, one.uid) == (self.port, ours) for one in self.around.listeners()):
             self._check()
             return
         self.around.take_back()
@@ -169,7 +173,11 @@ class ReverseTunnel:
 
     def _cluster_address(self, node):
         address = self.around.node_address(node)[1] or self.around.facts.get("cluster_address", "")
+        if not address and node:
+            raise Unfit("{0} does not tell which of its addresses faces {1}; the site can, as cluster_address in {2}".format(
+                self.around.facts["login_node"], node, site.SITE_FILE))
         if not address:
+            # Good enough for a trial before the node is known.
             inside = [one for one in self.around.facts["addresses"] if one != self.around.facts["client_side"]]
             address = (inside or self.around.facts["addresses"] or [""])[0]
         if not address:
@@ -198,8 +206,14 @@ class ReverseTunnel:
         return wish or endpoints.free_port()
 
     def before_start(self, node):
-        """Looks once more, at this moment, whether the endpoint stands and is ours."""
+        """Looks once more, at this moment, whether both ends stand and are ours."""
         self.ready_for(node)
+        owner = endpoints.local_owner(self.known["client_port"])
+        if owner is None:
+            raise SessionError("the client no longer listens on port {0}".format(self.known["client_port"]), "it ended, or gave up",
+                               "start it again, and connect again")
+        if owner not in (-1, os.getuid()):
+            raise port_taken(self.known["client_port"], owner)
 
     def pvserver_arguments(self, connect_id):
         """list[str]"""

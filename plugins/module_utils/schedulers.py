@@ -97,6 +97,8 @@ TABLES = {
             "walltime": "--time={value}", "queue": "--partition={value}", "account": "--account={value}",
         },
         "job_nodes": 'scontrol show hostnames "$SLURM_JOB_NODELIST"',
+        # srun no longer takes it from the job by itself (release notes of 22.05).
+        "job_setup": '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
         "launcher": "srun",
     },
     "none": {

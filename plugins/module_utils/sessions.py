@@ -82,11 +82,13 @@ class Session:
         base (str): the directory of all records, as state_directory() gives it.
         name (str): the inventory host's name.
         directory (str): its directory, where that is known already.
+        only (str): the id of the one session that is meant; the record of a later one of that host is not touched.
     """
 
-    def __init__(self, base, name, directory=""):
+    def __init__(self, base, name, directory="", only=""):
         self.base = base
         self.name = name
+        self.only = only
         self.directory = directory or os.path.join(base, _file_name(name))
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
@@ -107,7 +109,9 @@ class Session:
         except ValueError as error:
             raise SessionError("the session record {0} is damaged".format(self.path), str(error),
                                "look whether a job of yours is left at {0}, then remove {1}".format(self.name, self.directory))
-        return record if isinstance(record, dict) else {}
+        if not isinstance(record, dict) or (self.only and record.get("id") != self.only):
+            return {}
+        return record
 
     def begin(self, **fields):
         """Makes a new record in place of one that is over.
@@ -142,29 +146,47 @@ class Session:
         """Takes the record and all that lies with it away."""
         with contextlib.suppress(FileNotFoundError):
             with locked(self.base):
-                _remove_tree(self.directory)
+                if self._mine():
+                    _remove_tree(self.directory)
 
     def keep_connect_id(self, connect_id):
         """Writes the connect-id into a file of its own, by which messages refer to it."""
+        self.update(has_connect_id=bool(connect_id))
         write_private(self.connect_id_path, "{0:d}\n".format(connect_id))
 
     def connect_id(self):
-        """int: the session's connect-id, 0 for none."""
+        """int: the session's connect-id, 0 for none.
+
+        Raises:
+            SessionError: it should have one, and it cannot be read: a pvserver without would be open to everybody.
+        """
+        if not self.read().get("has_connect_id"):
+            return 0
         try:
             with open(self.connect_id_path, encoding="ascii") as stream:
                 return int(stream.read())
         except (OSError, ValueError):
-            return 0
+            raise SessionError("the connect-id of {0} cannot be read".format(self.name), "{0} is gone or damaged".format(self.connect_id_path),
+                               "disconnect, and connect again")
 
     def forget_secrets(self):
         """Takes away the connect-id of a session that is over."""
         with contextlib.suppress(OSError):
-            os.unlink(self.connect_id_path)
+            with locked(self.base):
+                if self._mine():
+                    os.unlink(self.connect_id_path)
+
+    def _mine(self):
+        return not self.only or bool(self.read())
 
     def report(self, **changes):
         """dict: what paraview_json tells of this session."""
         record = self.read()
-        connect_id = self.connect_id() if record else None
+        try:
+            connect_id = self.connect_id() if record and record.get("state") not in OVER else None
+        except SessionError:
+            # It is just ending.
+            connect_id = None
         known = {
             "host": self.name, "route": record.get("route"), "state": record.get("state", "gone"),
             "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "url": record.get("url"),
@@ -195,8 +217,8 @@ def all_sessions(base):
 
 
 def watched(record):
-    """bool: whether the session's watcher runs, and with it the connection."""
-    return processes.alive(record.get("watcher"))
+    """bool: whether the session's watcher runs and can be reached, and with it the connection."""
+    return processes.alive(record.get("watcher")) and os.path.exists(record.get("socket", ""))
 
 
 def write_report(path, reports, fresh=False):

@@ -7,12 +7,14 @@ import os
 import select
 import time
 
+from .errors import SessionError
+
 # What a script may print; a site that prints more is cut off, not believed.
 _MOST = 4 * 1024 * 1024
 
 
 class ShellLost(Exception):
-    """The shell ended, or did not answer in time; the text is what it said last."""
+    """The shell ended; the text is what it said last."""
 
 
 class Shell:
@@ -28,6 +30,10 @@ class Shell:
     def __init__(self, process):
         self.process = process
         self.messages = b""
+        self.buffers = {"out": b"", "err": b""}
+        self.pending = b""
+        # The mark of an answer that did not come in time.
+        self.late = ""
         for stream in (process.stdout, process.stderr, process.stdin):
             os.set_blocking(stream.fileno(), False)
 
@@ -35,61 +41,81 @@ class Shell:
         """Waits until the shell answers; what a login prints before that is thrown away.
 
         Raises:
-            ShellLost
+            ShellLost: it ended, or said nothing in time.
         """
-        self._exchange("limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 \"$@\"; else shift; \"$@\"; fi; }\n", seconds)
+        try:
+            self._exchange("limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 \"$@\"; else shift; \"$@\"; fi; }\n", seconds)
+        except SessionError as error:
+            raise ShellLost(error.why)
 
     def run(self, text, seconds):
-        """tuple[int, str, str]: exit code, stdout and stderr of a script; ShellLost if the shell is gone."""
+        """Runs a script.
+
+        Returns:
+            tuple[int, str, str]: exit code, stdout and stderr.
+        Raises:
+            ShellLost: the shell is gone.
+            SessionError: no answer in time; whether the line is dead is ssh's to decide, and a late answer is passed over.
+        """
         word = os.urandom(12).hex()
         return self._exchange("limit {0:d} /bin/sh <<'{1}'\n{2}\n{1}\n".format(seconds, word, text), seconds + 10)
 
     def drain(self):
         """Takes in what ssh said meanwhile; False once the shell is gone."""
-        return self._read(self.process.stderr) is not None and self._read(self.process.stdout) is not None
+        return self._take("err") and self._take("out")
 
     def _exchange(self, text, seconds):
         mark = os.urandom(12).hex()
-        text += "\nprintf '\\n%s %s\\n' {0} \"$?\"\nprintf '\\n%s\\n' {0} >&2\n".format(mark)
-        end_out, end_err = "\n{0} ".format(mark).encode(), "\n{0}\n".format(mark).encode()
-        pending, out, err = text.encode("utf-8", "surrogateescape"), b"", b""
         deadline = time.monotonic() + seconds
-        while not (end_out in out and out.endswith(b"\n") and end_err in err):
-            pending = self._write(pending)
-            streams = [self.process.stdout, self.process.stderr]
-            if not select.select(streams, [self.process.stdin] if pending else [], [], max(0.0, deadline - time.monotonic()))[0] \
-                    and time.monotonic() >= deadline:
-                raise ShellLost("no answer within {0:.0f} s".format(seconds))
-            more_out, more_err = self._read(self.process.stdout), self._read(self.process.stderr)
-            out, err = (out + (more_out or b""))[-_MOST:], (err + (more_err or b""))[-_MOST:]
-            if more_out is None:
-                self._gone()
-        out, _mark, rest = out.partition(end_out)
-        err = err.partition(end_err)[0]
+        if self.late:
+            self._await(self.late, deadline)
+        asked = (text + "\nprintf '\\n%s %s\\n' {0} \"$?\"\nprintf '\\n%s\\n' {0} >&2\n".format(mark)).encode("utf-8", "surrogateescape")
+        self.buffers = {"out": b"", "err": b""}
+        self.late = mark
+        self.pending += asked
+        out, rest, err = self._await(mark, deadline)
         return int(rest.split()[0]), out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+
+    def _await(self, mark, deadline):
+        """Output before a mark, what follows it on its line, and stderr before it."""
+        begun = time.monotonic()
+        end_out, end_err = "\n{0} ".format(mark).encode(), "\n{0}\n".format(mark).encode()
+        while not (end_out in self.buffers["out"] and self.buffers["out"].endswith(b"\n") and end_err in self.buffers["err"]):
+            self._write()
+            streams = [self.process.stdout, self.process.stderr]
+            select.select(streams, [self.process.stdin] if self.pending else [], [], max(0.0, deadline - time.monotonic()))
+            if not self.drain():
+                self._gone()
+            if time.monotonic() >= deadline:
+                raise SessionError("the login node does not answer", "no answer within {0:.0f} s".format(deadline - begun), "try again later")
+        self.late = ""
+        out, _mark, rest = self.buffers["out"].partition(end_out)
+        return out, rest, self.buffers["err"].partition(end_err)[0]
 
     def _gone(self):
         # Whoever else holds stderr, such as a master of a jump host, may keep it open for ever.
-        while select.select([self.process.stderr], [], [], 0.5)[0] and self._read(self.process.stderr):
+        while select.select([self.process.stderr], [], [], 0.5)[0] and self._take("err"):
             pass
         raise ShellLost(self.messages.decode("utf-8", "replace"))
 
-    def _write(self, pending):
-        if not pending:
-            return pending
+    def _write(self):
+        if not self.pending:
+            return
         try:
-            return pending[os.write(self.process.stdin.fileno(), pending[:32768]):]
+            self.pending = self.pending[os.write(self.process.stdin.fileno(), self.pending[:32768]):]
         except BlockingIOError:
-            return pending
+            pass
         except BrokenPipeError:
-            return b""
+            self.pending = b""
 
-    def _read(self, stream):
-        """bytes, empty if there is nothing now; None at the end."""
+    def _take(self, name):
+        """Takes in what a stream has; False at its end."""
+        stream = self.process.stdout if name == "out" else self.process.stderr
         try:
             data = os.read(stream.fileno(), 65536)
         except BlockingIOError:
-            return b""
-        if stream is self.process.stderr:
+            return True
+        self.buffers[name] = (self.buffers[name] + data)[-_MOST:]
+        if name == "err":
             self.messages = (self.messages + data)[-8000:]
-        return data or None
+        return bool(data)

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import shlex
 
-from . import schedulers
+from . import endpoints, schedulers
 from .text import clean, one_line
 
 #: What site.yml may say, and of which type; nothing in it can set what runs on the client host.
@@ -25,6 +25,7 @@ part host; hostname
 part uid; id -u
 part home; printf '%s\n' "$HOME"
 part connection; printf '%s\n' "$SSH_CONNECTION"
+PATH=$PATH:/usr/sbin:/sbin
 part addresses; { ip -4 -o addr show scope global || hostname -I; } 2>/dev/null
 have=
 for c in @COMMANDS@; do command -v "$c" >/dev/null 2>&1 && have=1; done
@@ -38,7 +39,7 @@ part site; cat @SITE_FILE@ 2>/dev/null
 _DETECT = r"""part detect_{name}; {detect} 2>&1 </dev/null
 part first_node_{name}; node=$({first_node} 2>/dev/null </dev/null | head -n 1); printf '%s\n' "$node"
 """
-_SOURCE = r"""address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
+_SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
 [ -z "$address" ] || ip -4 route get "$address" 2>/dev/null
 """
 
@@ -119,9 +120,20 @@ def settings(data):
     kept = {}
     for key, value in data.items():
         kind = SITE_KEYS.get(key)
-        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _sound(key, value):
             kept[key] = _shown(value)
     return kept
+
+
+def _sound(key, value):
+    try:
+        if key in ("login_ports", "server_ports"):
+            endpoints.parse_range(value)
+        if key == "cluster_address":
+            ipaddress.IPv4Address(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _shown(value):

@@ -39,7 +39,7 @@ class Watcher:
 
     def __init__(self, wish):
         self.wish = wish
-        self.session = Session(wish["base"], wish["name"], wish["directory"])
+        self.session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
         self.stopping = self.tried = False
         self.handed = False
         self.seen = ""
@@ -112,6 +112,8 @@ class Watcher:
             except ShellLost as lost:
                 self._send(connection, {"lost": str(lost)})
                 raise
+            except SessionError as error:
+                answer = {"error": " ".join(str(error).split())}
             except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
                 answer = {"error": str(error)}
             self._send(connection, answer)
@@ -160,7 +162,7 @@ class Watcher:
             objection = " ".join(str(error).split())
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
-        elif record.get("id") == self.wish["session"]:
+        elif record:
             self.session.remove()
         return objection
 
@@ -171,7 +173,7 @@ class Watcher:
     def _look_patiently(self):
         try:
             self._look()
-        except SessionError:
+        except (SessionError, OSError):
             # A home that hangs or a batch system that is down says nothing about the job: it is asked again.
             self.next_status = time.monotonic() + _ASK_EVERY
 
@@ -223,10 +225,12 @@ class Watcher:
             self.session.update(ends_at=time.time() + job.time_left_s)
 
     def _over(self, state, reason, connected):
-        record = self.session.update(state=state, reason=reason, was_connected=connected, job_over=True, undone=True, watcher=None)
+        # Only when nothing of it is left may another session take its place.
+        record = self.session.update(was_connected=connected, job_over=True, undone=True)
         Directory(self.shell.run, record["remote_directory"]).remove()
         teardown.end_client(record, False)
         self.session.forget_secrets()
+        self.session.update(state=state, reason=reason, watcher=None)
         self.stopping = True
 
 
@@ -250,7 +254,7 @@ def main():
     sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
+    for number in (0, 1):
         os.dup2(nowhere, number)
     try:
         if "watcher" in answer:

@@ -7,10 +7,11 @@ import compileall
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 
-from ..module_utils import openssh
+from ..module_utils import openssh, processes
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
 
@@ -30,7 +31,13 @@ def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
     Raises:
         SessionError: with ssh's own words.
     """
-    session_id = session.read()["id"]
+    record = session.read()
+    if not record:
+        raise SessionError("the session of {0} was ended meanwhile".format(session.name), "", "connect again")
+    if processes.alive(record.get("watcher")):
+        # It cannot be reached any more (its socket is gone): it goes without undoing anything, and its ssh with it.
+        os.kill(record["watcher"][0], signal.SIGKILL)
+    session_id = record["id"]
     path = openssh.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
             "owner": owner, "seconds": target.timeout + 20}

@@ -11,7 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils import processes, sessions, settings
+from ..module_utils import processes, sessions, settings, teardown
 from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.openssh import Master
@@ -29,6 +29,7 @@ class SessionAction(ActionBase):
     SPEC: t.ClassVar[dict] = {}
     BYPASS_HOST_LOOP = False
     TRANSFERS_FILES = False
+    NEEDS_SESSION = True
 
     def act(self, arguments: dict) -> dict:
         """Does the work; returns the task's result."""
@@ -44,6 +45,9 @@ class SessionAction(ActionBase):
         self.base = sessions.state_directory(str(given.get("state_dir") or ""))
         self.session = sessions.Session(self.base, self.name)
         try:
+            if self.NEEDS_SESSION and not self.session.read():
+                raise SessionError("there is no session of {0}".format(self.name), "none was begun, or it was ended meanwhile",
+                                   "begin it first: sciviz.paraview.session")
             result.update(self.act(_validated(spec, given)))
         except SessionError as error:
             result.update(self.fail(error, given))
@@ -93,14 +97,21 @@ class SessionAction(ActionBase):
         if not record or record.get("owner") != self.owner:
             return ""
         if not sessions.watched(record):
-            if record.get("job_id") and not record.get("job_over"):
+            if record.get("remote_directory") and not record.get("job_over"):
                 self.session.update(state="unknown", owner=None)
                 return "the connection is gone; job {0} may be left. Try: ansible-playbook sciviz.paraview.disconnect -e host={1}".format(
-                    record["job_id"], self.name)
+                    record.get("job_id") or "(no id is known)", self.name)
             self.session.remove()
             return ""
+        channel = Channel(record["socket"], self.name)
         try:
-            answer = Channel(record["socket"], self.name).request("stop", wait=90)
+            if record.get("detached"):
+                # It has waited in the queue; if the job itself is over, the watcher will notice.
+                teardown.end_client(record, True)
+                self.session.update(owner=None, client=None)
+                channel.request("hand_over")
+                return ""
+            answer = channel.request("stop", wait=90)
         except SessionError as error:
             return str(error)
         processes.wait_gone(record["watcher"], 10)

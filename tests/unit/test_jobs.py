@@ -111,7 +111,8 @@ def test_over_a_shell(script, tmp_path):
     odd = "a b'\"$HOME`id`\\"
     assert run(["printf", "%s", odd]) == (0, odd, "")
     assert kept.read_text() == odd
-    assert run(["sh", "-c", 'echo "$greeting$LC_ALL"; echo wrong >&2; exit 3']) == (3, "C\n", "wrong\n")
+    assert run(["sh", "-c", 'echo "$greeting$LC_ALL"; echo wrong >&2; exit 3']) == (3, "\n", "wrong\n"), "a job inherits no language of ours"
+    assert jobs.over(script)(["sh", "-c", 'echo "$LC_ALL"']) == (0, "C\n", "")
     assert jobs.over(script, "greeting=hello; export greeting")(["sh", "-c", "echo $greeting"]) == (0, "hello\n", "")
 
 

@@ -92,7 +92,7 @@ def _asked(tmp_path):
 
 def test_a_forward_with_a_port_of_the_servers_choice(master, tmp_path):
     assert master("echo 41233").forward("-R", "10.0.0.2:0:127.0.0.1:5") == 41233
-    assert _asked(tmp_path) == ["-S", "/run/a b", "-O", "forward", "-R", "10.0.0.2:0:127.0.0.1:5", "--", "master"]
+    assert _asked(tmp_path)[-8:] == ["-S", "/run/a b", "-O", "forward", "-R", "10.0.0.2:0:127.0.0.1:5", "--", "master"]
     assert master("").forward("-L", "127.0.0.1:5:c101:6") is None
 
 
@@ -107,9 +107,9 @@ def test_a_forward_that_is_refused(master):
 def test_requests(master, tmp_path):
     assert master("exit 0").check() and not master("exit 255").check()
     master("exit 255").cancel("-R", "spec")
-    assert _asked(tmp_path)[2:] == ["-O", "cancel", "-R", "spec", "--", "master"]
+    assert _asked(tmp_path)[-6:] == ["-O", "cancel", "-R", "spec", "--", "master"]
     master("exit 255").exit()
-    assert _asked(tmp_path)[2:4] == ["-O", "exit"]
+    assert _asked(tmp_path)[-4:] == ["-O", "exit", "--", "master"]
 
 
 def test_a_master_that_hangs(master):

@@ -21,7 +21,7 @@ class Files:
     def __init__(self, *texts):
         self.texts = collections.deque(texts)
 
-    def status(self, _seen, _seconds):
+    def status(self, _seen, _seconds, _pause=0.1):
         return self.texts.popleft() if len(self.texts) > 1 else self.texts[0]
 
     def log(self):

@@ -79,7 +79,8 @@ def reverse(surroundings):
     return routes.ReverseTunnel(surroundings, {"client_port": 40123})
 
 
-def test_a_reverse_tunnel(around):
+def test_a_reverse_tunnel(around, monkeypatch):
+    monkeypatch.setattr(endpoints, "local_owner", lambda _port: os.getuid())
     surroundings = around()
     route = reverse(surroundings)
     route.ready_for("c101")
@@ -89,6 +90,12 @@ def test_a_reverse_tunnel(around):
     assert len(surroundings.forwards) == 1
     assert route.pvserver_arguments(17) == ["--reverse-connection", "--client-host=10.0.0.2", "--server-port=41233", "--connect-id=17"]
     assert route.after_start(None, "c101") == 40123
+    monkeypatch.setattr(endpoints, "local_owner", lambda _port: None)
+    with pytest.raises(SessionError, match="no longer listens on port 40123"):
+        route.before_start("c101")
+    monkeypatch.setattr(endpoints, "local_owner", lambda _port: EVE)
+    with pytest.raises(SessionError, match="port 40123 on this host is taken"):
+        route.before_start("c101")
 
 
 def test_a_wider_bind_will_do(around):
@@ -204,7 +211,7 @@ def test_a_forward_tunnel(around):
     assert surroundings.forwards == []
     assert route.pvserver_arguments(17) == ["--server-port=0", "--connect-id=17"]
     port = route.after_start(("c101", 11111), "c101")
-    assert surroundings.forwards == [["-L", "127.0.0.1:{0}:c101:11111".format(port)]]
+    assert surroundings.forwards == [["-L", "127.0.0.1:{0}:10.0.0.11:11111".format(port)]], "where the trial went"
 
 
 def test_a_forward_tunnel_with_ports_left_open_by_a_firewall(around):

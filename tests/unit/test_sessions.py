@@ -132,7 +132,28 @@ def test_connect_id(session):
     assert session.connect_id() == session.report()["connect_id"] == 2147483647
     assert "2147483647" not in json.dumps(session.read())
     session.forget_secrets()
+    with pytest.raises(SessionError, match="connect-id of lab cannot be read"):
+        session.connect_id()
+    assert session.report()["connect_id"] is None
+
+
+def test_no_connect_id(session):
+    session.begin()
+    session.keep_connect_id(0)
     assert session.connect_id() == 0
+
+
+def test_the_record_of_a_later_session_is_not_touched(session):
+    first = session.begin()["id"]
+    session.keep_connect_id(17)
+    old = sessions.Session(session.base, session.name, only=first)
+    session.update(state="ended")
+    session.begin()
+    session.keep_connect_id(18)
+    old.forget_secrets()
+    old.remove()
+    assert old.read() == {} and old.update(state="unknown") == {}
+    assert session.connect_id() == 18 and session.read()["state"] == "starting"
 
 
 def test_a_report_has_every_field(session):
@@ -153,8 +174,9 @@ def test_time_left():
     assert sessions.time_left({}) is None
 
 
-def test_watched():
-    assert sessions.watched({"watcher": processes.identity(os.getpid())})
+def test_watched(tmp_path):
+    assert sessions.watched({"watcher": processes.identity(os.getpid()), "socket": str(tmp_path)})
+    assert not sessions.watched({"watcher": processes.identity(os.getpid()), "socket": str(tmp_path / "gone")}), "it cannot be reached"
     assert not sessions.watched({"watcher": None}) and not sessions.watched({})
 
 

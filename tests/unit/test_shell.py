@@ -3,11 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A shell spoken to over its standard input, as ssh would hand it on."""
 
+import os
 import shlex
+import signal
 import subprocess
 import threading
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.shell import Shell, ShellLost
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -99,6 +102,19 @@ def test_odd_text_arrives_as_it_is(lasting, text):
 
 def test_bytes_that_are_no_text(shell):
     assert shell.run("printf '\\377\\000caf\\351'; printf '\\n%s 0\\n' 0123456789abcdef01234567", 10)[1] == "\ufffd\0caf\ufffd\n0123456789abcdef01234567 0\n"
+
+
+def test_a_late_answer_is_passed_over(shell):
+    """A line that is silent for a while is no lost line."""
+    os.kill(shell.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(SessionError, match="does not answer"):
+            shell._exchange("echo late\n", 0.3)
+        with pytest.raises(SessionError, match="does not answer"):
+            shell._exchange("echo later\n", 0.3)
+    finally:
+        os.kill(shell.process.pid, signal.SIGCONT)
+    assert shell.run("echo on", 10) == (0, "on\n", "")
 
 
 def test_a_time_limit(shell):
