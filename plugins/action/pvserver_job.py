@@ -59,7 +59,8 @@ class ActionModule(SessionAction):
             return True
         self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
         remote.Directory(channel.script, record["remote_directory"]).remove()
-        self.session.update(client=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False, was_connected=False)
+        self.session.update(client=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
+                            was_connected=False)
         return False
 
     @staticmethod

@@ -134,7 +134,7 @@ def test_fresh_network(lab):
     ],
 )
 def test_path_opens(network, source, target, address, other):
-    for dummy in range(2):
+    for _dummy in range(2):
         network.path("open", source, target)
         assert dial(network, source, address)[0]
     assert not other or not dial(network, source, other)[0]
@@ -149,7 +149,7 @@ def test_path_opens_every_port_of_the_login_node(network):
 
 
 def test_path_closes_without_an_answer(network):
-    for dummy in range(2):
+    for _dummy in range(2):
         network.path("close", "login", "compute1")
         reached, words = dial(network, "login", COMPUTE1)
         assert not reached
@@ -316,7 +316,7 @@ def test_a_collection_file_that_is_gone_from_the_checkout_is_gone_from_the_works
 
 def test_down_and_up(lab):
     try:
-        for dummy in range(2):
+        for _dummy in range(2):
             lab.down()
             assert left() == []
         assert lab.on("login", "true", check=False).returncode == 125
