@@ -104,9 +104,17 @@ class ActionModule(SessionAction):
                                "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True)
         nodes = progress.nodes or [progress.host]
         self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
-        self.session.update(state="starting", nodes=nodes, root_node=nodes[0], running_at=time.time(),
-                            ends_at=time.time() + record["settings"]["walltime"], reason="")
+        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], running_at=time.time(),
+                                     ends_at=time.time() + record["settings"]["walltime"], reason="")
+        route = routing.load(record, channel)
+        # A forward route needs nothing before pvserver, and the trial was made with this very node.
+        if not route.reverse and nodes[0] == record["facts"]["first_node"].get(record["scheduler"]):
+            self._go(route, follower.directory)
         return {"changed": True}
+
+    def _go(self, route, directory):
+        directory.put("go", jobscript.go_file(route.pvserver_arguments(self.session.connect_id())))
+        self.session.update(go=True)
 
     def _started(self, record, channel):
         if record.get("accepting") or record.get("was_connected"):
@@ -120,9 +128,7 @@ class ActionModule(SessionAction):
                 raise routes.none_works([(route.name, str(unfit))], route.name)
             finally:
                 self.session.update(**routing.kept(route))
-            arguments = route.pvserver_arguments(self.session.connect_id())
-            follower.directory.put("go", jobscript.go_file(arguments))
-            self.session.update(go=True)
+            self._go(route, follower.directory)
         status = self._wait_for_pvserver(follower, route.reverse, record)
         self.session.update(accepting=status.accepting, was_connected=status.connected)
         if route.reverse:

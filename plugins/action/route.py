@@ -28,6 +28,8 @@ class ActionModule(SessionAction):
 
     def _confirmed(self, record, channel):
         """The job runs: what was chosen has to hold for its own node."""
+        if record.get("go"):
+            return False
         route = routing.load(record, channel)
         try:
             route.ready_for(record["root_node"])
