@@ -101,16 +101,25 @@ class ActionModule(SessionAction):
         else:
             raise SessionError("job {0} did not start within {1}".format(record["job_id"], durations.spoken(record["settings"]["deadline"])),
                                "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
-                               "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True)
+                               "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True,
+                               hopeless=True)
         nodes = progress.nodes or [progress.host]
         self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
-        route = routing.load(record, channel)
-        # A forward route needs nothing before pvserver, and the trial was made with this very node.
-        if not route.reverse and nodes[0] == record["facts"]["first_node"].get(record["scheduler"]):
-            self._go(route, follower.directory)
+        self._start_at_once(record, routing.load(record, channel), follower.directory)
         return {"changed": True}
+
+    def _start_at_once(self, record, route, directory):
+        """A forward route needs nothing before pvserver; where it does not lead to this node, the next task finds another."""
+        if route.reverse:
+            return
+        try:
+            if record["root_node"] != record["facts"]["first_node"].get(record["scheduler"]):
+                route.ready_for(record["root_node"])
+            self._go(route, directory)
+        except routes.Unfit:
+            pass
 
     def _go(self, route, directory):
         directory.put("go", jobscript.go_file(route.pvserver_arguments(self.session.connect_id())))

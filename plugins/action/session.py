@@ -144,6 +144,6 @@ class ActionModule(SessionAction):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
                                "the record is kept: run disconnect again, or cancel job {0} there".format(record.get("job_id")))
 
-    def undo_own(self):
+    def undo_own(self, hopeless):
         # A disconnect that failed keeps the record, so that it can be run again.
-        return "" if self._task.args.get("state") == "absent" else super().undo_own()
+        return "" if self._task.args.get("state") == "absent" else super().undo_own(hopeless)

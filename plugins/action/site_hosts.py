@@ -46,7 +46,7 @@ class ActionModule(SessionAction):
         self.session = sessions.Session(self.base, self.name)
         return super().fail(error, arguments)
 
-    def undo_own(self):
+    def undo_own(self, hopeless):
         return ""
 
     def _inventory(self):

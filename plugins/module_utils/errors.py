@@ -12,14 +12,16 @@ class SessionError(Exception):
         why (str): the cause, in the other side's own words where it has any.
         way_out (str): what the reader can do about it.
         cancelled (bool): the job was cancelled rather than failed.
+        hopeless (bool): the job is of no further use, even to a session that was detached.
     """
 
-    def __init__(self, what, why="", way_out="", cancelled=False):
+    def __init__(self, what, why="", way_out="", cancelled=False, hopeless=False):
         super().__init__(what)
         self.what = what
         self.why = why
         self.way_out = way_out
         self.cancelled = cancelled
+        self.hopeless = hopeless
 
     def lines(self):
         """list[str]: what, why and way out; empty ones are left out."""

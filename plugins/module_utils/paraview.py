@@ -6,7 +6,6 @@
 Sources: Remoting/Core/vtkTCPNetworkAccessManager.cxx, vtkRemotingCoreConfiguration.cxx, and what 5.11 was seen to do.
 """
 
-import random
 import re
 
 #: What the job passes on of pvserver's output, as one extended regular expression for grep.
@@ -26,7 +25,9 @@ _CAUSES = (
 
 def new_connect_id():
     """int: a fresh connect-id; ParaView takes 31 bits, and 0 means none."""
-    return random.SystemRandom().randint(1, _HIGHEST_ID)
+    from random import SystemRandom
+
+    return SystemRandom().randint(1, _HIGHEST_ID)
 
 
 def parse_connect_id(value):

@@ -134,8 +134,9 @@ def fault_error(job_id, host, fault, pvserver):
     if kind == "missing":
         return SessionError("pvserver was not found on {0}: {1!r}".format(host, " ".join(pvserver)),
                             "{0} is not on the PATH of job {1}".format(one_line(thing), job_id),
-                            "set paraview_modules or paraview_setup so that it is, or give its full path in paraview_pvserver")
+                            "set paraview_modules or paraview_setup so that it is, or give its full path in paraview_pvserver", hopeless=True)
     if kind == "module":
         return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
-                            "see what there is by: module avail paraview; then set paraview_modules")
-    return SessionError("no port is free on {0}".format(host), "{0} is used up".format(one_line(thing)), "widen paraview_server_ports")
+                            "see what there is by: module avail paraview; then set paraview_modules", hopeless=True)
+    return SessionError("no port is free on {0}".format(host), "{0} is used up".format(one_line(thing)), "widen paraview_server_ports",
+                        hopeless=True)

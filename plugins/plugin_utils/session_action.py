@@ -82,7 +82,7 @@ class SessionAction(ActionBase):
         path = arguments.get("json") or self.session.read().get("settings", {}).get("json", "")
         state = "cancelled" if error.cancelled else "failed"
         report = self.session.report(state=state, reason=one_line(str(error), 2000))
-        left = self.undo_own()
+        left = self.undo_own(error.hopeless)
         if left:
             display.display("{0}: could not be undone: {1}".format(self.name, left), color="red")
         try:
@@ -91,7 +91,7 @@ class SessionAction(ActionBase):
             display.display("{0}: {1}".format(self.name, unwritten.what), color="red")
         return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error))}
 
-    def undo_own(self) -> str:
+    def undo_own(self, hopeless: bool) -> str:
         """Undoes the session that this playbook began; returns what could not be undone."""
         record = self.session.read()
         if not record or record.get("owner") != self.owner:
@@ -105,8 +105,8 @@ class SessionAction(ActionBase):
             return ""
         channel = Channel(record["socket"], self.name)
         try:
-            if record.get("detached"):
-                # It has waited in the queue; if the job itself is over, the watcher will notice.
+            if record.get("detached") and not hopeless:
+                # It has waited in the queue, and the next connect may do better.
                 teardown.end_client(record, True)
                 self.session.update(owner=None, client=None)
                 channel.request("hand_over")

@@ -211,6 +211,16 @@ def test_ctrl_c_leaves_a_detached_job_detached(desk):
     assert not desk.left()
 
 
+def test_a_take_up_that_fails_loses_no_place_in_the_queue(desk):
+    desk.connect(detach=True)
+    job = desk.report()["job_id"]
+    done = desk.connect(start_client="no-such-client", check=False)
+    assert done.returncode != 0
+    assert desk.jobs() == [job]
+    desk.connect()
+    assert (desk.report()["state"], desk.report()["job_id"]) == ("ready", job)
+
+
 def test_connect_right_after_the_client_left(desk):
     desk.connect()
     first = desk.report()
