@@ -2,6 +2,7 @@
 
 import os
 import platform
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -9,6 +10,11 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+
+# Started in the background of a script these are ignored, and so they would be by every command of the lab.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 class Lab:
