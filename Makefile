@@ -34,11 +34,8 @@ sanity: venv ## ansible-test sanity (SANITY_ARGS='--test validate-modules' for s
 unit: venv ## unit tests (PYTEST_ARGS='-k routes' for some of them)
 	$(PYTEST) tests/unit
 
-# A pvserver of the lab now and then dies when its first client asks for its graphics; such a test is run again, and the summary says so.
-AGAIN = --reruns 2 --only-rerun 'Server failed to gather information'
-
 lab: venv lab-up ## tests in the lab (PYTEST_ARGS as above)
-	$(PYTEST) $(AGAIN) tests/lab
+	$(PYTEST) tests/lab
 
 lab-up: venv ## start the lab, or put this checkout into the one that runs
 	$(IN_VENV) tests/lab/up

@@ -163,7 +163,7 @@ options:
   pvserver:
     description:
       - The pvserver command with its arguments, as text or as a list of words. A wrapper may stand in front, as in
-        V(xvfb-run -a pvserver).
+        V(xvfb-run -a -s -noreset pvserver).
       - Port, host and connect-id are added at its end.
     type: raw
     default: pvserver
@@ -244,7 +244,7 @@ EXAMPLES = r"""
 - name: Begin a session on a visualization server without a batch system
   sciviz.paraview.session:
     scheduler: none
-    pvserver: xvfb-run -a pvserver
+    pvserver: xvfb-run -a -s -noreset pvserver
     start_client: true
 
 - name: End the session

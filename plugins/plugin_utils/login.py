@@ -16,7 +16,7 @@ from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
 
 _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_START = "import sys; sys.path.insert(0, {0!r}); from module_utils.watcher import main; main()"
+_IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.watcher import main".format(_PLUGINS)
 
 
 def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
@@ -61,7 +61,13 @@ def _interpreter():
         sys.pycache_prefix = os.path.join(cache, "paraview-connect")
     try:
         compileall.compile_dir(helpers, maxlevels=0, quiet=2)
-        return [sys.executable, "-I", "-S"] + (["-X", "pycache_prefix=" + sys.pycache_prefix] if sys.pycache_prefix else [])
+        words = [sys.executable, "-I", "-S"]
+        if sys.pycache_prefix:
+            words += ["-X", "pycache_prefix=" + sys.pycache_prefix]
+            # The prefix holds for Python's own modules too: let another process compile those.
+            if not os.path.isdir(sys.pycache_prefix + os.path.dirname(os.__file__)):
+                subprocess.run(words + ["-c", _IMPORT], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        return words
     finally:
         sys.pycache_prefix = before
 
@@ -69,7 +75,7 @@ def _interpreter():
 def _start(session, wish, seconds):
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        process = subprocess.Popen(_interpreter() + ["-c", _START.format(_PLUGINS)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen(_interpreter() + ["-c", _IMPORT + "; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=log, start_new_session=True, cwd="/")
     except OSError as error:
         raise SessionError("cannot start {0}".format(sys.executable), str(error), "check the Python that runs Ansible")

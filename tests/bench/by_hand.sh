@@ -7,7 +7,7 @@ cluster() { ssh -S "$master" login.lab.example "$@"; }
 ssh -f -N -M -S "$master" login.lab.example
 cluster 'cat > by-hand.sh' <<'E'
 #!/bin/sh
-exec xvfb-run -a pvserver --server-port=0
+exec xvfb-run -a -s -noreset pvserver --server-port=0
 E
 job=$(cluster sbatch --parsable -n1 -t 10 -o by-hand.log by-hand.sh)
 until [ "$(cluster squeue -h -j "$job" -o %T)" = RUNNING ]; do sleep 1; done

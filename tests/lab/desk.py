@@ -59,13 +59,14 @@ class Desk:
 
     def client(self, report, *more, way="forward", picture="/home/alice/picture.png", check=True):
         """A real client that renders on the cluster and leaves; returns what subprocess.run does."""
-        return self.run("xvfb-run", "-a", "pvpython", f"--connect-id={report['connect_id']}", "client.py", way,
+        return self.run("xvfb-run", "-a", "-s", "-noreset", "pvpython", f"--connect-id={report['connect_id']}", "client.py", way,
                         str(report["client_port"]), picture, *more, check=check)
 
     @staticmethod
     def client_command(way="reverse", more=""):
         """A value of paraview_start_client that does the same."""
-        return ["xvfb-run", "-a", "sh", "-c", f'exec pvpython --connect-id="$PV_CONNECT_ID" client.py {way} "$PV_SERVER_PORT" picture.png {more}']
+        script = f'exec pvpython --connect-id="$PV_CONNECT_ID" client.py {way} "$PV_SERVER_PORT" picture.png {more}'
+        return ["xvfb-run", "-a", "-s", "-noreset", "sh", "-c", script]
 
     def jobs(self):
         """alice's jobs in the queue."""

@@ -253,8 +253,8 @@ def test_status_shows_every_session(desk):
 
 def test_a_group_gets_a_session_each_and_one_bad_host_harms_no_other(desk):
     inventory = {"all": {"children": {"viz": {"hosts": {
-        "one": {"ansible_host": "login.lab.example", "paraview_pvserver": "xvfb-run -a pvserver"},
-        "two": {"ansible_host": "login.lab.example", "paraview_pvserver": "xvfb-run -a pvserver"},
+        "one": {"ansible_host": "login.lab.example", "paraview_pvserver": "xvfb-run -a -s -noreset pvserver"},
+        "two": {"ansible_host": "login.lab.example", "paraview_pvserver": "xvfb-run -a -s -noreset pvserver"},
         "off": {"ansible_host": "198.18.1.77", "ansible_ssh_timeout": 2}}}}}}
     desk.run("sh", "-c", "printf %s \"$1\" > viz.yml", "sh", json.dumps(inventory))
     done = desk.run("ansible-playbook", "-i", "viz.yml", *desk.words("connect", "viz")[1:], check=False)
@@ -268,7 +268,7 @@ def test_a_group_gets_a_session_each_and_one_bad_host_harms_no_other(desk):
 
 
 def test_without_an_inventory(desk):
-    done = desk.run("ansible-playbook", "-i", "localhost,", *desk.words("connect", "alice@login.example", pvserver="xvfb-run -a pvserver")[1:])
+    done = desk.run("ansible-playbook", "-i", "localhost,", *desk.words("connect", "alice@login.example", pvserver="xvfb-run -a -s -noreset pvserver")[1:])
     assert desk.report()["host"] == "alice@login.example"
     assert any(line.startswith("ready") for line in desk.lines(done, "alice@login.example"))
     desk.run("ansible-playbook", *desk.words("disconnect", "alice@login.example")[1:])

@@ -31,7 +31,7 @@ SUBSTITUTES = {
 }
 # Commands that need a human or a screen, and what stands first on the PATH in their place.
 STAND_INS = {
-    "pvpython": 'exec xvfb-run -a /usr/bin/pvpython "$@"',
+    "pvpython": 'exec xvfb-run -a -s -noreset /usr/bin/pvpython "$@"',
     # Started by connect it stays until it is ended, as somebody at work would.
     "paraview": r"""
 case $1 in --server-url=*) url=${1#*=} ;; *) exit 2 ;; esac
@@ -46,11 +46,11 @@ while "PV_CONNECTION_URI" in os.environ:
     time.sleep(1)
 Disconnect()
 END
-exec xvfb-run -a /usr/bin/pvpython "$2" ~/client.py "$url"
+exec xvfb-run -a -s -noreset /usr/bin/pvpython "$2" ~/client.py "$url"
 """,
 }
 # No pvserver of the lab draws without a display.
-VARIABLES = "paraview_pvserver: xvfb-run -a pvserver\n"
+VARIABLES = "paraview_pvserver: xvfb-run -a -s -noreset pvserver\n"
 # What may differ in what a command says: a pattern of the guide's words, and one of what is really said.
 FREE = {
     r"\.\.\.": ".*", r"after \d+ s": "after .*?", r"\bc\d+\b|\blogin\d\b": r"\w+", r"/home/alice/": r"\S+/", r"\d+": r"\d+", r" +": " +",

@@ -119,10 +119,10 @@ def test_clock_times():
 
 
 @pytest.mark.parametrize(("fault", "words"), [
-    (("missing", "pvserver"), ["not found on c101", "xvfb-run -a pvserver", "paraview_modules"]),
+    (("missing", "pvserver"), ["not found on c101", "xvfb-run -a -s -noreset pvserver", "paraview_modules"]),
     (("module", "paraview/9\x1b[31m"), ["module paraview/9 cannot be loaded on c101", "module avail", "paraview_modules"]),
     (("ports", "11111-11120"), ["no port is free on c101", "11111-11120", "paraview_server_ports"])])
 def test_faults(fault, words):
-    error = fault_error("11", "c101", fault, ["xvfb-run", "-a", "pvserver"])
+    error = fault_error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])
     assert all(word in str(error) for word in words)
     assert len(error.lines()) == 3 and "\x1b" not in str(error)
