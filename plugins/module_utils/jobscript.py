@@ -54,8 +54,9 @@ ended() {
 @JOB_SETUP@
 trap 'why=cancelled; ended 143' HUP INT TERM USR1 USR2 XCPU
 began=$(now)
-report "running $(hostname)"
+# Whoever reads that the job runs finds its nodes there.
 report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
+report "running $(hostname)"
 rm -f rc pid over
 { setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!

@@ -127,8 +127,10 @@ def _job(request, session_directory, home):
 
 def test_a_whole_forward_session(job, program, home, until):
     job.start([program("pvserver", FORWARD)])
-    until(lambda: job.progress().nodes)
+    until(lambda: job.progress().host)
     assert job.progress().host == job.progress().nodes[0] == socket.gethostname()
+    status = (job.directory / "status").read_text()
+    assert status.index("nodes ") < status.index("running "), "whoever reads that it runs finds the nodes"
     assert not job.log() and not job.progress().said
     job.go()
     until(lambda: len(job.progress().said) == 3)
