@@ -4,7 +4,7 @@
 """Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
 
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, site
+from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, site, site_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -33,11 +33,11 @@ class ActionModule(SessionAction):
 
     def _site(self, facts):
         if facts.pop("site_untrusted"):
-            self.say("{0} is passed over: root alone should own and write it and its directory".format(site.SITE_FILE))
+            self.say("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
         try:
             values = site.settings(yaml.safe_load(facts.pop("site_text")))
         except yaml.YAMLError:
-            self.say("{0} is passed over: it is no YAML".format(site.SITE_FILE))
+            self.say("{0} is passed over: it is no YAML".format(site_file.PATH))
             return {}
         if values.get("message"):
             self.say(one_line(values["message"]))
@@ -54,7 +54,7 @@ class ActionModule(SessionAction):
                 "set paraview_scheduler; where pvserver may run on the login node itself, to none")
         if wish == "none" and found and not facts["site"].get("pvserver_on_login_node"):
             raise SessionError("paraview_scheduler: 'none' would run pvserver on the login node {0}".format(login),
-                               "it has {0}, and the site does not allow it (pvserver_on_login_node in {1})".format(titles, site.SITE_FILE),
+                               "it has {0}, and the site does not allow it (pvserver_on_login_node in {1})".format(titles, site_file.PATH),
                                "leave paraview_scheduler out, so that pvserver runs as a job")
         if wish != "none" and wish not in found:
             raise SessionError("{0} was not found on {1}".format(schedulers.TABLES[wish]["title"], login),

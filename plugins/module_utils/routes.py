@@ -9,7 +9,7 @@ start, knows pvserver's arguments and what the client opens. A new route is one 
 
 import os
 
-from . import endpoints, paraview, site
+from . import endpoints, paraview, site, site_file
 from .errors import SessionError
 from .openssh import ForwardRefused
 
@@ -175,7 +175,7 @@ class ReverseTunnel:
         address = self.around.node_address(node)[1] or self.around.facts.get("cluster_address", "")
         if not address and node:
             raise Unfit("{0} does not tell which of its addresses faces {1}; the site can, as cluster_address in {2}".format(
-                self.around.facts["login_node"], node, site.SITE_FILE))
+                self.around.facts["login_node"], node, site_file.PATH))
         if not address:
             # Good enough for a trial before the node is known.
             inside = [one for one in self.around.facts["addresses"] if one != self.around.facts["client_side"]]

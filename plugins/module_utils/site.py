@@ -8,16 +8,8 @@ import re
 import shlex
 
 from . import endpoints, schedulers
+from .site_file import KEYS, PATH
 from .text import clean, one_line
-
-#: What site.yml may say, and of which type; nothing in it can set what runs on the client host.
-SITE_KEYS = {
-    "version": int, "name": str, "message": str, "cluster_address": str, "gateway_ports": str, "forwarding_group": str,
-    "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
-    "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
-    "pvserver_on_login_node": bool, "launcher": str,
-}
-SITE_FILE = "/etc/paraview-connect/site.yml"
 
 _PROBE = r"""
 part() { printf '\n==%s\n' "$1"; }
@@ -51,7 +43,7 @@ def probe():
         name=name, detect=_command(about["detect"]["argv"]), first_node=_command(about.get("first_node", {}).get("argv", ["true"])))
         for name, about in with_detection.items())
     blanks = {"COMMANDS": " ".join(about["detect"]["argv"][0] for about in with_detection.values()), "DETECT": detect,
-              "SITE_FILE": SITE_FILE, "SITE_DIRECTORY": SITE_FILE.rpartition("/")[0]}
+              "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
     return re.sub(r"@([A-Z_]+)@", lambda match: blanks[match.group(1)], _PROBE)
 
 
@@ -119,7 +111,7 @@ def settings(data):
         return {}
     kept = {}
     for key, value in data.items():
-        kind = SITE_KEYS.get(key)
+        kind = KEYS.get(key)
         if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _sound(key, value):
             kept[key] = _shown(value)
     return kept

@@ -1,0 +1,97 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: site_file
+short_description: Publish a site's values for connect to read
+version_added: 0.1.0
+description:
+  - Writes keys of a login node's C(site.yml), which M(sciviz.paraview.site_facts) reads. Several writers share the file, and each owns
+    keys of it. What the others wrote stays as it is, to the byte.
+  - The file belongs to root, and nobody else can write it. It goes when nothing is left to say.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    support: full
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: linux
+    support: full
+options:
+  owned:
+    description: The keys that the caller owns. Those that have no value in O(values) are removed.
+    type: list
+    elements: str
+    required: true
+  values:
+    description: The values, by key.
+    type: dict
+    default: {}
+  path:
+    description: The file.
+    type: path
+    default: /etc/paraview-connect/site.yml
+author:
+  - The sciviz.paraview developers (@sciviz)
+"""
+
+EXAMPLES = r"""
+- name: Publish the queue for visualization
+  sciviz.paraview.site_file:
+    owned: [scheduler, queue]
+    values:
+      scheduler: slurm
+      queue: viz
+"""
+
+RETURN = r"""
+path:
+  description: The file.
+  returned: success
+  type: str
+  sample: /etc/paraview-connect/site.yml
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sciviz.paraview.plugins.module_utils import changes, site_file
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+
+SPEC = {
+    "owned": {"type": "list", "elements": "str", "required": True}, "values": {"type": "dict", "default": {}},
+    "path": {"type": "path", "default": site_file.PATH},
+}
+
+
+def main():
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    path = module.params["path"]
+    try:
+        old = changes.read_old(path).content
+        text = None if old is None else old.decode("utf-8", "surrogateescape")
+        new = site_file.merge(text, module.params["owned"], module.params["values"])
+        if new != text and not module.check_mode:
+            changes.publish(path, new)
+    except SessionError as error:
+        module.fail_json(msg=clean(str(error)))
+    except OSError as error:
+        module.fail_json(msg="cannot write {0}\n{1}\nrun it as root".format(path, clean(str(error))))
+    shown = [(one or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace") for one in (text, new)]
+    module.exit_json(changed=new != text, path=path, diff={
+        "before_header": path if text is not None else os.devnull, "after_header": path if new is not None else os.devnull,
+        "before": shown[0], "after": shown[1]})
+
+
+if __name__ == "__main__":
+    main()

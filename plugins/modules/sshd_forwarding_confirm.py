@@ -1,0 +1,87 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: sshd_forwarding_confirm
+short_description: Confirm a change of sshd over a new login
+version_added: 0.1.0
+description:
+  - Keeps a change that M(sciviz.paraview.sshd_forwarding) made with O(sciviz.paraview.sshd_forwarding#module:confirm), which the host
+    takes back by itself otherwise.
+  - It has to come over a login that is younger than the change, since an old one shows nothing. Put C(meta=reset_connection) before it.
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+  diff_mode:
+    support: none
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: linux
+    support: full
+options:
+  new_login:
+    description:
+      - Whether the login has to be younger than the change. With V(false) a change is kept that nothing but your word confirms, for
+        hosts that are not reached over ssh.
+    type: bool
+    default: true
+author:
+  - The sciviz.paraview developers (@sciviz)
+seealso:
+  - module: sciviz.paraview.sshd_forwarding
+"""
+
+EXAMPLES = r"""
+- name: Change the policy, for two minutes
+  sciviz.paraview.sshd_forwarding:
+    name: viz
+    match:
+      Group: viz
+    allow_tcp_forwarding: local
+    confirm: 120
+
+- name: Log in anew
+  ansible.builtin.meta: reset_connection
+
+- name: Keep it
+  sciviz.paraview.sshd_forwarding_confirm:
+"""
+
+RETURN = r"""
+confirmed:
+  description: Whether there was a change that waited for it.
+  returned: success
+  type: bool
+  sample: true
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sciviz.paraview.plugins.module_utils import rollback, sshd
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+
+SPEC = {"new_login": {"type": "bool", "default": True}}
+
+
+def main():
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    armed = rollback.Rollback()
+    try:
+        changed = armed.armed if module.check_mode else armed.confirm(sshd.run, module.params["new_login"])
+    except SessionError as error:
+        module.fail_json(msg=clean(str(error)))
+    except OSError as error:
+        module.fail_json(msg="cannot confirm the change\n{0}\nrun it as root".format(clean(str(error))))
+    module.exit_json(changed=changed, confirmed=changed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,152 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: sshd_forwarding_info
+short_description: Tell what sshd lets connections forward, and which lines say so
+version_added: 0.1.0
+description:
+  - Asks sshd for the forwarding policy of the given connections, and tells the file and line that each value comes from.
+  - It reads the files as they are now. A daemon that was not reloaded since may still do otherwise.
+extends_documentation_fragment:
+  - sciviz.paraview.sshd
+attributes:
+  check_mode:
+    support: full
+    description: Can run in C(check_mode) and return changed status prediction without modifying target.
+    details:
+      - It changes nothing.
+  diff_mode:
+    support: none
+    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
+  idempotent:
+    support: full
+    description:
+      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
+  platform:
+    description: Target OS/families that can be operated against.
+    platforms: linux
+    support: full
+options:
+  connections:
+    description:
+      - The connections to ask for. By default one of an ordinary user.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      user:
+        description: The user.
+        type: str
+        default: nobody
+      host:
+        description: The name that the client's address resolves to.
+        type: str
+        default: host.example
+      addr:
+        description: The client's address.
+        type: str
+        default: 192.0.2.1
+      laddr:
+        description: The address that the client reached.
+        type: str
+        default: 127.0.0.1
+      lport:
+        description: The port that the client reached.
+        type: int
+        default: 22
+      rdomain:
+        description: The routing domain of the connection.
+        type: str
+        default: ""
+author:
+  - The sciviz.paraview developers (@sciviz)
+seealso:
+  - module: sciviz.paraview.sshd_forwarding
+  - module: sciviz.paraview.forwarding_check
+"""
+
+EXAMPLES = r"""
+- name: What may alice and bob forward?
+  sciviz.paraview.sshd_forwarding_info:
+    connections:
+      - user: alice
+      - user: bob
+        addr: 198.18.1.10
+  register: policy
+
+- name: Show alice's
+  ansible.builtin.debug:
+    var: policy.connections[0].policy
+"""
+
+RETURN = r"""
+path:
+  description: The main file that was read.
+  returned: success
+  type: str
+  sample: /etc/ssh/sshd_config
+files:
+  description: All files that sshd reads, in order.
+  returned: success
+  type: list
+  elements: str
+  sample: [/etc/ssh/sshd_config, /etc/ssh/sshd_config.d/50-site.conf]
+connections:
+  description: One entry for each connection.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    connection:
+      description: The connection as C(sshd -T -C) takes it.
+      type: str
+      sample: user=alice,host=host.example,addr=192.0.2.1,laddr=127.0.0.1,lport=22
+    policy:
+      description: The values, by the names of the options of M(sciviz.paraview.sshd_forwarding).
+      type: dict
+      sample: {allow_tcp_forwarding: local, gateway_ports: "no"}
+    origins:
+      description: Where each value comes from, by the same names. What is sshd's own default has no entry.
+      type: dict
+      sample: {allow_tcp_forwarding: {file: /etc/ssh/sshd_config.d/50-site.conf, line: 3, text: AllowTcpForwarding local}}
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+
+SPEC = {
+    "connections": {"type": "list", "elements": "dict", "default": [], "options": {
+        "user": {"type": "str", "default": "nobody"}, "host": {"type": "str", "default": "host.example"}, "addr": {"type": "str", "default": "192.0.2.1"},
+        "laddr": {"type": "str", "default": "127.0.0.1"}, "lport": {"type": "int", "default": 22}, "rdomain": {"type": "str", "default": ""}}},
+    "path": {"type": "path", "default": "/etc/ssh/sshd_config"}, "sshd": {"type": "path"},
+}
+
+
+def main():
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    try:
+        path = sshd_change.main_file(module.params["path"])[0]
+        program, warnings = sshd_change.program_for(path, module.params["sshd"] or "", sshd.Daemon())
+        tried = forwarding.named(module.params["connections"] or [{}])
+        tree = sshd_config.Tree(sshd_config.View(), path)
+        if path not in tree.files:
+            raise SessionError("there is no {0}".format(path), "", "correct path")
+        found = program.effective(tree, [one.connection for one in tried])
+    except SessionError as error:
+        module.fail_json(msg=clean(str(error)))
+    except OSError as error:
+        module.fail_json(msg="cannot ask sshd\n{0}\nrun it as root".format(clean(str(error))))
+    for warning in warnings:
+        module.warn(warning)
+    connections = [{"connection": one.label, "policy": forwarding.values(effective), "origins": forwarding.sources(effective, tree)}
+                   for one, effective in zip(tried, found)]
+    module.exit_json(changed=False, path=path, files=list(tree.files), connections=connections)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""provision, as an admin sees it: every command of its guide, what the node does where no new login comes, several nodes."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from test_guides import blocks, steps
+
+GUIDE = Path(__file__).resolve().parents[2] / "docs/docsite/rst/guide_provision.rst"
+PLACES = "etc/ssh etc/paraview-connect var/lib/sciviz-paraview run/sciviz-paraview*"
+TREE = f"cd / && find {PLACES} -printf '%p %M %u %g\\n' -type f -exec sha256sum {{}} + 2>/dev/null; true"
+
+
+class Admin:
+    """root on the workstation, and what the login node looks like.
+
+    Args:
+        lab (Lab): from conftest.py.
+    """
+
+    def __init__(self, lab):
+        self.lab = lab
+
+    def run(self, command, check=True, timeout=120):
+        done = self.lab.on("workstation", "sh", "-c", command, check=False, timeout=timeout)
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    def provision(self, *words, check=True, **wishes):
+        wishes = {f"paraview_{name}": value for name, value in wishes.items()}
+        extra = " ".join(words)
+        return self.run(f"ansible-playbook sciviz.paraview.provision -e host=lab {extra} -e '{json.dumps(wishes)}'", check=check)
+
+    def tree(self):
+        return self.lab.on("login", "sh", "-c", TREE).stdout
+
+    def value(self, keyword, user):
+        told = self.lab.on("login", "/usr/sbin/sshd", "-T", "-C", f"user={user},host=h,addr=198.18.1.10,laddr=198.18.2.1,lport=22").stdout
+        return re.search(rf"(?m)^{keyword} (.*)$", told).group(1)
+
+
+@pytest.fixture
+def admin(lab):
+    lab.sshd_policy("login", None)
+    lab.on("login", "groupadd", "-f", "paraview")
+    lab.on("login", "usermod", "-aG", "paraview", "alice")
+    yield Admin(lab)
+    lab.on("login", "sh", "-c", "systemctl stop paraview-sshd-rollback.timer; rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true")
+    lab.sshd_policy("login", None)
+
+
+def changed(done, host="lab"):
+    return int(re.search(rf"(?m)^{host} .*changed=(\d+)", done.stdout).group(1))
+
+
+def test_every_command_of_the_guide(admin):
+    before = admin.tree()
+    admin.run("mkdir -p guide && printf '[all]\\nlogin ansible_host=login.lab.example\\n' > guide/hosts")
+    for language, _caption, lines in blocks(GUIDE.read_text()):
+        assert language == "console"
+        for command, said in steps(lines):
+            done = admin.run(f"cd guide && export ANSIBLE_INVENTORY=hosts && {command}")
+            place = 0
+            for line in said:
+                place = done.stdout.find(line.strip(), place)
+                assert place >= 0, (command, line, done.stdout)
+    assert sorted(admin.run("cd guide/rendered && find . -type f").stdout.split()) == [
+        "./login/etc/paraview-connect/site.yml", "./login/etc/ssh/sshd_config.d/00-sciviz-paraview-forwarding.conf"]
+    admin.run("rm -r guide")
+    assert admin.tree() == before, "to the byte"
+
+
+def test_the_profile_gateway(admin):
+    before = admin.tree()
+    shown = admin.provision("--check", "--diff", sshd_profile="gateway", cluster_address="198.18.2.1", login_ports="11111-11112")
+    assert "GatewayPorts clientspecified" in shown.stdout
+    assert admin.tree() == before, "a check changes nothing"
+    assert changed(admin.provision(sshd_profile="gateway", cluster_address="198.18.2.1", login_ports="11111-11112"))
+    assert changed(admin.provision(sshd_profile="gateway", cluster_address="198.18.2.1", login_ports="11111-11112")) == 0
+    assert set(admin.value("permitlisten", "alice").split()) == {
+        f"{host}:{port}" for host in ("198.18.2.1", "127.0.0.1", "localhost") for port in (11111, 11112)}
+    assert admin.value("permitlisten", "bob") == "any"
+    site = admin.lab.on("login", "cat", "/etc/paraview-connect/site.yml", user="bob").stdout
+    assert 'cluster_address: "198.18.2.1"' in site and 'login_ports: "11111-11112"' in site
+    assert admin.lab.on("login", "stat", "-c", "%U %a", "/etc/paraview-connect/site.yml").stdout.split() == ["root", "644"]
+    admin.provision(state="absent")
+    assert admin.tree() == before
+
+
+@pytest.mark.parametrize(("wishes", "said"), [
+    ({"sshd_profile": "gateway"}, "the profile gateway needs paraview_cluster_address"),
+    ({"forwarding_group": "nosuch"}, "group nosuch does not exist on this host"),
+    ({"sshd_profile": "open"}, "value of paraview_sshd_profile must be one of: forward_only, relay, gateway"),
+    ({"login_ports": "many"}, "paraview_login_ports is a range")])
+def test_a_wrong_wish_changes_nothing(admin, wishes, said):
+    before = admin.tree()
+    done = admin.provision(check=False, **wishes)
+    assert done.returncode != 0
+    assert said in re.sub(r"\\n|\s+", " ", done.stdout + done.stderr)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert admin.tree() == before
+
+
+def test_the_node_helps_itself_where_no_new_login_comes(admin):
+    before = admin.tree()
+    # The change comes in over a connection that stays; from then on nobody can log in.
+    closing = "/etc/systemd/system/ssh.service.d/lab.conf"
+    admin.lab.on("login", "sh", "-c", f"mkdir -p {closing.rpartition('/')[0]}; cat > {closing}; systemctl daemon-reload", input=(
+        "[Service]\nExecReload=/bin/sh -c 'nft add table inet shut; nft add chain inet shut in \"{ type filter hook input priority -10; }\";"
+        " nft add rule inet shut in iif != lo tcp dport 22 tcp flags syn drop'\n"))
+    try:
+        done = admin.provision("--forks 1", "--timeout 3", check=False, confirm_s=8)
+        assert done.returncode != 0
+        assert re.search(r"(?m)^lab .*(unreachable|failed)=1", done.stdout)
+        assert "Publish the site's values" not in done.stdout
+    finally:
+        admin.lab.on("login", "sh", "-c", f"nft delete table inet shut; rm -r {closing.rpartition('/')[0]}; systemctl daemon-reload")
+    admin.lab.wait(lambda: admin.tree() == before, 30, "the old files are back")
+    admin.lab.wait(lambda: admin.run("ansible lab -m ansible.builtin.ping", check=False).returncode == 0, 20, "a new login works")
+    assert admin.value("allowtcpforwarding", "alice") == "yes"
+
+
+def test_the_first_node_that_fails_stops_the_play(admin):
+    before = admin.tree()
+    admin.run("printf '[login]\\na ansible_host=login.lab.example paraview_forwarding_group=nosuch\\nb ansible_host=login.lab.example\\n' > two")
+    done = admin.run("ansible-playbook -i two sciviz.paraview.provision -e host=login", check=False)
+    admin.run("rm two")
+    assert done.returncode != 0
+    assert re.search(r"(?m)^a .*failed=1", done.stdout) and not re.search(r"(?m)^b .*ok=[1-9]", done.stdout), done.stdout
+    assert admin.tree() == before
+
+
+def test_a_route_of_connect_by_the_policy(admin):
+    """What the guide promises: a member connects by it, and an ordinary user's forwarding is as it was."""
+    admin.lab.sshd_policy("login", "AllowTcpForwarding no\nGatewayPorts no\n")
+    admin.provision()
+    there = "echo there > /tmp/f; timeout 20 nc -l -N 127.0.0.1 23456 < /tmp/f"
+    for user, works in (("alice", True), ("bob", False)):
+        listener = admin.lab.start("login", "sh", "-c", there, user=user)
+        admin.lab.wait(lambda: "23456" in admin.lab.on("login", "ss", "-Hltn").stdout, 10, "a listener")
+        done = admin.lab.on("workstation", "timeout", "15", "ssh", "-W", "127.0.0.1:23456", "login.lab.example", user=user, check=False)
+        assert ("there" in done.stdout) is works, done.stdout + done.stderr
+        listener.terminate()
+        listener.wait(20)
+        admin.lab.on("login", "rm", "-f", "/tmp/f")
+    admin.provision(state="absent")
+    assert admin.value("allowtcpforwarding", "alice") == "no"

@@ -1,0 +1,177 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forwarding policies in sshd's configuration, judged by a real sshd: a corpus of trees, generated ones, and single cases."""
+
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_change import main_file
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from login_node import LoginNode
+
+TOP = Path(__file__).resolve().parents[2]
+CORPUS = sorted(path.parent for path in (TOP / "tests/fixtures/sshd").glob("*/about.yml"))
+
+POLICIES = {
+    "group": {"match": {"Group": "viz"}, "allow_tcp_forwarding": "local"},
+    "gateway": {"match": {"Group": "viz"}, "allow_tcp_forwarding": "yes", "gateway_ports": "clientspecified",
+                "permit_listen": ["198.18.2.1:*", "127.0.0.1:*", "localhost:*"]},
+    "user": {"match": {"User": ["alice", "bob"], "Address": ["198.18.0.0/15"]}, "gateway_ports": "yes", "stream_local_bind_unlink": True},
+    "global": {"allow_tcp_forwarding": "no", "stream_local_bind_mask": "0117"},
+}
+INSIDE = {"addr": "198.18.1.10", "laddr": "198.18.2.1"}
+CONNECTIONS = [sshd.Connection("alice"), sshd.Connection("alice", **INSIDE), sshd.Connection("carol", addr="2001:db8::7", host="node7.cluster.example"),
+               sshd.Connection("bob"), sshd.Connection("bob", **INSIDE), sshd.Connection("dave", **INSIDE), sshd.Connection("sftpuser"),
+               sshd.Connection("root")]
+
+
+@pytest.fixture(name="node")
+def _node(tmp_path):
+    return LoginNode(tmp_path)
+
+
+GROUPS = {"alice": {"viz"}, "carol": {"viz", "staff"}, "dave": {"staff"}}
+
+
+def meant(wishes, connection):
+    """Whether a policy is for a connection, as the test reads it."""
+    match = {name: [value] if isinstance(value, str) else value for name, value in (wishes.get("match") or {}).items()}
+    return (set(match.get("Group", [])) & GROUPS.get(connection.user, set()) or "Group" not in match) and (
+        connection.user in match.get("User", [connection.user])) and ("Address" not in match or connection.addr.startswith("198.18."))
+
+
+def everybody(node):
+    return dict(zip(CONNECTIONS, node.program.effective(sshd_config.Tree(node.view, node.path), CONNECTIONS)))
+
+
+def holds(node, wishes, before):
+    """What a policy promises: its values for whom it is for, all else as before."""
+    asked = forwarding.policy(wishes)
+    keywords = {keyword.lower() for keyword in asked}
+    after = everybody(node)
+    for connection, now in after.items():
+        old = before[connection]
+        others = {name: value for name, value in now.values.items() if name not in keywords}
+        assert others == {name: value for name, value in old.values.items() if name not in keywords}, connection
+        if not meant(wishes, connection):
+            assert now.values == old.values, connection
+        elif wishes.get("match"):
+            told = forwarding.values(now)
+            for option, (keyword, _known) in forwarding.KEYWORDS.items():
+                if keyword in asked:
+                    assert sorted(told[option].split()) == sorted(asked[keyword].split()), connection
+
+
+def corpus():
+    """Every tree with every policy: half of the trees with one of them each time, all in the long run."""
+    for number, tree in enumerate(CORPUS):
+        for place, policy in enumerate(POLICIES):
+            sampled = number % 2 == 0 and (number // 2 + place) % len(POLICIES) == 0
+            yield pytest.param(tree, policy, id=f"{tree.name}-{policy}", marks=() if sampled else pytest.mark.torture)
+
+
+@pytest.mark.parametrize(("tree", "policy"), list(corpus()))
+def test_corpus(node, tree, policy):
+    about = yaml.safe_load((tree / "about.yml").read_text())
+    node.copy(tree / "root")
+    for link, target in about.get("links", {}).items():
+        (node.root / link).symlink_to(target)
+    node.path, writable = main_file(about.get("path", node.path), str(node.root))
+    bytes_before = node.files()
+    wishes = POLICIES[policy]
+    if about.get("broken"):
+        with pytest.raises(SessionError, match="as it is"):
+            node.plan(**wishes)
+        return
+    before = everybody(node)
+    refused = about.get("refuses", {}).get(policy)
+    if refused:
+        with pytest.raises(SessionError) as error:
+            node.plan(writable=writable, **wishes)
+        assert refused in str(error.value)
+        assert node.files() == bytes_before
+        return
+    node.apply(node.plan(writable=writable, **wishes))
+    assert node.files() != bytes_before
+    holds(node, wishes, before)
+    assert not node.plan(writable=writable, **wishes).changes, "twice is once"
+    node.absent()
+    assert node.files() == bytes_before
+
+
+# --- generated trees ---
+
+KEYWORDS = {
+    "AllowTcpForwarding": ("yes", "no", "local", "remote"), "GatewayPorts": ("yes", "no", "clientspecified"), "X11Forwarding": ("yes", "no"),
+    "PermitTTY": ("yes", "no"), "AllowStreamLocalForwarding": ("yes", "no", "local"), "PermitListen": ("any", "none", "127.0.0.1:*", "*:8080 localhost:*"),
+    "PermitOpen": ("any", "none", "c101:*"), "StreamLocalBindMask": ("0177", "0117"), "StreamLocalBindUnlink": ("yes", "no"),
+    "MaxSessions": ("2", "10"), "Banner": ("none", "/etc/issue"), "DisableForwarding": ("no",),
+}
+MATCHES = ("all", "User alice", "User bob,carol", "Group viz", "Group staff", "Group !viz,*", "Address 198.18.0.0/15", "User !root,*",
+           "Address 198.18.1.10 User alice", "Host *.example", "LocalAddress 198.18.2.1")
+BLANKS = st.sampled_from(["", " ", "\t", "    "])
+
+
+@st.composite
+def setting(draw):
+    keyword = draw(st.sampled_from(sorted(KEYWORDS)))
+    value = draw(st.sampled_from(KEYWORDS[keyword]))
+    spelled = draw(st.sampled_from([keyword, keyword.lower(), keyword.upper()]))
+    parted = draw(st.sampled_from([" ", "\t", " = ", "=", "  "]))
+    return draw(BLANKS) + spelled + parted + value + draw(st.sampled_from(["", "", " ", " # why"]))
+
+
+def comment():
+    return st.sampled_from(["", "# a comment", "#GatewayPorts yes", "   # Match User alice", "# \xe9\u2028"])
+
+
+@st.composite
+def file_text(draw, include=""):
+    """A file: global lines, an Include somewhere, then some Match blocks, with any line end and any end of the file."""
+    wanted = draw(st.lists(setting() | comment(), max_size=5))
+    if include:
+        wanted.insert(draw(st.integers(0, len(wanted))), include)
+    for _number in range(draw(st.integers(0, 3))):
+        wanted.append(draw(BLANKS) + "Match " + draw(st.sampled_from(MATCHES)))
+        wanted += draw(st.lists(setting() | comment(), min_size=1, max_size=3))
+    newline = draw(st.sampled_from(["\n", "\n", "\n", "\r\n"]))
+    return newline.join(wanted) + draw(st.sampled_from([newline, newline, "", newline * 2]))
+
+
+@st.composite
+def wishes_(draw):
+    wishes = {"match": draw(st.sampled_from([{}, {"Group": "viz"}, {"User": "alice"}, {"User": ["bob", "carol"]}, {"Group": ["viz", "staff"]},
+                                             {"Address": "198.18.0.0/15"}, {"Group": "viz", "Address": ["198.18.0.0/15", "!198.18.9.0/24"]}]))}
+    for option in draw(st.sets(st.sampled_from(["allow_tcp_forwarding", "gateway_ports", "permit_listen", "stream_local_bind_unlink"]), min_size=1)):
+        keyword = forwarding.KEYWORDS[option][0]
+        value = draw(st.sampled_from(KEYWORDS[keyword]))
+        wishes[option] = value.split() if option == "permit_listen" else value
+    return wishes
+
+
+@settings(max_examples=int(os.environ.get("EXAMPLES", "30")), phases=(Phase.explicit, Phase.generate))
+@given(data=st.data())
+def test_generated_trees(data, tmp_path_factory):
+    node = LoginNode(tmp_path_factory.mktemp("node"))
+    include = data.draw(st.sampled_from(["Include /etc/ssh/sshd_config.d/*.conf", "Include sshd_config.d/*.conf", ""]), label="include")
+    drop_ins = data.draw(st.dictionaries(st.sampled_from(["00-a", "0-a", "50-cloud-init", "99-z"]), file_text(), max_size=2), label="drop-ins")
+    node.write(main=data.draw(file_text(include), label="main"), **drop_ins)
+    wishes = data.draw(wishes_(), label="policy")
+    bytes_before, before = node.files(), everybody(node)
+    try:
+        plan = node.plan(**wishes)
+    except SessionError as error:
+        # A global policy alone may find no place: a Match of others that fits everybody goes before it.
+        assert not wishes["match"] and "no place" in str(error), str(error)
+        return
+    node.apply(plan)
+    holds(node, wishes, before)
+    assert not node.plan(**wishes).changes, "twice is once"
+    node.absent()
+    assert node.files() == bytes_before

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml: several writers, each with keys of its own."""
+
+import pytest
+import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.site_file import merge
+from hypothesis import given
+from hypothesis import strategies as st
+
+OURS = ["cluster_address", "gateway_ports", "forwarding_group", "login_ports"]
+OTHERS = "# by hand\nname: A site\nmodules:\n  - paraview/5.13  # the new one\n  - mesa\nrelay: {address: 198.18.2.1}\n"
+
+
+def test_a_new_file():
+    text = merge(None, OURS, {"forwarding_group": "viz", "login_ports": "11111-11120"})
+    assert yaml.safe_load(text) == {"forwarding_group": "viz", "login_ports": "11111-11120"}
+    assert merge(text, OURS, {"forwarding_group": "viz", "login_ports": "11111-11120"}) == text
+    assert merge(text, OURS, {}) is None, "nothing is left to say"
+
+
+def test_what_others_wrote_stays_to_the_byte():
+    text = merge(OTHERS, OURS, {"gateway_ports": "clientspecified"})
+    assert text.startswith(OTHERS)
+    assert yaml.safe_load(text)["gateway_ports"] == "clientspecified"
+    assert merge(text, OURS, {}) == OTHERS
+
+
+def test_a_changed_value_stays_in_its_place():
+    text = merge(OTHERS + "gateway_ports: 'no'\nqueue: viz\n", OURS, {"gateway_ports": "clientspecified"})
+    assert text == OTHERS + 'gateway_ports: "clientspecified"\nqueue: viz\n'
+
+
+def test_a_last_line_without_its_end():
+    text = merge("queue: viz", OURS, {"forwarding_group": "viz"})
+    assert yaml.safe_load(text) == {"queue": "viz", "forwarding_group": "viz"}
+
+
+@pytest.mark.parametrize(("owned", "values", "said"), [
+    (["shell"], {}, "'shell' is no key of site.yml"), (OURS, {"queue": "viz"}, "queue is not among the keys"),
+    (OURS, {"forwarding_group": ["viz"]}, "wrong type"), (["poll_floor_s"], {"poll_floor_s": True}, "wrong type")])
+def test_wrong_wishes_name_the_key(owned, values, said):
+    with pytest.raises(SessionError, match=said):
+        merge(OTHERS, owned, values)
+
+
+@given(st.text(), st.text())
+def test_any_value_comes_back(group, address):
+    text = merge(OTHERS, OURS, {"forwarding_group": group, "cluster_address": address})
+    read = yaml.safe_load(text)
+    assert (read["forwarding_group"], read["cluster_address"]) == (group, address)
+    assert merge(text, OURS, {}) == OTHERS

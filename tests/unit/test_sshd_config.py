@@ -1,0 +1,331 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""sshd_config is read as sshd reads it, and edited so that every other byte stays."""
+
+import itertools
+import os
+import re
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import sshd, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_config import Tree, View, block_lines, with_block, without_block
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from login_node import LoginNode, real_sshd
+
+MAIN = "/etc/ssh/sshd_config"
+
+
+@pytest.fixture(name="node")
+def _node(tmp_path):
+    return LoginNode(tmp_path / "node root")
+
+
+def tree_of(texts, path=MAIN):
+    return Tree(View("/nonexistent", texts), path)
+
+
+# --- lines and arguments ---
+
+@pytest.mark.parametrize("spelled", [
+    "GatewayPorts yes", "gatewayports\tyes", "GATEWAYPORTS=yes", "GatewayPorts = yes", "  \tGatewayPorts   yes  ", "GatewayPorts yes\r", "GatewayPorts yes\f",
+    "GatewayPorts =yes", '"GatewayPorts" yes', 'Gateway"Ports" yes', 'GatewayPorts "yes"', "GatewayPorts yes # for all", "=GatewayPorts yes",
+    "GatewayPorts 'yes'", 'GatewayPorts="yes"',
+])
+def test_line_says_to_us_what_it_says_to_sshd(node, spelled):
+    node.write(main="# first\n" + spelled + "\n")
+    assert node.value("GatewayPorts") == "yes"
+    [line] = sshd_config.lines("# first\n" + spelled + "\n")
+    assert (line.number, line.keyword, sshd_config.arguments(line.rest)) == (2, "gatewayports", ["yes"])
+    assert node.effective().origin("GatewayPorts").line == 2
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# GatewayPorts yes", "   \t# GatewayPorts yes\n", "\r\n", 'Gateway"Ports yes\n'])
+def test_line_that_says_nothing(node, text):
+    node.write(main=text)
+    assert node.value("GatewayPorts") == "no"
+    assert sshd_config.lines(text) == []
+
+
+@given(rest=st.text(alphabet="ab# \t\"'\\,*\xe9", min_size=1, max_size=16))
+def test_arguments_are_those_of_sshd(tmp_path_factory, rest):
+    # Of AcceptEnv, sshd prints every argument on a line of its own.
+    node = LoginNode(tmp_path_factory.mktemp("node"))
+    node.write(main="AcceptEnv first " + rest + "\n")
+    ours = ["first", *sshd_config.arguments(rest.rstrip())]
+    try:
+        effective = node.effective()
+    except sshd.Refused as error:
+        assert "" in ours or "quote" in error.why.lower() or "invalid" in error.why.lower()
+        return
+    assert list(effective.values["acceptenv"]) == [word.strip() for word in ours]
+
+
+@given(word=st.text(alphabet="ab# \t'.:*/\xe9=", min_size=1, max_size=12).filter(lambda word: word.strip() and "=" not in word))
+def test_quoted_word_comes_back_from_sshd(tmp_path_factory, word):
+    if "\t" in word:
+        with pytest.raises(SessionError, match="cannot stand in sshd_config"):
+            sshd_config.quote(word)
+        return
+    node = LoginNode(tmp_path_factory.mktemp("node"))
+    node.write(main="AcceptEnv {0}\n".format(sshd_config.quote(word)))
+    assert node.effective().values["acceptenv"] == (word.strip(),)
+    assert sshd_config.arguments(sshd_config.quote(word)) == [word]
+
+
+@pytest.mark.parametrize("word", ['a"b', "a\\b", "a\nb", "a\x00b", "a\x7fb"])
+def test_word_that_cannot_be_quoted(word):
+    with pytest.raises(SessionError, match="leave that out"):
+        sshd_config.quote(word)
+
+
+@given(st.text())
+def test_any_text_can_be_read(text):
+    for line in sshd_config.lines(text):
+        assert line.keyword == line.keyword.lower()
+        assert line.keyword and not line.keyword.startswith("#")
+        sshd_config.arguments(line.rest)
+        assert line.number <= text.count("\n") + 1
+
+
+# --- files ---
+
+def test_changes_lie_over_the_files(tmp_path):
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc/a").write_bytes(b"old \xff\r\n")
+    (tmp_path / "etc/b").write_text("b")
+    view = View(str(tmp_path))
+    assert view.read("/etc/a").encode("utf-8", "surrogateescape") == b"old \xff\r\n"
+    assert view.read("/etc/none") is None
+    changed = view.with_changes({"/etc/a": "new", "/etc/b": None, "/etc/c": "c"})
+    assert (changed.read("/etc/a"), changed.read("/etc/b"), changed.read("/etc/c")) == ("new", None, "c")
+    assert changed.matching("/etc/*") == ["/etc/a", "/etc/c"]
+    assert view.matching("/etc/*") == ["/etc/a", "/etc/b"]
+    assert changed.with_changes({"/etc/c": None}).matching("/etc/*") == ["/etc/a"]
+
+
+def test_hidden_files_are_no_drop_ins(tmp_path):
+    (tmp_path / "d").mkdir()
+    for name in (".a.conf", "b.conf", "c.conf~"):
+        (tmp_path / "d" / name).write_text("")
+    assert View(str(tmp_path), {"/d/.x.conf": "", "/d/y.conf": ""}).matching("/d/*.conf") == ["/d/b.conf", "/d/y.conf"]
+
+
+def test_drop_ins_are_in_order_of_their_bytes(tmp_path):
+    (tmp_path / "d").mkdir()
+    names = ["B.conf", "a.conf", "0!.conf", "00-.conf", "\xe9.conf", "zz.conf"]
+    for name in names:
+        (tmp_path / "d" / name).write_text("")
+    assert View(str(tmp_path)).matching("/d/*") == ["/d/0!.conf", "/d/00-.conf", "/d/B.conf", "/d/a.conf", "/d/zz.conf", "/d/\xe9.conf"]
+
+
+def test_links_stay_within_the_root(tmp_path):
+    (tmp_path / "etc/ssh").mkdir(parents=True)
+    (tmp_path / "srv/conf.d").mkdir(parents=True)
+    (tmp_path / "srv/main").write_text("GatewayPorts yes\n")
+    (tmp_path / "srv/conf.d/a.conf").write_text("a")
+    (tmp_path / "etc/ssh/sshd_config").symlink_to("/srv/main")
+    (tmp_path / "etc/ssh/relative").symlink_to("../../srv/main")
+    (tmp_path / "etc/ssh/sshd_config.d").symlink_to("/srv/conf.d")
+    view = View(str(tmp_path))
+    assert view.real(MAIN) == view.real("/etc/ssh/relative") == str(tmp_path / "srv/main")
+    assert view.read(MAIN) == "GatewayPorts yes\n"
+    assert view.matching("/etc/ssh/sshd_config.d/*.conf") == ["/etc/ssh/sshd_config.d/a.conf"]
+    assert view.read("/etc/ssh/sshd_config.d/a.conf") == "a"
+
+
+def test_links_in_a_circle_are_told(tmp_path):
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    with pytest.raises(SessionError, match="cannot read /[ab]\nits symbolic links lead round in a circle"):
+        View(str(tmp_path)).read("/a")
+
+
+# --- trees ---
+
+def test_files_in_the_order_of_sshd(node):
+    node.write(main="Include /etc/ssh/sshd_config.d/*.conf /etc/ssh/more/?.conf\nInclude relative.conf\n",
+               **{"b": "Include /etc/ssh/deep/*\n", "a": "GatewayPorts no\n"})
+    for name, text in {"more/1.conf": "X11Forwarding no\n", "more/10.conf": "bad\n", "deep/x": "GatewayPorts yes\n",
+                       "relative.conf": "MaxSessions 3\n"}.items():
+        (node.root / "etc/ssh" / name).parent.mkdir(exist_ok=True)
+        (node.root / "etc/ssh" / name).write_text(text)
+    tree = Tree(node.view, MAIN)
+    assert list(tree.files) == [MAIN, "/etc/ssh/sshd_config.d/a.conf", "/etc/ssh/sshd_config.d/b.conf", "/etc/ssh/deep/x", "/etc/ssh/more/1.conf",
+                                "/etc/ssh/relative.conf"]
+    assert [(file, line.keyword) for file, line, _matched in tree.reading() if line.keyword != "include"] == [
+        ("/etc/ssh/sshd_config.d/a.conf", "gatewayports"), ("/etc/ssh/deep/x", "gatewayports"), ("/etc/ssh/more/1.conf", "x11forwarding"),
+        ("/etc/ssh/relative.conf", "maxsessions")]
+    effective = node.effective()
+    assert [name for name, origin in effective.lines if not origin.second] == ["gatewayports", "gatewayports", "x11forwarding", "maxsessions"]
+    assert effective.value("GatewayPorts") == "no"
+
+
+def test_lines_under_a_match_are_known():
+    tree = tree_of({MAIN: "A 1\nInclude /d/*\nB 1\nMatch User x\nC 1\nMatch all\nD 1\n", "/d/1": "Match User y\nE 1\n"})
+    assert [(line.keyword, matched) for _file, line, matched in tree.reading() if line.keyword not in ("match", "include")] == [
+        ("a", False), ("e", True), ("b", False), ("c", True), ("d", True)]
+
+
+def test_includes_in_a_circle_end():
+    tree = tree_of({MAIN: "Include /etc/ssh/a\n", "/etc/ssh/a": "Include {0}\nGatewayPorts yes\n".format(MAIN)})
+    assert list(tree.files) == [MAIN, "/etc/ssh/a"]
+    assert "gatewayports" in {line.keyword for _file, line, _matched in tree.reading()}
+
+
+def test_too_many_includes_are_told():
+    texts = {"/d/{0}".format(number): "Include /d/{0}\n".format(number + 1) for number in range(30)}
+    with pytest.raises(SessionError, match="/d/17 is included too deeply"):
+        tree_of(texts, "/d/0")
+
+
+def test_include_of_nothing_is_nothing():
+    assert list(tree_of({MAIN: "Include /none/*.conf\nInclude /none\n"}).files) == [MAIN]
+    assert not tree_of({}).files
+
+
+@pytest.mark.parametrize(("main", "patterns"), [
+    ("Include /etc/ssh/sshd_config.d/*.conf\n", ["/etc/ssh/sshd_config.d/*.conf"]),
+    ("Include=sshd_config.d/*.conf\r\n", ["/etc/ssh/sshd_config.d/*.conf"]),
+    ('include "/etc/my ssh/*.conf" /b/*  # both\n', ["/etc/my ssh/*.conf", "/b/*"]),
+    ("Include /etc/ssh/one.conf\n", []),
+    ("Match User x\nInclude /d/*.conf\n", []),
+    ("Include /d*/x.conf\n# Include /d/*.conf\n", []),
+    ("Include /d//./*.conf\n", ["/d/*.conf"]),
+])
+def test_directories_for_drop_ins(main, patterns):
+    assert tree_of({MAIN: main}).drop_in_patterns() == patterns
+
+
+def test_first_match():
+    assert tree_of({MAIN: "A 1\n# Match User x\n\tMATCH user x\nMatch all\n"}).first_match() == 3
+    assert tree_of({MAIN: "A 1\n"}).first_match() is None
+
+
+def test_sshd_reads_the_same_through_the_mirror(node, tmp_path):
+    """A tree that sshd can read in place too, since all its paths are absolute."""
+    place = tmp_path / "in place"
+    (place / "a b.d").mkdir(parents=True)
+    (place / "main").write_bytes('Include "{0}/a b.d/*.conf"\r\nMaxSessions 4\r\nMatch User alice\r\n\tInclude "{0}/alice"\r\n'.format(place).encode())
+    (place / "a b.d/1.conf").write_bytes(b"# \xff\nGatewayPorts=yes")
+    (place / "a b.d/2.conf").write_text("GatewayPorts no\nMatch User bob\n  X11Forwarding yes\n")
+    (place / "alice").write_text("AllowTcpForwarding local\nPermitTTY no\n")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    tree = Tree(View(), str(place / "main"))
+    for user in ("alice", "bob"):
+        code, out, _err = sshd.run([*real_sshd(), "-T", "-f", str(place / "main"), "-C", sshd.spec(sshd.Connection(user))])
+        assert code == 0
+        [effective] = node.program.effective(tree, [sshd.Connection(user)])
+        mirrored = [keyword + (" " + value if value else "") for keyword, values in effective.values.items() for value in values]
+        # Asked with -ddd, it says DEBUG3 of its own loglevel.
+        assert sorted(mirrored) == sorted(line.rstrip().replace("loglevel INFO", "loglevel DEBUG3") for line in out.splitlines())
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
+
+
+def test_mirror_keeps_every_other_line(tmp_path):
+    main = "# \xe9\u2028\udcff\r\nInclude /d/*\r\n\r\nGatewayPorts\tyes"
+    copy = tree_of({MAIN: main, "/d/a": "A 1"}).mirror(str(tmp_path))
+    assert copy == str(tmp_path) + MAIN
+    with open(copy, "rb") as file:
+        assert file.read() == main.replace("Include /d/*\r", 'Include "{0}/d/*"'.format(tmp_path)).encode("utf-8", "surrogateescape")
+    assert os.stat(copy).st_mode & 0o777 == 0o600
+    assert (tmp_path / "d/a").read_text() == "A 1"
+
+
+# --- blocks ---
+
+NAMES = ("viz", "viz-reverse", "a")
+FREE = st.text(alphabet=st.characters(blacklist_categories=())) | st.lists(
+    st.sampled_from(["GatewayPorts yes", "", "# note", "Match User x", "\tX11Forwarding no", "\r", "\xe9\udcff"]), max_size=6).flatmap(
+        lambda lines: st.sampled_from(["\n", "\r\n"]).map(lambda newline: newline.join(lines)))
+
+
+@settings(max_examples=int(os.environ.get("EXAMPLES", "300")))
+@given(text=FREE, steps=st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(["end", "head", "match"])), min_size=1, max_size=4),
+       order=st.permutations(NAMES))
+def test_blocks_leave_no_byte_behind(text, steps, order):
+    now = text
+    for name, where in steps:
+        now = without_block(now, name)
+        before = {"end": None, "head": 1, "match": next((number for number, line in enumerate(now.split("\n"), 1) if line.startswith("Match ")), None)}[where]
+        # As the caller has it: what would go into another block goes before that one.
+        before = before - 1 if where == "match" and before in sshd_config.ours(now) else before
+        now = with_block(now, name, ["Match Group {0}".format(name), "    GatewayPorts yes", "Match all"], before)
+        inside = block_lines(now, name)
+        assert len(inside) == 5
+        assert [line.rstrip("\r") for number, line in enumerate(now.split("\n"), 1) if number in inside][1] == "Match Group " + name
+        read = [line.rest for line in sshd_config.lines(now) if line.number in inside and line.keyword == "match"]
+        assert read == ["Group " + name, "all"], "sshd sees the lines of the block"
+    for name in order:
+        now = without_block(now, name)
+    assert now == text
+
+
+@given(text=FREE, behind=st.sampled_from(["\n", "\nPermitTTY no", "\nPermitTTY no\n"]))
+def test_what_others_append_behind_a_block_stays(text, behind):
+    if text and not text.endswith("\n"):
+        assert without_block(with_block(text, "a", ["GatewayPorts yes"]) + behind, "a") == text + behind
+    else:
+        assert without_block(with_block(text, "a", ["GatewayPorts yes"]) + behind[1:], "a") == text + behind[1:]
+
+
+def test_block_takes_the_line_ends_of_its_file():
+    assert with_block("A 1\r\nB 2\r\n", "a", ["X 1"]).count("\r\n") == 5
+    assert with_block("A 1\nB 2\r\nC 3\n", "a", ["X 1"]).count("\r\n") == 1
+
+
+def test_blocks_of_others_stay():
+    text = with_block(with_block("A 1\n", "viz", ["X 1"]), "viz-reverse", ["Y 1"])
+    assert without_block(text, "viz") == with_block("A 1\n", "viz-reverse", ["Y 1"])
+    assert without_block(text, "reverse") == text
+
+
+BLOCK = with_block("", "a", ["GatewayPorts yes"])
+BEGIN, END = BLOCK.splitlines()[0], BLOCK.splitlines()[-1]
+
+
+@pytest.mark.parametrize("text", [
+    BEGIN + "\nGatewayPorts yes\n", "GatewayPorts yes\n" + END + "\n", END + "\n" + BEGIN + "\n", END, BEGIN, END + "\r\n" + BEGIN + "\r\n",
+    BEGIN + "\nGatewayPorts yes\nPermitRootLogin no\n" + BLOCK, BLOCK + "PermitRootLogin no\n" + END + "\n",
+    BEGIN + "\n" + with_block("", "other", ["X 1"]) + END + "\n",
+])
+def test_broken_markers_are_refused(text):
+    with pytest.raises(SessionError, match="the block of a in sshd_config is not whole\n(.*\n)*.*nothing was changed"):
+        without_block(text, "a")
+
+
+@pytest.mark.parametrize("text", ["#" + BEGIN + "\n", " " + BEGIN + "\n", BEGIN + " \n", "see " + END + "\n", BEGIN + "b\n" + END + "b\n"])
+def test_what_only_looks_like_a_marker_stays(text):
+    assert without_block(text, "a") == text
+    assert block_lines(text, "a") == set()
+
+
+@pytest.mark.parametrize("text", ["", "A 1\n", "A 1", "A 1\r\nMatch User x\r\nB 1"])
+def test_blocks_have_one_order(text):
+    bodies = {"z": ["GatewayPorts yes"], "b": ["Match User b", "Match all"], "a": ["Match User a", "Match all"], "0": ["Match all", "X 1"]}
+    for order in itertools.permutations(bodies):
+        now = text
+        for name in order:
+            now = with_block(now, name, bodies[name])
+        assert re.findall("BEGIN .* (.)(?:,.*)?\r?\n", now) == ["z", "a", "b", "0"], "what is global before what is for somebody before what is for all"
+        for name in order:
+            assert with_block(without_block(now, name), name, bodies[name]) == now
+        assert len(sshd_config.ours(now)) == sum(2 + len(body) for body in bodies.values())
+
+
+def test_lines_of_a_block():
+    text = with_block("A 1\nMatch User x\nB 1\n", "a", ["X 1", "Y 1"], 2)
+    assert block_lines(text, "a") == {2, 3, 4, 5}
+    assert block_lines(text, "b") == set()
+    assert sorted(block_lines(with_block("A 1", "a", ["X 1"]), "a")) == [2, 3, 4]
+    assert sorted(block_lines(with_block("A 1\r\n", "a", ["X 1"]), "a")) == [2, 3, 4]
+
+
+def test_sshd_takes_a_block(node):
+    node.write(main="GatewayPorts no\r\nMatch User bob\r\n  X11Forwarding no")
+    main = with_block(node.view.read(MAIN), "a", ["Match User alice", "    GatewayPorts yes", "Match all"])
+    effective = node.program.effective(Tree(node.view.with_changes({MAIN: main}), MAIN), [sshd.Connection("alice"), sshd.Connection("bob")])
+    assert [one.value("GatewayPorts") for one in effective] == ["yes", "no"]
+    assert without_block(main, "a") == node.view.read(MAIN)

@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the modules for sshd say of themselves is what they take."""
+
+import pytest
+import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd
+from test_documentation import CHECKED, TOP, documentation, module
+
+MODULES = sorted(path.stem for path in (TOP / "plugins/modules").glob("sshd_forwarding*.py"))
+
+
+def comparable(options, inner):
+    """Options as both the documentation and the specification have them, down to suboptions."""
+    return {name: {**{key: about[key] for key in CHECKED if key in about},
+                   **({"options": comparable(about[inner], inner)} if about.get(inner) else {})} for name, about in options.items()}
+
+
+def tasks(name):
+    return [task["sciviz.paraview." + name] or {} for task in yaml.safe_load(module("modules", name).EXAMPLES) if "sciviz.paraview." + name in task]
+
+
+def test_there_are_modules():
+    assert MODULES == ["sshd_forwarding", "sshd_forwarding_confirm", "sshd_forwarding_info"]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_options_are_the_documented_ones(name):
+    assert comparable(documentation(name)["options"], "suboptions") == comparable(module("modules", name).SPEC, "options")
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_documentation_is_complete(name):
+    about = documentation(name)
+    assert about["module"] == name
+    assert {"short_description", "description", "version_added", "author", "seealso"} <= set(about)
+    assert {"check_mode", "diff_mode", "idempotent", "platform"} <= set(about["attributes"])
+    assert yaml.safe_load(module("modules", name).RETURN)
+    for options in [about["options"], *[option.get("suboptions", {}) for option in about["options"].values()]]:
+        assert all(option.get("description") for option in options.values())
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_take_known_options(name):
+    assert tasks(name)
+    for task in tasks(name):
+        assert set(task) <= set(module("modules", name).SPEC)
+
+
+def test_examples_are_policies():
+    for task in tasks("sshd_forwarding"):
+        forwarding.check_name(task.get("name", "forwarding"))
+        match = forwarding.criteria(task.get("match"))
+        assert task.get("state") == "absent" or "Match" in forwarding.body(forwarding.policy(task), match)[0]
+        forwarding.named(task.get("verify", []))
+
+
+def test_every_keyword_is_an_option():
+    spec = module("modules", "sshd_forwarding").SPEC
+    assert set(forwarding.KEYWORDS) < set(spec)
+    assert all("default" not in spec[option] for option in forwarding.KEYWORDS), "what is not asked for is left alone"
+
+
+@pytest.mark.parametrize(("name", "option"), [("sshd_forwarding", "verify"), ("sshd_forwarding_info", "connections")])
+def test_connection_without_a_field_is_the_default_one(name, option):
+    fields = module("modules", name).SPEC[option]["options"]
+    defaults = {field: about.get("default") for field, about in fields.items() if field in sshd.Connection._fields}
+    assert forwarding.named([defaults])[0].connection == sshd.Connection()
