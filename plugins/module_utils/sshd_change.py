@@ -98,7 +98,7 @@ class Change:
         """
         texts = {self.view.real(path): text for path, text in plan.changes.items()}
         files = changes.Changes(texts, self.view.real(self.path))
-        self._look()
+        self._look(plan)
         armed = rollback is None or rollback.armed
         if rollback is not None and seconds and texts:
             rollback.arm(files.old, seconds, self.daemon.unit if self.daemon else "", sshd.run)
@@ -128,10 +128,11 @@ class Change:
         except OSError:
             pass
 
-    def _look(self):
-        """Where sshd listens, and whether it can be asked there at all."""
+    def _look(self, plan):
+        """Where sshd listens, and whether it can be asked there at all. No plan changes where; what is there now may be spoilt."""
         if self.daemon:
-            self.addresses = sshd.addresses(self.program.effective(Tree(self.view, self.path), [sshd.Connection()])[0])
+            planned = Tree(self.view.with_changes(plan.changes), self.path)
+            self.addresses = sshd.addresses(self.program.effective(planned, [sshd.Connection()])[0])
             self.greeted = bool(self.daemon.pid() or self.daemon.waits_for_a_socket()) and self.daemon.answers(self.addresses, 3)
 
     def _look_again(self, plan):

@@ -153,7 +153,7 @@ options:
   confirm:
     description:
       - Seconds after which the host puts the old files back by itself, unless M(sciviz.paraview.sshd_forwarding_confirm) was run over a
-        new login by then. V(0) for no such timer.
+        new login by then; at least V(5). V(0) for no such timer.
     type: int
     default: 0
 author:
@@ -323,8 +323,8 @@ def perform(wishes, check_mode):
     if wishes["state"] == "present" and not asked:
         raise SessionError("the policy {0} asks for nothing".format(wishes["name"]), "none of the keywords is set",
                            "set one of " + ", ".join(forwarding.KEYWORDS))
-    if wishes["confirm"] < 0:
-        raise SessionError("confirm: {0} is less than 0".format(wishes["confirm"]), "", "take a number of seconds, or 0 for no timer")
+    if wishes["confirm"] and wishes["confirm"] < 5:
+        raise SessionError("confirm: {0} s is too short".format(wishes["confirm"]), "nobody logs in so quickly", "take 5 s or more, or 0 for no timer")
     path, writable = sshd_change.main_file(wishes["path"])
     daemon = sshd.Daemon()
     program, notes = sshd_change.program_for(path, wishes["sshd"] or "", daemon)
