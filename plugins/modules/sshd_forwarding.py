@@ -282,7 +282,7 @@ reloaded:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import changes, forwarding, rollback, sshd, sshd_change, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils import changes, forwarding, rollback, sshd, sshd_change, sshd_config, sshd_plan, sshd_trial
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
 
@@ -319,7 +319,7 @@ def main():
 
 def perform(wishes, check_mode):
     forwarding.check_name(wishes["name"])
-    asked, match, verify = forwarding.policy(wishes), forwarding.criteria(wishes["match"]), forwarding.named(wishes["verify"])
+    asked, match, verify = forwarding.policy(wishes), forwarding.criteria(wishes["match"]), sshd_trial.named(wishes["verify"])
     if wishes["state"] == "present" and not asked:
         raise SessionError("the policy {0} asks for nothing".format(wishes["name"]), "none of the keywords is set",
                            "set one of " + ", ".join(forwarding.KEYWORDS))
@@ -333,7 +333,7 @@ def perform(wishes, check_mode):
     with changes.lock(directory):
         if not check_mode:
             changes.sweep({directory} | {os.path.dirname(one) for one in sshd_config.Tree(view, path).files})
-        planner = forwarding.Planner(program, view, path, wishes["name"], writable)
+        planner = sshd_plan.Planner(program, view, path, wishes["name"], writable)
         if wishes["state"] == "present":
             plan = planner.present(asked, match, verify, wishes["override"])
         else:
@@ -353,7 +353,7 @@ def perform(wishes, check_mode):
     return {
         "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings,
         "files": [_file(one, old[one], text, change.backups) for one, text in plan.changes.items()],
-        "connections": forwarding.told(plan), "overrides": plan.overrides, "reloaded": changed and wishes["reload"] and not change.warnings,
+        "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and wishes["reload"] and not change.warnings,
         "diff": [_diff(one, old[one], text) for one, text in plan.changes.items()],
     }
 

@@ -115,7 +115,7 @@ connections:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config, sshd_trial
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
 
@@ -132,7 +132,7 @@ def main():
     try:
         path = sshd_change.main_file(module.params["path"])[0]
         program, warnings = sshd_change.program_for(path, module.params["sshd"] or "", sshd.Daemon())
-        tried = forwarding.named(module.params["connections"] or [{}])
+        tried = sshd_trial.named(module.params["connections"] or [{}])
         tree = sshd_config.Tree(sshd_config.View(), path)
         if path not in tree.files:
             raise SessionError("there is no {0}".format(path), "", "correct path")

@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config, sshd_plan, sshd_trial
 
 TOP = Path(__file__).resolve().parents[2]
 ACCOUNTS = TOP / "tests/fixtures/sshd-accounts"
@@ -35,7 +35,7 @@ def real_sshd():
     return ["env", "LD_LIBRARY_PATH=" + (place / "libraries").read_text(), str(place / "root/usr/sbin/sshd"), "-h", str(place / "key")]
 
 
-class Accounts(forwarding.Accounts):
+class Accounts(sshd_trial.Accounts):
     """Those of tests/fixtures/sshd-accounts, which the real sshd sees too."""
 
     _groups = {line.split(":")[0]: (int(line.split(":")[2]), [name for name in line.split(":")[3].split(",") if name])
@@ -81,11 +81,11 @@ class LoginNode:
         return sshd_config.View(str(self.root))
 
     def planner(self, name="viz", **options):
-        return forwarding.Planner(self.program, self.view, self.path, name, accounts=Accounts(), **options)
+        return sshd_plan.Planner(self.program, self.view, self.path, name, accounts=Accounts(), **options)
 
     def plan(self, name="viz", match=None, verify=(), override=True, writable=True, **options):
         asked = forwarding.policy(options)
-        return self.planner(name, writable=writable).present(asked, forwarding.criteria(match), forwarding.named(verify), override)
+        return self.planner(name, writable=writable).present(asked, forwarding.criteria(match), sshd_trial.named(verify), override)
 
     def apply(self, plan):
         """Puts a plan in place the plain way."""

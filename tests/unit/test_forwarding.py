@@ -3,7 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Forwarding policies in sshd's configuration, judged by a real sshd: a corpus of trees, generated ones, and single cases."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -155,10 +154,8 @@ def wishes_(draw):
     return wishes
 
 
-@settings(max_examples=int(os.environ.get("EXAMPLES", "30")), phases=(Phase.explicit, Phase.generate))
-@given(data=st.data())
-def test_generated_trees(data, tmp_path_factory):
-    node = LoginNode(tmp_path_factory.mktemp("node"))
+def try_a_generated_tree(data, directory):
+    node = LoginNode(directory)
     include = data.draw(st.sampled_from(["Include /etc/ssh/sshd_config.d/*.conf", "Include sshd_config.d/*.conf", ""]), label="include")
     drop_ins = data.draw(st.dictionaries(st.sampled_from(["00-a", "0-a", "50-cloud-init", "99-z"]), file_text(), max_size=2), label="drop-ins")
     node.write(main=data.draw(file_text(include), label="main"), **drop_ins)
@@ -175,3 +172,20 @@ def test_generated_trees(data, tmp_path_factory):
     assert not node.plan(**wishes).changes, "twice is once"
     node.absent()
     assert node.files() == bytes_before
+
+
+# A smaller tree would take minutes to find, and says no more.
+PHASES = (Phase.explicit, Phase.generate)
+
+
+@settings(max_examples=30, phases=PHASES)
+@given(data=st.data())
+def test_generated_trees(data, tmp_path_factory):
+    try_a_generated_tree(data, tmp_path_factory.mktemp("node"))
+
+
+@pytest.mark.torture
+@settings(max_examples=3000, phases=PHASES)
+@given(data=st.data())
+def test_thousands_of_generated_trees(data, tmp_path_factory):
+    try_a_generated_tree(data, tmp_path_factory.mktemp("node"))

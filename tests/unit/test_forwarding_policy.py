@@ -7,9 +7,10 @@ import os
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config, sshd_plan
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.forwarding import Derived, body, criteria, named, policy
+from ansible_collections.sciviz.paraview.plugins.module_utils.forwarding import body, criteria, policy
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_trial import Derived, named
 from hypothesis import given
 from hypothesis import strategies as st
 from login_node import Accounts, LoginNode
@@ -241,7 +242,7 @@ def test_named_connections_are_tried(node):
     plan = node.plan(**VIZ, verify=[{"user": "alice", "must": {"allow_tcp_forwarding": "local"}}, {"user": "bob", "must": {"allow_tcp_forwarding": "yes"}}])
     assert [(before.value("AllowTcpForwarding"), after.value("AllowTcpForwarding")) for before, after in zip(plan.before, plan.after)] == [
         ("yes", "local"), ("yes", "yes")]
-    told = forwarding.told(plan)
+    told = sshd_plan.told(plan)
     assert told[0]["before"]["allow_tcp_forwarding"] == "yes" and told[0]["after"]["allow_tcp_forwarding"] == "local"
     assert told[0]["origins"] == {"allow_tcp_forwarding": DROP_IN + ":4"}
 

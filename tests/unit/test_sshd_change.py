@@ -7,7 +7,7 @@ import errno
 import os
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config, sshd_plan
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_change import Change, Pending, main_file, program_for
 from login_node import LoginNode
@@ -201,7 +201,7 @@ def test_reload_that_a_killed_run_left_over(site):
     assert seen == [True]
     assert not site.pending.there()
     site.pending.set()
-    again = forwarding.Plan({}, "", [], [], [], [], [])
+    again = sshd_plan.Plan({}, "", [], [], [], [], [])
     Change(site.node.program, site.node.view, MAIN, site.daemon, site.pending).apply(again)
     assert site.daemon.reloads == 2 and not site.pending.there()
 

@@ -5,7 +5,7 @@
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd
+from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_trial
 from test_documentation import CHECKED, TOP, documentation, module
 
 MODULES = sorted(path.stem for path in (TOP / "plugins/modules").glob("sshd_forwarding*.py"))
@@ -53,7 +53,7 @@ def test_examples_are_policies():
         forwarding.check_name(task.get("name", "forwarding"))
         match = forwarding.criteria(task.get("match"))
         assert task.get("state") == "absent" or "Match" in forwarding.body(forwarding.policy(task), match)[0]
-        forwarding.named(task.get("verify", []))
+        sshd_trial.named(task.get("verify", []))
 
 
 def test_every_keyword_is_an_option():
@@ -66,4 +66,4 @@ def test_every_keyword_is_an_option():
 def test_connection_without_a_field_is_the_default_one(name, option):
     fields = module("modules", name).SPEC[option]["options"]
     defaults = {field: about.get("default") for field, about in fields.items() if field in sshd.Connection._fields}
-    assert forwarding.named([defaults])[0].connection == sshd.Connection()
+    assert sshd_trial.named([defaults])[0].connection == sshd.Connection()
