@@ -132,6 +132,17 @@ class Rollback:
         self._forget()
         return True
 
+    def sweep(self, run):
+        """Ends a timer whose arming was killed half-way, which would undo what comes next; to be called under the lock.
+
+        Args:
+            run (callable): ``run(argv, seconds)``.
+        """
+        if not self.armed:
+            if os.path.isdir(self.directory):
+                self._stop(run)
+            self._forget()
+
     def _forget(self):
         shutil.rmtree(self.directory, ignore_errors=True)
         with contextlib.suppress(OSError):

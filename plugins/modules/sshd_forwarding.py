@@ -330,8 +330,10 @@ def perform(wishes, check_mode):
     program, notes = sshd_change.program_for(path, wishes["sshd"] or "", daemon)
     view = sshd_config.View()
     directory = os.path.dirname(view.real(path))
+    armed = rollback.Rollback()
     with changes.lock(directory):
         if not check_mode:
+            armed.sweep(sshd.run)
             changes.sweep({directory} | {os.path.dirname(one) for one in sshd_config.Tree(view, path).files})
         planner = sshd_plan.Planner(program, view, path, wishes["name"], writable)
         if wishes["state"] == "present":
@@ -343,7 +345,6 @@ def perform(wishes, check_mode):
         change = sshd_change.Change(program, view, path, daemon if wishes["reload"] else None, pending)
         stale = wishes["reload"] and pending.there()
         old = {one: view.read(one) for one in plan.changes}
-        armed = rollback.Rollback()
         if plan.changes and wishes["state"] == "present" and armed.armed and not wishes["confirm"]:
             raise SessionError("an earlier change waits for its confirmation", "the host would take this one back together with it",
                                "confirm that one first, or wait until it is taken back; nothing was changed")
