@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Forwarding policies in sshd's configuration, judged by a real sshd: a corpus of trees, generated ones, and single cases."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -185,7 +186,7 @@ def test_generated_trees(data, tmp_path_factory):
 
 
 @pytest.mark.torture
-@settings(max_examples=3000, phases=PHASES)
+@settings(max_examples=int(os.environ.get("EXAMPLES", "3000")), phases=PHASES)
 @given(data=st.data())
 def test_thousands_of_generated_trees(data, tmp_path_factory):
     try_a_generated_tree(data, tmp_path_factory.mktemp("node"))
