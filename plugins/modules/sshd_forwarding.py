@@ -352,11 +352,15 @@ def perform(wishes, check_mode):
             change.apply(plan, wishes["backup"], armed, wishes["confirm"], tidy)
     changed = bool(plan.changes) or stale
     return {
-        "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings,
+        "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings + (_overridden(plan) if plan.changes else []),
         "files": [_file(one, old[one], text, change.backups) for one, text in plan.changes.items()],
         "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and wishes["reload"] and not change.warnings,
         "diff": [_diff(one, old[one], text) for one, text in plan.changes.items()],
     }
+
+
+def _overridden(plan):
+    return ["the policy overrides {file}:{line} ({keyword} {value}) for {0}".format("; ".join(one["connections"]), **one) for one in plan.overrides]
 
 
 def _file(path, old, new, backups):
