@@ -358,19 +358,16 @@ def test_a_fault_as_ansible_tells_it(node):
 def test_the_policy_stays_where_it_cannot_be_taken_away(node):
     pid = node.pid()
     node.set(**REMOTE_ALONE)
-    for breaks, mends in ((f"chattr +i {DROP_INS}", f"chattr -i {DROP_INS}"), FAULTS["reload fails"][:2]):
-        before = node.state()
-        node.sh(breaks)
-        try:
-            node.refused(node.module(**ABSENT))
-        finally:
-            node.sh(mends)
-        assert unmarked(node.state()) == before
-        node.sound(pid)
-        stale = node.state() != before
-        assert node.set(**REMOTE_ALONE)["changed"] is stale
-        assert node.state() == before
-        assert not node.local()
+    before = node.state()
+    node.sh(f"chattr +i {DROP_INS}")
+    try:
+        node.refused(node.module(**ABSENT))
+    finally:
+        node.sh(f"chattr -i {DROP_INS}")
+    assert node.state() == before
+    node.sound(pid)
+    assert node.set(**REMOTE_ALONE)["changed"] is False
+    assert not node.local()
 
 
 # --- killed ---
@@ -493,7 +490,7 @@ def test_confirmed_over_a_new_login_alone(node):
     assert "paraview-sshd-rollback.timer" in node.state()
     anew = {"env": ("ANSIBLE_SSH_ARGS=-o ControlMaster=no",)}
     assert node.ansible("sshd_forwarding_confirm", **anew).result["confirmed"] is True
-    assert node.ansible("sshd_forwarding_confirm", **anew).result["changed"] is False
+    assert node.module("sshd_forwarding_confirm").result["changed"] is False
     assert not node.local()
     node.set(**REMOTE_ALONE)
     node.set(**ABSENT)
@@ -530,8 +527,7 @@ def shaped(name):
 SHAPES = {"devsec": [74], "devsec-match": [79], "willshersystems": [23, 24], "willshersystems-dropin": [6], "willshersystems-namespace": []}
 
 
-@pytest.mark.parametrize("name", [
-    "devsec", "willshersystems", *(pytest.param(name, marks=pytest.mark.torture) for name in SHAPES if name not in ("devsec", "willshersystems"))])
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.torture] * (name != "devsec")) for name in SHAPES])
 def test_beside_others(node, name):
     theirs = shaped(name)
     ours = {"name": "viz", "match": {"Group": GROUP}, "allow_tcp_forwarding": "local", "permit_open": [INSIDE]}
