@@ -16,8 +16,6 @@ import os
 import queue
 import re
 import shlex
-import socket
-import struct
 import threading
 import time
 
@@ -316,7 +314,7 @@ class _Trial:
     def _listeners(self):
         """list[Listener] over there, or None where they cannot be seen."""
         text = self._script("cat /proc/net/tcp; cat /proc/net/tcp6")
-        return None if text is None or "local_address" not in text else endpoints.parse(text) + _parse6(text)
+        return None if text is None or "local_address" not in text else endpoints.parse(text) + endpoints.parse6(text)
 
     # --- remote forwards ---
 
@@ -498,12 +496,7 @@ class _Trial:
             return None
         try:
             # paramiko declines the channel by which it comes back, and says so in its log.
-            end = time.monotonic() + min(self.timeout, 5.0)
-            while time.monotonic() < end:
-                if any("forwarded-streamlocal@openssh.com" in line for line in self.ear.heard[mark:]):
-                    return True
-                time.sleep(0.02)
-            return None
+            return self.ear.hears("forwarded-streamlocal@openssh.com", mark, min(self.timeout, 5.0)) or None
         finally:
             channel.close()
 
@@ -658,18 +651,6 @@ def _wanted(bind):
 def _is_loopback(address):
     ip = _ip(address)
     return ip is not None and ip.is_loopback
-
-
-def _parse6(text):
-    """IPv6 listeners in the text of /proc/net/tcp6, as endpoints.parse() reads those of IPv4."""
-    found = []
-    for line in text.splitlines():
-        fields = line.split()
-        if len(fields) > 7 and fields[3] == endpoints.LISTEN and re.match(r"^[0-9A-F]{32}:[0-9A-F]{4}\Z", fields[1]) and re.match(r"^[0-9]{1,10}\Z", fields[7]):
-            address, port = fields[1].split(":")
-            packed = struct.pack("<4I", *(int(address[start:start + 8], 16) for start in (0, 8, 16, 24)))
-            found.append(endpoints.Listener(str(_ip(socket.inet_ntop(socket.AF_INET6, packed))), int(port, 16), int(fields[7])))
-    return found
 
 
 def _in_brackets(words):

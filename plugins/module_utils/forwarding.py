@@ -176,7 +176,5 @@ def sources(effective, tree):
     for option, (keyword, _known) in KEYWORDS.items():
         origin = effective.origin(keyword)
         if origin is not None:
-            text = (tree.files.get(origin.file) or "").split("\n")
-            said = text[origin.line - 1].strip() if 0 < origin.line <= len(text) else ""
-            found[option] = {"file": origin.file, "line": origin.line, "text": clean(said)}
+            found[option] = {"file": origin.file, "line": origin.line, "text": clean(tree.said(origin.file, origin.line))}
     return found

@@ -9,11 +9,12 @@
 import base64
 import collections
 import hashlib
-import hmac
 import logging
 import os
 import re
 import socket
+import subprocess
+import threading
 import traceback
 
 from .errors import SessionError
@@ -46,9 +47,17 @@ class Ear(logging.Handler):
     def __init__(self):
         super().__init__(logging.DEBUG)
         self.heard = []
+        self._news = threading.Condition()
 
     def emit(self, record):
-        self.heard.append(record.getMessage())
+        with self._news:
+            self.heard.append(record.getMessage())
+            self._news.notify_all()
+
+    def hears(self, words, mark, seconds):
+        """bool: a line beyond the first ``mark`` holds the words, or does so within some seconds."""
+        with self._news:
+            return self._news.wait_for(lambda: any(words in line for line in self.heard[mark:]), seconds)
 
 
 class Connection(Transport):
@@ -81,7 +90,7 @@ def connect(login):
     Raises:
         SessionError: not reached, not trusted, or refused.
     """
-    known = list(_entries(login.known_hosts, login.host, login.port)) if login.host_key_checking else []
+    known = _entries(login.known_hosts, login.host, login.port) if login.host_key_checking else []
     try:
         sock = socket.create_connection((login.host, login.port), login.timeout)
     except (OSError, UnicodeError) as error:
@@ -158,47 +167,30 @@ def _said(error, ear):
 def _entries(paths, host, port):
     """Lines of known_hosts files that are about a host.
 
-    Yields:
-        tuple[str, str, str, str]: marker (``@revoked``, ``@cert-authority`` or empty), type, key in base64, ``file:line``.
+    Returns:
+        list[tuple[str, str, str, str]]: marker (``@revoked``, ``@cert-authority`` or empty), type, key in base64, ``file:line``.
     """
-    host = host.lower()
-    lines = list(_lines(paths))
-    plain = [fields for fields in lines if _names(fields[1], host)]
-    if port != 22:
-        # ssh, too, falls back on what is known of the host's usual port.
-        plain = [fields for fields in lines if _names(fields[1], "[{0}]:{1}".format(host, port))] or plain
-    for marker, _names_of, kind, key, where in plain:
-        yield marker, kind, key, where
+    found = [entry for path in paths for entry in _entries_of(path, host.lower() if port == 22 else "[{0}]:{1}".format(host.lower(), port))]
+    # ssh, too, falls back on what is known of the host's usual port.
+    return found if found or port == 22 else _entries(paths, host, 22)
 
 
-def _lines(paths):
-    for path in paths:
-        try:
-            with open(path, encoding="utf-8", errors="replace") as stream:
-                lines = stream.read().splitlines()
-        except OSError:
-            continue
-        for number, line in enumerate(lines, 1):
-            fields = line.split()
-            marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-            if len(fields) >= 3 and not fields[0].startswith("#"):
-                yield marker, fields[0], fields[1], fields[2], "{0}:{1}".format(path, number)
-
-
-def _names(patterns, name):
-    if patterns.startswith("|1|"):
-        try:
-            _empty, _version, salt, digest = patterns.split("|")
-            return hmac.compare_digest(base64.b64decode(digest), hmac.new(base64.b64decode(salt), name.encode(), "sha1").digest())
-        except ValueError:
-            return False
-    named = False
-    for pattern in patterns.lower().split(","):
-        if re.match("^{0}\\Z".format(re.escape(pattern.lstrip("!")).replace("\\*", ".*").replace("\\?", ".")), name):
-            if pattern.startswith("!"):
-                return False
-            named = True
-    return named
+def _entries_of(path, name):
+    # OpenSSH's own reading of hashed names, patterns and marks.
+    try:
+        done = subprocess.run(["ssh-keygen", "-F", name, "-f", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    except OSError as error:
+        raise SessionError("cannot look up {0} in {1}".format(name, path), "ssh-keygen: {0}".format(error.strerror), "install OpenSSH's client")
+    where = ""
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        told = re.match(r"# Host .* found: line (\d+)", line)
+        fields = line.split()
+        if told:
+            where = "{0}:{1}".format(path, told.group(1))
+        elif where and fields:
+            marker = fields.pop(0) if fields[0].startswith("@") else ""
+            if len(fields) >= 3:
+                yield marker, fields[1], fields[2], where
 
 
 def _prefer(connection, known):

@@ -89,10 +89,11 @@ class Program:
     Args:
         command (list[str]): its path, and words in front where it runs elsewhere; empty to look for it.
         options (list[str]): what the daemon has on its command line.
+        scratch (str or None): directory for the copies that it is shown; None for the system's own.
     """
 
-    def __init__(self, command=(), options=()):
-        self.command, self.options = list(command), list(options)
+    def __init__(self, command=(), options=(), scratch=None):
+        self.command, self.options, self.scratch = list(command), list(options), scratch
         if not self.command:
             found = shutil.which("sshd", path=_PATH)
             if not found:
@@ -110,7 +111,7 @@ class Program:
         Raises:
             SessionError: with sshd's own words where it refuses the configuration.
         """
-        directory = tempfile.mkdtemp(prefix="sshd-")
+        directory = tempfile.mkdtemp(prefix="sshd-", dir=self.scratch)
         try:
             main = tree.mirror(directory)
             self._ask(["-t"], main, directory)
@@ -138,7 +139,8 @@ class Program:
         if code:
             said = "\n".join(line for line in err.splitlines() if not _DEBUG.match(line)) or "exit status {0}".format(code)
             raise Refused("sshd does not take the configuration", one_line(said.replace(directory, "")), "")
-        return out, err
+        # A host key made for this copy is no difference to another.
+        return out.replace(directory, ""), err
 
     def _read(self, out, err, tree, directory):
         values = collections.OrderedDict()

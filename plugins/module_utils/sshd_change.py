@@ -28,14 +28,17 @@ def main_file(path, root=""):
     return path, True
 
 
-def program_for(path, executable, daemon):
+def program_for(path, executable, daemon, scratch=None):
     """The sshd that a configuration is for.
 
     Args:
         path (str): the main file. executable (str): the program; empty to look for it. daemon (sshd.Daemon): the running one.
+        scratch (str or None): directory for copies of the configuration.
     Returns:
         tuple[sshd.Program, list[str]]: it, with what the daemon has on its command line, and warnings.
     """
+    if executable and not os.access(executable, os.X_OK):
+        raise SessionError("there is no program {0}".format(executable), "", "correct sshd, or leave it out; nothing was changed")
     words = daemon.options()
     options, other = [], ""
     for flag, value in zip(words[::2], words[1::2]):
@@ -47,7 +50,7 @@ def program_for(path, executable, daemon):
     if other and os.path.realpath(other) != os.path.realpath(path):
         warnings.append("the running sshd reads {0}, not {1}".format(other, path))
         options = []
-    return sshd.Program([executable] if executable else (), options), warnings
+    return sshd.Program([executable] if executable else (), options, scratch), warnings
 
 
 class Pending:
@@ -90,7 +93,7 @@ class Change:
         """Files and daemon as planned.
 
         Args:
-            plan (forwarding.Plan): what to do. backup (bool): whether to keep copies of what is there.
+            plan (sshd_plan.Plan): what to do. backup (bool): whether to keep copies of what is there.
             rollback (rollback.Rollback or None): armed for this many seconds before anything is touched.
             tidy (list[str]): directories to remove once they are empty.
         Raises:
@@ -102,11 +105,11 @@ class Change:
         armed = rollback is None or rollback.armed
         if rollback is not None and seconds and texts:
             rollback.arm(files.old, seconds, self.daemon.unit if self.daemon else "", sshd.run)
-        if backup:
-            self.backups = {path: copy for path, copy in ((path, changes.keep_copy(self.view.real(path))) for path in plan.changes) if copy}
-        if self.daemon:
-            self.pending.set()
         try:
+            if backup:
+                self.backups = {path: copy for path, copy in ((path, changes.keep_copy(self.view.real(path))) for path in plan.changes) if copy}
+            if self.daemon:
+                self.pending.set()
             files.put()
             for directory in tidy:
                 self._remove_empty(directory)
@@ -137,11 +140,12 @@ class Change:
 
     def _look_again(self, plan):
         """What lies there now is what was planned."""
-        if not plan.tried:
+        if plan.stand_in:
+            # sshd cannot be asked for a member there is not.
             return
         now = self.program.effective(Tree(View(self.view.root), self.path), [one.connection for one in plan.tried])
         for one, wanted, got in zip(plan.tried, plan.after, now):
-            if wanted.values != got.values and not any("was tried with" in warning for warning in plan.warnings):
+            if wanted.values != got.values:
                 raise SessionError("sshd's configuration is not what was written", "it differs for {0}".format(one.label), "is something else writing it?")
 
     def _reload(self):

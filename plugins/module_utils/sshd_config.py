@@ -208,9 +208,10 @@ class Tree:
             os.chmod(copy, 0o600)
         return directory + self.path
 
-    def first_match(self):
-        """int or None: number of the main file's first Match line."""
-        return next((line.number for line in lines(self.files.get(self.path, "")) if line.keyword == "match"), None)
+    def said(self, file, number):
+        """str: what stands in a line of a file; empty where there is no such line."""
+        text = self.files.get(file, "").split("\n")
+        return text[number - 1].strip() if 0 < number <= len(text) else ""
 
     def drop_in_patterns(self):
         """list[str]: patterns for drop-ins that the main file includes for everybody, in order."""
@@ -327,12 +328,9 @@ def ours(text):
 
 def block_lines(text, name):
     """set[int]: numbers of the lines that belong to the block of that name."""
-    begin, end = _marks(name)
-    numbers, inside = set(), False
-    for number, raw in enumerate(text.split("\n"), 1):
-        raw = raw.rstrip("\r")
-        inside = inside or bool(re.match(begin + r"\Z", raw))
-        if inside:
-            numbers.add(number)
-        inside = inside and raw != end
-    return numbers
+    return {number for first, last, (_order, other), _joined in _blocks(text) if other == name for number in range(first, last + 1)}
+
+
+def block_at(text, number):
+    """str: name of the block that a line belongs to; empty for none of ours."""
+    return next((name for first, last, (_order, name), _joined in _blocks(text) if first <= number <= last), "")

@@ -16,7 +16,7 @@ import re
 from .errors import SessionError
 from .forwarding import asks_to_allow, body, head, origins, same, values
 from .sshd import Origin, Refused, spec
-from .sshd_config import END, Tree, block_lines, lines, ours, quote, with_block, without_block
+from .sshd_config import END, Tree, block_at, block_lines, lines, ours, quote, with_block, without_block
 from .sshd_trial import Accounts, Derived, Tried
 
 # The first two sort first almost everywhere; the last is for what the last line decides.
@@ -27,8 +27,9 @@ _MADE = "# This directory was made for it."
 _TRIED_MEMBERS = 8
 
 #: changes (texts by path, None to remove), place (what it is called), tried (list[Tried]), before and after (list[sshd.Effective]),
-#: overrides (list[dict]), warnings (list[str]).
-Plan = collections.namedtuple("Plan", "changes place tried before after overrides warnings")
+#: overrides (list[dict]), warnings (list[str]), stand_in (str: the user who was tried in place of a group without members, or empty).
+Plan = collections.namedtuple("Plan", "changes place tried before after overrides warnings stand_in")
+Plan.__new__.__defaults__ = ("",)
 
 
 class Planner:
@@ -147,8 +148,7 @@ class Planner:
         header = re.match(r"# Policy (\S+) of sciviz\.paraview\.sshd_forwarding:", text)
         if header:
             return header.group(1)
-        names = re.findall(r"(?m)^# BEGIN sciviz\.paraview sshd_forwarding ([A-Za-z0-9_-]+)", text)
-        return next((name for name in names if origin.line in block_lines(text, name)), "")
+        return block_at(text, origin.line)
 
     def _is_late(self, changes, asked, match):
         """bool: a line of others that is read earlier says something of the same kind; it may count for a connection that nobody tries."""
@@ -242,10 +242,10 @@ class Planner:
             return "it is for none of the connections in verify"
         overrides = self._overrides(tried, before, after, asked, applies)
         warnings = ["a Match of others goes before the policy: " + problem for problem in exceptions]
-        if derived.stand_in and any(one.role == "inside" for one in tried):
+        if derived.stand_in:
             warnings.append("{0} has no member yet: it was tried with {1} in its place".format(",".join(match["Group"]), derived.users[0]))
-        now = {path: text for path, text in combined.items() if text != self._now(path)}
-        return Plan(now, place, tried, self._current(tried, before), after, overrides, warnings)
+        now = {path: text for path, text in combined.items() if text != self.view.read(path)}
+        return Plan(now, place, tried, self._current(tried, before), after, overrides, warnings, derived.users[0] if derived.stand_in else "")
 
     def _current(self, tried, before):
         if not self.base_changes:
@@ -255,9 +255,6 @@ class Planner:
         except Refused:
             # The policy itself was spoilt by hand; what sshd does not take says nothing.
             return before
-
-    def _now(self, path):
-        return self.view.read(path)
 
     @staticmethod
     def _with_stand_in(changes, match, derived):
@@ -269,7 +266,7 @@ class Planner:
     def _in_place(self, origin, changes, tree):
         if origin.file not in changes:
             return False
-        return origin.file != self.path or origin.line in block_lines(tree.files[self.path], self.name)
+        return origin.file != self.path or block_at(tree.files[self.path], origin.line) == self.name
 
     @staticmethod
     def _is_exception(new, asked):
@@ -307,8 +304,7 @@ class Planner:
     def _whence(self, origin, tree):
         if origin is None:
             return "sshd's default"
-        text = (tree.files.get(origin.file) or "").split("\n")
-        said = text[origin.line - 1].strip()[:120] if 0 < origin.line <= len(text) else ""
+        said = tree.said(origin.file, origin.line)[:120]
         where = "{0}:{1}".format(origin.file, self._line_now(origin, tree))
         return "from {0} ({1})".format(where, said) if said else "from {0}".format(where)
 

@@ -12,19 +12,28 @@ from .errors import SessionError
 from .forwarding import policy
 from .sshd import Connection, spec
 
+#: The fields of a connection, as options of a module.
+FIELDS = {name: {"type": "int" if name == "lport" else "str", "default": int(default) if name == "lport" else default}
+          for name, default in zip(Connection._fields, Connection())}
+
 #: A connection to try. role is inside (a Match is for it), outside, anybody (of a global policy) or named (by the user); must and
 #: must_not are values by keyword; label is what messages call it.
 Tried = collections.namedtuple("Tried", "connection role must must_not label")
 
 
 class Accounts:
-    """The host's users and groups; in a class so that tests have their own."""
+    """The host's users and groups; listed once, since a directory service may have thousands."""
+
+    def __init__(self):
+        self._all_groups = self._all_users = None
 
     def groups(self):
         """dict[str, tuple[int, list[str]]]: number and named members by group."""
         import grp
 
-        return {group.gr_name: (group.gr_gid, list(group.gr_mem)) for group in grp.getgrall()}
+        if self._all_groups is None:
+            self._all_groups = {group.gr_name: (group.gr_gid, list(group.gr_mem)) for group in grp.getgrall()}
+        return self._all_groups
 
     def group(self, name):
         """tuple[int, list[str]] or None: of one group, which a directory service need not list."""
@@ -40,7 +49,9 @@ class Accounts:
         """dict[str, int]: number of the own group by user, the ordinary ones first."""
         import pwd
 
-        return {user.pw_name: user.pw_gid for user in sorted(pwd.getpwall(), key=lambda user: (not 1000 <= user.pw_uid < 60000, user.pw_uid))}
+        if self._all_users is None:
+            self._all_users = {user.pw_name: user.pw_gid for user in sorted(pwd.getpwall(), key=lambda user: (not 1000 <= user.pw_uid < 60000, user.pw_uid))}
+        return self._all_users
 
 
 def _matched(value, values):
@@ -61,9 +72,8 @@ def _members(values, accounts):
         group = None if re.search(r"[!*?]", pattern) else accounts.group(pattern)
         if group:
             found += group[1] + [user for user, number in accounts.users().items() if number == group[0]]
-    for user in accounts.users():
-        if any(_matched(name, values) for name in _groups_of(user, accounts)):
-            found.append(user)
+    if any(re.search(r"[*?]", pattern) for pattern in values):
+        found += [user for user in accounts.users() if any(_matched(name, values) for name in _groups_of(user, accounts))]
     # A group that negates another refuses whoever is in both.
     refused = [pattern[1:] for pattern in values if pattern.startswith("!")]
     return [user for user in collections.OrderedDict.fromkeys(found)
@@ -111,7 +121,7 @@ class Derived:
         match (dict): from criteria().
         accounts (Accounts): the users there are.
     Attributes:
-        users (list[str]): who may stand for the policy's users, best first; empty where nobody can.
+        users (list[str]): who may stand for the policy's users, best first; never empty.
         stand_in (bool): the groups have no member yet: the Match is tried with a user in place of its group.
     """
 

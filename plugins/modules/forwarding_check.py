@@ -31,6 +31,7 @@ attributes:
     support: full
 requirements:
   - paramiko >= 2.4
+  - OpenSSH's ssh-keygen, which looks up known hosts
 options:
   host:
     description:

@@ -11,20 +11,12 @@ description:
   - Writes keys of a login node's C(site.yml), which M(sciviz.paraview.site_facts) reads. Several writers share the file, and each owns
     keys of it. What the others wrote stays as it is, to the byte.
   - The file belongs to root, and nobody else can write it. It goes when nothing is left to say.
+extends_documentation_fragment:
+  - sciviz.paraview.attributes.host
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
   diff_mode:
-    support: full
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
     support: full
 options:
   owned:

@@ -19,23 +19,14 @@ description:
     to greet a new connection. If anything of it fails, the old files and the old configuration of the daemon come back.
   - A policy never overrides another policy of this module.
 extends_documentation_fragment:
+  - sciviz.paraview.attributes.host
   - sciviz.paraview.sshd
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
       - The proof is done in check mode as well.
   diff_mode:
-    support: full
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
     support: full
 options:
   name:
@@ -287,16 +278,12 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.errors import Sess
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
 
 _LISTS = ("permit_listen", "permit_open")
-_CONNECTION = {
-    "user": {"type": "str", "default": "nobody"}, "host": {"type": "str", "default": "host.example"}, "addr": {"type": "str", "default": "192.0.2.1"},
-    "laddr": {"type": "str", "default": "127.0.0.1"}, "lport": {"type": "int", "default": 22}, "rdomain": {"type": "str", "default": ""},
-}
 SPEC = dict(
     name={"type": "str", "default": "forwarding"},
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     match={"type": "dict", "default": {}},
     verify={"type": "list", "elements": "dict", "default": [],
-            "options": dict(_CONNECTION, must={"type": "dict", "default": {}}, must_not={"type": "dict", "default": {}})},
+            "options": dict(sshd_trial.FIELDS, must={"type": "dict", "default": {}}, must_not={"type": "dict", "default": {}})},
     override={"type": "bool", "default": True}, reload={"type": "bool", "default": True}, backup={"type": "bool", "default": False},
     confirm={"type": "int", "default": 0},
     path={"type": "path", "default": "/etc/ssh/sshd_config"}, sshd={"type": "path"},
@@ -307,7 +294,7 @@ SPEC = dict(
 def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        result = perform(module.params, module.check_mode)
+        result = perform(module.params, module.check_mode, module.tmpdir)
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     except OSError as error:
@@ -317,7 +304,7 @@ def main():
     module.exit_json(**result)
 
 
-def perform(wishes, check_mode):
+def perform(wishes, check_mode, scratch):
     forwarding.check_name(wishes["name"])
     asked, match, verify = forwarding.policy(wishes), forwarding.criteria(wishes["match"]), sshd_trial.named(wishes["verify"])
     if wishes["state"] == "present" and not asked:
@@ -327,7 +314,7 @@ def perform(wishes, check_mode):
         raise SessionError("confirm: {0} s is too short".format(wishes["confirm"]), "nobody logs in so quickly", "take 5 s or more, or 0 for no timer")
     path, writable = sshd_change.main_file(wishes["path"])
     daemon = sshd.Daemon()
-    program, notes = sshd_change.program_for(path, wishes["sshd"] or "", daemon)
+    program, notes = sshd_change.program_for(path, wishes["sshd"] or "", daemon, scratch)
     view = sshd_config.View()
     directory = os.path.dirname(view.real(path))
     armed = rollback.Rollback()
@@ -350,11 +337,13 @@ def perform(wishes, check_mode):
                                "confirm that one first, or wait until it is taken back; nothing was changed")
         if (plan.changes or stale) and not check_mode:
             change.apply(plan, wishes["backup"], armed, wishes["confirm"], tidy)
+        if armed.armed and not wishes["confirm"]:
+            notes.append("an earlier change waits for its confirmation: without it the host takes back all that was changed since")
     changed = bool(plan.changes) or stale
     return {
         "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings + (_overridden(plan) if plan.changes else []),
         "files": [_file(one, old[one], text, change.backups) for one, text in plan.changes.items()],
-        "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and wishes["reload"] and not change.warnings,
+        "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and wishes["reload"] and not check_mode and not change.warnings,
         "diff": [_diff(one, old[one], text) for one, text in plan.changes.items()],
     }
 

@@ -11,21 +11,13 @@ description:
   - Keeps a change that M(sciviz.paraview.sshd_forwarding) made with O(sciviz.paraview.sshd_forwarding#module:confirm), which the host
     takes back by itself otherwise.
   - It has to come over a login that is younger than the change, since an old one shows nothing. Put C(meta=reset_connection) before it.
+extends_documentation_fragment:
+  - sciviz.paraview.attributes.host
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 options:
   new_login:
     description:

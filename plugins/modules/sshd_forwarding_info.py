@@ -11,24 +11,15 @@ description:
   - Asks sshd for the forwarding policy of the given connections, and tells the file and line that each value comes from.
   - It reads the files as they are now. A daemon that was not reloaded since may still do otherwise.
 extends_documentation_fragment:
+  - sciviz.paraview.attributes.host
   - sciviz.paraview.sshd
 attributes:
   check_mode:
     support: full
-    description: Can run in C(check_mode) and return changed status prediction without modifying target.
     details:
       - It changes nothing.
   diff_mode:
     support: none
-    description: Will return details on what has changed (or possibly needs changing in C(check_mode)), when in diff mode.
-  idempotent:
-    support: full
-    description:
-      - When run twice in a row outside check mode, with the same arguments, the second invocation indicates no change.
-  platform:
-    description: Target OS/families that can be operated against.
-    platforms: linux
-    support: full
 options:
   connections:
     description:
@@ -83,7 +74,7 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-path:
+main_file:
   description: The main file that was read.
   returned: success
   type: str
@@ -120,9 +111,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.errors import Sess
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
 
 SPEC = {
-    "connections": {"type": "list", "elements": "dict", "default": [], "options": {
-        "user": {"type": "str", "default": "nobody"}, "host": {"type": "str", "default": "host.example"}, "addr": {"type": "str", "default": "192.0.2.1"},
-        "laddr": {"type": "str", "default": "127.0.0.1"}, "lport": {"type": "int", "default": 22}, "rdomain": {"type": "str", "default": ""}}},
+    "connections": {"type": "list", "elements": "dict", "default": [], "options": sshd_trial.FIELDS},
     "path": {"type": "path", "default": "/etc/ssh/sshd_config"}, "sshd": {"type": "path"},
 }
 
@@ -131,7 +120,7 @@ def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
         path = sshd_change.main_file(module.params["path"])[0]
-        program, warnings = sshd_change.program_for(path, module.params["sshd"] or "", sshd.Daemon())
+        program, warnings = sshd_change.program_for(path, module.params["sshd"] or "", sshd.Daemon(), module.tmpdir)
         tried = sshd_trial.named(module.params["connections"] or [{}])
         tree = sshd_config.Tree(sshd_config.View(), path)
         if path not in tree.files:
@@ -145,7 +134,7 @@ def main():
         module.warn(warning)
     connections = [{"connection": one.label, "policy": forwarding.values(effective), "origins": forwarding.sources(effective, tree)}
                    for one, effective in zip(tried, found)]
-    module.exit_json(changed=False, path=path, files=list(tree.files), connections=connections)
+    module.exit_json(changed=False, main_file=path, files=list(tree.files), connections=connections)
 
 
 if __name__ == "__main__":

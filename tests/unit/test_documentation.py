@@ -24,15 +24,17 @@ def module(kind, name):
 
 
 def documentation(name):
-    """A module's documentation with its fragments' options filled in."""
+    """A module's documentation with its fragments' options and attributes filled in."""
     text = yaml.safe_load(module("modules", name).DOCUMENTATION)
-    options = text.get("options", {})
+    options, attributes = text.get("options", {}), text.get("attributes", {})
     for fragment in text.get("extends_documentation_fragment", []):
         file, _dot, part = fragment.removeprefix("sciviz.paraview.").partition(".")
         known = yaml.safe_load(getattr(module("doc_fragments", file).ModuleDocFragment, part.upper() or "DOCUMENTATION"))
         for option, about in known.get("options", {}).items():
             options[option] = {**about, **options.get(option, {})}
-    return dict(text, options=options)
+        for attribute, about in known.get("attributes", {}).items():
+            attributes[attribute] = {**about, **attributes.get(attribute, {})}
+    return dict(text, options=options, attributes=attributes)
 
 
 def comparable(options):
@@ -65,7 +67,7 @@ def test_documentation_of_an_action_is_complete(name):
     about = documentation(name)
     assert about["module"] == name
     assert {"short_description", "description", "version_added", "author"} <= set(about)
-    assert {"check_mode", "diff_mode", "idempotent"} <= set(about["attributes"])
+    assert all("support" in about["attributes"][attribute] for attribute in ("check_mode", "diff_mode", "idempotent"))
     assert yaml.safe_load(module("modules", name).EXAMPLES)
     assert yaml.safe_load(module("modules", name).RETURN)
 

@@ -439,9 +439,9 @@ def test_where_a_listener_shall_stand(bind, mine, others, as_asked):
 def test_ipv6_listeners_are_read():
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         with open("/proc/net/tcp6", encoding="ascii") as stream:
-            found = forward_trial._parse6(stream.read())
+            found = endpoints.parse6(stream.read())
         assert endpoints.Listener("::1", listener.getsockname()[1], os.getuid()) in found
-    assert forward_trial._parse6("x\n 0: 0000:0016 0 0A 0 0 0 0 0\n") == []
+    assert endpoints.parse6("x\n 0: 0000:0016 0 0A 0 0 0 0 0\n") == []
 
 
 # --- the login ---

@@ -3,13 +3,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Forwarding policies, case by case: what may be asked for, whom it is tried for, and what a change tells the admin."""
 
+import grp
 import os
+import pwd
 import re
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config, sshd_plan
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.forwarding import body, criteria, policy
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_trial import Accounts as HostAccounts
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_trial import Derived, named
 from hypothesis import given
 from hypothesis import strategies as st
@@ -526,3 +529,13 @@ def test_sources_of_values(node):
         "allow_tcp_forwarding": {"file": D + "a.conf", "line": 4, "text": "AllowTcpForwarding local"}}
     assert forwarding.values(effective)["permit_open"] == "any"
     assert forwarding.origins(node.effective("bob")) == {"gateway_ports": MAIN + ":3"}
+
+
+def test_the_accounts_of_the_host_are_listed_once(monkeypatch):
+    """A directory service may have thousands of them."""
+    users, groups, asked = pwd.getpwall(), grp.getgrall(), []
+    monkeypatch.setattr(pwd, "getpwall", lambda: asked.append("users") or users)
+    monkeypatch.setattr(grp, "getgrall", lambda: asked.append("groups") or groups)
+    derived = Derived(criteria({"Group": ["*", "!nosuch"]}), HostAccounts())
+    derived.outside(derived.users[0])
+    assert sorted(asked) == ["groups", "users"]

@@ -348,3 +348,25 @@ def test_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
     assert not Daemon(Systemd()).answers([address], 0)
+
+
+# --- the copy that sshd is shown ---
+
+def test_without_host_keys_one_is_made_and_makes_no_difference(node):
+    """As on an image that has not booted yet."""
+    node.write(main="HostKey /nonexistent/key\n")
+    node.program = sshd.Program(real_sshd()[:-2])
+    plan = node.plan(match={"Group": "viz"}, allow_tcp_forwarding="local")
+    assert plan.place
+    assert plan.before[0].values["hostkey"] == plan.after[0].values["hostkey"]
+
+
+def test_the_copy_lies_where_it_is_wanted_and_goes(node, tmp_path, monkeypatch):
+    node.write(main="GatewayPorts no\n")
+    asked, run = [], sshd.run
+    monkeypatch.setattr(sshd, "run", lambda argv, *rest: asked.append(argv) or run(argv, *rest))
+    (tmp_path / "scratch").mkdir()
+    node.program.scratch = str(tmp_path / "scratch")
+    assert node.value("GatewayPorts") == "no"
+    assert asked and all(argv[argv.index("-f") + 1].startswith(str(tmp_path / "scratch")) for argv in asked)
+    assert not list((tmp_path / "scratch").iterdir())

@@ -199,9 +199,10 @@ def test_directories_for_drop_ins(main, patterns):
     assert tree_of({MAIN: main}).drop_in_patterns() == patterns
 
 
-def test_first_match():
-    assert tree_of({MAIN: "A 1\n# Match User x\n\tMATCH user x\nMatch all\n"}).first_match() == 3
-    assert tree_of({MAIN: "A 1\n"}).first_match() is None
+def test_what_a_line_says():
+    tree = tree_of({MAIN: "A 1\n\tMATCH user x \nMatch all"})
+    assert [tree.said(MAIN, number) for number in (0, 1, 2, 3, 4)] == ["", "A 1", "MATCH user x", "Match all", ""]
+    assert tree.said("/elsewhere", 1) == ""
 
 
 def test_sshd_reads_the_same_through_the_mirror(node, tmp_path):

@@ -3,9 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the modules for sshd say of themselves is what they take."""
 
+import shlex
+
 import pytest
 import yaml
 from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_trial
+from ansible_collections.sciviz.paraview.plugins.module_utils.rollback import Rollback
+from ansible_collections.sciviz.paraview.plugins.modules import sshd_forwarding
+from login_node import real_sshd
 from test_documentation import CHECKED, TOP, documentation, module
 
 MODULES = sorted(path.stem for path in (TOP / "plugins/modules").glob("sshd_forwarding*.py"))
@@ -35,7 +40,7 @@ def test_documentation_is_complete(name):
     about = documentation(name)
     assert about["module"] == name
     assert {"short_description", "description", "version_added", "author", "seealso"} <= set(about)
-    assert {"check_mode", "diff_mode", "idempotent", "platform"} <= set(about["attributes"])
+    assert all("support" in about["attributes"][attribute] for attribute in ("check_mode", "diff_mode", "idempotent", "platform"))
     assert yaml.safe_load(module("modules", name).RETURN)
     for options in [about["options"], *[option.get("suboptions", {}) for option in about["options"].values()]]:
         assert all(option.get("description") for option in options.values())
@@ -67,3 +72,20 @@ def test_connection_without_a_field_is_the_default_one(name, option):
     fields = module("modules", name).SPEC[option]["options"]
     defaults = {field: about.get("default") for field, about in fields.items() if field in sshd.Connection._fields}
     assert sshd_trial.named([defaults])[0].connection == sshd.Connection()
+
+
+def test_whoever_changes_nothing_is_told_that_the_host_will(tmp_path, monkeypatch):
+    """A change that waits for its confirmation takes with it what rests on it."""
+    program = tmp_path / "sshd"
+    program.write_text("#!/bin/sh\nexec {0} \"$@\"\n".format(" ".join(map(shlex.quote, real_sshd()))))
+    program.chmod(0o755)
+    main = tmp_path / "sshd_config"
+    main.write_text("GatewayPorts no\n")
+    armed = Rollback(str(tmp_path / "state" / "rollback"))
+    monkeypatch.setattr(sshd_forwarding.rollback, "Rollback", lambda: armed)
+    wishes = {option: about.get("default") for option, about in sshd_forwarding.SPEC.items()}
+    wishes.update(name="viz", match={"User": "alice"}, allow_tcp_forwarding="local", path=str(main), sshd=str(program), reload=False)
+    assert sshd_forwarding.perform(wishes, False, str(tmp_path))["changed"]
+    armed.arm({}, 300, "ssh.service", lambda argv, seconds: (0, "", ""))
+    again = sshd_forwarding.perform(wishes, False, str(tmp_path))
+    assert not again["changed"] and any("waits for its confirmation" in note for note in again["notes"])
