@@ -9,7 +9,9 @@ import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import client, durations, endpoints, jobscript, paraview, processes, remote, routes, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # A ParaView client gives a forward connection up after 60 s.
@@ -34,7 +36,11 @@ class ActionModule(SessionAction):
     def _listening(self, record, channel):
         """Reverse routes: somebody of ours has to listen before pvserver may start."""
         port = record["client_port"]
-        if not routes.ROUTES[record["route"]].reverse or self._listens(port):
+        if not routes.ROUTES[record["route"]].reverse or record.get("was_connected"):
+            return False
+        if not record.get("go") and routing.load(record, channel).client_may_be_late:
+            return False
+        if self._listens(port):
             return False
         if record["settings"]["start_client"]:
             record = self._start(record)
@@ -72,6 +78,9 @@ class ActionModule(SessionAction):
         if record["settings"]["start_client"] and not record.get("client"):
             record = self._start(record)
             progress = self._wait_connected(record, directory)
+        route = routing.load(record, channel)
+        if route.reverse and not record.get("was_connected"):
+            progress = self._let_through(record, channel, route, directory)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])
@@ -85,6 +94,18 @@ class ActionModule(SessionAction):
                 took, "ParaView is connected" if connected else self._advice(record),
                 time.strftime("%H:%M", time.localtime(record["ends_at"])), shlex.quote(self.name)))
         return True
+
+    def _let_through(self, record, channel, route, directory):
+        """pvserver is held by a relay until the client listens."""
+        self._listening(record, channel)
+        record = self.session.read()
+        try:
+            route.let_through(record["root_node"])
+        except Unfit as unfit:
+            raise routes.none_works([(route.name, str(unfit))], route.name)
+        progress = self._wait_connected(record, directory)
+        self.say(routing.came_through(record, route))
+        return progress
 
     def _detached(self, record, channel):
         self.session.update(owner=None, detached=True)

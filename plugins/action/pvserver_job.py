@@ -9,6 +9,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import durations, 
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
@@ -105,7 +106,7 @@ class ActionModule(SessionAction):
                                hopeless=True)
         nodes = progress.nodes or [progress.host]
         self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
-        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], running_at=time.time(),
+        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
         self._start_at_once(record, routing.load(record, channel), follower.directory)
         return {"changed": True}
@@ -118,7 +119,7 @@ class ActionModule(SessionAction):
             if record["root_node"] != record["facts"]["first_node"].get(record["scheduler"]):
                 route.ready_for(record["root_node"])
             self._go(route, directory)
-        except routes.Unfit:
+        except Unfit:
             pass
 
     def _go(self, route, directory):
@@ -133,21 +134,23 @@ class ActionModule(SessionAction):
         if not record.get("go"):
             try:
                 route.before_start(record["root_node"])
-            except routes.Unfit as unfit:
+            except Unfit as unfit:
                 raise routes.none_works([(route.name, str(unfit))], route.name)
             finally:
                 self.session.update(**routing.kept(route))
             self._go(route, follower.directory)
-        status = self._wait_for_pvserver(follower, route.reverse, record)
+        status = self._wait_for_pvserver(follower, route, record)
         self.session.update(accepting=status.accepting, was_connected=status.connected)
-        if route.reverse:
-            self.say("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
-                record["root_node"], record["login_node"], route.address, route.port, record["client_port"]))
+        if status.connected and route.reverse:
+            self.say(routing.came_through(record, route))
+        elif route.reverse:
+            self.say("pvserver on {0} dials {1}:{2}, where the relay on {3} holds it for the client".format(
+                record["root_node"], route.address, route.port, record["login_node"]))
         else:
             self.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
         return {"changed": True}
 
-    def _wait_for_pvserver(self, follower, reverse, record):
+    def _wait_for_pvserver(self, follower, route, record):
         for _news in follower.events(time.monotonic() + _START_SECONDS):
             progress = follower.progress
             if progress.fault:
@@ -155,7 +158,7 @@ class ActionModule(SessionAction):
             status = paraview.Status()
             for line in progress.said:
                 status.read(line)
-            if status.connected or (status.accepting and not reverse):
+            if status.connected or (status.accepting and not route.reverse) or (status.connecting and route.client_may_be_late):
                 return status
             if progress.ended:
                 log = follower.directory.log()

@@ -4,6 +4,7 @@
 """Chooses a session's route, confirms it and opens it; documented in plugins/modules/route.py."""
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import paraview, routes
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
@@ -35,7 +36,7 @@ class ActionModule(SessionAction):
             route.ready_for(record["root_node"])
             self.session.update(**routing.kept(route))
             return False
-        except routes.Unfit as unfit:
+        except Unfit as unfit:
             self.session.update(**routing.kept(route))
             if record["settings"]["route"] != "auto":
                 raise routes.none_works([(route.name, str(unfit))], route.name)
@@ -51,6 +52,8 @@ class ActionModule(SessionAction):
         route = routing.load(record, channel)
         try:
             port = route.after_start(record["accepting"], record["root_node"])
+        except Unfit as unfit:
+            raise routes.none_works([(route.name, str(unfit))], route.name)
         finally:
             self.session.update(forwards=route.around.forwards)
         self.session.update(client_port=port, url=paraview.url(route.reverse, port), opened=record["watcher"])
@@ -80,8 +83,9 @@ class ActionModule(SessionAction):
             raise routes.none_works(passed, record["settings"]["route"])
         if not record.get("job_id"):
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
-            route.around.take_back()
-            route.port = None
+            route.take_back()
         port = route.known.get("client_port")
         self.session.update(client_port=port, url=paraview.url(True, port) if route.reverse else None, **routing.kept(route))
         self.say("route {0}{1}".format(route.name, " (passed over {0})".format("; ".join("{0}: {1}".format(*one) for one in passed)) if passed else ""))
+        if getattr(route, "note", ""):
+            self.say(route.note)

@@ -33,7 +33,7 @@ class Channel:
         """One request.
 
         Args:
-            operation (str): run, hand_over, stop or messages.
+            operation (str): run, hold, own, hand_over, stop or messages.
             wait (float): seconds until an answer must be there.
         Returns:
             dict: the answer.
@@ -70,5 +70,12 @@ class Channel:
         Returns:
             tuple[int, str, str]: exit code, stdout, stderr.
         """
-        answer = self.request("run", wait=seconds + 30, script=text, seconds=seconds)
+        return self._asked("run", text, seconds)
+
+    def hold(self, text, seconds=30):
+        """Runs lines in the connection's own shell, so that what they start ends with the connection; returns what script() does."""
+        return self._asked("hold", text, seconds)
+
+    def _asked(self, operation, text, seconds):
+        answer = self.request(operation, wait=seconds + 30, script=text, seconds=seconds)
         return answer["code"], answer["out"], answer["err"]

@@ -56,6 +56,8 @@ trap 'why=cancelled; ended 143' HUP INT TERM USR1 USR2 XCPU
 began=$(now)
 # Whoever reads that the job runs finds its nodes there.
 report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
+own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
+report "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')"
 report "running $(hostname)"
 rm -f rc pid over
 { setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
@@ -197,14 +199,14 @@ class Progress:
     """What the lines of the status file tell.
 
     Attributes:
-        host (str): where the job script runs. nodes (list[str]).
+        host (str): where the job script runs. nodes (list[str]). addresses (list[str]): IPv4 addresses of that host.
         said (list[str]): pvserver's status lines. connected (bool): a client was there.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
         ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime or cancelled.
     """
 
     def __init__(self, text=""):
-        self.host, self.nodes, self.said, self.fault, self.ended = "", [], [], None, None
+        self.host, self.nodes, self.addresses, self.said, self.fault, self.ended = "", [], [], [], None, None
         for line in text.split("\n"):
             self._read(line)
 
@@ -218,6 +220,8 @@ class Progress:
             self.host = "".join(schedulers.expand_nodes(rest)[:1])
         elif word == "nodes":
             self.nodes = [name for part in rest.split() for name in schedulers.expand_nodes(part)]
+        elif word == "addresses":
+            self.addresses = re.findall(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", rest)[:32]
         elif word == "said":
             self.said.append(rest)
         elif word in ("missing", "module", "ports"):

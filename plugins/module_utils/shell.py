@@ -58,7 +58,17 @@ class Shell:
             SessionError: no answer in time; whether the line is dead is ssh's to decide, and a late answer is passed over.
         """
         word = os.urandom(12).hex()
-        return self._exchange("limit {0:d} /bin/sh <<'{1}'\n{2}\n{1}\n".format(seconds, word, text), seconds + 10)
+        # What here() keeps open is not for scripts, which may outlive the channel.
+        return self._exchange("limit {0:d} /bin/sh 9>&- <<'{1}'\n{2}\n{1}\n".format(seconds, word, text), seconds + 10)
+
+    def here(self, text, seconds):
+        """Runs lines in the channel's own shell, so that what they start or open can end with it.
+
+        Args:
+            text (str): lines that cannot end the shell, nor wait. What they keep open is descriptor 9.
+        Returns and raises what run() does.
+        """
+        return self._exchange(text, seconds)
 
     def drain(self):
         """Takes in what ssh said meanwhile; False once the shell is gone."""

@@ -57,7 +57,7 @@ def read(text):
     Args:
         text (str): what probe() printed there.
     Returns:
-        dict: login_node, uid, home, client_side (the address it was reached at), addresses (list), prelude (shell lines
+        dict: login_node, uid, home, client_side (the address it was reached at), client_address (IPv4, whence), addresses (list), prelude (shell lines
         that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
         missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
     """
@@ -75,6 +75,7 @@ def read(text):
     return {
         "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
         "client_side": connection[2] if len(connection) == 4 else "",
+        "client_address": "".join(addresses(connection[0])) if len(connection) == 4 else "",
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
         "schedulers": found,
@@ -123,6 +124,11 @@ def _sound(key, value):
             endpoints.parse_range(value)
         if key == "cluster_address":
             ipaddress.IPv4Address(value)
+        if key == "relay":
+            ipaddress.IPv4Address(value["address"])
+            endpoints.parse_range(value["ports"])
+    except (KeyError, TypeError):
+        return False
     except ValueError:
         return False
     return True
@@ -131,6 +137,8 @@ def _sound(key, value):
 def _shown(value):
     if isinstance(value, str):
         return one_line(value, 500)
+    if isinstance(value, dict):
+        return {"address": str(value["address"]), "ports": str(value["ports"]), "owner_required": value.get("owner_required") is not False}
     return [one_line(one, 200) for one in value if isinstance(one, str)] if isinstance(value, list) else value
 
 

@@ -70,17 +70,28 @@ options:
         has to reach the port of the root node.
       - V(reverse_tunnel) has pvserver call a port of the login node that ssh leads to ParaView. sshd has to bind remote forwards on the side
         of the cluster (GatewayPorts).
+      - V(reverse_tunnel_relay) has pvserver call a relay on the login node, and ssh leads from there to ParaView. sshd has to allow remote forwarding to
+        loopback or to a unix socket. Where the site offers no relay, one of your own is started (O(user_relay)).
+      - V(reverse_relay) has pvserver call a relay of your own on the login node, which calls ParaView on this machine. The login node has to reach
+        this machine. It is taken only by name, since what goes over the network is B(not encrypted).
       - A named route that cannot work is an error.
     type: str
-    choices: [auto, forward_tunnel, reverse_tunnel]
+    choices: [auto, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay]
     default: auto
   route_order:
     description:
       - The routes that V(auto) tries, in this order. One that is left out is not tried.
     type: list
     elements: str
-    choices: [forward_tunnel, reverse_tunnel]
-    default: [forward_tunnel, reverse_tunnel]
+    choices: [forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+    default: [forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+  user_relay:
+    description:
+      - Whether V(auto) may start a relay of your own on the login node, for V(reverse_tunnel_relay) where the site offers none. It listens on one port for
+        this session, takes connections from the nodes of the job alone, and ends with the connection to the login node.
+      - Sites may have rules on programs that listen on their login nodes. So this is never done unless you say so, or name a route that needs it.
+    type: bool
+    default: false
   scheduler:
     description:
       - The batch system.

@@ -7,22 +7,30 @@ from ..module_utils import routes
 from ..module_utils.channel import Channel
 from ..module_utils.openssh import Master
 from ..module_utils.schedulers import TABLES
+from ..module_utils.surroundings import Surroundings
 
 
-def surroundings(record: dict, channel: Channel) -> routes.Surroundings:
+def surroundings(record: dict, channel: Channel) -> Surroundings:
     """What a route of this session works with."""
     wishes = record["settings"]
-    return routes.Surroundings(
+    return Surroundings(
         Master(record["control_path"], record["ssh"]), channel.script, lambda: channel.request("messages")["messages"], record["facts"],
         {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
-         "on_login_node": bool(TABLES[record["scheduler"]].get("on_login_node"))},
-        record.get("forwards", ()))
+         "on_login_node": bool(TABLES[record["scheduler"]].get("on_login_node")),
+         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"]},
+        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])})
 
 
 def load(record: dict, channel: Channel):
     """The route that the session's record names."""
     return routes.ROUTES[record["route"]](surroundings(record, channel), record["route_known"])
+
+
+def came_through(record: dict, route) -> str:
+    """The line for a pvserver that has found its client."""
+    return "pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+        record["root_node"], record["login_node"], route.address, route.port, record["client_port"])
 
 
 def kept(route) -> dict:

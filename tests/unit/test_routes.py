@@ -11,6 +11,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints, 
 from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings, Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.tunnels import ForwardTunnel, ReverseTunnel
 
 ALICE, EVE = 1000, 1001
 FACTS = {"login_node": "login2", "uid": ALICE, "addresses": ["198.18.2.2", "10.0.0.2"], "client_side": "198.18.2.2"}
@@ -59,7 +61,7 @@ def _around():
 
     def make(login=None, facts=None, **wishes):
         logins.append(login or Login())
-        return routes.Surroundings(logins[-1], logins[-1].script, str, dict(FACTS, **(facts or {})), dict(WISHES, **wishes))
+        return Surroundings(logins[-1], logins[-1].script, str, dict(FACTS, **(facts or {})), dict(WISHES, **wishes))
 
     yield make
     for login in logins:
@@ -76,7 +78,7 @@ def _taken():
 
 
 def reverse(surroundings):
-    return routes.ReverseTunnel(surroundings, {"client_port": 40123})
+    return ReverseTunnel(surroundings, {"client_port": 40123})
 
 
 def test_a_reverse_tunnel(around, monkeypatch):
@@ -107,14 +109,14 @@ def test_a_wider_bind_will_do(around):
 @pytest.mark.parametrize("bind", ["127.0.0.1", "198.18.2.2"])
 def test_a_bind_elsewhere_is_refused_and_taken_back(around, bind):
     surroundings = around(Login(bind=bind))
-    with pytest.raises(routes.Unfit, match="on {0} instead of 10.0.0.2.*GatewayPorts".format(bind)):
+    with pytest.raises(Unfit, match="on {0} instead of 10.0.0.2.*GatewayPorts".format(bind)):
         reverse(surroundings).ready_for("c101")
     assert surroundings.forwards == [] and surroundings.master.up == {}
 
 
 def test_a_port_of_somebody_else_is_refused(around):
     surroundings = around(Login(uid=EVE))
-    with pytest.raises(routes.Unfit, match="uid 1001"):
+    with pytest.raises(Unfit, match="uid 1001"):
         reverse(surroundings).ready_for("c101")
     assert surroundings.forwards == [] and surroundings.master.up == {}
 
@@ -122,7 +124,7 @@ def test_a_port_of_somebody_else_is_refused(around):
 def test_a_narrower_listener_of_somebody_else_is_seen(around):
     login = Login(bind="0.0.0.0")
     login.up["eve"] = Listener("10.0.0.2", 41233, EVE)
-    with pytest.raises(routes.Unfit, match="uid 1001"):
+    with pytest.raises(Unfit, match="uid 1001"):
         reverse(around(login)).ready_for("c101")
 
 
@@ -132,14 +134,14 @@ def test_an_endpoint_that_somebody_took_meanwhile_is_refused(around):
     route = reverse(surroundings)
     route.ready_for("c101")
     surroundings.master.up = {"eve": Listener("10.0.0.2", 41233, EVE)}
-    with pytest.raises(routes.Unfit):
+    with pytest.raises(Unfit):
         route.before_start("c101")
 
 
 def test_an_endpoint_that_was_lost_is_made_again(around):
     """The connection broke while the job was queued, and another one took its place."""
     surroundings = around()
-    route = routes.ReverseTunnel(surroundings, {"client_port": 40123, "address": "10.0.0.2", "port": 40999})
+    route = ReverseTunnel(surroundings, {"client_port": 40123, "address": "10.0.0.2", "port": 40999})
     route.ready_for("c101")
     assert route.port == 41233 and len(surroundings.master.up) == 1
 
@@ -163,7 +165,7 @@ def test_the_login_nodes_address_where_no_node_is_known(around, facts, address):
 
 
 def test_no_address_is_no_route(around):
-    with pytest.raises(routes.Unfit, match="no IPv4 address"):
+    with pytest.raises(Unfit, match="no IPv4 address"):
         reverse(around(Login(source=""), {"addresses": []})).ready_for("")
 
 
@@ -183,7 +185,7 @@ def test_login_ports_are_tried_until_one_is_free(around):
 
 @pytest.mark.parametrize("ports", ["", "40000-40003"])
 def test_a_refusal_is_told_in_sshs_words(around, ports):
-    with pytest.raises(routes.Unfit, match="login2 refuses a remote forward on 10.0.0.2.*remote port forwarding failed") as caught:
+    with pytest.raises(Unfit, match="login2 refuses a remote forward on 10.0.0.2.*remote port forwarding failed") as caught:
         reverse(around(Login(refuse=["all"]), login_ports=ports)).ready_for("c101")
     assert ports in str(caught.value)
 
@@ -194,7 +196,7 @@ def test_a_reverse_clients_port(around, taken):
     assert reverse(around(client_port=taken)).client_port() == taken
 
 
-@pytest.mark.parametrize("route", [routes.ForwardTunnel, routes.ReverseTunnel])
+@pytest.mark.parametrize("route", [ForwardTunnel, ReverseTunnel])
 def test_a_client_port_of_somebody_else_is_refused(around, taken, monkeypatch, route):
     monkeypatch.setattr(endpoints, "local", lambda: [Listener("127.0.0.1", taken, os.getuid() + 1)])
     with pytest.raises(SessionError, match="port {0} on this host is taken".format(taken)) as caught:
@@ -204,7 +206,7 @@ def test_a_client_port_of_somebody_else_is_refused(around, taken, monkeypatch, r
 
 def test_a_forward_tunnel(around):
     surroundings = around()
-    route = routes.ForwardTunnel(surroundings)
+    route = ForwardTunnel(surroundings)
     route.ready_for("c101")
     assert surroundings.master.dialled[0][0] == "10.0.0.11"
     route.before_start("c101")
@@ -215,50 +217,50 @@ def test_a_forward_tunnel(around):
 
 
 def test_a_forward_tunnel_with_ports_left_open_by_a_firewall(around):
-    assert routes.ForwardTunnel(around(server_ports="11111-11120")).pvserver_arguments(0) == ["--server-port=11111-11120"]
+    assert ForwardTunnel(around(server_ports="11111-11120")).pvserver_arguments(0) == ["--server-port=11111-11120"]
 
 
 def test_a_forward_tunnel_to_the_login_node_itself(around):
     surroundings = around(on_login_node=True)
-    port = routes.ForwardTunnel(surroundings).after_start(("login2", 11111), "login2")
+    port = ForwardTunnel(surroundings).after_start(("login2", 11111), "login2")
     assert surroundings.forwards == [["-L", "127.0.0.1:{0}:127.0.0.1:11111".format(port)]]
 
 
 @pytest.mark.parametrize(("way", "reason"), [("forbidden", "login2 forbids local forwarding"), ("filtered", "login2 cannot reach a port of c101")])
 def test_a_node_that_is_not_reached(around, way, reason):
-    with pytest.raises(routes.Unfit, match=reason):
-        routes.ForwardTunnel(around(Login(way=way))).ready_for("c101")
+    with pytest.raises(Unfit, match=reason):
+        ForwardTunnel(around(Login(way=way))).ready_for("c101")
 
 
 def test_a_node_is_dialled_by_name_where_its_address_is_not_known(around):
     surroundings = around(Login(source=""))
-    routes.ForwardTunnel(surroundings).ready_for("c101")
-    routes.ForwardTunnel(surroundings).ready_for("")
+    ForwardTunnel(surroundings).ready_for("c101")
+    ForwardTunnel(surroundings).ready_for("")
     assert [address for address, _port in surroundings.master.dialled] == ["c101"]
 
 
 def test_a_forward_clients_port_must_be_free(around, taken):
     with pytest.raises(SessionError, match="port {0} on this host is taken".format(taken)) as caught:
-        routes.ForwardTunnel(around(client_port=taken)).client_port()
+        ForwardTunnel(around(client_port=taken)).client_port()
     assert "your own account" in caught.value.why and "paraview_client_port" in caught.value.way_out
 
 
 def test_a_local_port_that_ssh_cannot_open(around):
     with pytest.raises(SessionError, match="cannot open port") as caught:
-        routes.ForwardTunnel(around(Login(refuse=["all"]))).after_start(("c101", 5), "c101")
+        ForwardTunnel(around(Login(refuse=["all"]))).after_start(("c101", 5), "c101")
     assert "forwarding failed" in caught.value.why
 
 
 def test_a_local_listener_that_does_not_appear_is_nobodys(around):
     with pytest.raises(SessionError) as caught:
-        routes.ForwardTunnel(around(Login(local=False))).after_start(("c101", 5), "c101")
+        ForwardTunnel(around(Login(local=False))).after_start(("c101", 5), "c101")
     assert "None" not in str(caught.value)
 
 
 def _attempt(unfit):
     def attempt(name):
         if name in unfit:
-            raise routes.Unfit(unfit[name])
+            raise Unfit(unfit[name])
         return name.upper()
 
     return attempt
@@ -278,5 +280,5 @@ def test_no_route_works():
 
 
 def test_the_table():
-    assert list(routes.ROUTES) == list(routes.ORDER)
-    assert all(routes.ROUTES[name].name == name for name in routes.ORDER)
+    assert all(about.name == name for name, about in routes.ROUTES.items())
+    assert set(routes.ROUTES) - set(routes.ORDER) == {"reverse_relay"}, "what is not encrypted is taken by name alone"

@@ -28,7 +28,8 @@ def answer(**changes):
 
 def test_a_login_node():
     assert site.read("Welcome to login2!\n" + answer()) == {
-        "login_node": "login2", "uid": 1000, "home": "/home/alice", "client_side": "198.18.2.2", "addresses": ["198.18.2.2", "10.0.0.2"],
+        "login_node": "login2", "uid": 1000, "home": "/home/alice", "client_side": "198.18.2.2", "client_address": "198.18.1.2",
+        "addresses": ["198.18.2.2", "10.0.0.2"],
         "prelude": "", "schedulers": ["slurm"], "first_node": {"slurm": "c101"}, "missing": [], "site_text": "name: Lab\n", "site_untrusted": False}
 
 
@@ -105,11 +106,24 @@ def test_addresses(text, found):
 
 
 def test_settings_keep_what_is_known_and_of_its_type():
-    good = {"version": 1, "name": "Lab", "relay": {"ports": "1-2"}, "account_required": True, "modules": ["paraview/5.13"], "server_ports": "11111-11120"}
+    relay = {"address": "10.0.0.2", "ports": "11111-11130", "owner_required": True}
+    good = {"version": 1, "name": "Lab", "relay": relay, "account_required": True, "modules": ["paraview/5.13"], "server_ports": "11111-11120"}
     assert site.settings(good) == good
     assert site.settings({
         "version": "1", "name": 5, "relay": [], "account_required": "yes", "modules": "paraview", "poll_floor_s": True, "ssh_args": "-oProxyCommand=x",
         "paraview_setup": "x", 5: 5, None: None, "launcher": None}) == {}
+
+
+@pytest.mark.parametrize("relay", [
+    {}, {"address": "10.0.0.2"}, {"ports": "1-2"}, {"address": "login2", "ports": "1-2"}, {"address": "10.0.0.2", "ports": "2-1"},
+    {"address": ["10.0.0.2"], "ports": "1-2"}, {"address": "10.0.0.2", "ports": None}])
+def test_a_relay_that_is_none_is_passed_over(relay):
+    assert site.settings({"relay": relay}) == {}
+
+
+def test_of_a_relay_only_what_is_known_counts():
+    relay = {"address": "10.0.0.2", "ports": 11111, "owner_required": "perhaps", "command": "rm"}
+    assert site.settings({"relay": relay}) == {"relay": {"address": "10.0.0.2", "ports": "11111", "owner_required": True}}
 
 
 def test_settings_hold_plain_text():

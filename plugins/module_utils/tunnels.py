@@ -1,0 +1,160 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes over an ssh forward that reaches as far as the cluster."""
+
+import os
+
+from . import endpoints, paraview
+from .errors import SessionError
+from .openssh import ForwardRefused
+from .surroundings import Unfit, port_taken
+
+# Where login nodes are tried for their way to a node: nobody is expected to listen there, and "refused" is an answer.
+_TRIED_PORT = 45871
+
+
+class ForwardTunnel:
+    """client → localhost:Z ⇒ ssh -L ⇒ login node → root node:Y."""
+
+    name = "forward_tunnel"
+    reverse = False
+    client_may_be_late = False
+    section = "Forward Connection Over an ssh Tunnel"
+
+    def __init__(self, surroundings, known=None):
+        self.around = surroundings
+        self.known = known or {}
+
+    def ready_for(self, node):
+        """Looks whether the login node forwards to this node; raises Unfit."""
+        address = self.around.node_address(node)[0] or node
+        if not address:
+            return
+        ports = self.around.wishes["server_ports"]
+        answer = self.around.master.reach(address, endpoints.parse_range(ports)[0] if ports else _TRIED_PORT, self.around.messages)
+        if answer == "forbidden":
+            raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
+        if answer == "filtered":
+            raise Unfit("{0} cannot reach a port of {1}".format(self.around.facts["login_node"], node))
+
+    def take_back(self):
+        """Takes back what was put up."""
+        self.around.take_back()
+
+    def client_port(self):
+        """int: the local end of the tunnel, free at this moment."""
+        wish = self.around.wishes["client_port"]
+        owner = endpoints.local_owner(wish) if wish else None
+        if owner is not None:
+            raise port_taken(wish, owner)
+        return wish or endpoints.free_port()
+
+    def before_start(self, _node):
+        """Nothing has to stand before pvserver: it is the one that waits."""
+
+    def pvserver_arguments(self, connect_id):
+        """list[str]"""
+        return paraview.forward_arguments(self.around.wishes["server_ports"] or 0, connect_id)
+
+    def after_start(self, accepting, node):
+        """Leads a local port to where pvserver waits.
+
+        Args:
+            accepting (tuple[str, int]): host and port of pvserver's own words.
+            node (str): the root node.
+        Returns:
+            int: the local port.
+        """
+        # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
+        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
+        host = (self.around.node_address(node)[0] if same else "") or accepting[0]
+        wish = self.around.wishes["client_port"]
+        for attempt in range(5):
+            port = self.client_port()
+            try:
+                self.around.forward("-L", "127.0.0.1:{0}:{1}:{2}".format(port, host, accepting[1]))
+                break
+            except ForwardRefused as refused:
+                if wish or attempt == 4:
+                    raise SessionError("cannot open port {0} here for the tunnel".format(port), str(refused),
+                                       "choose another paraview_client_port, or leave it out")
+        owner = endpoints.local_owner(port)
+        if owner is None:
+            raise SessionError("cannot open port {0} here for the tunnel".format(port), "ssh said it would, but nothing listens there over IPv4",
+                               "choose another paraview_client_port, or leave it out")
+        if owner not in (os.getuid(), -1):
+            raise port_taken(port, owner)
+        return port
+
+
+class Reverse:
+    """What routes have in common in which pvserver calls."""
+
+    reverse = True
+    #: Whether pvserver may be started before the client listens.
+    client_may_be_late = False
+
+    def __init__(self, surroundings, known=None):
+        self.around = surroundings
+        self.known = known or {}
+        self.address = self.known.get("address")
+        self.port = self.known.get("port")
+
+    def take_back(self):
+        """Takes back what was put up on the login node."""
+        self.around.take_back()
+        self.port = None
+
+    def client_port(self):
+        """int: where the client has to listen."""
+        wish = self.around.wishes["client_port"]
+        owner = endpoints.local_owner(wish) if wish else None
+        if owner not in (None, -1, os.getuid()):
+            raise port_taken(wish, owner)
+        return wish or endpoints.free_port()
+
+    def before_start(self, node):
+        """Looks once more, at this moment, whether both ends stand and are ours."""
+        self.ready_for(node)
+        if not self.client_may_be_late:
+            self.look_at_client()
+
+    def look_at_client(self):
+        """Looks whether the client listens here, and is ours."""
+        owner = endpoints.local_owner(self.known["client_port"])
+        if owner is None:
+            raise SessionError("the client no longer listens on port {0}".format(self.known["client_port"]), "it ended, or gave up",
+                               "start it again, and connect again")
+        if owner not in (-1, os.getuid()):
+            raise port_taken(self.known["client_port"], owner)
+
+    def pvserver_arguments(self, connect_id):
+        """list[str]"""
+        return paraview.reverse_arguments(self.address, self.port, connect_id)
+
+    def after_start(self, _accepting, _node):
+        """int: the client's port; pvserver has found its way there by itself."""
+        return self.known["client_port"]
+
+
+class ReverseTunnel(Reverse):
+    """pvserver → login node:Q ⇒ ssh -R ⇒ client:P."""
+
+    name = "reverse_tunnel"
+    section = "Reverse Connection Over an ssh Tunnel"
+
+    def ready_for(self, node):
+        """Puts the endpoint up and looks at it; raises Unfit."""
+        address = self.around.cluster_address(node)
+        # A forward on record may have gone with an earlier connection.
+        ours = self.around.facts["uid"]
+        if not (self.port and address == self.address and any((one.port, one.uid) == (self.port, ours) for one in self.around.listeners())):
+            self.take_back()
+            self.address = address
+            self.port = self.around.remote_forward(address, self.around.wishes["login_ports"], "127.0.0.1:{0}".format(self.known["client_port"]))
+        try:
+            self.around.look_at(self.address, self.port)
+        except Unfit:
+            self.around.take_back()
+            raise
