@@ -1,0 +1,315 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a source is a node of a running job of somebody: recorded outputs of the batch systems, and stand-ins for their commands."""
+
+import importlib.machinery
+import importlib.util
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import TOP
+from hypothesis import given
+from hypothesis import strategies as st
+from relay import interpreters
+
+PROGRAM = TOP / "roles/relay/files/paraview-relay-authorize"
+YES, NO, UNKNOWN = 0, 1, 2
+SOURCE, OTHER = "198.18.2.11", "198.18.2.99"
+ADDRESSES = {"node01": [SOURCE], "node02": ["198.18.2.12", "fd00::12"], "gpu1": ["10.0.0.1"]}
+
+
+def _module():
+    loader = importlib.machinery.SourceFileLoader("paraview_relay_authorize", str(PROGRAM))
+    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("paraview_relay_authorize", loader))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(made)
+    finally:
+        sys.dont_write_bytecode = writes
+    return made
+
+
+authorize = _module()
+
+
+@pytest.fixture(name="names")
+def _names(monkeypatch):
+    """Names of nodes that are known here, and no others."""
+    def resolve(host, *_arguments, **_named):
+        if authorize.is_address(host):
+            return [(2, 1, 6, "", (host, 0))]
+        if host not in ADDRESSES:
+            raise OSError("no such host")
+        return [(2, 1, 6, "", (address, 0)) for address in ADDRESSES[host]]
+    monkeypatch.setattr(authorize.socket, "getaddrinfo", resolve)
+    monkeypatch.setattr(authorize.socket, "gethostbyaddr", lambda _address: (_ for _ in ()).throw(OSError()))
+    monkeypatch.setattr(authorize, "uid_of", lambda owner: {"pbsuser": 7101, "alice": 20001, "bob": 20002}[owner])
+
+
+@pytest.fixture(name="ask")
+def _ask(names, tmp_path, program):
+    """Asks with stand-ins for commands: scripts by name."""
+    def ask(system, commands, owner="pbsuser", source=SOURCE, seconds=9.0, **environment):
+        for name, text in commands.items():
+            program(name, "#!/bin/sh\n" + text)
+        given = {"PATH": "{0}:/usr/bin:/bin".format(tmp_path / "bin"), **environment}
+        return authorize.answer(system, owner, source, authorize.Commands(seconds, given))
+    return ask
+
+
+@pytest.fixture(autouse=True)
+def _nothing_of_this_machine(monkeypatch):
+    monkeypatch.setattr(authorize, "USUAL_PLACES", ())
+
+
+def printing(text, code=0, err=""):
+    return "cat <<'END'\n{0}END\ncat >&2 <<'END'\n{1}END\nexit {2}\n".format(text, err and err.rstrip("\n") + "\n", code)
+
+
+def slurm_line(recorded, case, uid=7101):
+    """What squeue prints in our format, of the fields that were recorded in another one."""
+    fields = recorded(case).out.split("|")
+    return "{0}|{1}|{2}\n".format(uid, fields[1], fields[3])
+
+
+NODES = ("NodeName=node01 Arch=x86_64 NodeAddr=198.18.2.11 NodeHostName=node01 Version=22.05.8\n"
+         "NodeName=node02 Arch=x86_64 NodeAddr=ib02 NodeHostName=node02 Version=22.05.8\n")
+
+
+# ---- Slurm ---------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("case", "nodes"), [
+    ("running_squeue_o", ["node[01-02]"]), ("configuring_squeue_o", []), ("completing_squeue_o", []), ("pending_resources_squeue_o", [])])
+def test_slurm_recorded(recorded, case, nodes):
+    assert authorize.slurm_lists(slurm_line(recorded, case), 7101) == nodes
+    assert authorize.slurm_lists(slurm_line(recorded, case), 7102) == []
+
+
+@pytest.mark.parametrize("line", ["7101|RUNNING|(null)", "7101|RUNNING|", "7101|RUNNING|-o", "7101|RUNNING|a b", "7101|RUNNING", "7101|RUNNING|node01|x",
+                                  "x|RUNNING|node01", "7101|RUNNING|\x1b[1m"])
+def test_slurm_lines_that_are_none(line):
+    assert authorize.slurm_lists(line + "\n", 7101) == []
+
+
+@pytest.mark.parametrize(("text", "names"), [
+    ("node01", ["node01"]), ("node[01-03,7],gpu1", ["node01", "node02", "node03", "node7", "gpu1"]), ("a[1-2]b[3,4]", ["a1b3", "a1b4", "a2b3", "a2b4"]),
+    ("(null)", []), ("a[", []), ("a[1", []), ("node[09-11]", ["node09", "node10", "node11"]), ("", [])])
+def test_node_lists(text, names):
+    assert list(authorize.expand(text)) == names
+
+
+def test_a_node_list_of_more_than_memory_holds():
+    assert len(list(authorize.expand("n[1-999999999]x[1-999999999]"))) == authorize.MOST_NODES
+
+
+@given(st.text(alphabet="node[]0123456789,-.()\n", max_size=60))
+def test_node_lists_of_anything(text):
+    for name in authorize.expand(text):
+        assert authorize.is_name(name)
+
+
+@pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), ("198.18.2.12", YES), ("fd00::12", YES), ("::ffff:198.18.2.12", YES), (OTHER, NO)])
+def test_slurm(ask, recorded, source, code):
+    commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o")), "scontrol": printing(NODES)}
+    assert ask("slurm", commands, source=source)[0] == code
+
+
+def test_slurm_knows_other_addresses_of_a_node(ask, recorded, monkeypatch):
+    monkeypatch.setitem(ADDRESSES, "ib02", ["10.9.0.12"])
+    commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o")), "scontrol": printing(NODES)}
+    assert ask("slurm", commands, source="10.9.0.12") == (YES, "10.9.0.12 is a node of a running job of pbsuser")
+    assert ask("slurm", commands, source="10.9.0.13")[0] == NO
+
+
+def test_without_a_job_no_node_is_asked_for(ask):
+    code, why = ask("slurm", {"squeue": "exit 0\n", "scontrol": "echo never; exit 1\n"})
+    assert (code, why) == (NO, "198.18.2.11 is no node of a running job of pbsuser: there is none")
+
+
+@pytest.mark.parametrize("case", ["down_sinfo", "noconf_squeue"])
+def test_slurm_that_does_not_answer(ask, recorded, case):
+    done = recorded(case)
+    code, why = ask("slurm", {"squeue": printing(done.out, done.code, done.err)})
+    assert code == UNKNOWN
+    assert why.startswith("squeue ended with 1: s")
+
+
+# ---- PBS -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("case", "names"), [
+    ("running_qstat_f", ["node01"]), ("running_multichunk_f", ["node01", "node02"]), ("running_first_f", ["node01"]), ("exiting_f", []), ("finished_x_f", []),
+    ("queued_f", []), ("esc_newline_f", [])])
+def test_pbs_recorded(recorded, case, names):
+    assert [node.name for node in authorize.pbs_nodes(recorded(case, "pbs").out, "pbsuser")] == names
+    assert authorize.pbs_nodes(recorded(case, "pbs").out, "pbsuse") == []
+
+
+def test_pbs_names_with_ports_and_cores():
+    text = "Job Id: 1.s\n    Job_Owner = a@s\n    job_state = R\n    exec_host = node01/0*2+node02.x.org:15002/1+node01/3+;rm/1\n"
+    assert [node.name for node in authorize.pbs_nodes(text, "a")] == ["node01", "node02.x.org"]
+
+
+def test_a_job_of_pbs_cannot_say_where_it_runs():
+    """The first of several lines counts, and what a job brings with it comes later."""
+    text = ("Job Id: 1.s\n    Job_Owner = a@s\n    job_state = R\n    exec_host = node01/0\n    Variable_List = X=1\n    exec_host = login/0\n")
+    assert [node.name for node in authorize.pbs_nodes(text, "a")] == ["node01"]
+
+
+@pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), ("198.18.2.12", YES), (OTHER, NO)])
+def test_pbs(ask, recorded, source, code):
+    qselect = '[ "$*" = "-u pbsuser -s R" ] || exit 9\necho 11.login1\n'
+    qstat = '[ "$*" = "-f 11.login1" ] || exit 9\n' + printing(recorded("running_multichunk_f", "pbs").out)
+    assert ask("pbs", {"qselect": qselect, "qstat": qstat}, source=source)[0] == code
+
+
+def test_a_job_of_pbs_that_ended_meanwhile(ask, recorded):
+    ended = recorded("unknown_and_known", "pbs")
+    assert ended.code
+    assert ask("pbs", {"qselect": "echo 99999.login1; echo 0.login1\n", "qstat": printing("", ended.code, ended.err)})[0] == NO
+
+
+def test_pbs_that_does_not_answer(ask, recorded):
+    done = recorded("down_qstat", "pbs")
+    code, why = ask("pbs", {"qselect": printing(done.out, done.code, done.err)})
+    assert (code, why.split(":")[0]) == (UNKNOWN, "qselect ended with 255")
+    code, why = ask("pbs", {"qselect": "echo 1.login1\n", "qstat": printing(done.out, done.code, done.err)})
+    assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 255")
+
+
+# ---- Grid Engine ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("case", "names"), [("running_multi_xml", ["node01", "node02"]), ("list_xml", ["node02", "node01"]), ("empty_xml", [])])
+def test_sge_recorded(recorded, case, names):
+    assert [node.name for node in authorize.sge_nodes(recorded(case, "gridengine").out, "pbsuser")] == names
+    assert authorize.sge_nodes(recorded(case, "gridengine").out, "other") == []
+
+
+@pytest.mark.parametrize(("state", "runs"), [("r", True), ("Rr", True), ("hr", True), ("t", False), ("s", False), ("S", False), ("dr", False), ("Eqw", False)])
+def test_states_of_sge(recorded, state, runs):
+    text = recorded("running_multi_xml", "gridengine").out.replace("<state>r<", "<state>{0}<".format(state))
+    assert bool(authorize.sge_nodes(text, "pbsuser")) is runs
+
+
+@pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), (OTHER, NO)])
+def test_sge(ask, recorded, source, code):
+    qstat = '[ "$*" = "-u pbsuser -s r -g t -xml" ] || exit 9\n' + printing(recorded("running_multi_xml", "gridengine").out)
+    assert ask("sge", {"qstat": qstat}, source=source)[0] == code
+
+
+def test_sge_lies_below_its_root(names, tmp_path, recorded):
+    place = tmp_path / "sge" / "bin" / "lx-amd64"
+    place.mkdir(parents=True)
+    (place / "qstat").write_text("#!/bin/sh\n[ -n \"$SGE_ROOT\" ] || exit 9\n" + printing(recorded("running_multi_xml", "gridengine").out))
+    (place / "qstat").chmod(0o755)
+    commands = authorize.Commands(9.0, {"PATH": "/usr/bin:/bin", "SGE_ROOT": str(tmp_path / "sge")})
+    assert authorize.answer("sge", "pbsuser", SOURCE, commands)[0] == YES
+
+
+def test_sge_that_does_not_answer(ask, recorded):
+    done = recorded("down_qstat", "gridengine")
+    code, why = ask("sge", {"qstat": printing(done.out, done.code, done.err)})
+    assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 1")
+
+
+# ---- all of them ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scripts", "system"), [
+    ({"squeue": ("slurm", "version")}, "slurm"), ({"qstat": ("pbs", "version_qstat")}, "pbs"), ({"qstat": ("gridengine", "version_qstat")}, "sge"),
+    ({"squeue": ("slurm", "version"), "qstat": ("pbs", "version_qstat")}, "slurm")])
+def test_which_one_it_is(tmp_path, program, recorded, scripts, system):
+    for name, (scheduler, case) in scripts.items():
+        done = recorded(case, scheduler)
+        program(name, "#!/bin/sh\n" + printing(done.out, done.code, done.err))
+    assert authorize.detected(authorize.Commands(9.0, {"PATH": "{0}:/usr/bin:/bin".format(tmp_path / "bin")})) == system
+
+
+def test_none_of_them(tmp_path):
+    with pytest.raises(authorize.Unanswered, match="neither Slurm nor PBS nor Grid Engine"):
+        authorize.detected(authorize.Commands(9.0, {"PATH": str(tmp_path)}))
+
+
+@pytest.mark.parametrize("system", ["slurm", "pbs", "sge", "auto"])
+def test_a_command_that_hangs(ask, monkeypatch, tmp_path, until, system):
+    monkeypatch.setattr(authorize, "COMMAND_S", 0.3)
+    hanging = "sleep 60 &\necho $! >> {0}/pids\nwait\n".format(tmp_path)
+    began = time.monotonic()
+    code, why = ask(system, {"squeue": hanging, "qselect": hanging, "qstat": hanging})
+    assert code == UNKNOWN
+    assert "gave no answer" in why
+    assert time.monotonic() - began < 5
+    (pid,) = (tmp_path / "pids").read_text().split()
+    stat = Path("/proc", pid, "stat")
+    until(lambda: not stat.exists() or ") Z " in stat.read_text())
+
+
+def test_a_resolver_that_hangs(ask, recorded, monkeypatch):
+    monkeypatch.setattr(authorize.socket, "getaddrinfo", lambda *_arguments, **_named: time.sleep(3) or [])
+    commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o"))}
+    assert ask("slurm", commands, seconds=0.5) == (UNKNOWN, "the names of the nodes could not be resolved in time")
+
+
+def test_many_nodes_and_a_slow_resolver(ask, monkeypatch):
+    """What the source calls itself is only where the search begins."""
+    def slowly(host, *_arguments, **_named):
+        time.sleep(0.01)
+        return [(2, 1, 6, "", (SOURCE if host == "n377" else "10.0.0.1", 0))]
+    monkeypatch.setattr(authorize.socket, "getaddrinfo", slowly)
+    commands = {"squeue": "echo '7101|RUNNING|n[1-400]'\n", "scontrol": printing(NODES)}
+    monkeypatch.setattr(authorize.socket, "gethostbyaddr", lambda _address: ("n377.cluster", [], []))
+    began = time.monotonic()
+    assert ask("slurm", commands)[0] == YES
+    assert time.monotonic() - began < 1
+    monkeypatch.setattr(authorize.socket, "gethostbyaddr", lambda _address: ("n5", [], []))
+    assert ask("slurm", commands)[0] == YES
+    assert ask("slurm", commands, source=OTHER)[0] == NO
+
+
+def test_a_long_name_that_only_its_short_form_is_known_by(ask):
+    assert ask("sge", {"qstat": printing('<job_list state="running"><JB_owner>alice</JB_owner><state>r</state><queue_name>all.q@node01.far.away</queue_name>'
+                                         "</job_list>\n")}, owner="alice")[0] == YES
+
+
+@pytest.mark.parametrize("owner", ["", "-u", "a b", "../a", "a\n", "a;b", "a" * 256, "ä", "*"])
+def test_owners_that_are_no_names(ask, owner):
+    code, why = ask("slurm", {"squeue": "exit 0\n"}, owner=owner)
+    assert (code, why.endswith("is no name of a user")) == (UNKNOWN, True)
+
+
+@pytest.mark.parametrize(("source", "code"), [("", UNKNOWN), ("node01", UNKNOWN), ("127.0.0.1", NO), ("::1", NO), ("0.0.0.0", NO), ("1.2.3", UNKNOWN)])
+def test_sources_that_are_no_nodes(ask, source, code):
+    assert ask("slurm", {"squeue": printing("7101|RUNNING|localhost\n"), "scontrol": printing("")}, source=source)[0] == code
+
+
+def test_the_environment_cannot_change_the_question(ask, tmp_path):
+    ask("slurm", {"squeue": "env > {0}/env\n".format(tmp_path)}, SQUEUE_FORMAT="x", SQUEUE_USERS="bob", SLURM_CONF="/etc/x", LD_PRELOAD="/nowhere")
+    said = (tmp_path / "env").read_text()
+    assert "SLURM_CONF=/etc/x\n" in said
+    assert "LC_ALL=C\n" in said
+    assert not re.search("SQUEUE|LD_PRELOAD", said)
+
+
+@pytest.mark.parametrize("arguments", [[], ["slurm"], ["lsf", "alice", SOURCE, "1", "2"], ["slurm", "alice", SOURCE, "1", "2", "3"], ["--help"]])
+def test_usage(arguments):
+    done = subprocess.run([sys.executable, str(PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr.split(b" ")[0]) == (UNKNOWN, b"usage:")
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_as_the_relay_runs_it(tmp_path, program, python):
+    program("squeue", '#!/bin/sh\n[ "$3" = 0 ] && echo "0|RUNNING|node[01-02]"; exit 0\n')
+    program("scontrol", "#!/bin/sh\n" + printing(NODES))
+    asked = []
+    for owner, source in (("root", SOURCE), ("root", OTHER), ("nosuchuserhere", SOURCE)):
+        done = subprocess.run([python, "-IS", str(PROGRAM), "slurm", owner, source, "40000", "11111"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              check=False, timeout=20, env={"PATH": "{0}:/usr/bin:/bin".format(tmp_path / "bin")})
+        asked.append((done.returncode, done.stdout.count(b"\n"), done.stderr.count(b"\n")))
+    assert asked == [(YES, 1, 0), (NO, 1, 0), (UNKNOWN, 0, 1)]
