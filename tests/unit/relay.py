@@ -64,15 +64,15 @@ class Relay:
         else:
             arguments += [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
             arguments += [] if "--allow" in arguments or "--allow-file" in arguments else ["--allow", "127.0.0.0/8"]
+        self.status_path = Path(arguments[arguments.index("--status") + 1]) if "--status" in arguments else None
         self.said = Path(directory) / "relay.{0}.log".format(len(list(Path(directory).glob("relay.*.log"))))
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
             self.process = subprocess.Popen([python, "-I", str(PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=options.pop("stderr", stderr), **options)
         self.pid = self.process.pid
-        self.ports = []
         if ready:
             wait_until(lambda: self.process.poll() is not None or ready())
-        elif not config:
+        else:
             line = self.process.stdout.readline().decode()
             assert line.startswith("listening "), self.log
             self.address = module().split_port(line.split()[1])[0]
@@ -95,6 +95,16 @@ class Relay:
         sock.connect((self.address, port or self.port))
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
+
+    def refuses(self, *where, **whence):
+        """Whether a connection is ended with RST."""
+        try:
+            return is_reset(self.connect(*where, **whence))
+        except ConnectionResetError:
+            return True
+
+    def status(self, what="/status"):
+        return asked(self.status_path, what)
 
     def signal(self, number):
         os.kill(self.pid, number)
@@ -152,13 +162,13 @@ def asked(path, what="/status"):
 class Target:
     """What a relay leads to: a port of loopback, or the path of a unix socket. It does not listen before it is told to."""
 
-    def __init__(self, path=None, host="127.0.0.1", backlog=None):
+    def __init__(self, path=None, host="127.0.0.1", port=0, backlog=None):
         self.path = path
         self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET)
         self.sock.settimeout(PATIENCE)
         if not path:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.sock.bind((host, 0))
+            self.sock.bind((host, port))
             self.port = self.sock.getsockname()[1]
         self.text = "unix:{0}".format(path) if path else module().endpoint(self.sock.getsockname())
         if backlog is not None:
@@ -174,6 +184,14 @@ class Target:
         sock = self.sock.accept()[0]
         sock.settimeout(PATIENCE)
         return sock
+
+    def nobody_came(self):
+        self.sock.setblocking(False)
+        try:
+            self.sock.accept()
+        except BlockingIOError:
+            return True
+        return False
 
     def close(self):
         self.sock.close()
