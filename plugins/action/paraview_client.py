@@ -75,12 +75,12 @@ class ActionModule(SessionAction):
         """All stands: the client is started where it was asked for, and the user is told."""
         directory = remote.Directory(channel.script, record["remote_directory"])
         progress = jobscript.Progress(directory.status("", 0))
-        if record["settings"]["start_client"] and not record.get("client"):
-            record = self._start(record)
-            progress = self._wait_connected(record, directory)
         route = routing.load(record, channel)
         if route.reverse and not record.get("was_connected"):
             progress = self._let_through(record, channel, route, directory)
+        elif record["settings"]["start_client"] and not record.get("client"):
+            record = self._start(record)
+            progress = self._wait_connected(record, directory)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])

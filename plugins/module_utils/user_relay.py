@@ -128,7 +128,8 @@ class UserRelay:
         said = self.around.script(_WAIT.format(directory=self.known["directory"]), 30)[1]
         found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", said, re.MULTILINE)
         if not found:
-            raise Unfit("a relay of your own on {0} does not come up ({1})".format(self.around.facts["login_node"], one_line(said) or "it said nothing"))
+            raise Unfit("a relay of your own on {0} does not come up ({1})".format(
+                self.around.facts["login_node"], one_line(re.sub(r"(?m)^ended$", "", said)) or "it said nothing"))
         return int(found.group(1))
 
     def _foreign(self, address, port, target, sources):
