@@ -68,6 +68,7 @@ def test_auto_starts_one_only_if_the_user_says_so(desk):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_loopback_serves_where_sshd_allows_no_unix_sockets(desk):
     desk.lab.sshd_policy("login", NO_GATEWAY + "AllowStreamLocalForwarding no\n")
     done = desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
@@ -77,7 +78,7 @@ def test_loopback_serves_where_sshd_allows_no_unix_sockets(desk):
     desk.nothing_left()
 
 
-@pytest.mark.parametrize("victim", ["watcher", "ssh", "sshd", "relay", "shell"])
+@pytest.mark.parametrize("victim", ["sshd", "relay", *(pytest.param(one, marks=pytest.mark.torture) for one in ("watcher", "ssh", "shell"))])
 def test_whatever_is_killed_no_process_stays_on_the_login_node(desk, victim):
     desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
     assert relays(desk)
