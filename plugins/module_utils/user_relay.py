@@ -120,7 +120,7 @@ class UserRelay:
     def _start_own(self, address, ports, target):
         idle = str(max(60, int(self.around.wishes["idle"])))
         argv = [self.known["program"], "-IS", self.known["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
-                "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "8", "--exit-on-eof"]
+                "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
         if target.startswith(("unix:", "127.")):
             argv += ["--owner", str(self.around.facts["uid"])]
         command = " ".join(shlex.quote(word) for word in argv)

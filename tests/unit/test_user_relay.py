@@ -115,9 +115,18 @@ def test_it_holds_a_connection_until_its_source_is_allowed(login, target):
     nothing_left(login, directory, port)
 
 
+def stranger(port):
+    """A connection from another address, which may be refused at any moment."""
+    connection = socket.socket()
+    connection.bind(("127.0.0.2", 0))
+    connection.setblocking(False)
+    connection.connect_ex(("127.0.0.1", port))
+    return connection
+
+
 def test_strangers_do_not_take_the_places_of_those_who_are_held(login, target):
     relay, _directory, port = begun(login, target)
-    strangers = [socket.create_connection(("127.0.0.1", port), 10, ("127.0.0.2", 0)) for _number in range(50)]
+    strangers = [stranger(port) for _number in range(50)]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as held:
         held.sendall(b"early")
         relay.allow(["127.0.0.1"])
