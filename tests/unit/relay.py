@@ -65,6 +65,7 @@ class Relay:
             arguments += [] if "--listen" in arguments else ["--listen", "127.0.0.1:0"]
             arguments += [] if "--allow" in arguments or "--allow-file" in arguments else ["--allow", "127.0.0.0/8"]
         self.status_path = Path(arguments[arguments.index("--status") + 1]) if "--status" in arguments else None
+        self.address = "127.0.0.1"
         self.said = Path(directory) / "relay.{0}.log".format(len(list(Path(directory).glob("relay.*.log"))))
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
