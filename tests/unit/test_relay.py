@@ -147,6 +147,20 @@ def test_a_reset_is_passed_on(pair, until, by, half_closed):
     relay.logged("reset by peer|Broken pipe")
 
 
+@pytest.mark.parametrize("wait", [(), ("--no-wait",)])
+def test_a_reset_that_crosses_bytes_is_no_end(pair, wait):
+    relay, source, sink = pair(*wait)
+    answered(source, sink)
+    relay.signal(signal.SIGSTOP)
+    source.sendall(b"too late")
+    source.shutdown(socket.SHUT_WR)
+    sink.sendall(b"bye")
+    reset(sink)
+    relay.signal(signal.SIGCONT)
+    assert exactly(source, 3) == b"bye"
+    assert is_reset(source)
+
+
 def test_a_reader_that_pauses_stalls_nobody_and_loses_nothing(pair):
     relay, source, sink = pair()
     answered(source, sink)
