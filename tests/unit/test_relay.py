@@ -574,6 +574,24 @@ def test_a_unix_socket_is_led_to_if_its_listener_is_its_owner(start, short_path)
     assert other.accept().recv(1) == b""
 
 
+@pytest.mark.parametrize("ask", ["listening", "listening_of_proc"])
+@pytest.mark.parametrize("on, dialled, only_new", [
+    ("127.0.0.1", "127.0.0.1", 0), ("0.0.0.0", "127.0.0.1", 0), ("::1", "::1", 0), ("::", "::1", 1), ("::", "127.0.0.1", 0),
+    ("::ffff:127.0.0.1", "127.0.0.1", 0), ("127.0.0.2", None, 0), ("::1", None, 0)])
+def test_who_listens_is_known_from_the_kernel(ask, on, dialled, only_new):
+    with socket.socket(socket.AF_INET6 if ":" in on else socket.AF_INET) as sock:
+        if ":" in on:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, only_new)
+        sock.bind((on, 0))
+        arguments = (dialled or "127.0.0.1", sock.getsockname()[1])
+        if ask == "listening_of_proc":
+            arguments = (module().unmapped(arguments[0]), arguments[1])
+        assert getattr(module(), ask)(*arguments) is None
+        sock.listen(1)
+        expected = (os.geteuid(), os.fstat(sock.fileno()).st_ino) if dialled else None
+        assert getattr(module(), ask)(*arguments) == expected
+
+
 # ---- a program that decides ----
 
 
@@ -779,9 +797,22 @@ def test_it_ends_when_its_input_ends(start, target):
     answered(relay.connect(), target.accept())
     relay.process.stdin.write(b"what is said does not matter")
     relay.process.stdin.flush()
-    answered(relay.connect(), target.accept())
+    pair = relay.connect(), target.accept()
+    assert "went on" in relay.reload()
+    answered(*pair)
     relay.process.stdin.close()
     assert relay.process.wait(5) == 0
+    assert pair[0].recv(1) == b""
+
+
+@pytest.mark.parametrize("mine", [True, False])
+def test_the_journal_is_told_how_grave_a_line_is_and_others_are_not(start, tmp_path, monkeypatch, mine):
+    with open(tmp_path / "journal", "wb") as stream:
+        about = os.fstat(stream.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", "{0}:{1}".format(about.st_dev, about.st_ino + (not mine)))
+        relay = start("--to", "127.0.0.1:9", "--allow", "127.0.0.9", stderr=stream)
+        assert relay.refuses()
+    assert (tmp_path / "journal").read_text().startswith("<4>relay: 127.0.0.1:" if mine else "paraview-relay: relay: 127.0.0.1:")
 
 
 def test_it_ends_in_good_order(start, target, short_path):
