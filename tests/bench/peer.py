@@ -1,0 +1,90 @@
+"""Both ends of a session for the bench: instead of pictures they pass frames of 64 KiB.
+
+usage: peer.py pvserver OPTIONS...   speaks pvserver's status lines, and says back what it is told
+       peer.py client forward|reverse PORT COUNT
+       peer.py back listen|dial HOST PORT
+The client prints median and 99th percentile of a round trip, in milliseconds.
+"""
+
+import socket
+import sys
+import time
+
+FRAME = 64 * 1024
+
+
+def exactly(connection, count):
+    got = bytearray()
+    while len(got) < count:
+        data = connection.recv(count - len(got))
+        if not data:
+            return b""
+        got += data
+    return bytes(got)
+
+
+def say_back(connection):
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for frame in iter(lambda: exactly(connection, FRAME), b""):
+        connection.sendall(frame)
+
+
+def accept(host, port, tell=lambda _port: None):
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1)
+        tell(listener.getsockname()[1])
+        return listener.accept()[0]
+
+
+def dial(host, port):
+    while True:
+        try:
+            return socket.create_connection((host, port))
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+
+
+def pvserver(options):
+    given = dict(option.lstrip("-").partition("=")[::2] for option in options)
+    port = int(given.get("server-port", "0"))
+    if "reverse-connection" in given:
+        print("Connecting to client (reverse connection requested)...", flush=True)
+        connection = dial(given["client-host"], port)
+    else:
+        print("Waiting for client...", flush=True)
+        connection = accept("0.0.0.0", port, lambda chosen: print(f"Accepting connection(s): {socket.gethostname()}:{chosen}", flush=True))
+    connection.sendall(b"h")
+    exactly(connection, 1)
+    print("Client connected.", flush=True)
+    say_back(connection)
+
+
+def client(way, port, count):
+    connection = accept("127.0.0.1" if way == "reverse" else "0.0.0.0", port) if way != "forward" else dial("127.0.0.1", port)
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if exactly(connection, 1):
+            connection.sendall(b"h")
+        times = []
+        frame = bytes(FRAME)
+        for _number in range(count):
+            begin = time.perf_counter()
+            connection.sendall(frame)
+            exactly(connection, FRAME)
+            times.append(1000 * (time.perf_counter() - begin))
+    times = sorted(times[count // 10:])
+    print(f"{times[len(times) // 2]:.3f} {times[int(len(times) * 0.99)]:.3f}", flush=True)
+
+
+mode, *rest = sys.argv[1:]
+if mode == "pvserver":
+    pvserver(rest)
+elif mode == "client":
+    client(rest[0], int(rest[1]), int(rest[2]))
+else:
+    with dial(rest[1], int(rest[2])) if rest[0] == "dial" else accept(rest[1], int(rest[2])) as peer:
+        peer.sendall(b"h")
+        exactly(peer, 1)
+        say_back(peer)
