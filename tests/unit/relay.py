@@ -39,14 +39,11 @@ def module():
 @functools.lru_cache(maxsize=None)
 def interpreters():
     """Every Python from 3.6 that this machine has, this one first."""
-    found = {sys.version_info[:2]: sys.executable}
-    for minor in range(6, 16):
-        path = shutil.which("python3.{0}".format(minor))
-        if path and (3, minor) not in found:
-            done = subprocess.run([path, "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-            if not done.returncode:
-                found[3, minor] = done.stdout.decode().strip()
-    return list(found.values())
+    paths = {minor: shutil.which("python3.{0}".format(minor)) for minor in range(6, 16) if (3, minor) != sys.version_info[:2]}
+    looks = [subprocess.Popen([path, "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+             for path in paths.values() if path]
+    found = [process.communicate()[0].decode().strip() for process in looks]
+    return [sys.executable] + [path for path, process in zip(found, looks) if not process.returncode]
 
 
 class Relay:

@@ -27,12 +27,20 @@ class End:
         sock.setblocking(False)
         size = int(most ** dice.random()) if dice.random() < 0.95 else 0
         self.start, self.size = dice.randrange(len(NOISE) // 2), size
-        self.piece = dice.choice([100, 4000, 65536, 1 << 20])
+        self.piece = max(size // 200, dice.choice([100, 4000, 65536, 1 << 20]))
         self.sent = self.got = 0
         self.shut = self.ended = self.broken = False
         self.read_after = self.write_after = 0
-        self.reads_most = dice.choice([1000, 65536, 1 << 20])
+        self.reads_most = max(most // 200, dice.choice([1000, 65536, 1 << 20]))
         self.breaks_at = None
+        self.pauses = dice.choice([0, 0, 1, 4])
+
+    def _until(self, now):
+        """When it goes on; now, unless it pauses."""
+        if self.pauses and self.dice.random() < 0.1:
+            self.pauses -= 1
+            return now + self.dice.random() * 0.05
+        return now
 
     def step(self, other, now):
         """Whether it got anything done."""
@@ -48,8 +56,7 @@ class End:
         except OSError:
             self.broken = True
             return True
-        if self.dice.random() < 0.01:
-            self.read_after = now + self.dice.random() * 0.05
+        self.read_after = self._until(now)
         if piece:
             assert piece == NOISE[other.start + self.got:other.start + self.got + len(piece)], "other bytes at {0}".format(self.got)
             self.got += len(piece)
@@ -74,8 +81,7 @@ class End:
             return False
         except OSError:
             self.broken = True
-        if self.dice.random() < 0.01:
-            self.write_after = now + self.dice.random() * 0.05
+        self.write_after = self._until(now)
         return True
 
     def __repr__(self):
@@ -179,9 +185,9 @@ def try_transfers(tmp_path, short_path, until, count, reloads, most, seed):
 
 
 def test_random_transfers(tmp_path, short_path, until):
-    try_transfers(tmp_path, short_path, until, 300, 2, 1 << 18, 1)
+    try_transfers(tmp_path, short_path, until, 200, 2, 1 << 18, 1)
 
 
 @pytest.mark.torture
 def test_ten_thousand_random_transfers(tmp_path, short_path, until):
-    print(try_transfers(tmp_path, short_path, until, int(os.environ.get("EXAMPLES", "10000")), 20, 1 << 21, random.randrange(1 << 30)))
+    print(try_transfers(tmp_path, short_path, until, int(os.environ.get("EXAMPLES", "10000")), 20, 1 << 20, random.randrange(1 << 30)))
