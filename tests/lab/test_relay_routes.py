@@ -99,6 +99,7 @@ def test_whatever_is_killed_no_process_stays_on_the_login_node(desk, victim):
         desk.lab.wait(lambda: not desk.processes("login"), 40, "no process on the login node")
 
 
+@pytest.mark.torture
 def test_socat_takes_its_place_where_there_is_no_python(desk):
     python = desk.lab.on("login", "readlink", "-f", "/usr/bin/python3").stdout.strip()
     desk.lab.on("login", "mount", "--bind", "/bin/false", python)
@@ -107,7 +108,7 @@ def test_socat_takes_its_place_where_there_is_no_python(desk):
     finally:
         desk.lab.on("login", "umount", python)
     assert any(line.startswith("login has no Python for the relay, socat takes its place: one connection") for line in desk.lines(done))
-    desk.nothing_left()
+    desk.nothing_left(90)
     assert "cells 1000000" in desk.run("cat", f"{STATE}/lab/client.log").stdout
 
 
