@@ -736,10 +736,11 @@ def test_few_descriptors_are_shared_out_beforehand(start, target):
         ends.append((relay.connect(), target.accept()))
     assert relay.refuses()
     relay.logged("too many sessions")
-    threads = [sent_beside(source, MEGABYTE) for source, _sink in ends] + [sent_beside(sink, MEGABYTE) for _source, sink in ends]
+    threads = [sent_beside(source, MEGABYTE * 6) for source, _sink in ends] + [sent_beside(sink, MEGABYTE) for _source, sink in ends]
+    assert "12 sessions went on" in relay.reload()
     for source, sink in ends:
         assert to_the_end(source) == MEGABYTE
-        assert to_the_end(sink) == MEGABYTE
+        assert to_the_end(sink) == MEGABYTE * 6
     for thread in threads:
         thread.join(15)
 

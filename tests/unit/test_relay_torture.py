@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from relay import Relay, Target, asked, free_ports, reset
+from relay import Relay, Target, asked, free_ports, interpreters, reset
 
 NOISE = os.urandom(1 << 22)
 PATIENCE = 30
@@ -149,14 +149,14 @@ def have_done(workers, count):
     return sum(worker.done for worker in workers) >= count or any(worker.failure for worker in workers)
 
 
-def try_transfers(tmp_path, short_path, until, count, reloads, most, seed):
+def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **options):
     routes = 6
     ports, targets = free_ports(routes), [Target(backlog=16) for _one in range(routes - 1)] + [Target(short_path / "t", backlog=16)]
     config = tmp_path / "relay.conf"
     config.write_text("[relay]\nstatus = {0}\n".format(short_path / "s") + "".join(
         "[route r{0}]\nlisten = 127.0.0.1:{1}\nto = {2}\nallow = 127.0.0.1\nwait_s = {3}\n".format(
             at, ports[at], targets[at].text, "60" if at % 2 else "off") for at in range(routes)))
-    relay = Relay(tmp_path, config=config, ready=(short_path / "s").exists)
+    relay = Relay(tmp_path, config=config, ready=(short_path / "s").exists, **options)
     try:
         descriptors, memory = relay.descriptors(), []
         for turn in range(2):  # the first warms up
@@ -189,5 +189,7 @@ def test_random_transfers(tmp_path, short_path, until):
 
 
 @pytest.mark.torture
-def test_ten_thousand_random_transfers(tmp_path, short_path, until):
-    print(try_transfers(tmp_path, short_path, until, int(os.environ.get("EXAMPLES", "10000")), 20, 1 << 20, random.randrange(1 << 30)))
+@pytest.mark.parametrize("python", interpreters())
+def test_ten_thousand_random_transfers(tmp_path, short_path, until, python):
+    count = int(os.environ.get("EXAMPLES", "10000")) // (1 if python == interpreters()[0] else 5)
+    print(try_transfers(tmp_path, short_path, until, count, 20, 1 << 20, random.randrange(1 << 30), python=python))
