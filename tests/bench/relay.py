@@ -148,6 +148,7 @@ def haproxy(port):
     config.write_text(f"""global
     nbthread 1
     maxconn 4000
+    tune.pipesize 524288
 defaults
     mode tcp
     option splice-request
@@ -388,7 +389,7 @@ def inside(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=13)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--only", action="append", choices=["up", "down", "eight", "small", "large", "connects", "memory"])
     parser.add_argument("--without", action="append", default=[], help="a peer to leave out")
     parser.add_argument("--spread", action="store_true", help="each round against the median")
