@@ -102,7 +102,10 @@ class Relay:
             return True
 
     def status(self, what="/status"):
-        return asked(self.status_path, what)
+        try:
+            return asked(self.status_path, what)
+        except ConnectionError:  # the program was replaced meanwhile
+            return asked(self.status_path, what)
 
     def signal(self, number):
         os.kill(self.pid, number)

@@ -712,6 +712,16 @@ def test_blocked_and_waiting_connections_cost_no_time(start, target, tmp_path, s
     del held
 
 
+def test_many_that_wait_cost_little(start, short_path, until):
+    relay = start("--to", Target().text, "--status", short_path / "s", "--listen", "127.0.0.4:0")
+    waiting = [relay.connect() for _one in range(300)]
+    until(lambda: len([one for one in relay.status()["sessions"] if one["age_s"] > 1.5]) == 300)
+    used = relay.cpu_s()
+    time.sleep(1)
+    assert relay.cpu_s() - used < 0.2
+    del waiting
+
+
 def test_without_descriptors_connections_wait_and_are_served_later(start, target):
     relay = start("--to", target.text, "--wait", "2")
     answered(relay.connect(), target.accept())
