@@ -5,6 +5,7 @@ import signal
 
 import pytest
 from desk import STATE, Desk
+from test_relay_role import site  # noqa: F401 (a fixture)
 
 NO_GATEWAY = "GatewayPorts no\nAllowTcpForwarding remote\n"
 
@@ -55,6 +56,21 @@ def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
     assert let_end(process) == 0
     desk.nothing_left()
     assert not desk.lab.on("login", "sh", "-c", "ls -d /tmp/paraview-relay.*; true").stdout
+
+
+def test_auto_takes_the_sites_relay(desk, site):  # noqa: F811
+    site.role(cluster_address="198.18.2.1", relay_networks=["198.18.2.0/24"])
+    desk.lab.sshd_policy("login", NO_GATEWAY)
+    process, _line = waiting(desk, connect_id=77)
+    record = desk.record()
+    assert record["route"] == "reverse_tunnel_relay" and not record.get("go"), "behind the site's relay the client stands before pvserver"
+    assert 11111 <= record["route_known"]["port"] <= 11130
+    assert not relays(desk)
+    rendered(desk, record)
+    assert let_end(process) == 0
+    desk.nothing_left()
+    (route,) = site.status()["routes"]
+    assert (route["total"], route["refused"]) == (1, {})
 
 
 def test_auto_starts_one_only_if_the_user_says_so(desk):
