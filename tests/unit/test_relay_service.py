@@ -391,6 +391,13 @@ def test_the_status_tells_who_and_where_and_how_much(site):
     assert json.loads(run("status", "--socket", site.status, "--json")[1])["pid"] == relay.pid
 
 
+def test_the_status_tells_the_port_that_was_chosen(start, target, short_path):
+    relay = start("--to", target.text, "--status", short_path / "s")
+    for _time in range(2):
+        assert relay.status()["routes"][0]["listen"] == ["127.0.0.1:{0}".format(relay.port)]
+        relay.reload()
+
+
 def test_the_status_of_a_relay_that_does_not_run(short_path):
     code, out, err = run("status", "--socket", short_path / "none")
     assert (code, out) == (1, "")
