@@ -72,7 +72,7 @@ def sent_beside(sock, content, end=True):
 
 def fill(sock):
     """Sends until nothing more is taken, and returns what was sent."""
-    sock.settimeout(0.2)
+    sock.settimeout(0.1)
     sent = bytearray()
     try:
         while True:
@@ -392,7 +392,7 @@ def test_a_host_name_is_looked_up(start, target):
 def test_a_session_without_a_word_ends_where_a_limit_is_set(pair):
     relay, source, sink = pair("--idle-timeout", "1")
     before = time.monotonic()
-    while time.monotonic() - before < 1.3:
+    while time.monotonic() - before < 1.1:
         answered(source, sink)
         time.sleep(0.1)
     assert is_reset(source)
@@ -715,10 +715,10 @@ def test_blocked_and_waiting_connections_cost_no_time(start, target, tmp_path, s
 def test_many_that_wait_cost_little(start, short_path, until):
     relay = start("--to", Target().text, "--status", short_path / "s", "--listen", "127.0.0.4:0")
     waiting = [relay.connect() for _one in range(300)]
-    until(lambda: len([one for one in relay.status()["sessions"] if one["age_s"] > 1.5]) == 300)
+    until(lambda: len([one for one in relay.status()["sessions"] if one["age_s"] > 0.7]) == 300)
     used = relay.cpu_s()
-    time.sleep(1)
-    assert relay.cpu_s() - used < 0.2
+    time.sleep(0.5)
+    assert relay.cpu_s() - used < 0.15
     del waiting
 
 
