@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from desk import STATE, Desk
-from test_relay_role import site  # noqa: F401 (a fixture)
+from test_relay_role import site  # noqa: F401  # pylint: disable=unused-import
 
 NO_GATEWAY = "GatewayPorts no\nAllowTcpForwarding remote\n"
 

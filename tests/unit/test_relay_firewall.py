@@ -127,18 +127,18 @@ case $* in
     '-a list chain inet filter input')
         cat <<'END'
 table inet filter { # handle 7
-	chain input { # handle 1
-		type filter hook input priority filter; policy accept;
-		ip saddr 198.18.2.0/24 ip daddr 198.18.2.1 tcp dport 11111-11130 accept comment "paraview-relay" # handle 5
-		tcp dport 22 accept comment "paraview-relay-not" # handle 3
-		ip saddr 10.0.0.0/8 accept # handle 4
-	}
+@chain input { # handle 1
+@@type filter hook input priority filter; policy accept;
+@@ip saddr 198.18.2.0/24 ip daddr 198.18.2.1 tcp dport 11111-11130 accept comment "paraview-relay" # handle 5
+@@tcp dport 22 accept comment "paraview-relay-not" # handle 3
+@@ip saddr 10.0.0.0/8 accept # handle 4
+@}
 }
 END
         ;;
-    *) printf '%s\n' "$*" >>@SAID@ ;;
+    *) printf '%s\n' "$*" >>%SAID% ;;
 esac
-"""
+""".replace("@", "\t")
 
 
 DELETE = "delete rule inet filter input handle 5"
@@ -149,7 +149,7 @@ INSERT = 'insert rule inet filter input ip saddr 198.18.3.0/24 ip daddr 198.18.2
     ("look", "198.18.2.0/24", 0, []), ("look", "198.18.3.0/24", 1, []), ("close", "198.18.2.0/24", 0, [DELETE]),
     ("open", "198.18.3.0/24", 0, [DELETE, INSERT])])
 def test_nftables(firewall, program, tmp_path, verb, network, code, said):
-    program("nft", NFT.replace("@SAID@", str(tmp_path / "said")))
+    program("nft", NFT.replace("%SAID%", str(tmp_path / "said")))
     done = firewall.run(verb, "nftables", "inet filter input", ADDRESS, PORTS, network)
     assert (done.returncode, done.stderr) == (code, b"")
     assert ((tmp_path / "said").read_text().splitlines() if (tmp_path / "said").exists() else []) == said
