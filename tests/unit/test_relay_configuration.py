@@ -121,6 +121,15 @@ def test_owners_by_name_number_and_group():
     assert [required(uid) for uid in (0, relay.UID_MIN - 1, relay.UID_MIN, 65534, None)] == [False, False, True, False, False]
 
 
+def test_a_directory_of_users_is_not_asked_for_every_connection(monkeypatch):
+    asked = []
+    look_up = relay.pwd.getpwuid
+    monkeypatch.setattr(relay, "USER_NAMES", {})
+    monkeypatch.setattr(relay.pwd, "getpwuid", lambda uid: asked.append(uid) or look_up(uid))
+    assert [relay.user_name(uid) for uid in (0, 4294967, 0, 4294967, None)] == ["root", "4294967", "root", "4294967", "?"]
+    assert asked == [0, 4294967]
+
+
 @pytest.mark.parametrize("lines, line, why", [
     ("[route a\n", 1, "neither .relay. nor"),
     ("[relay]\n[relay]", 2, "comes once"),
