@@ -10,7 +10,7 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 from conftest import Lab  # noqa: E402
 from desk import STATE, Desk  # noqa: E402
 
-FRAMES = 300
+FRAMES = 1000
 ROUNDS = 3
 PORT, TUNNEL = "24001", "24000"
 ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
