@@ -193,9 +193,8 @@ def socket_proxyd(port):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind((HOST, port))
         sock.listen(1024)
-        return Relay("systemd-socket-proxyd", port, ["sh", "-c", f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{sock.fileno()}', "sh",
-                                                    program("systemd-socket-proxyd"), "--connections-max=4000", "{}:{}".format(*TARGET)],
-                     pass_fds=[sock.fileno()])
+        words = ["sh", "-c", f'LISTEN_FDS=1 LISTEN_PID=$$ exec "$@" 3<&{sock.fileno()}', "sh", program("systemd-socket-proxyd"), "--connections-max=4000"]
+        return Relay("systemd-socket-proxyd", port, [*words, "{}:{}".format(*TARGET)], pass_fds=[sock.fileno()])
 
 
 def libraries(name):

@@ -1,12 +1,14 @@
 """Run every part of `make test`, whatever the others said, and close with one line that counts them all.
 
-lint, sanity and build count as one each; of unit and lab each pytest test counts.
+lint, sanity and build count as one each; of unit and lab each pytest test counts. The first three run beside the unit tests, which leave
+a processor free; what they say is shown when they have ended.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,16 +16,18 @@ from xml.etree import ElementTree
 
 TOP = Path(__file__).resolve().parents[2]
 RESULTS = TOP / ".cache" / "results"
+STEPS = ("lint", "sanity", "build")
 CI = os.environ.get("CI") == "true"
 
 
-def make(target, **variables):
+def make(target, output=None, **variables):
     settings = [f"{name}={value}" for name, value in variables.items()]
-    return subprocess.call(["make", "--no-print-directory", target, *settings], cwd=TOP, stdin=subprocess.DEVNULL)
+    return subprocess.call(["make", "--no-print-directory", target, *settings], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
 def step(name):
-    return Counter(passed=1) if make(name) == 0 else Counter(failed=1)
+    with open(RESULTS / f"{name}.log", "wb") as output:
+        return Counter(passed=1) if make(name, output) == 0 else Counter(failed=1)
 
 
 def pytest(name):
@@ -63,14 +67,26 @@ def lab():
 def main():
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
+    if make("venv"):
+        print(closing(Counter(failed=1)), flush=True)
+        return 1
     total, lines = Counter(), []
-    parts = [("lint", step), ("sanity", step), ("build", step), ("unit", pytest), ("lab", lambda _name: lab())]
-    for name, run in parts:
-        print(f"=== {name}", flush=True)
+
+    def run(name, part):
         start = time.monotonic()
-        count = run(name)
+        count = part(name)
         total.update(count)
         lines.append(f"{name}: {closing(count)} ({time.monotonic() - start:.0f} s)")
+
+    beside = threading.Thread(target=lambda: [run(name, step) for name in STEPS])
+    beside.start()
+    print("=== unit", flush=True)
+    run("unit", pytest)
+    beside.join()
+    for name in STEPS:
+        print(f"=== {name}", (RESULTS / f"{name}.log").read_text(errors="replace"), sep="\n", end="", flush=True)
+    print("=== lab", flush=True)
+    run("lab", lambda _name: lab())
     print("=== all", *lines, sep="\n")
     print(closing(total), flush=True)
     return 1 if total["failed"] else 0
