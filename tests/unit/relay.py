@@ -66,7 +66,8 @@ class Relay:
         self.said = Path(directory) / "relay.{0}.log".format(len(list(Path(directory).glob("relay.*.log"))))
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
-            self.process = subprocess.Popen([python, "-I", str(PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=options.pop("stderr", stderr), **options)
+            stderr = options.pop("stderr", stderr)
+            self.process = subprocess.Popen([python, "-I", "-S", str(PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=stderr, **options)
         self.pid = self.process.pid
         if ready:
             wait_until(lambda: self.process.poll() is not None or ready())
@@ -143,7 +144,7 @@ class Relay:
 
 def run(*arguments, python=sys.executable, **options):
     """Exit status, output and complaints of the program, where it ends by itself."""
-    done = subprocess.run([python, "-I", str(PROGRAM)] + [str(one) for one in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([python, "-I", "-S", str(PROGRAM)] + [str(one) for one in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=60, check=False, **options)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 

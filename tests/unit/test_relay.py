@@ -245,8 +245,9 @@ def test_a_target_that_listens_later_gets_what_was_sent_meanwhile(start, short_p
     answered(source, sink)
 
 
-@pytest.mark.parametrize("reads", [False, True], ids=["unread", "read"])
-@pytest.mark.parametrize("how", [socket.socket.close, reset], ids=["end", "reset"])
+@pytest.mark.parametrize("how, reads", [
+    (socket.socket.close, True), (reset, False), pytest.param(socket.socket.close, False, marks=pytest.mark.torture),
+    pytest.param(reset, True, marks=pytest.mark.torture)])
 def test_a_target_that_accepts_and_closes_without_a_word_is_tried_again(start, target, how, reads):
     relay = start("--to", target.text)
     source = relay.connect()
@@ -464,6 +465,7 @@ def test_a_line_that_is_still_being_written_does_not_count(start, target, tmp_pa
     answered(source, target.accept())
 
 
+@pytest.mark.torture
 def test_a_source_is_not_held_for_ever(start, tmp_path):
     relay = start("--to", "127.0.0.1:9", "--allow-file", tmp_path / "nodes", "--hold", "1")
     before = time.monotonic()
@@ -635,6 +637,7 @@ def test_a_program_that_cannot_be_run_is_a_no(start, target):
     relay.logged("/nonexistent failed: .*No such file")
 
 
+@pytest.mark.torture
 def test_a_source_is_held_until_the_program_knows_it(start, target, authorize, tmp_path):
     relay = start("--to", target.text, "--authorize", authorize("[ -e {0}/job ]".format(tmp_path)))
     source = relay.connect()

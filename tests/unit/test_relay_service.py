@@ -130,7 +130,7 @@ def test_what_a_reader_has_not_taken_yet_survives(site):
     port = free_ports()[0]
     relay = site.begin(port)
     source, sink = site.pair(port)
-    source.settimeout(0.3)
+    source.settimeout(0.1)
     sent = 0
     with pytest.raises(socket.timeout):
         while True:
@@ -258,7 +258,7 @@ def test_two_hangups_at_once_are_no_harm(site, until):
     port = free_ports()[0]
     relay = site.begin(port)
     pair = site.pair(port)
-    for _time in range(3):
+    for _time in range(2):
         before = relay.status()["reloads"]
         for _one in range(3):
             relay.signal(signal.SIGHUP)
@@ -271,10 +271,10 @@ def test_a_file_that_is_broken_while_it_is_being_read_kills_nothing(site, until)
     relay = site.begin(port)
     pair = site.pair(port)
     good = site.path.read_text()
-    for pause in range(8):
+    for pause in range(5):
         site.path.write_text(good)
         relay.signal(signal.SIGHUP)
-        time.sleep(pause * 0.02)
+        time.sleep(pause * 0.03)
         site.path.write_text("broken")
         relay.signal(signal.SIGHUP)
         assert works(*pair)
@@ -325,6 +325,7 @@ def test_who_may_own_a_target_stays_the_same(start, target, until):
     assert outcome == (relay.refuses() if os.geteuid() < module().UID_MIN else works(relay.connect(), target.accept()))
 
 
+@pytest.mark.torture
 def test_thousands_of_ports_survive(start, target, tmp_path, short_path):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if 0 <= hard < 6000:
@@ -486,7 +487,7 @@ def test_the_manager_is_told_when_a_reload_came_to_nothing(site, manager):
     assert "relay.conf:1: '[broken' is neither" in said["STATUS"]
 
 
-@pytest.mark.parametrize("reloads", [0, 1])
+@pytest.mark.parametrize("reloads", [pytest.param(0, marks=pytest.mark.torture), 1])
 def test_the_watchdog_is_fed(start, target, manager, monkeypatch, reloads):
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     relay = start("--to", target.text)

@@ -185,7 +185,7 @@ def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
 
 
 def test_random_transfers(tmp_path, short_path, until):
-    try_transfers(tmp_path, short_path, until, 200, 2, 1 << 18, 1)
+    try_transfers(tmp_path, short_path, until, 150, 2, 1 << 18, 1)
 
 
 @pytest.mark.torture
