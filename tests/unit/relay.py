@@ -54,7 +54,7 @@ class Relay:
         config (Path): a configuration in place of the command line.
     """
 
-    def __init__(self, directory, *arguments, config=None, python=sys.executable, ready=None, **options):
+    def __init__(self, directory, *arguments, config=None, python=sys.executable, ready=None, program=PROGRAM, **options):
         arguments = [str(one) for one in arguments]
         if config:
             arguments += ["--config", str(config)]
@@ -67,7 +67,7 @@ class Relay:
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
             stderr = options.pop("stderr", stderr)
-            self.process = subprocess.Popen([python, "-I", "-S", str(PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=stderr, **options)
+            self.process = subprocess.Popen([python, "-I", "-S", str(program)] + arguments, stdout=subprocess.PIPE, stderr=stderr, **options)
         self.pid = self.process.pid
         if ready:
             wait_until(lambda: self.process.poll() is not None or ready())

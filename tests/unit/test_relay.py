@@ -174,6 +174,23 @@ def test_a_reader_that_pauses_stalls_nobody_and_loses_nothing(pair):
     assert to_the_end(sink) == sent
 
 
+def test_an_error_of_its_own_ends_one_connection_alone(pair, tmp_path):
+    faulty = tmp_path / "faulty"
+    line = "        self.active = self.relay.loop.now\n        try:\n"
+    fault = line.replace("try:", "if self.up.count == 666:\n            raise ZeroDivisionError('x')\n        try:")
+    assert PROGRAM.read_text().count(line) == 1
+    faulty.write_text(PROGRAM.read_text().replace(line, fault))
+    relay, source, sink = pair(program=faulty)
+    _relay, other, its_sink = pair(relay=relay)
+    source.sendall(bytes(666))
+    exactly(sink, 666)
+    source.sendall(b"more")
+    assert is_reset(source) and is_reset(sink)
+    answered(other, its_sink)
+    relay.logged(r"an error of the relay's own in line \d+, ZeroDivisionError: x")
+    assert "Traceback" not in relay.log
+
+
 def test_both_ways_at_once(pair):
     _relay, source, sink = pair()
     threads = [sent_beside(source, MEGABYTE * 8), sent_beside(sink, MEGABYTE[::-1] * 8)]
