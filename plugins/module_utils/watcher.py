@@ -184,19 +184,20 @@ class Watcher:
 
     def _look(self):
         now = time.monotonic()
-        record = None
+        if now < min(self.next_status, self.next_ask):
+            return
+        record = self.session.read()
+        if not record:
+            self.stopping = True
+            return
         if now >= self.next_status:
             self.next_status = now + _STATUS_EVERY
-            record = self.session.read()
-            if not record:
-                self.stopping = True
-                return
             text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
             if text != self.seen:
                 self.seen = text
                 self._note(record, Progress(text))
         if not self.stopping and now >= self.next_ask:
-            self._ask(record or self.session.read())
+            self._ask(record)
 
     def _note(self, record, progress):
         self.running = bool(progress.host)

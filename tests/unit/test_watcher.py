@@ -304,6 +304,13 @@ def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
     assert held.state() == "connected"
 
 
+def test_a_record_that_is_gone_when_the_batch_system_would_be_asked(tmp_path):
+    watched = watcher.Watcher({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
+    watched.next_status = float("inf")
+    watched._look()
+    assert watched.stopping
+
+
 def test_a_record_that_is_taken_away_ends_the_watcher(held, program, until):
     held.start()
     held.submit(program)
