@@ -46,6 +46,13 @@ def interpreters():
     return [sys.executable] + [path for path, process in zip(found, looks) if not process.returncode]
 
 
+class Reset(socket.socket):
+    """A connection that was reset before connect() had returned."""
+
+    def recv(self, *_arguments):
+        raise ConnectionResetError
+
+
 class Relay:
     """The real program.
 
@@ -54,7 +61,7 @@ class Relay:
         config (Path): a configuration in place of the command line.
     """
 
-    def __init__(self, directory, *arguments, config=None, python=sys.executable, ready=None, program=PROGRAM, **options):
+    def __init__(self, directory, *arguments, config=None, python=sys.executable, ready=None, program=None, **options):
         arguments = [str(one) for one in arguments]
         if config:
             arguments += ["--config", str(config)]
@@ -67,7 +74,7 @@ class Relay:
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
             stderr = options.pop("stderr", stderr)
-            self.process = subprocess.Popen([python, "-I", "-S", str(program)] + arguments, stdout=subprocess.PIPE, stderr=stderr, **options)
+            self.process = subprocess.Popen([python, "-I", "-S", str(program or PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=stderr, **options)
         self.pid = self.process.pid
         if ready:
             wait_until(lambda: self.process.poll() is not None or ready())
@@ -91,16 +98,17 @@ class Relay:
         sock.settimeout(PATIENCE)
         if source:
             sock.bind((source, 0))
-        sock.connect((self.address, port or self.port))
+        try:
+            sock.connect((self.address, port or self.port))
+        except ConnectionResetError:
+            sock.close()
+            return Reset()
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
     def refuses(self, *where, **whence):
         """Whether a connection is ended with RST."""
-        try:
-            return is_reset(self.connect(*where, **whence))
-        except ConnectionResetError:
-            return True
+        return is_reset(self.connect(*where, **whence))
 
     def status(self, what="/status"):
         try:
