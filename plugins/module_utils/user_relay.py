@@ -150,10 +150,13 @@ class UserRelay:
         return [port for port in candidates if port not in taken][:5]
 
     def allow(self, sources):
-        """Lets connections from these addresses through, also one that is held already."""
+        """Lets connections from these addresses through, also one that is held already; raises Unfit."""
         path = self.known["directory"] + "/allow"
         lines = " ".join(shlex.quote(one) for one in sources)
-        self.around.script("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
+        code, _out, err = self.around.script("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
+        if code != 0:
+            raise Unfit("the relay of your own on {0} cannot be told whom to let through ({1})".format(
+                self.around.facts["login_node"], one_line(err) or "no reason given"))
         self.known["sources"] = sources
 
     def stop(self):

@@ -24,7 +24,7 @@ class Login:
 
     def __init__(self, sockets=True, relay_uid=ALICE, program="python /usr/bin/python3", reach="", socket_line="srw------- 1 1000 1000 0 Jan 1 00:00 x"):
         self.sockets, self.relay_uid, self.program, self.reach, self.socket_line = sockets, relay_uid, program, reach, socket_line
-        self.site_relay = []
+        self.site_relay, self.full = [], False
         self.up, self.taken, self.relay, self.allowed, self.begun, self.stopped = {}, [], None, None, 0, 0
 
     def forward(self, option, specification):
@@ -75,6 +75,8 @@ class Login:
         elif text.startswith("ls -ldn"):
             out = self.socket_line
         elif "/allow" in text:
+            if self.full:
+                return 1, "", "No space left on device"
             self.allowed = re.findall(r"\d+\.\d+\.\d+\.\d+", text)
             out = ""
         elif "socket.socket" in text:
@@ -134,6 +136,15 @@ def test_pvserver_is_let_through_to_nobody_else(around, monkeypatch):
     with pytest.raises(SessionError, match="port 40123 on this host is taken"):
         route.let_through("c101")
     assert surroundings.master.allowed is None
+
+
+def test_a_relay_that_cannot_be_told_whom_to_let_through(around):
+    surroundings = around()
+    route = tunnel(surroundings)
+    route.ready_for("c101")
+    surroundings.master.full = True
+    with pytest.raises(Unfit, match="login2 cannot be told whom to let through .No space left on device."):
+        route.let_through("c101")
 
 
 @pytest.mark.parametrize("line", ["", "srw-rw-rw- 1 1000 1000 0 x", "srw------- 1 1001 1001 0 x", "-rw------- 1 1000 1000 0 x", "lrwxrwxrwx 1 1000 1000 0 x"])
