@@ -5,9 +5,9 @@
 
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, paraview, remote, routes, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, launchers, paraview, remote, routes, schedulers, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
@@ -36,7 +36,7 @@ class ActionModule(SessionAction):
         if record.get("job_id") and self._still_there(record, channel):
             return {"changed": False}
         wishes = record["settings"]
-        about = schedulers.table(record["scheduler"])
+        about = schedulers.of(record)
         path = remote.directory(record["facts"]["home"], record["id"])
         files = self._files(about, wishes, path, record["facts"]["site"])
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
@@ -55,8 +55,8 @@ class ActionModule(SessionAction):
         return {"changed": True, "diff": diff}
 
     def _still_there(self, record, channel):
-        job = Jobs(over(channel.script, record["prelude"]), schedulers.table(record["scheduler"])).ask(record["job_id"])
-        if job is not None and job.state not in ("ended", "failed", "cancelled"):
+        job = Jobs(over(channel.script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
+        if not job.gone and job.state not in schedulers.OVER:
             return True
         self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
         remote.Directory(channel.script, record["remote_directory"]).remove()
@@ -67,28 +67,24 @@ class ActionModule(SessionAction):
     @staticmethod
     def _files(about, wishes, path, site):
         on_login = bool(about.get("on_login_node"))
-        if on_login and wishes["nodes"] > 1:
-            raise SessionError("paraview_nodes: {0} cannot be had".format(wishes["nodes"]), "without a batch system there is one node, the login node",
-                               "leave paraview_nodes out")
         launcher = wishes["launcher"]
         if launcher is None:
             single = wishes["nodes"] * wishes["tasks_per_node"] == 1
-            launcher = [] if single else schedulers.LAUNCHERS[about["launcher"]]
-        head = dict({name: wishes[name] for name in ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "account")},
-                    queue=wishes["queue"] or site.get("queue", ""), walltime=durations.clock(wishes["walltime"]), extra=wishes["directives"])
+            launcher = [] if single else launchers.words(about["launcher"])
+        head = settings.asked(wishes, site)
         return {
             # Made beforehand, so that it is private whatever umask the batch system opens it with.
             "batch.log": "",
             "job.sh": jobscript.job_script(about, path, head, wishes["idle"], wishes["walltime"] if on_login else 0),
             "pvserver.sh": jobscript.pvserver_script(
-                path, schedulers.launcher_command(launcher, wishes["nodes"], wishes["tasks_per_node"]), wishes["pvserver"],
+                path, launchers.command(launcher, wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]), wishes["pvserver"],
                 wishes["modules"] or site.get("modules", []), wishes["setup"]),
         }
 
     def _follower(self, record, channel):
-        queue = Jobs(over(channel.script, record["prelude"]), schedulers.table(record["scheduler"]))
+        queue = Jobs(over(channel.script, record["prelude"]), schedulers.of(record))
         directory = remote.Directory(channel.script, record["remote_directory"])
-        return Follower(record["job_id"], queue, directory, record["submitted_at"], self.say)
+        return Follower(record["job_id"], queue, directory, polling(record), self.say)
 
     def _running(self, record, channel):
         if record.get("root_node"):
@@ -106,6 +102,8 @@ class ActionModule(SessionAction):
                                hopeless=True)
         nodes = progress.nodes or [progress.host]
         self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
+        if len(nodes) < record["settings"]["nodes"]:
+            self.say("that is fewer than the {0} that were asked for".format(_count(record["settings"]["nodes"], "node")))
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
         self._start_at_once(record, routing.load(record, channel), follower.directory)

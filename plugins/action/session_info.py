@@ -52,11 +52,11 @@ class ActionModule(SessionAction):
         progress = jobscript.Progress(remote.Directory(script, record["remote_directory"]).status("", 0))
         if record["state"] == "ready" and progress.connected:
             session.update(state="connected", was_connected=True)
-        job = Jobs(over(script, record["prelude"]), schedulers.table(record["scheduler"])).ask(record["job_id"])
-        if job is not None and job.time_left_s is not None:
+        job = Jobs(over(script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
+        if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
-        elif job is not None and job.state == "pending":
-            session.update(reason=job.explanation or job.reason)
+        if job.state in ("pending", "running"):
+            session.update(reason=job.explanation or (job.reason if job.state == "pending" else ""))
 
 
 def _table(reports):

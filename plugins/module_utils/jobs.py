@@ -4,12 +4,16 @@
 """One job of a batch system: submit, ask, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
 
 import os
+import re
 import shlex
 import time
 
 from . import schedulers
 from .errors import SessionError
 from .text import one_line, tail
+
+# What a command's time limit ends it with.
+_TIME_LIMIT = 124
 
 
 def over(script, prelude="", kept="", seconds=30):
@@ -58,15 +62,21 @@ class Jobs:
         """
         argv = schedulers.fill(self.about["submit"]["argv"], script=script)
         code, out, err = self.run(argv)
-        job_id = schedulers.read_job_id(self.about, out) if code == 0 else None
+        refused = self.about["submit"].get("refused")
+        job_id = schedulers.read_job_id(self.about, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
         if job_id is None:
             raise SessionError("{0} refused the job".format(self.about["title"]), one_line(err or out) or "exit code {0}".format(code),
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 
     def ask(self, job_id):
-        """schedulers.JobState, or None where the job is no longer known."""
-        return schedulers.read_job(self.about, *self.run(schedulers.fill(self.about["ask"]["argv"], job_id=job_id)))
+        """schedulers.JobState: what the table's questions, asked in their order as far as need be, tell of a job."""
+        told = None
+        for question in self.about["ask"].values():
+            if told is None or _wanted(question.get("when", "first"), told):
+                answer = schedulers.read(self.about, question, job_id, *self.run(schedulers.fill(question["argv"], job_id=job_id)))
+                told = answer if told is None else _joined(told, answer, question.get("when"))
+        return told.job
 
     def cancel(self, job_id):
         """Cancels a job; one that is over is no error.
@@ -74,8 +84,16 @@ class Jobs:
         Returns:
             str: empty, or what the batch system objected.
         """
-        code, out, err = self.run(schedulers.fill(self.about["cancel"]["argv"], job_id=job_id))
-        return "" if code == 0 else one_line(err or out)
+        about = self.about["cancel"]
+        objection = ""
+        for argv in filter(None, (about["argv"], about.get("force"))):
+            code, out, err = self.run(schedulers.fill(argv, job_id=job_id))
+            if code == 0 or (about.get("over") and re.search(about["over"], out + err)):
+                return ""
+            objection = objection or one_line(err + "\n" + out) or "exit code {0}".format(code)
+            if code == _TIME_LIMIT:
+                break
+        return objection
 
     def cancel_and_wait(self, job_id, seconds=30.0, pause=time.sleep):
         """Cancels a job and waits until the queue has let it go.
@@ -87,11 +105,62 @@ class Jobs:
         deadline = time.monotonic() + seconds
         while True:
             state = self.ask(job_id)
-            if state is None or (state.state in ("ended", "failed", "cancelled")):
+            leaving = state.native in self.about.get("leaving", ())
+            if state.gone or (state.state in schedulers.OVER and not leaving):
                 return ""
             if time.monotonic() > deadline:
-                return objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
+                # A node that is lost confirms nothing; the batch system has taken note.
+                return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
             pause(0.2)
+
+
+def _wanted(when, told):
+    """Whether a further question is to be asked after an answer."""
+    if when == "unexplained":
+        return told.worth == "told" and told.job.state in ("pending", "failed") and not told.job.reason
+    return told.worth == when
+
+
+def _joined(told, answer, when):
+    """What two answers tell together."""
+    if answer.worth == "told" and when == "unexplained":
+        # Both were asked one after the other: the state of the first holds.
+        more = answer.job
+        return told._replace(job=told.job._replace(
+            reason=more.reason, explanation=more.explanation or told.job.explanation, never=more.never or told.job.never))
+    return answer if answer.worth in ("told", "gone") else told
+
+
+class Polling:
+    """When a batch system is asked about a job: soon at first, then ever more rarely.
+
+    Args:
+        submitted_at (float): seconds since 1970.
+        floor (float): seconds that the site wants between two questions at least.
+    """
+
+    def __init__(self, submitted_at, floor=0.0):
+        self.submitted_at = submitted_at
+        self.floor = floor
+        self._next = 0.0
+
+    def due(self):
+        """bool: whether to ask now; whoever is told so asks."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self.put_off(poll_pause(time.time() - self.submitted_at))
+        return True
+
+    def put_off(self, seconds):
+        """Waits at least so long from now, and as long as the site wants."""
+        self._next = time.monotonic() + max(seconds, self.floor)
+
+
+def polling(record):
+    """Polling of the job that a session's record names."""
+    site = record.get("facts", {}).get("site", {})
+    return Polling(record.get("submitted_at", time.time()), site.get("poll_floor_s", 0))
 
 
 def poll_pause(waited):
@@ -100,6 +169,7 @@ def poll_pause(waited):
     Args:
         waited (float): seconds since the job was submitted.
     """
+    waited = max(0.0, waited)
     if waited < 120:
         pause = 1 + 9 * waited / 120
     else:
@@ -119,18 +189,18 @@ def ended_error(job_id, state, why, log, cancelled=False):
 
     Args:
         job_id (str): its id.
-        state (JobState or None): what the batch system says now.
+        state (schedulers.JobState): what the batch system says now.
         why (str): what is known from the job itself; may be empty.
         log (str): the end of its log.
         cancelled (bool): the job was told to end.
     """
     reasons = [why]
-    if state is not None and state.state in ("failed", "cancelled"):
+    if state.state in ("failed", "cancelled"):
         reasons.append(state.explanation or "{0} {1}".format(state.native, state.reason).strip())
-    if state is not None and state.exit_status:
+    if state.exit_status:
         reasons.append("exit status {0}".format(state.exit_status))
     shown = tail(log)
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
     return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
                         "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run",
-                        cancelled=cancelled or (state is not None and state.state == "cancelled"), hopeless=True)
+                        cancelled=cancelled or state.state == "cancelled", hopeless=True)

@@ -15,7 +15,7 @@ Files: ``status`` (what happened, a line each), ``go`` (pvserver's arguments, a 
 import re
 import shlex
 
-from . import schedulers
+from . import directives, hostlists
 from .paraview import STATUS_LINES
 
 _JOB = r"""
@@ -51,9 +51,18 @@ ended() {
   report "ended $1 $why"
   exit "$1"
 }
+# Batch systems say in the same way that a job was cancelled and that its time is over.
+stopped() {
+  why=cancelled
+  [ @LATE@ -eq 0 ] || [ $(($(now) - began)) -lt @LATE@ ] || why=walltime
+  ended 143
+}
 @JOB_SETUP@
-trap 'why=cancelled; ended 143' HUP INT TERM USR1 USR2 XCPU
 began=$(now)
+trap stopped HUP INT TERM USR1 USR2 XCPU
+if [ @WALLTIME@ -gt 0 ]; then
+  printf '#!/bin/sh\nleft=$(((%s - $(date +%%s)) / 60))\n[ $left -gt 0 ] || left=0\necho $left\n' $((began + @WALLTIME@)) > left && chmod 700 left
+fi
 # Whoever reads that the job runs finds its nodes there.
 report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
@@ -106,6 +115,14 @@ if ! command -v @PROGRAM@ > /dev/null 2>&1; then
   echo @PROGRAM@: not found on "$(hostname)", PATH is "$PATH"
   exit 127
 fi
+# The client warns its user of the end of the wall time where pvserver knows the option (from 5.10). Its library tells that a second sooner than itself.
+warns() {
+  case @PROGRAM@ in pvserver* | */pvserver*) [ -x left ] || return;; *) return 1;; esac
+  library=$(ldd "$(command -v @PROGRAM@)" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
+  if [ -n "$library" ]; then grep -qae '--timeout-command' "$library"; return; fi
+  command -v timeout > /dev/null 2>&1 && timeout 20 @PROGRAM@ --help < /dev/null 2>&1 | grep -qe '--timeout-command'
+}
+if warns; then warning=--timeout-command=@DIR@/left; else warning=; fi
 pause=0.1
 tries=0
 until [ -e go ]; do
@@ -124,6 +141,7 @@ while IFS= read -r argument; do
   set -- "$@" "$argument"
 done < go
 rm -f go
+[ -z "$warning" ] || set -- "$@" "$warning"
 cd || :
 exec @COMMAND@ "$@"
 """
@@ -153,15 +171,16 @@ def job_script(about, directory, wishes, idle_s, limit_s=0):
     Args:
         about (dict): the batch system's table.
         directory (str): the session's directory on the cluster, absolute.
-        wishes (dict): for schedulers.directives().
+        wishes (dict): for directives.head().
         idle_s (int): seconds a started job waits for its client.
         limit_s (int): seconds after which the job ends itself, where no batch system does; 0 for none.
     Returns:
         str
     """
-    head = schedulers.directives(about, dict(wishes, output=directory + "/batch.log"))
+    head = directives.head(about, wishes, directory + "/batch.log")
+    walltime = int(wishes.get("walltime") or 0)
     body = _fill(_JOB, DIR=shlex.quote(directory), JOB_NODES=about["job_nodes"], JOB_SETUP=about.get("job_setup", ":"), STATUS_LINES=shlex.quote(STATUS_LINES),
-                 IDLE=str(int(idle_s)), LIMIT=str(int(limit_s)))
+                 IDLE=str(int(idle_s)), LIMIT=str(int(limit_s)), WALLTIME=str(walltime), LATE=str(walltime - min(30, walltime // 10)))
     return "\n".join(["#!/bin/sh"] + head) + body
 
 
@@ -217,9 +236,9 @@ class Progress:
     def _read(self, line):
         word, _blank, rest = line.partition(" ")
         if word == "running":
-            self.host = "".join(schedulers.expand_nodes(rest)[:1])
+            self.host = "".join(hostlists.expand(rest)[:1])
         elif word == "nodes":
-            self.nodes = [name for part in rest.split() for name in schedulers.expand_nodes(part)]
+            self.nodes = [name for part in rest.split() for name in hostlists.expand(part)]
         elif word == "addresses":
             self.addresses = re.findall(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", rest)[:32]
         elif word == "said":

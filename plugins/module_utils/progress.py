@@ -5,7 +5,7 @@
 
 import time
 
-from . import jobs
+from . import jobs, schedulers
 from .channel import ChannelLost
 from .errors import SessionError
 from .jobscript import Progress
@@ -15,6 +15,10 @@ from .text import one_line
 _STRETCH = 1.0
 # Seconds for which the login node may be silent.
 _PATIENCE = 600
+# Seconds that a batch system may take to know a job that it has just accepted.
+_NOT_YET_KNOWN = 20
+# Seconds that a network file system may take to show what a job wrote before it ended.
+_LATE = 5
 
 
 class Follower:
@@ -24,25 +28,27 @@ class Follower:
         job_id (str): the job.
         queue (jobs.Jobs): its batch system.
         directory (remote.Directory): its files.
-        submitted_at (float): seconds since the epoch.
+        polling (jobs.Polling): when the batch system is asked.
         say (callable): takes a line for the user.
     Attributes:
         progress (jobscript.Progress): what the job told last.
         state (schedulers.JobState or None): what the batch system told last.
     """
 
-    def __init__(self, job_id, queue, directory, submitted_at, say):
+    def __init__(self, job_id, queue, directory, polling, say):
         self.job_id = job_id
         self.queue = queue
         self.directory = directory
-        self.submitted_at = submitted_at
+        self.submitted_at = polling.submitted_at
         self.say = say
         self.text = ""
         self.progress = Progress()
         self.state = None
         self._shown = None
         self._silent_since = None
-        self._next_ask = time.monotonic() + 0.7
+        self._over_since = None
+        self._polling = polling
+        self._polling.put_off(0.7)
 
     def events(self, deadline=None):
         """Yields each time there may be news, until the caller has what it waited for.
@@ -58,7 +64,7 @@ class Follower:
             if deadline is not None and time.monotonic() >= deadline:
                 return
             self._look(_STRETCH)
-            if not self.progress.host and time.monotonic() >= self._next_ask:
+            if not self.progress.host and self._polling.due():
                 self._ask()
 
     def _look(self, seconds):
@@ -85,23 +91,40 @@ class Follower:
             raise error
 
     def _ask(self):
-        self._next_ask = time.monotonic() + jobs.poll_pause(time.time() - self.submitted_at)
-        self.state = self.queue.ask(self.job_id)
-        if self.state is None or self.state.state in ("ended", "failed", "cancelled"):
+        self.state = state = self.queue.ask(self.job_id)
+        if state.gone and time.time() - self.submitted_at < _NOT_YET_KNOWN:
+            return
+        if state.gone or state.state in schedulers.OVER:
             self._look(0)
             if not self.progress.host:
-                raise self.died()
-        elif self.state.never:
-            raise jobs.never_error(self.job_id, self.state)
-        elif self.state.state in ("pending", "unknown"):
-            self._show(self.state)
+                self._never_heard_of(state)
+        elif state.never:
+            raise jobs.never_error(self.job_id, state)
+        else:
+            self._over_since = None
+            self._show(state)
+
+    def _never_heard_of(self, state):
+        """The batch system says that it is over, and its files do not: if it was on a node they may only be late."""
+        now = time.monotonic()
+        self._over_since = self._over_since or now
+        if now - self._over_since >= _LATE or not (state.gone or state.nodes):
+            raise self.died()
+        self._polling.put_off(1)
 
     def _show(self, state):
-        line = "job {0} {1}".format(self.job_id, state.state if state.state == "pending" else "not known now")
-        for part in (one_line(state.reason, 120), "expected {0}".format(clock_time(state.expected_start)) if state.expected_start else ""):
-            line += ", " + part if part else ""
-        if state.explanation and state.reason not in ("Resources", "Priority"):
-            line += " ({0})".format(state.explanation)
+        if state.state == "unknown" and not state.native:
+            line = "{0} does not answer about job {1}{2}; waiting on".format(
+                self.queue.about["title"], self.job_id, ": " + one_line(state.reason, 120) if state.reason else "")
+        elif state.state == "running" and not state.explanation:
+            return
+        else:
+            line = "job {0} {1}".format(self.job_id, state.state if state.state in ("pending", "running") else "is in state " + state.native)
+            for part in (one_line(state.reason, 120) if state.state != "running" else "",
+                         "expected {0}".format(clock_time(state.expected_start)) if state.expected_start else ""):
+                line += ", " + part if part else ""
+            if state.explanation and state.reason not in ("Resources", "Priority"):
+                line += " ({0})".format(state.explanation)
         if line != self._shown:
             self._shown = line
             self.say(line)

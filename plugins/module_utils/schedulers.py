@@ -1,145 +1,52 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batch systems as data: one table each, and the engine that reads them.
-
-A table says how to submit, ask and cancel, how the answers are read, and what the native states mean. Sources: sbatch(1),
-scontrol(1), scancel(1), Slurm's job reason codes, and recorded outputs.
-"""
+"""The engine that reads batch systems' tables (scheduler_tables.py): commands to run, and what their answers mean."""
 
 import collections
-import itertools
 import re
+import signal
+import time
 
+from . import hostlists
 from .errors import SessionError
+from .scheduler_tables import TABLES
 from .text import clean, one_line
 
 STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
+OVER = ("ended", "failed", "cancelled")
+# What a site prints beyond this is cut off, not believed.
+_MOST = 4 * 1024 * 1024
 
 JobState = collections.namedtuple(
-    "JobState", "state native reason explanation never nodes root_node exit_status expected_start time_left_s")
+    "JobState", "state native reason explanation never nodes root_node exit_status expected_start time_left_s gone")
 JobState.__doc__ = """What a batch system says of one job.
 
 state is one of STATES; native and reason are its own words, explanation is ours; never is true where the job can never
-run; nodes (list) and root_node; exit_status (int or None); expected_start (ISO 8601 without zone, or None); time_left_s.
+run; nodes (list) and root_node; exit_status (int or None); expected_start (ISO 8601 without zone, or None); time_left_s
+(seconds or None); gone is true where it says that it knows no such job (any more), the state then is unknown.
 """
-
-# In a shell: "$1" is the script. The start time behind the process id keeps a number used again from being taken for the job.
-_DETACH = ('setsid /bin/sh "$1" </dev/null >/dev/null 2>&1 & p=$!; '
-           'set -- $(sed "s/.*) //" "/proc/$p/stat"); echo "$p.${20}"')
-_ASK_PROCESS = ('p=${1%%.*}; [ -r "/proc/$p/stat" ] || { echo GONE; exit 0; }; set -- "$1" $(sed "s/.*) //" "/proc/$p/stat"); '
-                '[ "${1#*.}" = "${21}" ] && [ "$2" != Z ] && echo RUNNING || echo GONE')
-_END_PROCESS = ('p=${1%%.*}; set -- "$1" $(sed "s/.*) //" "/proc/$p/stat" 2>/dev/null); '
-                '[ "${1#*.}" = "${21}" ] || exit 0; kill -TERM "$p"')
-
-TABLES = {
-    "slurm": {
-        "title": "Slurm",
-        "detect": {"argv": ["sbatch", "--version"], "pattern": r"^slurm"},
-        "submit": {"argv": ["sbatch", "--parsable", "{script}"], "job_id": r"^(?P<job_id>\d+)(?:;\S+)?$"},
-        "ask": {
-            "argv": ["scontrol", "-o", "show", "job", "{job_id}"],
-            "gone": r"Invalid job id specified",
-            "fields": {
-                "native": r"\bJobState=(?P<value>[A-Z_]+)",
-                "reason": r"\bReason=(?P<value>.*?) Dependency=",
-                "nodes": r" NodeList=(?P<value>\S+)",
-                "root_node": r"\bBatchHost=(?P<value>\S+)",
-                "exit_status": r"\bExitCode=(?P<value>[0-9]{1,9}):",
-                "signal": r"\bExitCode=[0-9]+:(?P<value>[0-9]{1,9})",
-                "expected_start": r"\bStartTime=(?P<value>\d{4}-\S+)",
-                "elapsed": r"\bRunTime=(?P<value>[\d:-]+)",
-                "limit": r"\bTimeLimit=(?P<value>[\d:-]+)",
-            },
-        },
-        "cancel": {"argv": ["scancel", "{job_id}"]},
-        "first_node": {"argv": ["sinfo", "-h", "-N", "-r", "-t", "idle,mix,alloc,comp", "-o", "%N"]},
-        "states": {
-            "PENDING": "pending", "CONFIGURING": "pending", "REQUEUED": "pending", "REQUEUE_HOLD": "pending",
-            "REQUEUE_FED": "pending", "SPECIAL_EXIT": "pending", "RESV_DEL_HOLD": "pending",
-            "RUNNING": "running", "SUSPENDED": "running", "STOPPED": "running", "RESIZING": "running",
-            "SIGNALING": "running", "STAGE_OUT": "running", "COMPLETING": "running",
-            "COMPLETED": "ended", "CANCELLED": "cancelled", "REVOKED": "cancelled",
-            "FAILED": "failed", "TIMEOUT": "failed", "NODE_FAIL": "failed", "OUT_OF_MEMORY": "failed",
-            "BOOT_FAIL": "failed", "DEADLINE": "failed", "PREEMPTED": "failed", "LAUNCH_FAILED": "failed",
-            "RECONFIG_FAIL": "failed",
-        },
-        "no_reason": ["None", ""],
-        "never": {
-            "PartitionTimeLimit": "it asks for more time than the partition allows: lower paraview_walltime or choose another paraview_queue",
-            "PartitionNodeLimit": "it asks for more nodes than the partition allows: lower paraview_nodes or choose another paraview_queue",
-            "PartitionConfig": "it asks for more than the partition has: lower paraview_nodes, or choose another paraview_queue",
-            "PartitionDown": "the partition is down: choose another paraview_queue",
-            "PartitionInactive": "the partition is inactive: choose another paraview_queue",
-            "BadConstraints": "no node has what it asks for: look at paraview_directives",
-            "AccountNotAllowed": "the account may not use this partition: set paraview_account",
-            "InvalidAccount": "there is no such account: set paraview_account",
-            "InvalidQOS": "there is no such quality of service: look at paraview_directives",
-            "QOSNotAllowed": "the quality of service may not be used here: look at paraview_directives",
-            "QOSTimeLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
-            "AssocMaxWallDurationPerJobLimit": "it asks for more time than the account allows: lower paraview_walltime",
-            "QOSMaxWallDurationPerJobLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
-            "MaxMemPerLimit": "it asks for more memory than allowed: lower paraview_memory",
-            "DependencyNeverSatisfied": "what it depends on can no longer happen: look at paraview_directives",
-        },
-        "explanations": {
-            "JobHeldUser": "held by its owner", "JobHeldAdmin": "held by an administrator",
-            "Priority": "other jobs come first", "Resources": "waits for nodes to become free",
-            "BeginTime": "its begin time has not come", "Dependency": "waits for another job",
-            "CONFIGURING": "its nodes are being started", "SUSPENDED": "suspended by the batch system",
-            "TIMEOUT": "its wall time was over", "NODE_FAIL": "a node was lost", "OUT_OF_MEMORY": "it ran out of memory",
-            "PREEMPTED": "another job took its place", "CANCELLED": "it was cancelled",
-        },
-        "directives": {
-            "prefix": "#SBATCH ", "always": ["--no-requeue", "--job-name=pvserver"], "output": "--output={value}",
-            "nodes": "--nodes={value}", "tasks_per_node": "--ntasks-per-node={value}",
-            "cpus_per_task": "--cpus-per-task={value}", "gpus_per_node": "--gres=gpu:{value}", "memory": "--mem={value}",
-            "walltime": "--time={value}", "queue": "--partition={value}", "account": "--account={value}",
-        },
-        "job_nodes": 'scontrol show hostnames "$SLURM_JOB_NODELIST"',
-        # srun no longer takes it from the job by itself (release notes of 22.05).
-        "job_setup": '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
-        "launcher": "srun",
-    },
-    "none": {
-        "title": "no batch system",
-        "submit": {"argv": ["/bin/sh", "-c", _DETACH, "sh", "{script}"], "job_id": r"^(?P<job_id>\d+\.\d+)$"},
-        "ask": {"argv": ["/bin/sh", "-c", _ASK_PROCESS, "sh", "{job_id}"], "gone": r"\bGONE\b",
-                "fields": {"native": r"^(?P<value>RUNNING)"}},
-        "cancel": {"argv": ["/bin/sh", "-c", _END_PROCESS, "sh", "{job_id}"]},
-        "states": {"RUNNING": "running"},
-        "directives": {"prefix": "# ", "always": [], "walltime": "walltime={value}"},
-        "job_nodes": "hostname",
-        "launcher": "mpiexec",
-        "on_login_node": True,
-    },
-}
-
-#: Launchers by name; {nodes}, {tasks} and {per_node} are numbers. A batch system's own knows its nodes by itself.
-LAUNCHERS = {
-    "none": [],
-    "srun": ["srun", "--unbuffered", "--nodes={nodes}", "--ntasks={tasks}", "--ntasks-per-node={per_node}"],
-    "mpiexec": ["mpiexec", "-n", "{tasks}"],
-}
+#: What an answer is worth: told, gone, silent (no answer about the job), unreadable (an answer in another form than asked for).
+Answer = collections.namedtuple("Answer", "worth job")
 
 
-def table(name):
+def table(name, tables=None):
     """dict: the table of a batch system; SessionError if there is none of that name."""
-    if name not in TABLES:
-        raise SessionError("there is no batch system {0!r}".format(name), "known are " + ", ".join(sorted(TABLES)),
-                           "set paraview_scheduler to one of them, or to auto")
-    return TABLES[name]
+    tables = TABLES if tables is None else tables
+    if name not in tables:
+        raise SessionError("there is no batch system {0!r}".format(name), "known are " + ", ".join(sorted(tables)),
+                           "set paraview_scheduler to one of them, or to auto, or describe it in paraview_schedulers")
+    return tables[name]
+
+
+def of(record):
+    """dict: the table of a session's batch system, which may be the inventory's own."""
+    return record.get("table") or table(record["scheduler"])
 
 
 def fill(argv, **values):
     """list[str]: a command of a table with its blanks filled in."""
-    return [re.sub(r"\{(script|job_id)\}", lambda match: values[match.group(1)], word) for word in argv]
-
-
-def launcher_command(words, nodes, tasks_per_node):
-    """list[str]: an MPI launcher's command line with its numbers filled in."""
-    numbers = {"nodes": nodes, "tasks": nodes * tasks_per_node, "per_node": tasks_per_node}
-    return [re.sub(r"\{(nodes|tasks|per_node)\}", lambda match: str(numbers[match.group(1)]), word) for word in words]
+    return [re.sub(r"\{(script|job_id)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
 def read_job_id(about, out):
@@ -148,134 +55,286 @@ def read_job_id(about, out):
     return match.group("job_id") if match else None
 
 
-def read_job(about, code, out, err):
-    """What an answer to the table's question means.
+def same_job(asked, told):
+    """bool: whether two ids mean one job; the server's name may be left out."""
+    return asked == told or told.startswith(asked + ".") or asked.startswith(told + ".")
+
+
+def unknown(reason, explanation="", gone=False):
+    """JobState of a job of which nothing is known."""
+    return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
+
+
+def read(about, question, job_id, code, out, err):
+    """What an answer to one of a table's questions means.
 
     Args:
         about (dict): the table.
+        question (dict): of its ``ask``.
+        job_id (str): the job that was asked for.
         code (int): exit code. out (str), err (str): what the command printed.
     Returns:
-        JobState or None: None where the batch system no longer knows the job; state unknown where it did not answer.
+        Answer
     """
-    if re.search(about["ask"]["gone"], out + err):
+    out = out[:_MOST].replace("\r\n", "\n")
+    words, told = one_line(err) or one_line(out), out + "\n" + err
+    unreadable = None
+    try:
+        fields = _FORMATS[question.get("format", "text")](question, job_id, out)
+    except _Unreadable as error:
+        fields, unreadable = {}, str(error)
+    if fields:
+        return Answer("told", _interpret(about, question, fields))
+    if _says(question, "gone", told) or (code == 0 and (_says(question, "complete", out) or (
+            question.get("silence") == "gone" and not told.strip()))):
+        return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(about["title"]), True))
+    if _says(question, "over", told):
+        return Answer("told", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
+    if unreadable:
+        # A server that is down says so, whatever else it prints.
+        return Answer("unreadable" if code == 0 or not err.strip() else "silent", unknown(words or _code(code), unreadable))
+    other_form = code == 0 and out.strip() or re.search(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)", err)
+    return Answer("unreadable" if other_form else "silent", unknown(words or "no answer ({0})".format(_code(code)),
+                                                                     "{0} does not answer".format(about["title"])))
+
+
+def _says(question, name, text):
+    return bool(question.get(name)) and re.search(question[name], text, re.MULTILINE) is not None
+
+
+def _code(code):
+    return "time limit" if code == 124 else "exit code {0}".format(code)
+
+
+class _Unreadable(Exception):
+    """An answer is not in the form that was asked for; the text says so."""
+
+
+# --- reading: raw values of one job; empty where the answer has no such job ---
+
+
+def _text_fields(question, job_id, out, decode=str):
+    if question.get("unwrap"):
+        out = re.sub(question["unwrap"], "", out)
+    own = _own_text(question, job_id, out)
+    if own is None:
+        return {}
+    fields = {name: [decode(value) for value in _found(patterns, own)] for name, patterns in question["fields"].items()}
+    fields = {name: values if name in question.get("every", ()) else values[:1] for name, values in fields.items()}
+    for name, value in question.get("otherwise", {}).items() if fields.get("id") or "record" in question else ():
+        fields[name] = fields.get(name) or [value]
+    return fields if fields.get("native") else {}
+
+
+def _own_text(question, job_id, out):
+    """The part of a text that is about one job; None if there is none."""
+    id_pattern = question["fields"].get("id")
+    if "record" not in question:
+        told = _found(id_pattern, out) if id_pattern else []
+        return None if told and not same_job(job_id, told[0]) else out
+    own = []
+    for match in re.finditer(question["record"], out, re.MULTILINE | (re.DOTALL if question.get("format") == "xml" else 0)):
+        told = [match.group("id")] if "id" in match.re.groupindex else _found(id_pattern, match.group("body"))
+        if told and same_job(job_id, told[0]):
+            own.append(match.group("body"))
+    if not own:
         return None
+    return own[-1] if question.get("latest") else "\n".join(own)
+
+
+def _found(patterns, text):
+    """Values of the first pattern that is there at all."""
+    for pattern in [patterns] if isinstance(patterns, str) else patterns or []:
+        values = [match.group("value") for match in re.finditer(pattern, text, re.MULTILINE)]
+        if any(value.strip() for value in values):
+            return values
+    return []
+
+
+def _xml_fields(question, job_id, out):
+    import html
+
+    return _text_fields(question, job_id, out, html.unescape)
+
+
+def _json_fields(question, job_id, out):
+    search = _jmespath()
+    if search is None:
+        raise _Unreadable("JSON is read with jmespath, which is not there")
+    data = _json(out)
+    jobs = search(question["jobs"], data)
+    found = jobs.items() if isinstance(jobs, dict) else [
+        (_scalar(search(question["fields"].get("id", "id"), one)), one) for one in jobs or [] if isinstance(one, dict)] if isinstance(jobs, list) else []
+    own = [one for told, one in found if isinstance(one, dict) and (same_job(job_id, told) or (question.get("single") and len(found) == 1))]
+    if not own:
+        return {}
     fields = {}
-    for name, pattern in about["ask"]["fields"].items():
-        match = re.search(pattern, clean(out, 20000), re.MULTILINE)
-        fields[name] = match.group("value").strip() if match else ""
-    if not fields["native"]:
-        return JobState("unknown", "", one_line(err or out) or "no answer (exit code {0})".format(code), "", False, [], "", None, None, None)
-    return _interpret(about, fields)
+    for name, queries in question["fields"].items():
+        values = [_scalar(search(query, own[-1])) for query in ([queries] if isinstance(queries, str) else queries)]
+        fields[name] = [value for value in values if value.strip()][:1]
+    return fields if fields.get("native") else {}
 
 
-def _interpret(about, fields):
-    native = fields["native"]
-    state = about["states"].get(native, "unknown")
-    reason = fields.get("reason", "")
+def _json(out):
+    import json
+
+    # Some wrappers speak before what they wrap does.
+    for text in (out, out[out.find("{"):]):
+        try:
+            return json.loads(text, strict=False)
+        except (ValueError, RecursionError):
+            pass
+    raise _Unreadable("its answer is no JSON" if out.strip() else "no answer")
+
+
+def _jmespath():
+    """jmespath.search, no query of which is an error for the data it meets; None where the library is not there."""
+    try:
+        import jmespath
+    except ImportError:
+        return None
+
+    def search(query, data):
+        try:
+            return jmespath.search(query, data)
+        except (jmespath.exceptions.JMESPathError, TypeError, RecursionError, ArithmeticError):
+            return None
+
+    return search
+
+
+def _scalar(value):
+    if isinstance(value, bool) or value is None or isinstance(value, dict):
+        return ""
+    if isinstance(value, list):
+        return ",".join(_scalar(one) for one in value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+_FORMATS = {"text": _text_fields, "xml": _xml_fields, "json": _json_fields}
+
+
+# --- meaning ---
+
+
+def _interpret(about, question, fields):
+    first = {name: one_line(values[0], 1000) for name, values in fields.items() if values}
+    native = first["native"]
+    known = _Meaning(about, question, native, first.get("detail", ""))
+    reason = "; ".join(dict.fromkeys(one_line(value, 1000) for value in fields.get("reason", ()) if value.strip()))
     if reason in about.get("no_reason", ()):
         reason = ""
-    never = about.get("never", {})
-    known = about.get("explanations", {})
-    # A job that is over keeps the reason for which it once waited.
-    explanation = never.get(reason) or known.get(reason) or known.get(native, "") if state == "pending" else known.get(native, "")
+    exit_status = _exit_status(about, known.state, native, first)
+    state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reason))
+    nodes = _nodes(about, fields.get("nodes", ()))
     return JobState(
-        state=state, native=native, reason=reason, explanation=explanation,
-        never=state == "pending" and reason in never,
-        nodes=expand_nodes(fields.get("nodes", "")), root_node=_named(fields.get("root_node", "")),
-        exit_status=_exit_status(state, fields),
-        expected_start=fields.get("expected_start") or None if state == "pending" else None,
-        time_left_s=_time_left(fields) if state == "running" else None)
+        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and known.never(reason) != "",
+        nodes=nodes, root_node=hostlists.named(first.get("root_node", "")) or "".join(nodes[:1]), exit_status=exit_status,
+        expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
+        time_left_s=_time_left(first) if state == "running" else None, gone=False)
 
 
-def _named(value):
-    return value if re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", value) and value != "n/a" else ""
+class _Meaning:
+    """What a native state means, with its detail where that makes a difference."""
+
+    def __init__(self, about, question, native, detail):
+        self.about = about
+        self.question = question
+        token = re.match(r"-?[\w.]+", detail)
+        self.names = (["{0}/{1}".format(native, token.group())] if token else []) + [native]
+        states = question.get("states") or about["states"]
+        self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
+
+    def never(self, reason):
+        """str: why a job can never run; empty where nothing proves that."""
+        return _lookup(self.about.get("never", {}), [reason]) if reason else ""
+
+    def explain(self, reason):
+        """str: our sentence for a job that is not over."""
+        reasons = [reason] if self.state == "pending" and reason else []
+        return (self.never(reason) if reasons else "") or _lookup(self.about.get("explanations", {}), reasons + self.names)
+
+    def end(self, exit_status, first):
+        """tuple[str, str]: how a job ended, and our sentence for it. It may keep the reason for which it once waited: that says nothing."""
+        if self.question.get("may_be_walltime") and exit_status and _time_left(first) == 0:
+            return "failed", "its wall time was over"
+        state = "failed" if self.state == "ended" and exit_status else self.state
+        explanation = _lookup(self.about.get("explanations", {}), self.names)
+        if not explanation and state == "failed" and exit_status:
+            explanation = self.about.get("exits", {}).get(str(exit_status)) or _signal(exit_status - self.about.get("signals_from", 128))
+        return state, explanation
 
 
-def _exit_status(state, fields):
-    if state not in ("ended", "failed", "cancelled") or not fields.get("exit_status"):
+def _lookup(sentences, words):
+    """The sentence for the first word that has one; its key is the word itself, or a pattern for all of it."""
+    for word in words:
+        if word in sentences:
+            return sentences[word]
+        for pattern, sentence in sentences.items():
+            if re.match("(?:" + pattern + r")\Z", word, re.DOTALL):
+                return sentence
+    return ""
+
+
+def _signal(number):
+    if not 0 < number < 65:
+        return ""
+    try:
+        return "it was killed by signal {0} ({1})".format(number, signal.Signals(number).name)
+    except ValueError:
+        return "it was killed by signal {0}".format(number)
+
+
+def _nodes(about, values):
+    if "node" in about:
+        names = [match.group("value") for value in values for match in re.finditer(about["node"], value[:_MOST])]
+    else:
+        names = [name for value in values for name in hostlists.expand(value)]
+    return [name for name in dict.fromkeys(names) if hostlists.named(name)]
+
+
+def _exit_status(about, state, native, first):
+    told = first.get("exit_status", "")
+    if not re.match(r"^-?[0-9]{1,9}\Z", told) or not (state in OVER or native in about.get("exiting", ())):
         return None
-    number = int(fields.get("signal") or 0)
-    return 128 + number if number else int(fields["exit_status"])
+    number = first.get("signal", "0")
+    number = int(number) if re.match(r"^[0-9]{1,9}\Z", number) else 0
+    return about.get("signals_from", 128) + number if number else int(told)
 
 
 def _time_left(fields):
     spans = [_span(fields.get(name, "")) for name in ("limit", "elapsed")]
-    return None if None in spans else max(0, spans[0] - spans[1])
+    return None if None in spans or not spans[0] else max(0, spans[0] - spans[1])
 
 
 def _span(text):
-    match = re.match(r"^(?:([0-9]{1,6})-)?([0-9]{1,6}):([0-9]{1,6}):([0-9]{1,6})\Z", text)
+    """Seconds of ``[DAYS-][[HOURS:]MINUTES:]SECONDS``; None for anything else."""
+    match = re.match(r"^(?:([0-9]{1,6})-)?((?:[0-9]{1,9}:){0,2}[0-9]{1,9})\Z", text)
     if not match:
         return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    seconds = 0
+    for part in match.group(2).split(":"):
+        seconds = seconds * 60 + int(part)
+    return int(match.group(1) or 0) * 86400 + seconds
 
 
-def expand_nodes(text, most=10000):
-    """Node names of a compressed list such as ``node[01-02,07],gpu1``.
-
-    Returns:
-        list[str]: in order; empty for ``(null)`` or what is no list.
-    """
-    names = []
-    for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text.strip()[:100000]):
-        names.extend(itertools.islice(_expand(part), max(0, most - len(names))))
-    return [name for name in names if _named(name)]
+# Whatever language this host speaks, batch systems are asked in English.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _expand(part):
-    """Names of one entry; lazily, since what a site says may stand for more of them than memory holds."""
-    pieces = re.split(r"(\[[^\]]*\])", part, maxsplit=4)
-    choices = [_choices(piece) for piece in pieces]
-    if any(next(iter(one()), None) is None for one in choices):
-        return iter(())
-    return ("".join(words) for words in _product(choices))
-
-
-def _product(choices):
-    if not choices:
-        yield ()
-        return
-    for first in choices[0]():
-        for rest in _product(choices[1:]):
-            yield (first,) + rest
-
-
-def _choices(piece):
-    if not piece.startswith("["):
-        return lambda: (piece,)
-
-    def numbers():
-        for low, high in re.findall(r"(?<![^,\[])([0-9]{1,9})(?:-([0-9]{1,9}))?(?=[,\]])", piece):
-            for number in range(int(low), int(high or low) + 1):
-                yield str(number).zfill(len(low))
-
-    return numbers
-
-
-def directives(about, wishes):
-    """Lines for the head of a job script.
-
-    Args:
-        about (dict): the table.
-        wishes (dict): of nodes, tasks_per_node, cpus_per_task, gpus_per_node, memory, walltime, queue, account (None or
-            empty: not asked for) and extra (list of lines, with or without the system's own prefix).
-    Returns:
-        list[str]
-    Raises:
-        SessionError: a wish that this system has no word for.
-    """
-    words = about["directives"]
-    lines = [words["prefix"] + line for line in words["always"]]
-    for name in ("output", "nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account"):
-        value = wishes.get(name)
-        if value in (None, "", 0):
-            continue
-        if name in words:
-            lines.append(words["prefix"] + words[name].format(value=value))
-        elif name in ("queue", "account", "gpus_per_node", "memory"):
-            raise SessionError("paraview_{0}: {1!r} cannot be had".format(name, value),
-                               "with {0} there is no such thing".format(about["title"]), "leave it out for this host")
-    for line in wishes.get("extra") or []:
-        lines.append(line if line.startswith(words["prefix"].strip()) else words["prefix"] + line)
-    return lines
+def _moment(text):
+    """A point in time as ISO 8601 in the site's own zone (that of this host for seconds since 1970); None for what is none."""
+    if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}\Z", text):
+        return text
+    if re.match(r"^[0-9]{9,11}(?:\.[0-9]{1,9})?\Z", text):
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(float(text)))
+    match = re.match(r"^(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?: ([0-9]{4}))?(?: [A-Z])?\Z", text)
+    if not match or match.group(1) not in _MONTHS:
+        return None
+    month, day = 1 + _MONTHS.index(match.group(1)), int(match.group(2))
+    now = time.localtime()
+    # Without a year it is the next such day.
+    year = int(match.group(5) or now.tm_year + ((month, day) < (now.tm_mon, now.tm_mday)))
+    return "{0:04d}-{1:02d}-{2:02d}T{3}{4}".format(year, month, day, match.group(3), match.group(4) or ":00")

@@ -6,7 +6,7 @@
 import re
 import shlex
 
-from . import durations, endpoints, paraview, routes, schedulers
+from . import directives, durations, endpoints, launchers, paraview, routes, scheduler_checks
 from .errors import SessionError
 
 #: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
@@ -17,7 +17,8 @@ SPEC = {
     "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(routes.ROUTES)},
     "route_order": {"type": "list", "elements": "str", "choices": list(routes.ORDER), "default": list(routes.ORDER)},
     "user_relay": {"type": "bool", "default": False},
-    "scheduler": {"type": "str", "default": "auto", "choices": ["auto"] + sorted(schedulers.TABLES)},
+    "scheduler": {"type": "str", "default": "auto"},
+    "schedulers": {"type": "dict", "default": {}},
     "nodes": {"type": "int", "default": 1},
     "tasks_per_node": {"type": "int", "default": 1},
     "cpus_per_task": {"type": "int", "default": 0},
@@ -26,6 +27,11 @@ SPEC = {
     "walltime": {"type": "raw", "default": "1:00:00"},
     "queue": {"type": "str", "default": ""},
     "account": {"type": "str", "default": ""},
+    "qos": {"type": "str", "default": ""},
+    "reservation": {"type": "str", "default": ""},
+    "constraint": {"type": "str", "default": ""},
+    "exclusive": {"type": "bool", "default": False},
+    "parallel_environment": {"type": "str", "default": ""},
     "directives": {"type": "list", "elements": "str", "default": []},
     "modules": {"type": "list", "elements": "str", "default": []},
     "setup": {"type": "str", "default": ""},
@@ -39,7 +45,9 @@ SPEC = {
     "json": {"type": "str", "default": ""},
 }
 _LOWEST = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0}
-_WORD = {"queue": r"[A-Za-z0-9_.,@:+-]+", "account": r"[A-Za-z0-9_.,@:+-]+", "memory": r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?"}
+_WORD = dict.fromkeys(("queue", "account", "qos", "reservation", "parallel_environment"), r"[A-Za-z0-9_.,@:+-]+")
+_WORD.update(memory=r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?", constraint=r"[A-Za-z0-9_.,@:+=&|*()!<>/\[\]-]+")
+_MAY_HOLD = {"memory": "write it as 4G or 500M", "constraint": "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only"}
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
@@ -69,7 +77,7 @@ def check(wishes):
         raise wrong("client_port", known["client_port"], "a port is a number from 1 to 65535; 0 takes a free one")
     for name, pattern in _WORD.items():
         if known[name] and not re.match("^(?:" + pattern + r")\Z", known[name]):
-            raise wrong(name, known[name], "it may hold letters, digits and . , _ @ : + - only" if name != "memory" else "write it as 4G or 500M")
+            raise wrong(name, known[name], _MAY_HOLD.get(name, "it may hold letters, digits and . , _ @ : + - only"))
     for name in ("directives", "modules"):
         for value in known[name]:
             if re.search(r"[\n\r\0]", value) or not value.strip():
@@ -78,7 +86,23 @@ def check(wishes):
         raise wrong("route_order", known["route_order"], "it names no route; known are " + ", ".join(routes.ORDER))
     if not known["pvserver"]:
         raise wrong("pvserver", wishes["pvserver"], "it names no command")
+    if known["launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:
+        raise wrong("launcher", wishes["launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
+    tables = scheduler_checks.tables(known["schedulers"])
+    if known["scheduler"] in tables:
+        directives.check(tables[known["scheduler"]], asked(known, {}))
+    elif known["scheduler"] != "auto":
+        raise wrong("scheduler", known["scheduler"], "known are auto, {0}; another one is described in paraview_schedulers".format(", ".join(sorted(tables))))
     return known
+
+
+def asked(wishes, site):
+    """dict: what of a session's wishes its batch system is asked for.
+
+    Args:
+        wishes (dict): as check() gives them. site (dict): the site's own values.
+    """
+    return dict({name: wishes[name] for name in directives.WISHES}, queue=wishes["queue"] or site.get("queue", ""), extra=wishes["directives"])
 
 
 def wrong(name, value, why):
@@ -108,8 +132,7 @@ def _command(value):
 def _launcher(value):
     if value in ("", None):
         return None
-    words = _command(value)
-    return schedulers.LAUNCHERS[words[0]] if len(words) == 1 and words[0] in schedulers.LAUNCHERS else words
+    return launchers.words(_command(value))
 
 
 def _start_client(value):

@@ -7,12 +7,13 @@ import ipaddress
 import re
 import shlex
 
-from . import endpoints, schedulers
+from . import endpoints, hostlists
 from .site_file import KEYS, PATH
 from .text import clean, one_line
 
 _PROBE = r"""
 part() { printf '\n==%s\n' "$1"; }
+limit() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
 part host; hostname
 part uid; id -u
 part home; printf '%s\n' "$HOME"
@@ -28,21 +29,27 @@ part tools; for c in setsid grep sed awk; do command -v "$c" >/dev/null 2>&1 || 
 part guard; ls -ldn @SITE_DIRECTORY@ @SITE_FILE@ 2>/dev/null
 part site; cat @SITE_FILE@ 2>/dev/null
 """
-_DETECT = r"""part detect_{name}; {detect} 2>&1 </dev/null
-part first_node_{name}; node=$({first_node} 2>/dev/null </dev/null | head -n 1); printf '%s\n' "$node"
+_DETECT = r"""if command -v {program} >/dev/null 2>&1; then
+part detect_{name}; limit 10 {detect} 2>&1 </dev/null | head -n 200
+part first_node_{name}; limit 10 {first_node} 2>/dev/null </dev/null | head -n 2000
+fi
 """
 _SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
 [ -z "$address" ] || ip -4 route get "$address" 2>/dev/null
 """
 
 
-def probe():
-    """str: the shell script whose answer read() understands."""
-    with_detection = {name: about for name, about in schedulers.TABLES.items() if "detect" in about}
+def probe(tables):
+    """str: the shell script whose answer read() understands.
+
+    Args:
+        tables (dict): batch systems to look for, by name.
+    """
+    sought = {name: about for name, about in tables.items() if "detect" in about}
     detect = "".join(_DETECT.format(
-        name=name, detect=_command(about["detect"]["argv"]), first_node=_command(about.get("first_node", {}).get("argv", ["true"])))
-        for name, about in with_detection.items())
-    blanks = {"COMMANDS": " ".join(about["detect"]["argv"][0] for about in with_detection.values()), "DETECT": detect,
+        name=name, program=shlex.quote(about["detect"]["argv"][0]), detect=_command(about["detect"]["argv"]),
+        first_node=_command(about.get("first_node", {}).get("argv", ["true"]))) for name, about in sought.items())
+    blanks = {"COMMANDS": " ".join(shlex.quote(about["detect"]["argv"][0]) for about in sought.values()), "DETECT": detect,
               "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
     return re.sub(r"@([A-Z_]+)@", lambda match: blanks[match.group(1)], _PROBE)
 
@@ -51,11 +58,12 @@ def _command(argv):
     return " ".join(shlex.quote(word) for word in argv)
 
 
-def read(text):
+def read(text, tables):
     """What a login node answered.
 
     Args:
         text (str): what probe() printed there.
+        tables (dict): those that probe() was given.
     Returns:
         dict: login_node, uid, home, client_side (the address it was reached at), client_address (IPv4, whence), addresses (list), prelude (shell lines
         that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
@@ -68,7 +76,7 @@ def read(text):
         name, _newline, body = chunk.partition("\n")
         parts.setdefault(name.strip(), body)
     first = {name: parts.get(name, "").strip() for name in ("host", "uid", "home", "connection")}
-    found = [name for name, about in schedulers.TABLES.items() if "detect" in about
+    found = [name for name, about in tables.items() if "detect" in about
              and re.search(about["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
     connection = first["connection"].split()
     guarded = parts.get("guard", "")
@@ -79,11 +87,16 @@ def read(text):
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
         "schedulers": found,
-        "first_node": {name: "".join(schedulers.expand_nodes(parts.get("first_node_" + name, "").strip())[:1]) for name in found},
+        "first_node": {name: _first_node(tables[name], parts.get("first_node_" + name, "")) for name in found},
         "missing": parts.get("tools", "").split(),
         "site_text": site_text if trusted(guarded) else "",
         "site_untrusted": bool(site_text.strip()) and not trusted(guarded),
     }
+
+
+def _first_node(about, text):
+    match = re.search(about["first_node"]["pattern"], text, re.MULTILINE) if "first_node" in about else None
+    return "".join(hostlists.expand(match.group("value"))[:1]) if match else ""
 
 
 def addresses(text):

@@ -35,7 +35,7 @@ def end_client(record, connected_too):
 
 
 def _undo_job(record, script, directory):
-    jobs = Jobs(over(script, record.get("prelude", "")), schedulers.table(record["scheduler"]))
+    jobs = Jobs(over(script, record.get("prelude", "")), schedulers.of(record))
     # A connect that died between the submission and the next line knows no id; the cluster's file does.
     job_id = record.get("job_id") or schedulers.read_job_id(jobs.about, directory.read("submitted"))
     return jobs.cancel_and_wait(job_id) if job_id and not record.get("job_over") else ""

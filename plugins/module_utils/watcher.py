@@ -18,15 +18,16 @@ import time
 
 from . import processes, schedulers, teardown
 from .errors import SessionError
-from .jobs import Jobs, over, poll_pause
+from .jobs import Jobs, over, polling
 from .jobscript import Progress
 from .remote import Directory
-from .sessions import OVER, Session
+from .sessions import Session
 from .shell import Shell, ShellLost
 
 _TICK = 1.0
 _STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
+_ASK_AGAIN = 3.0
 
 
 class Watcher:
@@ -34,7 +35,7 @@ class Watcher:
 
     Args:
         wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
-            process), seconds (for the login).
+            process), seconds (for the login), libraries (directories with Python's own libraries behind).
     """
 
     def __init__(self, wish):
@@ -43,7 +44,9 @@ class Watcher:
         self.stopping = self.tried = False
         self.handed = False
         self.seen = ""
-        self.next_status = self.next_ask = 0.0
+        self.next_status = 0.0
+        self.polling = None
+        self.gone = False
         self.running = False
         self.process = self.shell = self.listener = None
 
@@ -184,7 +187,8 @@ class Watcher:
 
     def _look(self):
         now = time.monotonic()
-        if now < min(self.next_status, self.next_ask):
+        asking = self.polling is None or self.polling.due()
+        if now < self.next_status and not asking:
             return
         record = self.session.read()
         if not record:
@@ -196,7 +200,7 @@ class Watcher:
             if text != self.seen:
                 self.seen = text
                 self._note(record, Progress(text))
-        if not self.stopping and now >= self.next_ask:
+        if not self.stopping and asking:
             self._ask(record)
 
     def _note(self, record, progress):
@@ -214,21 +218,32 @@ class Watcher:
             self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
 
     def _ask(self, record):
-        waited = time.time() - record.get("submitted_at", time.time())
-        self.next_ask = time.monotonic() + (_ASK_EVERY if self.running else max(1.0, poll_pause(waited)))
-        job = Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.table(record["scheduler"])).ask(record["job_id"])
-        if job is None or job.state in OVER:
+        if self.polling is None:
+            self.polling = polling(record)
+            self.polling.due()
+        if self.running:
+            self.polling.put_off(_ASK_EVERY)
+        job = Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.of(record)).ask(record["job_id"])
+        self.gone = self.gone and job.gone
+        if job.gone or job.state in schedulers.OVER:
             # The job's own words are better than the batch system's; they may just have been written.
             text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
             if Progress(text).ended:
                 self._note(record, Progress(text))
+            elif job.gone and not self.gone:
+                # A session is not given up for one wrong word.
+                self.gone = True
+                self.polling.put_off(_ASK_AGAIN)
             else:
-                self._over(job.state if job else "ended", (job.explanation or job.reason) if job else "the job is no longer known",
-                           bool(record.get("was_connected")))
+                self._over("ended" if job.gone else job.state, job.explanation or job.reason, bool(record.get("was_connected")))
         elif job.state == "pending" and record.get("state") == "pending":
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
-        elif job.time_left_s is not None:
-            self.session.update(ends_at=time.time() + job.time_left_s)
+        elif job.state == "running":
+            fields = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
+            if self.running and record.get("reason", "") != job.explanation:
+                fields["reason"] = job.explanation
+            if fields:
+                self.session.update(**fields)
 
     def _over(self, state, reason, connected):
         # Only when nothing of it is left may another session take its place.
@@ -243,6 +258,7 @@ class Watcher:
 def main():
     """Reads the wish from standard input, answers with one line, and stays."""
     wish = json.load(sys.stdin)
+    sys.path.extend(wish.get("libraries", ()))
     watcher = Watcher(wish)
 
     def stop(_number, _frame):

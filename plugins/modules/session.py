@@ -94,13 +94,21 @@ options:
     default: false
   scheduler:
     description:
-      - The batch system.
-      - V(auto) takes the one whose commands are found on the login node. It never takes V(none).
+      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(none), or one that
+        O(schedulers) describes.
+      - V(auto) takes the one that the site names in its C(site.yml), else the first whose commands on the login node answer as that system's do. It never
+        takes V(none).
       - V(none) runs pvserver as a process on the login node itself, for a visualization server without a batch system. It is refused where
         there is a batch system, unless the site allows it.
     type: str
-    choices: [auto, none, slurm]
     default: auto
+  schedulers:
+    description:
+      - Tables of batch systems that this host has besides those that are shipped, or entries in which its own differs, by the name of the batch system.
+      - A table says how jobs are submitted, asked and cancelled, and what the answers mean. The guide C(Batch systems) tells what may stand in it,
+        and how to try one without a cluster.
+    type: dict
+    default: {}
   nodes:
     description:
       - Number of nodes.
@@ -128,7 +136,7 @@ options:
     default: ""
   walltime:
     description:
-      - How long the job may run.
+      - How long the job may run. Where pvserver knows how to (from 5.10), it tells the client how much of it is left, and ParaView warns before the end.
       - Write V(1:30:00) (H:MM:SS), V(2-00:00:00) (D-HH:MM:SS), V(90m), V(2h), V(1d), V(45s), or a bare number, which is minutes.
       - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A bare number
         of more than a day of minutes (1440) is therefore refused; a smaller one cannot be told from minutes.
@@ -144,9 +152,34 @@ options:
       - Account or project that pays for the job.
     type: str
     default: ""
+  qos:
+    description:
+      - Quality of service. Not every batch system has it.
+    type: str
+    default: ""
+  reservation:
+    description:
+      - Reservation in which the job runs. PBS has a queue for each.
+    type: str
+    default: ""
+  constraint:
+    description:
+      - What the nodes have to be like, in the batch system's own words, such as V(gpu) or V(gpu&highmem).
+    type: str
+    default: ""
+  exclusive:
+    description:
+      - Whether the job has its nodes to itself.
+    type: bool
+    default: false
+  parallel_environment:
+    description:
+      - Grid Engine's parallel environment, which a job of more than one core needs there. It decides how many of the slots each node gives.
+    type: str
+    default: ""
   directives:
     description:
-      - More lines for the head of the job script, such as V(--constraint=gpu). The batch system's prefix (C(#SBATCH)) may be left out.
+      - More lines for the head of the job script, such as V(--comment=viz). The batch system's prefix (C(#SBATCH)) may be left out.
     type: list
     elements: str
     default: []
@@ -164,10 +197,10 @@ options:
     default: ""
   launcher:
     description:
-      - What starts pvserver's processes. It is V(srun), V(mpiexec), V(none) (pvserver is started by itself), or a command, as text or as a
-        list of words.
-      - In a command C({nodes}), C({tasks}) and C({per_node}) stand for the number of nodes, of all processes, and of processes on each
-        node.
+      - What starts pvserver's processes. It is V(srun), V(mpiexec), V(mpirun), V(aprun), V(flux), V(none) (pvserver is started by itself), or a
+        command, as text or as a list of words.
+      - In a command C({nodes}), C({tasks}), C({per_node}) and C({cpus_per_task}) stand for the number of nodes, of all processes, of processes on
+        each node, and of cores for each process.
       - By default a single process has none, and more have the batch system's own.
     type: raw
     default: ""

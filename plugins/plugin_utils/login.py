@@ -40,7 +40,7 @@ def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
     session_id = record["id"]
     path = openssh.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "seconds": target.timeout + 20}
+            "owner": owner, "seconds": target.timeout + 20, "libraries": _libraries()}
     answer = _start(session, dict(wish, command=openssh.master_command(target, path)), wish["seconds"])
     if "Bad configuration option" in answer.get("error", ""):
         answer = _start(session, dict(wish, command=openssh.master_command(target, path, old=True)), wish["seconds"])
@@ -50,6 +50,15 @@ def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
               "target": target._asdict()}
     session.update(**fields)
     return fields
+
+
+def _libraries():
+    """Where the watcher finds jmespath, for batch systems that answer in JSON: it is started without site-packages."""
+    try:
+        import jmespath
+    except ImportError:
+        return []
+    return [os.path.dirname(os.path.dirname(jmespath.__file__))]
 
 
 def _interpreter():

@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A session's route, made anew from its record for each task."""
 
-from ..module_utils import routes
+from ..module_utils import routes, schedulers
 from ..module_utils.channel import Channel
 from ..module_utils.openssh import Master
-from ..module_utils.schedulers import TABLES
 from ..module_utils.surroundings import Surroundings
 
 
@@ -17,7 +16,7 @@ def surroundings(record: dict, channel: Channel) -> Surroundings:
         Master(record["control_path"], record["ssh"]), channel.script, lambda: channel.request("messages")["messages"], record["facts"],
         {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
-         "on_login_node": bool(TABLES[record["scheduler"]].get("on_login_node")),
+         "on_login_node": bool(schedulers.of(record).get("on_login_node")),
          "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"]},
         record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])})
 

@@ -24,7 +24,14 @@ hypothesis_settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 hypothesis_settings.load_profile("unit")
 
-Answer = collections.namedtuple("Answer", "command code out err")
+
+class Answer(collections.namedtuple("Answer", "command code out err")):
+    """A recorded answer."""
+
+    def mine(self, job_id, recorded_id=None):
+        """The same answer, about another job."""
+        recorded_id = recorded_id or self.command.split()[-1]
+        return self._replace(out=re.sub(r"\b{0}\b".format(re.escape(recorded_id)), job_id, self.out))
 
 
 def run_local(text, seconds=30, shell="/bin/sh"):

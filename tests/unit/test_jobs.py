@@ -19,6 +19,7 @@ REFUSED = {
     "sbatch_bad_time": "Invalid --time specification", "sbatch_crlf": "DOS line breaks", "sbatch_group_denied": "not permitted",
     "sbatch_no_file": "Unable to open file", "sbatch_no_shebang": "does not look like a batch script", "down_sbatch": "Unable to contact",
 }
+SGE, PBS = schedulers.TABLES["sge"], schedulers.TABLES["pbs"]
 
 
 class Fake:
@@ -69,40 +70,123 @@ def test_cancel(recorded, case, objection):
     assert run.asked == [["scancel", "11"]]
 
 
-@pytest.mark.parametrize("last", ["cancelled_running_scontrol_o", "unknown_scontrol_o", "completed_scontrol_o"])
+@pytest.mark.parametrize("last", ["cancelled_running_scontrol_o", "completed_scontrol_o"])
 def test_cancel_waits_until_the_queue_has_let_go(recorded, last):
-    run = Fake(recorded("scancel_running"), recorded("running_scontrol_o"), recorded("completing_scontrol_o"), recorded(last))
+    run = Fake(recorded("scancel_running"), recorded("running_scontrol_o"), recorded("completing_scontrol_o").mine("11"), recorded(last).mine("11"))
     assert jobs.Jobs(run, SLURM).cancel_and_wait("11", pause=lambda _seconds: None) == ""
     assert len(run.asked) == 4
 
 
+def test_cancel_of_a_job_that_nobody_knows_any_more(recorded):
+    run = Fake(recorded("scancel_running"), recorded("unknown_scontrol_o"))
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", pause=lambda _seconds: None) == ""
+
+
+def test_grid_engine_has_let_go_when_the_node_has_confirmed(recorded):
+    def listing(state):
+        answer = recorded("running_xml", "gridengine")
+        return answer._replace(out=answer.out.replace("<state>r</state>", "<state>{0}</state>".format(state)))
+
+    over = recorded("empty_xml", "gridengine"), recorded("unknown_qacct", "gridengine")
+    run = Fake(recorded("qdel_run", "gridengine"), listing("r"), listing("dr"), listing("dr"), *over)
+    assert jobs.Jobs(run, SGE).cancel_and_wait("2", pause=lambda _seconds: None) == ""
+    assert len(run.asked) == 6
+    run = Fake(recorded("qdel_run", "gridengine"), listing("dr"))
+    queue = jobs.Jobs(run, SGE)
+    assert queue.cancel_and_wait("2", seconds=0, pause=lambda _seconds: None) == "", "a node that is lost confirms nothing"
+    assert queue.ask("2").state == "cancelled"
+
+
+def test_a_dead_node_of_pbs_is_insisted_on(recorded):
+    run = Fake(recorded("qdel_lostnode", "pbs"), recorded("qdel_force_user", "pbs"))
+    assert jobs.Jobs(run, PBS).cancel("75.login1") == ""
+    assert run.asked == [["qdel", "75.login1"], ["qdel", "-W", "force", "75.login1"]]
+    run = Fake(recorded("hung_qstat", "pbs"))
+    assert jobs.Jobs(run, PBS).cancel("75.login1") == "exit code 124"
+    assert len(run.asked) == 1, "a server that hangs is not waited for twice"
+
+
+def test_malformed_json_is_asked_for_as_text(recorded):
+    run = Fake(recorded("rel230606_esc_num_.5_json", "pbs"), recorded("esc_newline_f", "pbs").mine("60.login1", "25.login1"))
+    job = jobs.Jobs(run, PBS).ask("60.login1")
+    assert run.asked == [["qstat", "-x", "-f", "-F", "json", "60.login1"], ["qstat", "-x", "-f", "-w", "60.login1"]]
+    assert (job.state, job.native) == ("pending", "H")
+
+
+def test_a_server_that_is_down_is_asked_once(recorded):
+    run = Fake(recorded("down_qstat_f_json", "pbs"))
+    job = jobs.Jobs(run, PBS).ask("39")
+    assert len(run.asked) == 1
+    assert (job.state, job.gone) == ("unknown", False)
+    assert "cannot connect to server" in job.reason
+
+
+def test_grid_engine_tells_why_a_job_waits(recorded):
+    run = Fake(recorded("list_states_xml", "gridengine"), recorded("never_j_xml", "gridengine"))
+    job = jobs.Jobs(run, SGE).ask("9")
+    assert (job.state, job.native, job.never) == ("pending", "qw", False)
+    assert job.reason.startswith('cannot run in PE "smp" because it only offers 0 slots')
+    assert "paraview_nodes" in job.explanation
+    run = Fake(recorded("list_states_xml", "gridengine"), recorded("eqw_j_xml", "gridengine"))
+    job = jobs.Jobs(run, SGE).ask("13")
+    assert (job.state, job.native) == ("failed", "Eqw")
+    assert "can't open output file" in job.reason
+
+
+def test_grid_engine_tells_how_a_job_ended(recorded):
+    run = Fake(recorded("list_states_xml", "gridengine"), recorded("finished_fail3_qacct", "gridengine"))
+    job = jobs.Jobs(run, SGE).ask("18")
+    assert (job.state, job.exit_status, job.nodes) == ("failed", 3, ["node02"])
+
+
 def test_a_job_that_stays_is_told(recorded):
-    run = Fake(recorded("scancel_running"), recorded("completing_scontrol_o"))
+    run = Fake(recorded("scancel_running"), recorded("completing_scontrol_o").mine("11"))
     assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "job 11 is still COMPLETING"
     run = Fake(recorded("scancel_notowner"), recorded("running_scontrol_o"))
     assert "permission denied" in jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None)
 
 
 def test_polls_grow_rare():
+    assert 0.9 <= jobs.poll_pause(-5) <= 1.1
     assert 0.9 <= jobs.poll_pause(0) <= 1.1
     assert 9 <= jobs.poll_pause(120) <= 11
     assert 54 <= jobs.poll_pause(1800) <= 66
     assert 54 <= jobs.poll_pause(10 ** 6) <= 66
 
 
+@pytest.mark.parametrize(("floor", "waited", "least"), [(0, 0, 0.9), (0, 120, 9), (30, 0, 30), (30, 1800, 54)])
+def test_a_site_is_never_asked_more_often_than_it_wants(floor, waited, least, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(jobs.time, "time", lambda: now[0])
+    polling = jobs.polling({"submitted_at": now[0] - waited, "facts": {"site": {"poll_floor_s": floor}}})
+    assert polling.due()
+    now[0] += least - 0.01
+    assert not polling.due()
+    now[0] += 0.3 * least
+    assert polling.due()
+    polling.put_off(0.1)
+    now[0] += 0.2
+    assert polling.due() == (floor == 0)
+
+
 def test_errors_of_jobs(recorded):
-    never = schedulers.read_job(SLURM, *recorded("pending_parttimelimit_scontrol_o")[1:])
+    def said(case):
+        answer = recorded(case)
+        return jobs.Jobs(Fake(answer), SLURM).ask(answer.command.split()[-1])
+
+    never = said("pending_parttimelimit_scontrol_o")
     assert "PartitionTimeLimit: it asks for more time" in jobs.never_error("17", never).why
-    timeout = schedulers.read_job(SLURM, *recorded("timeout_scontrol_o")[1:])
-    error = jobs.ended_error("28", timeout, "", "one\n\x1b[31mtwo\n")
+    error = jobs.ended_error("28", said("timeout_scontrol_o"), "", "one\n\x1b[31mtwo\n")
     assert error.what == "job 28 died"
     assert error.why == "its wall time was over; exit status 143; the end of its log:\n    one\n    two"
-    assert jobs.ended_error("1", None, "", "").why == "no reason is known; its log is empty"
-    assert jobs.ended_error("1", None, "pvserver was not found", "").why.startswith("pvserver was not found")
-    cancelled = schedulers.read_job(SLURM, *recorded("cancelled_pending_scontrol_o")[1:])
-    assert "it was cancelled" in jobs.ended_error("12", cancelled, "", "").why
-    failed = schedulers.read_job(SLURM, *recorded("killed9_scontrol_o")[1:])
-    assert "FAILED JobLaunchFailure; exit status 137" in jobs.ended_error("24", failed, "", "").why
+    nothing = schedulers.unknown("")
+    assert jobs.ended_error("1", nothing, "", "").why == "no reason is known; its log is empty"
+    assert jobs.ended_error("1", nothing, "pvserver was not found", "").why.startswith("pvserver was not found")
+    cancelled = jobs.ended_error("12", said("cancelled_pending_scontrol_o"), "", "")
+    assert "it was cancelled" in cancelled.why and cancelled.cancelled
+    assert "killed by signal 9 (SIGKILL); exit status 137" in jobs.ended_error("24", said("killed9_scontrol_o"), "", "").why
+    assert "FAILED NonZeroExitCode; exit status 3" in jobs.ended_error("23", said("failed3_scontrol_o"), "", "").why
 
 
 def test_over_a_shell(script, tmp_path):
@@ -130,7 +214,7 @@ def test_a_detached_process(script, tmp_path, until):
     finally:
         assert queue.cancel_and_wait(job_id) == ""
     assert said.read_text() == "over\n"
-    assert queue.ask(job_id) is None
+    assert queue.ask(job_id).gone
     assert queue.cancel(job_id) == ""
 
 
@@ -141,7 +225,7 @@ def test_a_process_id_used_again_is_neither_seen_nor_ended(script, tmp_path):
     job_id = queue.submit(str(path))
     other = job_id.partition(".")[0] + ".1"
     try:
-        assert queue.ask(other) is None
+        assert queue.ask(other).gone
         assert queue.cancel(other) == ""
         assert queue.ask(job_id).state == "running"
     finally:

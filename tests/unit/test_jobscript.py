@@ -362,7 +362,7 @@ def test_endless_output_does_not_stop_the_job(job, program, home):
 
 
 def test_the_head_of_a_slurm_job():
-    text = jobscript.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": "1:00:00", "extra": ["--qos=x"]}, 1200)
+    text = jobscript.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": 3600, "extra": ["--qos=x"]}, 1200)
     lines = text.splitlines()
     assert lines[0] == "#!/bin/sh"
     assert lines[1:7] == ["#SBATCH --no-requeue", "#SBATCH --job-name=pvserver", "#SBATCH --output=/h/.paraview-connect/0123456789abcdef/batch.log",

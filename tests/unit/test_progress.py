@@ -9,10 +9,11 @@ import time
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import progress, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, Polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, fault_error
 
 SLURM = schedulers.TABLES["slurm"]
+LONG_AGO = time.time() - 1000
 
 
 class Files:
@@ -32,19 +33,22 @@ class Files:
 def _follow(recorded, monkeypatch):
     """A follower of files and of recorded answers, the last of each for ever; what it said is its `lines`."""
     monkeypatch.setattr(progress, "_STRETCH", 0)
+    monkeypatch.setattr(progress, "_LATE", 0)
     monkeypatch.setattr(progress.jobs, "poll_pause", lambda _waited: 0)
 
-    def make(texts, cases):
-        left = collections.deque(recorded(case) for case in cases)
+    def make(texts, cases, submitted_at=None):
+        left = collections.deque(recorded(case).mine("11") for case in cases)
 
         def run(_argv):
             answer = left.popleft() if len(left) > 1 else left[0]
             return answer.code, answer.out, answer.err
 
         lines = []
-        follower = Follower("11", Jobs(run, SLURM), Files(*texts), time.time(), lines.append)
+        # One question an answer: what else a table would ask is of no interest here.
+        about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
+        follower = Follower("11", Jobs(run, about), Files(*texts), Polling(submitted_at or time.time()), lines.append)
         follower.lines = lines
-        follower._next_ask = 0
+        follower._polling.put_off(0)
         return follower
 
     return make
@@ -60,7 +64,7 @@ def test_a_job_that_waits_and_runs(follow):
     assert follower.lines == [
         "job 11 pending, Priority, expected {0}".format(clock_time("2026-11-22T17:49:23")),
         "job 11 pending, Resources, expected {0}".format(clock_time("2026-11-22T17:49:23")),
-        "job 11 not known now, slurm_load_jobs error: Unable to contact slurm controller (connect failure)"]
+        "Slurm does not answer about job 11: slurm_load_jobs error: Unable to contact slurm controller (connect failure); waiting on"]
 
 
 def test_a_reason_is_explained(follow):
@@ -78,19 +82,47 @@ def test_a_job_that_can_never_run(follow):
 
 
 @pytest.mark.parametrize(("case", "why", "cancelled"), [
-    ("failed3_scontrol_o", "exit status 3", False), ("bad_workdir_scontrol_o", "JobLaunchFailure", False), ("timeout_scontrol_o", "wall time", False),
+    ("failed3_scontrol_o", "exit status 3", False), ("bad_workdir_scontrol_o", "could not be opened", False), ("timeout_scontrol_o", "wall time", False),
     ("cancelled_pending_scontrol_o", "it was cancelled", True), ("cancelled_running_scontrol_o", "it was cancelled", True),
     ("unknown_scontrol_o", "no reason is known", False)])
 def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
     with pytest.raises(SessionError, match="job 11 died") as caught:
-        list(follow([""], [case]).events())
+        list(follow([""], [case], LONG_AGO).events())
     assert why in caught.value.why and "its last words" in caught.value.why
     assert caught.value.cancelled is cancelled
 
 
+def test_a_job_that_was_accepted_a_moment_ago_may_not_be_known_yet(follow):
+    follower = follow([""] * 4 + ["running node01"], ["unknown_scontrol_o"])
+    for _news in follower.events():
+        if follower.progress.host:
+            break
+    assert not follower.lines
+
+
+def test_a_home_may_show_late_what_the_job_wrote(follow, monkeypatch):
+    monkeypatch.setattr(progress, "_LATE", 60)
+    monkeypatch.setattr(Polling, "put_off", lambda _self, _seconds: None)
+    follower = follow([""] * 9 + ["running node01\nended 0 pvserver"], ["unknown_scontrol_o"], LONG_AGO)
+    for _news in follower.events():
+        if follower.progress.ended:
+            break
+    assert follower.progress.ended == (0, "pvserver")
+
+
+def test_a_suspended_job_is_told(follow, monkeypatch):
+    follower = follow([""], ["running_scontrol_o"])
+    suspended = dict(SLURM["states"], RUNNING="running")
+    follower.queue.about = dict(SLURM, states=suspended, explanations={"RUNNING": "suspended by the batch system"})
+    events = follower.events()
+    next(events)
+    next(events)
+    assert follower.lines == ["job 11 running (suspended by the batch system)"]
+
+
 def test_a_short_job_is_not_taken_for_one_that_died(follow):
     """The batch system says it is over, and its own words have just arrived."""
-    follower = follow(["", "", "running node01\nended 0 pvserver"], ["completed_scontrol_o"])
+    follower = follow(["", "", "running node01\nended 0 pvserver"], ["completed_scontrol_o"], LONG_AGO)
     for _news in follower.events():
         if follower.progress.ended:
             break

@@ -3,100 +3,42 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Batch systems read from what they were recorded to say."""
 
+import json
+import re
 import sys
+import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import hostlists, jobs, scheduler_checks, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 SLURM = schedulers.TABLES["slurm"]
-NOTHING = {"reason": "", "never": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None, "time_left_s": None}
-TWO, FIRST, SECOND = ["node01", "node02"], ["node01"], ["node02"]
-DOWN = "Nodes_required_for_job_are_DOWN,_DRAINED_or_reserved_for_jobs_in_higher_priority_partitions"
-
-# What `scontrol -o show job` was recorded to say: case, our state, its own word, and whatever else is not empty.
-RECORDED = [
-    ("pending_resources", "pending", "PENDING", {"reason": "Resources", "expected_start": "2026-11-22T17:49:23"}),
-    ("pending_priority", "pending", "PENDING", {"reason": "Priority", "expected_start": "2026-11-22T17:49:23"}),
-    ("pending_begintime", "pending", "PENDING", {"reason": "BeginTime", "expected_start": "2026-11-22T18:46:23"}),
-    ("pending_dependency", "pending", "PENDING", {"reason": "Dependency"}),
-    ("pending_held_user", "pending", "PENDING", {"reason": "JobHeldUser"}),
-    ("pending_nodesdown", "pending", "PENDING", {"reason": DOWN}),
-    ("pending_n8", "pending", "PENDING", {"reason": "PartitionConfig", "never": True}),
-    ("pending_partnodelimit", "pending", "PENDING", {"reason": "PartitionConfig", "never": True}),
-    ("pending_parttimelimit", "pending", "PENDING", {"reason": "PartitionTimeLimit", "never": True}),
-    ("pending_partdown", "pending", "PENDING", {"reason": "PartitionDown", "never": True}),
-    ("configuring", "pending", "CONFIGURING", {"nodes": ["cloud1"], "root_node": "cloud1", "expected_start": "2026-11-22T17:46:26"}),
-    ("running", "running", "RUNNING", {"nodes": TWO, "root_node": "node01", "time_left_s": 174}),
-    ("completing", "running", "COMPLETING", {"nodes": FIRST, "root_node": "node01", "time_left_s": 598}),
-    ("completed", "ended", "COMPLETED", {"nodes": FIRST, "root_node": "node01", "exit_status": 0}),
-    ("acct_pending_qoslimit", "ended", "COMPLETED", {"nodes": FIRST, "root_node": "node01", "exit_status": 0}),
-    ("failed3", "failed", "FAILED", {"reason": "NonZeroExitCode", "nodes": FIRST, "root_node": "node01", "exit_status": 3}),
-    ("bad_interpreter", "failed", "FAILED", {"reason": "NonZeroExitCode", "nodes": SECOND, "root_node": "node02", "exit_status": 2}),
-    ("killed9", "failed", "FAILED", {"reason": "JobLaunchFailure", "nodes": FIRST, "root_node": "node01", "exit_status": 137}),
-    ("bad_workdir", "failed", "FAILED", {"reason": "JobLaunchFailure", "nodes": FIRST, "root_node": "node01", "exit_status": 181}),
-    ("timeout", "failed", "TIMEOUT", {"reason": "TimeLimit", "nodes": FIRST, "root_node": "node01", "exit_status": 143}),
-    ("cancelled_pending", "cancelled", "CANCELLED", {"reason": "Resources", "exit_status": 0}),
-    ("cancelled_configuring", "cancelled", "CANCELLED", {"nodes": ["cloud1"], "root_node": "cloud1", "exit_status": 0}),
-    ("cancelled_running", "cancelled", "CANCELLED", {"nodes": TWO, "root_node": "node01", "exit_status": 143}),
-]
-# A word of the sentence that we add to the batch system's own.
-EXPLAINED = [
-    ("pending_resources", "free"), ("pending_priority", "first"), ("pending_begintime", "begin time"), ("pending_held_user", "owner"),
-    ("pending_n8", "paraview_nodes"), ("pending_parttimelimit", "paraview_walltime"), ("pending_partdown", "paraview_queue"),
-    ("configuring", "started"), ("timeout", "wall time"), ("cancelled_pending", "cancelled"), ("cancelled_running", "cancelled"),
-    ("cancelled_configuring", "cancelled"),
-]
-SUBMITTED = {
-    "parsable": "11", "res": "12", "prio": "13", "hold": "14", "dep": "15", "begin": "16", "timelimit": "17", "nodelimit": "18",
-    "downpart": "19", "cloud": "20", "n8": "21", "ok0": "22", "f3": "23", "k9": "24", "wd": "25", "badout": "26", "noint": "27",
-    "timeout": "28", "nodesdown": "39", "reqnode": "40", "susp": "41", "trap": "42", "nf": "43", "bad_account_noacct": "2",
-}
 
 
-def read(answer):
-    return schedulers.read_job(SLURM, answer.code, answer.out, answer.err)
+def answers(about, job_id="11"):
+    """What each of a table's questions makes of one answer: (code, out, err) -> list[schedulers.Answer]."""
+    return lambda code, out, err: [schedulers.read(about, question, job_id, code, out, err) for question in about["ask"].values()]
 
 
-@pytest.mark.parametrize(("case", "state", "native", "more"), RECORDED, ids=[one[0] for one in RECORDED])
-def test_recorded_job(recorded, case, state, native, more):
-    job = read(recorded(case + "_scontrol_o"))._asdict()
-    job.pop("explanation")
-    assert job == dict(NOTHING, state=state, native=native, **more)
-
-
-@pytest.mark.parametrize(("case", "word"), EXPLAINED)
-def test_recorded_job_is_explained(recorded, case, word):
-    assert word in read(recorded(case + "_scontrol_o")).explanation
-
-
-@pytest.mark.parametrize("case", ["unknown_scontrol_o", "unknown_scontrol"])
-def test_a_job_that_is_no_longer_known(recorded, case):
-    assert read(recorded(case)) is None
-
-
-def test_a_controller_that_is_down_is_no_answer(recorded):
-    job = read(recorded("down_scontrol"))
-    assert (job.state, job.never, job.nodes) == ("unknown", False, [])
-    assert "Unable to contact slurm controller" in job.reason
+def scontrol(out, code=0, err=""):
+    return schedulers.read(SLURM, SLURM["ask"]["scontrol"], "11", code, out, err)
 
 
 def test_silence_is_no_answer():
-    job = schedulers.read_job(SLURM, 124, "", "")
-    assert job.state == "unknown"
-    assert "124" in job.reason
+    answer = scontrol("", 124)
+    assert (answer.worth, answer.job.state, answer.job.gone) == ("silent", "unknown", False)
+    assert "time limit" in answer.job.reason
 
 
 def test_a_state_of_a_newer_slurm_is_not_taken_for_an_end():
-    assert schedulers.read_job(SLURM, 0, "JobState=NEVER_HEARD_OF Reason=None Dependency=(null)", "").state == "unknown"
+    assert scontrol("JobId=11 JobState=NEVER_HEARD_OF Reason=None Dependency=(null)").job.state == "unknown"
 
 
-@pytest.mark.parametrize(("case", "job_id"), SUBMITTED.items())
-def test_recorded_job_id(recorded, case, job_id):
-    assert schedulers.read_job_id(SLURM, recorded("sbatch_" + case).out) == job_id
+def test_another_job_is_not_taken_for_this_one():
+    assert scontrol("JobId=12 JobState=RUNNING Reason=None Dependency=(null)").job.state == "unknown"
 
 
 @pytest.mark.parametrize(("out", "job_id"), [
@@ -112,10 +54,46 @@ SCONTROL = st.lists(st.tuples(
 ).map("=".join)).map(" ".join)
 
 
-@given(st.sampled_from(sorted(schedulers.TABLES)), st.one_of(st.text(), SCONTROL), st.text(), st.integers(0, 255))
+# Pieces that outputs are made of, so that what is generated is often nearly one.
+WORDS = st.sampled_from([
+    "Job Id: 11.server\n", "    job_state = R\n", "    exec_host = n1/0\n", "\t", "\n", '{"Jobs": {', '"11.server": {', '"job_state": "F"', "}", "}}", ",",
+    "[", "]", "<job_list state=\"running\">", "<JB_job_number>11</JB_job_number>", "<state>r</state>", "</job_list>", "</job_info>", "<unknown_jobs >",
+    "11|RUNNING|",
+    "jobnumber 11\n", "failed 0\n", "exit_status 0\n", "=====\n", '{"RECORDS": [{"JOBID": "11", "STAT": "RUN"}]}', '{"id": 11, "status": "RUN"}', "JobId=11",
+    " JobState=RUNNING", "RUNNING", "COMPLETED", "11"])
+PIECES = st.lists(st.one_of(WORDS, st.text(max_size=5)), max_size=12).map("".join)
+
+
+@given(st.sampled_from(sorted(schedulers.TABLES)), st.one_of(st.text(), SCONTROL, PIECES, st.binary().map(lambda data: data.decode("utf-8", "replace"))),
+       st.text(), st.integers(0, 255))
 def test_no_answer_is_an_error(name, out, err, code):
-    job = schedulers.read_job(schedulers.TABLES[name], code, out, err)
-    assert job is None or job.state in schedulers.STATES
+    for answer in answers(schedulers.TABLES[name])(code, out, err):
+        assert answer.job.state in schedulers.STATES
+        assert answer.worth in ("told", "gone", "silent", "unreadable")
+        assert answer.job.gone == (answer.worth == "gone")
+        json.dumps(answer.job._asdict())
+
+
+@given(st.sampled_from(sorted(schedulers.TABLES)), st.binary(), st.binary(), st.integers(0, 255))
+def test_bytes_without_the_jobs_own_word_never_tell_that_it_runs_or_is_over(name, out, err, code):
+    """Evidence is a native state of that very job."""
+    about = schedulers.TABLES[name]
+    text, said = out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+    natives = {state.partition("/")[0] for table in [about["states"]] + [one.get("states", {}) for one in about["ask"].values()] for state in table}
+    for question, answer in zip(about["ask"].values(), answers(about)(code, text, said)):
+        if answer.job.state in ("running", "ended", "failed", "cancelled"):
+            over = question.get("over") and re.search(question["over"], text + said)
+            assert over or ("11" in text or name == "none") and any(native in text for native in natives)
+
+
+@pytest.mark.parametrize("name", sorted(set(schedulers.TABLES) - {"none"}))
+@pytest.mark.parametrize("out", [
+    "", "\n", "\0" * 100, "{}", "[]", "null", "0", '{"Jobs": null}', '{"Jobs": {"11.server": null}}', '{"Jobs": {"11.server": {}}}',
+    '{"Jobs": {"12.server": {"job_state": "R"}}}', '{"RECORDS": {}}', '{"RECORDS": [null, {}]}', "<job_info>", "[" * 10000, "{" * 10000,
+    '{"id": 12, "status": "RUN"', "\ufeff{}"])
+def test_an_answer_without_the_job_tells_nothing_of_it(name, out):
+    for answer in answers(schedulers.TABLES[name])(0, out, ""):
+        assert answer.job.state == "unknown"
 
 
 @pytest.mark.parametrize("answer", [
@@ -123,7 +101,75 @@ def test_no_answer_is_an_error(name, out, err, code):
     "JobState=FAILED ExitCode=" + "9" * 6000 + ":0", "JobState=FAILED ExitCode=\u0663:0", "JobState=RUNNING NodeList=n[" + "9" * 6000 + "]"],
     ids=["days", "hours", "exit", "arabic", "nodes"])
 def test_absurd_numbers_are_no_error(answer):
-    assert schedulers.read_job(SLURM, 0, answer, "").state in ("running", "failed")
+    assert scontrol("JobId=11 " + answer).job.state in ("running", "failed")
+
+
+@pytest.mark.parametrize(("number", "sentence"), [
+    (9, "killed by signal 9 (SIGKILL)"), (15, "killed by signal 15 (SIGTERM)"), (63, "killed by signal 63"), (53, "could not be opened")])
+def test_a_signal_is_named(number, sentence):
+    assert sentence in scontrol("JobId=11 JobState=FAILED Reason=JobLaunchFailure Dependency=(null) ExitCode=0:{0}".format(number)).job.explanation
+
+
+def pbs(text, **changes):
+    fields = dict({"job_state": "F", "substate": "93"}, **changes)
+    text += "Job Id: 11.server\n" + "".join("    {0} = {1}\n".format(*field) for field in fields.items())
+    return schedulers.read(schedulers.TABLES["pbs"], schedulers.TABLES["pbs"]["ask"]["text"], "11", 0, text, "").job
+
+
+@pytest.mark.parametrize(("fields", "state", "sentence"), [
+    ({"Exit_status": "-29"}, "failed", "wall time"), ({"Exit_status": "265"}, "failed", "signal 9"), ({"Exit_status": "254"}, "failed", "shell"),
+    ({"substate": "91"}, "cancelled", "cancelled"), ({"substate": "91", "Exit_status": "271"}, "cancelled", "cancelled"),
+    ({"job_state": "S", "substate": "43"}, "running", "suspended"), ({"substate": "92", "Exit_status": "0"}, "ended", ""),
+    ({"job_state": "Q", "substate": "10", "comment": "Can Never Run: Not Running: Job would cross dedicated time boundary"}, "pending", "never start")])
+def test_pbs_tells_how_a_job_ended(fields, state, sentence):
+    job = pbs("", **fields)
+    assert (job.state, job.never) == (state, "Never" in fields.get("comment", ""))
+    assert sentence in job.explanation
+
+
+def test_a_users_variable_is_not_taken_for_the_jobs_state():
+    job = pbs("", job_state="Q", substate="10", Variable_List="X=one\n    job_state = R\n    substate = 42\n    exec_host = evil/0")
+    assert (job.state, job.native) == ("pending", "Q")
+
+
+QACCT = "{0}\nhostname     node02\njobnumber    11\nfailed       {1}\nexit_status  {2}\nru_wallclock {3}s\ncategory     {4}\n"
+
+
+@pytest.mark.parametrize(("failed", "code", "took", "category", "state", "sentence"), [
+    ("100 : assumedly after job", "137                  (Killed)", 3, "-l h_rt=3", "failed", "wall time"),
+    ("100 : assumedly after job", "137                  (Killed)", 3, "-l h_rt=3600", "cancelled", "cancelled"),
+    ("100 : assumedly after job", "137                  (Killed)", 3, "NONE", "cancelled", "cancelled"),
+    ("0", "9", 3, "-l h_rt=3", "failed", "wall time"), ("0", "0", 3, "-l h_rt=3", "ended", ""),
+    ("26 : opening input/output file", "0", 0, "NONE", "failed", "")])
+def test_grid_engine_tells_a_deleted_job_from_one_whose_time_was_over(failed, code, took, category, state, sentence):
+    about = schedulers.TABLES["sge"]
+    job = schedulers.read(about, about["ask"]["accounting"], "11", 0, QACCT.format("=" * 30, failed, code, took, category), "").job
+    assert job.state == state
+    assert sentence in job.explanation
+
+
+def test_the_newest_of_several_jobs_with_one_id_counts():
+    about = schedulers.TABLES["sge"]
+    text = QACCT.format("=" * 30, "0", "3", 1, "NONE") + QACCT.format("=" * 30, "0", "0", 1, "NONE")
+    assert schedulers.read(about, about["ask"]["accounting"], "11", 0, text, "").job.state == "ended"
+
+
+@pytest.mark.parametrize(("text", "moment"), [
+    ("2026-11-22T17:49:23", "2026-11-22T17:49:23"), ("Sun Nov 22 17:35:12 2026", "2026-11-22T17:35:12"), ("Sun Nov  1 07:35:12 2026", "2026-11-01T07:35:12"),
+    ("Unknown", None), ("N/A", None), ("", None), ("-", None), ("Sun Foo 22 17:35:12 2026", None), ("99999999999999999999", None)])
+def test_expected_start(text, moment):
+    out = "JobId=11 JobState=PENDING Reason=Priority Dependency=(null)"
+    fields = dict(SLURM["ask"]["scontrol"]["fields"], expected_start=r"start<(?P<value>[^>]*)>")
+    assert schedulers.read(SLURM, {"fields": fields}, "11", 0, out + " start<" + text + ">", "").job.expected_start == moment
+
+
+def test_a_day_without_its_year_is_the_next_one():
+    about = schedulers.TABLES["lsf"]
+    for shift in (-2, 2):
+        day = time.localtime(time.time() + shift * 86400)
+        text = json.dumps({"RECORDS": [{"JOBID": "11", "STAT": "PEND", "ESTIMATED_START_TIME": time.strftime("%b %d 19:56 L", day)}]})
+        job = schedulers.read(about, about["ask"]["json"], "11", 0, text, "").job
+        assert job.expected_start == time.strftime("{0}-%m-%dT19:56:00".format(day.tm_year + (shift < 0)), day)
 
 
 @pytest.mark.parametrize(("text", "nodes"), [
@@ -133,17 +179,17 @@ def test_absurd_numbers_are_no_error(answer):
     ("(null)", []), ("", []), ("None assigned", []), ("n/a", []), ("-oProxyCommand=x", []), ("$(id)", []), ("a;b", []), ("[", []), ("n[3-1]", []),
 ])
 def test_node_lists(text, nodes):
-    assert schedulers.expand_nodes(text) == nodes
+    assert hostlists.expand(text) == nodes
 
 
 @given(st.one_of(st.text(), st.text("n0129[],-\u00b2\u0663 ")))
 def test_no_node_list_is_an_error(text):
-    for name in schedulers.expand_nodes(text):
+    for name in hostlists.expand(text):
         assert name == "".join(char for char in name if char.isalnum() or char in "._-")
 
 
-_EXPAND = 'import sys; sys.path.insert(0, "{0}"); from module_utils.schedulers import expand_nodes; {1}'.format(
-    Path(schedulers.__file__).parents[1], "assert len(expand_nodes(sys.stdin.read())) <= 20000")
+_EXPAND = 'import sys; sys.path.insert(0, "{0}"); from module_utils.hostlists import expand; {1}'.format(
+    Path(hostlists.__file__).parents[1], "assert len(expand(sys.stdin.read())) <= 20000")
 
 
 @pytest.mark.parametrize("text", [
@@ -157,44 +203,29 @@ def test_a_node_list_does_not_exhaust_this_host(text, script):
     assert (code, err) == (0, "")
 
 
-def test_directives_of_slurm():
-    lines = schedulers.directives(SLURM, {
-        "nodes": 2, "tasks_per_node": 8, "cpus_per_task": 0, "gpus_per_node": 1, "memory": "4G", "walltime": "1:00:00", "queue": "debug",
-        "account": None, "output": "/h/batch.log", "extra": ["--qos=high", "#SBATCH --exclusive"]})
-    assert lines == [
-        "#SBATCH --no-requeue", "#SBATCH --job-name=pvserver", "#SBATCH --output=/h/batch.log", "#SBATCH --nodes=2",
-        "#SBATCH --ntasks-per-node=8", "#SBATCH --gres=gpu:1", "#SBATCH --mem=4G", "#SBATCH --time=1:00:00", "#SBATCH --partition=debug",
-        "#SBATCH --qos=high", "#SBATCH --exclusive"]
-
-
-@pytest.mark.parametrize(("name", "value"), [("queue", "debug"), ("account", "p1"), ("gpus_per_node", 1), ("memory", "4G")])
-def test_a_wish_that_cannot_be_had_is_named(name, value):
-    with pytest.raises(SessionError) as caught:
-        schedulers.directives(schedulers.TABLES["none"], {name: value})
-    assert "paraview_" + name in str(caught.value)
-    assert repr(value) in str(caught.value)
-
-
 def test_a_batch_system_that_nobody_knows():
     with pytest.raises(SessionError, match="'cron'") as caught:
         schedulers.table("cron")
     assert "slurm" in caught.value.why
 
 
-def test_launchers():
-    words = schedulers.launcher_command(schedulers.LAUNCHERS["srun"], 2, 8)
-    assert words == ["srun", "--unbuffered", "--nodes=2", "--ntasks=16", "--ntasks-per-node=8"]
-    assert schedulers.launcher_command(["mpirun", "-np", "{tasks}", "{x}", "{"], 2, 8) == ["mpirun", "-np", "16", "{x}", "{"]
-
-
 def test_blanks_are_filled_once():
     assert schedulers.fill(["sbatch", "{script}", "{other}"], script="/a/{job_id}", job_id="1") == ["sbatch", "/a/{job_id}", "{other}"]
 
 
-@pytest.mark.parametrize("name", sorted(schedulers.TABLES))
-def test_every_table_is_whole(name):
+def test_every_table_passes_the_check_that_a_sites_own_has_to_pass():
+    assert scheduler_checks.tables({name: {} for name in schedulers.TABLES}) == schedulers.TABLES
+
+
+@pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])
+def test_without_jmespath_the_text_form_is_asked_for(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jmespath", None)
     about = schedulers.TABLES[name]
-    assert {"title", "submit", "ask", "cancel", "states", "directives", "job_nodes", "launcher"} <= set(about)
-    assert set(about["states"].values()) <= set(schedulers.STATES)
-    assert about["launcher"] in schedulers.LAUNCHERS
-    assert "native" in about["ask"]["fields"]
+    asked = []
+
+    def run(argv):
+        asked.append(argv)
+        return 0, "{}", ""
+
+    assert jobs.Jobs(run, about).ask("11").state == "unknown"
+    assert [argv[:len(one["argv"]) - 1] for argv, one in zip(asked, about["ask"].values())] == [one["argv"][:-1] for one in about["ask"].values()]

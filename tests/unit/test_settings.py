@@ -4,13 +4,13 @@
 """What a user may wish, and what is said of a wish that cannot be."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils import launchers, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from hypothesis import given
 from hypothesis import strategies as st
 
 DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
-LAUNCHERS = schedulers.LAUNCHERS
+LAUNCHERS = launchers.LAUNCHERS
 
 
 def check(**wishes):
@@ -36,7 +36,10 @@ def test_defaults():
     ("client_port", 65535, 65535), ("nodes", 2, 2), ("cpus_per_task", 0, 0), ("memory", "4G", "4G"), ("memory", "500MB", "500MB"), ("memory", "2048", "2048"),
     ("queue", "gpu,debug", "gpu,debug"), ("account", "p-1.x@y", "p-1.x@y"), ("modules", ["paraview/5.13.2"], ["paraview/5.13.2"]),
     ("directives", ["--qos=high", "#SBATCH --exclusive"], ["--qos=high", "#SBATCH --exclusive"]), ("setup", "a\nb 'c'", "a\nb 'c'"),
-    ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]),
+    ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]), ("scheduler", "sge", "sge"), ("qos", "high", "high"), ("reservation", "r1", "r1"),
+    ("constraint", "(gpu|big)&!old", "(gpu|big)&!old"), ("constraint", "gpus=2:mem>10", "gpus=2:mem>10"), ("parallel_environment", "mpi", "mpi"),
+    ("exclusive", True, True),
+    ("launcher", "aprun", LAUNCHERS["aprun"]),
 ])
 def test_good_forms(name, value, final):
     assert check(**{name: value})[name] == final
@@ -52,6 +55,8 @@ WRONG = [
     ("nodes", 0), ("nodes", -1), ("tasks_per_node", 0), ("cpus_per_task", -1), ("gpus_per_node", -1), ("client_port", -1), ("client_port", 65536),
     ("queue", "a b"), ("queue", "a\n#SBATCH --x"), ("queue", "debug\n"), ("queue", "$(id)"), ("account", "a;b"), ("account", "a'"),
     ("memory", "lots"), ("memory", "4 G"), ("memory", "4G\n"), ("memory", "-4G"),
+    ("qos", "a b"), ("reservation", "$(id)"), ("constraint", "a b"), ("constraint", "{nodes}"), ("constraint", "a'"), ("parallel_environment", "a\n"),
+    ("scheduler", "cron"), ("scheduler", ""), ("scheduler", "auto\n"),
     ("directives", ["a\nb"]), ("directives", [""]), ("directives", ["  "]), ("modules", ["a\rb"]), ("modules", [""]), ("modules", ["a\0"]), ("route_order", []),
 ]
 
@@ -63,6 +68,21 @@ def test_a_wrong_value_is_named(name, value):
     named = value[0] if name in ("directives", "modules") else value
     assert caught.value.what == "paraview_{0}: {1!r} cannot be".format(name, named)
     assert caught.value.why and "paraview_" + name in caught.value.way_out
+
+
+@pytest.mark.parametrize(("wishes", "what"), [
+    ({"launcher": "none", "tasks_per_node": 2}, "paraview_launcher: 'none' cannot be"), ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 cannot be had"),
+    ({"scheduler": "sge", "qos": "high"}, "paraview_qos: 'high' cannot be had"), ({"scheduler": "sge", "nodes": 2}, "paraview_parallel_environment is missing"),
+    ({"scheduler": "slurm", "directives": ["#PBS -q x"]}, "paraview_directives: '#PBS -q x' is none of Slurm"),
+    ({"schedulers": {"slurm": {"states": {"PENDING": "waiting"}}}}, "paraview_schedulers.slurm.states.PENDING: 'waiting' cannot be")])
+def test_what_does_not_go_together_is_refused_before_anything_is_touched(wishes, what):
+    with pytest.raises(SessionError) as caught:
+        check(**wishes)
+    assert what in caught.value.what
+
+
+def test_a_scheduler_of_the_inventory_can_be_named():
+    assert check(scheduler="mine", schedulers={"mine": {"based_on": "slurm"}})["scheduler"] == "mine"
 
 
 RAW = [name for name, about in settings.SPEC.items() if about["type"] == "raw"]

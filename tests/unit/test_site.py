@@ -7,7 +7,7 @@ import os
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import site
+from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, site
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,15 +26,19 @@ def answer(**changes):
     return "".join("\n=={0}\n{1}".format(name, body) for name, body in parts.items() if body is not None)
 
 
+def read(text):
+    return site.read(text, schedulers.TABLES)
+
+
 def test_a_login_node():
-    assert site.read("Welcome to login2!\n" + answer()) == {
+    assert read("Welcome to login2!\n" + answer()) == {
         "login_node": "login2", "uid": 1000, "home": "/home/alice", "client_side": "198.18.2.2", "client_address": "198.18.1.2",
         "addresses": ["198.18.2.2", "10.0.0.2"],
         "prelude": "", "schedulers": ["slurm"], "first_node": {"slurm": "c101"}, "missing": [], "site_text": "name: Lab\n", "site_untrusted": False}
 
 
 def test_a_login_node_that_has_nothing():
-    known = site.read(answer(connection="\n", addresses="", detect_slurm="sh: 1: sbatch: not found\n", first_node_slurm="\n", tools="setsid\nawk\n",
+    known = read(answer(connection="\n", addresses="", detect_slurm="sh: 1: sbatch: not found\n", first_node_slurm="\n", tools="setsid\nawk\n",
                              guard="", site="", profile="read\n"))
     assert (known["client_side"], known["addresses"], known["schedulers"], known["first_node"]) == ("", [], [], {})
     assert known["missing"] == ["setsid", "awk"]
@@ -43,12 +47,12 @@ def test_a_login_node_that_has_nothing():
 
 
 def test_a_name_is_safe_to_show():
-    assert site.read(answer(host="\x1b[31mlogin2\x1b[0m\n"))["login_node"] == "login2"
+    assert read(answer(host="\x1b[31mlogin2\x1b[0m\n"))["login_node"] == "login2"
 
 
 @pytest.mark.parametrize("node", ["-oProxyCommand=x", "$(id)", "a b", "/etc", "(null)"])
 def test_a_node_is_a_name(node):
-    assert site.read(answer(first_node_slurm=node + "\n"))["first_node"]["slurm"] in ("", "a")
+    assert read(answer(first_node_slurm=node + "\n"))["first_node"]["slurm"] in ("", "a")
 
 
 FORGED = "name: x\n" + "".join("\n=={0}\n{1}".format(name, body) for name, body in {
@@ -59,7 +63,7 @@ FORGED = "name: x\n" + "".join("\n=={0}\n{1}".format(name, body) for name, body 
 @pytest.mark.parametrize("changes", [{}, {"guard": ""}, {"detect_slurm": "not found\n"}, {"addresses": None}, {"tools": None}, {"guard": None},
                                      {"detect_slurm": None, "first_node_slurm": None}])
 def test_nothing_in_site_yml_stands_for_another_part(changes):
-    honest, forged = site.read(answer(**changes)), site.read(answer(**dict(changes, site=FORGED)))
+    honest, forged = read(answer(**changes)), read(answer(**dict(changes, site=FORGED)))
     if honest["site_text"]:
         assert forged["site_text"] == FORGED
     for known in (honest, forged):
@@ -71,7 +75,7 @@ def test_nothing_in_site_yml_stands_for_another_part(changes):
     st.none(), st.text(), st.text("d-rwx 0123456789.\n=\u00b2/[]"), st.sampled_from(["d 1 0\nd 1 0\n"])), max_size=4).map(lambda changes: answer(**changes))))
 def test_garbage_is_refused_in_one_of_two_ways(text):
     try:
-        known = site.read(text)
+        known = read(text)
     except (KeyError, ValueError):
         return
     assert all(re.match(r"\A[0-9.]+\Z", address) for address in known["addresses"])
@@ -90,7 +94,7 @@ def test_what_is_trusted(listing):
     GUARD.replace("-rw-r--r--", "lrwxr-xr-x"), GUARD.replace("drwxr-xr-x", "lrwxr-xr-x"), "d 1 0\nd 1 0", "- - -\n- - -", "x\ny"])
 def test_what_is_not_trusted(listing):
     assert not site.trusted(listing)
-    known = site.read(answer(guard=listing))
+    known = read(answer(guard=listing))
     assert (known["site_text"], known["site_untrusted"]) == ("", True)
 
 
@@ -156,8 +160,8 @@ def test_the_probe_tells_what_read_understands(script, shell, program, monkeypat
     program("sinfo", "#!/bin/sh\necho c101\necho c102\n")
     monkeypatch.setenv("PATH", path + ":" + os.environ["PATH"])
     monkeypatch.setenv("SSH_CONNECTION", "198.18.1.2 51234 198.18.2.2 22")
-    code, out, _err = script(site.probe(), shell=shell)
-    known = site.read(out)
+    code, out, _err = script(site.probe(schedulers.TABLES), shell=shell)
+    known = read(out)
     assert code in (0, 1)
     assert known["uid"] == os.getuid() and known["home"] == os.environ["HOME"]
     assert (known["client_side"], known["schedulers"], known["first_node"]) == ("198.18.2.2", ["slurm"], {"slurm": "c101"})

@@ -21,8 +21,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Se
 
 NONE = schedulers.TABLES["none"]
 # As the playbook starts it, but looking more often and less patient.
-START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import watcher; watcher._TICK = 0.05; watcher._STATUS_EVERY = 0.1; "
-         "watcher._ASK_EVERY = 0.3; watcher.poll_pause = lambda waited: 0.1; watcher.max = lambda *numbers: 0.1; "
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import jobs, watcher; watcher._TICK = 0.05; watcher._STATUS_EVERY = 0.1; "
+         "watcher._ASK_EVERY = 0.3; watcher._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: 0.1; "
          "watcher.Jobs.cancel_and_wait.__defaults__ = (10.0, watcher.time.sleep); watcher.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
@@ -325,7 +325,7 @@ def test_what_cannot_be_undone_is_kept(held, program):
     held.submit(program)
     held.session.update(scheduler="slurm")
     path = os.path.dirname(program("scancel", "#!/bin/sh\necho >> {0}; echo 'Access/permission denied' >&2; exit 210\n".format(held.tmp_path / "asked")))
-    program("scontrol", "#!/bin/sh\necho 'JobState=RUNNING Reason=None Dependency='\n")
+    program("scontrol", "#!/bin/sh\necho 'JobId=11 JobState=RUNNING Reason=None Dependency='\n")
     held.session.update(prelude="PATH={0}:$PATH".format(path))
     answer = held.channel.request("stop", wait=90)
     assert "permission denied" in answer["objection"]

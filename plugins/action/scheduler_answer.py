@@ -1,0 +1,49 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a recorded answer of a batch system; documented in plugins/modules/scheduler_answer.py."""
+
+import json
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import recordings, scheduler_checks, schedulers, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+
+_FIELDS = ("state", "native", "reason", "explanation", "never", "nodes", "root_node", "exit_status", "expected_start")
+
+
+class ActionModule(SessionAction):
+    NEEDS_SESSION = False
+    SPEC = {
+        "scheduler": {"type": "str", "required": True}, "schedulers": {"type": "dict", "default": {}}, "job_id": {"type": "str", "required": True},
+        "answer": {"type": "str", "required": True}, "json": {"type": "str", "default": ""},
+    }
+
+    def act(self, arguments):
+        about = schedulers.table(arguments["scheduler"], scheduler_checks.tables(arguments["schedulers"]))
+        job = recordings.read(about, arguments["scheduler"], arguments["job_id"], self._recorded(arguments["answer"]))
+        told = {name: getattr(job, name) for name in _FIELDS}
+        line = json.dumps(told)
+        self.say(line)
+        if arguments["json"]:
+            try:
+                sessions.write_private(arguments["json"], line + "\n")
+            except OSError as error:
+                raise SessionError("cannot write paraview_json: {0}".format(arguments["json"]), error.strerror, "name a file in a directory of yours")
+        return {"changed": False, "job": told}
+
+    @staticmethod
+    def _recorded(path):
+        try:
+            with open(path, "rb") as stream:
+                return recordings.parse(stream.read())
+        except OSError as error:
+            raise SessionError("cannot read the recorded answer {0}".format(path), error.strerror, "name a file that is there")
+        except ValueError as error:
+            raise SessionError("{0} is no recorded answer".format(path), str(error), "record it as the guide Batch systems shows")
+
+    def fail(self, error, arguments):
+        return super().fail(error, dict(arguments, json=""))
+
+    def undo_own(self, hopeless):
+        return ""

@@ -1,0 +1,34 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""MPI launchers: what starts pvserver's processes in a job."""
+
+import re
+
+#: By name; {nodes}, {tasks}, {per_node} and {cpus_per_task} are numbers. A batch system's own launcher knows its nodes by itself.
+LAUNCHERS = {
+    "none": [],
+    "srun": ["srun", "--unbuffered", "--nodes={nodes}", "--ntasks={tasks}", "--ntasks-per-node={per_node}"],
+    "mpiexec": ["mpiexec", "-n", "{tasks}"],
+    "mpirun": ["mpirun", "-np", "{tasks}"],
+    "aprun": ["aprun", "-n", "{tasks}", "-N", "{per_node}", "-d", "{cpus_per_task}"],
+    "flux": ["flux", "run", "--nodes={nodes}", "--ntasks={tasks}", "--cores-per-task={cpus_per_task}"],
+}
+
+
+def words(launcher):
+    """list[str]: a launcher's command, given by name or as words."""
+    if isinstance(launcher, str):
+        return LAUNCHERS[launcher]
+    return LAUNCHERS[launcher[0]] if len(launcher) == 1 and launcher[0] in LAUNCHERS else list(launcher)
+
+
+def command(launcher, nodes, tasks_per_node, cpus_per_task=0):
+    """list[str]: a launcher's command line with its numbers filled in.
+
+    Args:
+        launcher (list[str]): its command.
+        nodes (int), tasks_per_node (int), cpus_per_task (int): what was asked for; no cores asked for are one a task.
+    """
+    numbers = {"nodes": nodes, "tasks": nodes * tasks_per_node, "per_node": tasks_per_node, "cpus_per_task": cpus_per_task or 1}
+    return [re.sub(r"\{(nodes|tasks|per_node|cpus_per_task)\}", lambda match: str(numbers[match.group(1)]), word) for word in launcher]

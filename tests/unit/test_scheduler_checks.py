@@ -1,0 +1,133 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of a site's own: what is accepted, and how what is wrong is named."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobs, scheduler_checks, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+# The home-made batch system of the guide, in YAML alone.
+OWN = yaml.safe_load((Path(__file__).resolve().parents[1] / "fixtures" / "own_scheduler" / "tables.yml").read_text())["paraview_schedulers"]
+
+
+def refused(given):
+    with pytest.raises(SessionError) as caught:
+        scheduler_checks.tables(given)
+    assert caught.value.why and "nothing was touched" in caught.value.way_out
+    return caught.value
+
+
+def changed(path, value):
+    own = copy.deepcopy(OWN)
+    place = own
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return own
+
+
+def test_a_batch_system_takes_no_python(tmp_path):
+    """The guide's table: read, submitted to, asked and cancelled."""
+    about = scheduler_checks.tables(OWN)["spool"]
+    assert directives.head(about, {"nodes": 2, "tasks_per_node": 4, "walltime": 3600, "queue": "fast"}, "/o") == [
+        "#SPOOL log=/o", "#SPOOL hosts=2", "#SPOOL slots=4", "#SPOOL minutes=60", "#SPOOL lane=fast"]
+    answer = iter([(0, "accepted as s-17\n", ""), (0, "s-17 W 0 - lane is closed\n", ""), (0, "s-17 X 0 c3,c4 -\n", ""), (0, "s-17 D 3 c3,c4 -\n", ""),
+                   (1, "", "no task s-17"), (0, "", "")])
+    queue = jobs.Jobs(lambda _argv: next(answer), about)
+    assert queue.submit("job.sh") == "s-17"
+    waiting, running, over, gone = (queue.ask("s-17") for _each in range(4))
+    assert (waiting.state, waiting.reason, waiting.never, waiting.explanation) == ("pending", "lane is closed", True, "choose another paraview_queue")
+    assert (running.state, running.nodes, running.root_node) == ("running", ["c3", "c4"], "c3")
+    assert (over.state, over.exit_status) == ("failed", 3)
+    assert gone.gone
+    assert queue.cancel("s-17") == ""
+
+
+def test_a_sites_own_is_looked_for_first():
+    assert list(scheduler_checks.tables(OWN)) == ["spool"] + list(schedulers.TABLES)
+
+
+def test_single_entries_are_overridden_and_taken_out():
+    tables = scheduler_checks.tables({"slurm": {
+        "launcher": ["srun", "--mpi=pmix", "-n", "{tasks}"], "ask": {"sacct": None}, "never": {"Priority": "it will not get better"},
+        "directives": {"lines": {"gpus_per_node": "--gpus-per-node={gpus_per_node}"}}}})
+    assert list(tables["slurm"]["ask"]) == ["scontrol", "squeue"]
+    assert "#SBATCH --gpus-per-node=2" in directives.head(tables["slurm"], {"gpus_per_node": 2})
+    assert tables["slurm"]["states"] == schedulers.TABLES["slurm"]["states"]
+    assert "Priority" not in schedulers.TABLES["slurm"]["never"], "the shipped table stays as it is"
+    assert "sacct" in schedulers.TABLES["slurm"]["ask"]
+
+
+def test_another_one_is_based_on_one_that_is_known():
+    tables = scheduler_checks.tables({"night": {"based_on": "pbs", "title": "Night queue", "submit": {"argv": ["nqsub", "{script}"]}}})
+    assert tables["night"]["ask"] == schedulers.TABLES["pbs"]["ask"]
+    assert tables["night"]["submit"]["argv"] == ["nqsub", "{script}"]
+
+
+@pytest.mark.parametrize(("path", "value", "named", "why"), [
+    (["spool", "submit", "argv"], "spool add {script}", "paraview_schedulers.spool.submit.argv: 'spool add {script}'", "a list of words"),
+    (["spool", "submit", "argv"], ["spool", "add"], "spool.submit.argv", "{script} is missing"),
+    (["spool", "submit", "job_id"], r"s-\d+", "spool.submit.job_id", "(?P<job_id>...) is missing"),
+    (["spool", "submit", "job_id"], "(", "spool.submit.job_id: '('", "no regular expression"),
+    (["spool", "submit", "jobid"], "x", "spool.submit.jobid", "is job_id meant?"),
+    (["spool", "ask", "show", "argv"], ["spool", "show"], "spool.ask.show.argv", "{job_id} is missing"),
+    (["spool", "ask", "show", "fields"], {}, "spool.ask.show.fields.native", "missing"),
+    (["spool", "ask", "show", "fields", "natve"], "x", "spool.ask.show.fields.natve", "is native meant?"),
+    (["spool", "ask", "show", "fields", "nodes"], ["(?P<value>x)", "x"], "spool.ask.show.fields.nodes[1]", "(?P<value>...) is missing"),
+    (["spool", "ask", "show", "format"], "yaml", "spool.ask.show.format: 'yaml'", "text, xml, json"),
+    (["spool", "ask", "show", "when"], "later", "spool.ask.show.when", "unreadable"),
+    (["spool", "ask", "show", "record"], "(?P<body>.*)", "spool.ask.show.record", "(?P<id>...)"),
+    (["spool", "ask"], {}, "spool.ask", "it asks nothing"),
+    (["spool", "states"], {"W": "waiting"}, "spool.states.W: 'waiting'", "pending, running, ended"),
+    (["spool", "states"], {True: "pending"}, "spool.states: True", "quotes"),
+    (["spool", "cancel"], None, "spool.cancel", "missing"),
+    (["spool", "directives", "lines", "hosts"], "hosts={node}", "spool.directives.lines.hosts: 'hosts={node}'", "is {nodes} meant?"),
+    (["spool", "directives", "lines", "hosts"], "a\nb", "spool.directives.lines.hosts", "one line"),
+    (["spool", "directives", "needs"], {"queue": "tasks"}, "spool.directives.needs.queue", "a list of two"),
+    (["spool", "launcher"], "mpiexec.hydra -n {tasks}", "spool.launcher", "list of words"),
+    (["spool", "never"], {"(": "x"}, "spool.never.(", "no regular expression"),
+    (["spool", "signals_from"], "128", "spool.signals_from", "whole number"),
+    (["spool", "title"], "", "spool.title", "set it to null"),
+    (["spool", "on_login_node"], "yes", "spool.on_login_node", "true or false"),
+    (["spool", "sates"], {}, "spool.sates", "is states meant?"),
+    (["spool", "based_on"], "cron", "spool.based_on: 'cron'", "slurm"),
+    (["spool"], ["x"], "paraview_schedulers.spool", "a mapping"),
+    (["Spool it"], {}, "paraview_schedulers: 'Spool it'", "lower-case"), (["auto"], {}, "paraview_schedulers: 'auto'", "lower-case")])
+def test_what_is_wrong_is_named(path, value, named, why):
+    error = refused(changed(path, value))
+    assert named in error.what
+    assert why in error.why
+
+
+def test_a_query_that_is_no_jmespath():
+    question = {"argv": ["x", "{job_id}"], "format": "json", "jobs": "jobs[", "fields": {"native": "state"}}
+    error = refused({"mine": dict(OWN["spool"], ask={"json": question})})
+    assert "paraview_schedulers.mine.ask.json.jobs: 'jobs['" in error.what
+    assert "JMESPath" in error.why
+    assert "missing" in refused({"mine": dict(OWN["spool"], ask={"json": {name: question[name] for name in ("argv", "format", "fields")}})}).why
+
+
+def test_what_is_no_mapping_at_all():
+    assert "maps names" in refused(["slurm"]).why
+
+
+ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)), lambda inner: st.one_of(
+    st.lists(inner, max_size=3), st.dictionaries(
+        st.sampled_from(["argv", "ask", "fields", "native", "states", "lines", "x"]), inner, max_size=3)), max_leaves=10)
+
+
+@given(st.sampled_from(sorted(set(schedulers.TABLES["slurm"]) | {"based_on", "x"})), ANY)
+def test_nothing_that_is_written_is_a_traceback(entry, value):
+    try:
+        tables = scheduler_checks.tables({"slurm": {entry: value}})
+    except SessionError as error:
+        assert error.what.startswith("paraview_schedulers")
+    else:
+        assert set(tables) == set(schedulers.TABLES)
