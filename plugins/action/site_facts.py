@@ -59,8 +59,8 @@ class ActionModule(SessionAction):
                                "leave paraview_scheduler out, so that pvserver runs as a job")
         if "detect" in tables[wish] and wish not in found:
             raise SessionError("{0} was not found on {1}".format(tables[wish]["title"], login),
-                               "{0} is not on the PATH there, or another system's{1}".format(tables[wish]["detect"]["argv"][0],
-                                                                                              "; there is " + titles if titles else ""),
+                               "{0} is not on the PATH there, or another system's{1}".format(
+                                   tables[wish]["detect"]["argv"][0], "; there is " + titles if titles else ""),
                                "leave paraview_scheduler out, or make the command found by a login shell")
         return wish
 
@@ -74,8 +74,4 @@ class ActionModule(SessionAction):
             raise SessionError("no batch system was found on {0}".format(facts["login_node"]), "none of its commands is on the PATH there: {0}".format(
                 ", ".join(sorted({about["detect"]["argv"][0] for about in tables.values() if "detect" in about}))),
                 "set paraview_scheduler, or describe the site's own in paraview_schedulers; where pvserver may run on the login node itself, set it to none")
-        if len(found) > 1:
-            self.say("batch system {0}; {1} there too: paraview_scheduler takes another one".format(
-                tables[found[0]]["title"], " and ".join("{0} ({1})".format(tables[name]["title"], name) for name in found[1:]) + (
-                    " is" if len(found) == 2 else " are")))
         return found[0]

@@ -149,8 +149,8 @@ class _Checked:
         for name in re.findall(r"\{([^{}]*)\}", text):
             if name not in directives.BLANKS:
                 near = difflib.get_close_matches(name, directives.BLANKS, 1)
-                raise self._no(path, value, "{{{0}}} stands for nothing; {1}".format(name, "is {{{0}}} meant?".format(near[0]) if near else
-                                                                                       "known are " + ", ".join(directives.BLANKS)))
+                hint = "is {{{0}}} meant?".format(near[0]) if near else "known are " + ", ".join(directives.BLANKS)
+                raise self._no(path, value, "{{{0}}} stands for nothing; {1}".format(name, hint))
         if "\n" in text:
             raise self._no(path, value, "a directive is one line")
         return text

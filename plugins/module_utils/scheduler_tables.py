@@ -257,10 +257,6 @@ _SGE_FAILED = ("Eqw", "Ehqw", "EhRqw", "ERqw")
 _SGE_LEAVING = ("dr", "dt", "dRr", "dRt", "ds", "dS", "dT", "dRs", "dRS", "dRT", "dts", "dtS", "dqw", "dhqw")
 
 
-def _each(states, meaning):
-    return dict.fromkeys(states, meaning)
-
-
 SGE = {
     "title": "Grid Engine",
     "detect": {"argv": ["qstat", "-help"], "pattern": r"^(?:SGE|UGE|GE|AGE|OGS|OCS|GCS)\b"},
@@ -301,22 +297,22 @@ SGE = {
         },
     },
     "cancel": {"argv": ["qdel", "{job_id}"], "over": r"does not exist"},
-    "first_node": {"argv": ["qhost"], "pattern": r"^(?P<value>(?!HOSTNAME\b|global\b)[A-Za-z0-9]\S*)(?:\s+\S+){2,4}\s+[0-9]+\.[0-9]+\s"},
-    "states": dict(_each(_SGE_PENDING, "pending"), z="ended", **dict(
-        _each(_SGE_RUNNING + _SGE_SUSPENDED, "running"), **dict(_each(_SGE_FAILED, "failed"), **_each(_SGE_LEAVING, "cancelled")))),
+    "first_node": {"argv": ["qhost"], "pattern": r"^(?P<value>(?!HOSTNAME\b|global\b)[A-Za-z0-9]\S*)(?:\s+\S+){2,6}?\s+[0-9]+\.[0-9]+\s"},
+    "states": {
+        **dict.fromkeys(_SGE_PENDING, "pending"), **dict.fromkeys(_SGE_RUNNING + _SGE_SUSPENDED, "running"), "z": "ended",
+        **dict.fromkeys(_SGE_FAILED, "failed"), **dict.fromkeys(_SGE_LEAVING, "cancelled"),
+    },
     # qdel was heard, but the job is there until its node has confirmed.
     "leaving": list(_SGE_LEAVING),
-    "explanations": dict(
-        {
-            "Job is in hold state.*": "held: release it with qrls", "execution time not reached.*": "its begin time has not come",
-            "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; where its parallel environment never offers as many, lower paraview_nodes or "
-                                                           "paraview_tasks_per_node",
-            ".*dropped because it is full.*": "waits for nodes to become free", "100": "it was cancelled", "0/32": "it could not be started on the node",
-        },
-        **dict(_each(_SGE_HELD, "held: release it with qrls"), **dict(
-            _each(_SGE_SUSPENDED, "suspended by the batch system"),
-            **dict(_each(_SGE_FAILED, "it could not be started on the node"), **_each(_SGE_LEAVING, "it was cancelled")))),
-    ),
+    "explanations": {
+        "Job is in hold state.*": "held: release it with qrls", "execution time not reached.*": "its begin time has not come",
+        "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; where its parallel environment never offers as many, lower paraview_nodes or "
+                                                       "paraview_tasks_per_node",
+        ".*dropped because it is full.*": "waits for nodes to become free", ".*dropped because it is disabled.*": "its queue is disabled",
+        "100": "it was cancelled", "0/32": "it could not be started on the node",
+        **dict.fromkeys(_SGE_HELD, "held: release it with qrls"), **dict.fromkeys(_SGE_SUSPENDED, "suspended by the batch system"),
+        **dict.fromkeys(_SGE_FAILED, "it could not be started on the node"), **dict.fromkeys(_SGE_LEAVING, "it was cancelled"),
+    },
     "directives": {
         # Without -notify a deleted job is killed before it can say so.
         "prefix": "#$ ", "always": ["-N pvserver", "-S /bin/sh", "-j y", "-r n", "-notify"],

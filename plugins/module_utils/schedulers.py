@@ -94,8 +94,8 @@ def read(about, question, job_id, code, out, err):
         # A server that is down says so, whatever else it prints.
         return Answer("unreadable" if code == 0 or not err.strip() else "silent", unknown(words or _code(code), unreadable))
     other_form = code == 0 and out.strip() or re.search(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)", err)
-    return Answer("unreadable" if other_form else "silent", unknown(words or "no answer ({0})".format(_code(code)),
-                                                                     "{0} does not answer".format(about["title"])))
+    said = unknown(words or "no answer ({0})".format(_code(code)), "{0} does not answer".format(about["title"]))
+    return Answer("unreadable" if other_form else "silent", said)
 
 
 def _says(question, name, text):
@@ -229,9 +229,11 @@ def _interpret(about, question, fields):
     exit_status = _exit_status(about, known.state, native, first)
     state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reason))
     nodes = _nodes(about, fields.get("nodes", ()))
+    root_node = hostlists.named(first.get("root_node", "")) or "".join(nodes[:1])
+    nodes.sort(key=lambda name: name != root_node)
     return JobState(
         state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and known.never(reason) != "",
-        nodes=nodes, root_node=hostlists.named(first.get("root_node", "")) or "".join(nodes[:1]), exit_status=exit_status,
+        nodes=nodes, root_node=root_node, exit_status=exit_status,
         expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
         time_left_s=_time_left(first) if state == "running" else None, gone=False)
 

@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Reads what a batch system's command was recorded to print, as M(sciviz.paraview.pvserver_job) would read it, and shows it as one line of JSON.
     So a site can try a table of its own without a cluster.
-  - The playbook P(sciviz.paraview.try_scheduler#playbook) runs it.
+  - The playbook C(sciviz.paraview.try_scheduler) runs it.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.session

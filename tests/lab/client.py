@@ -9,6 +9,7 @@ import threading
 
 from paraview import servermanager
 from paraview import simple as pv
+from paraview.modules.vtkRemotingCore import vtkPVSystemConfigInformation
 from paraview.modules.vtkRemotingViews import vtkPVRenderingCapabilitiesInformation
 
 HOST_NAME = """
@@ -44,6 +45,18 @@ pv.ResetCamera(view)
 pv.SaveScreenshot(picture, view)
 print("distributed", view.SMProxy.GetClientSideObject().GetUseDistributedRenderingForRender(), flush=True)
 print("capabilities", about.GetCapabilities(), flush=True)
+every = vtkPVSystemConfigInformation()
+servermanager.ActiveConnection.Session.GatherInformation(5, every, 0)  # all processes of the data and render servers
+print("ranks", *(every.GetHostName(number) for number in range(every.GetSize())), flush=True)
+ids = pv.ProcessIdScalars(Input=surface)
+ids.UpdatePipeline()
+print("drawn by ranks", *(int(end) for end in ids.PointData.GetArray("ProcessId").GetRange()), flush=True)
+clock = servermanager.ProxyManager().NewProxy("misc", "ExecutableRunner")
+clock.GetProperty("Command").SetElement(0, servermanager.ActiveConnection.Session.GetServerInformation().GetTimeoutCommand() or "echo never")
+clock.UpdateVTKObjects()
+clock.InvokeCommand("Execute")
+clock.UpdatePropertyInformation()
+print("minutes left", clock.GetProperty("StdOut").GetElement(0).strip(), flush=True)
 print("cells", data.GetDataInformation().GetNumberOfCells(), flush=True)
 if len(sys.argv) > 4:
     threading.Event().wait(600)

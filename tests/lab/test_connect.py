@@ -21,7 +21,11 @@ def rendered_on_a_node(done, report):
     assert "distributed True" in done
     assert f"server host {report['nodes'][0]}" in done
     assert int(re.search(r"capabilities (\d+)", done).group(1)) > 1
-    assert "cells 1000000" in done
+    assert int(re.search(r"cells (\d+)", done).group(1)) >= 1000000
+    # One process on each node: pvserver's own are on the job's hosts, and each has drawn its part.
+    assert f"ranks {' '.join(report['nodes'])}\n" in done
+    assert f"drawn by ranks 0 {len(report['nodes']) - 1}\n" in done
+    assert int(re.search(r"minutes left (\d+)", done).group(1)) > 0, "ParaView is told when the wall time is over"
 
 
 # --- the two routes, with a real client ---
@@ -279,7 +283,7 @@ def test_without_an_inventory(desk):
 
 
 def test_the_job_is_what_was_asked_for(desk):
-    done = desk.connect(nodes=2, launcher="mpiexec", memory="500M", queue="debug", walltime="0:20:00", directives=["--comment=\"lab test\""],
+    done = desk.connect(nodes=2, memory="500M", queue="debug", walltime="0:20:00", directives=["--comment=\"lab test\""],
                         modules=["paraview/5.11"], setup='export PROOF="it\'s $PARAVIEW_LAB_MODULE"')
     report = desk.report()
     assert "2 nodes, 2 tasks, 0:20:00" in done.stdout
@@ -291,7 +295,8 @@ def test_the_job_is_what_was_asked_for(desk):
     assert "PROOF=it's 5.11" in environment
     pvserver = desk.lab.on(report["nodes"][0], "sh", "-c", "cat /proc/$(pgrep -u alice -o -f '^pvserver')/status").stdout
     assert re.search(r"Umask:\s+0022", pvserver), "what is saved on the cluster has the user's own rights"
-    assert [one for one in desk.processes(report["nodes"][1]) if "pvserver" in one], "the second rank runs on the second node"
+    rendered_on_a_node(desk.client(report).stdout, report)
+    desk.nothing_left()
 
 
 def test_a_host_without_a_batch_system(desk):

@@ -17,7 +17,8 @@ import pytest
 from desk import Desk
 
 TOP = Path(__file__).resolve().parents[2]
-GUIDE = TOP / "docs/docsite/rst/guide_first_connection.rst"
+GUIDES = TOP / "docs/docsite/rst"
+GUIDE = GUIDES / "guide_first_connection.rst"
 HOME = "/home/alice/guide"
 ARCHIVE = "sciviz-paraview-0.1.0.tar.gz"
 
@@ -144,10 +145,10 @@ def terminal(lab):
         desk.run("rm", "-rf", HOME, check=False)
 
 
-def test_first_connection(lab, terminal):
-    desk = Desk(lab)
+def follow(lab, desk, terminal, guide):
+    """Types everything that a guide says, and looks whether that is answered as it says."""
     port = ""
-    for language, caption, lines in blocks(GUIDE.read_text()):
+    for language, caption, lines in blocks(guide.read_text()):
         if caption:
             text = substituted("\n".join(lines) + "\n")
             lab.on("workstation", "sh", "-c", f"cat > {caption.replace('~', HOME)}", user="alice", input=text)
@@ -162,9 +163,21 @@ def test_first_connection(lab, terminal):
             port = "".join(re.findall(r"ready after .*//127\.0\.0\.1:(\d+)", heard)[-1:]) or port
             if command.startswith(("paraview ", "pvpython ")):
                 lab.wait(lambda: all(desk.record(name).get("state", "gone") in OVER for name in ("frontera", "stampede")), 30, "the end of the session")
+
+
+def test_first_connection(lab, terminal):
+    desk = Desk(lab)
+    follow(lab, desk, terminal, GUIDE)
     assert desk.run("sh", "-c", f"head -c 4 {HOME}/picture.png | tail -c 3").stdout == "PNG"
     terminal.close()
     desk.nothing_left()
+
+
+def test_batch_systems(lab, terminal):
+    inventory = "all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n"
+    lab.on("workstation", "sh", "-c", f"cat > {HOME}/clusters.yml", user="alice", input=inventory)
+    terminal.type("export ANSIBLE_INVENTORY=~/clusters.yml")
+    follow(lab, Desk(lab), terminal, GUIDES / "guide_batch_systems.rst")
 
 
 def test_the_errors_that_it_names_are_said():

@@ -273,6 +273,98 @@ print(f"{socket.gethostname()}: rank {world.GetLocalProcessId()} of {world.GetNu
 """
 
 
+# --- Grid Engine ---
+
+QSUB = ("qsub", "-terse", "-j", "y", "-o", "lab-test")
+
+
+@pytest.fixture
+def qsub(lab):
+    """Submits a job of alice's, who finds its output in lab-test, and returns its number."""
+    numbers = []
+
+    def submit(script, *options):
+        numbers.append(lab.on("login", *QSUB, *options, user="alice", input=script).stdout.strip())
+        return numbers[-1]
+
+    yield submit
+    for number in numbers:
+        lab.on("login", "qdel", number, user="alice", check=False)
+        lab.wait(lambda number=number: not queued(lab, number), 30, f"job {number} gone")
+    lab.on("login", "rm", "-f", "lab-test", user="alice")
+
+
+def queued(lab, number):
+    """What Grid Engine says of a job that waits or runs; nothing after its end."""
+    done = lab.on("login", "qstat", "-j", number, user="alice", check=False)
+    return "" if done.returncode else done.stdout
+
+
+def account(lab, number):
+    """What qacct says of a job, by name; nothing before its end. The master's record where it is a parallel job."""
+    if queued(lab, number):
+        return {}
+    lines = lab.on("login", "qacct", "-j", number, user="alice", check=False).stdout.splitlines()
+    return {line.split()[0]: line.split(None, 1)[1].strip() for line in lines if len(line.split()) > 1}
+
+
+def test_gridengine_runs_a_job_on_a_node(lab, qsub):
+    number = qsub("hostname; id -un; exit 3")
+    told = lab.wait(lambda: account(lab, number), 30, f"the end of job {number}")
+    host, user = lab.on("login", "cat", "lab-test", user="alice").stdout.split()
+    assert user == told["owner"] == "alice"
+    assert host == told["hostname"]
+    assert host in ("compute1", "compute2")
+    assert (told["qname"], told["failed"], told["exit_status"]) == ("debug.q", "0", "3")
+
+
+def test_gridengine_is_there_for_a_shell_by_ssh(lab):
+    words = "qsub -terse -o /dev/null -j y -b y true; qstat -u bob; qhost"
+    said = lab.on("workstation", *SSH, "login", words, user="bob").stdout
+    assert said.split()[0].isdigit()
+    assert "compute2" in said
+
+
+def test_gridengine_says_why_a_job_never_starts(lab, qsub):
+    number = qsub("true", "-q", "down.q")
+    for node in ("compute1", "compute2"):
+        why = f'queue instance "down.q@{node}" dropped because it is disabled'
+        lab.wait(lambda why=why: why in queued(lab, number), 30, why)
+    assert " qw " in lab.on("login", "qstat", user="alice").stdout
+
+
+@pytest.mark.parametrize(("environment", "slots"), [("mpi", 2), ("mpi1", 2), ("mpi2", 4)])
+def test_gridengine_mpi_over_two_nodes(lab, qsub, environment, slots):
+    number = qsub("mpiexec hostname", "-pe", environment, str(slots))
+    told = lab.wait(lambda: account(lab, number), 30, f"the end of job {number}")
+    lines = lab.on("login", "cat", "lab-test", user="alice").stdout.split()
+    assert sorted(lines) == sorted(["compute1", "compute2"] * (slots // 2))
+    assert (told["granted_pe"], told["slots"], told["exit_status"]) == (environment, str(slots), "0")
+
+
+def test_gridengine_enforces_a_run_time(lab, qsub):
+    number = qsub("sleep 7006", "-l", "h_rt=0:0:1")
+    told = lab.wait(lambda: account(lab, number), 30, f"the end of job {number}")
+    assert told["failed"].startswith("37 ")
+
+
+def test_gridengine_lets_only_its_owner_delete_a_job_which_leaves_nothing(lab, qsub):
+    """The ranks are of process groups of their own, and one is beside another shepherd than the job's."""
+    number = qsub("mpiexec sleep 7007", "-pe", "mpi1", "2")
+    for node in ("compute1", "compute2"):
+        lab.wait(lambda node=node: processes(lab, node, "sleep 7007"), 30, f"a rank on {node}")
+    refused = lab.on("login", "qdel", number, user="bob", check=False)
+    assert "bob - you do not have the necessary privileges to delete the job" in refused.stdout
+    assert refused.returncode
+    assert queued(lab, number)
+
+    lab.on("login", "qdel", number, user="alice")
+    told = lab.wait(lambda: account(lab, number), 30, f"the end of job {number}")
+    assert told["failed"].startswith("100 ")
+    for node in ("compute1", "compute2"):
+        lab.wait(lambda node=node: not processes(lab, node, "sleep 7007"), 10, f"no rank on {node}")
+
+
 def test_ansible_without_an_inventory_option(lab):
     listed = lab.on("workstation", "ansible", "lab", "-m", "ansible.builtin.ping", user="alice").stdout
     assert "SUCCESS" in listed

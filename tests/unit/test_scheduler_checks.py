@@ -4,6 +4,7 @@
 """Tables of a site's own: what is accepted, and how what is wrong is named."""
 
 import copy
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.errors import Sess
 from hypothesis import given
 from hypothesis import strategies as st
 
+GUIDE = (Path(__file__).resolve().parents[2] / "docs/docsite/rst/guide_batch_systems.rst").read_text()
 # The home-made batch system of the guide, in YAML alone.
 OWN = yaml.safe_load((Path(__file__).resolve().parents[1] / "fixtures" / "own_scheduler" / "tables.yml").read_text())["paraview_schedulers"]
 
@@ -48,6 +50,37 @@ def test_a_batch_system_takes_no_python(tmp_path):
     assert (over.state, over.exit_status) == ("failed", 3)
     assert gone.gone
     assert queue.cancel("s-17") == ""
+
+
+def block(caption):
+    """A file that the guide shows."""
+    (text,) = re.findall(r"   :caption: {0}\n\n((?:   .*\n|\n)+)".format(re.escape(caption)), GUIDE)
+    return text.replace("\n   ", "\n")[3:]
+
+
+def test_the_guide_shows_the_table_that_is_tried_here():
+    assert yaml.safe_load(block("~/spool.yml"))["paraview_schedulers"] == OWN
+    changes = yaml.safe_load(block("~/group_vars/all.yml"))["paraview_schedulers"]
+    assert scheduler_checks.tables(changes)["slurm"]["launcher"][1] == "--mpi=pmix"
+
+
+def test_the_guide_names_every_entry():
+    class Names(scheduler_checks._Checked):
+        """Notes what may stand where."""
+
+        def __init__(self):
+            super().__init__("")
+            self.names = set()
+
+        def _entries(self, path, given, kinds, required=()):
+            self.names |= set(kinds)
+            return super()._entries(path, given, kinds, required)
+
+    checked = Names()
+    checked.table(copy.deepcopy(schedulers.TABLES["sge"]))
+    assert {"argv", "fields", "silence", "needs", "node"} <= checked.names
+    assert not {name for name in checked.names - {"pattern"} if not re.search(r"``{0}[`:]".format(name), GUIDE)}
+    assert not [name for name in directives.BLANKS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
 
 
 def test_a_sites_own_is_looked_for_first():

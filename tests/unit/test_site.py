@@ -39,7 +39,7 @@ def test_a_login_node():
 
 def test_a_login_node_that_has_nothing():
     known = read(answer(connection="\n", addresses="", detect_slurm="sh: 1: sbatch: not found\n", first_node_slurm="\n", tools="setsid\nawk\n",
-                             guard="", site="", profile="read\n"))
+                        guard="", site="", profile="read\n"))
     assert (known["client_side"], known["addresses"], known["schedulers"], known["first_node"]) == ("", [], [], {})
     assert known["missing"] == ["setsid", "awk"]
     assert "/etc/profile" in known["prelude"]

@@ -1,0 +1,49 @@
+"""Batch systems of the lab besides Slurm: Grid Engine for real, and stand-ins for those that it does not have."""
+
+import subprocess
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PLACE = "/home/standin"
+COMMANDS = {"pbs": ("qsub", "qstat", "qdel"), "torque": ("qsub", "qstat", "qdel"), "lsf": ("bsub", "bjobs", "bkill"), "flux": ("flux",)}
+
+
+class StandIn:
+    """A batch system whose commands come first on the login node's PATH and print what was recorded (standin).
+
+    Args:
+        lab (Lab): from conftest.py. name (str): of COMMANDS.
+    """
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+
+    def install(self):
+        """Puts it on the login node. Slurm's own commands are hidden there: its jobs run under another name."""
+        pack = subprocess.run(["tar", "-C", HERE.parent, "-c", "fixtures/" + self.name, "lab/standin"], stdout=subprocess.PIPE, check=True).stdout
+        self.lab.on("login", "sh", "-euc", f"""
+            rm -rf {PLACE}; mkdir -p {PLACE}/slurm {PLACE}/spool {PLACE}/{self.name}/bin; chmod -R 755 {PLACE}; cd {PLACE}
+            cp /usr/bin/sbatch /usr/bin/scontrol /usr/bin/scancel slurm/
+            base64 -d | tar -x --no-same-owner
+            for command in {' '.join(COMMANDS[self.name])}; do cp lab/standin {self.name}/bin/$command; done
+            chmod -R go+rX .; chmod 1777 spool""", input=encoded(pack))
+        self.lab.sshd_policy("login", f"GatewayPorts clientspecified\nSetEnv PATH={PLACE}/{self.name}/bin:/usr/local/bin:/usr/bin:/bin\n")
+        self.hide("sbatch", True)
+
+    def remove(self):
+        self.hide("sbatch", False)
+        self.lab.sshd_policy("login", None)
+        self.lab.on("login", "rm", "-rf", PLACE)
+
+    def hide(self, command, hidden):
+        self.lab.on("login", "chmod", "0" if hidden else "755", f"/usr/bin/{command}")
+
+    def set(self, flag, on=True):
+        """Makes it answer as one that is `down`, or `malformed`."""
+        self.lab.on("login", *(["touch"] if on else ["rm", "-f"]), f"{PLACE}/{self.name}/{flag}")
+
+
+def encoded(data):
+    import base64
+
+    return base64.b64encode(data).decode()
