@@ -5,6 +5,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PLACE = "/home/standin"
+# Open MPI's processes wait with all their might, which two of them on one processor cannot afford: shell lines for a job.
+PATIENT = "export OMPI_MCA_mpi_yield_when_idle=1"
 COMMANDS = {"pbs": ("qsub", "qstat", "qdel"), "torque": ("qsub", "qstat", "qdel"), "lsf": ("bsub", "bjobs", "bkill"), "flux": ("flux",)}
 
 
@@ -28,15 +30,17 @@ class StandIn:
             for command in {' '.join(COMMANDS[self.name])}; do cp lab/standin {self.name}/bin/$command; done
             chmod -R go+rX .; chmod 1777 spool""", input=encoded(pack))
         self.lab.sshd_policy("login", f"GatewayPorts clientspecified\nSetEnv PATH={PLACE}/{self.name}/bin:/usr/local/bin:/usr/bin:/bin\n")
-        self.hide("sbatch", True)
+        self.hide(True)
 
     def remove(self):
-        self.hide("sbatch", False)
+        self.hide(False)
         self.lab.sshd_policy("login", None)
         self.lab.on("login", "rm", "-rf", PLACE)
 
-    def hide(self, command, hidden):
-        self.lab.on("login", "chmod", "0" if hidden else "755", f"/usr/bin/{command}")
+    def hide(self, hidden):
+        """The batch systems that are there come before it where they answer."""
+        for command in {"sbatch", "qstat"} - set(COMMANDS[self.name]):
+            self.lab.on("login", "chmod", "0" if hidden else "755", f"/usr/bin/{command}")
 
     def set(self, flag, on=True):
         """Makes it answer as one that is `down`, or `malformed`."""

@@ -70,7 +70,9 @@ class Desk:
 
     def jobs(self):
         """alice's jobs in the queue."""
-        return self.lab.on("login", "squeue", "-h", "-u", "alice", "-o", "%i").stdout.split()
+        slurm = self.lab.on("login", "squeue", "-h", "-u", "alice", "-o", "%i").stdout.split()
+        listing = self.lab.on("login", "sh", "-c", "SGE_ROOT=/var/lib/gridengine exec /usr/lib/gridengine/qstat -u alice").stdout.splitlines()
+        return slurm + [f"sge {line.split()[0]}" for line in listing[2:]]
 
     def processes(self, host):
         """alice's processes on a host, but for her user manager, which lingers, and the asking itself."""
@@ -101,6 +103,7 @@ class Desk:
             for name in self.run("ls", STATE).stdout.split():
                 self.disconnect(name, check=False)
         self.lab.on("workstation", "sh", "-c", f"rm -rf {shlex.quote(STATE)} {REPORT}")
-        if self.jobs():
-            self.lab.on("login", "scancel", *self.jobs())
+        self.lab.on("login", "scancel", "-u", "alice")
+        if any(job.startswith("sge") for job in self.jobs()):
+            self.lab.on("login", "qdel", "-u", "alice")
         self.lab.on("login", "rm", "-rf", "/home/alice/.paraview-connect")

@@ -1,0 +1,82 @@
+"""Grid Engine, for real, through the whole cycle and its errors."""
+
+import re
+
+import pytest
+from batch import PATIENT
+from desk import STATE, Desk
+from test_connect import rendered_on_a_node
+
+
+@pytest.fixture
+def desk(lab):
+    desk = Desk(lab)
+    desk.clean_up()
+    yield desk
+    desk.clean_up()
+
+
+SGE = {"scheduler": "sge"}
+
+
+def test_forward_tunnel(desk):
+    done = desk.connect(**SGE, route="forward_tunnel")
+    report = desk.report()
+    lines = desk.lines(done)
+    assert f"job {report['job_id']} running on {report['nodes'][0]}" in lines
+    assert report["state"] == "ready"
+    desk.status()
+    assert desk.report()["state"] == "ready"
+    rendered_on_a_node(desk.client(report).stdout, report)
+    desk.nothing_left()
+    desk.status()
+    assert desk.report()["state"] == "ended"
+
+
+def test_two_nodes_by_reverse_tunnel(desk):
+    desk.connect(**SGE, nodes=2, parallel_environment="mpi1", route="reverse_tunnel", setup=PATIENT, start_client=desk.client_command("reverse"))
+    report = desk.report()
+    assert sorted(report["nodes"]) == ["compute1", "compute2"]
+    desk.nothing_left(60)
+    rendered_on_a_node(desk.run("cat", f"{STATE}/lab/client.log").stdout, report)
+
+
+def test_job_is_cancelled_by_disconnect(desk):
+    desk.connect(**SGE)
+    job = desk.report()["job_id"]
+    assert f"job {job} has left the queue" in desk.disconnect().stdout
+    assert not desk.left()
+
+
+def test_job_that_somebody_deletes(desk):
+    desk.connect(**SGE)
+    desk.lab.on("login", "qdel", desk.report()["job_id"], user="alice")
+    desk.nothing_left()
+    desk.status()
+    assert (desk.report()["state"], desk.report()["reason"]) == ("cancelled", "the job was cancelled")
+
+
+def test_tells_why_a_job_waits(desk):
+    done = desk.connect(**SGE, queue="down.q", deadline="4s", check=False)
+    assert done.returncode != 0
+    assert any(re.match(r"job \d+ pending, .*\(its queue is disabled\)$", line) for line in desk.lines(done))
+    assert any(re.match(r"job \d+ did not start within 4 s$", line) for line in desk.lines(done))
+    assert not desk.left()
+
+
+@pytest.mark.parametrize(("wishes", "words"), [
+    ({"queue": "nosuch.q"}, 'unknown queue "nosuch.q"'), ({"nodes": 2}, "paraview_parallel_environment is missing"),
+    ({"nodes": 2, "parallel_environment": "nosuch"}, 'the requested parallel environment "nosuch" does not exist'),
+    ({"gpus_per_node": 1}, "paraview_gpus_per_node: 1")])
+def test_what_grid_engine_cannot_give(desk, wishes, words):
+    done = desk.connect(**SGE, **wishes, check=False)
+    assert done.returncode != 0
+    assert words in done.stdout
+    assert not desk.left()
+
+
+def test_kills_a_job_whose_wall_time_is_over(desk):
+    desk.connect(**SGE, walltime="8s")
+    desk.nothing_left(40)
+    desk.status()
+    assert "wall time" in desk.report()["reason"]
