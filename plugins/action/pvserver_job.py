@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Submits the job, waits for it and starts pvserver; documented in plugins/modules/pvserver_job.py."""
 
+import shlex
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, launchers, paraview, remote, routes, schedulers, settings
@@ -10,6 +11,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.errors import Sess
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
@@ -38,14 +40,18 @@ class ActionModule(SessionAction):
         wishes = record["settings"]
         about = schedulers.of(record)
         path = remote.directory(record["facts"]["home"], record["id"])
-        files = self._files(about, wishes, path, record["facts"]["site"])
+        files = self._files(about, wishes, path, record)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
-            self.say("would submit the job now")
+            self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
+        node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record["prelude"]), about)) if wishes["job_id"] else ""
         self.session.update(remote_directory=path)
         directory = remote.Directory(channel.script, path)
         directory.create(files)
+        if wishes["job_id"]:
+            self._attach(record, channel, about, node, path)
+            return {"changed": True, "diff": diff}
         job_id = Jobs(over(channel.script, record["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
         limit = wishes["walltime"]
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
@@ -53,6 +59,27 @@ class ActionModule(SessionAction):
         self.say("job {0} submitted{1}: {2}, {3}, {4}".format(
             job_id, " to " + wishes["queue"] if wishes["queue"] else "", _count(wishes["nodes"], "node"), _count(tasks, "task"), durations.clock(limit)))
         return {"changed": True, "diff": diff}
+
+    @staticmethod
+    def _root_node(job_id, queue):
+        """The root node of a job that the user has already; SessionError where it does not run."""
+        job = queue.ask(job_id)
+        if job.state != "running" or not job.root_node:
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it is {0}{1}".format(
+                job.state if job.native else "not known", ": " + job.reason if job.reason else ""),
+                "name a job of yours that runs, or leave paraview_job_id out")
+        return job.root_node
+
+    def _attach(self, record, channel, about, node, path):
+        """Starts the job's script inside a job that is there; it lives in the connection's own shell."""
+        job_id = record["settings"]["job_id"]
+        words = " ".join(shlex.quote(word) for word in Jobs(None, about).attach(job_id, node, path + "/job.sh"))
+        lines = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1 || [ -s status ] || echo ended $? attach >status) &"
+        code, _out, err = channel.hold(lines.format(shlex.quote(path), record["prelude"] or ":", words), 15)
+        if code != 0:
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))
+        self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
+        self.say("job {0} is yours: pvserver is started in it".format(job_id))
 
     def _still_there(self, record, channel):
         job = Jobs(over(channel.script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
@@ -65,20 +92,15 @@ class ActionModule(SessionAction):
         return False
 
     @staticmethod
-    def _files(about, wishes, path, site):
+    def _files(about, wishes, path, record):
         on_login = bool(about.get("on_login_node"))
-        launcher = wishes["launcher"]
-        if launcher is None:
-            single = wishes["nodes"] * wishes["tasks_per_node"] == 1
-            launcher = [] if single else launchers.words(about["launcher"])
-        head = settings.asked(wishes, site)
+        launcher = launchers.command(launchers.chosen(about, wishes), wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"])
+        head = settings.asked(wishes, record["facts"]["site"])
         return {
             # Made beforehand, so that it is private whatever umask the batch system opens it with.
             "batch.log": "",
             "job.sh": jobscript.job_script(about, path, head, wishes["idle"], wishes["walltime"] if on_login else 0),
-            "pvserver.sh": jobscript.pvserver_script(
-                path, launchers.command(launcher, wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]), wishes["pvserver"],
-                wishes["modules"] or site.get("modules", []), wishes["setup"]),
+            "pvserver.sh": jobscript.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], wishes["setup"]),
         }
 
     def _follower(self, record, channel):
@@ -95,6 +117,8 @@ class ActionModule(SessionAction):
             progress = follower.progress
             if progress.host:
                 break
+            if progress.ended:
+                raise follower.died("it could not be started in the job")
         else:
             raise SessionError("job {0} did not start within {1}".format(record["job_id"], durations.spoken(record["settings"]["deadline"])),
                                "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
@@ -114,8 +138,9 @@ class ActionModule(SessionAction):
         if route.reverse:
             return
         try:
-            if record["root_node"] != record["facts"]["first_node"].get(record["scheduler"]):
+            if route.needs_job or record["root_node"] != record["facts"]["first_node"].get(record["scheduler"]):
                 route.ready_for(record["root_node"])
+                self.session.update(**routing.kept(route))
             self._go(route, directory)
         except Unfit:
             pass

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chooses a session's route, confirms it and opens it; documented in plugins/modules/route.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import paraview, routes
+from ansible_collections.sciviz.paraview.plugins.module_utils import routes
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -56,7 +56,7 @@ class ActionModule(SessionAction):
             raise routes.none_works([(route.name, str(unfit))], route.name)
         finally:
             self.session.update(forwards=route.around.forwards)
-        self.session.update(client_port=port, url=paraview.url(route.reverse, port), opened=record["watcher"])
+        self.session.update(client_port=port, url=route.url(port), opened=record["watcher"], **routing.kept(route))
         return not route.reverse
 
     @staticmethod
@@ -85,7 +85,7 @@ class ActionModule(SessionAction):
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
             route.take_back()
         port = route.known.get("client_port")
-        self.session.update(client_port=port, url=paraview.url(True, port) if route.reverse else None, **routing.kept(route))
-        self.say("route {0}{1}".format(route.name, " (passed over {0})".format("; ".join("{0}: {1}".format(*one) for one in passed)) if passed else ""))
+        self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **routing.kept(route))
+        self.say("route {0}{1}".format(route.name, " (passed over {0})".format(routes.told(passed)) if passed else ""))
         if getattr(route, "note", ""):
             self.say(route.note)

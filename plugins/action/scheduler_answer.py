@@ -24,7 +24,7 @@ class ActionModule(SessionAction):
         job = recordings.read(about, arguments["scheduler"], arguments["job_id"], self._recorded(arguments["answer"]))
         told = {name: getattr(job, name) for name in _FIELDS}
         line = json.dumps(told)
-        self.say(line)
+        self.say(line, len(line))
         if arguments["json"]:
             try:
                 sessions.write_private(arguments["json"], line + "\n")

@@ -22,7 +22,6 @@ _OTHERS = {"state_dir", "names"}
 # To go on as if these had not been said would do something else than was asked for.
 _NOT_YET = {
     "client_host": ("the tunnel ends where Ansible runs", "run the playbook on the client host"),
-    "job_id": ("the job is always one of its own", "leave it out; cancel the other job if it is not needed"),
 }
 
 

@@ -59,6 +59,10 @@ def check(about, wishes):
         if _amounts(wishes)[amount] > 1 and name not in asked:
             raise SessionError("paraview_{0} is missing".format(name), "{0} gives more than one core only through one".format(about["title"]),
                                "set it; " + hint)
+    for one, other in words.get("apart", ()):
+        if {one, other} <= asked:
+            raise SessionError("paraview_{0} and paraview_{1} cannot be had together".format(one, other), "{0} has one word for both".format(about["title"]),
+                               "leave one of them out")
     for name in sorted(asked - _spoken(words) - {"walltime"}):
         raise SessionError("paraview_{0}: {1!r} cannot be had".format(name, wishes[name]), "with {0} there is no such thing".format(about["title"]),
                            "leave it out for this host, or say it in {0}'s own words in paraview_directives".format(about["title"]))

@@ -9,7 +9,7 @@ import re
 
 def named(value):
     """str: a host's name, or nothing where it is none: a name is an argument of commands."""
-    return value if re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", value) and value != "n/a" else ""
+    return value if value and re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", value) and value != "n/a" else ""
 
 
 def expand(text, most=10000):

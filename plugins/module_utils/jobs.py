@@ -12,9 +12,6 @@ from . import schedulers
 from .errors import SessionError
 from .text import one_line, tail
 
-# What a command's time limit ends it with.
-_TIME_LIMIT = 124
-
 
 def over(script, prelude="", kept="", seconds=30):
     """A ``run(argv)`` for Jobs.
@@ -64,10 +61,22 @@ class Jobs:
         code, out, err = self.run(argv)
         refused = self.about["submit"].get("refused")
         job_id = schedulers.read_job_id(self.about, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
-        if job_id is None:
+        if code in schedulers.TIME_LIMIT:
+            raise SessionError("{0} does not answer".format(self.about["title"]), "it did not take the job within its time limit",
+                               "try again later; a job that it took all the same ends as soon as it starts")
+        if not job_id and code == 0 and not (refused and re.search(refused, out + err)):
+            raise SessionError("{0} refused the job, or said its id in words that are not known".format(self.about["title"]),
+                               one_line(out + "\n" + err) or "exit code 0, and not a word",
+                               "look whether a job is left there, and correct submit.job_id in paraview_schedulers")
+        if not job_id:
             raise SessionError("{0} refused the job".format(self.about["title"]), one_line(err or out) or "exit code {0}".format(code),
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
+
+    def attach(self, job_id, node, script):
+        """list[str]: the command that runs a script inside a job that is there; by ssh where the batch system has none."""
+        argv = self.about.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
+        return schedulers.fill(argv, job_id=job_id, node=node, script=script)
 
     def ask(self, job_id):
         """schedulers.JobState: what the table's questions, asked in their order as far as need be, tell of a job."""
@@ -91,7 +100,7 @@ class Jobs:
             if code == 0 or (about.get("over") and re.search(about["over"], out + err)):
                 return ""
             objection = objection or one_line(err + "\n" + out) or "exit code {0}".format(code)
-            if code == _TIME_LIMIT:
+            if code in schedulers.TIME_LIMIT:
                 break
         return objection
 
@@ -154,6 +163,10 @@ class Polling:
 
     def put_off(self, seconds):
         """Waits at least so long from now, and as long as the site wants."""
+        self._next = max(self._next, time.monotonic() + max(seconds, self.floor))
+
+    def soon(self, seconds):
+        """Asks again so long from now, or as soon as the site wants."""
         self._next = time.monotonic() + max(seconds, self.floor)
 
 

@@ -64,7 +64,8 @@ if [ @WALLTIME@ -gt 0 ]; then
   printf '#!/bin/sh\nleft=$(((%s - $(date +%%s)) / 60))\n[ $left -gt 0 ] || left=0\necho $left\n' $((began + @WALLTIME@)) > left && chmod 700 left
 fi
 # Whoever reads that the job runs finds its nodes there.
-report "nodes $(@JOB_NODES@ 2>/dev/null | tr '\n' ' ')"
+report "nodes $({ @JOB_NODES@
+} 2>/dev/null | tr '\n' ' ')"
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
 report "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')"
 report "running $(hostname)"
@@ -76,6 +77,7 @@ connected=
 pause=0.1
 while [ ! -e rc ]; do
   if [ -e fault ]; then report "$(head -n 1 fault)"; rm -f fault; fi
+  if [ -e stop ]; then why=cancelled; ended 143; fi
   if [ -z "$connected" ]; then
     tell > said
     count=$(wc -l < said)
@@ -115,14 +117,17 @@ if ! command -v @PROGRAM@ > /dev/null 2>&1; then
   echo @PROGRAM@: not found on "$(hostname)", PATH is "$PATH"
   exit 127
 fi
-# The client warns its user of the end of the wall time where pvserver knows the option (from 5.10). Its library tells that a second sooner than itself.
-warns() {
-  case @PROGRAM@ in pvserver* | */pvserver*) [ -x left ] || return;; *) return 1;; esac
-  library=$(ldd "$(command -v @PROGRAM@)" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
-  if [ -n "$library" ]; then grep -qae '--timeout-command' "$library"; return; fi
-  command -v timeout > /dev/null 2>&1 && timeout 20 @PROGRAM@ --help < /dev/null 2>&1 | grep -qe '--timeout-command'
+# Whether pvserver has an option. Its library tells a second sooner than itself.
+knows() {
+  case @PROGRAM@ in pvserver* | */pvserver*) ;; *) return 1;; esac
+  [ -n "$library" ] || library=$(ldd "$(command -v @PROGRAM@)" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
+  if [ -n "$library" ]; then grep -qaFe "$1" "$library"; return; fi
+  [ -n "$help" ] || help=$(timeout 20 @PROGRAM@ --help < /dev/null 2>&1)
+  case $help in *"$1"*) ;; *) return 1;; esac
 }
-if warns; then warning=--timeout-command=@DIR@/left; else warning=; fi
+library= help=
+# The client warns its user of the end of the wall time where pvserver can tell it (from 5.10).
+if [ -x left ] && knows --timeout-command; then warning=--timeout-command=@DIR@/left; else warning=; fi
 pause=0.1
 tries=0
 until [ -e go ]; do
@@ -134,6 +139,7 @@ done
 set --
 while IFS= read -r argument; do
   case $argument in
+    \?--*) argument=${argument#\?}; knows "${argument%%=*}" || continue;;
     --server-port=*-*)
       port=$(free_port "${argument#*=}") || { fault ports "${argument#*=}"; exit 98; }
       argument=--server-port=$port;;
@@ -197,10 +203,15 @@ def pvserver_script(directory, launcher, pvserver, modules=(), setup=""):
         str
     """
     load = _fill(_MODULES, NAMES=" ".join(shlex.quote(name) for name in modules)) if modules else ""
-    program = next((word for word in pvserver if re.search(r"(^|/)pvserver[^/]*$", word)), pvserver[0])
+    program = pvserver_program(pvserver)
     command = " ".join(shlex.quote(word) for word in list(launcher) + list(pvserver))
     return "#!/bin/sh\n" + _FREE_PORT + _fill(_PVSERVER, DIR=shlex.quote(directory), MODULES=load, SETUP=setup,
                                               PROGRAM=shlex.quote(program), COMMAND=command)
+
+
+def pvserver_program(pvserver):
+    """str: the word of a pvserver command that is pvserver; wrappers may stand in front."""
+    return next((word for word in pvserver if re.search(r"(^|/)pvserver[^/]*$", word)), pvserver[0])
 
 
 def go_file(arguments):

@@ -23,6 +23,17 @@ def words(launcher):
     return LAUNCHERS[launcher[0]] if len(launcher) == 1 and launcher[0] in LAUNCHERS else list(launcher)
 
 
+def chosen(about, wishes):
+    """list[str]: the launcher that the user named, else the batch system's own; a single process needs none.
+
+    Args:
+        about (dict): the batch system's table. wishes (dict): a session's.
+    """
+    if wishes["launcher"] is not None:
+        return wishes["launcher"]
+    return [] if wishes["nodes"] * wishes["tasks_per_node"] == 1 else words(about["launcher"])
+
+
 def command(launcher, nodes, tasks_per_node, cpus_per_task=0):
     """list[str]: a launcher's command line with its numbers filled in.
 

@@ -86,6 +86,21 @@ def master_command(target, control_path, old=False):
     return command + destination_arguments(target) + ["exec /bin/sh"]
 
 
+def identity(target, keywords):
+    """Who one is to a login node, for another host behind it.
+
+    Args:
+        target (Target): the login node.
+        keywords (tuple[str]): of ssh_config(5), in lower case.
+    Returns:
+        list[str]: options ``Keyword=value``, User among them, as ssh has them for the login node.
+    """
+    command = [target.executable, "-G"] + destination_arguments(target)
+    answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
+    said = [line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines()]
+    return ["{0}={1}".format(keyword, value) for keyword, value in said if keyword in keywords + ("user",) and value and value != "none"]
+
+
 def version(executable):
     """tuple[int, int]: OpenSSH's version, (0, 0) if it cannot be told."""
     answer = subprocess.run([executable, "-V"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

@@ -59,9 +59,14 @@ def reverse_arguments(host, port, connect_id):
     return _with_id(["--reverse-connection", "--client-host={0}".format(host), "--server-port={0:d}".format(port)], connect_id)
 
 
-def url(reverse, port):
+def where_known(argument):
+    """str: an argument for the go file that pvserver gets only where its version knows the option."""
+    return "?" + argument
+
+
+def url(reverse, port, host="127.0.0.1"):
     """str: what the client opens; it carries no connect-id, since a URL cannot."""
-    return "{0}://127.0.0.1:{1:d}".format("csrc" if reverse else "cs", port)
+    return "{0}://{1}:{2:d}".format("csrc" if reverse else "cs", host, port)
 
 
 def client_command(url_, connect_id, program="paraview"):

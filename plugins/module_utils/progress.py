@@ -19,6 +19,8 @@ _PATIENCE = 600
 _NOT_YET_KNOWN = 20
 # Seconds that a network file system may take to show what a job wrote before it ended.
 _LATE = 5
+# Seconds between two questions once the job runs, until pvserver has its say.
+_WHILE_IT_RUNS = 10
 
 
 class Follower:
@@ -64,7 +66,7 @@ class Follower:
             if deadline is not None and time.monotonic() >= deadline:
                 return
             self._look(_STRETCH)
-            if not self.progress.host and self._polling.due():
+            if not self.progress.ended and self._polling.due():
                 self._ask()
 
     def _look(self, seconds):
@@ -86,31 +88,41 @@ class Follower:
         now = time.monotonic()
         if self._silent_since is None:
             self._silent_since = now
-            self.say("no news of job {0}: {1}; waiting on".format(self.job_id, one_line(error.why, 120)))
+            self._tell("no news of job {0}: {1}; waiting on".format(self.job_id, one_line(error.why, 120)))
         elif now - self._silent_since > _PATIENCE:
             raise error
 
     def _ask(self):
-        self.state = state = self.queue.ask(self.job_id)
+        try:
+            self.state = state = self.queue.ask(self.job_id)
+        except ChannelLost:
+            raise
+        except SessionError as error:
+            self._bear(error)
+            return
+        if self.progress.host:
+            self._polling.put_off(_WHILE_IT_RUNS)
         if state.gone and time.time() - self.submitted_at < _NOT_YET_KNOWN:
             return
         if state.gone or state.state in schedulers.OVER:
             self._look(0)
-            if not self.progress.host:
-                self._never_heard_of(state)
+            if not self.progress.ended:
+                self._silently_over(state)
+        elif self.progress.host:
+            self._over_since = None
         elif state.never:
             raise jobs.never_error(self.job_id, state)
         else:
             self._over_since = None
             self._show(state)
 
-    def _never_heard_of(self, state):
-        """The batch system says that it is over, and its files do not: if it was on a node they may only be late."""
+    def _silently_over(self, state):
+        """The batch system says that it is over, and its files do not: they may only be late."""
         now = time.monotonic()
         self._over_since = self._over_since or now
-        if now - self._over_since >= _LATE or not (state.gone or state.nodes):
+        if now - self._over_since >= _LATE or (state.state == "cancelled" and not state.nodes):
             raise self.died()
-        self._polling.put_off(1)
+        self._polling.soon(1)
 
     def _show(self, state):
         if state.state == "unknown" and not state.native:
@@ -125,6 +137,10 @@ class Follower:
                 line += ", " + part if part else ""
             if state.explanation and state.reason not in ("Resources", "Priority"):
                 line += " ({0})".format(state.explanation)
+        self._tell(line)
+
+    def _tell(self, line):
+        """Says what is new."""
         if line != self._shown:
             self._shown = line
             self.say(line)

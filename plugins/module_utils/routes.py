@@ -7,14 +7,17 @@ A route is one class. It tries itself before a job is queued, puts its endpoints
 start, knows pvserver's arguments and what the client opens. A new route is one more class in ROUTES.
 """
 
+from .direct import Forward, ReverseDirect
 from .errors import SessionError
+from .node_tunnels import NodeTunnel, NodeTunnelReverse
 from .relays import ReverseRelay, ReverseTunnelRelay
 from .surroundings import Unfit
 from .tunnels import ForwardTunnel, ReverseTunnel
 
-ROUTES = {one.name: one for one in (ForwardTunnel, ReverseTunnel, ReverseTunnelRelay, ReverseRelay)}
+ROUTES = {one.name: one for one in (
+    NodeTunnel, NodeTunnelReverse, ForwardTunnel, ReverseTunnel, ReverseTunnelRelay, ReverseRelay, ReverseDirect, Forward)}
 #: What ``auto`` tries, the least exposed first. What is not encrypted is taken only by name.
-ORDER = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
+ORDER = ("node_tunnel", "node_tunnel_reverse", "forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
 
 
 def choose(names, forbidden, attempt):
@@ -39,6 +42,18 @@ def choose(names, forbidden, attempt):
     return None, passed
 
 
+def told(passed):
+    """str: routes that were passed over, and why; those for one reason together.
+
+    Args:
+        passed (list): names and reasons, as choose() gives them.
+    """
+    reasons = {}
+    for name, reason in passed:
+        reasons.setdefault(reason, []).append(name)
+    return "; ".join("{0}: {1}".format(", ".join(names), reason) for reason, names in reasons.items())
+
+
 def none_works(passed, named):
     """SessionError where no route is left.
 
@@ -48,4 +63,4 @@ def none_works(passed, named):
     """
     what = "no route works here" if named == "auto" else "route {0} cannot work here".format(named)
     way = "ask the site to allow forwarding on its login node" if named == "auto" else "leave paraview_route out, and the first route that works is taken"
-    return SessionError(what, "; ".join("{0}: {1}".format(*one) for one in passed), way)
+    return SessionError(what, told(passed), way)

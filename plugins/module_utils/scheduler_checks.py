@@ -14,7 +14,7 @@ _FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_statu
 _WHEN = ("first", "unreadable", "gone", "unexplained")
 _DEFAULTS = {"directives": {"prefix": "# "}, "job_nodes": "hostname", "launcher": "mpiexec"}
 _REQUIRED = {"submit": ("argv", "job_id"), "cancel": ("argv",), "detect": ("argv", "pattern"), "first_node": ("argv", "pattern"),
-             "question": ("argv", "fields"), "table": ("submit", "ask", "cancel", "states")}
+             "question": ("argv", "fields"), "table": ("submit", "ask", "cancel", "states", "directives", "job_nodes", "launcher")}
 
 
 def tables(given):
@@ -77,6 +77,7 @@ class _Checked:
             "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex),
             "ask": self._each(self._question),
             "cancel": self._part("cancel", argv=self._argv_with("{job_id}"), over=self._regex, force=self._argv_with("{job_id}")),
+            "attach": self._argv_with("{script}"), "would_take": self._argv_with("{script}"),
             "first_node": self._part("first_node", argv=self._argv, pattern=self._regex_with("value")),
             "states": self._each(self._choice(schedulers.STATES)), "no_reason": self._texts, "never": self._sentences,
             "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._texts, "leaving": self._texts,
@@ -86,6 +87,11 @@ class _Checked:
         table = self._entries("", table, kinds, _REQUIRED["table"])
         if not table["ask"]:
             raise self._no(".ask", table["ask"], "it asks nothing")
+        for number, (name, question) in enumerate(table["ask"].items()):
+            when = question.get("when", "first")
+            if (number == 0) != (when == "first"):
+                raise self._no(".ask.{0}.when".format(name), question.get("when"),
+                               "the first question is asked first, every further one after an answer: " + ", ".join(_WHEN[1:]))
         return table
 
     def _entries(self, path, given, kinds, required=()):
@@ -123,7 +129,7 @@ class _Checked:
             "argv": self._argv if isinstance(value, dict) and value.get("complete") else self._argv_with("{job_id}"),
             "format": self._choice(("text", "xml", "json")), "like": self._regex, "when": self._choice(_WHEN), "gone": self._regex, "over": self._regex,
             "complete": self._regex, "silence": self._choice(("gone",)), "unwrap": self._regex, "record": self._regex_with("body"), "latest": self._bool,
-            "single": self._bool, "every": self._texts, "otherwise": self._each(self._text),
+            "single": self._bool, "every": self._names(_FIELDS), "otherwise": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._text)),
             "states": self._each(self._choice(schedulers.STATES)), "may_be_walltime": self._bool, "jobs": self._query,
             "fields": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._one_or_more(field)), ("native",)),
         }
@@ -134,8 +140,9 @@ class _Checked:
 
     def _directives(self, path, value):
         kinds = {
-            "prefix": self._text, "always": self._texts, "exclusive": self._text, "lines": self._each(self._template),
-            "needs": self._each(self._need),
+            "prefix": self._plain, "always": lambda path, one: [self._plain(path, line) for line in self._texts(path, one)], "exclusive": self._plain,
+            "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.WISHES, self._need)),
+            "apart": self._pairs,
         }
         return self._entries(path, value, kinds, ("prefix",))
 
@@ -143,6 +150,17 @@ class _Checked:
         if not (isinstance(value, list) and len(value) == 2 and value[0] in ("tasks", "cores", "cores_per_node") and isinstance(value[1], str)):
             raise self._no(path, value, "it is a list of two: tasks, cores or cores_per_node, and a hint")
         return [str(one) for one in value]
+
+    def _pairs(self, path, value):
+        if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 and set(one) <= set(directives.WISHES) for one in value):
+            raise self._no(path, value, "it is a list of pairs of what can be asked for")
+        return [[str(name) for name in one] for one in value]
+
+    def _plain(self, path, value):
+        text = self._text(path, value)
+        if re.search(r"[\n\r]|\{[a-z_]+\}", text):
+            raise self._no(path, value, "it is one line without blanks to fill in")
+        return text
 
     def _template(self, path, value):
         text = self._text(path, value)
@@ -159,6 +177,15 @@ class _Checked:
         if not isinstance(value, str) or not value.strip():
             raise self._no(path, value, "it is a text" if value or not isinstance(value, str) else "it is empty; to take it out, set it to null")
         return str(value)
+
+    def _names(self, known):
+        def check(path, value):
+            for name in self._texts(path, value):
+                if name not in known:
+                    raise self._no(path, name, "known are " + ", ".join(known))
+            return [str(name) for name in value]
+
+        return check
 
     def _texts(self, path, value):
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -213,6 +240,8 @@ class _Checked:
         def check(path, value):
             if not isinstance(value, list):
                 return kind(path, value)
+            if not value:
+                raise self._no(path, value, "the list is empty; to take it out, set it to null")
             return [kind("{0}[{1}]".format(path, index), one) for index, one in enumerate(value)]
 
         return check

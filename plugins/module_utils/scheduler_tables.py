@@ -19,7 +19,7 @@ _END_PROCESS = ('p=${1%%.*}; set -- "$1" $(sed "s/.*) //" "/proc/$p/stat" 2>/dev
 _SLURM_PATTERNS = {
     "id": r"\bJobId=(?P<value>\d+)",
     "native": r"\bJobState=(?P<value>[A-Z_]+)",
-    "reason": r"\bReason=(?P<value>.*?) Dependency=",
+    "reason": r"\bReason=(?P<value>[^=]*) Dependency=",
     "nodes": r"\sNodeList=(?P<value>\S+)",
     "root_node": r"\bBatchHost=(?P<value>\S+)",
     "exit_status": r"\bExitCode=(?P<value>[0-9]{1,9}):",
@@ -30,10 +30,10 @@ _SLURM_PATTERNS = {
 }
 _SLURM_STATES = {
     "PENDING": "pending", "CONFIGURING": "pending", "REQUEUED": "pending", "REQUEUE_HOLD": "pending", "REQUEUE_FED": "pending",
-    "SPECIAL_EXIT": "pending", "RESV_DEL_HOLD": "pending",
+    "SPECIAL_EXIT": "pending", "RESV_DEL_HOLD": "pending", "POWER_UP_NODE": "pending", "EXPEDITING": "pending",
     "RUNNING": "running", "SUSPENDED": "running", "STOPPED": "running", "RESIZING": "running", "SIGNALING": "running",
     "STAGE_OUT": "running", "COMPLETING": "running",
-    "COMPLETED": "ended", "CANCELLED": "cancelled", "REVOKED": "cancelled",
+    "COMPLETED": "ended", "CANCELLED": "cancelled",
     "FAILED": "failed", "TIMEOUT": "failed", "NODE_FAIL": "failed", "OUT_OF_MEMORY": "failed", "BOOT_FAIL": "failed",
     "DEADLINE": "failed", "PREEMPTED": "failed", "LAUNCH_FAILED": "failed", "RECONFIG_FAIL": "failed",
 }
@@ -53,6 +53,9 @@ _SLURM_NEVER = {
     "QOSMaxWallDurationPerJobLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
     "MaxMemPerLimit": "it asks for more memory than allowed: lower paraview_memory",
     "ReservationDeleted": "the reservation is gone: look at paraview_reservation",
+    "(?:Assoc|QOS)Max\\w*PerJob(?:Limit)?": "it asks for more than one job may have: lower paraview_nodes, paraview_tasks_per_node, paraview_memory or "
+                                            "paraview_walltime",
+    "QOSMin\\w*NotSatisfied": "it asks for less than the quality of service wants: look at paraview_qos",
     "DependencyNeverSatisfied": "what it depends on can no longer happen: look at paraview_directives",
 }
 
@@ -88,9 +91,11 @@ SLURM = {
             },
         },
     },
+    "would_take": ["sbatch", "--test-only", "{script}"],
     "cancel": {"argv": ["scancel", "{job_id}"]},
     "first_node": {"argv": ["sinfo", "-h", "-N", "-r", "-t", "idle,mix,alloc,comp", "-o", "%N"], "pattern": r"^(?P<value>\S+)$"},
     "states": _SLURM_STATES,
+    "leaving": ["COMPLETING"],
     "no_reason": ["None", ""],
     "never": _SLURM_NEVER,
     "explanations": {
@@ -99,7 +104,7 @@ SLURM = {
         "Nodes.required.for.job.are.DOWN.*": "waits for nodes to become free: those it needs are down or reserved",
         "ReqNodeNotAvail.*": "waits for nodes to become free: those it needs are down or reserved",
         "BeginTime": "its begin time has not come", "Dependency": "waits for another job", "Reservation": "waits for its reservation",
-        "Licenses": "waits for a license", ".*(?:Max|Grp).*Limit": "waits until a limit of the account or quality of service allows it",
+        "Licenses": "waits for a license", "(?:Assoc|QOS)?(?:Max|Grp).*": "waits until a limit of the account or quality of service allows it",
         "CONFIGURING": "its nodes are being started", "SUSPENDED": "suspended by the batch system", "STOPPED": "suspended by the batch system",
         "TIMEOUT": "its wall time was over", "NODE_FAIL": "a node was lost", "OUT_OF_MEMORY": "it ran out of memory: raise paraview_memory",
         "PREEMPTED": "another job took its place", "CANCELLED": "it was cancelled", "BOOT_FAIL": "its nodes could not be started",
@@ -110,11 +115,14 @@ SLURM = {
         "prefix": "#SBATCH ", "always": ["--no-requeue", "--job-name=pvserver"], "exclusive": "--exclusive",
         "lines": {
             "output": "--output={output}", "nodes": "--nodes={nodes}", "tasks_per_node": "--ntasks-per-node={tasks_per_node}",
-            "cpus_per_task": "--cpus-per-task={cpus_per_task}", "gpus_per_node": "--gres=gpu:{gpus_per_node}", "memory": "--mem={memory}",
+            "cpus_per_task": "--cpus-per-task={cpus_per_task}", "gpus_per_node": "--gres=gpu:{gpus_per_node}", "memory": "--mem={memory_mb}M",
             "walltime": "--time={walltime}", "queue": "--partition={queue}", "account": "--account={account}", "qos": "--qos={qos}",
             "reservation": "--reservation={reservation}", "constraint": "--constraint={constraint}", "exclusive": "{exclusive}",
         },
     },
+    # A step of one's own needs no core of its own, nor do its children.
+    "attach": ["env", "SLURM_OVERLAP=1", "srun", "--jobid={job_id}", "--overlap", "--nodes=1", "--ntasks=1", "--input=none", "--export=ALL",
+               "/bin/sh", "{script}"],
     "job_nodes": 'scontrol show hostnames "$SLURM_JOB_NODELIST"',
     # srun no longer takes it from the job by itself (release notes of 22.05).
     "job_setup": '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
@@ -184,9 +192,11 @@ PBS = {
         "254": "its shell is not there on the node",
     },
     "exiting": ["E"],
+    "leaving": ["E"],
     "signals_from": 256,
     "directives": {
         "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",
+        "apart": [["queue", "reservation"]],
         "lines": {
             "output": "-o {output}",
             "select": "-l select={nodes}:ncpus={cores_per_node}:mpiprocs={tasks_per_node}<:ngpus={gpus_per_node}><:mem={memory_mb}mb><:{constraint}>",
@@ -235,12 +245,13 @@ TORQUE = {
         "-10": "it used more memory than it asked for: raise paraview_memory", "-11": "its wall time was over",
     },
     "exiting": ["E"],
+    "leaving": ["E"],
     "signals_from": 256,
     "directives": {
         "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",
         "lines": {
             "output": "-o {output}", "nodes": "-l nodes={nodes}:ppn={cores_per_node}<:gpus={gpus_per_node}><:{constraint}>",
-            "memory": "-l pmem={memory_mb_per_core}mb", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
+            "memory": "-l pmem={memory_mb_per_task}mb", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
             "qos": "-l qos={qos}", "reservation": "-W x=FLAGS:ADVRES:{reservation}", "exclusive": "{exclusive}",
         },
     },
@@ -264,9 +275,11 @@ SGE = {
     "ask": {
         # There is no way to ask for one job that tells its state too. Only the user's own are listed.
         "listing": {
-            "argv": ["/bin/sh", "-c", 'exec qstat -u "$(id -un)" -g t -xml'], "format": "xml", "complete": r"</job_info>\s*\Z", "every": ["nodes"],
+            "argv": ["/bin/sh", "-c", 'exec qstat -u "$(id -un)" -g t -xml'], "format": "xml", "every": ["nodes"],
+            # Both ends: what is too long loses its beginning.
+            "complete": r"<job_info\s+xmlns[\s\S]*</job_info>\s*\Z",
             "like": r"\bqstat(?!.*\s-(?:j|f|explain)\b)",
-            "record": r"<job_list\b[^>]*>(?P<body>.*?)</job_list>",
+            "record": r"<job_list\b[^<>]*>(?P<body>(?:(?!</?job_list\b).)*)</job_list>",
             "fields": {
                 "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<state>(?P<value>[A-Za-z]+)</state>",
                 "nodes": r"<queue_name>[^<@]*@(?P<value>[^<]+)</queue_name>",
@@ -280,7 +293,7 @@ SGE = {
             "fields": {
                 "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<JAT_status>(?P<value>\d+)</JAT_status>",
                 "detail": r"<MES_message_number>(?P<value>32)</MES_message_number>",
-                "reason": [r"<QIM_message>(?P<value>.*?)</QIM_message>", r"<MES_message>(?P<value>.*?)</MES_message>"],
+                "reason": [r"<QIM_message>(?P<value>[^<]*)</QIM_message>", r"<MES_message>(?P<value>[^<]*)</MES_message>"],
             },
             "otherwise": {"native": "qw"},
             "states": {"qw": "pending", "0": "pending", "0/32": "failed", "64": "running", "128": "running", "256": "running", "384": "running"},
@@ -296,7 +309,8 @@ SGE = {
             "states": {"0": "ended", "100": "cancelled", "*": "failed"},
         },
     },
-    "cancel": {"argv": ["qdel", "{job_id}"], "over": r"does not exist"},
+    "would_take": ["qsub", "-w", "v", "{script}"],
+    "cancel": {"argv": ["qdel", "{job_id}"], "over": r"job \"?\d+\"? does not exist"},
     "first_node": {"argv": ["qhost"], "pattern": r"^(?P<value>(?!HOSTNAME\b|global\b)[A-Za-z0-9]\S*)(?:\s+\S+){2,6}?\s+[0-9]+\.[0-9]+\s"},
     "states": {
         **dict.fromkeys(_SGE_PENDING, "pending"), **dict.fromkeys(_SGE_RUNNING + _SGE_SUSPENDED, "running"), "z": "ended",
@@ -338,7 +352,7 @@ LSF = {
     "ask": {
         "json": {
             "argv": ["bjobs", "-a", "-json", "-o", _LSF_NAMES, "{job_id}"], "format": "json",
-            "gone": r'"ERROR"|"RECORDS"\s*:\s*\[\s*\]|' + _LSF_GONE,
+            "gone": _LSF_GONE, "complete": r'"RECORDS"\s*:\s*\[\s*\]',
             "like": r"\bbjobs\b.*-json",
             "jobs": "RECORDS",
             "fields": {
@@ -385,12 +399,13 @@ LSF = {
             "exclusive": "{exclusive}",
         },
     },
-    "job_nodes": "printf '%s\\n' $LSB_HOSTS | awk '!seen[$0]++'",
+    # LSB_HOSTS is left out where the list is long.
+    "job_nodes": "{ cat \"$LSB_DJOB_HOSTFILE\" 2>/dev/null || printf '%s\\n' $LSB_HOSTS; } | awk '!seen[$0]++'",
     "node": r"(?:^|[:\s])(?:\d+\*)?(?P<value>[^:*\s]+)",
     "launcher": "mpiexec",
 }
 
-_FLUX_GONE = r"[Uu]nknown job|JobID \S+ unknown|No such (?:job|file)|invalid job ?id"
+_FLUX_GONE = r"[Uu]nknown job|JobID \S+ unknown|No such job|invalid job ?id"
 
 FLUX = {
     "title": "Flux",
@@ -412,7 +427,7 @@ FLUX = {
         },
         "text": {
             "argv": ["flux", "jobs", "-a", "-n", "-o",
-                     "{id}|{status}|{urgency}|{nodelist}|{returncode}|{exception.note}|{annotations.sched.reason_pending}|"
+                     "{id.dec}|{status}|{urgency}|{nodelist}|{returncode}|{exception.note}|{annotations.sched.reason_pending}|"
                      "{annotations.sched.t_estimate}", "{job_id}"],
             "like": r"\bflux jobs\b", "when": "unreadable", "gone": _FLUX_GONE, "single": True,
             "record": r"^(?P<id>\S+?)(?P<body>\|.*)$",
@@ -424,12 +439,13 @@ FLUX = {
             },
         },
     },
-    "cancel": {"argv": ["flux", "cancel", "{job_id}"], "over": r"inactive|unknown job|No such (?:job|file)", "force": ["flux", "job", "cancel", "{job_id}"]},
+    "cancel": {"argv": ["flux", "cancel", "{job_id}"], "over": r"inactive|[Uu]nknown job|No such job", "force": ["flux", "job", "cancel", "{job_id}"]},
     "first_node": {"argv": ["flux", "resource", "list", "-n", "-s", "free,allocated", "-o", "{nodelist}"], "pattern": r"^(?P<value>\S+)$"},
     "states": {
         "DEPEND": "pending", "PRIORITY": "pending", "SCHED": "pending", "RUN": "running", "CLEANUP": "running", "COMPLETED": "ended", "FAILED": "failed",
         "CANCELED": "cancelled", "TIMEOUT": "failed",
     },
+    "leaving": ["CLEANUP"],
     "explanations": {
         "DEPEND": "waits for another job", "PRIORITY/0": "held: release it with flux job urgency", "SCHED/0": "held: release it with flux job urgency",
         "PRIORITY": "it has to wait for its turn", "SCHED": "waits for nodes to become free", "CLEANUP": "it is ending",

@@ -15,6 +15,8 @@ from .text import clean, one_line
 
 STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
 OVER = ("ended", "failed", "cancelled")
+#: Exit codes of a command that its time limit ended, by SIGTERM or, where that did not do, by SIGKILL.
+TIME_LIMIT = (124, 137)
 # What a site prints beyond this is cut off, not believed.
 _MOST = 4 * 1024 * 1024
 
@@ -46,7 +48,7 @@ def of(record):
 
 def fill(argv, **values):
     """list[str]: a command of a table with its blanks filled in."""
-    return [re.sub(r"\{(script|job_id)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
+    return [re.sub(r"\{(script|job_id|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
 def read_job_id(about, out):
@@ -90,7 +92,7 @@ def read(about, question, job_id, code, out, err):
         return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(about["title"]), True))
     if _says(question, "over", told):
         return Answer("told", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
-    if unreadable:
+    if unreadable and code not in TIME_LIMIT:
         # A server that is down says so, whatever else it prints.
         return Answer("unreadable" if code == 0 or not err.strip() else "silent", unknown(words or _code(code), unreadable))
     other_form = code == 0 and out.strip() or re.search(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)", err)
@@ -103,7 +105,7 @@ def _says(question, name, text):
 
 
 def _code(code):
-    return "time limit" if code == 124 else "exit code {0}".format(code)
+    return "time limit" if code in TIME_LIMIT else "exit code {0}".format(code)
 
 
 class _Unreadable(Exception):
@@ -134,9 +136,10 @@ def _own_text(question, job_id, out):
         return None if told and not same_job(job_id, told[0]) else out
     own = []
     for match in re.finditer(question["record"], out, re.MULTILINE | (re.DOTALL if question.get("format") == "xml" else 0)):
-        told = [match.group("id")] if "id" in match.re.groupindex else _found(id_pattern, match.group("body"))
+        body = match.group("body") or ""
+        told = [match.group("id") or ""] if "id" in match.re.groupindex else _found(id_pattern, body)
         if told and same_job(job_id, told[0]):
-            own.append(match.group("body"))
+            own.append(body)
     if not own:
         return None
     return own[-1] if question.get("latest") else "\n".join(own)
@@ -145,9 +148,9 @@ def _own_text(question, job_id, out):
 def _found(patterns, text):
     """Values of the first pattern that is there at all."""
     for pattern in [patterns] if isinstance(patterns, str) else patterns or []:
-        values = [match.group("value") for match in re.finditer(pattern, text, re.MULTILINE)]
+        values = [match.group("value") or "" for match in re.finditer(pattern, text, re.MULTILINE)]
         if any(value.strip() for value in values):
-            return values
+            return [value for value in values if value.strip()]
     return []
 
 
@@ -207,7 +210,7 @@ def _scalar(value):
     if isinstance(value, bool) or value is None or isinstance(value, dict):
         return ""
     if isinstance(value, list):
-        return ",".join(_scalar(one) for one in value)
+        return ",".join(_scalar(one) for one in value if not isinstance(one, list))
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     return str(value)
@@ -223,16 +226,16 @@ def _interpret(about, question, fields):
     first = {name: one_line(values[0], 1000) for name, values in fields.items() if values}
     native = first["native"]
     known = _Meaning(about, question, native, first.get("detail", ""))
-    reason = "; ".join(dict.fromkeys(one_line(value, 1000) for value in fields.get("reason", ()) if value.strip()))
-    if reason in about.get("no_reason", ()):
-        reason = ""
+    reasons = list(dict.fromkeys(one_line(value, 1000) for value in fields.get("reason", ()) if value.strip()))
+    reasons = [one for one in reasons if one not in about.get("no_reason", ())]
+    reason = one_line("; ".join(reasons), 1000)
     exit_status = _exit_status(about, known.state, native, first)
-    state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reason))
+    state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reasons))
     nodes = _nodes(about, fields.get("nodes", ()))
     root_node = hostlists.named(first.get("root_node", "")) or "".join(nodes[:1])
     nodes.sort(key=lambda name: name != root_node)
     return JobState(
-        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and known.never(reason) != "",
+        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and known.never(reasons) != "",
         nodes=nodes, root_node=root_node, exit_status=exit_status,
         expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
         time_left_s=_time_left(first) if state == "running" else None, gone=False)
@@ -249,14 +252,16 @@ class _Meaning:
         states = question.get("states") or about["states"]
         self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
 
-    def never(self, reason):
+    def never(self, reasons):
         """str: why a job can never run; empty where nothing proves that."""
-        return _lookup(self.about.get("never", {}), [reason]) if reason else ""
+        return _first_of_any(self.about.get("never", {}), reasons)
 
-    def explain(self, reason):
+    def explain(self, reasons):
         """str: our sentence for a job that is not over."""
-        reasons = [reason] if self.state == "pending" and reason else []
-        return (self.never(reason) if reasons else "") or _lookup(self.about.get("explanations", {}), reasons + self.names)
+        if self.state != "pending":
+            reasons = []
+        known = self.about.get("explanations", {})
+        return self.never(reasons) or _first_of_any(known, reasons) or _lookup(known, self.names)
 
     def end(self, exit_status, first):
         """tuple[str, str]: how a job ended, and our sentence for it. It may keep the reason for which it once waited: that says nothing."""
@@ -271,13 +276,12 @@ class _Meaning:
 
 def _lookup(sentences, words):
     """The sentence for the first word that has one; its key is the word itself, or a pattern for all of it."""
-    for word in words:
-        if word in sentences:
-            return sentences[word]
-        for pattern, sentence in sentences.items():
-            if re.match("(?:" + pattern + r")\Z", word, re.DOTALL):
-                return sentence
-    return ""
+    return next((sentence for word in words for sentence in [sentences.get(word) or _first_of_any(sentences, [word])] if sentence), "")
+
+
+def _first_of_any(sentences, words):
+    """The first sentence that is for any of the words: a batch system tells its reasons in no order."""
+    return next((sentence for pattern, sentence in sentences.items() if any(re.fullmatch(pattern, word, re.DOTALL) for word in words)), "")
 
 
 def _signal(number):
@@ -291,7 +295,7 @@ def _signal(number):
 
 def _nodes(about, values):
     if "node" in about:
-        names = [match.group("value") for value in values for match in re.finditer(about["node"], value[:_MOST])]
+        names = [match.group("value") or "" for value in values for match in re.finditer(about["node"], value[:_MOST])]
     else:
         names = [name for value in values for name in hostlists.expand(value)]
     return [name for name in dict.fromkeys(names) if hostlists.named(name)]

@@ -130,7 +130,7 @@ class Session:
             if old and old.get("state") not in OVER:
                 raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
             record = dict({"version": 1, "id": os.urandom(8).hex(), "name": self.name, "state": "starting", "created": time.time()}, **fields)
-            write_private(self.path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+            write_private(self.path, json.dumps(record, indent=1) + "\n")
         return record
 
     def update(self, **fields):
@@ -139,7 +139,7 @@ class Session:
             record = self.read()
             if record:
                 record.update(fields)
-                write_private(self.path, json.dumps(record, indent=1, sort_keys=True) + "\n")
+                write_private(self.path, json.dumps(record, indent=1) + "\n")
             return record
 
     def remove(self):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a user may wish of a session: one table, and the checks that types alone do not make."""
 
+import json
 import re
 import shlex
 
@@ -19,6 +20,7 @@ SPEC = {
     "user_relay": {"type": "bool", "default": False},
     "scheduler": {"type": "str", "default": "auto"},
     "schedulers": {"type": "dict", "default": {}},
+    "job_id": {"type": "str", "default": ""},
     "nodes": {"type": "int", "default": 1},
     "tasks_per_node": {"type": "int", "default": 1},
     "cpus_per_task": {"type": "int", "default": 0},
@@ -46,6 +48,7 @@ SPEC = {
 }
 _LOWEST = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0}
 _WORD = dict.fromkeys(("queue", "account", "qos", "reservation", "parallel_environment"), r"[A-Za-z0-9_.,@:+-]+")
+_WORD["job_id"] = r"[A-Za-z0-9_.\u0192\[\]-]+"
 _WORD.update(memory=r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?", constraint=r"[A-Za-z0-9_.,@:+=&|*()!<>/\[\]-]+")
 _MAY_HOLD = {"memory": "write it as 4G or 500M", "constraint": "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only"}
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
@@ -88,7 +91,11 @@ def check(wishes):
         raise wrong("pvserver", wishes["pvserver"], "it names no command")
     if known["launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:
         raise wrong("launcher", wishes["launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
+    if known["job_id"] and known["scheduler"] == "none":
+        raise wrong("job_id", known["job_id"], "without a batch system there are no jobs")
     tables = scheduler_checks.tables(known["schedulers"])
+    # As the session's record gives it back.
+    known["schedulers"] = json.loads(json.dumps(known["schedulers"]))
     if known["scheduler"] in tables:
         directives.check(tables[known["scheduler"]], asked(known, {}))
     elif known["scheduler"] != "auto":
@@ -102,7 +109,9 @@ def asked(wishes, site):
     Args:
         wishes (dict): as check() gives them. site (dict): the site's own values.
     """
-    return dict({name: wishes[name] for name in directives.WISHES}, queue=wishes["queue"] or site.get("queue", ""), extra=wishes["directives"])
+    # A reservation knows where it is.
+    queue = wishes["queue"] or ("" if wishes["reservation"] else site.get("queue", ""))
+    return dict({name: wishes[name] for name in directives.WISHES}, queue=queue, extra=wishes["directives"])
 
 
 def wrong(name, value, why):

@@ -13,7 +13,7 @@ from .text import clean, one_line
 
 _PROBE = r"""
 part() { printf '\n==%s\n' "$1"; }
-limit() { if command -v timeout >/dev/null 2>&1; then timeout "$@"; else shift; "$@"; fi; }
+limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 "$@"; else shift; "$@"; fi; }
 part host; hostname
 part uid; id -u
 part home; printf '%s\n' "$HOME"
@@ -96,7 +96,7 @@ def read(text, tables):
 
 def _first_node(about, text):
     match = re.search(about["first_node"]["pattern"], text, re.MULTILINE) if "first_node" in about else None
-    return "".join(hostlists.expand(match.group("value"))[:1]) if match else ""
+    return "".join(hostlists.expand(match.group("value") or "")[:1]) if match else ""
 
 
 def addresses(text):

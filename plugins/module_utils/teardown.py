@@ -3,9 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Undoing a session: its job, its files on the cluster, its client. Forwards end with the connection."""
 
+import time
+
 from . import processes, schedulers
 from .jobs import Jobs, over
+from .jobscript import Progress
 from .remote import Directory
+
+_LEAVING_SECONDS = 20
 
 
 def undo(record, script, client_too=True):
@@ -38,4 +43,20 @@ def _undo_job(record, script, directory):
     jobs = Jobs(over(script, record.get("prelude", "")), schedulers.of(record))
     # A connect that died between the submission and the next line knows no id; the cluster's file does.
     job_id = record.get("job_id") or schedulers.read_job_id(jobs.about, directory.read("submitted"))
-    return jobs.cancel_and_wait(job_id) if job_id and not record.get("job_over") else ""
+    if not job_id or record.get("job_over"):
+        return ""
+    return _leave(directory) if record.get("settings", {}).get("job_id") else jobs.cancel_and_wait(job_id)
+
+
+def _leave(directory):
+    """Ends what was started in a job that is the user's own, and waits for it; the job stays."""
+    text = directory.read("status")
+    if not text or Progress(text).ended:
+        return ""
+    directory.put("stop", "")
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while not Progress(text).ended:
+        if time.monotonic() > deadline:
+            return "pvserver in the job does not end"
+        text = directory.status(text, 2)
+    return ""

@@ -11,7 +11,7 @@ from .openssh import ForwardRefused
 from .surroundings import Unfit, port_taken
 
 # Where login nodes are tried for their way to a node: nobody is expected to listen there, and "refused" is an answer.
-_TRIED_PORT = 45871
+TRIED_PORT = 45871
 
 
 class ForwardTunnel:
@@ -19,6 +19,8 @@ class ForwardTunnel:
 
     name = "forward_tunnel"
     reverse = False
+    #: Whether nothing is sure before the job runs.
+    needs_job = False
     client_may_be_late = False
     section = "Forward Connection Over an ssh Tunnel"
 
@@ -32,7 +34,7 @@ class ForwardTunnel:
         if not address:
             return
         ports = self.around.wishes["server_ports"]
-        answer = self.around.master.reach(address, endpoints.parse_range(ports)[0] if ports else _TRIED_PORT, self.around.messages)
+        answer = self.around.master.reach(address, endpoints.parse_range(ports)[0] if ports else TRIED_PORT, self.around.messages)
         if answer == "forbidden":
             raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
         if answer == "filtered":
@@ -66,14 +68,11 @@ class ForwardTunnel:
         Returns:
             int: the local port.
         """
-        # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
-        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
-        host = (self.around.node_address(node)[0] if same else "") or accepting[0]
         wish = self.around.wishes["client_port"]
         for attempt in range(5):
             port = self.client_port()
             try:
-                self.around.forward("-L", "127.0.0.1:{0}:{1}:{2}".format(port, host, accepting[1]))
+                self._forward(port, accepting, node)
                 break
             except ForwardRefused as refused:
                 if wish or attempt == 4:
@@ -88,10 +87,22 @@ class ForwardTunnel:
         return port
 
 
+    def _forward(self, port, accepting, node):
+        # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
+        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
+        host = (self.around.node_address(node)[0] if same else "") or accepting[0]
+        self.around.forward("-L", "127.0.0.1:{0}:{1}:{2}".format(port, host, accepting[1]))
+
+    def url(self, port):
+        """str: what the client opens."""
+        return paraview.url(False, port)
+
+
 class Reverse:
     """What routes have in common in which pvserver calls."""
 
     reverse = True
+    needs_job = False
     #: Whether pvserver may be started before the client listens.
     client_may_be_late = False
 
@@ -136,6 +147,10 @@ class Reverse:
     def after_start(self, _accepting, _node):
         """int: the client's port; pvserver has found its way there by itself."""
         return self.known["client_port"]
+
+    def url(self, port):
+        """str: what the client opens."""
+        return paraview.url(True, port)
 
 
 class ReverseTunnel(Reverse):

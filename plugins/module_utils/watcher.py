@@ -101,8 +101,8 @@ class Watcher:
 
     def _unlink(self):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
-        for path in (self.wish["socket"], self.wish["control_path"]):
-            if os.path.exists(path):
+        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ("", ".n", ".l", ".k")]:
+            if os.path.lexists(path):
                 os.unlink(path)
 
     def _answer(self):
@@ -181,8 +181,10 @@ class Watcher:
     def _look_patiently(self):
         try:
             self._look()
-        except (SessionError, OSError):
-            # A home that hangs or a batch system that is down says nothing about the job: it is asked again.
+        except ShellLost:
+            raise
+        except Exception:
+            # A home that hangs, a batch system that is down, an answer that nobody foresaw: none says anything about the job. It is asked again.
             self.next_status = time.monotonic() + _ASK_EVERY
 
     def _look(self):
@@ -233,7 +235,7 @@ class Watcher:
             elif job.gone and not self.gone:
                 # A session is not given up for one wrong word.
                 self.gone = True
-                self.polling.put_off(_ASK_AGAIN)
+                self.polling.soon(_ASK_AGAIN)
             else:
                 self._over("ended" if job.gone else job.state, job.explanation or job.reason, bool(record.get("was_connected")))
         elif job.state == "pending" and record.get("state") == "pending":

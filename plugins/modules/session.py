@@ -66,6 +66,9 @@ options:
     description:
       - The way for the bytes between ParaView and pvserver.
       - V(auto) takes the first of O(route_order) that works, and says why it passed over the others.
+      - V(node_tunnel) has ParaView call a local port that ssh, through the login node, leads to the root node and its pvserver. The node's sshd has to let you
+        in while your job runs there, and the login node has to know its host key. Everything is encrypted up to the node.
+      - V(node_tunnel_reverse) is the other direction, in which pvserver calls a port of its own node's loopback.
       - V(forward_tunnel) has ParaView call a local port that ssh leads to pvserver. sshd has to allow local forwarding, and the login node
         has to reach the port of the root node.
       - V(reverse_tunnel) has pvserver call a port of the login node that ssh leads to ParaView. sshd has to bind remote forwards on the side
@@ -74,17 +77,19 @@ options:
         loopback or to a unix socket. Where the site offers no relay, one of your own is started (O(user_relay)).
       - V(reverse_relay) has pvserver call a relay of your own on the login node, which calls ParaView on this machine. The login node has to reach
         this machine. It is taken only by name, since what goes over the network is B(not encrypted).
+      - V(reverse) has pvserver call ParaView on this machine, and V(forward) has ParaView call pvserver on its node, without any tunnel. They are taken only by
+        name, and B(not encrypted).
       - A named route that cannot work is an error.
     type: str
-    choices: [auto, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay]
+    choices: [auto, node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay, reverse, forward]
     default: auto
   route_order:
     description:
       - The routes that V(auto) tries, in this order. One that is left out is not tried.
     type: list
     elements: str
-    choices: [forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
-    default: [forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+    choices: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+    default: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
   user_relay:
     description:
       - Whether V(auto) may start a relay of your own on the login node, for V(reverse_tunnel_relay) where the site offers none. It listens on one port for
@@ -109,6 +114,13 @@ options:
         and how to try one without a cluster.
     type: dict
     default: {}
+  job_id:
+    description:
+      - A job of yours that runs already, as after C(salloc) or C(qsub -I). pvserver is started in it, and nothing is submitted. The session ends with
+        the job or with pvserver, and never cancels the job.
+      - O(nodes) and O(tasks_per_node) say how much of it pvserver takes.
+    type: str
+    default: ""
   nodes:
     description:
       - Number of nodes.

@@ -7,6 +7,7 @@ import compileall
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,8 +16,30 @@ from ..module_utils import openssh, processes
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
 
+_DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.watcher import main".format(_PLUGINS)
+
+
+def target_of(connection, name: str) -> openssh.Target:
+    """Whom ssh calls, as Ansible's own connection to this host would; SessionError where that is no ssh."""
+    if getattr(connection, "transport", "") != "ssh":
+        raise SessionError("cannot log in to {0} by connection {1}".format(name, getattr(connection, "transport", "unknown")),
+                           "a tunnel is made of ssh", "leave ansible_connection out for this host, or set it to ssh")
+    option = connection.get_option
+    arguments = []
+    for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+        value = option(name) or ""
+        # Ansible's own default is about its own masters, and compresses.
+        arguments += shlex.split(value) if value != _DEFAULT_SSH_ARGS else []
+    if option("host_key_checking") is False:
+        arguments += ["-o", "StrictHostKeyChecking=no"]
+    return openssh.Target(executable=option("ssh_executable"), host=str(option("host")), user=_text(option("remote_user")),
+                          port=option("port") or None, key=_text(option("private_key_file")), arguments=arguments, timeout=int(option("timeout") or 10))
+
+
+def _text(value):
+    return str(value) if value else None
 
 
 def log_in(session: Session, target: openssh.Target, owner: list) -> dict:

@@ -17,7 +17,7 @@ def surroundings(record: dict, channel: Channel) -> Surroundings:
         {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
          "on_login_node": bool(schedulers.of(record).get("on_login_node")),
-         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"]},
+         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target")},
         record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])})
 
 
@@ -29,7 +29,7 @@ def load(record: dict, channel: Channel):
 def came_through(record: dict, route) -> str:
     """The line for a pvserver that has found its client."""
     return "pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
-        record["root_node"], record["login_node"], route.address, route.port, record["client_port"])
+        record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port, record["client_port"])
 
 
 def kept(route) -> dict:

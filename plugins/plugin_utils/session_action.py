@@ -53,9 +53,9 @@ class SessionAction(ActionBase):
             result.update(self.fail(error, given))
         return result
 
-    def say(self, line: str) -> None:
+    def say(self, line: str, limit: int = 2000) -> None:
         """Shows a line at once, behind the host's name."""
-        display.display("{0}: {1}".format(clean(self.name, 100), clean(line)))
+        display.display("{0}: {1}".format(clean(self.name, 100), clean(line, limit)))
 
     @property
     def owner(self) -> list:
@@ -79,7 +79,7 @@ class SessionAction(ActionBase):
         """Tells the error, undoes what this playbook began, and reports it."""
         for line in error.lines():
             display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
-        path = arguments.get("json") or self.session.read().get("settings", {}).get("json", "")
+        path = arguments.get("json") or (self.session.read().get("settings", {}).get("json", "") if self.NEEDS_SESSION else "")
         state = "cancelled" if error.cancelled else "failed"
         report = self.session.report(state=state, reason=one_line(str(error), 2000))
         left = self.undo_own(error.hopeless)

@@ -4,6 +4,7 @@ usage: pvpython [--connect-id=N] client.py forward|reverse PORT PICTURE [wait]
 With a fourth argument it stays until somebody ends the session.
 """
 
+import os
 import sys
 import threading
 
@@ -24,7 +25,7 @@ way, port, picture = sys.argv[1:4]
 if way == "reverse":
     pv.ReverseConnect(port)
 else:
-    pv.Connect("127.0.0.1", int(port))
+    pv.Connect(os.environ.get("PVSERVER_HOST", "127.0.0.1"), int(port))
 
 about = vtkPVRenderingCapabilitiesInformation()
 servermanager.ActiveConnection.Session.GatherInformation(4, about, 0)  # 4: the render server's root

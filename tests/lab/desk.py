@@ -57,10 +57,10 @@ class Desk:
         text = self.run("cat", f"{STATE}/{host}/session.json", check=False).stdout
         return json.loads(text) if text else {}
 
-    def client(self, report, *more, way="forward", picture="/home/alice/picture.png", check=True):
+    def client(self, report, *more, way="forward", picture="/home/alice/picture.png", check=True, host="127.0.0.1"):
         """A real client that renders on the cluster and leaves; returns what subprocess.run does."""
         return self.run("xvfb-run", "-a", "-s", "-noreset", "pvpython", f"--connect-id={report['connect_id']}", "client.py", way,
-                        str(report["client_port"]), picture, *more, check=check)
+                        str(report["client_port"]), picture, *more, check=check, env={"PVSERVER_HOST": host})
 
     @staticmethod
     def client_command(way="reverse", more=""):

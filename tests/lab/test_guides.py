@@ -173,11 +173,12 @@ def test_first_connection(lab, terminal):
     desk.nothing_left()
 
 
-def test_batch_systems(lab, terminal):
+@pytest.mark.parametrize("guide", ["guide_batch_systems", "guide_doctor"])
+def test_shorter_guides(lab, terminal, guide):
     inventory = "all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n"
     lab.on("workstation", "sh", "-c", f"cat > {HOME}/clusters.yml", user="alice", input=inventory)
     terminal.type("export ANSIBLE_INVENTORY=~/clusters.yml")
-    follow(lab, Desk(lab), terminal, GUIDES / "guide_batch_systems.rst")
+    follow(lab, Desk(lab), terminal, GUIDES / f"{guide}.rst")
 
 
 def test_the_errors_that_it_names_are_said():

@@ -79,7 +79,7 @@ def test_auto_starts_one_only_if_the_user_says_so(desk):
     assert "reverse_tunnel_relay: login offers no relay, and one of your own is started only if you say so (paraview_user_relay)" in refused.stdout
     desk.nothing_left()
     done = desk.connect(user_relay=True, start_client=desk.client_command("reverse"))
-    assert any(line.startswith("route reverse_tunnel_relay (passed over forward_tunnel: ") for line in desk.lines(done))
+    assert any(line.startswith("route reverse_tunnel_relay (passed over node_tunnel, node_tunnel_reverse, forward_tunnel: ") for line in desk.lines(done))
     assert desk.report()["route"] == "reverse_tunnel_relay"
     desk.nothing_left()
 

@@ -9,6 +9,7 @@ import signal
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from conftest import Answer
 
 SLURM = schedulers.TABLES["slurm"]
 NONE = schedulers.TABLES["none"]
@@ -49,9 +50,42 @@ def test_a_refusal_is_told_in_the_batch_systems_words(recorded, case, words):
     assert caught.value.way_out
 
 
-def test_success_without_an_id_is_a_refusal(recorded):
-    with pytest.raises(SessionError, match="exit code 0|refused"):
+def test_success_without_an_id_may_be_a_job_all_the_same(recorded):
+    with pytest.raises(SessionError, match="refused the job, or said its id in words") as caught:
         jobs.Jobs(Fake(recorded("scancel_pending")), SLURM).submit("job.sh")
+    assert "look whether a job is left" in caught.value.way_out
+
+
+def test_a_submission_that_hangs_is_no_refusal(recorded):
+    with pytest.raises(SessionError, match="PBS does not answer") as caught:
+        jobs.Jobs(Fake(recorded("hung_qstat", "pbs")), PBS).submit("job.sh")
+    assert "time limit" in caught.value.why
+
+
+def test_a_hung_server_is_asked_once(recorded):
+    run = Fake(recorded("hung_qstat", "pbs"))
+    assert jobs.Jobs(run, PBS).ask("39").state == "unknown"
+    assert len(run.asked) == 1
+
+
+@pytest.mark.parametrize("words", [
+    "flux-mini: ERROR: [Errno 2] Unable to connect to Flux: No such file or directory", "/usr/bin/env: 'python3': No such file or directory"])
+def test_a_broker_of_flux_that_is_down_knows_the_job_still(words):
+    run = Fake(Answer("flux jobs", 1, "", words))
+    queue = jobs.Jobs(run, schedulers.TABLES["flux"])
+    assert not queue.ask("4711").gone
+    assert queue.cancel("4711") != ""
+
+
+def test_an_error_of_lsf_is_no_end_of_the_job():
+    text = '{"RECORDS":[{"JOBID":"1","ERROR":"Failed in an LSF library call: Batch daemon internal error"}]}'
+    assert not jobs.Jobs(Fake(Answer("bjobs", 255, text, "")), schedulers.TABLES["lsf"]).ask("1").gone
+
+
+def test_a_listing_that_lost_its_beginning_is_not_whole(recorded):
+    answer = recorded("running_multi_xml", "gridengine")
+    for out in (answer.out[answer.out.index("<job_list"):], answer.out[:-20]):
+        assert not jobs.Jobs(Fake(answer._replace(out=out)), SGE).ask("4711").gone
 
 
 def test_ask(recorded):
@@ -140,8 +174,10 @@ def test_grid_engine_tells_how_a_job_ended(recorded):
 
 
 def test_a_job_that_stays_is_told(recorded):
+    run = Fake(recorded("scancel_running"), recorded("running_scontrol_o"))
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "job 11 is still RUNNING"
     run = Fake(recorded("scancel_running"), recorded("completing_scontrol_o").mine("11"))
-    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "job 11 is still COMPLETING"
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "", "an epilog may take its time"
     run = Fake(recorded("scancel_notowner"), recorded("running_scontrol_o"))
     assert "permission denied" in jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None)
 
@@ -166,6 +202,9 @@ def test_a_site_is_never_asked_more_often_than_it_wants(floor, waited, least, mo
     now[0] += 0.3 * least
     assert polling.due()
     polling.put_off(0.1)
+    now[0] += 0.2
+    assert not polling.due(), "what was put off longer stays so"
+    polling.soon(0.1)
     now[0] += 0.2
     assert polling.due() == (floor == 0)
 

@@ -48,7 +48,7 @@ def _follow(recorded, monkeypatch):
         about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
         follower = Follower("11", Jobs(run, about), Files(*texts), Polling(submitted_at or time.time()), lines.append)
         follower.lines = lines
-        follower._polling.put_off(0)
+        follower._polling.soon(0)
         return follower
 
     return make
@@ -102,7 +102,7 @@ def test_a_job_that_was_accepted_a_moment_ago_may_not_be_known_yet(follow):
 
 def test_a_home_may_show_late_what_the_job_wrote(follow, monkeypatch):
     monkeypatch.setattr(progress, "_LATE", 60)
-    monkeypatch.setattr(Polling, "put_off", lambda _self, _seconds: None)
+    monkeypatch.setattr(Polling, "soon", lambda _self, _seconds: None)
     follower = follow([""] * 9 + ["running node01\nended 0 pvserver"], ["unknown_scontrol_o"], LONG_AGO)
     for _news in follower.events():
         if follower.progress.ended:
@@ -143,6 +143,28 @@ def test_a_job_that_has_ended_itself(follow):
     next(follower.events())
     assert follower.died().cancelled
     assert follower.died("another reason").why.startswith("another reason")
+
+
+def test_a_node_that_is_lost_before_pvserver_spoke_is_told(follow, monkeypatch):
+    """The job said that it runs, and nothing more."""
+    monkeypatch.setattr(progress, "_WHILE_IT_RUNS", 0)
+    follower = follow(["running node01\nnodes node01"], ["running_scontrol_o", "failed3_scontrol_o"], LONG_AGO)
+    with pytest.raises(SessionError, match="job 11 died") as caught:
+        list(follower.events())
+    assert "exit status 3" in caught.value.why
+
+
+def test_a_question_that_hangs_is_borne(follow, monkeypatch):
+    follower = follow([""] * 3 + ["running node01"], ["running_scontrol_o"])
+
+    def hang(_job_id):
+        raise SessionError("the login node does not answer", "no answer within 40 s", "try again later")
+
+    monkeypatch.setattr(follower.queue, "ask", hang)
+    for _news in follower.events():
+        if follower.progress.host:
+            break
+    assert follower.lines == ["no news of job 11: no answer within 40 s; waiting on"]
 
 
 def test_clock_times():

@@ -279,6 +279,17 @@ def test_no_route_works():
     assert error.what == "route a cannot work here" and "paraview_route" in error.way_out
 
 
+def test_routes_for_one_reason_are_told_together():
+    assert routes.told([("a", "no"), ("b", "never"), ("c", "no")]) == "a, c: no; b: never"
+
+
 def test_the_table():
     assert all(about.name == name for name, about in routes.ROUTES.items())
-    assert set(routes.ROUTES) - set(routes.ORDER) == {"reverse_relay"}, "what is not encrypted is taken by name alone"
+    assert set(routes.ROUTES) - set(routes.ORDER) == {"reverse_relay", "reverse", "forward"}, "what is not encrypted is taken by name alone"
+    # The sections of ParaView's wiki page "Reverse connection and port forwarding", each of which is a route here.
+    assert {name: about.section for name, about in routes.ROUTES.items()} == {
+        "node_tunnel": "Forward Connection Over an ssh Tunnel: create a tunnel directly to the compute node",
+        "node_tunnel_reverse": "Reverse Connection Over an ssh Tunnel: create a tunnel directly to the compute node",
+        "forward_tunnel": "Forward Connection Over an ssh Tunnel", "reverse_tunnel": "Reverse Connection Over an ssh Tunnel",
+        "reverse_tunnel_relay": "Reverse Connection over a Reverse ssh Tunnel with portfwd", "reverse_relay": "Reverse Connection with portfwd",
+        "reverse": "Reverse Connection", "forward": "the other direction of Reverse Connection"}

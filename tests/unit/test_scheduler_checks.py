@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobs, scheduler_checks, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobs, scheduler_checks, schedulers, site
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,7 +79,7 @@ def test_the_guide_names_every_entry():
     checked = Names()
     checked.table(copy.deepcopy(schedulers.TABLES["sge"]))
     assert {"argv", "fields", "silence", "needs", "node"} <= checked.names
-    assert not {name for name in checked.names - {"pattern"} if not re.search(r"``{0}[`:]".format(name), GUIDE)}
+    assert not {name for name in checked.names - {"pattern"} - set(directives.WISHES) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
     assert not [name for name in directives.BLANKS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
 
 
@@ -131,6 +131,16 @@ def test_another_one_is_based_on_one_that_is_known():
     (["spool", "on_login_node"], "yes", "spool.on_login_node", "true or false"),
     (["spool", "sates"], {}, "spool.sates", "is states meant?"),
     (["spool", "based_on"], "cron", "spool.based_on: 'cron'", "slurm"),
+    (["spool", "ask", "show", "when"], "gone", "spool.ask.show.when: 'gone'", "asked first"),
+    (["spool", "ask", "more"], {"argv": ["x", "{job_id}"], "fields": {"native": "(?P<value>x)"}}, "spool.ask.more.when", "every further one"),
+    (["spool", "ask", "show", "every"], ["noedes"], "spool.ask.show.every: 'noedes'", "nodes"),
+    (["spool", "ask", "show", "otherwise"], {"x": "y"}, "spool.ask.show.otherwise.x", "no such entry"),
+    (["spool", "ask", "show", "fields", "native"], [], "spool.ask.show.fields.native", "empty"),
+    (["spool", "directives"], None, "spool.directives", "missing"), (["spool", "job_nodes"], None, "spool.job_nodes", "missing"),
+    (["spool", "launcher"], None, "spool.launcher", "missing"),
+    (["spool", "directives", "always"], ["log={output}"], "spool.directives.always", "without blanks"),
+    (["spool", "directives", "needs"], {"foo": ["tasks", "x"]}, "spool.directives.needs.foo", "no such entry"),
+    (["spool", "directives", "apart"], [["queue"]], "spool.directives.apart", "pairs"),
     (["spool"], ["x"], "paraview_schedulers.spool", "a mapping"),
     (["Spool it"], {}, "paraview_schedulers: 'Spool it'", "lower-case"), (["auto"], {}, "paraview_schedulers: 'auto'", "lower-case")])
 def test_what_is_wrong_is_named(path, value, named, why):
@@ -145,6 +155,18 @@ def test_a_query_that_is_no_jmespath():
     assert "paraview_schedulers.mine.ask.json.jobs: 'jobs['" in error.what
     assert "JMESPath" in error.why
     assert "missing" in refused({"mine": dict(OWN["spool"], ask={"json": {name: question[name] for name in ("argv", "format", "fields")}})}).why
+
+
+@pytest.mark.parametrize("change", [
+    {"fields": {"native": "^(?:R|(?P<value>X))"}}, {"record": "^(?P<id>z)?(?P<body>.*)$"}, {"record": "^(?P<id>s-17)(?P<body> X)?"}, {"unwrap": "(?i)x"}])
+def test_a_pattern_whose_group_may_be_left_out_is_no_error(change):
+    own = copy.deepcopy(OWN)
+    own["spool"]["ask"]["show"].update(change)
+    own["spool"].update(node="R|(?P<value>c[0-9])", never={"(?i)LANE.*": "x"}, first_node={"argv": ["x"], "pattern": "(?P<value>a)?b"})
+    about = scheduler_checks.tables(own)["spool"]
+    for out in ("s-17 X 0 c3,c4 -", "s-17 R 0 c3 -", "s-17 W 0 - lane is closed", "R", "X", ""):
+        assert schedulers.read(about, about["ask"]["show"], "s-17", 0, out, "").job.state in schedulers.STATES
+    assert site._first_node(about, "xb") == ""
 
 
 def test_what_is_no_mapping_at_all():

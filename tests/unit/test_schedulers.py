@@ -5,6 +5,7 @@
 
 import json
 import re
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -94,6 +95,29 @@ def test_bytes_without_the_jobs_own_word_never_tell_that_it_runs_or_is_over(name
 def test_an_answer_without_the_job_tells_nothing_of_it(name, out):
     for answer in answers(schedulers.TABLES[name])(0, out, ""):
         assert answer.job.state == "unknown"
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("sge", "<job_list state='x'>" * 100000), ("sge", "<job_list " * 100000), ("sge", "<QIM_message>" * 100000),
+    ("sge", "<JB_job_number>11</JB_job_number><MES_message>" * 50000),
+    ("slurm", "JobId=11 JobState=PENDING " + "Reason=x " * 100000), ("pbs", "Job Id: 11\n" * 100000),
+    ("pbs", '{"Jobs":{"11.s":{"job_state":' + "[" * 900 + "]" * 900 + "}}}"),
+    ("lsf", "11|" * 300000), ("flux", "11|" * 300000), ("torque", "Job Id: 11\n" + "    comment = \n\t" * 100000), ("sge", "=\n" * 300000)])
+def test_no_answer_takes_long(name, text, script):
+    """In a process of its own with a limit of its time: a watcher that is kept busy answers nobody."""
+    code = "import sys; sys.path.insert(0, {0!r}); from module_utils import schedulers; about = schedulers.TABLES[{1!r}]; text = sys.stdin.read(); {2}".format(
+        str(Path(schedulers.__file__).parents[1]), name, "[schedulers.read(about, one, '11', 0, text, '') for one in about['ask'].values()]")
+    done = subprocess.run([sys.executable, "-c", code], input=text.encode(), stderr=subprocess.PIPE, timeout=20, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(("reason", "never"), [
+    ("QOSMaxCpuPerJobLimit", True), ("AssocMaxNodePerJobLimit", True), ("QOSMaxGRESPerJob", True), ("QOSMaxJobsPerUserLimit", False),
+    ("AssocGrpCpuLimit", False),
+    ("QOSMinGRES", False), ("MaxJobsPerAccount", False)])
+def test_limits_of_one_job_are_told_from_those_of_all(reason, never):
+    job = scontrol("JobId=11 JobState=PENDING Reason={0} Dependency=(null)".format(reason)).job
+    assert (job.state, job.never) == ("pending", never)
 
 
 @pytest.mark.parametrize("answer", [

@@ -52,6 +52,13 @@ def test_a_record_is_kept(session):
     assert session.update(nodes=["c\u00e91"]) == dict(record, nodes=["c\u00e91"]) == session.read()
 
 
+def test_the_order_of_what_is_kept_stays(session):
+    """A batch system's questions are asked in the order of its table."""
+    session.begin(table={"ask": {"z": {}, "a": {}, "m": {}}})
+    session.update(state="pending")
+    assert list(session.read()["table"]["ask"]) == ["z", "a", "m"]
+
+
 def test_no_record(session, base):
     assert session.read() == {}
     assert session.report()["state"] == "gone"

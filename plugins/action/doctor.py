@@ -1,0 +1,206 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looks at every hop between here and a node; documented in plugins/modules/doctor.py."""
+
+import copy
+import os
+import shutil
+import socket
+import tempfile
+import time
+
+from ansible_collections.sciviz.paraview.plugins.module_utils import (
+    checks,
+    directives,
+    doctor,
+    jobscript,
+    launchers,
+    paraview,
+    processes,
+    remote,
+    scheduler_checks,
+    sessions,
+    settings,
+    surroundings,
+    versions,
+)
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of, scheduler_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, target_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+
+# A small job may still wait for its turn.
+_START_SECONDS = 60
+_NODE = "node"
+
+
+class ActionModule(SessionAction):
+    NEEDS_SESSION = False
+    SPEC = {**copy.deepcopy(settings.SPEC), "job": {"type": "bool", "default": False}, "html": {"type": "str", "default": ""},
+            "blank": {"type": "bool", "default": False}}
+
+    def act(self, arguments):
+        wishes = settings.check({name: arguments[name] for name in settings.SPEC})
+        self.found = []
+        self.names = {self.name: "HOST"}
+        # A session of its own, beside the one that may be open.
+        self.base = tempfile.mkdtemp(prefix="paraview-doctor-")
+        self.session = sessions.Session(self.base, self.name)
+        try:
+            self._look(wishes, arguments["job"])
+        finally:
+            self._leave()
+        return self._tell(arguments)
+
+    def _see(self, *more):
+        self.found += more
+
+    def _look(self, wishes, job):
+        target = target_of(self._connection, self.name)
+        self.names.update({target.host: "LOGIN", target.user or "": "USER"})
+        self._see(*doctor.client(target.executable))
+        self._see(*doctor.network(target))
+        self.session.begin(owner=self.owner, settings=dict(wishes, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
+        try:
+            log_in(self.session, target, self.owner)
+            self._see(doctor.authentication())
+            self._look_at_login(wishes, job)
+        except SessionError as error:
+            if any(one.name == "authentication" for one in self.found):
+                self._see(checks.failed("login node", "answer", error.why or error.what, "you", error.way_out, error.what))
+            else:
+                self._see(doctor.authentication(error))
+
+    def _look_at_login(self, wishes, job):
+        channel = Channel(self.session.read()["socket"], self.name)
+        tables = scheduler_checks.tables(wishes["schedulers"])
+        facts = facts_of(self.name, channel, tables, self.say)
+        self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
+        scheduler, why = None, ""
+        try:
+            scheduler = scheduler_of(wishes["scheduler"], facts, tables)
+        except SessionError as error:
+            why = "{0} ({1})".format(error.what, error.why)
+        about = tables.get(scheduler)
+        facts["first"] = facts["first_node"].get(scheduler, "")
+        self.names[facts["first"]] = "NODE"
+        record = self.session.update(
+            facts=facts, scheduler=scheduler or "none", table=about, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
+        look = doctor.LoginNode(routing.surroundings(record, channel), self.name, about, facts["prelude"])
+        self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
+        self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
+        modules = wishes["modules"] or facts["site"].get("modules", [])
+        program = jobscript.pvserver_program(wishes["pvserver"])
+        self._see(*look.pvserver(modules, program, versions.here("paraview")))
+        if about:
+            self._look_at_queue(look, wishes, facts, about, modules, job)
+
+    def _look_at_queue(self, look, wishes, facts, about, modules, job):
+        try:
+            head = settings.asked(wishes, facts["site"])
+            directives.check(about, head)
+        except SessionError as error:
+            self._see(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
+            return
+        if not job:
+            self._see(look.acceptance(jobscript.job_script(about, "/tmp", head, 60)))
+            return
+        record = self.session.update(modules=modules, remote_directory=remote.directory(facts["home"], self.session.read()["id"]))
+        try:
+            self._trial(look.around, record, about, head, wishes)
+        except SessionError as error:
+            self._see(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
+
+    def _trial(self, around, record, about, head, wishes):
+        """A small job: what only a node can tell."""
+        channel, path = Channel(record["socket"], self.name), record["remote_directory"]
+        directory = remote.Directory(channel.script, path)
+        program = jobscript.pvserver_program(wishes["pvserver"])
+        ends = self._ends(around)
+        setup = wishes["setup"] + "\n" + doctor.job_lines(program, path, ends)
+        numbers = wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]
+        launcher = launchers.command(launchers.chosen(about, wishes), *numbers)
+        directory.create({
+            "batch.log": "", "job.sh": jobscript.job_script(about, path, head, 120, 180 if about.get("on_login_node") else 0),
+            "pvserver.sh": jobscript.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], setup)})
+        queue = Jobs(over(channel.script, record["prelude"], path + "/submitted", 180), about)
+        job_id = queue.submit(path + "/job.sh")
+        record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
+        self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
+        follower = Follower(job_id, Jobs(over(channel.script, record["prelude"]), about), directory, polling(record), self.say)
+        seconds = min(wishes["deadline"], _START_SECONDS)
+        for _news in follower.events(time.monotonic() + seconds):
+            if follower.progress.host:
+                break
+        else:
+            why = follower.state.reason if follower.state else ""
+            self._see(checks.unsure(_NODE, "job", "it did not start within {0} s: {1}".format(seconds, why or "no reason is given")))
+            return
+        node = follower.progress.nodes[0] if follower.progress.nodes else follower.progress.host
+        self.names[node] = "NODE"
+        self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
+        directory.put("go", jobscript.go_file(paraview.forward_arguments(around.wishes["server_ports"] or 0, paraview.new_connect_id())))
+        self._wait_for_pvserver(follower, directory, node, record, program)
+
+    def _ends(self, around):
+        """Endpoints on the login node for the node to dial: one of sshd's, on the side of the cluster."""
+        try:
+            address = around.cluster_address(around.facts.get("first", ""))
+            return ["{0}:{1}".format(address, around.remote_forward(address, around.wishes["login_ports"], "127.0.0.1:9"))]
+        except surroundings.Unfit:
+            return []
+
+    def _wait_for_pvserver(self, follower, directory, node, record, program):
+        accepting = None
+        for _news in follower.events(time.monotonic() + _START_SECONDS):
+            status = paraview.Status()
+            for line in follower.progress.said:
+                status.read(line)
+            accepting = status.accepting
+            if accepting or follower.progress.ended:
+                break
+        self._see(*doctor.read_job(directory.read("doctor"), node, record["login_node"], program))
+        if accepting:
+            self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
+            return
+        log = directory.log()
+        self._see(checks.failed(_NODE, "pvserver starts", paraview.explain_log(log) or "it does not come up", "you",
+                                "look at its last words, and at paraview_pvserver and paraview_setup:\n" + (tail(log, 6) or "(none)")))
+
+    def _leave(self):
+        """Ends what was begun, and takes its record away."""
+        record = self.session.read()
+        if sessions.watched(record):
+            try:
+                answer = Channel(record["socket"], self.name).request("stop", wait=90)
+                processes.wait_gone(record["watcher"], 15)
+                if answer.get("objection"):
+                    self._see(checks.failed("login node", "clearing up", answer["objection"], "you", "look for job {0} there".format(record.get("job_id"))))
+            except SessionError as error:
+                self._see(checks.failed("login node", "clearing up", error.why or error.what, "you", error.way_out))
+        shutil.rmtree(self.base, ignore_errors=True)
+
+    def _tell(self, arguments):
+        found = checks.Blanks(self.names).checks(self.found) if arguments["blank"] else self.found
+        shown = "HOST" if arguments["blank"] else self.name
+        for line in checks.table(found):
+            self.say(line)
+        self.say(checks.summary(found))
+        report = dict(sessions.Session(self.base, shown).report(reason=checks.summary(found)), checks=[one._asdict() for one in found])
+        sessions.write_report(arguments["json"], [report])
+        if arguments["html"]:
+            path = os.path.abspath(os.path.expanduser(arguments["html"]))
+            try:
+                sessions.write_private(path, checks.page("ParaView and {0}".format(shown), found))
+            except OSError as error:
+                raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory of yours")
+        return {"changed": False, "checks": [one._asdict() for one in found]}
+
+    def undo_own(self, hopeless):
+        return ""

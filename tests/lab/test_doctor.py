@@ -1,0 +1,197 @@
+"""doctor, on a cluster that is whole and on one that is broken in each of many ways."""
+
+import json
+
+import pytest
+from desk import Desk
+
+SETTINGS = "GatewayPorts clientspecified\n"
+PAGE = "/home/alice/doctor.html"
+
+
+@pytest.fixture
+def desk(lab):
+    desk = Desk(lab)
+    desk.clean_up()
+    yield desk
+    desk.clean_up()
+
+
+class Patient:
+    """A cluster that can be broken, and mended."""
+
+    def __init__(self, desk):
+        self.desk, self.lab, self.mending = desk, desk.lab, []
+
+    def sshd(self, policy):
+        self.lab.sshd_policy("login", policy)
+        self.mending.append(lambda: self.lab.sshd_policy("login", None))
+
+    def shell(self, host, breaking, mending, user=None):
+        self.lab.on(host, "sh", "-euc", breaking, user=user)
+        self.mending.append(lambda: self.lab.on(host, "sh", "-c", mending, user=user))
+
+    def path(self, *words):
+        self.lab.path(*words)
+        self.mending.append(lambda: self.lab.path("reset"))
+
+    def program(self, name, text):
+        """A program that comes first on the login node's PATH."""
+        self.shell("login", f"mkdir -p /opt/broken && cat > /opt/broken/{name} <<'E'\n{text}\nE\nchmod 755 /opt/broken/{name}", "rm -rf /opt/broken")
+        self.sshd(SETTINGS + "SetEnv PATH=/opt/broken:/usr/local/bin:/usr/bin:/bin\n")
+
+    def mend(self):
+        while self.mending:
+            self.mending.pop()()
+
+
+@pytest.fixture
+def patient(desk):
+    patient = Patient(desk)
+    yield patient
+    patient.mend()
+
+
+def look(desk, more=(), **wishes):
+    """Checks by name, as doctor reports them."""
+    done = desk.run(*desk.words("doctor", **wishes), *more, check=False)
+    assert done.returncode == 0, done.stdout
+    (report,) = desk.reports()
+    assert report["host"] == ("HOST" if wishes.get("blank") else "lab")
+    return {one["name"]: one for one in report["checks"]}, done
+
+
+def test_a_whole_cluster(desk):
+    seen, done = look(desk, job=True, html=PAGE, modules=["paraview/5.11"])
+    assert not [one for one in seen.values() if one["result"] == "failed"]
+    assert {"ssh", "name", "port", "authentication", "shell start-up", "home", "clock", "batch system", "remote forwarding to the cluster", "local forwarding",
+            "login node to node", "version", "queue", "node to login node", "pvserver starts"} <= {name for name, one in seen.items() if one["result"] == "ok"}
+    assert any(line.endswith("0 failed, 3 cannot tell") for line in desk.lines(done)), done.stdout
+    page = desk.run("cat", PAGE).stdout
+    assert "<svg" in page and "198.18.2.1" in page
+    assert not desk.left(), "it leaves nothing"
+    look(desk, html=PAGE, blank=True)
+    page, report = desk.run("cat", PAGE).stdout, json.dumps(desk.reports())
+    assert not [word for word in ("198.18.", "compute1", "login.lab") if word in page.replace("ADDRESS", "") or word in report]
+
+
+def test_a_session_that_is_open_is_left_alone(desk):
+    desk.connect()
+    record = desk.record()
+    look(desk)
+    assert desk.record() == record
+    assert desk.jobs() == [record["job_id"]]
+
+
+def name_is_wrong(patient):
+    return {"more": ("-e", "ansible_host=nosuch.invalid")}
+
+
+def port_is_wrong(patient):
+    return {"more": ("-e", "ansible_port=2222")}
+
+
+def host_key_is_unknown(patient):
+    return {"more": ("-e", "ansible_ssh_common_args='-o GlobalKnownHostsFile=/dev/null -o UserKnownHostsFile=/dev/null'")}
+
+
+def login_is_refused(patient):
+    return {"more": ("-e", "ansible_user=nobody")}
+
+
+def shell_prints(patient):
+    patient.shell("login", "sed -i '1i echo Welcome to frontera' /home/alice/.bashrc", "sed -i 1d /home/alice/.bashrc")
+
+
+def home_is_full(patient):
+    patient.shell("login", "chmod 555 /home/alice", "chmod 755 /home/alice")
+
+
+def nothing_is_forwarded(patient):
+    patient.sshd("AllowTcpForwarding no\n")
+
+
+def gateway_ports_no(patient):
+    patient.sshd("GatewayPorts no\n")
+
+
+def no_local_forwarding(patient):
+    patient.sshd("AllowTcpForwarding remote\n" + SETTINGS)
+
+
+def no_remote_forwarding(patient):
+    patient.sshd("AllowTcpForwarding local\n" + SETTINGS)
+
+
+def nodes_are_closed(patient):
+    for node in ("compute1", "compute2"):
+        patient.path("close", "login", node)
+
+
+def batch_system_is_down(patient):
+    patient.program("scontrol", "#!/bin/sh\necho 'slurm_load_jobs error: Unable to contact slurm controller (connect failure)' >&2\nexit 1")
+
+
+def batch_system_is_not_there(patient):
+    patient.shell("login", "chmod 0 /usr/bin/sbatch /usr/bin/qstat", "chmod 755 /usr/bin/sbatch /usr/bin/qstat")
+
+
+def queue_is_wrong(patient):
+    return {"queue": "nosuch"}
+
+
+def wish_cannot_be_had(patient):
+    return {"parallel_environment": "mpi"}
+
+
+def clock_is_wrong(patient):
+    patient.program("date", "#!/bin/sh\necho 1000000000")
+
+
+def relay_is_down(patient):
+    site = "relay: {address: 198.18.2.1, ports: 11111-11130, owner_required: true}"
+    patient.shell("login", f"mkdir -p /etc/paraview-connect && echo '{site}' > /etc/paraview-connect/site.yml", "rm -r /etc/paraview-connect")
+
+
+def version_is_another(patient):
+    patient.program("pvserver", "#!/bin/sh\necho 'paraview version 5.9.0'")
+
+
+def pvserver_is_not_on_nodes(patient):
+    return {"job": True, "pvserver": "/opt/nosuch/pvserver"}
+
+
+# What is broken: the check that has to fail, who can mend it, a word of the cause, and a word of the way out.
+BROKEN = {
+    name_is_wrong: ("name", "you", "does not know", "ansible_host"), port_is_wrong: ("port", "you", "2222", "firewall"),
+    host_key_is_unknown: ("authentication", "you", "host key is not known", "fingerprint"), login_is_refused: ("authentication", "you", "refused", "ssh-add"),
+    shell_prints: ("shell start-up", "you", "print", ".bashrc"), home_is_full: ("home", "you", "/home/alice", "quota"),
+    nothing_is_forwarded: ("remote forwarding to loopback", "site", "refuses a remote forward", "AllowTcpForwarding yes"),
+    gateway_ports_no: ("remote forwarding to the cluster", "site", "instead of 198.18.2.1", "GatewayPorts clientspecified"),
+    no_local_forwarding: ("local forwarding", "site", "forbids local forwarding", "AllowTcpForwarding yes"),
+    no_remote_forwarding: ("remote forwarding to the cluster", "site", "refuses a remote forward", "provision"),
+    nodes_are_closed: ("login node to node", "site", "does not reach", "reverse_tunnel"),
+    batch_system_is_down: ("batch system", "site", "Unable to contact slurm controller", "does not answer"),
+    batch_system_is_not_there: ("batch system", "you", "no batch system was found", "paraview_schedulers"),
+    queue_is_wrong: ("queue", "you", "would not take", "paraview_queue"), wish_cannot_be_had: ("queue", "you", "no such thing", "leave it out"),
+    clock_is_wrong: ("clock", "you", "differ by", "clock"), relay_is_down: ("relay", "site", "nothing listens on 198.18.2.1", "systemctl status"),
+    version_is_another: ("version", "you", "does not go with pvserver 5.9.0", "ParaView 5.9"),
+    pvserver_is_not_on_nodes: ("pvserver", "you", "not on the PATH", "paraview_modules"),
+}
+# In each run of the tests; the others are long together.
+SAMPLE = (login_is_refused, shell_prints, gateway_ports_no, nodes_are_closed, version_is_another, pvserver_is_not_on_nodes)
+
+
+@pytest.mark.parametrize("broken", [pytest.param(one, id=one.__name__, marks=[] if one in SAMPLE else pytest.mark.torture) for one in BROKEN])
+def test_the_cause_is_named(desk, patient, broken):
+    wishes = dict(broken(patient) or {})
+    seen, done = look(desk, wishes.pop("more", ()), **wishes)
+    name, who, cause, way_out = BROKEN[broken]
+    check = seen[name]
+    assert check["result"] == "failed", check
+    assert check["who"] == who
+    assert cause in check["cause"] + check["said"]
+    assert way_out in check["way_out"]
+    assert any(line.startswith(f"failed       {name}") for line in desk.lines(done))
+    patient.mend()
+    assert not desk.left()

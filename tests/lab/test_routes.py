@@ -1,0 +1,215 @@
+"""Every route with a real client, what auto chooses under each policy of a site, and what speaks against a route that is named."""
+
+import contextlib
+
+import pytest
+from desk import STATE, Desk
+from test_connect import rendered_on_a_node
+
+CLIENT_SPECIFIED = "GatewayPorts clientspecified\n"
+NODES = ("compute1", "compute2")
+
+
+@pytest.fixture
+def desk(lab):
+    desk = Desk(lab)
+    desk.clean_up()
+    yield desk
+    desk.clean_up()
+    lab.path("reset")
+    lab.sshd_policy("login", None)
+    for node in NODES:
+        lab.sshd_policy(node, None)
+
+
+@contextlib.contextmanager
+def site_says(desk, text):
+    """What the site publishes, for a while."""
+    desk.lab.on("login", "sh", "-euc", "mkdir -p /etc/paraview-connect; cat > /etc/paraview-connect/site.yml", input=text + "\n")
+    try:
+        yield
+    finally:
+        desk.lab.on("login", "rm", "-r", "/etc/paraview-connect")
+
+
+# --- ssh to the node ---
+
+
+def test_node_tunnel(desk):
+    """The default: encrypted to the node itself."""
+    done = desk.connect()
+    report = desk.report()
+    assert "route node_tunnel" in desk.lines(done)
+    rendered_on_a_node(desk.client(report).stdout, report)
+    desk.nothing_left()
+
+
+def test_node_tunnel_reverse(desk):
+    done = desk.connect(route="node_tunnel_reverse", start_client=desk.client_command("reverse"))
+    report = desk.report()
+    assert any(line.startswith(f"pvserver on {report['nodes'][0]} came through its own loopback, 127.0.0.1:") for line in desk.lines(done))
+    desk.nothing_left()
+    rendered_on_a_node(desk.run("cat", f"{STATE}/lab/client.log").stdout, report)
+
+
+def test_one_login_on_the_login_node_and_one_on_the_node(desk):
+    before = {host: accepted(desk.lab, host) for host in ("login", *NODES)}
+    desk.connect()
+    node = desk.report()["nodes"][0]
+    assert accepted(desk.lab, "login") == before["login"] + 1
+    assert accepted(desk.lab, node) == before[node] + 1
+
+
+def accepted(lab, host):
+    """How many logins of alice's the sshd of a host has accepted."""
+    return int(lab.on(host, "sh", "-c", "journalctl -q -u ssh -o cat | grep -c 'Accepted .* for alice'; true").stdout)
+
+
+def test_a_node_whose_key_is_not_known_is_passed_over(desk):
+    desk.lab.on("login", "mv", "/etc/ssh/ssh_known_hosts", "/root/known")
+    try:
+        done = desk.connect()
+    finally:
+        desk.lab.on("login", "mv", "/root/known", "/etc/ssh/ssh_known_hosts")
+    assert "route forward_tunnel (passed over node_tunnel, node_tunnel_reverse: login knows no host key of compute1)" in desk.lines(done)
+
+
+def test_a_node_that_lets_nobody_in_is_passed_over_when_the_job_runs(desk):
+    """What is seen before the job may not hold for its node; the route changes then."""
+    for node in NODES:
+        desk.lab.sshd_policy(node, "DenyUsers alice\n")
+    done = desk.connect()
+    report = desk.report()
+    assert report["route"] == "forward_tunnel"
+    assert any(line.startswith(f"route node_tunnel does not lead to {report['nodes'][0]} (ssh to {report['nodes'][0]} fails (") for line in desk.lines(done))
+    desk.disconnect()
+    named = desk.connect(route="node_tunnel", check=False)
+    assert named.returncode != 0 and "route node_tunnel cannot work here" in named.stdout
+    assert not desk.left()
+
+
+# --- without a tunnel ---
+
+
+def test_forward(desk):
+    refused = desk.connect(route="forward", check=False)
+    assert refused.returncode != 0 and "this machine cannot reach a port of compute" in refused.stdout and "submitted" not in refused.stdout
+    for node in NODES:
+        desk.lab.path("open", "workstation", node)
+    done = desk.connect(route="forward")
+    report = desk.report()
+    assert "route forward is not encrypted: whoever is on the way can read along" in desk.lines(done)
+    assert report["url"] == f"cs://198.18.2.1{report['nodes'][0][-1]}:{report['client_port']}"
+    host = report["url"].split("//")[1].split(":")[0]
+    rendered_on_a_node(desk.client(report, host=host).stdout, report)
+    desk.nothing_left()
+
+
+def test_reverse(desk):
+    for node in NODES:
+        desk.lab.path("open", node, "workstation")
+    done = desk.connect(route="reverse", start_client=desk.client_command("reverse"))
+    assert "route reverse is not encrypted: whoever is on the way can read along" in desk.lines(done)
+    report = desk.report()
+    desk.nothing_left()
+    rendered_on_a_node(desk.run("cat", f"{STATE}/lab/client.log").stdout, report)
+
+
+# --- what auto chooses ---
+
+# Policy of the login node's sshd, paths that are closed, whether nodes are known: what auto takes, and a piece of why not something before it.
+MATRIX = {
+    "clientspecified": (CLIENT_SPECIFIED, (), True, "node_tunnel", ""),
+    "yes": ("GatewayPorts yes\n", (), True, "node_tunnel", ""),
+    "no": ("GatewayPorts no\n", (), True, "node_tunnel", ""),
+    "no ssh to nodes": (CLIENT_SPECIFIED, (), False, "forward_tunnel", "node_tunnel, node_tunnel_reverse: login knows no host key of compute1"),
+    "no ssh to nodes, no": ("GatewayPorts no\n", (), False, "forward_tunnel", "login knows no host key"),
+    "remote": ("AllowTcpForwarding remote\n" + CLIENT_SPECIFIED, (), True, "reverse_tunnel", "sshd on login forbids local forwarding"),
+    "remote, yes": ("AllowTcpForwarding remote\nGatewayPorts yes\n", (), True, "reverse_tunnel", "sshd on login forbids local forwarding"),
+    "remote, no": ("AllowTcpForwarding remote\nGatewayPorts no\n", (), True, None, "put the forward on 127.0.0.1 instead of 198.18.2.1 (GatewayPorts no)"),
+    "local": ("AllowTcpForwarding local\n" + CLIENT_SPECIFIED, (), True, "node_tunnel", ""),
+    "local, no ssh to nodes": ("AllowTcpForwarding local\n" + CLIENT_SPECIFIED, (), False, "forward_tunnel", "login knows no host key"),
+    "none": ("AllowTcpForwarding no\n", (), True, None, "sshd on login refuses a remote forward"),
+    "disabled": ("DisableForwarding yes\n", (), True, None, "sshd on login refuses a remote forward"),
+    "permit listen": ("AllowTcpForwarding remote\nGatewayPorts clientspecified\nPermitListen 198.18.2.1:40001\n", (), True, None, "refuses a remote forward"),
+    "nodes closed": (CLIENT_SPECIFIED, NODES, True, "reverse_tunnel", "login cannot reach a port of compute1"),
+    "nodes closed, no": ("GatewayPorts no\n", NODES, True, None, "login cannot reach a port of compute1"),
+}
+SAMPLE = ("no ssh to nodes", "remote, no", "nodes closed", "disabled")
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in SAMPLE else pytest.mark.torture) for name in MATRIX])
+def test_what_auto_chooses_under_a_policy(desk, name):
+    policy, closed, known, route, why = MATRIX[name]
+    desk.lab.sshd_policy("login", policy)
+    for node in closed:
+        desk.lab.path("close", "login", node)
+    if not known:
+        desk.lab.on("login", "mv", "/etc/ssh/ssh_known_hosts", "/root/known")
+    try:
+        done = desk.run(*desk.words("connect"), "--check", check=False)
+    finally:
+        if not known:
+            desk.lab.on("login", "mv", "/root/known", "/etc/ssh/ssh_known_hosts")
+    assert why in done.stdout
+    if route:
+        assert any(line == f"route {route}" or line.startswith(f"route {route} (passed over ") for line in desk.lines(done)), done.stdout
+        assert done.returncode == 0
+    else:
+        assert done.returncode != 0 and "no route works here" in done.stdout
+    desk.nothing_left(10)
+
+
+def test_a_site_can_forbid_routes(desk):
+    with site_says(desk, "routes_forbidden: [node_tunnel, node_tunnel_reverse]"):
+        done = desk.run(*desk.words("connect"), "--check")
+    assert "route forward_tunnel (passed over node_tunnel, node_tunnel_reverse: this site does not offer it)" in desk.lines(done)
+
+
+# --- versions ---
+
+
+def test_versions_that_differ_are_found_before_the_queue(desk):
+    old = "#!/bin/sh\necho paraview version 5.9.0\n"
+    desk.lab.on("login", "sh", "-euc", "mkdir -p /opt/old; cat > /opt/old/pvserver; chmod 755 /opt/old/pvserver", input=old)
+    try:
+        done = desk.connect(pvserver="/opt/old/pvserver", check=False)
+    finally:
+        desk.lab.on("login", "rm", "-r", "/opt/old")
+    assert done.returncode != 0 and "submitted" not in done.stdout
+    what, why, way_out = desk.lines(done)[-3:]
+    assert what == "ParaView 5.11 here does not go with pvserver 5.9.0 on login"
+    assert "first two numbers" in why and "ParaView 5.9" in way_out
+    assert not desk.left()
+
+
+def test_a_module_that_fits_the_client_is_taken(desk):
+    """A site offers several; the one that goes with ParaView here is loaded."""
+    with site_says(desk, "pvserver_versions: [paraview/5.9, paraview/5.11, paraview/5.13]"):
+        done = desk.connect(route="forward_tunnel")
+    assert "ParaView 5.11 here, 5.11 there (module paraview/5.11)" in desk.lines(done)
+    node = desk.report()["nodes"][0]
+    environment = desk.lab.on(node, "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
+    assert "PARAVIEW_LAB_MODULE=5.11" in environment
+
+
+# --- a job of one's own ---
+
+
+def test_pvserver_in_a_job_that_is_there(desk):
+    own = desk.lab.on("login", "sbatch", "--parsable", "-N1", "-o", "/dev/null", "--wrap", "exec sleep 600", user="alice").stdout.strip()
+    desk.lab.wait(lambda: desk.lab.on("login", "squeue", "-h", "-j", own, "-o", "%T").stdout.strip() == "RUNNING", 20, "the job runs")
+    done = desk.connect(job_id=own)
+    report = desk.report()
+    assert f"job {own} is yours: pvserver is started in it" in desk.lines(done)
+    assert (report["job_id"], report["state"], desk.jobs()) == (own, "ready", [own])
+    rendered_on_a_node(desk.client(report).stdout, report)
+    desk.lab.wait(lambda: desk.record().get("state") == "ended", 30, "the session ends with its client")
+    assert desk.jobs() == [own], "the job is never cancelled by us"
+    desk.connect(job_id=own)
+    desk.disconnect()
+    assert desk.jobs() == [own]
+    node = report["nodes"][0]
+    assert not [one for one in desk.processes(node) if "pvserver" in one]
+    wrong = desk.connect(job_id="99999", check=False)
+    assert wrong.returncode != 0 and "pvserver cannot be started in job 99999" in wrong.stdout

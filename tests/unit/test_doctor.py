@@ -1,0 +1,176 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is looked at when a cluster does not do what it should."""
+
+import os
+import socket
+import time
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import doctor, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Target
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings
+from test_routes import FACTS, WISHES, Login
+
+
+def target(host="127.0.0.1", port=None, executable="ssh"):
+    return Target(executable, host, "alice", port, None, ["-F", os.devnull], 10)
+
+
+def results(checks):
+    return {one.name: one.result for one in checks}
+
+
+def test_tools_here(program):
+    assert results(doctor.client("ssh", ":0"))["ssh"] == "ok"
+    broken = doctor.client(program("ssh", "#!/bin/sh\necho 'PuTTY'\n"), ":0")[0]
+    assert (broken.result, broken.who) == ("failed", "you") and "OpenSSH" in broken.cause
+    assert doctor.client("no such program", ":0")[0].result == "failed"
+    assert results(doctor.client("ssh", ""))["display"] == "cannot tell"
+
+
+def test_name_and_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert results(doctor.network(target(port=port))) == {"name": "ok", "port": "ok"}
+    closed = doctor.network(target(port=port))
+    assert (closed[-1].name, closed[-1].result, closed[-1].who) == ("port", "failed", "you") and "nothing listens" in closed[-1].cause
+    unknown = doctor.network(target("no.such.host.invalid"))
+    assert results(unknown) == {"name": "failed"} and "ansible_host" in unknown[0].way_out
+
+
+def test_behind_a_jump_host_ssh_alone_can_tell():
+    jump = target("login.invalid")._replace(arguments=["-F", os.devnull, "-o", "ProxyJump=bastion"])
+    (one,) = doctor.network(jump)
+    assert one.result == "cannot tell" and "bastion" in one.said
+
+
+def test_a_login_that_failed_is_told_in_its_own_words():
+    one = doctor.authentication(SessionError("login2 refuses this login", "Permission denied (publickey)", "load the key with ssh-add"))
+    assert (one.result, one.cause, one.way_out) == ("failed", "Permission denied (publickey)", "load the key with ssh-add")
+
+
+class Host(Login):
+    """A login node whose commands are ours."""
+
+    control_path, executable = "/nonexistent", "ssh"
+
+    def __init__(self, answers=None, **wishes):
+        super().__init__(**wishes)
+        self.answers = answers or {}
+
+    def script(self, text, seconds):
+        for words, answer in self.answers.items():
+            if words in text:
+                return answer
+        return super().script(text, seconds)
+
+
+@pytest.fixture(name="look")
+def _look():
+    def make(host=None, facts=None, about=schedulers.TABLES["slurm"]):
+        host = host or Host()
+        facts = dict(FACTS, home="/home/alice", site={}, cluster_address="", first="c101", **(facts or {}))
+        return doctor.LoginNode(Surroundings(host, host.script, str, facts, dict(WISHES)), "frontera", about, "")
+
+    return make
+
+
+def test_home(look):
+    assert look(Host({"dd if": (0, "", "")})).home().result == "ok"
+    full = look(Host({"dd if": (1, "", "dd: error writing: Disk quota exceeded")})).home()
+    assert (full.result, full.who) == ("failed", "you") and "quota exceeded" in full.said
+
+
+@pytest.mark.parametrize(("out", "result"), [("{0:.0f}\n", "ok"), ("1000\n", "failed"), ("what?\n", "cannot tell")])
+def test_clock(look, out, result):
+    assert look(Host({"date": (0, out.format(time.time()), "")})).clock().result == result
+
+
+@pytest.mark.parametrize(("answer", "result"), [
+    ((1, "", "slurm_load_jobs error: Invalid job id specified"), "ok"), ((1, "", "Unable to contact slurm controller (connect failure)"), "failed"),
+    ((124, "", ""), "failed")])
+def test_the_batch_system_answers(look, answer, result):
+    (one,) = look(Host({"scontrol": answer, "squeue": answer, "sacct": (1, "", "disabled")})).batch_system()
+    assert one.result == result
+    if result == "failed":
+        assert one.who == "site" and "Slurm does not answer" in one.cause
+
+
+def test_no_batch_system(look):
+    (one,) = look(about=None).batch_system("no batch system was found on login2 (none of its commands is on the PATH)")
+    assert (one.result, one.who) == ("failed", "you") and "PATH" in one.cause
+
+
+def test_a_queue_is_asked_without_a_job(look):
+    refused = look(Host({"sbatch": (1, "", "allocation failure: Invalid account or account/partition combination specified")})).acceptance("#!/bin/sh\n")
+    assert refused.result == "failed" and "paraview_account" in refused.way_out and "Invalid account" in refused.said
+    assert look(Host({"sbatch": (0, "", "Job 5 to start at ...")})).acceptance("#!/bin/sh\n").result == "ok"
+    assert look(about=schedulers.TABLES["pbs"]).acceptance("#!/bin/sh\n").result == "cannot tell"
+
+
+def test_forwards_are_looked_at_where_they_stand(look):
+    assert [one.result for one in look().forwarding()] == ["ok", "ok"]
+    loopback = look(Host(bind="127.0.0.1")).forwarding()
+    assert [one.result for one in loopback] == ["ok", "failed"]
+    assert loopback[1].who == "site" and "GatewayPorts clientspecified" in loopback[1].way_out and "provision -e host=frontera" in loopback[1].way_out
+    refused = look(Host(refuse=("all",))).forwarding()
+    assert [one.result for one in refused] == ["failed", "failed"] and "AllowTcpForwarding yes" in refused[0].way_out
+
+
+def test_what_was_put_up_is_taken_down(look):
+    host = Host()
+    look(host).forwarding()
+    assert host.up == {}
+
+
+@pytest.mark.parametrize(("way", "local", "nodes"), [("refused", "ok", "ok"), ("filtered", "ok", "failed"), ("forbidden", "failed", "cannot tell")])
+def test_ways_to_the_nodes(look, way, local, nodes):
+    found = results(look(Host({"ssh-keygen": (0, "", "")}, way=way)).nodes("c101"))
+    assert (found["local forwarding"], found["login node to node"], found["ssh to nodes"]) == (local, nodes, "cannot tell")
+    assert results(look().nodes("")) == {"login node to node": "cannot tell"}
+
+
+def test_the_sites_relay(look):
+    assert look().relay().result == "cannot tell"
+    site = {"site": {"relay": {"address": "10.0.0.2", "ports": "11111-11115"}}}
+    host = Host()
+    missing = doctor.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay()
+    assert missing.result == "failed" and "paraview_relay=true" in missing.way_out
+    host.forward("-R", "10.0.0.2:11112:127.0.0.1:9")
+    assert doctor.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay().result == "ok"
+
+
+@pytest.mark.parametrize(("said", "client", "found"), [
+    ("", "5.11", {"pvserver": "cannot tell"}), ("libvtkRemotingCore-pv5.11.so.1 => /x", "5.11", {"pvserver": "ok", "version": "ok"}),
+    ("paraview version 5.13.2", "5.11", {"pvserver": "ok", "version": "failed"}), ("paraview version 5.13.2", "", {"pvserver": "ok"})])
+def test_pvserver_and_its_version(look, said, client, found):
+    assert results(look(Host({"vtkRemotingCore": (0, said, "")})).pvserver([], "pvserver", client)) == found
+
+
+def test_what_a_job_tells(script, tmp_path, program):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        there = "127.0.0.1:{0}".format(listener.getsockname()[1])
+        lines = doctor.job_lines(program("pvserver", "#!/bin/sh\n"), str(tmp_path), [there, "127.0.0.1:1"])
+        assert script(lines)[0] == 0
+    found = doctor.read_job((tmp_path / "doctor").read_text(), "c101", "login2", "pvserver")
+    assert [(one.name, one.result) for one in found if one.name != "display"] == [
+        ("pvserver", "ok"), ("node to login node", "ok"), ("node to login node", "failed")]
+    assert "127.0.0.1:1" in found[-1].cause and found[-1].who == "site"
+    assert (tmp_path / "doctor").stat().st_mode & 0o077 == 0
+
+
+def test_what_a_job_misses():
+    found = doctor.read_job("pvserver\nmissing libosmesa.so.8\ndisplay no\ngarbage\ndial \n", "c101", "login2", "pvserver")
+    assert [(one.name, one.result) for one in found] == [("pvserver", "failed"), ("libraries", "failed"), ("display", "cannot tell")]
+    assert "paraview_modules" in found[0].way_out and "libosmesa.so.8" in found[1].cause
+
+
+def test_a_refusal_of_ssh_is_its_own(look):
+    class Refusing(Host):
+        def forward(self, option, specification):
+            raise ForwardRefused("remote port forwarding failed for listen port 0")
+
+    assert "remote port forwarding failed" in look(Refusing()).forwarding()[0].cause

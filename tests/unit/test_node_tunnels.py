@@ -1,0 +1,258 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes over ssh to the root node, and routes without any tunnel."""
+
+import os
+import shlex
+import socket
+import stat
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import direct, endpoints, node_login, node_tunnels
+from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Master
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings, Unfit
+
+KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ5mB0f8cGk3z6b9y1mJx4u2o0b1n7Y3c5Z8w9qTtest"
+SOURCE = "address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n"
+TARGET = {"executable": "ssh", "host": "login.example", "user": "alice", "port": 22, "key": None, "arguments": ["-o", "ProxyJump=bastion"], "timeout": 10}
+WISHES = {"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False, "target": TARGET}
+FACTS = {"login_node": "login2", "uid": os.getuid(), "addresses": ["10.0.0.2"], "client_side": "198.18.2.2", "client_address": "198.18.1.9"}
+KNOWN = "# Host c101 found: line 1 \nc101,10.0.0.11 ssh-ed25519 {0}\n".format(KEY)
+
+
+class Login(Master):
+    """A control master of our own making."""
+
+    def __init__(self, path, way="open"):
+        super().__init__(str(path))
+        self.way, self.dialled = way, []
+
+    def reach(self, address, port, messages, seconds=3.0):
+        self.dialled.append((address, port))
+        return self.way
+
+    def cancel(self, option, specification):
+        pass
+
+
+@pytest.fixture(name="around")
+def _around(tmp_path):
+    def make(known=KNOWN, way="open", nodes=("c101",), **wishes):
+        def script(text, _seconds):
+            return 0, known if "ssh-keygen" in text else SOURCE, ""
+
+        job = {"nodes": list(nodes), "addresses": []}
+        return Surroundings(Login(tmp_path / "m", way), script, str, dict(FACTS), dict(WISHES, **wishes), (), None, job)
+
+    return make
+
+
+class Node:
+    """In the place of NodeLogin."""
+
+    refuses = ""
+    loopback = True
+    owner = os.getuid()
+    made = None
+
+    def __init__(self, _around, node):
+        self.node, self.opened, self.closed, self.forwards, self.master = node, [], 0, [], self
+        Node.made = self
+
+    def can_be_tried(self, address):
+        if self.refuses:
+            raise Unfit(self.refuses)
+
+    def open(self, address):
+        if self.refuses:
+            raise Unfit(self.refuses)
+        self.opened.append(address)
+
+    def close(self):
+        self.closed += 1
+
+    def leads_to_loopback(self):
+        if not self.loopback:
+            raise Unfit("sshd on c101 forbids local forwarding")
+
+    def forward(self, option, specification):
+        self.forwards.append((option, specification))
+
+    def listen(self, target):
+        self.forwards.append(("-R", target))
+        return 40000
+
+    def look_at(self, port):
+        if self.owner != os.getuid():
+            raise Unfit("port {0} of c101 belongs to another account (uid {1})".format(port, self.owner))
+
+
+@pytest.fixture(name="node")
+def _node(monkeypatch):
+    kind = type("OneNode", (Node,), {})
+    monkeypatch.setattr(node_tunnels, "NodeLogin", kind)
+    return kind
+
+
+def test_a_node_tunnel(around, node, monkeypatch):
+    route = node_tunnels.NodeTunnel(around())
+    route.ready_for("c101")
+    assert Node.made.opened == ["10.0.0.11"]
+    assert route.known == {"node": "c101"}
+    assert route.pvserver_arguments(17) == ["--server-port=0", "--connect-id=17", "?--bind-address=127.0.0.1"]
+    monkeypatch.setattr(endpoints, "local_owner", lambda _port: os.getuid())
+    monkeypatch.setattr(endpoints, "free_port", lambda: 40123)
+    assert route.after_start(("c101", 33333), "c101") == 40123
+    assert Node.made.forwards == [("-L", "127.0.0.1:40123:127.0.0.1:33333")]
+    assert route.url(40123) == "cs://127.0.0.1:40123"
+
+
+def test_before_the_job_nothing_is_opened(around, node):
+    node_tunnels.NodeTunnel(around(nodes=())).ready_for("c101")
+    assert Node.made.opened == []
+    node.refuses = "login2 knows no host key of c101"
+    with pytest.raises(Unfit, match="no host key"):
+        node_tunnels.NodeTunnel(around(nodes=())).ready_for("c101")
+    node_tunnels.NodeTunnel(around(nodes=())).ready_for("")
+
+
+@pytest.mark.parametrize("route", [node_tunnels.NodeTunnel, node_tunnels.NodeTunnelReverse])
+def test_a_node_that_lets_nobody_in(around, node, route):
+    node.refuses = "ssh to c101 fails (Access denied: no job here)"
+    one = route(around(), {"client_port": 40123})
+    with pytest.raises(Unfit, match="no job here"):
+        one.ready_for("c101")
+    assert Node.made.closed == 1
+    assert "node" not in one.known
+
+
+def test_a_node_that_forbids_forwarding(around, node):
+    node.loopback = False
+    route = node_tunnels.NodeTunnel(around())
+    with pytest.raises(Unfit, match="forbids local forwarding"):
+        route.ready_for("c101")
+    assert Node.made.closed == 1
+
+
+def test_on_the_login_node_itself_there_is_no_node(around, node):
+    with pytest.raises(Unfit, match="on the login node itself"):
+        node_tunnels.NodeTunnel(around(on_login_node=True)).ready_for("login2")
+
+
+def test_a_reverse_node_tunnel(around, node, monkeypatch):
+    monkeypatch.setattr(endpoints, "local_owner", lambda _port: os.getuid())
+    route = node_tunnels.NodeTunnelReverse(around(), {"client_port": 40123})
+    route.ready_for("c101")
+    assert (route.address, route.port) == ("127.0.0.1", 40000)
+    route.before_start("c101")
+    assert route.pvserver_arguments(17) == ["--reverse-connection", "--client-host=127.0.0.1", "--server-port=40000", "--connect-id=17"]
+    assert route.url(40123) == "csrc://127.0.0.1:40123"
+    node.owner = 4711
+    route.ready_for("c101")
+    assert Node.made.forwards == [("-R", "127.0.0.1:40123")], "an endpoint that is somebody else's is made anew"
+
+
+# --- the connection to the node ---
+
+
+def test_host_keys_come_from_the_login_node_and_are_about_this_node_alone(around):
+    known = KNOWN + "@cert-authority *.cluster ssh-rsa {0}\n@revoked c101 ssh-rsa {0}\n|1|abc=|def= ecdsa-sha2-nistp256 {0} comment\nevil $(id)\n".format(KEY)
+    login = node_login.NodeLogin(around(known=known), "c101")
+    assert login._host_keys("10.0.0.11").splitlines() == [
+        "c101 ssh-ed25519 " + KEY, "@cert-authority c101 ssh-rsa " + KEY, "@revoked c101 ssh-rsa " + KEY, "c101 ecdsa-sha2-nistp256 " + KEY]
+
+
+@pytest.mark.parametrize(("known", "way", "words"), [
+    ("", "open", "login2 knows no host key of c101"), (KNOWN, "forbidden", "sshd on login2 forbids local forwarding"),
+    (KNOWN, "filtered", "no sshd on c101 answers"),
+    (KNOWN, "refused", "no sshd on c101 answers")])
+def test_what_speaks_against_a_node_before_there_is_a_job(around, known, way, words):
+    with pytest.raises(Unfit, match=words):
+        node_login.NodeLogin(around(known=known, way=way), "c101").can_be_tried("10.0.0.11")
+
+
+def test_the_command_trusts_nobody_and_asks_nothing(around):
+    login = node_login.NodeLogin(around(), "c101")
+    command = login._command("10.0.0.11")
+    options = dict(word.partition("=")[::2] for word in command if "=" in word)
+    assert command[:3] == ["ssh", "-F", os.devnull] and command[-2:] == ["--", "c101"]
+    assert (options["StrictHostKeyChecking"], options["BatchMode"], options["HostKeyAlias"], options["ForwardAgent"]) == ("yes", "yes", "c101", "no")
+    assert options["UserKnownHostsFile"] == login.keys and options["GlobalKnownHostsFile"] == os.devnull
+    assert shlex.split(options["ProxyCommand"]) == ["ssh", "-F", os.devnull, "-S", login.around.master.control_path, "-W", "10.0.0.11:22", "master"]
+    assert options["User"] if "User" in options else options["user"] == "alice"
+    assert not [word for word in command if "bastion" in word], "the way to the login node is not the way to the node"
+
+
+def test_an_ssh_that_fails_is_told_and_leaves_nothing(around, tmp_path, program):
+    fake = program("ssh", "#!/bin/sh\ncase $* in *-G*) exit 0;; esac\necho 'Access denied by pam_slurm_adopt: you have no active jobs' >&2\nexit 255\n")
+    surroundings = around(target=dict(TARGET, executable=fake))
+    login = node_login.NodeLogin(surroundings, "c101")
+    with pytest.raises(Unfit, match=r"ssh to c101 fails \(Access denied by pam_slurm_adopt: you have no active jobs\)"):
+        login.open("10.0.0.11")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin"]
+
+
+def test_files_of_the_connection_are_private(around, tmp_path, program):
+    fake = program("ssh", "#!/bin/sh\nexit 0\n")
+    login = node_login.NodeLogin(around(target=dict(TARGET, executable=fake)), "c101")
+    old = os.umask(0)
+    try:
+        login.open("10.0.0.11")
+    finally:
+        os.umask(old)
+    assert all(stat.S_IMODE(os.stat(path).st_mode) == 0o600 for path in (login.keys, login.log))
+    login.close()
+    assert not os.path.exists(login.keys)
+
+
+# --- no tunnel at all ---
+
+
+def test_a_direct_connection(around, monkeypatch):
+    tried = []
+    monkeypatch.setattr(direct, "_refused_or_open", lambda address, port: tried.append((address, port)) or "")
+    route = direct.Forward(around(server_ports="11111-11115"))
+    route.ready_for("c101")
+    assert tried == [("10.0.0.11", 11111)]
+    assert route.after_start(("c101", 11113), "c101") == 11113
+    assert route.url(11113) == "cs://10.0.0.11:11113"
+    monkeypatch.setattr(direct, "_refused_or_open", lambda _address, _port: "timed out")
+    with pytest.raises(Unfit, match=r"this machine cannot reach a port of c101 \(timed out\)"):
+        route.ready_for("c101")
+    assert "not encrypted" in route.note
+
+
+def test_a_refused_port_is_an_answer():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert direct._refused_or_open("127.0.0.1", port) == ""
+    assert direct._refused_or_open("127.0.0.1", port) == ""
+    assert direct._refused_or_open("no.such.host.invalid", port)
+
+
+def test_a_direct_reverse_connection(around, monkeypatch):
+    route = direct.ReverseDirect(around(), {"client_port": 40123})
+    route.ready_for("c101")
+    assert route.pvserver_arguments(0) == ["--reverse-connection", "--client-host=198.18.1.9", "--server-port=40123"]
+    surroundings = around()
+    surroundings.facts["client_address"] = ""
+    with pytest.raises(Unfit, match="from where"):
+        direct.ReverseDirect(surroundings, {"client_port": 40123}).ready_for("c101")
+
+
+def test_refusals_of_a_node_are_told(around, monkeypatch):
+    login = node_login.NodeLogin(around(), "c101")
+
+    def refuse(*_words):
+        raise ForwardRefused("remote port forwarding failed")
+
+    monkeypatch.setattr(login.master, "forward", refuse)
+    with pytest.raises(Unfit, match="sshd on c101 refuses a remote forward on its loopback"):
+        login.listen("127.0.0.1:40123")
+    monkeypatch.setattr(login, "_listeners", list)
+    with pytest.raises(Unfit, match="did not put the forward on its loopback"):
+        login.look_at(40123)
+    monkeypatch.setattr(login, "_listeners", lambda: [endpoints.Listener("127.0.0.1", 40123, 4711)])
+    with pytest.raises(Unfit, match="another account .uid 4711."):
+        login.look_at(40123)
