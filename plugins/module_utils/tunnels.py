@@ -86,7 +86,6 @@ class ForwardTunnel:
             raise port_taken(port, owner)
         return port
 
-
     def _forward(self, port, accepting, node):
         # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
         same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]

@@ -70,10 +70,10 @@ class Host(Login):
 
 @pytest.fixture(name="look")
 def _look():
-    def make(host=None, facts=None, about=schedulers.TABLES["slurm"]):
+    def make(host=None, facts=None, scheduler="slurm"):
         host = host or Host()
         facts = dict(FACTS, home="/home/alice", site={}, cluster_address="", first="c101", **(facts or {}))
-        return doctor.LoginNode(Surroundings(host, host.script, str, facts, dict(WISHES)), "frontera", about, "")
+        return doctor.LoginNode(Surroundings(host, host.script, str, facts, dict(WISHES)), "frontera", schedulers.TABLES.get(scheduler), "")
 
     return make
 
@@ -100,7 +100,7 @@ def test_the_batch_system_answers(look, answer, result):
 
 
 def test_no_batch_system(look):
-    (one,) = look(about=None).batch_system("no batch system was found on login2 (none of its commands is on the PATH)")
+    (one,) = look(scheduler=None).batch_system("no batch system was found on login2 (none of its commands is on the PATH)")
     assert (one.result, one.who) == ("failed", "you") and "PATH" in one.cause
 
 
@@ -108,7 +108,7 @@ def test_a_queue_is_asked_without_a_job(look):
     refused = look(Host({"sbatch": (1, "", "allocation failure: Invalid account or account/partition combination specified")})).acceptance("#!/bin/sh\n")
     assert refused.result == "failed" and "paraview_account" in refused.way_out and "Invalid account" in refused.said
     assert look(Host({"sbatch": (0, "", "Job 5 to start at ...")})).acceptance("#!/bin/sh\n").result == "ok"
-    assert look(about=schedulers.TABLES["pbs"]).acceptance("#!/bin/sh\n").result == "cannot tell"
+    assert look(scheduler="pbs").acceptance("#!/bin/sh\n").result == "cannot tell"
 
 
 def test_forwards_are_looked_at_where_they_stand(look):
