@@ -7,6 +7,8 @@ import os
 import signal
 import time
 
+_PR_SET_PDEATHSIG = 1
+
 
 def started(pid):
     """When a process began.
@@ -67,7 +69,7 @@ def end(known, patience=3.0):
 
 
 class Child:
-    """A child process with pipes; subprocess would double what the watcher's memory grows by.
+    """A child process with pipes, which ends with us; subprocess would double what the watcher's memory grows by.
 
     Args:
         command (list[str]): looked up on the PATH.
@@ -79,8 +81,10 @@ class Child:
         theirs_in, self_in = os.pipe()
         self_out, theirs_out = os.pipe()
         self_err, theirs_err = os.pipe()
+        parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
+            _end_with(parent)
             _become(command, (theirs_in, theirs_out, theirs_err))
         for descriptor in (theirs_in, theirs_out, theirs_err):
             os.close(descriptor)
@@ -102,6 +106,18 @@ class Child:
             os.kill(self.pid, number)
         except ProcessLookupError:
             pass
+
+
+def _end_with(parent):
+    """In the child, where Linux can do it: a parent that is killed takes it along. A control master would stay for as long as a channel is open."""
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):
+        return
+    if os.getppid() != parent:
+        os._exit(127)
 
 
 def _become(command, standard):

@@ -1,6 +1,7 @@
 """A scientist's desk in the lab: what alice types on the workstation, and what is to be seen afterwards."""
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -77,7 +78,7 @@ class Desk:
     def processes(self, host):
         """alice's processes on a host, but for her user manager, which lingers, and the asking itself."""
         out = self.lab.on(host, "ps", "-u", "alice", "-o", "pid=,args=", check=False).stdout
-        return [line.strip() for line in out.splitlines() if "systemd --user" not in line and "(sd-pam)" not in line]
+        return [line.strip() for line in out.splitlines() if not re.search(r"systemd --user|\[systemd\]|\(sd-pam\)", line)]
 
     def left(self):
         """list[str]: everything of a session that is still to be seen anywhere; empty where nothing is left."""

@@ -5,6 +5,7 @@
 
 import os
 import subprocess
+import sys
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import processes
@@ -66,3 +67,14 @@ def test_a_process_id_used_again_is_left_alone(start):
 
 def test_wait_gone_gives_up(start):
     assert not processes.wait_gone(processes.identity(start("echo; sleep 1000").pid), 0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+def test_a_child_ends_with_a_parent_that_is_killed(until):
+    plugins = os.path.dirname(os.path.dirname(processes.__file__))
+    text = f"""import sys; sys.path.insert(0, {plugins!r}); from module_utils import processes
+print(processes.Child(['sleep', '1000']).pid, flush=True); input()"""
+    with subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        child = processes.identity(int(parent.stdout.readline()))
+        parent.kill()
+    until(lambda: not processes.alive(child))
