@@ -9,7 +9,7 @@ import socket
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, sessions, settings
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
 from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
@@ -131,13 +131,20 @@ class ActionModule(SessionAction):
         sessions.write_report(arguments["json"], [report])
         return {"changed": bool(record), "session": report}
 
-    def _undo(self, record):
+    def _undo(self, record, last=False):
         if not sessions.watched(record):
-            if not record.get("target"):
+            if not record.get("target") or record["state"] in sessions.OVER:
                 return
             self.session.update(owner=self.owner)
             record = dict(record, **log_in(self.session, openssh.Target(**record["target"]), self.owner))
-        answer = Channel(record["socket"], self.name).request("stop", wait=90)
+        try:
+            answer = Channel(record["socket"], self.name).request("stop", wait=90)
+        except ChannelLost:
+            # It may just have come to its end by itself.
+            if last or not processes.wait_gone(record["watcher"], 15):
+                raise
+            self._undo(self.session.read(), last=True)
+            return
         processes.wait_gone(record["watcher"], 15)
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],

@@ -35,7 +35,7 @@ STAND_INS = {
     "pvpython": 'exec xvfb-run -a -s -noreset /usr/bin/pvpython "$@"',
     # Started by connect it stays until it is ended, as somebody at work would.
     "paraview": r"""
-case $1 in --server-url=*) url=${1#*=} ;; *) exit 2 ;; esac
+case $1 in --version) exec ldd /usr/bin/paraview ;; --server-url=*) url=${1#*=} ;; *) exit 2 ;; esac
 case $2 in --connect-id=[0-9]*) ;; *) exit 2 ;; esac
 cat > ~/client.py <<'END'
 import os, sys, time
