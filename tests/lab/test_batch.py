@@ -29,7 +29,8 @@ TITLES = {"pbs": "PBS", "torque": "Torque", "lsf": "LSF", "flux": "Flux"}
 REFUSALS = {"pbs": "Unknown queue", "torque": "Unknown queue", "lsf": "Job not submitted", "flux": "Invalid queue nosuch"}
 
 
-@pytest.fixture(scope="module", params=list(TITLES))
+# Torque has PBS's commands.
+@pytest.fixture(scope="module", params=["pbs", pytest.param("torque", marks=pytest.mark.torture), "lsf", "flux"])
 def standin(lab, request):
     system = StandIn(lab, request.param)
     system.install()
