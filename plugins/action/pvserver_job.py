@@ -74,7 +74,8 @@ class ActionModule(SessionAction):
         """Starts the job's script inside a job that is there; it lives in the connection's own shell."""
         job_id = record["settings"]["job_id"]
         words = " ".join(shlex.quote(word) for word in Jobs(None, about).attach(job_id, node, path + "/job.sh"))
-        lines = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1 || [ -s status ] || echo ended $? attach >status) &"
+        # What is killed in it says no last words, and the job that it was in goes on.
+        lines = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
         code, _out, err = channel.hold(lines.format(shlex.quote(path), record["prelude"] or ":", words), 15)
         if code != 0:
             raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))

@@ -151,13 +151,14 @@ class Polling:
     def __init__(self, submitted_at, floor=0.0):
         self.submitted_at = submitted_at
         self.floor = floor
-        self._next = 0.0
+        self._next = self._asked = 0.0
 
     def due(self):
         """bool: whether to ask now; whoever is told so asks."""
         now = time.monotonic()
         if now < self._next:
             return False
+        self._asked = now
         self.put_off(poll_pause(time.time() - self.submitted_at))
         return True
 
@@ -168,6 +169,10 @@ class Polling:
     def soon(self, seconds):
         """Asks again so long from now, or as soon as the site wants."""
         self._next = time.monotonic() + max(seconds, self.floor)
+
+    def hurry(self, seconds):
+        """Asks at the latest so long after the last question, or as soon as the site wants."""
+        self._next = min(self._next, self._asked + max(seconds, self.floor))
 
 
 def polling(record):

@@ -8,7 +8,7 @@ process group of its own: it makes the environment, waits for the go file and be
 the cluster that only its owner may enter; a file is written beside its place, flushed and renamed, since homes are network
 file systems.
 
-Files: ``status`` (what happened, a line each), ``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
+Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every two or three seconds), ``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
 ``batch.log`` (the batch system's).
 """
 
@@ -75,7 +75,11 @@ child=$!
 said=0
 connected=
 pause=0.1
+beat=0
 while [ ! -e rc ]; do
+  clock=$(now)
+  # In its place: opening it makes a network file system look anew.
+  if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
   if [ -e fault ]; then report "$(head -n 1 fault)"; rm -f fault; fi
   if [ -e stop ]; then why=cancelled; ended 143; fi
   if [ -z "$connected" ]; then
@@ -88,11 +92,11 @@ EOF
       said=$count
     fi
     case $lines in *"said Client connected"*) connected=1; pause=1; continue;; esac
-    waited=$(($(now) - began))
+    waited=$((clock - began))
     [ $waited -lt 20 ] || pause=0.5
     [ $waited -lt @IDLE@ ] || { why=idle; ended 0; }
   fi
-  if [ @LIMIT@ -gt 0 ] && [ $(($(now) - began)) -ge @LIMIT@ ]; then why=walltime; ended 1; fi
+  if [ @LIMIT@ -gt 0 ] && [ $((clock - began)) -ge @LIMIT@ ]; then why=walltime; ended 1; fi
   sleep $pause 2>/dev/null || sleep 1
 done
 rc=$(cat rc)

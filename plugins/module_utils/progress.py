@@ -9,6 +9,7 @@ from . import jobs, schedulers
 from .channel import ChannelLost
 from .errors import SessionError
 from .jobscript import Progress
+from .pulse import Pulse
 from .text import one_line
 
 # The status file is asked for in stretches, so that the batch system and deadlines get their turn.
@@ -19,8 +20,9 @@ _PATIENCE = 600
 _NOT_YET_KNOWN = 20
 # Seconds that a network file system may take to show what a job wrote before it ended.
 _LATE = 5
-# Seconds between two questions once the job runs, until pvserver has its say.
+# Seconds between two questions once the job runs, until pvserver has its say; and when its sign of life is missing.
 _WHILE_IT_RUNS = 10
+_WHEN_FAINT = 3
 
 
 class Follower:
@@ -45,6 +47,7 @@ class Follower:
         self.say = say
         self.text = ""
         self.progress = Progress()
+        self.pulse = Pulse()
         self.state = None
         self._shown = None
         self._silent_since = None
@@ -80,6 +83,9 @@ class Follower:
             self._bear(error)
             return
         self._silent_since = None
+        self.pulse.feel(self.directory.beat)
+        if self.pulse.alarming:
+            self._polling.hurry(_WHEN_FAINT)
         if text != self.text:
             self.text, self.progress = text, Progress(text)
 
@@ -102,7 +108,7 @@ class Follower:
             return
         if self.progress.host:
             self._polling.put_off(_WHILE_IT_RUNS)
-        if state.gone and time.time() - self.submitted_at < _NOT_YET_KNOWN:
+        if state.gone and not self.pulse.faint and time.time() - self.submitted_at < _NOT_YET_KNOWN:
             return
         if state.gone or state.state in schedulers.OVER:
             self._look(0)
@@ -120,7 +126,7 @@ class Follower:
         """The batch system says that it is over, and its files do not: they may only be late."""
         now = time.monotonic()
         self._over_since = self._over_since or now
-        if now - self._over_since >= _LATE or (state.state == "cancelled" and not state.nodes):
+        if max(now - self._over_since, self.pulse.missed) >= _LATE or (state.state == "cancelled" and not state.nodes):
             raise self.died()
         self._polling.soon(1)
 

@@ -30,11 +30,14 @@ class Directory:
     Args:
         script (callable): ``script(text, seconds) -> (code, out, err)``.
         path (str): absolute.
+    Attributes:
+        beat (str): the job's sign of life when its status was read last; empty where it gave none yet.
     """
 
     def __init__(self, script, path):
         self.script = script
         self.path = path
+        self.beat = ""
         self._quoted = _checked(path)
 
     def _do(self, what, text, seconds=30):
@@ -75,8 +78,10 @@ class Directory:
         # The directory is listed anew each time, since a network file system may go on showing an old one.
         text = ("cd {0} 2>/dev/null || exit 0\nseen={1}\nn={2}\nwhile :; do\n ls . >/dev/null\n now=$(cat status 2>/dev/null)\n"
                 ' if [ "$now" != "$seen" ] || [ $n -le 0 ]; then break; fi\n'
-                " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s' \"$now\"\n")
-        return self._do("read", text.format(self._quoted, shlex.quote(seen.rstrip("\n")), int(seconds / pause), pause), int(seconds) + 15)
+                " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s\\n%s' \"$now\" \"$(cat beat 2>/dev/null)\"\n")
+        out = self._do("read", text.format(self._quoted, shlex.quote(seen.rstrip("\n")), int(seconds / pause), pause), int(seconds) + 15)
+        now, _newline, self.beat = out.rpartition("\n")
+        return now
 
     def read(self, name):
         """str: a file's text; empty where there is none."""

@@ -20,6 +20,7 @@ from . import processes, schedulers, teardown
 from .errors import SessionError
 from .jobs import Jobs, over, polling
 from .jobscript import Progress
+from .pulse import Pulse
 from .remote import Directory
 from .sessions import Session
 from .shell import Shell, ShellLost
@@ -46,6 +47,7 @@ class Watcher:
         self.seen = ""
         self.next_status = 0.0
         self.polling = None
+        self.pulse = Pulse()
         self.gone = False
         self.running = False
         self.process = self.shell = self.listener = None
@@ -197,11 +199,15 @@ class Watcher:
             self.stopping = True
             return
         if now >= self.next_status:
-            self.next_status = now + _STATUS_EVERY
-            text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
+            directory = Directory(self.shell.run, record["remote_directory"])
+            text = directory.status(self.seen, 0)
+            self.next_status = now + (_STATUS_EVERY if self.pulse.feel(directory.beat) else _STATUS_EVERY / 2)
             if text != self.seen:
                 self.seen = text
                 self._note(record, Progress(text))
+            if self.pulse.alarming and self.polling is not None:
+                self.polling.hurry(_ASK_AGAIN)
+                asking = asking or self.polling.due()
         if not self.stopping and asking:
             self._ask(record)
 
@@ -232,7 +238,7 @@ class Watcher:
             text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
             if Progress(text).ended:
                 self._note(record, Progress(text))
-            elif job.gone and not self.gone:
+            elif job.gone and not self.gone and not self.pulse.faint:
                 # A session is not given up for one wrong word.
                 self.gone = True
                 self.polling.soon(_ASK_AGAIN)

@@ -98,6 +98,10 @@ class Desk:
         except AssertionError:
             raise AssertionError(f"left: {self.left()}")
 
+    def told_over(self, seconds=10):
+        """dict: the record, once it says that the session is over; that is promised within 10 s of the job's end."""
+        return self.lab.wait(lambda: self.record().get("state") in ("ended", "failed", "cancelled") and self.record(), seconds, "the end is told")
+
     def clean_up(self):
         """Whatever a test left: nothing of it is there for the next."""
         if self.run("ls", STATE, check=False).stdout.split():

@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+import time
 
 import pytest
 from desk import REPORT, STATE, Desk
@@ -150,10 +151,24 @@ def test_everything_goes_when_the_job_ends(desk, end):
         desk.lab.on("login", "scancel", report["job_id"], user="alice")
     else:
         desk.lab.on(report["nodes"][0], "pkill", "-KILL", "-u", "alice")
+    desk.told_over()
     desk.nothing_left(30)
     desk.status()
     assert desk.report()["state"] in ("cancelled", "failed", "ended")
     assert desk.report()["reason"]
+
+
+def test_a_job_that_is_killed_before_pvserver_runs(desk):
+    """It says no last words, and connect waits for them no longer than it has to."""
+    process = desk.lab.start("workstation", *desk.words("connect", pvserver="sleep 1000", route="forward_tunnel"), user="alice")
+    line = next(line for line in process.stdout if " running on " in line)
+    desk.lab.wait(lambda: desk.lab.on("login", "sh", "-c", "cat /home/alice/.paraview-connect/*/beat", check=False).stdout, 10, "the job lives")
+    desk.lab.on(line.split()[-1], "pkill", "-KILL", "-u", "alice")
+    killed = time.monotonic()
+    assert any("died" in line for line in process.stdout)
+    assert time.monotonic() - killed < 10
+    assert process.wait(30) != 0
+    desk.nothing_left(30)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -51,9 +51,16 @@ def test_job_is_cancelled_by_disconnect(desk):
 def test_job_that_somebody_deletes(desk):
     desk.connect(**SGE)
     desk.lab.on("login", "qdel", desk.report()["job_id"], user="alice")
+    record = desk.told_over()
+    assert (record["state"], record["reason"]) == ("cancelled", "the job was cancelled")
     desk.nothing_left()
-    desk.status()
-    assert (desk.report()["state"], desk.report()["reason"]) == ("cancelled", "the job was cancelled")
+
+
+def test_job_that_is_killed_without_last_words(desk):
+    desk.connect(**SGE)
+    desk.lab.on(desk.report()["nodes"][0], "pkill", "-KILL", "-u", "alice")
+    assert desk.told_over()["reason"]
+    desk.nothing_left()
 
 
 def test_tells_why_a_job_waits(desk):

@@ -207,9 +207,12 @@ def test_pvserver_in_a_job_that_is_there(desk):
     desk.lab.wait(lambda: desk.record().get("state") == "ended", 30, "the session ends with its client")
     assert desk.jobs() == [own], "the job is never cancelled by us"
     desk.connect(job_id=own)
+    node = report["nodes"][0]
+    desk.lab.on(node, "pkill", "-KILL", "-u", "alice", "-f", "job.sh")
+    desk.told_over()
+    desk.connect(job_id=own)
     desk.disconnect()
     assert desk.jobs() == [own]
-    node = report["nodes"][0]
     assert not [one for one in desk.processes(node) if "pvserver" in one]
     wrong = desk.connect(job_id="99999", check=False)
     assert wrong.returncode != 0 and "pvserver cannot be started in job 99999" in wrong.stdout

@@ -128,6 +128,7 @@ def _job(request, session_directory, home):
 def test_a_whole_forward_session(job, program, home, until):
     job.start([program("pvserver", FORWARD)])
     until(lambda: job.progress().host)
+    until(lambda: (job.directory / "beat").exists() and (job.directory / "beat").read_text().strip())
     assert job.progress().host == job.progress().nodes[0] == socket.gethostname()
     status = (job.directory / "status").read_text()
     assert status.index("nodes ") < status.index("running "), "whoever reads that it runs finds the nodes"
@@ -137,6 +138,8 @@ def test_a_whole_forward_session(job, program, home, until):
     assert job.progress().said == ["Waiting for client...", "Connection URL: cs://c101:0", "Accepting connection(s): c101:40123"]
     (home / "client").touch()
     until(lambda: "Client connected." in job.progress().said)
+    beat = (job.directory / "beat").read_text()
+    until(lambda: (job.directory / "beat").read_text().strip() not in ("", beat.strip()))
     assert job.progress().ended is None
     (home / "leave").write_text("0")
     assert job.wait() == 0
@@ -144,7 +147,7 @@ def test_a_whole_forward_session(job, program, home, until):
     assert job.progress().said[-1] == "Exiting..."
     assert "a warning" in job.log()
     assert not job.left()
-    assert {path.stat().st_mode & 0o077 for path in job.directory.iterdir() if path.name in ("status", "log", "pid")} == {0}
+    assert {path.stat().st_mode & 0o077 for path in job.directory.iterdir() if path.name in ("status", "log", "pid", "beat")} == {0}
     assert not (job.directory / "go").exists()
 
 

@@ -21,6 +21,7 @@ class Files:
 
     def __init__(self, *texts):
         self.texts = collections.deque(texts)
+        self.beat = ""
 
     def status(self, _seen, _seconds, _pause=0.1):
         return self.texts.popleft() if len(self.texts) > 1 else self.texts[0]
@@ -180,3 +181,17 @@ def test_faults(fault, words):
     error = fault_error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])
     assert all(word in str(error) for word in words)
     assert len(error.lines()) == 3 and "\x1b" not in str(error)
+
+
+def test_a_job_that_is_killed_without_last_words(follow, monkeypatch):
+    """It gives no sign of life any more: the batch system is asked out of turn, and nothing that may be late is waited for."""
+    clock = [1000.0]
+    monkeypatch.setattr(progress, "_LATE", 5)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    follower = follow(["running node01"], ["running_scontrol_o", "failed3_scontrol_o"])
+    follower.directory.beat = "17"
+    follower._polling.put_off(1000)
+    with pytest.raises(SessionError, match="job 11 died"):
+        for _news in follower.events():
+            clock[0] += 1
+    assert clock[0] <= 1010

@@ -21,8 +21,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Se
 
 NONE = schedulers.TABLES["none"]
 # As the playbook starts it, but looking more often and less patient.
-START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import jobs, watcher; watcher._TICK = 0.05; watcher._STATUS_EVERY = 0.1; "
-         "watcher._ASK_EVERY = 0.3; watcher._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: 0.1; "
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import jobs, pulse, watcher; watcher._TICK = 0.05; watcher._STATUS_EVERY = 0.1; "
+         "watcher._ASK_EVERY = {1}; watcher._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; pulse.FAINT = 3.5; "
          "watcher.Jobs.cancel_and_wait.__defaults__ = (10.0, watcher.time.sleep); watcher.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
@@ -43,19 +43,19 @@ class Held:
         self.owner = subprocess.Popen(["sleep", "1000"])
         self.started, self.job = [], None
 
-    def start(self, command=("/bin/sh",), path="", patience=30):
+    def start(self, command=("/bin/sh",), path="", ask_every=0.3):
         record = self.session.begin(scheduler="none", prelude="")
         wish = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
                 "session": record["id"], "socket": str(self.socket), "control_path": str(self.control),
                 "owner": processes.identity(self.owner.pid), "seconds": 10}
         self.control.touch()
-        return self.launch(wish, path, patience)
+        return self.launch(wish, path, ask_every)
 
-    def launch(self, wish, path, patience):
+    def launch(self, wish, path, ask_every):
         shims = self.tmp_path / "shims"
         shims.mkdir()
         (shims / "sync").symlink_to("/bin/true")  # a slow disk tells nothing here
-        code = START.format(str(Path(watcher.__file__).parents[1]), patience)
+        code = START.format(str(Path(watcher.__file__).parents[1]), ask_every)
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, cwd="/", env=dict(os.environ, PATH="{0}{1}:{2}".format(path, shims, os.environ["PATH"])))
@@ -232,8 +232,10 @@ def test_a_job_that_somebody_cancels_is_told(held, program, until):
     assert not held.left()
 
 
-def test_a_job_that_vanished_is_told(held, program, until):
-    held.start()
+@pytest.mark.parametrize("ask_every", [0.3, 10000])
+def test_a_job_that_vanished_is_told(held, program, until, ask_every):
+    """Without last words: the batch system tells it, asked because its turn has come or because the job gives no sign of life."""
+    held.start(ask_every=ask_every)
     held.submit(program)
     held.channel.request("hand_over")
     until(lambda: held.state() == "starting")
@@ -321,7 +323,7 @@ def test_a_record_that_is_taken_away_ends_the_watcher(held, program, until):
 
 
 def test_what_cannot_be_undone_is_kept(held, program):
-    held.start(patience=0.5)
+    held.start()
     held.submit(program)
     held.session.update(scheduler="slurm")
     path = os.path.dirname(program("scancel", "#!/bin/sh\necho >> {0}; echo 'Access/permission denied' >&2; exit 210\n".format(held.tmp_path / "asked")))

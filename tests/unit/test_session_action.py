@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The end of a session, while it comes to its end by itself."""
+
+import subprocess
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.action import session as action
+from ansible_collections.sciviz.paraview.plugins.module_utils import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+
+
+@pytest.fixture(name="ending")
+def _ending(tmp_path, monkeypatch):
+    """A session whose watcher leaves in the moment in which it is asked to stop."""
+    watcher = subprocess.Popen(["sleep", "1000"])
+    session = Session(str(tmp_path), "lab")
+    session.begin(state="ready", job_id="11", target={"host": "login"}, watcher=processes.identity(watcher.pid), socket=str(tmp_path / "socket"))
+    (tmp_path / "socket").touch()
+
+    class Channel:
+        asked = 0
+        state = "ended"
+
+        def __init__(self, _path, host):
+            self.host = host
+
+        def request(self, operation, **_arguments):
+            assert operation == "stop"
+            Channel.asked += 1
+            session.update(state=Channel.state, watcher=None)
+            watcher.kill()
+            watcher.wait()
+            raise ChannelLost("the connection to lab is gone", "Connection refused", "connect again")
+
+    monkeypatch.setattr(action, "Channel", Channel)
+    monkeypatch.setattr(action, "log_in", lambda *_arguments: pytest.fail("nothing is left to log in for"))
+    ending = object.__new__(action.ActionModule)
+    ending.session, ending.name, ending.channel = session, "lab", Channel
+    yield ending
+    watcher.kill()
+    watcher.wait()
+
+
+def test_disconnect_in_the_moment_in_which_the_session_ends(ending):
+    ending._undo(ending.session.read())
+    assert ending.channel.asked == 1
+
+
+def test_disconnect_of_a_watcher_that_died(ending, monkeypatch):
+    """It did not say that it was over: disconnect logs in anew, once, and does it itself."""
+    ending.channel.state = "ready"
+    logins = []
+    monkeypatch.setattr(action.ActionModule, "owner", [1, "1"])
+    monkeypatch.setattr(action.openssh, "Target", lambda **fields: fields)
+    monkeypatch.setattr(action, "log_in", lambda *_arguments: logins.append(1) or {"watcher": [1, "gone"], "socket": "/nowhere"})
+    with pytest.raises(ChannelLost):
+        ending._undo(ending.session.read())
+    assert logins == [1] and ending.channel.asked == 2
