@@ -31,3 +31,230 @@ notes:
   - A session that is not handed over by M(sciviz.paraview.paraview_client) is undone when the playbook that began it ends,
     and at once when one of its steps fails.
 """
+
+    # What describes a session: the variables that begin with paraview_
+    SETTINGS = r"""
+options:
+  client_port:
+    description:
+      - Port of this machine that ParaView uses. On a forward route it is the local end of the tunnel, on a reverse route the port that
+        ParaView listens on.
+      - V(0) takes a free one.
+    type: int
+    default: 0
+  login_ports:
+    description:
+      - Ports of the login node that a remote forward may take, such as V(11111-11120) or a single one, where a firewall or the
+        PermitListen of its sshd leaves only some.
+      - By default sshd chooses.
+    type: str
+    default: ""
+  server_ports:
+    description:
+      - Ports of the root node that pvserver may listen on, such as V(11111-11120) or a single one, where a firewall leaves only some.
+        The job takes one that is free there.
+      - By default those that the site publishes, else any.
+    type: str
+    default: ""
+  route:
+    description:
+      - The way for the bytes between ParaView and pvserver.
+      - V(auto) takes the first of O(route_order) that works, and says why it passed over the others.
+      - V(node_tunnel) has ParaView call a local port that ssh, through the login node, leads to the root node and its pvserver. The node's sshd has to let you
+        in while your job runs there, and the login node has to know its host key. Everything is encrypted up to the node.
+      - V(node_tunnel_reverse) is the other direction, in which pvserver calls a port of its own node's loopback.
+      - V(forward_tunnel) has ParaView call a local port that ssh leads to pvserver. sshd has to allow local forwarding, and the login node
+        has to reach the port of the root node.
+      - V(reverse_tunnel) has pvserver call a port of the login node that ssh leads to ParaView. sshd has to bind remote forwards on the side
+        of the cluster (GatewayPorts).
+      - V(reverse_tunnel_relay) has pvserver call a relay on the login node, and ssh leads from there to ParaView. sshd has to allow remote forwarding to
+        loopback or to a unix socket. Where the site offers no relay, one of your own is started (O(user_relay)).
+      - V(reverse_relay) has pvserver call a relay of your own on the login node, which calls ParaView on this machine. The login node has to reach
+        this machine. It is taken only by name, since what goes over the network is B(not encrypted).
+      - V(reverse) has pvserver call ParaView on this machine, and V(forward) has ParaView call pvserver on its node, without any tunnel. They are taken only by
+        name, and B(not encrypted).
+      - A named route that cannot work is an error.
+    type: str
+    choices: [auto, node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay, reverse, forward]
+    default: auto
+  route_order:
+    description:
+      - The routes that V(auto) tries, in this order. One that is left out is not tried.
+    type: list
+    elements: str
+    choices: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+    default: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+  user_relay:
+    description:
+      - Whether V(auto) may start a relay of your own on the login node, for V(reverse_tunnel_relay) where the site offers none. It listens on one port for
+        this session, takes connections from the nodes of the job alone, and ends with the connection to the login node.
+      - Sites may have rules on programs that listen on their login nodes. So this is never done unless you say so, or name a route that needs it.
+    type: bool
+    default: false
+  scheduler:
+    description:
+      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(none), or one that
+        O(schedulers) describes.
+      - V(auto) takes the one that the site names in its C(site.yml), else the first whose commands on the login node answer as that system's do. It never
+        takes V(none).
+      - V(none) runs pvserver as a process on the login node itself, for a visualization server without a batch system. It is refused where
+        there is a batch system, unless the site allows it.
+    type: str
+    default: auto
+  schedulers:
+    description:
+      - Tables of batch systems that this host has besides those that are shipped, or entries in which its own differs, by the name of the batch system.
+      - A table says how jobs are submitted, asked and cancelled, and what the answers mean. The guide C(Batch systems) tells what may stand in it,
+        and how to try one without a cluster.
+    type: dict
+    default: {}
+  job_id:
+    description:
+      - A job of yours that runs already, as after C(salloc) or C(qsub -I). pvserver is started in it, and nothing is submitted. The session ends with
+        the job or with pvserver, and never cancels the job.
+      - O(nodes) and O(tasks_per_node) say how much of it pvserver takes.
+    type: str
+    default: ""
+  nodes:
+    description:
+      - Number of nodes.
+    type: int
+    default: 1
+  tasks_per_node:
+    description:
+      - Number of pvserver's processes on each node.
+    type: int
+    default: 1
+  cpus_per_task:
+    description:
+      - Number of cores for each process. V(0) leaves it to the batch system.
+    type: int
+    default: 0
+  gpus_per_node:
+    description:
+      - Number of GPUs on each node. V(0) asks for none.
+    type: int
+    default: 0
+  memory:
+    description:
+      - Memory on each node, such as V(4G) or V(500M). By default it is left to the batch system.
+    type: str
+    default: ""
+  walltime:
+    description:
+      - How long the job may run. Where pvserver knows how to (from 5.10), it tells the client how much of it is left, and ParaView warns before the end.
+      - Write V(1:30:00) (H:MM:SS), V(2-00:00:00) (D-HH:MM:SS), V(90m), V(2h), V(1d), V(45s), or a bare number, which is minutes.
+      - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A bare number
+        of more than a day of minutes (1440) is therefore refused; a smaller one cannot be told from minutes.
+    type: raw
+    default: "1:00:00"
+  queue:
+    description:
+      - Queue, or partition as Slurm calls it. By default the one that the site publishes, else the batch system's own default.
+    type: str
+    default: ""
+  account:
+    description:
+      - Account or project that pays for the job.
+    type: str
+    default: ""
+  qos:
+    description:
+      - Quality of service. Not every batch system has it.
+    type: str
+    default: ""
+  reservation:
+    description:
+      - Reservation in which the job runs. PBS has a queue for each.
+    type: str
+    default: ""
+  constraint:
+    description:
+      - What the nodes have to be like, in the batch system's own words, such as V(gpu) or V(gpu&highmem).
+    type: str
+    default: ""
+  exclusive:
+    description:
+      - Whether the job has its nodes to itself.
+    type: bool
+    default: false
+  parallel_environment:
+    description:
+      - Grid Engine's parallel environment, which a job of more than one core needs there. It decides how many of the slots each node gives.
+    type: str
+    default: ""
+  directives:
+    description:
+      - More lines for the head of the job script, such as V(--comment=viz). The batch system's prefix (C(#SBATCH)) may be left out.
+    type: list
+    elements: str
+    default: []
+  modules:
+    description:
+      - Environment modules that the job loads before pvserver. By default those that the site publishes.
+    type: list
+    elements: str
+    default: []
+  setup:
+    description:
+      - Shell lines that the job runs before pvserver, after the modules are loaded. They run in bash where the node has it, else in its
+        C(/bin/sh).
+    type: str
+    default: ""
+  launcher:
+    description:
+      - What starts pvserver's processes. It is V(srun), V(mpiexec), V(mpirun), V(aprun), V(flux), V(none) (pvserver is started by itself), or a
+        command, as text or as a list of words.
+      - In a command C({nodes}), C({tasks}), C({per_node}) and C({cpus_per_task}) stand for the number of nodes, of all processes, of processes on
+        each node, and of cores for each process.
+      - By default a single process has none, and more have the batch system's own.
+    type: raw
+    default: ""
+  pvserver:
+    description:
+      - The pvserver command with its arguments, as text or as a list of words. A wrapper may stand in front, as in
+        V(xvfb-run -a -s -noreset pvserver).
+      - Port, host and connect-id are added at its end.
+    type: raw
+    default: pvserver
+  deadline:
+    description:
+      - How long the job may wait in the queue, counted from its submission. Then it is cancelled.
+      - It is written like O(walltime).
+    type: raw
+    default: 24h
+  idle:
+    description:
+      - How long a started job waits for its client. Then it ends by itself.
+      - It is written like O(walltime).
+    type: raw
+    default: 20
+  detach:
+    description:
+      - Whether to come back as soon as the job is queued. Connect again once it runs, within O(idle).
+    type: bool
+    default: false
+  connect_id:
+    description:
+      - A number from 1 to 2147483647 that ParaView and pvserver have to agree on, or V(random). V(0) is none.
+      - On a forward route pvserver checks it, so that another account which reaches the port of pvserver is turned away.
+      - On a reverse route it does not tell who the client is. pvserver shows it and believes whoever answers. What protects there is that
+        nobody else holds the port that pvserver calls, and that is looked at right before pvserver starts.
+      - It is no key. It stands on the command lines of pvserver and of the client, where other accounts of those hosts may see it.
+    type: raw
+    default: random
+  start_client:
+    description:
+      - V(true) starts C(paraview) of this machine so that it connects at once. V(false) says what to start.
+      - A command, as text or as a list of words, is started without a shell. It finds E(PV_CONNECTION_URI), E(PV_SERVER_PORT) and
+        E(PV_CONNECT_ID) in its environment.
+      - What it prints goes into C(client.log) beside the session's record.
+    type: raw
+    default: false
+  json:
+    description:
+      - File for a report in JSON, a list with one entry for each host, also after a failure. It is readable by its owner alone, since it
+        holds the connect-id. Its directory has to exist.
+    type: str
+    default: ""
+"""
