@@ -32,7 +32,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Fo
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of, scheduler_of
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, target_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 # A small job may still wait for its turn.
@@ -68,7 +68,7 @@ class ActionModule(SessionAction):
         self._see(*doctor.network(target))
         self.session.begin(owner=self.owner, settings=dict(wishes, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
         try:
-            log_in(self.session, target, self.owner)
+            log_in(self.session, target, self.owner, password_of(self._connection))
             self._see(doctor.authentication())
             self._look_at_login(wishes, job)
         except SessionError as error:

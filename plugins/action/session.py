@@ -11,12 +11,11 @@ import time
 from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, sessions, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import comes_to_its_end
 from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
-_LEAVING_SECONDS = 3
 # Variables of the collection that are no option of this action.
 _OTHERS = {"state_dir", "names"}
 # To go on as if these had not been said would do something else than was asked for.
@@ -90,12 +89,7 @@ class ActionModule(SessionAction):
         """Whether pvserver is over and the watcher is about to notice; waits until it has cleared up."""
         try:
             script = Channel(record["socket"], record["name"]).script
-            directory = Directory(script, record["remote_directory"])
-            text = directory.status("", 0)
-            # Between a client's leaving and pvserver's end lies a moment in which nothing tells.
-            if Progress(text).connected and not Progress(text).ended:
-                text = directory.status(text, _LEAVING_SECONDS)
-            if not Progress(text).ended:
+            if not comes_to_its_end(Directory(script, record["remote_directory"])):
                 return False
         except SessionError:
             pass

@@ -14,6 +14,8 @@ class ActionModule(SessionAction):
         record = self.session.read()
         if not record.get("facts"):
             record = self._gather(record["settings"])
+        elif record.get("looked_by") != record["watcher"]:
+            record = self._look_again(record)
         return {"changed": False, "site": record["facts"], "scheduler": record["scheduler"]}
 
     def _gather(self, wishes):
@@ -24,8 +26,16 @@ class ActionModule(SessionAction):
             raise SessionError("paraview_account is missing", "jobs on {0} have to name an account".format(facts["login_node"]), "set it to one of yours there")
         directives.check(tables[scheduler], settings.asked(wishes, facts["site"]))
         modules = self._versions(wishes, facts)
-        return self.session.update(facts=facts, scheduler=scheduler, modules=modules, table=tables[scheduler] if scheduler in wishes["schedulers"] else None,
+        return self.session.update(facts=facts, looked_by=self.session.read()["watcher"], scheduler=scheduler, modules=modules,
+                                   table=tables[scheduler] if scheduler in wishes["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
+
+    def _look_again(self, record):
+        """The connection was lost, and the new one may lead to another login node of the site."""
+        facts = facts_of(self.name, self.channel(), scheduler_checks.tables(record["settings"]["schedulers"]), self.say)
+        if facts["login_node"] != record["login_node"]:
+            self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record["login_node"]))
+        return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record["watcher"])
 
     def _versions(self, wishes, facts):
         """Looks whether both ParaViews go together; returns the modules that the job loads."""

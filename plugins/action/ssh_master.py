@@ -4,7 +4,7 @@
 """Opens the session's one authenticated connection; documented in plugins/modules/ssh_master.py."""
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import sessions
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, target_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -13,5 +13,5 @@ class ActionModule(SessionAction):
         record = self.session.read()
         changed = not sessions.watched(record)
         if changed:
-            record = log_in(self.session, target_of(self._connection, self.name), self.owner)
+            record = log_in(self.session, target_of(self._connection, self.name), self.owner, password_of(self._connection))
         return {"changed": changed, "control_path": record["control_path"]}

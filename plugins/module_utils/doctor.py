@@ -199,7 +199,7 @@ class LoginNode:
             return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_job=true")]
         address = self.around.node_address(node)[0] or node
         ports = self.around.wishes["server_ports"]
-        answer = self.around.master.reach(address, endpoints.parse_range(ports)[0] if ports else 45871, self.around.messages)
+        answer = self.around.reach(address, endpoints.parse_range(ports)[0] if ports else 45871)
         checks = []
         if answer == "forbidden":
             checks.append(failed(_LOGIN, "local forwarding", "sshd on {0} forbids local forwarding".format(self.login), "site",

@@ -8,7 +8,8 @@ process group of its own: it makes the environment, waits for the go file and be
 the cluster that only its owner may enter; a file is written beside its place, flushed and renamed, since homes are network
 file systems.
 
-Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every two or three seconds), ``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
+Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every two or three seconds),
+``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
 ``batch.log`` (the batch system's).
 """
 
@@ -234,7 +235,7 @@ class Progress:
 
     Attributes:
         host (str): where the job script runs. nodes (list[str]). addresses (list[str]): IPv4 addresses of that host.
-        said (list[str]): pvserver's status lines. connected (bool): a client was there.
+        said (list[str]): pvserver's status lines. connected (bool): a client was there. leaving (bool): pvserver goes.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
         ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime or cancelled.
     """
@@ -247,6 +248,10 @@ class Progress:
     @property
     def connected(self):
         return any(line.startswith("Client connected") for line in self.said)
+
+    @property
+    def leaving(self):
+        return any(line.startswith("Exiting") for line in self.said)
 
     def _read(self, line):
         word, _blank, rest = line.partition(" ")

@@ -49,7 +49,7 @@ class NodeLogin:
     def can_be_tried(self, address):
         """Looks, before there is a job, whether the login node leads to the node's sshd, and knows its key; raises Unfit."""
         login = self.around.facts["login_node"]
-        answer = self.around.master.reach(address, 22, self.around.messages)
+        answer = self.around.reach(address, 22)
         if answer == "forbidden":
             raise Unfit("sshd on {0} forbids local forwarding".format(login))
         if answer != "open":

@@ -86,6 +86,50 @@ def master_command(target, control_path, old=False):
     return command + destination_arguments(target) + ["exec /bin/sh"]
 
 
+def guest_command(target, control_path):
+    """The command of a remote shell over a control master that is there.
+
+    Args:
+        target (Target): whom the master called.
+        control_path (str): its socket.
+    Returns:
+        list[str]
+    """
+    return Master(control_path, target.executable).command("-T", "-o", "ProxyCommand=false", remote="exec /bin/sh")
+
+
+def configuration(target):
+    """dict[str, str]: ssh's options for a target, by their names in lower case; of one that comes several times the last."""
+    command = [target.executable, "-G"] + destination_arguments(target)
+    try:
+        answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    return dict(line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines())
+
+
+def names(target):
+    """set[str]: under which ssh knows a target's host."""
+    return {target.host, configuration(target).get("hostname", target.host)}
+
+
+def pinned(target, address):
+    """Target: the same, but at one address of those that its name may stand for; the host key is looked up by the name still."""
+    known = configuration(target)
+    name, port = known.get("hostname", target.host), known.get("port", "22")
+    alias = known.get("hostkeyalias") or (name if port == "22" else "[{0}]:{1}".format(name, port))
+    # The first value wins, before that of any configuration.
+    return target._replace(arguments=["-o", "HostName=" + address.replace("%", "%%"), "-o", "HostKeyAlias=" + alias] + list(target.arguments))
+
+
+def live_master(target):
+    """str: the socket of a control master of the user's own that leads to a target, empty where none answers."""
+    path = os.path.expanduser(configuration(target).get("controlpath", "none"))
+    if not os.path.isabs(path) or not os.path.exists(path) or os.stat(path).st_uid != os.getuid():
+        return ""
+    return path if Master(path, target.executable).check(5) else ""
+
+
 def identity(target, keywords):
     """Who one is to a login node, for another host behind it.
 
@@ -130,6 +174,11 @@ def explain(host, stderr):
                         "try it by hand: ssh -v {0}".format(host))
 
 
+def unreachable(stderr):
+    """bool: whether a login did not come about because nobody answered there."""
+    return next((kind for pattern, kind, _why, _way_out in _CAUSES if re.search(pattern, clean(stderr), re.IGNORECASE)), "") == "unreachable"
+
+
 class Master:
     """A control master's socket, and the requests one may make of it.
 
@@ -142,12 +191,15 @@ class Master:
         self.control_path = control_path
         self.executable = executable
 
-    def _command(self, *arguments):
+    def command(self, *arguments, **more):
+        """list[str]: a command line for this master, with the remote command (str) as ``remote``."""
         # The user's configuration has been heard when the master was made; its own forwards or names have no place in a request.
-        return [self.executable, "-F", os.devnull, "-o", "LogLevel=INFO", "-S", self.control_path] + list(arguments) + ["--", "master"]
+        path = self.control_path.replace("%", "%%")
+        words = [self.executable, "-F", os.devnull, "-o", "LogLevel=INFO", "-S", path] + list(arguments) + ["--", "master"]
+        return words + [more["remote"]] if "remote" in more else words
 
     def _request(self, *arguments, **keywords):
-        command = self._command(*arguments)
+        command = self.command(*arguments)
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                   timeout=keywords.get("timeout", 20), check=False)
@@ -155,9 +207,9 @@ class Master:
             return 255, "", "no answer within {0} s".format(keywords.get("timeout", 20))
         return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
-    def check(self):
-        """bool: whether the master is there and answers."""
-        return self._request("-O", "check")[0] == 0
+    def check(self, seconds=20):
+        """bool: whether the master is there and answers within some seconds."""
+        return self._request("-O", "check", timeout=seconds)[0] == 0
 
     def exit(self):
         """Asks the master to end, with all its forwards."""
@@ -194,7 +246,7 @@ class Master:
         Returns:
             str: ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
         """
-        command = self._command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(address, port))
+        command = self.command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(address, port))
         messages()
         try:
             code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -92,8 +92,12 @@ class Child:
 
     def end(self, patience):
         """Asks it to end, and kills it if it does not within some seconds."""
-        deadline = time.monotonic() + patience
         self._kill(signal.SIGTERM)
+        self.wait(patience)
+
+    def wait(self, patience):
+        """Waits for its end, and kills it after some seconds."""
+        deadline = time.monotonic() + patience
         while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
             if time.monotonic() > deadline:
                 self._kill(signal.SIGKILL)

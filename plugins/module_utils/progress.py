@@ -23,6 +23,9 @@ _LATE = 5
 # Seconds between two questions once the job runs, until pvserver has its say; and when its sign of life is missing.
 _WHILE_IT_RUNS = 10
 _WHEN_FAINT = 3
+# Seconds in which nothing tells that a client has left, and those that pvserver's processes may take to go once it said so.
+_LEFT_UNSAID = 3
+_LEAVING = 20
 
 
 class Follower:
@@ -159,6 +162,23 @@ class Follower:
             why = {"idle": "no client came in time", "walltime": "its wall time was over", "cancelled": "it was cancelled"}.get(
                 ended[1], "pvserver ended with exit status {0}".format(ended[0]))
         return jobs.ended_error(self.job_id, state, why, self.directory.log(), bool(ended and ended[1] == "cancelled"))
+
+
+def comes_to_its_end(directory):
+    """Whether a job whose client may just have left is over, or is so within some seconds.
+
+    Args:
+        directory (remote.Directory): its files.
+    Returns:
+        bool
+    """
+    text, begun = directory.status("", 0), time.monotonic()
+    while not Progress(text).ended:
+        seconds = _LEAVING if Progress(text).leaving else _LEFT_UNSAID
+        if not Progress(text).connected or time.monotonic() - begun >= seconds:
+            return False
+        text = directory.status(text, 1)
+    return True
 
 
 def clock_time(text):

@@ -34,19 +34,26 @@ class Shell:
         self.pending = b""
         # The mark of an answer that did not come in time.
         self.late = ""
+        self.meanwhile = None
         for stream in (process.stdout, process.stderr, process.stdin):
             os.set_blocking(stream.fileno(), False)
 
-    def begin(self, seconds):
+    def begin(self, seconds, meanwhile=None):
         """Waits until the shell answers; what a login prints before that is thrown away.
 
+        Args:
+            seconds (float): how long that may take.
+            meanwhile (callable): called whenever ssh said something, and every second.
         Raises:
             ShellLost: it ended, or said nothing in time.
         """
+        self.meanwhile = meanwhile
         try:
             self._exchange("limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 \"$@\"; else shift; \"$@\"; fi; }\n", seconds)
         except SessionError as error:
             raise ShellLost(error.why)
+        finally:
+            self.meanwhile = None
 
     def run(self, text, seconds):
         """Runs a script.
@@ -91,9 +98,12 @@ class Shell:
         begun = time.monotonic()
         end_out, end_err = "\n{0} ".format(mark).encode(), "\n{0}\n".format(mark).encode()
         while not (end_out in self.buffers["out"] and self.buffers["out"].endswith(b"\n") and end_err in self.buffers["err"]):
+            if self.meanwhile:
+                self.meanwhile()
             self._write()
             streams = [self.process.stdout, self.process.stderr]
-            select.select(streams, [self.process.stdin] if self.pending else [], [], max(0.0, deadline - time.monotonic()))
+            left = max(0.0, deadline - time.monotonic())
+            select.select(streams, [self.process.stdin] if self.pending else [], [], min(left, 1.0) if self.meanwhile else left)
             if not self.drain():
                 self._gone()
             if time.monotonic() >= deadline:

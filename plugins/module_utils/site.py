@@ -65,8 +65,8 @@ def read(text, tables):
         text (str): what probe() printed there.
         tables (dict): those that probe() was given.
     Returns:
-        dict: login_node, uid, home, client_side (the address it was reached at), client_address (IPv4, whence), addresses (list), prelude (shell lines
-        that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
+        dict: login_node, uid, home, client_side and client_side_port (where it was reached), client_address (IPv4, whence), addresses (list), prelude (shell
+        lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
         missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
     """
     parts = {}
@@ -83,6 +83,7 @@ def read(text, tables):
     return {
         "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
         "client_side": connection[2] if len(connection) == 4 else "",
+        "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
         "client_address": "".join(addresses(connection[0])) if len(connection) == 4 else "",
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",

@@ -12,6 +12,8 @@ from .openssh import ForwardRefused
 
 # Of a job of very many nodes the first few are asked for: pvserver's root process runs on the first.
 _MOST_NODES = 32
+# Where there is no bash, nothing is known.
+_REACH = r"""export LC_ALL=C; timeout 3 bash -c '{{ exec 3<>"$0"; }} && echo open' {0} 2>&1 | sed -n 's/^open$/open/p; s/.*refused.*/refused/p'"""
 
 
 class Unfit(Exception):
@@ -56,6 +58,18 @@ class Surroundings:
         for option, specification in self.forwards:
             self.master.cancel(option, specification)
         self.forwards = []
+
+    def reach(self, address, port):
+        """Whether the login node reaches a port; returns what openssh.Master.reach() does."""
+        answer = self.master.reach(address, port, self.messages)
+        if answer != "filtered" or not self.wishes.get("guest"):
+            return answer
+        # A control master of the user's own tells nobody why it could not: the login node is asked itself, and sshd by its own port.
+        seen = self.script(_REACH.format(shlex.quote("/dev/tcp/{0}/{1:d}".format(address, port))), 15)[1].split()
+        if not seen:
+            return "filtered"
+        own = self.facts["client_side"], self.facts["client_side_port"]
+        return seen[0] if own[0] and self.master.reach(own[0], own[1], self.messages) == "open" else "forbidden"
 
     def listeners(self):
         """list[endpoints.Listener]: who listens on the login node now."""

@@ -34,7 +34,7 @@ class ForwardTunnel:
         if not address:
             return
         ports = self.around.wishes["server_ports"]
-        answer = self.around.master.reach(address, endpoints.parse_range(ports)[0] if ports else TRIED_PORT, self.around.messages)
+        answer = self.around.reach(address, endpoints.parse_range(ports)[0] if ports else TRIED_PORT)
         if answer == "forbidden":
             raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
         if answer == "filtered":

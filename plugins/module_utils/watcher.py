@@ -29,6 +29,9 @@ _TICK = 1.0
 _STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
 _ASK_AGAIN = 3.0
+# What lies beside the control socket: node_login.py and the playbook's questions.
+_SOCKETS = ("", ".n", ".l", ".k")
+_QUESTIONS = (".a",)
 
 
 class Watcher:
@@ -36,7 +39,8 @@ class Watcher:
 
     Args:
         wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
-            process), seconds (for the login), libraries (directories with Python's own libraries behind).
+            process), seconds (for the login), libraries (directories with Python's own libraries behind), environment (dict: more of it, for ssh), master
+            (the socket of the user's own control master, if that is used) and take_back (list: the command that cancels a forward of it, without its end).
     """
 
     def __init__(self, wish):
@@ -44,7 +48,7 @@ class Watcher:
         self.session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
         self.stopping = self.tried = False
         self.handed = False
-        self.seen = ""
+        self.seen = self.said = ""
         self.next_status = 0.0
         self.polling = None
         self.pulse = Pulse()
@@ -54,14 +58,26 @@ class Watcher:
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
-        self._unlink()
+        self._unlink(_SOCKETS)
+        os.environ.update(self.wish.get("environment", {}))
+        if self.wish.get("master"):
+            os.symlink(self.wish["master"], self.wish["control_path"])
         self.process = processes.Child(self.wish["command"])
         self.shell = Shell(self.process)
-        self.shell.begin(self.wish["seconds"])
+        self.shell.begin(self.wish["seconds"], self._meanwhile)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.wish["socket"])
         os.chmod(self.wish["socket"], 0o600)
         self.listener.listen(8)
+
+    def _meanwhile(self):
+        """While the login is under way: passes on what ssh says, and looks whether anybody still waits for it."""
+        said = self.shell.messages.decode("utf-8", "replace")
+        if said != self.said:
+            self.said = said
+            _say({"said": said})
+        if self.stopping or not processes.alive(self.wish["owner"]):
+            raise ShellLost("the playbook ended")
 
     def serve(self):
         """Answers requests and looks after the session until it is over."""
@@ -99,11 +115,11 @@ class Watcher:
         # The master would wait for channels that are still open; the session they belong to is over.
         if self.process is not None:
             self.process.end(3)
-        self._unlink()
+        self._unlink(_SOCKETS + _QUESTIONS)
 
-    def _unlink(self):
+    def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
-        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ("", ".n", ".l", ".k")]:
+        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ends]:
             if os.path.lexists(path):
                 os.unlink(path)
 
@@ -170,14 +186,24 @@ class Watcher:
             objection = teardown.undo(record, self.shell.run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
+        self._take_back(record)
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
         elif record:
             self.session.remove()
         return objection
 
+    def _take_back(self, record):
+        """Takes the forwards back where the connection stays: it is the user's own."""
+        for option, specification in record.get("forwards", ()) if self.wish.get("master") else ():
+            child = processes.Child(self.wish["take_back"] + [option, specification, "--", "master"])
+            for stream in (child.stdin, child.stdout, child.stderr):
+                stream.close()
+            child.wait(5)
+
     def _lost(self, why):
         record = self.session.update(state="unknown", reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
+        self._take_back(record)
         teardown.end_client(record, False)
 
     def _look_patiently(self):
@@ -256,6 +282,7 @@ class Watcher:
     def _over(self, state, reason, connected):
         # Only when nothing of it is left may another session take its place.
         record = self.session.update(was_connected=connected, job_over=True, undone=True)
+        self._take_back(record)
         Directory(self.shell.run, record["remote_directory"]).remove()
         teardown.end_client(record, False)
         self.session.forget_secrets()
@@ -276,18 +303,23 @@ def main():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        watcher.log_in()
-    except (ShellLost, OSError) as error:
-        answer = {"error": str(error)}
-    else:
-        answer = {"watcher": processes.identity(os.getpid())}
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):
-        os.dup2(nowhere, number)
-    try:
-        if "watcher" in answer:
-            watcher.serve()
+        try:
+            watcher.log_in()
+        except (ShellLost, OSError) as error:
+            _say({"error": str(error)})
+            return
+        _say({"watcher": processes.identity(os.getpid())})
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1):
+            os.dup2(nowhere, number)
+        watcher.serve()
     finally:
         watcher.close()
+
+
+def _say(answer):
+    """One line for the playbook, which may be gone."""
+    try:
+        os.write(1, (json.dumps(answer) + "\n").encode())
+    except BrokenPipeError:
+        raise ShellLost("the playbook ended")

@@ -13,7 +13,12 @@ description:
   - Every later step, forward and look of the session uses this connection. So can other tasks of a playbook.
   - The connection is held by a process of this collection on the controller. It ends with the playbook, or with the job once the
     session is handed over.
-  - It has to be a host with the connection plugin V(ssh). Its host key has to be known.
+  - Where ssh's configuration names a control socket for the login node, and a control master answers there, that one is used. It stays
+    when the session ends.
+  - What ssh asks (a passphrase, a password, a one-time code, whether a host key is right) is asked at the terminal in which the playbook runs,
+    behind the name of the host.
+    Without a terminal the login fails, and the error names the question. C(ansible_password) answers for the password of this host, once.
+  - It has to be a host with the connection plugin V(ssh). A host key is never accepted unasked.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group

@@ -4,6 +4,7 @@
 """Starting a session's watcher, and with it the one authenticated connection."""
 
 import compileall
+import functools
 import json
 import os
 import select
@@ -15,9 +16,12 @@ import sys
 from ..module_utils import openssh, processes
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
+from .asking import Patience, Questions
 
 _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Seconds, for whoever looks for the one-time code; the login node gives up sooner.
+_LONGEST_LOGIN = 3600
 _IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.watcher import main".format(_PLUGINS)
 
 
@@ -42,13 +46,21 @@ def _text(value):
     return str(value) if value else None
 
 
-def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
-    """Logs in and leaves a watcher that holds the connection.
+def password_of(connection) -> str:
+    """The inventory's password for this host; it stays in memory."""
+    return str(connection.get_option("password") or "")
+
+
+def log_in(session: Session, target: openssh.Target, owner: list, password: str = "") -> dict:
+    """Logs in and leaves a watcher that holds the connection; what ssh asks is passed on to the user.
+
+    Where the user has a control master that leads there, it is used, and nothing is asked.
 
     Args:
         session: its record is there already.
         target: whom to call.
         owner: identity of the process with which the watcher ends until the session is handed over.
+        password: answers ssh's question for the password of this host, once.
     Returns:
         The record's new fields.
     Raises:
@@ -63,16 +75,39 @@ def log_in(session: Session, target: openssh.Target, owner: list) -> dict:
     session_id = record["id"]
     path = openssh.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "seconds": target.timeout + 20, "libraries": _libraries()}
-    answer = _start(session, dict(wish, command=openssh.master_command(target, path)), wish["seconds"])
-    if "Bad configuration option" in answer.get("error", ""):
-        answer = _start(session, dict(wish, command=openssh.master_command(target, path, old=True)), wish["seconds"])
+            "owner": owner, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target)}
+    answer = {"error": ""}
+    if wish["master"]:
+        cancel = openssh.Master(wish["master"], target.executable).command("-O", "cancel")[:-2]
+        answer = _start(session, dict(wish, command=openssh.guest_command(target, wish["master"]), take_back=cancel), target)
     if "error" in answer:
-        raise openssh.explain(target.host, answer["error"])
+        wish["master"] = ""
+        answer = _log_in_anew(session, wish, target, password)
     fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
-              "target": target._asdict()}
+              "target": target._asdict(), "guest": bool(wish["master"])}
     session.update(**fields)
     return fields
+
+
+def _log_in_anew(session, wish, target, password):
+    """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
+    before = session.read().get("facts", {}).get("client_side", "")
+    old = False
+    for one in ([openssh.pinned(target, before)] if before else []) + [target]:
+        while True:
+            command = openssh.master_command(one, wish["control_path"], old=old)
+            with Questions(session.name, session.directory, wish["control_path"] + ".a", password, functools.partial(openssh.names, one)) as questions:
+                answer = _start(session, dict(wish, command=command, environment=questions.environment), one, questions)
+            if "error" not in answer:
+                return answer
+            if questions.unanswered:
+                raise questions.nobody_there(target.host)
+            if old or "Bad configuration option" not in answer["error"]:
+                break
+            old = True
+        if not openssh.unreachable(answer["error"]):
+            break
+    raise openssh.explain(target.host, answer["error"])
 
 
 def _libraries():
@@ -104,7 +139,8 @@ def _interpreter():
         sys.pycache_prefix = before
 
 
-def _start(session, wish, seconds):
+def _start(session, wish, target, questions=None):
+    """Starts a watcher; returns its last line, which says that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(_interpreter() + ["-c", _IMPORT + "; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -116,9 +152,35 @@ def _start(session, wish, seconds):
     with process.stdin as stdin:
         stdin.write(json.dumps(wish).encode())
     with process.stdout as stdout:
-        ready = select.select([stdout], [], [], seconds + 15)[0]
-        line = stdout.readline() if ready else b""
-    if not line:
+        try:
+            answer = _listen(stdout, questions, Patience(target.timeout + 35))
+        except BaseException:
+            process.terminate()
+            raise
+    if "watcher" not in answer:
         process.terminate()
-        return {"error": "no answer within {0} s".format(seconds + 15)}
-    return json.loads(line.decode())
+        process.wait()
+    return answer
+
+
+def _listen(stdout, questions, patience):
+    """What a watcher says last; questions that come up meanwhile are answered."""
+    text = b""
+    while True:
+        ready = select.select([stdout] + ([questions] if questions else []), [], [], patience.left)[0]
+        if stdout in ready:
+            data = os.read(stdout.fileno(), 65536)
+            text += data
+            *lines, text = text.split(b"\n")
+            for said in (json.loads(line.decode()) for line in lines):
+                if "said" not in said:
+                    return said
+                if questions:
+                    questions.heard(said["said"])
+            if not data:
+                return {"error": "the process that holds the connection ended; its log is beside the session's record"}
+        elif ready:
+            questions.answer()
+            patience.renew()
+        else:
+            return {"error": "no answer within {0} s".format(patience.seconds)}

@@ -17,7 +17,8 @@ def surroundings(record: dict, channel: Channel) -> Surroundings:
         {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
          "on_login_node": bool(schedulers.of(record).get("on_login_node")),
-         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target")},
+         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target"),
+         "guest": bool(record.get("guest"))},
         record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])})
 
 

@@ -20,7 +20,7 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 class Lab:
     """The commands of tests/lab, as functions."""
 
-    hosts = ("workstation", "firewall", "login", "compute1", "compute2")
+    hosts = ("workstation", "firewall", "login", "login2", "compute1", "compute2")
 
     @staticmethod
     def command(name, *args, check=True, timeout=60, text_input=None):

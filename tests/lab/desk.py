@@ -83,7 +83,7 @@ class Desk:
     def left(self):
         """list[str]: everything of a session that is still to be seen anywhere; empty where nothing is left."""
         found = [f"job {one}" for one in self.jobs()]
-        for host in ("workstation", "login", "compute1", "compute2"):
+        for host in ("workstation", "login", "login2", "compute1", "compute2"):
             found += [f"{host}: {one}" for one in self.processes(host)]
         sockets = "for p in /tmp/paraview-connect-20001 /run/user/20001/paraview-connect; do ls $p 2>/dev/null; done; true"
         found += [f"socket {one}" for one in self.lab.on("workstation", "sh", "-c", sockets).stdout.split()]

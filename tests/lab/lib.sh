@@ -8,7 +8,7 @@ IMAGE=$LAB/image                # root, workstation, data, stamp: made by base
 RUN=$LAB/run                    # a tmpfs: everything of the lab that runs
 NAME=sciviz-paraview-lab        # of the cgroup and of the tmpfs
 LOCK=/run/$NAME.lock
-HOSTS=(workstation firewall login compute1 compute2)
+HOSTS=(workstation firewall login login2 compute1 compute2)
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
 say() { printf 'lab: %s\n' "$*"; }

@@ -179,3 +179,48 @@ def test_without_a_runtime_directory_it_is_tmp(monkeypatch, value):
     monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((stat.S_IFDIR | 0o700, 0, 0, 0, 4294967294, 0, 0, 0, 0, 0)))
     assert openssh.control_directory() == "/tmp/paraview-connect-4294967294"
     assert made == [("/tmp/paraview-connect-4294967294", 0o700)]
+
+
+@pytest.mark.parametrize(("configuration", "hostname", "alias"), [
+    ("hostname login.site.edu\nport 22\nuser alice\n", "198.18.3.10", "login.site.edu"),
+    ("hostname login.site.edu\nport 2222\n", "198.18.3.10", "[login.site.edu]:2222"),
+    ("hostname login.site.edu\nport 22\nhostkeyalias site\n", "198.18.3.10", "site"), ("", "198.18.3.10", "login"),
+    ("hostname login\nport 22\n", "fe80::1%eth0", "login")])
+def test_one_address_of_those_that_a_name_stands_for(program, configuration, hostname, alias):
+    ssh = program("ssh", "#!/bin/sh\nprintf '{0}'\n".format(configuration.replace("\n", "\\n")))
+    target = openssh.Target(ssh, "login", None, None, None, ["-o", "HostName=elsewhere"], 10)
+    one = openssh.pinned(target, hostname)
+    assert one.host == "login"
+    assert one.arguments == ["-o", "HostName=" + hostname.replace("%", "%%"), "-o", "HostKeyAlias=" + alias, "-o", "HostName=elsewhere"]
+    assert openssh.names(target) == {"login", "login.site.edu" if "site.edu" in configuration else "login"}
+
+
+@pytest.mark.parametrize(("said", "answer"), [
+    ("ssh: connect to host login port 22: Connection timed out", True), ("ssh: connect to host login port 22: No route to host", True),
+    ("alice@login: Permission denied (publickey).", False), ("Host key verification failed.", False), ("", False)])
+def test_whether_nobody_answered(said, answer):
+    assert openssh.unreachable(said) is answer
+
+
+@pytest.mark.parametrize(("check", "there", "found"), [
+    ("exit 0", True, True), ("exit 255", True, False), ("exit 0", False, False), ("exec sleep 1000", True, False)])
+def test_a_control_master_of_the_users_own(program, tmp_path, monkeypatch, check, there, found):
+    socket = tmp_path / "master 1"
+    if there:
+        socket.touch()
+    ssh = program("ssh", "#!/bin/sh\ncase $1 in -G) printf 'user alice\\ncontrolpath {0}\\n';; *) {1};; esac\n".format(socket, check))
+    monkeypatch.setattr(openssh.Master, "check", lambda self, _seconds: self._request("-O", "check", timeout=0.3)[0] == 0)
+    target = openssh.Target(ssh, "login", None, None, None, [], 10)
+    assert openssh.live_master(target) == (str(socket) if found else "")
+
+
+def test_without_a_control_path_there_is_no_master(program):
+    ssh = program("ssh", "#!/bin/sh\nprintf 'controlpath none\\n'\n")
+    assert openssh.live_master(openssh.Target(ssh, "login", None, None, None, [], 10)) == ""
+
+
+def test_a_shell_over_a_master_that_is_there():
+    command = openssh.guest_command(openssh.Target("ssh", "login", None, None, None, ["-o", "RemoteForward=1 x:2"], 10), "/home/alice/.ssh/cm-%x")
+    assert command[command.index("-S") + 1] == "/home/alice/.ssh/cm-%%x"
+    assert command[-3:] == ["--", "master", "exec /bin/sh"]
+    assert not [word for word in command if "RemoteForward" in word]

@@ -10,7 +10,7 @@ import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import progress, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, Polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, comes_to_its_end, fault_error
 
 SLURM = schedulers.TABLES["slurm"]
 LONG_AGO = time.time() - 1000
@@ -195,3 +195,16 @@ def test_a_job_that_is_killed_without_last_words(follow, monkeypatch):
         for _news in follower.events():
             clock[0] += 1
     assert clock[0] <= 1010
+
+
+CONNECTED = "running c101\nsaid Client connected."
+
+
+@pytest.mark.parametrize(("texts", "over"), [
+    ([CONNECTED, CONNECTED + "\nsaid Exiting...", CONNECTED + "\nsaid Exiting...\nended 0 pvserver"], True),
+    ([CONNECTED + "\nended 0 pvserver"], True), ([CONNECTED], False), (["running c101\nsaid Accepting connection(s): c101:40123"], False), ([""], False)])
+def test_a_client_that_may_just_have_left(texts, over, monkeypatch):
+    """pvserver says that it goes some time before its last process has gone."""
+    clock = [1000.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 2.5) or clock[0])
+    assert comes_to_its_end(Files(*texts)) is over

@@ -293,3 +293,20 @@ def test_the_table():
         "forward_tunnel": "Forward Connection Over an ssh Tunnel", "reverse_tunnel": "Reverse Connection Over an ssh Tunnel",
         "reverse_tunnel_relay": "Reverse Connection over a Reverse ssh Tunnel with portfwd", "reverse_relay": "Reverse Connection with portfwd",
         "reverse": "Reverse Connection", "forward": "the other direction of Reverse Connection"}
+
+
+@pytest.mark.parametrize(("seen", "own", "answer"), [
+    ("refused\nrefused\n", "open", "refused"), ("open\n", "open", "open"), ("refused\n", "filtered", "forbidden"), ("", "open", "filtered")])
+def test_a_master_of_the_users_own_does_not_tell_why(around, seen, own, answer):
+    """The login node is asked whether it reaches the port, and sshd whether it forwards to its own."""
+    class Guest(Login):
+        def reach(self, address, port, messages):
+            super().reach(address, port, messages)
+            return own if (address, port) == ("198.18.2.2", 2222) else "filtered"
+
+        def script(self, text, seconds):
+            return (0, seen, "") if "/dev/tcp/10.0.0.11/45871" in text else super().script(text, seconds)
+
+    surroundings = around(Guest(), facts=dict(FACTS, client_side_port=2222), guest=True)
+    assert surroundings.reach("10.0.0.11", 45871) == answer
+    assert around(Guest(), facts=dict(FACTS, client_side_port=2222)).reach("10.0.0.11", 45871) == "filtered"

@@ -32,7 +32,7 @@ def read(text):
 
 def test_a_login_node():
     assert read("Welcome to login2!\n" + answer()) == {
-        "login_node": "login2", "uid": 1000, "home": "/home/alice", "client_side": "198.18.2.2", "client_address": "198.18.1.2",
+        "login_node": "login2", "uid": 1000, "home": "/home/alice", "client_side": "198.18.2.2", "client_side_port": 22, "client_address": "198.18.1.2",
         "addresses": ["198.18.2.2", "10.0.0.2"],
         "prelude": "", "schedulers": ["slurm"], "first_node": {"slurm": "c101"}, "missing": [], "site_text": "name: Lab\n", "site_untrusted": False}
 

@@ -62,9 +62,13 @@ class Held:
         self.started.append(self.process)
         with self.process.stdin as stdin:
             stdin.write(json.dumps(wish).encode())
-        line = self.process.stdout.readline()
-        assert line, self.process.stderr.read().decode()
-        answer = json.loads(line.decode())
+        self.told = []
+        answer = {"said": ""}
+        while "said" in answer:
+            self.told.append(answer["said"])
+            line = self.process.stdout.readline()
+            assert line, self.process.stderr.read().decode()
+            answer = json.loads(line.decode())
         if "watcher" in answer and wish.get("session"):
             self.session.update(watcher=answer["watcher"], socket=str(self.socket))
         self.channel = Channel(str(self.socket), "lab")
@@ -134,6 +138,19 @@ def test_scripts_are_run(held):
     assert held.channel.script("kill -9 $$; echo never")[1] == ""
     assert held.channel.script("printf %s \"it's\"; head -c 500000 /dev/zero | tr '\\0' x") == (0, "it's" + "x" * 500000, "")
     assert os.stat(held.socket).st_mode & 0o077 == 0
+
+
+def test_what_ssh_says_is_passed_on_while_it_logs_in(held):
+    held.start(["/bin/sh", "-c", "echo 'What is 3 + 4?' >&2; sleep 0.2; echo again >&2; sleep 0.2; exec /bin/sh"])
+    assert held.told[-1] == "What is 3 + 4?\nagain\n"
+
+
+def test_a_login_that_nobody_waits_for_any_more(held):
+    """The playbook was killed while ssh asked for a password."""
+    held.owner.kill()
+    held.owner.wait()
+    assert "error" in held.start(["/bin/sh", "-c", "sleep 1000"])
+    assert held.process.wait(10) == 0
 
 
 def test_messages_of_ssh(held, until):

@@ -1,0 +1,95 @@
+"""A terminal of the lab's workstation, at which somebody types."""
+
+import contextlib
+import os
+import pty
+import re
+import select
+import signal
+import termios
+import time
+from pathlib import Path
+
+ON = str(Path(__file__).parent / "on")
+
+
+class Terminal:
+    """A command that runs at a terminal.
+
+    Args:
+        words (list[str]): the command.
+        user (str): who types it.
+        host (str): where.
+    Attributes:
+        seen (str): all that was to be seen so far.
+    """
+
+    def __init__(self, *words, user="alice", host="workstation"):
+        self.seen = ""
+        self._read_to = 0
+        self.pid, self._line = pty.fork()
+        if self.pid == 0:
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+                signal.signal(number, signal.SIG_DFL)
+            os.environ["TERM"] = "dumb"
+            os.execv(ON, [ON, "-u", user, host, *words])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_why):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+        os.close(self._line)
+
+    def _look(self, seconds):
+        """Takes in what there is; False at the end of it."""
+        if select.select([self._line], [], [], max(0.0, seconds))[0]:
+            try:
+                data = os.read(self._line, 65536)
+            except OSError:
+                return False
+            self.seen += data.decode("utf-8", "replace").replace("\r\n", "\n")
+            return bool(data)
+        return True
+
+    def until(self, pattern, seconds=40):
+        """Waits until what is new matches; returns the match."""
+        end = time.monotonic() + seconds
+        while True:
+            match = re.search(pattern, self.seen[self._read_to:])
+            if match:
+                self._read_to += match.end()
+                return match
+            assert self._look(end - time.monotonic()), f"{pattern!r} never came: {self.seen}"
+            assert time.monotonic() < end, f"{pattern!r} did not come within {seconds} s: {self.seen}"
+
+    def type(self, text, seconds=10):
+        """Types a line once it is asked for: before that it would be thrown away."""
+        end = time.monotonic() + seconds
+        self._await_reader(end)
+        os.write(self._line, text.encode() + b"\r")
+        while not termios.tcgetattr(self._line)[3] & termios.ICANON:
+            assert time.monotonic() < end, f"the line was not taken: {self.seen}"
+            if not self._look(0.02):
+                break
+
+    def _await_reader(self, end):
+        while termios.tcgetattr(self._line)[3] & termios.ICANON:
+            assert time.monotonic() < end, f"nobody reads: {self.seen}"
+            self._look(0.02)
+
+    def press(self, key, at_once=False):
+        """A single key, such as Ctrl-C; once it is read, or at once."""
+        if not at_once:
+            self._await_reader(time.monotonic() + 10)
+        os.write(self._line, key)
+
+    def end(self, seconds=60):
+        """Waits for the command's end; returns its exit status."""
+        end = time.monotonic() + seconds
+        while self._look(end - time.monotonic()):
+            assert time.monotonic() < end, f"it does not end: {self.seen}"
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])

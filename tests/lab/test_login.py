@@ -1,0 +1,330 @@
+"""Logging in: what ssh asks reaches the user, whatever it is, once a session, or not at all where a master is there already."""
+
+import hashlib
+import hmac
+import json
+import re
+
+import pytest
+from desk import Desk
+from terminal import Terminal
+from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
+
+KEY = b"12345678901234567890"
+PASSWORD = "it's a \\ $ecret"
+BANNER = "Only for members of the lab."
+POLICY = """GatewayPorts clientspecified
+KbdInteractiveAuthentication yes
+PasswordAuthentication no
+AuthenticationMethods keyboard-interactive
+Banner /etc/ssh/banner
+"""
+PAM = """auth required pam_unix.so
+auth required pam_oath.so usersfile=/etc/users.oath window=20 digits=6
+account required pam_unix.so
+session required pam_limits.so
+"""
+ANSIBLES = {"newest": "ansible-playbook", "oldest": "/opt/sciviz/oldest/bin/ansible-playbook"}
+
+
+@pytest.fixture
+def desk(lab):
+    desk = Desk(lab)
+    desk.clean_up()
+    yield desk
+    desk.clean_up()
+    lab.on("workstation", "sh", "-c", "rm -rf ~/.ssh/locked* ~/.ssh/known ~/.ssh/config ~/.ssh/cm", user="alice")
+
+
+class Codes:
+    """One-time codes (RFC 4226) of alice's token."""
+
+    def __init__(self):
+        self.count = 0
+
+    def next(self):
+        digest = hmac.new(KEY, self.count.to_bytes(8, "big"), hashlib.sha1).digest()
+        self.count += 1
+        start = digest[-1] & 15
+        return f"{(int.from_bytes(digest[start:start + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
+
+
+@pytest.fixture
+def codes(lab):
+    """The login node wants a password and a one-time code, and says who is welcome."""
+    lab.on("login", "sh", "-c", "cp -p /etc/shadow /etc/pam.d/sshd /root; chpasswd; echo 'HOTP alice - '$0 > /etc/users.oath; chmod 600 /etc/users.oath",
+           KEY.hex(), input=f"alice:{PASSWORD}\n")
+    lab.on("login", "sh", "-c", "cat > /etc/pam.d/sshd", input=PAM)
+    lab.on("login", "sh", "-c", "cat > /etc/ssh/banner", input=BANNER + "\n")
+    lab.sshd_policy("login", POLICY)
+    yield Codes()
+    lab.sshd_policy("login", None)
+    lab.on("login", "sh", "-c", "mv /root/shadow /etc/shadow; mv /root/sshd /etc/pam.d/sshd; rm -f /etc/users.oath /etc/ssh/banner")
+
+
+def words(playbook, ansible="newest", **more):
+    """A command line with variables of Ansible's own beside the project's."""
+    wishes = {name: value for name, value in more.items() if not name.startswith("ansible_")}
+    line = Desk.words(playbook, **wishes)
+    return [ANSIBLES[ansible], *line[1:], "-e", json.dumps({name: value for name, value in more.items() if name.startswith("ansible_")})]
+
+
+def logins(lab, host="login"):
+    """How often alice was let in on a login node so far."""
+    journal = lab.on(host, "journalctl", "-q", "-o", "cat", "-u", "ssh", "--no-pager", "-g", "Accepted .* for alice", check=False).stdout
+    return len(journal.splitlines())
+
+
+@pytest.mark.parametrize("ansible", list(ANSIBLES))
+def test_password_and_one_time_code(desk, codes, ansible):
+    before = logins(desk.lab)
+    with Terminal(*words("connect", ansible)) as terminal:
+        assert BANNER in terminal.seen + terminal.until(r"lab: \(alice@login.lab.example\) Password: ?\n").string
+        terminal.type(PASSWORD)
+        terminal.until(r"lab: \(alice@login.lab.example\) One-time password \(OATH\) for .*\n")
+        code = codes.next()
+        terminal.type(code)
+        terminal.until(r"lab: ready")
+        assert terminal.end() == 0
+        assert PASSWORD not in terminal.seen and code not in terminal.seen
+    report = desk.report()
+    assert report["state"] == "ready"
+    assert logins(desk.lab) == before + 1
+    desk.client(report)
+    assert desk.disconnect().returncode == 0
+    assert logins(desk.lab) == before + 1, "one login a session"
+    desk.nothing_left()
+
+
+def test_a_wrong_answer_is_asked_for_again(desk, codes):
+    with Terminal(*words("connect")) as terminal:
+        terminal.until("Password: ?\n")
+        terminal.type("not mine")
+        terminal.until("One-time password.*\n")
+        terminal.type(codes.next())
+        terminal.until("Password: ?\n")
+        terminal.type(PASSWORD)
+        terminal.until("One-time password.*\n")
+        terminal.type(codes.next())
+        terminal.until("lab: ready")
+        assert terminal.end() == 0
+
+
+def test_the_inventorys_password_answers_for_itself(desk, codes):
+    with Terminal(*words("connect", ansible_password=PASSWORD)) as terminal:
+        terminal.until("One-time password.*\n")
+        assert "Password:" not in terminal.seen
+        terminal.type(codes.next())
+        terminal.until("lab: ready")
+        assert terminal.end() == 0
+
+
+def test_without_a_terminal_the_question_is_told(desk, codes):
+    assert codes
+    done = desk.connect(check=False)
+    assert done.returncode != 0
+    assert "lab: cannot log in to login.lab.example" in done.stdout + done.stderr
+    assert "ssh asks '(alice@login.lab.example) Password:', and there is no terminal to ask you at" in done.stdout + done.stderr
+    assert not desk.left() and not desk.record()
+
+
+def test_a_playbook_that_is_killed_while_it_asks_leaves_nothing(desk, codes):
+    assert codes
+    with Terminal(*words("connect")) as terminal:
+        terminal.until("Password: ?\n")
+        desk.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "bin/ansible-playbook")
+    desk.nothing_left()
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_user_who_breaks_off_leaves_nothing(desk, codes, at_once):
+    assert codes
+    with Terminal(*words("connect")) as terminal:
+        terminal.until("Password: ?\n")
+        if at_once:  # before the question is really open it is for Ansible, which wants to hear it again
+            terminal.press(b"\x03", at_once=True)
+        terminal.press(b"\x03")
+        assert terminal.end() != 0
+        assert "Traceback" not in terminal.seen
+    desk.nothing_left()
+
+
+def test_passphrase_of_a_key(desk):
+    desk.run("sh", "-c", "cd ~/.ssh && cp id_ed25519 locked && ssh-keygen -q -p -P '' -N 'open sesame' -f locked")
+    with Terminal(*words("connect", ansible_ssh_private_key_file="/home/alice/.ssh/locked")) as terminal:
+        terminal.until(r"lab: Enter passphrase for key '/home/alice/.ssh/locked': ?\n")
+        terminal.type("open sesame")
+        terminal.until("lab: ready")
+        assert terminal.end() == 0
+
+
+def test_an_unknown_host_key_is_for_the_user_to_accept(desk):
+    options = "-o GlobalKnownHostsFile=/dev/null -o UserKnownHostsFile=/home/alice/.ssh/known"
+    print_ = desk.lab.on("login", "ssh-keygen", "-lf", "/etc/ssh/ssh_host_ed25519_key.pub").stdout.split()[1]
+    with Terminal(*words("connect", ansible_ssh_common_args=options)) as terminal:
+        assert print_ in terminal.until(r"(?s)lab: The authenticity of host .* \(yes/no/\[fingerprint\]\)\? ?\n").group(0)
+        terminal.type("no")
+        terminal.until("lab: cannot trust login node login.lab.example")
+        assert terminal.end() != 0
+    assert not desk.left()
+    with Terminal(*words("connect", ansible_ssh_common_args=options)) as terminal:
+        terminal.until(r"\(yes/no/\[fingerprint\]\)\? ?\n")
+        terminal.type("yes")
+        terminal.until("lab: ready")
+        assert terminal.end() == 0
+    assert "ssh-ed25519" in desk.run("cat", "/home/alice/.ssh/known").stdout
+
+
+def test_every_command_of_the_guide(desk, codes):
+    """Until it comes to a master, the site asks."""
+    home = "/home/alice/"
+    inventory = f"all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n      {VARIABLES}"
+    desk.lab.on("workstation", "sh", "-c", f"cat > {home}clusters.yml", user="alice", input=inventory)
+    try:
+        for language, caption, lines in blocks((GUIDES / "guide_login.rst").read_text()):
+            if caption:
+                text = substituted("\n".join(lines) + "\n")
+                desk.lab.on("workstation", "sh", "-c", f"umask 077; cat > {caption.replace('~/', home)}", user="alice", input=text)
+                desk.lab.sshd_policy("login", None)
+            for command, said in steps(lines) if language == "console" else ():
+                with Terminal("env", f"ANSIBLE_INVENTORY={home}clusters.yml", "sh", "-c", substituted(command)) as terminal:
+                    for line in said:
+                        terminal.until(pattern_of(line))
+                        if line.endswith((":", ": ")):
+                            terminal.type(PASSWORD if "Password" in line else codes.next())
+                    assert terminal.end() == 0, terminal.seen
+                if command.startswith("ssh -fNM"):
+                    assert not desk.run("ssh", "-O", "check", "login.lab.example").returncode
+                elif "connect" in command and "ssh -fNM" not in "".join(lines):
+                    desk.disconnect("frontera", check=False)
+        assert desk.run("ssh", "-O", "exit", "login.lab.example").returncode == 0, "the master was not ours"
+        desk.nothing_left()
+    finally:
+        desk.run("ssh", "-O", "exit", "login.lab.example", check=False)
+        desk.run("rm", home + "clusters.yml")
+
+
+# --- a control master that is there already ---
+
+
+@pytest.fixture
+def master(desk):
+    """alice is logged in already, and her configuration says so."""
+    desk.run("sh", "-c", "umask 077; mkdir -p ~/.ssh/cm; printf 'Host login*\\n  ControlPath ~/.ssh/cm/%%C\\n' > ~/.ssh/config")
+    desk.run("sh", "-c", "exec ssh -fNM login.lab.example >/dev/null 2>&1")
+    yield desk
+    desk.run("ssh", "-O", "exit", "login.lab.example", check=False)
+
+
+@pytest.mark.parametrize("route", ["auto", "forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay"])
+def test_a_master_of_the_users_own_is_used(master, route):
+    before, listeners = logins(master.lab), "ss -Hltnp | grep -c ssh; true"
+    more = {"start_client": master.client_command()} if route.startswith("reverse") else {}
+    done = master.connect(route=route, user_relay=True, **more)
+    report = master.report()
+    assert report["route"] == (route if route != "auto" else "node_tunnel"), done.stdout
+    if more:
+        master.lab.wait(lambda: master.record().get("state") == "ended", 40, "the client came and left")
+    else:
+        master.client(report)
+        master.told_over()
+    assert logins(master.lab) == before, "nobody logged in anew"
+    master.disconnect()
+    assert master.run("ssh", "-O", "check", "login.lab.example").returncode == 0, "the master stays, it is not ours"
+    assert master.run("sh", "-c", listeners).stdout.strip() == "0"
+    assert not [one for one in master.lab.on("login", "ss", "-Hltne").stdout.splitlines() if "uid:20001" in one]
+
+
+def test_a_policy_is_seen_through_a_master_of_the_users_own(master):
+    """It tells nobody why sshd refused; that is found out otherwise."""
+    master.lab.path("close", "login", "compute1")
+    master.lab.path("close", "login", "compute2")
+    try:
+        done = master.connect(route="forward_tunnel", check=False)
+    finally:
+        master.lab.path("reset")
+    assert "login cannot reach a port of compute1" in done.stdout
+    master.run("ssh", "-O", "exit", "login.lab.example", check=False)
+    master.lab.sshd_policy("login", "AllowTcpForwarding remote\nGatewayPorts clientspecified\n")
+    try:
+        master.run("sh", "-c", "exec ssh -fNM login.lab.example >/dev/null 2>&1")
+        done = master.connect(route="forward_tunnel", check=False)
+    finally:
+        master.lab.sshd_policy("login", None)
+    assert "sshd on login forbids local forwarding" in done.stdout
+
+
+def test_a_master_that_hangs_is_passed_over(master):
+    pid = master.run("pgrep", "-u", "alice", "-f", "ssh -fNM").stdout.split()[0]
+    master.run("kill", "-STOP", pid)
+    try:
+        before = logins(master.lab)
+        master.connect()
+        assert master.report()["state"] == "ready"
+        assert logins(master.lab) == before + 1
+    finally:
+        master.run("kill", "-CONT", pid)
+
+
+# --- several login nodes behind one name, and one behind another ---
+
+
+@pytest.fixture
+def named(desk):
+    """Says in which order the addresses of the name `any` come, as name servers do in turn."""
+    def order(*addresses):
+        desk.lab.on("workstation", "sh", "-c", "sed -i '/ any.lab.example/d' /etc/hosts; printf '%s any.lab.example\\n' \"$@\" >> /etc/hosts", "sh", *addresses)
+
+    yield order
+    order("198.18.3.10", "198.18.4.10")
+
+
+@pytest.mark.parametrize(("first", "second", "login", "inside"), [
+    ("198.18.3.10", "198.18.4.10", "login", "198.18.2.1"), ("198.18.4.10", "198.18.3.10", "login2", "198.18.2.2")])
+def test_pvserver_is_told_the_login_node_that_was_reached(desk, named, first, second, login, inside):
+    named(first, second)
+    done = desk.connect("any", route="reverse_tunnel", start_client=desk.client_command())
+    assert re.search(rf"came through {login}, {inside}:\d+, to this machine's port", done.stdout)
+    desk.lab.wait(lambda: desk.record("any").get("state") == "ended", 40, "the client came and left")
+    desk.nothing_left()
+
+
+def test_disconnect_goes_back_to_the_login_node_that_was_reached(desk, named):
+    named("198.18.3.10", "198.18.4.10")
+    desk.connect("any")
+    desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["watcher"][0]))
+    desk.lab.wait(lambda: not desk.processes("workstation"), 10, "the master ends with its watcher")
+    named("198.18.4.10", "198.18.3.10")
+    before = logins(desk.lab), logins(desk.lab, "login2")
+    desk.disconnect("any")
+    assert (logins(desk.lab), logins(desk.lab, "login2")) == (before[0] + 1, before[1])
+    desk.nothing_left()
+
+
+def test_a_session_goes_on_through_another_login_node(desk, named):
+    """The one that it was on is down."""
+    named("198.18.3.10", "198.18.4.10")
+    desk.connect("any", detach=True)
+    job = desk.report()["job_id"]
+    desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["watcher"][0]))
+    named("198.18.4.10")
+    desk.lab.path("close", "workstation", "login")
+    try:
+        done = desk.connect("any", route="auto")
+        assert "goes on through login2, since login does not answer" in desk.lines(done, "any")
+        assert (desk.report()["job_id"], desk.report()["state"], desk.report()["login_node"]) == (job, "ready", "login2")
+        desk.client(desk.report())
+    finally:
+        desk.lab.path("reset")
+    desk.nothing_left()
+
+
+def test_a_login_node_behind_another(desk):
+    before = logins(desk.lab, "login2")
+    desk.connect("behind")
+    report = desk.report()
+    assert (report["login_node"], report["state"]) == ("login2", "ready")
+    desk.client(report)
+    desk.disconnect("behind")
+    assert logins(desk.lab, "login2") == before + 1
+    desk.nothing_left()
