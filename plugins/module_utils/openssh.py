@@ -176,7 +176,16 @@ def explain(host, stderr):
 
 def unreachable(stderr):
     """bool: whether a login did not come about because nobody answered there."""
-    return next((kind for pattern, kind, _why, _way_out in _CAUSES if re.search(pattern, clean(stderr), re.IGNORECASE)), "") == "unreachable"
+    return _kind(stderr) == "unreachable"
+
+
+def distrusts(stderr):
+    """bool: whether a login did not come about because of the host key."""
+    return _kind(stderr) == "host_key"
+
+
+def _kind(stderr):
+    return next((kind for pattern, kind, _why, _way_out in _CAUSES if re.search(pattern, clean(stderr), re.IGNORECASE)), "")
 
 
 class Master:

@@ -100,7 +100,7 @@ def _log_in_anew(session, wish, target, password):
                 answer = _start(session, dict(wish, command=command, environment=questions.environment), one, questions)
             if "error" not in answer:
                 return answer
-            if questions.unanswered:
+            if questions.unanswered and not openssh.distrusts(answer["error"]):
                 raise questions.nobody_there(target.host)
             if old or "Bad configuration option" not in answer["error"]:
                 break
