@@ -1,7 +1,7 @@
 """Run every part of `make test`, whatever the others said, and close with one line that counts them all.
 
-lint, sanity and build count as one each; of unit and lab each pytest test counts. The first three run beside the unit tests, which leave
-a processor free; what they say is shown when they have ended.
+lint, sanity and build count as one each; of unit and lab each pytest test counts. The lab waits for other hosts most of the time, so all else
+runs beside it, one after the other; what that says is shown when it has ended.
 """
 
 import os
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 TOP = Path(__file__).resolve().parents[2]
 RESULTS = TOP / ".cache" / "results"
-STEPS = ("lint", "sanity", "build")
+STEPS = ("unit", "lint", "sanity", "build")
 CI = os.environ.get("CI") == "true"
 
 
@@ -27,12 +27,14 @@ def make(target, output=None, **variables):
 
 def step(name):
     with open(RESULTS / f"{name}.log", "wb") as output:
+        if name == "unit":
+            return pytest(name, output)
         return Counter(passed=1) if make(name, output) == 0 else Counter(failed=1)
 
 
-def pytest(name):
+def pytest(name, output=None):
     report = RESULTS / f"{name}.xml"
-    code = make(name, PYTEST_ARGS=f"--junitxml={report}")
+    code = make(name, output, PYTEST_ARGS=f"--junitxml={report}")
     count = tally(report)
     if code and not count["failed"]:
         count["failed"] += 1  # pytest broke off, or found no test
@@ -80,13 +82,11 @@ def main():
 
     beside = threading.Thread(target=lambda: [run(name, step) for name in STEPS])
     beside.start()
-    print("=== unit", flush=True)
-    run("unit", pytest)
+    print("=== lab", flush=True)
+    run("lab", lambda _name: lab())
     beside.join()
     for name in STEPS:
         print(f"=== {name}", (RESULTS / f"{name}.log").read_text(errors="replace"), sep="\n", end="", flush=True)
-    print("=== lab", flush=True)
-    run("lab", lambda _name: lab())
     print("=== all", *lines, sep="\n")
     print(closing(total), flush=True)
     return 1 if total["failed"] else 0
