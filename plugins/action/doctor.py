@@ -66,6 +66,8 @@ class ActionModule(SessionAction):
         self.names.update({target.host: "LOGIN", target.user or "": "USER"})
         self._see(*doctor.client(target.executable))
         self._see(*doctor.network(target))
+        if wishes["client_host"]:
+            self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(wishes["client_host"])))
         self.session.begin(owner=self.owner, settings=dict(wishes, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
         try:
             log_in(self.session, target, self.owner, password_of(self._connection))

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import client, durations, endpoints, jobscript, paraview, processes, remote, routes, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils import client, durations, jobscript, paraview, processes, remote, routes, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
@@ -40,10 +40,11 @@ class ActionModule(SessionAction):
             return False
         if not record.get("go") and routing.load(record, channel).client_may_be_late:
             return False
-        if self._listens(port):
+        around = routing.client_of(record, channel)
+        if self._listens(around, port):
             return False
         if record["settings"]["start_client"]:
-            record = self._start(record)
+            record = self._start(record, around)
         else:
             self.session.update(reason="waiting for a client")
             sessions.write_report(record["settings"]["json"], [self.session.report()])
@@ -51,7 +52,7 @@ class ActionModule(SessionAction):
         directory = remote.Directory(channel.script, record["remote_directory"])
         deadline = time.monotonic() + record["settings"]["idle"]
         next_look = time.monotonic() + 2
-        while not self._listens(port):
+        while not self._listens(around, port):
             self._client_lives(record)
             if time.monotonic() > deadline:
                 raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
@@ -61,14 +62,14 @@ class ActionModule(SessionAction):
                 progress = jobscript.Progress(directory.status("", 0))
                 if progress.ended:
                     raise SessionError("job {0} ended before a client listened".format(record["job_id"]), progress.ended[1], "connect again")
-            time.sleep(0.05)
+            time.sleep(around.pause)
         return True
 
     @staticmethod
-    def _listens(port):
-        owner = endpoints.local_owner(port)
-        if owner not in (None, -1, os.getuid()):
-            raise routes.port_taken(port, owner)
+    def _listens(around, port):
+        owner = around.owner(port)
+        if owner not in (None, -1, around.uid):
+            raise routes.port_taken(port, owner, around)
         return owner is not None
 
     def _served(self, record, channel):
@@ -79,7 +80,7 @@ class ActionModule(SessionAction):
         if route.reverse and not record.get("was_connected"):
             progress = self._let_through(record, channel, route, directory)
         elif record["settings"]["start_client"] and not record.get("client"):
-            record = self._start(record)
+            record = self._start(record, route.around.client)
             progress = self._wait_connected(record, directory)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
@@ -136,13 +137,16 @@ class ActionModule(SessionAction):
             raise SessionError("the client ended before it was connected", "its last words:\n" + (tail(client.last_words(self.log)) or "    (none)"),
                                "look at paraview_start_client: {0!r}".format(record["settings"]["start_client"]))
 
-    def _start(self, record):
+    def _start(self, record, around):
         connect_id = self.session.connect_id()
         wish = record["settings"]["start_client"]
         words = paraview.client_command(record["url"], connect_id) if wish is True else wish
-        known = client.start(words, paraview.client_environment(record["url"], record["client_port"], connect_id), self.log)
+        environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
+        known = client.start(around.command(words, environment), environment, self.log)
         return self.session.update(client=known)
 
     def _advice(self, record):
-        reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(self.session.connect_id_path)) if self.session.connect_id() else ""
-        return "paraview --server-url={0}{1}".format(record["url"], reference)
+        far = record.get("client_side")
+        path = far["connect_id_path"] if far else self.session.connect_id_path
+        reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(path)) if self.session.connect_id() else ""
+        return "{2}paraview --server-url={0}{1}".format(record["url"], reference, "on {0}, ".format(far["name"]) if far else "")

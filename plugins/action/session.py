@@ -18,10 +18,6 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 # Variables of the collection that are no option of this action.
 _OTHERS = {"state_dir", "names"}
-# To go on as if these had not been said would do something else than was asked for.
-_NOT_YET = {
-    "client_host": ("the tunnel ends where Ansible runs", "run the playbook on the client host"),
-}
 
 
 class ActionModule(SessionAction):
@@ -33,6 +29,8 @@ class ActionModule(SessionAction):
             return self._end(arguments)
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})
         self._check_names()
+        if wishes["client_host"] and wishes["client_host"] not in self.task_vars.get("hostvars", {}):
+            raise settings.wrong("client_host", wishes["client_host"], "the inventory has no such host")
         record = self.session.read()
         self._refuse_elsewhere(record)
         if record and not sessions.watched(record) and not record.get("remote_directory") and not processes.alive(record.get("owner")):
@@ -101,9 +99,6 @@ class ActionModule(SessionAction):
 
     def _check_names(self):
         known = ["paraview_" + name for name in set(settings.SPEC) | _OTHERS]
-        for name, why in _NOT_YET.items():
-            if self.task_vars.get("paraview_" + name):
-                raise SessionError("paraview_{0} cannot be had in this version".format(name), why[0], why[1])
         for name in self.task_vars:
             if name.startswith("paraview_") and not name.startswith("paraview__") and name not in known:
                 near = difflib.get_close_matches(name, known, 1)

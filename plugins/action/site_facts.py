@@ -43,14 +43,17 @@ class ActionModule(SessionAction):
         offered = site_values.get("pvserver_versions", [])
         modules = wishes["modules"] or site_values.get("modules", [])
         program = jobscript.pvserver_program(wishes["pvserver"])
-        client = versions.here("paraview")
+        channel = self.channel()
+        far = self.session.read().get("client_side")
+        client = versions.read(channel.client_script(versions.probe([], "paraview"), 60)[1]) if far else versions.here("paraview")
         chosen = versions.module_for(client, offered) if not wishes["modules"] and program == "pvserver" else ""
         if chosen:
             modules = [name for name in modules if name not in offered] + [chosen]
-        server = versions.read(self.channel().script(versions.probe(modules, program), 60)[1])
+        server = versions.read(channel.script(versions.probe(modules, program), 60)[1])
         # Lines of the user's own may yet choose another one.
         if not wishes["setup"] and not versions.go_together(client, server):
             raise versions.differ(client, server, facts["login_node"], offered)
         if client and server:
-            self.say("ParaView {0} here, {1} there{2}".format(client, server, " (module {0})".format(modules[-1]) if modules else ""))
+            where = "on " + far["name"] if far else "here"
+            self.say("ParaView {0} {1}, {2} there{3}".format(client, where, server, " (module {0})".format(modules[-1]) if modules else ""))
         return modules

@@ -35,9 +35,16 @@ notes:
     # What describes a session: the variables that begin with paraview_
     SETTINGS = r"""
 options:
+  client_host:
+    description:
+      - Another host of the inventory, on which ParaView runs. The playbook logs in there as the inventory says, and the tunnel goes on to it. By default
+        ParaView runs on this machine.
+      - The routes without a tunnel (V(reverse), V(forward), V(reverse_relay)) lead to this machine alone.
+    type: str
+    default: ""
   client_port:
     description:
-      - Port of this machine that ParaView uses. On a forward route it is the local end of the tunnel, on a reverse route the port that
+      - Port of the client host that ParaView uses. On a forward route it is the local end of the tunnel, on a reverse route the port that
         ParaView listens on.
       - V(0) takes a free one.
     type: int

@@ -33,7 +33,7 @@ class Channel:
         """One request.
 
         Args:
-            operation (str): run, hold, own, hand_over, stop or messages.
+            operation (str): run, hold, own, hand_over, stop, messages, begin_client, run_client or farewell.
             wait (float): seconds until an answer must be there.
         Returns:
             dict: the answer.
@@ -71,6 +71,13 @@ class Channel:
             tuple[int, str, str]: exit code, stdout, stderr.
         """
         return self._asked("run", text, seconds)
+
+    def client_script(self, text, seconds=30):
+        """Runs a script on the client host, where that is another one; returns what script() does, and raises SessionError."""
+        answer = self.request("run_client", script=text, seconds=seconds, wait=seconds + 30)
+        if "failed" in answer:
+            raise SessionError("the connection to the client host of {0} is gone".format(self.host), answer["failed"], "disconnect, and connect again")
+        return answer["code"], answer["out"], answer["err"]
 
     def hold(self, text, seconds=30):
         """Runs lines in the connection's own shell, so that what they start ends with the connection; returns what script() does."""

@@ -6,7 +6,7 @@
 import socket
 
 from . import endpoints, paraview
-from .surroundings import Unfit
+from .surroundings import Unfit, not_from_afar
 from .tunnels import TRIED_PORT, ForwardTunnel, Reverse
 
 _SECONDS = 4
@@ -21,6 +21,7 @@ class Forward(ForwardTunnel):
 
     def ready_for(self, node):
         """Looks whether this host reaches the node; raises Unfit."""
+        not_from_afar(self.around)
         address = self._host(node)
         if not address:
             return
@@ -54,6 +55,7 @@ class ReverseDirect(Reverse):
 
     def ready_for(self, _node):
         """Nothing is put up; the address is the one from which the login node was called. Raises Unfit."""
+        not_from_afar(self.around)
         host = self.around.facts.get("client_address", "")
         if not host:
             raise Unfit("{0} does not tell from where it was called".format(self.around.facts["login_node"]))

@@ -66,10 +66,10 @@ class NodeTunnel(_OnNode, ForwardTunnel):
         """list[str]: nobody has to reach pvserver but by the loopback, where its version can leave the rest out."""
         return super().pvserver_arguments(connect_id) + [paraview.where_known("--bind-address=127.0.0.1")]
 
-    def _forward(self, port, accepting, node):
+    def _forward(self, entrance, accepting, node):
         login = self._login(node)
         login.open(self._address(node))
-        login.master.forward("-L", "127.0.0.1:{0}:127.0.0.1:{1}".format(port, accepting[1]))
+        login.master.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, accepting[1]))
 
 
 class NodeTunnelReverse(_OnNode, Reverse):
@@ -88,7 +88,7 @@ class NodeTunnelReverse(_OnNode, Reverse):
             return
         try:
             if not self.port or not self._stands(login):
-                self.address, self.port = "127.0.0.1", login.listen("127.0.0.1:{0}".format(self.known["client_port"]))
+                self.address, self.port = "127.0.0.1", login.listen(self.target)
         except Unfit:
             self.take_back()
             raise

@@ -7,7 +7,7 @@ import shlex
 
 from . import endpoints
 from .openssh import ForwardRefused
-from .surroundings import Unfit
+from .surroundings import Unfit, not_from_afar
 from .text import one_line
 from .tunnels import Reverse
 from .user_relay import LOST, UserRelay
@@ -112,7 +112,7 @@ class ReverseTunnelRelay(_OverUserRelay):
     def _over_site_relay(self, site):
         if not (self.port and self.address == site["address"] and self._is_ours("127.0.0.1", self.port)):
             self.take_back()
-            self.port = self.around.remote_forward("127.0.0.1", site["ports"], "127.0.0.1:{0}".format(self.known["client_port"]))
+            self.port = self.around.remote_forward("127.0.0.1", site["ports"], self.target)
             self.address = site["address"]
         self.around.look_at("127.0.0.1", self.port)
         hits = endpoints.covering(self.around.listeners(), self.address, self.port)
@@ -128,7 +128,7 @@ class ReverseTunnelRelay(_OverUserRelay):
 
     def _lead(self, directory):
         """str: what leads to the client: a unix socket, which nobody else may open; where sshd allows none, a port of loopback."""
-        to, path = "127.0.0.1:{0}".format(self.known["client_port"]), directory + "/client"
+        to, path = self.target, directory + "/client"
         try:
             self.around.forward("-R", "{0}:{1}".format(path, to))
             return "unix:" + path
@@ -150,6 +150,10 @@ class ReverseRelay(_OverUserRelay):
 
     name = "reverse_relay"
     section = "Reverse Connection with portfwd"
+
+    def _allowed(self):
+        super()._allowed()
+        not_from_afar(self.around)
 
     def _lead(self, _directory):
         host = self.around.facts.get("client_address", "")

@@ -12,6 +12,7 @@ from .errors import SessionError
 
 #: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
 SPEC = {
+    "client_host": {"type": "str", "default": ""},
     "client_port": {"type": "int", "default": 0},
     "login_ports": {"type": "str", "default": ""},
     "server_ports": {"type": "str", "default": ""},

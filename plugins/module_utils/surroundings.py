@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a route works with, and the reason it gives where it cannot work."""
 
-import os
 import shlex
 
 from . import endpoints, site, site_file
+from .client_host import Here
 from .errors import SessionError
 from .openssh import ForwardRefused
 
@@ -32,13 +32,15 @@ class Surroundings:
             user allows one), idle (seconds a job waits for its client).
         forwards (list): of the record.
         hold (callable): ``hold(text, seconds)`` in the connection's own shell, so that what it starts ends with the connection.
+        client (client_host.Here or client_host.There): where ParaView runs.
         job (dict): nodes (list) and addresses (list: what the root node calls its own), once it runs.
     Attributes:
         forwards (list[list[str]]): options and specifications of the forwards that were put up.
     """
 
-    def __init__(self, master, script, messages, facts, wishes, forwards=(), hold=None, job=None):
+    def __init__(self, master, script, messages, facts, wishes, forwards=(), hold=None, job=None, client=None):
         self.hold = hold
+        self.client = client or Here()
         self.job = job or {"nodes": [], "addresses": []}
         self.master = master
         self.script = script
@@ -128,8 +130,15 @@ class Surroundings:
             raise Unfit("port {0} of {1} belongs to another account (uid {2})".format(port, login, hits[0].uid))
 
 
-def port_taken(port, owner):
-    """SessionError for a port of this host that is in use."""
-    whose = "somebody" if owner == -1 else "your own account" if owner == os.getuid() else "another account (uid {0})".format(owner)
-    return SessionError("port {0} on this host is taken".format(port), "{0} listens there".format(whose),
+def port_taken(port, owner, client=None):
+    """SessionError for a port of the client host that is in use."""
+    client = client or Here()
+    whose = "somebody" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
+    return SessionError("port {0} on {1} is taken".format(port, client.name or "this host"), "{0} listens there".format(whose),
                         "choose another paraview_client_port, or leave it out")
+
+
+def not_from_afar(around):
+    """Raises Unfit where ParaView runs on another host: a route without a tunnel leads to this machine alone."""
+    if around.client.name:
+        raise Unfit("it leads to this machine, and ParaView runs on {0}".format(around.client.name))

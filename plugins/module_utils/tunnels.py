@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes over an ssh forward that reaches as far as the cluster."""
 
-import os
-
 from . import endpoints, paraview
 from .errors import SessionError
 from .openssh import ForwardRefused
@@ -46,11 +44,11 @@ class ForwardTunnel:
 
     def client_port(self):
         """int: the local end of the tunnel, free at this moment."""
-        wish = self.around.wishes["client_port"]
-        owner = endpoints.local_owner(wish) if wish else None
+        wish, client = self.around.wishes["client_port"], self.around.client
+        owner = client.owner(wish) if wish else None
         if owner is not None:
-            raise port_taken(wish, owner)
-        return wish or endpoints.free_port()
+            raise port_taken(wish, owner, client)
+        return wish or client.free_port()
 
     def before_start(self, _node):
         """Nothing has to stand before pvserver: it is the one that waits."""
@@ -68,29 +66,30 @@ class ForwardTunnel:
         Returns:
             int: the local port.
         """
-        wish = self.around.wishes["client_port"]
+        wish, client = self.around.wishes["client_port"], self.around.client
         for attempt in range(5):
             port = self.client_port()
             try:
-                self._forward(port, accepting, node)
+                self._forward(client.entrance(port), accepting, node)
+                client.lead(port)
                 break
             except ForwardRefused as refused:
                 if wish or attempt == 4:
                     raise SessionError("cannot open port {0} here for the tunnel".format(port), str(refused),
                                        "choose another paraview_client_port, or leave it out")
-        owner = endpoints.local_owner(port)
+        owner = client.owner(port)
         if owner is None:
             raise SessionError("cannot open port {0} here for the tunnel".format(port), "ssh said it would, but nothing listens there over IPv4",
                                "choose another paraview_client_port, or leave it out")
-        if owner not in (os.getuid(), -1):
-            raise port_taken(port, owner)
+        if owner not in (client.uid, -1):
+            raise port_taken(port, owner, client)
         return port
 
-    def _forward(self, port, accepting, node):
+    def _forward(self, entrance, accepting, node):
         # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
         same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
         host = (self.around.node_address(node)[0] if same else "") or accepting[0]
-        self.around.forward("-L", "127.0.0.1:{0}:{1}:{2}".format(port, host, accepting[1]))
+        self.around.forward("-L", "{0}:{1}:{2}".format(entrance, host, accepting[1]))
 
     def url(self, port):
         """str: what the client opens."""
@@ -118,11 +117,16 @@ class Reverse:
 
     def client_port(self):
         """int: where the client has to listen."""
-        wish = self.around.wishes["client_port"]
-        owner = endpoints.local_owner(wish) if wish else None
-        if owner not in (None, -1, os.getuid()):
-            raise port_taken(wish, owner)
-        return wish or endpoints.free_port()
+        wish, client = self.around.wishes["client_port"], self.around.client
+        owner = client.owner(wish) if wish else None
+        if owner not in (None, -1, client.uid):
+            raise port_taken(wish, owner, client)
+        return wish or client.free_port()
+
+    @property
+    def target(self):
+        """str: where a remote forward has to lead to come to the client."""
+        return self.around.client.target(self.known["client_port"])
 
     def before_start(self, node):
         """Looks once more, at this moment, whether both ends stand and are ours."""
@@ -131,13 +135,13 @@ class Reverse:
             self.look_at_client()
 
     def look_at_client(self):
-        """Looks whether the client listens here, and is ours."""
-        owner = endpoints.local_owner(self.known["client_port"])
+        """Looks whether the client listens, and is ours."""
+        owner = self.around.client.owner(self.known["client_port"])
         if owner is None:
             raise SessionError("the client no longer listens on port {0}".format(self.known["client_port"]), "it ended, or gave up",
                                "start it again, and connect again")
-        if owner not in (-1, os.getuid()):
-            raise port_taken(self.known["client_port"], owner)
+        if owner not in (-1, self.around.client.uid):
+            raise port_taken(self.known["client_port"], owner, self.around.client)
 
     def pvserver_arguments(self, connect_id):
         """list[str]"""
@@ -166,7 +170,7 @@ class ReverseTunnel(Reverse):
         if not (self.port and address == self.address and any((one.port, one.uid) == (self.port, ours) for one in self.around.listeners())):
             self.take_back()
             self.address = address
-            self.port = self.around.remote_forward(address, self.around.wishes["login_ports"], "127.0.0.1:{0}".format(self.known["client_port"]))
+            self.port = self.around.remote_forward(address, self.around.wishes["login_ports"], self.target)
         try:
             self.around.look_at(self.address, self.port)
         except Unfit:

@@ -30,7 +30,9 @@ _STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
 _ASK_AGAIN = 3.0
 # What lies beside the control socket: node_login.py and the playbook's questions.
-_SOCKETS = ("", ".n", ".l", ".k")
+_SOCKETS = ("", ".n", ".l", ".k", ".c")
+# The same, followed by a port: client_host.py.
+_LEADS = ".t"
 _QUESTIONS = (".a",)
 
 
@@ -55,6 +57,9 @@ class Watcher:
         self.gone = False
         self.running = False
         self.process = self.shell = self.listener = None
+        # The connection to the client host, where that is another one, and what is to be done there at the end.
+        self.client_process = self.client_shell = None
+        self.farewell = ""
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
@@ -76,6 +81,9 @@ class Watcher:
         if said != self.said:
             self.said = said
             _say({"said": said})
+        self._still_wanted()
+
+    def _still_wanted(self):
         if self.stopping or not processes.alive(self.wish["owner"]):
             raise ShellLost("the playbook ended")
 
@@ -90,6 +98,9 @@ class Watcher:
                     self._answer()
                 if not self.shell.drain():
                     raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
+                if self.client_shell and not self.client_shell.drain():
+                    self._end_client_host()
+                    self.session.update(reason="the connection to the client host was lost")
                 if self.handed:
                     self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
@@ -109,6 +120,7 @@ class Watcher:
 
     def close(self):
         """Ends the connection, and with it every forward."""
+        self._end_client_host()
         for stream in (self.process and self.process.stdin, self.listener):
             if stream is not None:
                 stream.close()
@@ -119,7 +131,9 @@ class Watcher:
 
     def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
-        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ends]:
+        directory, name = os.path.split(self.wish["control_path"])
+        leads = [os.path.join(directory, one) for one in os.listdir(directory) if one.startswith(name + _LEADS)]
+        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ends] + leads:
             if os.path.lexists(path):
                 os.unlink(path)
 
@@ -156,6 +170,48 @@ class Watcher:
         """Lines for the connection's own shell, whose end is the end of what they start."""
         code, out, err = self.shell.here(asked["script"], int(asked["seconds"]))
         return {"code": code, "out": out, "err": err}
+
+    def _do_begin_client(self, asked):
+        """Logs in on the client host; the login node waits meanwhile."""
+        self._end_client_host()
+        os.environ.update(asked["environment"])
+        self.client_process = processes.Child(asked["command"])
+        self.client_shell = Shell(self.client_process)
+        try:
+            self.client_shell.begin(int(asked["seconds"]), self._still_wanted)
+        except ShellLost as lost:
+            self._end_client_host()
+            return {"failed": str(lost)}
+        return {}
+
+    def _do_farewell(self, asked):
+        """Takes a script that the client host is left with."""
+        self.farewell = asked["script"]
+        return {}
+
+    def _do_run_client(self, asked):
+        if self.client_shell is None:
+            return {"failed": "ssh ended"}
+        try:
+            code, out, err = self.client_shell.run(asked["script"], int(asked["seconds"]))
+        except ShellLost as lost:
+            self._end_client_host()
+            return {"failed": str(lost)}
+        return {"code": code, "out": out, "err": err}
+
+    def _end_client_host(self):
+        """Leaves the client host, and nothing there."""
+        if self.client_process is None:
+            return
+        try:
+            if self.farewell:
+                self.client_shell.run(self.farewell, 5)
+        except (ShellLost, SessionError):
+            pass
+        self.client_process.stdin.close()
+        self.client_process.end(3)
+        self.client_process = self.client_shell = None
+        self.farewell = ""
 
     def _do_hand_over(self, _asked):
         self.handed = True

@@ -12,8 +12,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 
 from ..module_utils import openssh, processes
+from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
 from .asking import Patience, Questions
@@ -108,6 +110,56 @@ def _log_in_anew(session, wish, target, password):
         if not openssh.unreachable(answer["error"]):
             break
     raise openssh.explain(target.host, answer["error"])
+
+
+def log_in_on_client(session: Session, channel: Channel, target: openssh.Target, name: str, password: str = "") -> dict:
+    """Has the session's watcher log in on the client host, where that is another one than this; returns the record's new field.
+
+    Args:
+        session: its watcher holds the connection to the login node already.
+        channel: to the watcher.
+        target: whom to call.
+        name: the host's, for the user.
+        password: as for log_in().
+    Raises:
+        SessionError: with ssh's own words.
+    """
+    record = session.read()
+    path = record["control_path"] + ".c"
+    with Questions(name, session.directory, record["control_path"] + ".a", password, functools.partial(openssh.names, target)) as questions:
+        answer = _meanwhile(questions, functools.partial(
+            channel.request, "begin_client", wait=_LONGEST_LOGIN + 60, command=openssh.master_command(target, path), environment=questions.environment,
+            seconds=_LONGEST_LOGIN))
+    if "failed" in answer:
+        if questions.unanswered and not openssh.distrusts(answer["failed"]):
+            raise questions.nobody_there(target.host)
+        raise openssh.explain(target.host, answer["failed"])
+    uid = channel.client_script("id -u")[1].strip()
+    if not uid.isdigit():
+        raise SessionError("cannot make out what {0} is".format(name), "it does not tell who you are there", "a POSIX shell with id is needed there")
+    known = {"name": name, "uid": int(uid), "control_path": path, "watcher": record["watcher"]}
+    session.update(client_side=known)
+    return known
+
+
+def _meanwhile(questions, ask):
+    """What a request gives, which is answered only when the questions are."""
+    told = {}
+
+    def run():
+        try:
+            told["answer"] = ask()
+        except SessionError as error:
+            told["error"] = error
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        if select.select([questions], [], [], 0.05)[0]:
+            questions.answer()
+    if "error" in told:
+        raise told["error"]
+    return told["answer"]
 
 
 def _libraries():

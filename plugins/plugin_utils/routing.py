@@ -5,6 +5,7 @@
 
 from ..module_utils import routes, schedulers
 from ..module_utils.channel import Channel
+from ..module_utils.client_host import Here, There
 from ..module_utils.openssh import Master
 from ..module_utils.surroundings import Surroundings
 
@@ -19,7 +20,15 @@ def surroundings(record: dict, channel: Channel) -> Surroundings:
          "on_login_node": bool(schedulers.of(record).get("on_login_node")),
          "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target"),
          "guest": bool(record.get("guest"))},
-        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])})
+        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])}, client_of(record, channel))
+
+
+def client_of(record: dict, channel: Channel):
+    """Where ParaView runs."""
+    known = record.get("client_side")
+    if not known:
+        return Here()
+    return There(known["name"], known["uid"], Master(known["control_path"], record["ssh"]), channel.client_script, record["control_path"] + ".t")
 
 
 def load(record: dict, channel: Channel):
@@ -29,8 +38,9 @@ def load(record: dict, channel: Channel):
 
 def came_through(record: dict, route) -> str:
     """The line for a pvserver that has found its client."""
-    return "pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
-        record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port, record["client_port"])
+    return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
+        record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port, record["client_port"],
+        record["client_side"]["name"] + "'s" if record.get("client_side") else "this machine's")
 
 
 def kept(route) -> dict:

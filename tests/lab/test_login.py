@@ -4,9 +4,10 @@ import hashlib
 import hmac
 import json
 import re
+from pathlib import Path
 
 import pytest
-from desk import Desk
+from desk import STATE, Desk
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
 
@@ -178,7 +179,8 @@ def test_an_unknown_host_key_is_for_the_user_to_accept(desk):
 def test_every_command_of_the_guide(desk, codes):
     """Until it comes to a master, the site asks."""
     home = "/home/alice/"
-    inventory = f"all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n      {VARIABLES}"
+    inventory = (f"all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n      {VARIABLES}"
+                 "    bigscreen:\n      ansible_host: login2.lab.example\n")
     desk.lab.on("workstation", "sh", "-c", f"cat > {home}clusters.yml", user="alice", input=inventory)
     try:
         for language, caption, lines in blocks((GUIDES / "guide_login.rst").read_text()):
@@ -328,3 +330,72 @@ def test_a_login_node_behind_another(desk):
     desk.disconnect("behind")
     assert logins(desk.lab, "login2") == before + 1
     desk.nothing_left()
+
+
+# --- ParaView on another host than Ansible ---
+
+
+@pytest.fixture
+def far(desk):
+    """A desk whose ParaView runs on login2."""
+    desk.lab.on("login2", "sh", "-c", "cat > client.py", user="alice", input=(Path(__file__).parent / "client.py").read_text())
+    yield desk
+    desk.lab.on("login2", "rm", "-f", "client.py", "picture.png", user="alice")
+
+
+def client_there(desk, report, way):
+    """A client that renders, typed on login2, with what is there to read."""
+    known = '--connect-id="$(cat ~/.local/state/paraview-connect/lab.connect_id)"'
+    line = f"exec xvfb-run -a -s -noreset pvpython {known} client.py {way} {report['client_port']} picture.png"
+    return desk.lab.on("login2", "sh", "-c", line, user="alice", timeout=60).stdout
+
+
+@pytest.mark.parametrize("route", ["node_tunnel", "forward_tunnel"])
+def test_a_client_on_another_host_calls(far, route):
+    done = far.connect(client_host="bigscreen", route=route)
+    report = far.report()
+    assert "ParaView 5.11 on bigscreen, 5.11 there" in done.stdout
+    assert f"on bigscreen, paraview --server-url=cs://127.0.0.1:{report['client_port']} --connect-id=" in done.stdout
+    listeners = far.lab.on("login2", "ss", "-Hltn", f"sport = :{report['client_port']}").stdout.split()
+    assert listeners[3] == f"127.0.0.1:{report['client_port']}"
+    assert not far.run("sh", "-c", "ss -Hltn | grep 127.0.0.1; true").stdout, "no port of the controller is open to its other users"
+    assert far.report()["nodes"][0] in client_there(far, report, "forward")
+    far.told_over()
+    far.disconnect()
+    far.nothing_left()
+    assert not far.lab.on("login2", "sh", "-c", "ls ~/.local/state/paraview-connect 2>/dev/null; true", user="alice").stdout
+
+
+@pytest.mark.parametrize("route", ["reverse_tunnel", "reverse_tunnel_relay", "node_tunnel_reverse"])
+def test_a_client_on_another_host_is_called(far, route):
+    done = far.connect(client_host="bigscreen", route=route, start_client=far.client_command())
+    assert re.search(r"to bigscreen's port \d+", done.stdout)
+    far.lab.wait(lambda: far.record().get("state") == "ended", 40, "the client came and left")
+    assert far.report()["nodes"][0] in far.run("cat", f"{STATE}/lab/client.log").stdout
+    far.nothing_left()
+
+
+def test_a_client_that_is_started_by_hand_on_another_host(far):
+    process = far.lab.start("workstation", *far.words("connect", client_host="bigscreen", route="reverse_tunnel"), user="alice")
+    assert any("start the client now, pvserver waits for it: on bigscreen, paraview" in line for line in process.stdout)
+    report = {"client_port": far.record()["client_port"]}
+    assert "compute" in client_there(far, report, "reverse")
+    assert process.wait(30) == 0
+    far.told_over()
+
+
+def test_a_client_on_another_host_ends_with_disconnect(far):
+    far.connect(client_host="bigscreen", route="reverse_tunnel", start_client=far.client_command(more="wait"))
+    assert far.report()["state"] == "connected"
+    far.disconnect()
+    far.nothing_left()
+
+
+@pytest.mark.parametrize(("wishes", "words"), [
+    ({"client_host": "nowhere"}, "paraview_client_host: 'nowhere' cannot be"),
+    ({"client_host": "bigscreen", "route": "reverse"}, "it leads to this machine, and ParaView runs on bigscreen")])
+def test_what_cannot_be_with_a_client_on_another_host(far, wishes, words):
+    done = far.connect(**wishes, check=False)
+    assert done.returncode != 0
+    assert words in done.stdout
+    far.nothing_left()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, processes, schedulers, watcher
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
 from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
 from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
@@ -353,3 +354,40 @@ def test_what_cannot_be_undone_is_kept(held, program):
     assert record["state"] == "unknown" and "permission denied" in record["reason"]
     assert held.directory.exists()
     assert (held.tmp_path / "asked").read_text() == "\n"
+
+
+# --- the client host ---
+
+
+def begin_client(held, command):
+    return held.channel.request("begin_client", wait=60, command=list(command), environment={"ASKED": "as the playbook says"}, seconds=10)
+
+
+def test_a_client_host_is_held_and_left(held, until):
+    held.start()
+    left = held.tmp_path / "left"
+    assert begin_client(held, ["/bin/sh"]) == {}
+    assert held.channel.client_script("echo $ASKED; echo err >&2; exit 3") == (3, "as the playbook says\n", "err\n")
+    held.channel.request("farewell", script="touch {0}".format(left))
+    lead = held.control.parent / (held.control.name + ".t40123")
+    lead.touch()
+    held.channel.request("stop", wait=90)
+    held.over()
+    assert left.exists() and not lead.exists()
+
+
+def test_a_client_host_that_refuses(held):
+    held.start()
+    assert "not mine" in begin_client(held, ["/bin/sh", "-c", "echo not mine >&2; exit 255"])["failed"]
+    with pytest.raises(SessionError, match="client host of lab is gone"):
+        held.channel.client_script("true")
+    assert held.channel.script("echo the login node is there still")[0] == 0
+
+
+def test_a_client_host_that_is_lost_is_told(held, until):
+    held.start()
+    begin_client(held, ["/bin/sh"])
+    pid = int(held.channel.client_script("ps -o ppid= -p $PPID")[1])
+    os.kill(pid, 9)
+    until(lambda: held.session.read().get("reason") == "the connection to the client host was lost")
+    assert held.channel.script("echo still")[1] == "still\n"

@@ -1,0 +1,121 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where ParaView runs, as a route sees it: this machine, or another host behind a connection of its own.
+
+Forwards end where ssh runs, which is here. On the way to another host they pass a unix socket in a directory of the user's
+alone, so that no port of this machine is open to its other users.
+"""
+
+import contextlib
+import os
+import random
+import shlex
+
+from . import endpoints
+from .errors import SessionError
+from .openssh import ForwardRefused
+
+# Where Linux takes ports from for those who want any.
+_ANY_PORT = (32768, 60999)
+
+
+class Here:
+    """ParaView runs on this machine."""
+
+    name = ""
+    #: Seconds between two looks at who listens.
+    pause = 0.05
+
+    @property
+    def uid(self):
+        """int: whose listeners are ours."""
+        return os.getuid()
+
+    def owner(self, port):
+        """int or None: who listens on a port over IPv4; -1 where that cannot be told."""
+        return endpoints.local_owner(port)
+
+    def free_port(self):
+        """int: a port on which nobody listens."""
+        return endpoints.free_port()
+
+    def target(self, port):
+        """str: where a remote forward has to lead, to come to a port of ParaView's."""
+        return "127.0.0.1:{0}".format(port)
+
+    def entrance(self, port):
+        """str: where a local forward has to begin, which ParaView is to find on a port."""
+        return "127.0.0.1:{0}".format(port)
+
+    def lead(self, port):
+        """Leads that port to the entrance; here it is the same."""
+
+    def command(self, words, _environment):
+        """list[str]: the command by which a client is started."""
+        return words
+
+
+class There:
+    """ParaView runs on another host.
+
+    Args:
+        name (str): the host, for messages.
+        uid (int): who we are there.
+        master (openssh.Master): the connection to it.
+        script (callable): ``script(text, seconds) -> (code, out, err)`` there.
+        place (str): how paths of sockets begin.
+    """
+
+    pause = 0.5
+
+    def __init__(self, name, uid, master, script, place):
+        self.name, self.uid, self.master, self.script, self.place = name, uid, master, script, place
+
+    def _listeners(self):
+        return endpoints.parse(self.script(endpoints.SCRIPT, 15)[1])
+
+    def owner(self, port):
+        """int or None: who listens on a port there over IPv4."""
+        hits = endpoints.covering(self._listeners(), "127.0.0.1", port)
+        return hits[0].uid if hits else None
+
+    def free_port(self):
+        """int: a port there on which nobody listens."""
+        taken = {one.port for one in self._listeners()}
+        return random.choice([port for port in range(*_ANY_PORT) if port not in taken])
+
+    def target(self, port):
+        """str: a socket here that leads to a port there; SessionError where sshd there forbids it."""
+        path = self.place + str(port)
+        if not os.path.exists(path):
+            self._forward("-L", "{0}:127.0.0.1:{1}".format(path, port))
+        return path
+
+    def entrance(self, port):
+        """str: a socket here, to which lead() will lead."""
+        path = self.place + str(port)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+        return path
+
+    def lead(self, port):
+        """Leads a port of the loopback there to the entrance; SessionError where sshd there forbids it."""
+        forward = "-R", "127.0.0.1:{0}:{1}{0}".format(port, self.place)
+        self._forward(*forward)
+        if any(one.port == port and one.address != "127.0.0.1" for one in self._listeners()):
+            self.master.cancel(*forward)
+            raise SessionError("port {0} of {1} would be open to the network".format(port, self.name), "its sshd puts every forward on all addresses",
+                               "GatewayPorts no or clientspecified in its sshd_config, or run the playbook on {0}".format(self.name))
+
+    def _forward(self, option, specification):
+        try:
+            self.master.forward(option, specification)
+        except ForwardRefused as refused:
+            raise SessionError("no tunnel leads to {0}".format(self.name), str(refused),
+                               "AllowTcpForwarding yes in its sshd_config, another paraview_client_port, or run the playbook on {0}".format(self.name))
+
+    def command(self, words, environment):
+        """list[str]: the command that starts a client there, and whose end ends it."""
+        named = ["{0}={1}".format(*one) for one in environment.items()]
+        return self.master.command("-tt", "-o", "ProxyCommand=false", remote="exec env " + " ".join(shlex.quote(word) for word in named + list(words)))

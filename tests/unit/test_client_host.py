@@ -1,0 +1,101 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ParaView on this machine and on another one, as routes see it."""
+
+import os
+import socket
+import subprocess
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import client_host
+from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Master
+
+
+class Far:
+    """Another host: its sshd and its listeners; master and script in one."""
+
+    def __init__(self, bind="127.0.0.1", refuse=False):
+        self.bind, self.refuse = bind, refuse
+        self.asked, self.cancelled, self.listeners = [], [], [Listener("127.0.0.1", 5000, 2001)]
+
+    def forward(self, option, specification):
+        if self.refuse:
+            raise ForwardRefused("Port forwarding failed")
+        self.asked.append((option, specification))
+        if option == "-L":
+            open(specification.split(":")[0], "w").close()
+        else:
+            self.listeners.append(Listener(self.bind, int(specification.split(":")[1]), 1000))
+
+    def cancel(self, option, specification):
+        self.cancelled.append((option, specification))
+
+    def script(self, _text, _seconds):
+        return 0, "".join("{0}: {1}:{2:04X} 00000000:0000 0A 0:0 0:0 0 {3} 0 1\n".format(
+            number, socket.inet_aton(one.address)[::-1].hex().upper(), one.port, one.uid) for number, one in enumerate(self.listeners)), ""
+
+
+@pytest.fixture(name="there")
+def _there(tmp_path):
+    def make(**wishes):
+        far = Far(**wishes)
+        return client_host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c.t")), far
+
+    return make
+
+
+def test_who_listens_there(there):
+    client, _far = there()
+    assert (client.owner(5000), client.owner(5001)) == (2001, None)
+    assert client.free_port() != 5000
+
+
+def test_a_remote_forward_is_led_on_to_a_port_there(there, tmp_path):
+    client, far = there()
+    path = str(tmp_path / "c.t") + "40123"
+    assert client.target(40123) == client.target(40123) == path
+    assert far.asked == [("-L", path + ":127.0.0.1:40123")], "once"
+
+
+def test_a_port_there_is_led_to_a_local_forward(there, tmp_path):
+    client, far = there()
+    path = str(tmp_path / "c.t") + "40123"
+    open(path, "w").close()
+    assert client.entrance(40123) == path
+    assert not os.path.exists(path), "ssh makes no socket where a file is"
+    client.lead(40123)
+    assert far.asked == [("-R", "127.0.0.1:40123:" + path)] and client.owner(40123) == 1000
+
+
+def test_a_port_that_would_be_open_to_the_network_is_taken_back(there):
+    client, far = there(bind="0.0.0.0")
+    with pytest.raises(SessionError, match="open to the network") as caught:
+        client.lead(40123)
+    assert far.cancelled == far.asked and "GatewayPorts" in caught.value.way_out
+
+
+@pytest.mark.parametrize("way", ["target", "lead"])
+def test_an_sshd_there_that_forwards_nothing(there, way):
+    client, _far = there(refuse=True)
+    with pytest.raises(SessionError, match="no tunnel leads to bigscreen") as caught:
+        getattr(client, way)(40123)
+    assert "AllowTcpForwarding" in caught.value.way_out
+
+
+def test_a_client_is_started_there_word_for_word(program):
+    words = ["paraview", "it's", "a b", "$x", "\n"]
+    ssh = program("ssh", '#!/bin/sh\nfor last; do :; done\nexec /bin/sh -c "$last"\n')
+    tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"\n')
+    client = client_host.There("bigscreen", 1000, Master("/run/c", ssh), None, "/run/c.t")
+    command = client.command([tell] + words[1:], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"})
+    assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode() == "17|it's|a b|$x|\n|"
+
+
+def test_here_nothing_lies_between():
+    client = client_host.Here()
+    assert client.target(5) == client.entrance(5) == "127.0.0.1:5"
+    assert client.lead(5) is None and client.command(["paraview"], {}) == ["paraview"]
+    assert client.uid == os.getuid()
