@@ -140,7 +140,8 @@ class Questions:
     def nobody_there(self, host):
         """SessionError for a question that could not be asked."""
         return SessionError(
-            "cannot log in to {0}".format(host), "ssh asks {0!r}, and there is no terminal to ask you at".format(one_line(self.unanswered, 200)),
+            "cannot log in to {0}".format(host), "{0}ssh asks {1!r}, and there is no terminal to ask you at".format(
+                "no key was enough, " if _PASSWORD.match(self.unanswered) else "", one_line(self.unanswered, 200)),
             "run it in a terminal, or load the key (ssh-add) and look at ansible_user; or open a control master by hand first (ssh -M {0}), which is then used"
             .format(host))
 
