@@ -4,19 +4,13 @@
 """Opens the connection to the host on which ParaView runs; documented in plugins/modules/client_host.py."""
 
 import os
-import shlex
 
+from ansible_collections.sciviz.paraview.plugins.module_utils import far_client
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in_on_client, password_of, target_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.client_login import log_in_on_client
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
-
-# What is there for the user to read, in a directory of the user's alone.
-_KEEP = """umask 077
-state=${{XDG_STATE_HOME:-$HOME/.local/state}}/paraview-connect
-mkdir -p "$state" && cd "$state" && printf '%s\\n' {connect_id} > {name}.connect_id && pwd
-"""
-_FORGET = "cd {directory} && rm -f {name}.connect_id && cd .. && rmdir paraview-connect 2>/dev/null"
 
 
 class ActionModule(SessionAction):
@@ -28,12 +22,11 @@ class ActionModule(SessionAction):
             return {"changed": False, "control_path": known.get("control_path", "")}
         channel = self.channel()
         known = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
-        file_name = os.path.basename(self.session.directory)
-        name = shlex.quote(file_name)
-        code, out, err = channel.client_script(_KEEP.format(connect_id=self.session.connect_id(), name=name))
+        name = os.path.basename(self.session.directory)
+        channel.request("farewell", script=far_client.forget_script(name))
+        code, out, err = channel.client_script(far_client.keep_script(name, self.session.connect_id()))
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
             raise SessionError("cannot keep the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state there writable for you")
-        channel.request("farewell", script=_FORGET.format(directory=shlex.quote(directory), name=name))
-        self.session.update(client_side=dict(known, connect_id_path="{0}/{1}.connect_id".format(directory, file_name)))
+        self.session.update(client_side=dict(known, connect_id_path="{0}/{1}.connect_id".format(directory, name)))
         return {"changed": True, "control_path": known["control_path"]}

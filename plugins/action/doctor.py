@@ -94,7 +94,7 @@ class ActionModule(SessionAction):
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
             facts=facts, scheduler=scheduler or "none", table=about, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
-        look = doctor.LoginNode(routing.surroundings(record, channel), self.name, about, facts["prelude"])
+        look = doctor.LoginNode(routing.surroundings(record, channel, self.session), self.name, about, facts["prelude"])
         self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
         self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
         modules = wishes["modules"] or facts["site"].get("modules", [])

@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import client, durations, jobscript, paraview, processes, remote, routes, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, paraview, processes, remote, routes, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
@@ -53,7 +53,7 @@ class ActionModule(SessionAction):
         deadline = time.monotonic() + record["settings"]["idle"]
         next_look = time.monotonic() + 2
         while not self._listens(around, port):
-            self._client_lives(record)
+            self._client_lives(record, around)
             if time.monotonic() > deadline:
                 raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
@@ -79,9 +79,9 @@ class ActionModule(SessionAction):
         route = routing.load(record, channel)
         if route.reverse and not record.get("was_connected"):
             progress = self._let_through(record, channel, route, directory)
-        elif record["settings"]["start_client"] and not record.get("client"):
+        elif record["settings"]["start_client"] and not (record.get("client") or record.get("client_there")):
             record = self._start(record, route.around.client)
-            progress = self._wait_connected(record, directory)
+            progress = self._wait_connected(record, directory, route.around.client)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])
@@ -104,7 +104,7 @@ class ActionModule(SessionAction):
             route.let_through(record["root_node"])
         except Unfit as unfit:
             raise routes.none_works([(route.name, str(unfit))], route.name)
-        progress = self._wait_connected(record, directory)
+        progress = self._wait_connected(record, directory, route.around.client)
         self.say(routing.came_through(record, route))
         return progress
 
@@ -115,7 +115,7 @@ class ActionModule(SessionAction):
             durations.spoken(record["settings"]["idle"]), shlex.quote(self.name)))
         return True
 
-    def _wait_connected(self, record, directory):
+    def _wait_connected(self, record, directory, around):
         deadline = time.monotonic() + _CONNECT_SECONDS
         text = ""
         while True:
@@ -125,16 +125,19 @@ class ActionModule(SessionAction):
             if connected or progress.ended:
                 if not connected:
                     raise SessionError("job {0} ended before the client connected".format(record["job_id"]), progress.ended[1],
-                                       "the client's last words:\n" + tail(client.last_words(self.log)))
+                                       "the client's last words:\n" + self._last_words(around))
                 return progress
-            self._client_lives(record)
+            self._client_lives(record, around)
             if time.monotonic() > deadline:
-                raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)), "its last words:\n" + tail(
-                    client.last_words(self.log)), "look at paraview_start_client")
+                raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
+                                   "its last words:\n" + self._last_words(around), "look at paraview_start_client")
 
-    def _client_lives(self, record):
-        if record.get("client") and not processes.alive(record["client"]):
-            raise SessionError("the client ended before it was connected", "its last words:\n" + (tail(client.last_words(self.log)) or "    (none)"),
+    def _last_words(self, around):
+        return tail(around.last_words(self.log, self.known_as)) or "    (none)"
+
+    def _client_lives(self, record, around):
+        if not around.lives(record):
+            raise SessionError("the client ended before it was connected", "its last words:\n" + self._last_words(around),
                                "look at paraview_start_client: {0!r}".format(record["settings"]["start_client"]))
 
     def _start(self, record, around):
@@ -142,8 +145,12 @@ class ActionModule(SessionAction):
         wish = record["settings"]["start_client"]
         words = paraview.client_command(record["url"], connect_id) if wish is True else wish
         environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
-        known = client.start(around.command(words, environment), environment, self.log)
-        return self.session.update(client=known)
+        return self.session.update(**around.start(words, environment, self.log, self.known_as))
+
+    @property
+    def known_as(self):
+        """str: the session's name as a file's."""
+        return os.path.basename(self.session.directory)
 
     def _advice(self, record):
         far = record.get("client_side")

@@ -131,7 +131,7 @@ class ActionModule(SessionAction):
             self.say("that is fewer than the {0} that were asked for".format(_count(record["settings"]["nodes"], "node")))
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
-        self._start_at_once(record, routing.load(record, channel), follower.directory)
+        self._start_at_once(record, routing.load(record, channel, self.session), follower.directory)
         return {"changed": True}
 
     def _start_at_once(self, record, route, directory):
@@ -153,7 +153,7 @@ class ActionModule(SessionAction):
     def _started(self, record, channel):
         if record.get("accepting") or record.get("was_connected"):
             return {"changed": False}
-        route = routing.load(record, channel)
+        route = routing.load(record, channel, self.session)
         follower = self._follower(record, channel)
         if not record.get("go"):
             try:

@@ -31,7 +31,7 @@ class ActionModule(SessionAction):
         """The job runs: what was chosen has to hold for its own node."""
         if record.get("go"):
             return False
-        route = routing.load(record, channel)
+        route = routing.load(record, channel, self.session)
         try:
             route.ready_for(record["root_node"])
             self.session.update(**routing.kept(route))
@@ -49,7 +49,7 @@ class ActionModule(SessionAction):
         """pvserver runs: the client's end is made."""
         if record.get("opened") == record["watcher"]:
             return False
-        route = routing.load(record, channel)
+        route = routing.load(record, channel, self.session)
         try:
             port = route.after_start(record["accepting"], record["root_node"])
         except Unfit as unfit:
@@ -65,7 +65,7 @@ class ActionModule(SessionAction):
         return record["settings"]["route_order"] if wish == "auto" else [wish]
 
     def _choose(self, record, channel, names, node):
-        around = routing.surroundings(record, channel)
+        around = routing.surroundings(record, channel, self.session)
 
         def attempt(name):
             route = routes.ROUTES[name](around)

@@ -13,7 +13,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Cha
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import comes_to_its_end
 from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
 # Variables of the collection that are no option of this action.
@@ -95,7 +95,8 @@ class ActionModule(SessionAction):
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
-        return {"changed": changed, "todo": todo, "session": report, "detach": record["settings"]["detach"]}
+        return {"changed": changed, "todo": todo, "session": report, "detach": record["settings"]["detach"],
+                "client_host": record["settings"].get("client_host", "")}
 
     def _check_names(self):
         known = ["paraview_" + name for name in set(settings.SPEC) | _OTHERS]
@@ -125,7 +126,7 @@ class ActionModule(SessionAction):
             if not record.get("target") or record["state"] in sessions.OVER:
                 return
             self.session.update(owner=self.owner)
-            record = dict(record, **log_in(self.session, openssh.Target(**record["target"]), self.owner))
+            record = dict(record, **log_in(self.session, openssh.Target(**record["target"]), self.owner, self._password()))
         try:
             answer = Channel(record["socket"], self.name).request("stop", wait=90)
         except ChannelLost:
@@ -138,6 +139,10 @@ class ActionModule(SessionAction):
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
                                "the record is kept: run disconnect again, or cancel job {0} there".format(record.get("job_id")))
+
+    def _password(self):
+        """The inventory's, where this host is in one."""
+        return password_of(self._connection) if self._connection.transport == "ssh" else ""
 
     def undo_own(self, hopeless):
         # A disconnect that failed keeps the record, so that it can be run again.

@@ -33,7 +33,7 @@ class Channel:
         """One request.
 
         Args:
-            operation (str): run, hold, own, hand_over, stop, messages, begin_client, run_client or farewell.
+            operation (str): run, hold, own, hand_over, stop, messages, and those for a client host.
             wait (float): seconds until an answer must be there.
         Returns:
             dict: the answer.

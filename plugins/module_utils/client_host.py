@@ -10,11 +10,11 @@ alone, so that no port of this machine is open to its other users.
 import contextlib
 import os
 import random
-import shlex
 
-from . import endpoints
+from . import client, endpoints, far_client, processes
 from .errors import SessionError
 from .openssh import ForwardRefused
+from .text import one_line
 
 # Where Linux takes ports from for those who want any.
 _ANY_PORT = (32768, 60999)
@@ -51,9 +51,17 @@ class Here:
     def lead(self, port):
         """Leads that port to the entrance; here it is the same."""
 
-    def command(self, words, _environment):
-        """list[str]: the command by which a client is started."""
-        return words
+    def start(self, words, environment, log, _session):
+        """dict: the record's field of a client that is started here; what it prints goes into a log (path)."""
+        return {"client": client.start(words, environment, log)}
+
+    def lives(self, record):
+        """bool: whether the client that was started still runs, if one was."""
+        return not record.get("client") or processes.alive(record["client"])
+
+    def last_words(self, log, _session):
+        """str: the end of what it printed."""
+        return client.last_words(log)
 
 
 class There:
@@ -115,7 +123,19 @@ class There:
             raise SessionError("no tunnel leads to {0}".format(self.name), str(refused),
                                "AllowTcpForwarding yes in its sshd_config, another paraview_client_port, or run the playbook on {0}".format(self.name))
 
-    def command(self, words, environment):
-        """list[str]: the command that starts a client there, and whose end ends it."""
-        named = ["{0}={1}".format(*one) for one in environment.items()]
-        return self.master.command("-tt", "-o", "ProxyCommand=false", remote="exec env " + " ".join(shlex.quote(word) for word in named + list(words)))
+    def start(self, words, environment, _log, session):
+        """dict: the record's field of a client that is started there, for a session (its file name)."""
+        code, out, err = self.script(far_client.start_script(session, words, environment), 20)
+        known = far_client.read_identity(out)
+        if code != 0 or known is None:
+            raise SessionError("cannot start the client {0!r} on {1}".format(words[0], self.name), one_line(err or out), "look at paraview_start_client")
+        return {"client_there": known}
+
+    def lives(self, record):
+        """bool: whether the client that was started there still runs, if one was."""
+        known = record.get("client_there")
+        return not known or bool(self.script(far_client.alive_script(known), 15)[1])
+
+    def last_words(self, _log, session):
+        """str: the end of what it printed."""
+        return self.script(far_client.words_script(session), 15)[1]

@@ -9,6 +9,7 @@ Sources: ssh(1), ssh_config(5), clientloop.c, mux.c, and what was measured on 9.
 import collections
 import getpass
 import hashlib
+import ipaddress
 import os
 import re
 import stat
@@ -109,17 +110,38 @@ def configuration(target):
 
 
 def names(target):
-    """set[str]: under which ssh knows a target's host."""
-    return {target.host, configuration(target).get("hostname", target.host)}
+    """set[str]: under which ssh asks for the password of a target's host; empty where a host on the way there could ask in its name."""
+    known = configuration(target)
+    # It is since 8.5 that ssh says who asks.
+    if version(target.executable) < (8, 5) and {known.get(one, "none") for one in ("proxyjump", "proxycommand")} != {"none"}:
+        return set()
+    return {target.host} | {known[one] for one in ("hostname", "hostkeyalias") if one in known}
 
 
-def pinned(target, address):
-    """Target: the same, but at one address of those that its name may stand for; the host key is looked up by the name still."""
+def address(text):
+    """str: an IP address, empty where it is none; a host name of ssh's may end up in a shell (ProxyCommand)."""
+    try:
+        # A scope may be any text.
+        return "" if "%" in text else str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""
+
+
+def pinned(target, place):
+    """Target: the same, but at one address of those that its name may stand for; the host key is looked up by the name still.
+
+    Args:
+        target (Target): whom to call.
+        place (str): where; what is no IP address changes nothing.
+    """
+    place = address(place)
+    if not place:
+        return target
     known = configuration(target)
     name, port = known.get("hostname", target.host), known.get("port", "22")
     alias = known.get("hostkeyalias") or (name if port == "22" else "[{0}]:{1}".format(name, port))
     # The first value wins, before that of any configuration.
-    return target._replace(arguments=["-o", "HostName=" + address.replace("%", "%%"), "-o", "HostKeyAlias=" + alias] + list(target.arguments))
+    return target._replace(arguments=["-o", "HostName=" + place, "-o", "HostKeyAlias=" + alias] + list(target.arguments))
 
 
 def live_master(target):
@@ -153,12 +175,13 @@ def version(executable):
     return (int(match.group(1)), int(match.group(2))) if match else (0, 0)
 
 
-def explain(host, stderr):
+def explain(host, stderr, kind_of_host="login node"):
     """The error of a login that did not come about.
 
     Args:
         host (str): the name that was called.
         stderr (str): what ssh said.
+        kind_of_host (str): what it is to the user.
     Returns:
         SessionError
     """
@@ -166,10 +189,8 @@ def explain(host, stderr):
     for pattern, kind, why, way_out in _CAUSES:
         match = re.search(r"^.*(?:" + pattern + r").*$", said, re.MULTILINE | re.IGNORECASE)
         if match:
-            what = "{0} refuses this login" if kind == "refused" else "cannot reach login node {0}"
-            if kind == "host_key":
-                what = "cannot trust login node {0}"
-            return SessionError(what.format(host), "{0} ({1})".format(why, one_line(match.group(0))), way_out.format(host=host))
+            what = {"refused": "{0} refuses this login", "host_key": "cannot trust {1} {0}"}.get(kind, "cannot reach {1} {0}")
+            return SessionError(what.format(host, kind_of_host), "{0} ({1})".format(why, one_line(match.group(0))), way_out.format(host=host))
     return SessionError("cannot log in to {0}".format(host), one_line(said) or "ssh ended without a word",
                         "try it by hand: ssh -v {0}".format(host))
 

@@ -12,6 +12,8 @@ from .errors import SessionError
 # What a script may print; a site that prints more is cut off, not believed.
 _MOST = 4 * 1024 * 1024
 
+_LIMIT = "limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 \"$@\"; else shift; \"$@\"; fi; }\n"
+
 
 class ShellLost(Exception):
     """The shell ended; the text is what it said last."""
@@ -49,11 +51,27 @@ class Shell:
         """
         self.meanwhile = meanwhile
         try:
-            self._exchange("limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 \"$@\"; else shift; \"$@\"; fi; }\n", seconds)
+            self._exchange(_LIMIT, seconds)
         except SessionError as error:
             raise ShellLost(error.why)
         finally:
             self.meanwhile = None
+
+    def ask(self):
+        """Begins without waiting for the answer; see begun()."""
+        try:
+            self._exchange(_LIMIT, 0)
+        except SessionError:
+            pass
+
+    def begun(self):
+        """bool: whether the shell that was asked has answered; raises ShellLost."""
+        if self.late:
+            try:
+                self._await(self.late, time.monotonic())
+            except SessionError:
+                return False
+        return True
 
     def run(self, text, seconds):
         """Runs a script.

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import shlex
 
-from . import endpoints, hostlists
+from . import endpoints, hostlists, openssh
 from .site_file import KEYS, PATH
 from .text import clean, one_line
 
@@ -65,8 +65,8 @@ def read(text, tables):
         text (str): what probe() printed there.
         tables (dict): those that probe() was given.
     Returns:
-        dict: login_node, uid, home, client_side and client_side_port (where it was reached), client_address (IPv4, whence), addresses (list), prelude (shell
-        lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
+        dict: login_node, uid, home, client_side (an IP address or empty) and client_side_port (where it was reached), client_address (IPv4, whence),
+        addresses (list), prelude (shell lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
         missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
     """
     parts = {}
@@ -82,7 +82,7 @@ def read(text, tables):
     guarded = parts.get("guard", "")
     return {
         "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
-        "client_side": connection[2] if len(connection) == 4 else "",
+        "client_side": openssh.address(connection[2]) if len(connection) == 4 else "",
         "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
         "client_address": "".join(addresses(connection[0])) if len(connection) == 4 else "",
         "addresses": addresses(parts.get("addresses", "")),

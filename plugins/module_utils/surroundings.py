@@ -33,14 +33,16 @@ class Surroundings:
         forwards (list): of the record.
         hold (callable): ``hold(text, seconds)`` in the connection's own shell, so that what it starts ends with the connection.
         client (client_host.Here or client_host.There): where ParaView runs.
+        noted (callable): is told of the forwards before one more is asked for, where they would outlive whoever asked.
         job (dict): nodes (list) and addresses (list: what the root node calls its own), once it runs.
     Attributes:
         forwards (list[list[str]]): options and specifications of the forwards that were put up.
     """
 
-    def __init__(self, master, script, messages, facts, wishes, forwards=(), hold=None, job=None, client=None):
+    def __init__(self, master, script, messages, facts, wishes, forwards=(), hold=None, job=None, client=None, noted=None):
         self.hold = hold
         self.client = client or Here()
+        self.noted = noted or (lambda _forwards: None)
         self.job = job or {"nodes": [], "addresses": []}
         self.master = master
         self.script = script
@@ -51,6 +53,7 @@ class Surroundings:
 
     def forward(self, option, specification):
         """int or None: the port allocated for a forward that is now up and on record."""
+        self.noted(self.forwards + [[option, specification]])
         port = self.master.forward(option, specification)
         self.forwards.append([option, specification])
         return port

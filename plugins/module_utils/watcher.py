@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 
-from . import processes, schedulers, teardown
+from . import far_client, processes, schedulers, teardown
 from .errors import SessionError
 from .jobs import Jobs, over, polling
 from .jobscript import Progress
@@ -30,7 +30,7 @@ _STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
 _ASK_AGAIN = 3.0
 # What lies beside the control socket: node_login.py and the playbook's questions.
-_SOCKETS = ("", ".n", ".l", ".k", ".c")
+_SOCKETS = ("", ".n", ".l", ".k")
 # The same, followed by a port: client_host.py.
 _LEADS = ".t"
 _QUESTIONS = (".a",)
@@ -63,6 +63,7 @@ class Watcher:
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
+        self._leave_node()
         self._unlink(_SOCKETS)
         os.environ.update(self.wish.get("environment", {}))
         if self.wish.get("master"):
@@ -98,9 +99,8 @@ class Watcher:
                     self._answer()
                 if not self.shell.drain():
                     raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
-                if self.client_shell and not self.client_shell.drain():
-                    self._end_client_host()
-                    self.session.update(reason="the connection to the client host was lost")
+                if self.client_shell and self.farewell and not self.client_shell.drain():
+                    self._client_host_lost()
                 if self.handed:
                     self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
@@ -121,6 +121,7 @@ class Watcher:
     def close(self):
         """Ends the connection, and with it every forward."""
         self._end_client_host()
+        self._leave_node()
         for stream in (self.process and self.process.stdin, self.listener):
             if stream is not None:
                 stream.close()
@@ -131,11 +132,29 @@ class Watcher:
 
     def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
-        directory, name = os.path.split(self.wish["control_path"])
-        leads = [os.path.join(directory, one) for one in os.listdir(directory) if one.startswith(name + _LEADS)]
-        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ends] + leads:
+        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ends]:
             if os.path.lexists(path):
                 os.unlink(path)
+        self._unlink_lead()
+
+    def _unlink_lead(self):
+        """The sockets through which a client host is reached."""
+        directory, name = os.path.split(self.wish["control_path"])
+        for one in os.listdir(directory):
+            if one.startswith(name + _LEADS) or one == name + ".c":
+                os.unlink(os.path.join(directory, one))
+
+    def _leave_node(self):
+        """Ends the connection to a node, which a user's own control master would carry on."""
+        if os.path.lexists(self.wish["control_path"] + ".n"):
+            self._run_here(self.wish["leave_node"])
+
+    @staticmethod
+    def _run_here(command):
+        child = processes.Child(command)
+        for stream in (child.stdin, child.stdout, child.stderr):
+            stream.close()
+        child.wait(5)
 
     def _answer(self):
         connection = self.listener.accept()[0]
@@ -172,16 +191,28 @@ class Watcher:
         return {"code": code, "out": out, "err": err}
 
     def _do_begin_client(self, asked):
-        """Logs in on the client host; the login node waits meanwhile."""
+        """Begins a login on the client host; client_state tells how it goes."""
         self._end_client_host()
         os.environ.update(asked["environment"])
         self.client_process = processes.Child(asked["command"])
         self.client_shell = Shell(self.client_process)
         try:
-            self.client_shell.begin(int(asked["seconds"]), self._still_wanted)
+            self.client_shell.ask()
+        except ShellLost:
+            pass  # that is told next
+        return {}
+
+    def _do_client_state(self, _asked):
+        if self.client_shell is None:
+            return {"failed": "ssh ended"}
+        try:
+            return {"begun": self.client_shell.begun(), "said": self.client_shell.messages.decode("utf-8", "replace")}
         except ShellLost as lost:
             self._end_client_host()
             return {"failed": str(lost)}
+
+    def _do_end_client(self, _asked):
+        self._end_client_host()
         return {}
 
     def _do_farewell(self, asked):
@@ -195,9 +226,24 @@ class Watcher:
         try:
             code, out, err = self.client_shell.run(asked["script"], int(asked["seconds"]))
         except ShellLost as lost:
-            self._end_client_host()
+            self._client_host_lost()
             return {"failed": str(lost)}
         return {"code": code, "out": out, "err": err}
+
+    def _client_host_lost(self):
+        """connect logs in there again; ParaView has lost pvserver in any case."""
+        self._end_client_host()
+        known = self.session.read().get("client_side")
+        if known:
+            self.session.update(client_side=dict(known, watcher=None), reason="the connection to {0} was lost".format(known["name"]))
+
+    def _end_client_there(self, record, connected_too):
+        """Ends a client that we started there, as teardown.end_client() does here."""
+        if record.get("client_there") and self.client_shell and (connected_too or not record.get("was_connected")):
+            try:
+                self.client_shell.run(far_client.end_script(record["client_there"]), 10)
+            except (ShellLost, SessionError):
+                pass
 
     def _end_client_host(self):
         """Leaves the client host, and nothing there."""
@@ -208,6 +254,7 @@ class Watcher:
                 self.client_shell.run(self.farewell, 5)
         except (ShellLost, SessionError):
             pass
+        self._unlink_lead()
         self.client_process.stdin.close()
         self.client_process.end(3)
         self.client_process = self.client_shell = None
@@ -240,6 +287,7 @@ class Watcher:
         self.tried = True
         try:
             objection = teardown.undo(record, self.shell.run) if record else ""
+            self._end_client_there(record, True)
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
         self._take_back(record)
@@ -252,15 +300,13 @@ class Watcher:
     def _take_back(self, record):
         """Takes the forwards back where the connection stays: it is the user's own."""
         for option, specification in record.get("forwards", ()) if self.wish.get("master") else ():
-            child = processes.Child(self.wish["take_back"] + [option, specification, "--", "master"])
-            for stream in (child.stdin, child.stdout, child.stderr):
-                stream.close()
-            child.wait(5)
+            self._run_here(self.wish["take_back"] + [option, specification, "--", "master"])
 
     def _lost(self, why):
         record = self.session.update(state="unknown", reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
         self._take_back(record)
         teardown.end_client(record, False)
+        self._end_client_there(record, False)
 
     def _look_patiently(self):
         try:
@@ -330,10 +376,14 @@ class Watcher:
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
         elif job.state == "running":
             fields = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
-            if self.running and record.get("reason", "") != job.explanation:
+            if self.running and record.get("reason", "") != job.explanation and not self._lacks_client_host(record):
                 fields["reason"] = job.explanation
             if fields:
                 self.session.update(**fields)
+
+    @staticmethod
+    def _lacks_client_host(record):
+        return "client_side" in record and not record["client_side"].get("watcher")
 
     def _over(self, state, reason, connected):
         # Only when nothing of it is left may another session take its place.
@@ -341,6 +391,7 @@ class Watcher:
         self._take_back(record)
         Directory(self.shell.run, record["remote_directory"]).remove()
         teardown.end_client(record, False)
+        self._end_client_there(record, False)
         self.session.forget_secrets()
         self.session.update(state=state, reason=reason, watcher=None)
         self.stopping = True

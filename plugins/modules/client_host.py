@@ -34,13 +34,18 @@ seealso:
 """
 
 EXAMPLES = r"""
+- name: Begin the session
+  sciviz.paraview.session:
+    client_host: bigscreen
+  register: begun
+
 - name: Log in on the login node
   sciviz.paraview.ssh_master:
 
 - name: Log in where ParaView runs
   sciviz.paraview.client_host:
     name: "{{ inventory_hostname }}"
-  delegate_to: "{{ paraview_client_host }}"
+  delegate_to: "{{ begun.client_host }}"
 """
 
 RETURN = r"""

@@ -98,6 +98,11 @@ detach:
   returned: success, with O(state=present)
   type: bool
   sample: false
+client_host:
+  description: The session's O(client_host), to which M(sciviz.paraview.client_host) is to be delegated.
+  returned: success, with O(state=present)
+  type: str
+  sample: ""
 session:
   description: What is known of the session.
   returned: always

@@ -12,12 +12,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import threading
+import typing as t
 
-from ..module_utils import openssh, processes
+from ..module_utils import openssh, processes, schedulers
 from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
+from ..module_utils.text import clean
 from .asking import Patience, Questions
 
 _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
@@ -74,10 +75,12 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
     if processes.alive(record.get("watcher")):
         # It cannot be reached any more (its socket is gone): it goes without undoing anything, and its ssh with it.
         os.kill(record["watcher"][0], signal.SIGKILL)
+    _forget_guest(session, record)
     session_id = record["id"]
     path = openssh.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target)}
+            "owner": owner, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target),
+            "leave_node": openssh.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
     if wish["master"]:
         cancel = openssh.Master(wish["master"], target.executable).command("-O", "cancel")[:-2]
@@ -86,80 +89,68 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
         wish["master"] = ""
         answer = _log_in_anew(session, wish, target, password)
     fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
-              "target": target._asdict(), "guest": bool(wish["master"])}
-    session.update(**fields)
+              "target": target._asdict(), "guest": wish["master"]}
+    _same_node(session, session.update(**fields))
     return fields
+
+
+def _forget_guest(session, record):
+    """What a killed watcher left in the user's own control master is taken back."""
+    if record.get("guest"):
+        for option, specification in record.get("forwards", ()):
+            openssh.Master(record["guest"], record["ssh"]).cancel(option, specification)
+        session.update(forwards=[])
+
+
+def _same_node(session, record):
+    """A job without a batch system is a process of one login node, of which another one knows nothing."""
+    if not record.get("job_id") or not schedulers.of(record).get("on_login_node"):
+        return
+    there = Channel(record["socket"], session.name).script("hostname")[1].strip()
+    if there != record["login_node"]:
+        os.kill(record["watcher"][0], signal.SIGKILL)
+        session.update(watcher=None)
+        raise SessionError("pvserver runs on {0}, and {1} answered".format(record["login_node"], clean(there, 100)),
+                           "{0} stands for both".format(record["target"]["host"]), "try again, with ansible_host set to {0}".format(record["login_node"]))
 
 
 def _log_in_anew(session, wish, target, password):
     """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
-    before = session.read().get("facts", {}).get("client_side", "")
-    old = False
-    for one in ([openssh.pinned(target, before)] if before else []) + [target]:
-        while True:
-            command = openssh.master_command(one, wish["control_path"], old=old)
-            with Questions(session.name, session.directory, wish["control_path"] + ".a", password, functools.partial(openssh.names, one)) as questions:
-                answer = _start(session, dict(wish, command=command, environment=questions.environment), one, questions)
-            if "error" not in answer:
-                return answer
-            if questions.unanswered and not openssh.distrusts(answer["error"]):
-                raise questions.nobody_there(target.host)
-            if old or "Bad configuration option" not in answer["error"]:
-                break
-            old = True
-        if not openssh.unreachable(answer["error"]):
-            break
-    raise openssh.explain(target.host, answer["error"])
+    pinned = openssh.pinned(target, session.read().get("facts", {}).get("client_side", ""))
+    # Behind a translation of addresses somebody else may be at that one: then the name has to do.
+    for one in [pinned] * (pinned != target) + [target]:
+        answer, error = answered(session, one, wish["control_path"], password, lambda command, questions, one=one: _start(
+            session, dict(wish, command=command, environment=questions.environment), one, questions))
+        if error is None:
+            return answer
+    raise error
 
 
-def log_in_on_client(session: Session, channel: Channel, target: openssh.Target, name: str, password: str = "") -> dict:
-    """Has the session's watcher log in on the client host, where that is another one than this; returns the record's new field.
+def answered(session: Session, target: openssh.Target, control_path: str, password: str, attempt: t.Callable, host: str = "") -> tuple:
+    """An attempt at a login, whose questions are answered; where ssh does not know all options, another one in older words.
 
     Args:
-        session: its watcher holds the connection to the login node already.
-        channel: to the watcher.
+        session: where the program that asks may lie.
         target: whom to call.
-        name: the host's, for the user.
+        control_path: of the master to be.
         password: as for log_in().
-    Raises:
-        SessionError: with ssh's own words.
+        attempt: takes the command and the questions, and returns a dict, with ``error`` where it failed.
+        host: the client host's name, if it is that which is called.
+    Returns:
+        What the last attempt returned, and None or the SessionError that it ended with.
     """
-    record = session.read()
-    path = record["control_path"] + ".c"
-    with Questions(name, session.directory, record["control_path"] + ".a", password, functools.partial(openssh.names, target)) as questions:
-        answer = _meanwhile(questions, functools.partial(
-            channel.request, "begin_client", wait=_LONGEST_LOGIN + 60, command=openssh.master_command(target, path), environment=questions.environment,
-            seconds=_LONGEST_LOGIN))
-    if "failed" in answer:
-        if questions.unanswered and not openssh.distrusts(answer["failed"]):
-            raise questions.nobody_there(target.host)
-        raise openssh.explain(target.host, answer["failed"])
-    uid = channel.client_script("id -u")[1].strip()
-    if not uid.isdigit():
-        raise SessionError("cannot make out what {0} is".format(name), "it does not tell who you are there", "a POSIX shell with id is needed there")
-    known = {"name": name, "uid": int(uid), "control_path": path, "watcher": record["watcher"]}
-    session.update(client_side=known)
-    return known
-
-
-def _meanwhile(questions, ask):
-    """What a request gives, which is answered only when the questions are."""
-    told = {}
-
-    def run():
-        try:
-            told["answer"] = ask()
-        except SessionError as error:
-            told["error"] = error
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        if select.select([questions], [], [], 0.05)[0]:
-            questions.answer()
-    if "error" in told:
-        raise told["error"]
-    return told["answer"]
+    for old in (False, True):
+        names = functools.partial(openssh.names, target)
+        with Questions(host or session.name, session.directory, control_path + ".a", password, names) as questions:
+            answer = attempt(openssh.master_command(target, control_path, old=old), questions)
+        said = answer.get("error")
+        if said is None:
+            return answer, None
+        if "Bad configuration option" not in said:
+            break
+    if questions.unanswered and not openssh.distrusts(said):
+        return answer, questions.nobody_there(target.host)
+    return answer, openssh.explain(target.host, said, "client host" if host else "login node")
 
 
 def _libraries():

@@ -3,15 +3,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A session's route, made anew from its record for each task."""
 
+import typing as t
+
 from ..module_utils import routes, schedulers
 from ..module_utils.channel import Channel
 from ..module_utils.client_host import Here, There
 from ..module_utils.openssh import Master
+from ..module_utils.sessions import Session
 from ..module_utils.surroundings import Surroundings
 
 
-def surroundings(record: dict, channel: Channel) -> Surroundings:
-    """What a route of this session works with."""
+def surroundings(record: dict, channel: Channel, session: t.Optional[Session] = None) -> Surroundings:
+    """What a route of this session works with; a session that is given learns of each forward before it is asked for."""
     wishes = record["settings"]
     return Surroundings(
         Master(record["control_path"], record["ssh"]), channel.script, lambda: channel.request("messages")["messages"], record["facts"],
@@ -20,7 +23,8 @@ def surroundings(record: dict, channel: Channel) -> Surroundings:
          "on_login_node": bool(schedulers.of(record).get("on_login_node")),
          "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target"),
          "guest": bool(record.get("guest"))},
-        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])}, client_of(record, channel))
+        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])}, client_of(record, channel),
+        (lambda forwards: session.update(forwards=forwards)) if session and record.get("guest") else None)
 
 
 def client_of(record: dict, channel: Channel):
@@ -31,9 +35,9 @@ def client_of(record: dict, channel: Channel):
     return There(known["name"], known["uid"], Master(known["control_path"], record["ssh"]), channel.client_script, record["control_path"] + ".t")
 
 
-def load(record: dict, channel: Channel):
+def load(record: dict, channel: Channel, session: t.Optional[Session] = None):
     """The route that the session's record names."""
-    return routes.ROUTES[record["route"]](surroundings(record, channel), record["route_known"])
+    return routes.ROUTES[record["route"]](surroundings(record, channel, session), record["route_known"])
 
 
 def came_through(record: dict, route) -> str:

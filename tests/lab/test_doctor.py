@@ -164,7 +164,8 @@ def pvserver_is_not_on_nodes(patient):
 # What is broken: the check that has to fail, who can mend it, a word of the cause, and a word of the way out.
 BROKEN = {
     name_is_wrong: ("name", "you", "does not know", "ansible_host"), port_is_wrong: ("port", "you", "2222", "firewall"),
-    host_key_is_unknown: ("authentication", "you", "host key is not known", "fingerprint"), login_is_refused: ("authentication", "you", "no key was enough", "ssh-add"),
+    host_key_is_unknown: ("authentication", "you", "host key is not known", "fingerprint"),
+    login_is_refused: ("authentication", "you", "no key was enough", "ssh-add"),
     shell_prints: ("shell start-up", "you", "print", ".bashrc"), home_is_full: ("home", "you", "/home/alice", "quota"),
     nothing_is_forwarded: ("remote forwarding to loopback", "site", "refuses a remote forward", "AllowTcpForwarding yes"),
     gateway_ports_no: ("remote forwarding to the cluster", "site", "instead of 198.18.2.1", "GatewayPorts clientspecified"),

@@ -8,10 +8,10 @@ import socket
 import subprocess
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import client_host
+from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, far_client
 from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Master
+from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
 
 
 class Far:
@@ -85,17 +85,49 @@ def test_an_sshd_there_that_forwards_nothing(there, way):
     assert "AllowTcpForwarding" in caught.value.way_out
 
 
-def test_a_client_is_started_there_word_for_word(program):
-    words = ["paraview", "it's", "a b", "$x", "\n"]
-    ssh = program("ssh", '#!/bin/sh\nfor last; do :; done\nexec /bin/sh -c "$last"\n')
-    tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"\n')
-    client = client_host.There("bigscreen", 1000, Master("/run/c", ssh), None, "/run/c.t")
-    command = client.command([tell] + words[1:], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"})
-    assert subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout.decode() == "17|it's|a b|$x|\n|"
+@pytest.fixture(name="home")
+def _home(tmp_path, monkeypatch):
+    """A shell of another host, whose home is here."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+
+    def script(text, _seconds):
+        done = subprocess.run(["/bin/sh", "-s"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+        return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+    return client_host.There("bigscreen", os.getuid(), None, script, str(tmp_path / "c.t"))
+
+
+def test_a_client_there(home, program, until, tmp_path):
+    words = ["it's", "a b", "$x", "\n"]
+    tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"\nexec sleep 1000\n')
+    state = home.script(far_client.keep_script("lab", 17), 5)[1].strip()
+    assert state == str(tmp_path / ".local/state/paraview-connect")
+    path = tmp_path / ".local/state/paraview-connect/lab.connect_id"
+    assert path.read_text() == "17\n" and path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
+    record = home.start([tell, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab")
+    until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|")
+    assert home.lives(record)
+    command = subprocess.run(["ps", "-o", "args=", "-p", str(record["client_there"][0])], stdout=subprocess.PIPE, check=True).stdout
+    assert b"PV_CONNECT_ID" not in command
+    assert not home.lives({"client_there": [record["client_there"][0], "another"]}), "a number that is used again"
+    home.script(far_client.end_script([record["client_there"][0], "another"]), 5)
+    assert home.lives(record)
+    home.script(far_client.end_script(record["client_there"]), 20)
+    assert not home.lives(record)
+    home.script(far_client.forget_script("lab"), 5)
+    assert not path.parent.exists()
+
+
+def test_a_client_that_is_not_there(home, until):
+    home.script(far_client.keep_script("it's", 0), 5)
+    record = home.start(["/nowhere/paraview"], {}, None, "it's")
+    until(lambda: not home.lives(record))
+    assert "/nowhere/paraview" in home.last_words(None, "it's")
 
 
 def test_here_nothing_lies_between():
     client = client_host.Here()
     assert client.target(5) == client.entrance(5) == "127.0.0.1:5"
-    assert client.lead(5) is None and client.command(["paraview"], {}) == ["paraview"]
+    assert client.lead(5) is None
     assert client.uid == os.getuid()

@@ -54,6 +54,7 @@ def test_disconnect_of_a_watcher_that_died(ending, monkeypatch):
     ending.channel.state = "ready"
     logins = []
     monkeypatch.setattr(action.ActionModule, "owner", [1, "1"])
+    monkeypatch.setattr(action.ActionModule, "_password", lambda _self: "")
     monkeypatch.setattr(action.openssh, "Target", lambda **fields: fields)
     monkeypatch.setattr(action, "log_in", lambda *_arguments: logins.append(1) or {"watcher": [1, "gone"], "socket": "/nowhere"})
     with pytest.raises(ChannelLost):

@@ -44,11 +44,11 @@ class Held:
         self.owner = subprocess.Popen(["sleep", "1000"])
         self.started, self.job = [], None
 
-    def start(self, command=("/bin/sh",), path="", ask_every=0.3):
+    def start(self, command=("/bin/sh",), path="", ask_every=0.3, **more):
         record = self.session.begin(scheduler="none", prelude="")
         wish = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
                 "session": record["id"], "socket": str(self.socket), "control_path": str(self.control),
-                "owner": processes.identity(self.owner.pid), "seconds": 10}
+                "owner": processes.identity(self.owner.pid), "seconds": 10, **more}
         self.control.touch()
         return self.launch(wish, path, ask_every)
 
@@ -359,14 +359,16 @@ def test_what_cannot_be_undone_is_kept(held, program):
 # --- the client host ---
 
 
-def begin_client(held, command):
-    return held.channel.request("begin_client", wait=60, command=list(command), environment={"ASKED": "as the playbook says"}, seconds=10)
+def begin_client(held, until, command):
+    """Logs in there; returns what is said of it at last."""
+    held.channel.request("begin_client", command=list(command), environment={"ASKED": "as the playbook says"})
+    return until(lambda: [state for state in [held.channel.request("client_state")] if state.get("begun") or "failed" in state])[0]
 
 
 def test_a_client_host_is_held_and_left(held, until):
     held.start()
     left = held.tmp_path / "left"
-    assert begin_client(held, ["/bin/sh"]) == {}
+    assert begin_client(held, until, ["/bin/sh"])["begun"]
     assert held.channel.client_script("echo $ASKED; echo err >&2; exit 3") == (3, "as the playbook says\n", "err\n")
     held.channel.request("farewell", script="touch {0}".format(left))
     lead = held.control.parent / (held.control.name + ".t40123")
@@ -376,9 +378,19 @@ def test_a_client_host_is_held_and_left(held, until):
     assert left.exists() and not lead.exists()
 
 
-def test_a_client_host_that_refuses(held):
+def test_while_a_client_host_asks_the_login_node_is_not_kept_waiting(held, until):
     held.start()
-    assert "not mine" in begin_client(held, ["/bin/sh", "-c", "echo not mine >&2; exit 255"])["failed"]
+    held.channel.request("begin_client", command=["/bin/sh", "-c", "echo 'What is 3 + 4?' >&2; sleep 1000"], environment={})
+    assert until(lambda: "3 + 4" in held.channel.request("client_state")["said"])
+    assert not held.channel.request("client_state")["begun"]
+    assert held.channel.script("echo here")[1] == "here\n"
+    held.channel.request("end_client")
+    assert "failed" in held.channel.request("client_state")
+
+
+def test_a_client_host_that_refuses(held, until):
+    held.start()
+    assert "not mine" in begin_client(held, until, ["/bin/sh", "-c", "echo not mine >&2; exit 255"])["failed"]
     with pytest.raises(SessionError, match="client host of lab is gone"):
         held.channel.client_script("true")
     assert held.channel.script("echo the login node is there still")[0] == 0
@@ -386,8 +398,48 @@ def test_a_client_host_that_refuses(held):
 
 def test_a_client_host_that_is_lost_is_told(held, until):
     held.start()
-    begin_client(held, ["/bin/sh"])
-    pid = int(held.channel.client_script("ps -o ppid= -p $PPID")[1])
-    os.kill(pid, 9)
-    until(lambda: held.session.read().get("reason") == "the connection to the client host was lost")
+    begin_client(held, until, ["/bin/sh"])
+    held.session.update(client_side={"name": "bigscreen", "watcher": [1, "1"]})
+    held.channel.request("farewell", script="true")
+    os.kill(int(held.channel.client_script("ps -o ppid= -p $PPID")[1]), 9)
+    until(lambda: held.session.read().get("reason") == "the connection to bigscreen was lost")
+    assert held.session.read()["client_side"] == {"name": "bigscreen", "watcher": None}, "connect logs in there again"
     assert held.channel.script("echo still")[1] == "still\n"
+
+
+@pytest.mark.parametrize("connected", [False, True])
+def test_a_client_there_that_was_connected_holds_somebodys_work(held, program, until, connected):
+    """Where the session ends by itself it stays; disconnect ends it."""
+    held.start()
+    begin_client(held, until, ["/bin/sh"])
+    there = processes.identity(held.owner.pid)
+    held.submit(program)
+    held.session.update(client_there=there)
+    held.channel.request("hand_over")
+    until(lambda: held.state() == "starting")
+    if connected:
+        (held.tmp_path / "client").touch()
+        until(lambda: held.state() == "connected")
+    Jobs(over(held.channel.script), NONE).cancel(held.job)
+    held.over()
+    assert (held.owner.poll() is None) is connected
+
+
+def test_the_ssh_of_a_node_is_ended_with_the_session(held, tmp_path):
+    held.start(leave_node=["touch", str(tmp_path / "ended")])
+    (held.control.parent / (held.control.name + ".n")).touch()
+    held.channel.request("stop", wait=90)
+    held.over()
+    assert (tmp_path / "ended").exists()
+
+
+def test_forwards_of_a_master_of_the_users_own_are_taken_back(held, tmp_path):
+    master = tmp_path / "master"
+    master.touch()
+    held.start(master=str(master), take_back=["sh", "-c", 'echo "$@" >> {0}'.format(tmp_path / "asked"), "sh"])
+    assert os.readlink(held.control) == str(master)
+    held.session.update(forwards=[["-L", "127.0.0.1:1:c101:2"], ["-R", "127.0.0.1:0:127.0.0.1:3"]])
+    held.channel.request("stop", wait=90)
+    held.over()
+    assert (tmp_path / "asked").read_text() == "-L 127.0.0.1:1:c101:2 -- master\n-R 127.0.0.1:0:127.0.0.1:3 -- master\n"
+    assert master.exists(), "it is not ours"

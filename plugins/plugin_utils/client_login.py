@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connection to the host on which ParaView runs, where that is another one; the session's watcher holds it."""
+
+import select
+
+from ..module_utils import openssh
+from ..module_utils.channel import Channel
+from ..module_utils.errors import SessionError
+from ..module_utils.sessions import Session
+from .asking import Patience
+from .login import answered
+
+_LOOK_EVERY = 0.1
+
+
+def log_in_on_client(session: Session, channel: Channel, target: openssh.Target, host: str, password: str = "") -> dict:
+    """Has the session's watcher log in on the client host.
+
+    Args:
+        session: its watcher holds the connection to the login node already.
+        channel: to the watcher.
+        target: whom to call.
+        host: the inventory's name of it.
+        password: as for login.log_in().
+    Returns:
+        The record's new field ``client_side``.
+    Raises:
+        SessionError: with ssh's own words.
+    """
+    record = session.read()
+    path = record["control_path"] + ".c"
+    patience = Patience(target.timeout + 35)
+
+    def attempt(command, questions):
+        channel.request("begin_client", command=command, environment=questions.environment)
+        try:
+            return _await(channel, questions, patience)
+        except BaseException:
+            channel.request("end_client")
+            raise
+
+    _answer, error = answered(session, target, path, password, attempt, host)
+    if error is not None:
+        raise error
+    uid = channel.client_script("id -u")[1].strip()
+    if not uid.isdigit():
+        raise SessionError("cannot make out what {0} is".format(host), "it does not tell who you are there", "a POSIX shell with id is needed there")
+    known = {"name": host, "uid": int(uid), "control_path": path, "watcher": record["watcher"]}
+    session.update(client_side=known)
+    return known
+
+
+def _await(channel, questions, patience):
+    patience.renew()
+    while True:
+        state = channel.request("client_state")
+        if "failed" in state:
+            return {"error": state["failed"]}
+        if state["begun"]:
+            return state
+        questions.heard(state["said"])
+        if select.select([questions], [], [], _LOOK_EVERY)[0]:
+            questions.answer()
+            patience.renew()
+        elif not patience.left:
+            channel.request("end_client")
+            return {"error": "no answer within {0} s: Connection timed out".format(patience.seconds)}
