@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from desk import STATE, Desk
+from desk import Desk
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
 
@@ -340,7 +340,7 @@ def far(desk):
     """A desk whose ParaView runs on login2."""
     desk.lab.on("login2", "sh", "-c", "cat > client.py", user="alice", input=(Path(__file__).parent / "client.py").read_text())
     yield desk
-    desk.lab.on("login2", "rm", "-f", "client.py", "picture.png", user="alice")
+    desk.lab.on("login2", "rm", "-f", "client.py", "picture.png", "seen.txt", user="alice")
 
 
 def client_there(desk, report, way):
@@ -368,10 +368,10 @@ def test_a_client_on_another_host_calls(far, route):
 
 @pytest.mark.parametrize("route", ["reverse_tunnel", "reverse_tunnel_relay", "node_tunnel_reverse"])
 def test_a_client_on_another_host_is_called(far, route):
-    done = far.connect(client_host="bigscreen", route=route, start_client=far.client_command())
+    done = far.connect(client_host="bigscreen", route=route, start_client=far.client_command(more="> seen.txt"))
     assert re.search(r"to bigscreen's port \d+", done.stdout)
     far.lab.wait(lambda: far.record().get("state") == "ended", 40, "the client came and left")
-    assert far.report()["nodes"][0] in far.run("cat", f"{STATE}/lab/client.log").stdout
+    assert f"server host {far.report()['nodes'][0]}" in far.lab.on("login2", "cat", "seen.txt", user="alice").stdout
     far.nothing_left()
 
 
