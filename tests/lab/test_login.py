@@ -28,6 +28,11 @@ session required pam_limits.so
 ANSIBLES = {"newest": "ansible-playbook", "oldest": "/opt/sciviz/oldest/bin/ansible-playbook"}
 
 
+def long(*values):
+    """Values for the long tests alone."""
+    return pytest.param(*values, marks=pytest.mark.torture)
+
+
 @pytest.fixture
 def desk(lab):
     desk = Desk(lab)
@@ -218,7 +223,7 @@ def master(desk):
     desk.run("ssh", "-O", "exit", "login.lab.example", check=False)
 
 
-@pytest.mark.parametrize("route", ["auto", "forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay"])
+@pytest.mark.parametrize("route", ["auto", long("forward_tunnel"), long("reverse_tunnel"), "reverse_tunnel_relay"])
 def test_a_master_of_the_users_own_is_used(master, route):
     before, listeners = logins(master.lab), "ss -Hltnp | grep -c ssh; true"
     more = {"start_client": master.client_command()} if route.startswith("reverse") else {}
@@ -282,7 +287,7 @@ def named(desk):
 
 
 @pytest.mark.parametrize(("first", "second", "login", "inside"), [
-    ("198.18.3.10", "198.18.4.10", "login", "198.18.2.1"), ("198.18.4.10", "198.18.3.10", "login2", "198.18.2.2")])
+    long("198.18.3.10", "198.18.4.10", "login", "198.18.2.1"), ("198.18.4.10", "198.18.3.10", "login2", "198.18.2.2")])
 def test_pvserver_is_told_the_login_node_that_was_reached(desk, named, first, second, login, inside):
     named(first, second)
     done = desk.connect("any", route="reverse_tunnel", start_client=desk.client_command())
@@ -350,7 +355,7 @@ def client_there(desk, report, way):
     return desk.lab.on("login2", "sh", "-c", line, user="alice", timeout=60).stdout
 
 
-@pytest.mark.parametrize("route", ["node_tunnel", "forward_tunnel"])
+@pytest.mark.parametrize("route", ["node_tunnel", long("forward_tunnel")])
 def test_a_client_on_another_host_calls(far, route):
     done = far.connect(client_host="bigscreen", route=route)
     report = far.report()
@@ -366,7 +371,7 @@ def test_a_client_on_another_host_calls(far, route):
     assert not far.lab.on("login2", "sh", "-c", "ls ~/.local/state/paraview-connect 2>/dev/null; true", user="alice").stdout
 
 
-@pytest.mark.parametrize("route", ["reverse_tunnel", "reverse_tunnel_relay", "node_tunnel_reverse"])
+@pytest.mark.parametrize("route", ["reverse_tunnel", long("reverse_tunnel_relay"), long("node_tunnel_reverse")])
 def test_a_client_on_another_host_is_called(far, route):
     done = far.connect(client_host="bigscreen", route=route, start_client=far.client_command(more="> seen.txt"))
     assert re.search(r"to bigscreen's port \d+", done.stdout)
