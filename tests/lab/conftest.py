@@ -84,3 +84,14 @@ def lab():
     if done.returncode:
         give_up(f"the lab does not come up: {done.stderr.strip()[-2000:]}")
     return the_lab
+
+
+@pytest.fixture
+def desk(lab):
+    """alice at her desk, with nothing there of an earlier session, nor afterwards."""
+    from desk import Desk
+
+    desk = Desk(lab)
+    desk.clean_up()
+    yield desk
+    desk.clean_up()

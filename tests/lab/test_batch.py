@@ -4,15 +4,6 @@ import re
 
 import pytest
 from batch import PLACE, StandIn
-from desk import Desk
-
-
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    desk.clean_up()
-    yield desk
-    desk.clean_up()
 
 
 def says(process, words):

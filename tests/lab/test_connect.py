@@ -6,15 +6,7 @@ import signal
 import time
 
 import pytest
-from desk import REPORT, STATE, Desk
-
-
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    desk.clean_up()
-    yield desk
-    desk.clean_up()
+from desk import REPORT, STATE
 
 
 def rendered_on_a_node(done, report):

@@ -3,18 +3,9 @@
 import json
 
 import pytest
-from desk import Desk
 
 SETTINGS = "GatewayPorts clientspecified\n"
 PAGE = "/home/alice/doctor.html"
-
-
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    desk.clean_up()
-    yield desk
-    desk.clean_up()
 
 
 class Patient:

@@ -4,17 +4,8 @@ import re
 
 import pytest
 from batch import PATIENT
-from desk import STATE, Desk
+from desk import STATE
 from test_connect import rendered_on_a_node
-
-
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    desk.clean_up()
-    yield desk
-    desk.clean_up()
-
 
 SGE = {"scheduler": "sge"}
 

@@ -33,13 +33,11 @@ def long(*values):
     return pytest.param(*values, marks=pytest.mark.torture)
 
 
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    desk.clean_up()
-    yield desk
-    desk.clean_up()
-    lab.on("workstation", "sh", "-c", "rm -rf ~/.ssh/locked* ~/.ssh/known ~/.ssh/config ~/.ssh/cm", user="alice")
+@pytest.fixture(autouse=True)
+def _plain(desk):
+    """Nothing of a test stays in alice's configuration of ssh."""
+    yield
+    desk.run("sh", "-c", "rm -rf ~/.ssh/locked* ~/.ssh/known ~/.ssh/config ~/.ssh/cm")
 
 
 class Codes:

@@ -3,19 +3,16 @@
 import contextlib
 
 import pytest
-from desk import STATE, Desk
+from desk import STATE
 from test_connect import rendered_on_a_node
 
 CLIENT_SPECIFIED = "GatewayPorts clientspecified\n"
 NODES = ("compute1", "compute2")
 
 
-@pytest.fixture
-def desk(lab):
-    desk = Desk(lab)
-    desk.clean_up()
-    yield desk
-    desk.clean_up()
+@pytest.fixture(autouse=True)
+def _mended(lab):
+    yield
     lab.path("reset")
     lab.sshd_policy("login", None)
     for node in NODES:

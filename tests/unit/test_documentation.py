@@ -27,7 +27,7 @@ def documentation(name):
     """A module's documentation with its fragments' options and attributes filled in."""
     text = yaml.safe_load(module("modules", name).DOCUMENTATION)
     options, attributes = text.get("options", {}), text.get("attributes", {})
-    for fragment in text.get("extends_documentation_fragment", []):
+    for fragment in (one for one in text.get("extends_documentation_fragment", []) if one.startswith("sciviz.")):
         file, _dot, part = fragment.removeprefix("sciviz.paraview.").partition(".")
         known = yaml.safe_load(getattr(module("doc_fragments", file).ModuleDocFragment, part.upper() or "DOCUMENTATION"))
         for option, about in known.get("options", {}).items():

@@ -1,0 +1,242 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+DOCUMENTATION = r"""
+module: server_config
+short_description: An entry for a cluster in ParaView's Connect dialog
+version_added: 0.1.0
+description:
+  - Puts an entry into a server configuration file of ParaView's (C(.pvsc)), or takes it out. Whoever chooses it in the Connect dialog is asked for
+    O(options), the playbook P(sciviz.paraview.connect#role) runs, and ParaView is connected.
+  - Entries of others stay as they are, to the byte. A file that is malformed is refused, with the line.
+  - Values that the user chooses reach the playbook by the environment, so that no shell and no word splitting gets to see them.
+extends_documentation_fragment:
+  - sciviz.paraview.attributes.host
+  - ansible.builtin.files
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  path:
+    description:
+      - The file. ParaView reads C(/usr/share/ParaView/servers.pvsc) for all users of a machine, C(~/.config/ParaView/servers.pvsc) for one, and any file that
+        C(paraview --servers-file) names.
+      - ParaView writes the user's own file anew when it ends. Such a file is refused while a ParaView of its owner runs.
+    type: path
+    required: true
+  name:
+    description:
+      - What the entry is called in the dialog.
+    type: str
+    required: true
+  state:
+    description:
+      - Whether the entry shall be there.
+    type: str
+    choices: [present, absent]
+    default: present
+  host:
+    description:
+      - What C(host) is for the playbook. By default the same as O(name).
+    type: str
+  reverse:
+    description:
+      - Whether pvserver calls ParaView. ParaView then listens while the playbook runs, and its dialog has a button that cancels. Otherwise
+        ParaView waits until the playbook has ended, and calls pvserver.
+    type: bool
+    default: false
+  command:
+    description:
+      - C(ansible-playbook) by its full path, with arguments such as C(-i) and an inventory. By default the one that is found on the host, without arguments.
+      - ParaView takes its words apart at blanks and double quotes, so there may be none in them.
+    type: list
+    elements: str
+  port:
+    description:
+      - Port of the user's machine. V(0) is another one each time.
+    type: int
+    default: 0
+  options:
+    description:
+      - What the user may choose.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description:
+          - A variable of the role P(sciviz.paraview.connect#role), without C(paraview_).
+        type: str
+        required: true
+      label:
+        description:
+          - What the dialog calls it. By default its name.
+        type: str
+      type:
+        description:
+          - How it is chosen.
+        type: str
+        choices: [int, str, bool, choice, file]
+        default: str
+      default:
+        description:
+          - What is chosen at first.
+        type: str
+      min:
+        description:
+          - The least number.
+        type: int
+        default: 0
+      max:
+        description:
+          - The greatest number.
+        type: int
+        default: 2147483647
+      step:
+        description:
+          - What the dialog's arrows add.
+        type: int
+        default: 1
+      choices:
+        description:
+          - What there is to choose from.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          value:
+            description:
+              - The variable's value.
+            type: str
+            required: true
+          label:
+            description:
+              - What the dialog shows. By default the value.
+            type: str
+author:
+  - The sciviz.paraview developers (@sciviz)
+"""
+
+EXAMPLES = r"""
+- name: Offer frontera to all users of this workstation
+  sciviz.paraview.server_config:
+    path: /usr/share/ParaView/servers.pvsc
+    name: frontera
+    command: [/opt/ansible/bin/ansible-playbook, -i, /etc/ansible/clusters.yml]
+    options:
+      - name: nodes
+        label: Nodes
+        type: int
+        min: 1
+        max: 64
+        default: "1"
+      - name: walltime
+        label: Wall time
+        type: choice
+        default: "1:00:00"
+        choices:
+          - value: "1:00:00"
+            label: an hour
+          - value: "8:00:00"
+            label: a day's work
+      - name: account
+        label: Account
+
+- name: Take it away again
+  sciviz.paraview.server_config:
+    path: /usr/share/ParaView/servers.pvsc
+    name: frontera
+    state: absent
+"""
+
+RETURN = r"""
+names:
+  description: The entries of the file, in their order.
+  returned: success
+  type: list
+  elements: str
+  sample: [frontera, workstation in the lab]
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, pvsc
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+
+CHOICE = {"value": {"type": "str", "required": True}, "label": {"type": "str"}}
+OPTION = {
+    "name": {"type": "str", "required": True}, "label": {"type": "str"}, "type": {"type": "str", "default": "str", "choices": list(connect_entry.KINDS)},
+    "default": {"type": "str"}, "min": {"type": "int", "default": 0}, "max": {"type": "int", "default": 2147483647}, "step": {"type": "int", "default": 1},
+    "choices": {"type": "list", "elements": "dict", "default": [], "options": CHOICE},
+}
+SPEC = {
+    "path": {"type": "path", "required": True}, "name": {"type": "str", "required": True}, "host": {"type": "str"},
+    "state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, "reverse": {"type": "bool", "default": False},
+    "command": {"type": "list", "elements": "str"}, "port": {"type": "int", "default": 0},
+    "options": {"type": "list", "elements": "dict", "default": [], "options": OPTION},
+}
+
+
+def wanted(module, known):
+    """bytes: the file as it is to be."""
+    wishes = module.params
+    if wishes["state"] == "absent":
+        return known.remove(wishes["name"])
+    command = wishes["command"] or [module.get_bin_path("ansible-playbook", required=True)]
+    try:
+        text = connect_entry.entry(wishes["name"], wishes["host"] or wishes["name"], wishes["reverse"], command, wishes["options"], wishes["port"])
+    except ValueError as error:
+        raise SessionError("the entry {0!r} cannot be written".format(wishes["name"]), str(error), "leave that character out; nothing was changed")
+    return known.put(wishes["name"], text)
+
+
+def write(module, path, data):
+    """Puts the new content in the file's place at once."""
+    directory = os.path.dirname(path)
+    if not os.path.isdir(directory):
+        os.makedirs(directory, 0o755)
+    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+    # A new file is for everybody to read, as ParaView makes it.
+    if not os.path.exists(path):
+        os.chmod(temporary, 0o644)
+    module.atomic_move(temporary, path)
+
+
+def main():
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, add_file_common_args=True)
+    path = module.params["path"]
+    try:
+        old = b""
+        if os.path.exists(path):
+            with open(path, "rb") as stream:
+                old = stream.read()
+        known = pvsc.Configuration(old, path)
+        new = wanted(module, known)
+        # Of a file that is not there nothing has to be taken out.
+        changed = new != known.data or (not old and module.params["state"] == "present")
+        if changed:
+            pvsc.refuse_while_it_runs(path)
+        if changed and not module.check_mode:
+            write(module, path, new)
+    except SessionError as error:
+        module.fail_json(msg=clean(str(error)))
+    except OSError as error:
+        module.fail_json(msg="cannot write {0}\n{1}\nrun it as the file's owner, or as root".format(path, clean(str(error))))
+    shown = [one.decode("utf-8", "replace") for one in (old, new if changed else old)]
+    diff = {"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]}
+    if os.path.exists(path):
+        changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params), changed)
+    module.exit_json(changed=changed, names=pvsc.Configuration(new if changed else old, path).names(), diff=diff)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entries of ParaView's Connect dialog that run connect, and the module that writes them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, pvsc
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.modules import server_config
+from test_documentation import documentation
+from test_sshd_modules import comparable
+
+PLAYBOOK = "/opt/ansible/bin/ansible-playbook"
+OPTIONS = [
+    {"name": "nodes", "label": "Nodes", "type": "int", "min": 1, "max": 64, "default": "2"}, {"name": "account"},
+    {"name": "walltime", "type": "choice", "choices": [{"value": "1:00:00", "label": "an hour"}, {"value": "8:00:00"}], "default": "8:00:00"},
+    {"name": "exclusive", "type": "bool", "default": "true"}, {"name": "setup", "type": "file"}]
+
+
+def made(**wishes):
+    usual = {"name": "frontera", "host": "frontera", "reverse": False, "command": [PLAYBOOK, "-i", "/etc/clusters.yml"], "options": OPTIONS}
+    return ElementTree.fromstring(connect_entry.entry(**{**usual, **wishes}))
+
+
+def words(server):
+    return [one.get("value") for one in server.findall("CommandStartup/Command/Arguments/Argument")]
+
+
+def test_an_entry():
+    server = made()
+    assert (server.get("name"), server.get("resource"), server.get("timeout")) == ("frontera", "cs://127.0.0.1:11111", "60")
+    command = server.find("CommandStartup/Command")
+    assert (command.get("exec"), command.get("delay")) == (PLAYBOOK, "-1")
+    options = {one.get("name"): one for one in server.findall("CommandStartup/Options/Option")}
+    assert list(options) == ["PV_SERVER_PORT", "PV_CONNECT_ID", *("PARAVIEW_" + one["name"].upper() for one in OPTIONS)]
+    assert options["PV_CONNECT_ID"].get("save") == "false" and options["PARAVIEW_NODES"].get("save") == "true"
+    assert options["PV_CONNECT_ID"].find("Range").get("default") == options["PV_SERVER_PORT"].find("Range").get("default") == "random"
+    assert options["PARAVIEW_NODES"].find("Range").attrib == {"type": "int", "min": "1", "max": "64", "step": "1", "default": "2"}
+    assert [(one.get("value"), one.get("label")) for one in options["PARAVIEW_WALLTIME"].iter("Entry")] == [("1:00:00", "an hour"), ("8:00:00", "8:00:00")]
+    assert options["PARAVIEW_WALLTIME"].find("Enumeration").get("default") == "8:00:00"
+    assert options["PARAVIEW_EXCLUSIVE"].find("Boolean").attrib == {"true": "true", "false": "false", "default": "true"}
+    assert words(server)[:4] == ["-i", "/etc/clusters.yml", "sciviz.paraview.connect", "-e"]
+    assert "paraview_nodes={{lookup('ansible.builtin.env','PARAVIEW_NODES')}}" in words(server)
+    assert "paraview_route_order=node_tunnel,forward_tunnel" in words(server)
+
+
+def test_an_entry_for_the_other_direction():
+    server = made(reverse=True, port=40123)
+    assert (server.get("resource"), server.get("timeout"), server.find("CommandStartup/Command").get("delay")) == ("csrc://127.0.0.1:11111", "-1", "0")
+    assert server.find("CommandStartup/Options/Option/Range").attrib == {"type": "int", "min": "40123", "max": "40123", "step": "1", "default": "40123"}
+    assert "paraview_route_order=node_tunnel_reverse,reverse_tunnel,reverse_tunnel_relay" in words(server)
+
+
+@pytest.mark.parametrize("wishes", [
+    {"command": ["ansible-playbook"]}, {"command": []}, {"command": [PLAYBOOK, "-i", "/etc/my clusters.yml"]}, {"command": [PLAYBOOK, "-e", 'x="y"']},
+    {"command": [PLAYBOOK, "$PV_HOST$"]}, {"name": "$5 a node"}, {"host": "a b"}, {"options": [{"name": "nodes"}, {"name": "nodes"}]},
+    {"options": [{"name": "connect_id"}]}, {"options": [{"name": "no-name"}]}, {"options": [{"name": "queue", "default": "$x"}]},
+    {"options": [{"name": "queue", "type": "choice"}]}, {"options": [{"name": "queue", "type": "choice", "choices": [{"value": "a"}], "default": "b"}]}])
+def test_what_paraview_would_not_pass_on_is_refused(wishes):
+    with pytest.raises(SessionError, match="cannot be in a server configuration"):
+        made(**wishes)
+
+
+def test_what_xml_cannot_hold_is_refused():
+    with pytest.raises(ValueError, match="XML"):
+        made(name="a\x01")
+
+
+# --- the module ---
+
+
+@pytest.fixture(name="run")
+def _run(tmp_path):
+    """The module as Ansible runs it; returns its result."""
+    def run(*more, **wishes):
+        words = [os.path.join(os.path.dirname(sys.executable), "ansible"), "localhost", "-i", "localhost,", "-c", "local",
+                 "-m", "sciviz.paraview.server_config", "-e", "ansible_python_interpreter=" + sys.executable, "-a", json.dumps(wishes), *more]
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=dict(
+            os.environ, ANSIBLE_STDOUT_CALLBACK="ansible.builtin.oneline", HOME=str(tmp_path), ANSIBLE_LOCALHOST_WARNING="false", ANSIBLE_NOCOLOR="1"))
+        text = done.stdout.decode()
+        assert "Traceback" not in text
+        return json.JSONDecoder().raw_decode(text[text.index("=> {") + 3:])[0]
+
+    return run
+
+
+def test_the_module_puts_an_entry_in_and_out(run, tmp_path):
+    path = tmp_path / "new" / "servers.pvsc"
+    wishes = {"path": str(path), "name": "frontera", "command": [PLAYBOOK], "options": [{"name": "nodes", "type": "int"}]}
+    assert run("--check", **wishes)["changed"] and not path.exists()
+    assert run(**wishes)["changed"]
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert pvsc.Configuration(path.read_bytes(), "").names() == ["frontera"]
+    assert not run(**wishes)["changed"]
+    seen = run("--diff", **dict(wishes, host="other"))
+    assert seen["changed"] and seen["names"] == ["frontera"]
+    assert run(**dict(wishes, state="absent"))["names"] == []
+    assert not run(**dict(wishes, state="absent"))["changed"]
+
+
+def test_the_module_leaves_a_malformed_file_alone(run, tmp_path):
+    path = tmp_path / "servers.pvsc"
+    path.write_text("<Servers>\n<Server name='a'>\n</Servers>\n")
+    seen = run(path=str(path), name="frontera", command=[PLAYBOOK])
+    assert "line 3: mismatched tag" in seen["msg"]
+    assert path.read_text() == "<Servers>\n<Server name='a'>\n</Servers>\n"
+
+
+def test_a_file_that_paraview_will_write_anew_is_left_alone(tmp_path, program, until):
+    path = tmp_path / ".config/ParaView/servers.pvsc"
+    pvsc.refuse_while_it_runs(str(path))
+    paraview = subprocess.Popen([program("paraview-real", "#!/bin/sh\nsleep 1000 & wait\n")], start_new_session=True)
+    try:
+        until(lambda: Path("/proc/{0}/comm".format(paraview.pid)).read_text() == "paraview-real\n")
+        with pytest.raises(SessionError, match="cannot be changed now") as caught:
+            pvsc.refuse_while_it_runs(str(path))
+        assert str(paraview.pid) in caught.value.why
+        pvsc.refuse_while_it_runs(str(tmp_path / "servers.pvsc"))
+    finally:
+        os.killpg(paraview.pid, 9)
+        paraview.wait()
+
+
+def test_options_are_the_documented_ones():
+    assert comparable(documentation("server_config")["options"], "suboptions").items() >= comparable(server_config.SPEC, "options").items()
+
+
+def test_the_examples_are_entries():
+    for task in yaml.safe_load(server_config.EXAMPLES):
+        wishes = task["sciviz.paraview.server_config"]
+        if wishes.get("state") != "absent":
+            made(name=wishes["name"], host=wishes["name"], command=wishes["command"], options=wishes["options"])
