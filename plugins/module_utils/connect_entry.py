@@ -51,11 +51,11 @@ def entry(name, host, reverse, command, options, port=0):
         seen.add(variable)
         asked.append(_option(_environment(variable), about.get("label") or variable, about.get("type") or "str", about, True))
         words += ["-e", _handed_on(variable, _environment(variable))]
-    for word in words[1:]:
+    for word in words:
         _check_word(word)
     # With a delay of -1 ParaView waits until the command has ended well; a listening one has to listen meanwhile.
     start = [lambda indent: element("Options", (), asked, indent), lambda indent: element(
-        "Command", [("exec", _no_variable("command", words[0])), ("delay", "0" if reverse else "-1")],
+        "Command", [("exec", words[0]), ("delay", "0" if reverse else "-1")],
         [lambda deeper: element("Arguments", (), [_argument(word) for word in words[1:]], deeper)], indent)]
     resource = "{0}://{1}:11111".format("csrc" if reverse else "cs", "127.0.0.1")
     return element("Server", [("name", _no_variable("name", name)), ("resource", resource), ("timeout", "-1" if reverse else "60")],

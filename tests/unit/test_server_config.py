@@ -60,7 +60,8 @@ def test_an_entry_for_the_other_direction():
 
 
 @pytest.mark.parametrize("wishes", [
-    {"command": ["ansible-playbook"]}, {"command": []}, {"command": [PLAYBOOK, "-i", "/etc/my clusters.yml"]}, {"command": [PLAYBOOK, "-e", 'x="y"']},
+    {"command": ["ansible-playbook"]}, {"command": []}, {"command": ["/opt/my ansible/ansible-playbook"]},
+    {"command": [PLAYBOOK, "-i", "/etc/my clusters.yml"]}, {"command": [PLAYBOOK, "-e", 'x="y"']},
     {"command": [PLAYBOOK, "$PV_HOST$"]}, {"name": "$5 a node"}, {"host": "a b"}, {"options": [{"name": "nodes"}, {"name": "nodes"}]},
     {"options": [{"name": "connect_id"}]}, {"options": [{"name": "no-name"}]}, {"options": [{"name": "queue", "default": "$x"}]},
     {"options": [{"name": "queue", "type": "choice"}]}, {"options": [{"name": "queue", "type": "choice", "choices": [{"value": "a"}], "default": "b"}]}])
