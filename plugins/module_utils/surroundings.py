@@ -137,7 +137,7 @@ def port_taken(port, owner, client=None):
     """SessionError for a port of the client host that is in use."""
     client = client or Here()
     whose = "somebody" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
-    return SessionError("port {0} on {1} is taken".format(port, client.name or "this host"), "{0} listens there".format(whose),
+    return SessionError("port {0} on this host is taken".replace("this host", client.name or "this host").format(port), "{0} listens there".format(whose),
                         "choose another paraview_client_port, or leave it out")
 
 
