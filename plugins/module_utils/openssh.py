@@ -190,7 +190,8 @@ def explain(host, stderr, kind_of_host="login node"):
         match = re.search(r"^.*(?:" + pattern + r").*$", said, re.MULTILINE | re.IGNORECASE)
         if match:
             what = {"refused": "{0} refuses this login", "host_key": "cannot trust login node {0}"}.get(kind, "cannot reach login node {0}")
-            return SessionError(what.replace("login node", kind_of_host).format(host), "{0} ({1})".format(why, one_line(match.group(0))), way_out.format(host=host))
+            what = what.replace("login node", kind_of_host).format(host)
+            return SessionError(what, "{0} ({1})".format(why, one_line(match.group(0))), way_out.format(host=host))
     return SessionError("cannot log in to {0}".format(host), one_line(said) or "ssh ended without a word",
                         "try it by hand: ssh -v {0}".format(host))
 

@@ -45,8 +45,8 @@ options:
     type: str
   reverse:
     description:
-      - Whether pvserver calls ParaView. ParaView then listens while the playbook runs, and its dialog has a button that cancels. Otherwise
-        ParaView waits until the playbook has ended, and calls pvserver.
+      - Whether pvserver calls ParaView. ParaView then listens while the playbook runs. Otherwise ParaView waits until the playbook has ended,
+        and calls pvserver; its window does not react meanwhile.
     type: bool
     default: false
   command:
