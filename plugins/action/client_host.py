@@ -5,9 +5,10 @@
 
 import os
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import far_client
+from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.client_login import log_in_on_client
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -18,7 +19,7 @@ class ActionModule(SessionAction):
         record = self.session.read()
         host = record["settings"]["client_host"]
         known = record.get("client_side") or {}
-        if not host or known.get("watcher") == record.get("watcher"):
+        if not host or (known and not sessions.lacks_client_host(record)):
             return {"changed": False, "control_path": known.get("control_path", "")}
         channel = self.channel()
         known = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
@@ -28,5 +29,10 @@ class ActionModule(SessionAction):
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
             raise SessionError("cannot keep the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state there writable for you")
+        if record.get("route"):
+            # What led to the connection that was lost is made anew.
+            route = routing.load(record, channel, self.session)
+            route.take_back()
+            self.session.update(opened=None, **routing.kept(route))
         self.session.update(client_side=dict(known, connect_id_path="{0}/{1}.connect_id".format(directory, name)))
         return {"changed": True, "control_path": known["control_path"]}

@@ -22,6 +22,8 @@ _OTHERS = {"state_dir", "names"}
 
 class ActionModule(SessionAction):
     NEEDS_SESSION = False
+    #: Whether the client host could not be reached any more.
+    far_left = False
     SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, **copy.deepcopy(settings.SPEC)}
 
     def act(self, arguments):
@@ -60,7 +62,7 @@ class ActionModule(SessionAction):
         if record.get("owner") and record["owner"] != self.owner and processes.alive(record["owner"]):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record["owner"][0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
-        if sessions.watched(record) and record["state"] in ("ready", "connected"):
+        if sessions.watched(record) and record["state"] in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(wishes)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
@@ -116,8 +118,9 @@ class ActionModule(SessionAction):
             report.update(state="cancelled", reason="disconnected")
             self._undo(record)
         self.session.remove()
-        self.say("nothing to disconnect" if not record else "{0}; nothing is left on either side".format(
-            "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record["job_id"]) if record.get("job_id") else "")))
+        self.say("nothing to disconnect" if not record else "{0}; {1}".format(
+            "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record["job_id"]) if record.get("job_id") else ""),
+            _left_there(record) if self.far_left else "nothing is left on either side"))
         sessions.write_report(arguments["json"], [report])
         return {"changed": bool(record), "session": report}
 
@@ -136,6 +139,7 @@ class ActionModule(SessionAction):
             self._undo(self.session.read(), last=True)
             return
         processes.wait_gone(record["watcher"], 15)
+        self.far_left = bool(answer.get("far_left"))
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
                                "the record is kept: run disconnect again, or cancel job {0} there".format(record.get("job_id")))
@@ -147,3 +151,9 @@ class ActionModule(SessionAction):
     def undo_own(self, hopeless):
         # A disconnect that failed keeps the record, so that it can be run again.
         return "" if self._task.args.get("state") == "absent" else super().undo_own(hopeless)
+
+
+def _left_there(record):
+    """What may be left on a client host that is not reached any more."""
+    known = record.get("client_side") or {}
+    return "{0} was not reached: {1}, and the client that was started there, may be left".format(known.get("name"), known.get("connect_id_path"))

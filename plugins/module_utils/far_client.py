@@ -9,7 +9,7 @@ It lives on when the connection ends, since somebody's work may be in it. Its en
 import re
 import shlex
 
-_WHERE = "umask 077\nstate=${XDG_STATE_HOME:-$HOME/.local/state}/paraview-connect\n"
+_WHERE = "mask=$(umask)\numask 077\nstate=${XDG_STATE_HOME:-$HOME/.local/state}/paraview-connect\n"
 _KEEP = """mkdir -p "$state" && cd "$state" && printf '%s\\n' {connect_id} > {name}.connect_id && pwd
 """
 # The start of a process, by which its number used again is not taken for it; where there is no /proc, by its date.
@@ -18,7 +18,7 @@ _STARTED = """started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' '
 _START = """cd "$state" || exit
 {exports}
 if command -v setsid >/dev/null 2>&1; then leader=setsid; else leader=nohup; fi
-(cd && exec $leader {command}) </dev/null >{name}.client.log 2>&1 9>&- &
+(cd && umask "$mask" && exec $leader {command}) </dev/null >{name}.client.log 2>&1 9>&- &
 printf '%s %s\\n' $! "$(started $!)"
 """
 _ALIVE = '[ "$(started {pid})" = {start} ] && echo alive\n'

@@ -42,7 +42,7 @@ class Configuration:
         self.places = []
         self._open = []
         self._outer = self._inner_end = None
-        if self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        if b"\0" in self.data or self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             self._refuse(1, "it is in UTF-16, and has to be in UTF-8")
         self._parse()
 
@@ -69,9 +69,7 @@ class Configuration:
         if not self._open and name != "Servers":
             self._refuse(parser.CurrentLineNumber, "it begins with <{0}> and not with <Servers>".format(name))
         if len(self._open) == 1 and name == "Server":
-            if not attributes.get("name"):
-                self._refuse(parser.CurrentLineNumber, "a <Server> has no name")
-            self.places.append(Place(attributes["name"], parser.CurrentByteIndex, None))
+            self.places.append(Place(attributes.get("name", ""), parser.CurrentByteIndex, None))
         self._open.append((name, parser.CurrentByteIndex))
 
     def _end(self, parser):

@@ -221,6 +221,12 @@ def watched(record):
     return processes.alive(record.get("watcher")) and os.path.exists(record.get("socket", ""))
 
 
+def lacks_client_host(record):
+    """bool: whether ParaView runs on another host, and the connection to it is gone."""
+    known = record.get("client_side")
+    return bool(known) and known.get("watcher") != record.get("watcher")
+
+
 def write_report(path, reports, fresh=False):
     """Puts reports into the file that paraview_json names, one entry a host.
 

@@ -22,7 +22,7 @@ from .jobs import Jobs, over, polling
 from .jobscript import Progress
 from .pulse import Pulse
 from .remote import Directory
-from .sessions import Session
+from .sessions import Session, lacks_client_host
 from .shell import Shell, ShellLost
 
 _TICK = 1.0
@@ -235,7 +235,7 @@ class Watcher:
         self._end_client_host()
         known = self.session.read().get("client_side")
         if known:
-            self.session.update(client_side=dict(known, watcher=None), reason="the connection to {0} was lost".format(known["name"]))
+            self.session.update(client_side=dict(known, watcher=None), opened=None, reason="the connection to {0} was lost".format(known["name"]))
 
     def _end_client_there(self, record, connected_too):
         """Ends a client that we started there, as teardown.end_client() does here."""
@@ -278,7 +278,14 @@ class Watcher:
 
     def _do_stop(self, _asked):
         self.stopping = True
-        return {"objection": self._undo()}
+        far_left = bool(self.session.read().get("client_side")) and self.client_shell is None
+        return {"objection": self._undo(), "far_left": far_left}
+
+    def _do_end_client_there(self, _asked):
+        """Ends a client that was started on the client host, and lives there."""
+        self._end_client_there(self.session.read(), True)
+        self.session.update(client_there=None)
+        return {}
 
     def _undo(self):
         record = self.session.read()
@@ -287,9 +294,9 @@ class Watcher:
         self.tried = True
         try:
             objection = teardown.undo(record, self.shell.run) if record else ""
-            self._end_client_there(record, True)
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
+        self._end_client_there(record, True)
         self._take_back(record)
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
@@ -376,14 +383,10 @@ class Watcher:
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
         elif job.state == "running":
             fields = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
-            if self.running and record.get("reason", "") != job.explanation and not self._lacks_client_host(record):
+            if self.running and record.get("reason", "") != job.explanation and not lacks_client_host(record):
                 fields["reason"] = job.explanation
             if fields:
                 self.session.update(**fields)
-
-    @staticmethod
-    def _lacks_client_host(record):
-        return "client_side" in record and not record["client_side"].get("watcher")
 
     def _over(self, state, reason, connected):
         # Only when nothing of it is left may another session take its place.

@@ -187,6 +187,8 @@ SPEC = {
 def wanted(module, known):
     """bytes: the file as it is to be."""
     wishes = module.params
+    if not wishes["name"].strip():
+        raise SessionError("name: {0!r} cannot be".format(wishes["name"]), "ParaView could not show it", "give the entry a name; nothing was changed")
     if wishes["state"] == "absent":
         return known.remove(wishes["name"])
     command = wishes["command"] or [module.get_bin_path("ansible-playbook", required=True)]
@@ -199,21 +201,40 @@ def wanted(module, known):
 
 def write(module, path, data):
     """Puts the new content in the file's place at once."""
-    directory = os.path.dirname(path)
-    if not os.path.isdir(directory):
-        os.makedirs(directory, 0o755)
+    make_directories(os.path.dirname(path))
     descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(data)
-    # A new file is for everybody to read, as ParaView makes it.
-    if not os.path.exists(path):
-        os.chmod(temporary, 0o644)
-    module.atomic_move(temporary, path)
+    new = not os.path.exists(path)
+    module.atomic_move(temporary, path, unsafe_writes=module.params["unsafe_writes"])
+    if new:
+        # For everybody to read, as ParaView makes it, whatever the umask.
+        os.chmod(path, 0o644)
+        own_as(path, os.path.dirname(path))
+
+
+def make_directories(path):
+    """Directories that everybody may enter, of the owner of the one that they are made in."""
+    if os.path.isdir(path):
+        return
+    make_directories(os.path.dirname(path))
+    os.mkdir(path)
+    os.chmod(path, 0o755)
+    own_as(path, os.path.dirname(path))
+
+
+def own_as(path, other):
+    """Gives what root made in somebody's home to that one."""
+    about = os.stat(other)
+    if os.geteuid() == 0 and about.st_uid != 0:
+        os.chown(path, about.st_uid, about.st_gid)
 
 
 def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, add_file_common_args=True)
-    path = module.params["path"]
+    # A link stays a link.
+    path = os.path.realpath(module.params["path"])
+    module.params["path"] = path
     try:
         old = b""
         if os.path.exists(path):
@@ -225,6 +246,7 @@ def main():
         changed = new != known.data or (not old and module.params["state"] == "present")
         if changed:
             pvsc.refuse_while_it_runs(path)
+        names = pvsc.Configuration(new if changed else old, path).names()
         if changed and not module.check_mode:
             write(module, path, new)
     except SessionError as error:
@@ -235,7 +257,7 @@ def main():
     diff = {"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]}
     if os.path.exists(path):
         changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params), changed)
-    module.exit_json(changed=changed, names=pvsc.Configuration(new if changed else old, path).names(), diff=diff)
+    module.exit_json(changed=changed, names=names, diff=diff)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def log_in_on_client(session: Session, channel: Channel, target: openssh.Target,
         host: the inventory's name of it.
         password: as for login.log_in().
     Returns:
-        The record's new field ``client_side``.
+        What the record is to know of it.
     Raises:
         SessionError: with ssh's own words.
     """
@@ -47,9 +47,7 @@ def log_in_on_client(session: Session, channel: Channel, target: openssh.Target,
     uid = channel.client_script("id -u")[1].strip()
     if not uid.isdigit():
         raise SessionError("cannot make out what {0} is".format(host), "it does not tell who you are there", "a POSIX shell with id is needed there")
-    known = {"name": host, "uid": int(uid), "control_path": path, "watcher": record["watcher"]}
-    session.update(client_side=known)
-    return known
+    return {"name": host, "uid": int(uid), "control_path": path, "watcher": record["watcher"]}
 
 
 def _await(channel, questions, patience):

@@ -111,7 +111,7 @@ def _same_node(session, record):
         os.kill(record["watcher"][0], signal.SIGKILL)
         session.update(watcher=None)
         raise SessionError("pvserver runs on {0}, and {1} answered".format(record["login_node"], clean(there, 100)),
-                           "{0} stands for both".format(record["target"]["host"]), "try again, with ansible_host set to {0}".format(record["login_node"]))
+                           "{0} stands for both".format(record["target"]["host"]), "try again until {0} answers".format(record["login_node"]))
 
 
 def _log_in_anew(session, wish, target, password):
@@ -123,6 +123,8 @@ def _log_in_anew(session, wish, target, password):
             session, dict(wish, command=command, environment=questions.environment), one, questions))
         if error is None:
             return answer
+        if not (openssh.unreachable(answer["error"]) or openssh.distrusts(answer["error"])):
+            break
     raise error
 
 

@@ -108,6 +108,8 @@ class SessionAction(ActionBase):
             if record.get("detached") and not hopeless:
                 # It has waited in the queue, and the next connect may do better.
                 teardown.end_client(record, True)
+                if record.get("client_there"):
+                    channel.request("end_client_there", wait=30)
                 self.session.update(owner=None, client=None)
                 channel.request("hand_over")
                 return ""

@@ -387,6 +387,33 @@ def test_a_client_that_is_started_by_hand_on_another_host(far):
     far.told_over()
 
 
+def lose(far):
+    """The connection to bigscreen is lost, that to the login node is not."""
+    far.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "ControlPath=.*[.]c ")
+    far.lab.wait(lambda: far.record().get("reason") == "the connection to bigscreen was lost", 10, "the loss is seen")
+
+
+@pytest.mark.parametrize("route", ["node_tunnel", long("forward_tunnel")])
+def test_a_client_host_that_was_lost_is_reached_again(far, route):
+    far.connect(client_host="bigscreen", route=route)
+    job = far.report()["job_id"]
+    lose(far)
+    done = far.connect(client_host="bigscreen", route=route)
+    report = far.report()
+    assert (report["job_id"], report["state"]) == (job, "ready"), done.stdout
+    assert report["nodes"][0] in client_there(far, report, "forward")
+    far.told_over()
+    far.nothing_left()
+
+
+def test_what_may_be_left_on_a_client_host_is_told(far):
+    far.connect(client_host="bigscreen")
+    lose(far)
+    assert "bigscreen was not reached: /home/alice/.local/state/paraview-connect/lab.connect_id" in far.disconnect().stdout
+    far.lab.on("login2", "rm", "-r", "/home/alice/.local/state/paraview-connect", user="alice")
+    far.nothing_left()
+
+
 def test_a_client_on_another_host_ends_with_disconnect(far):
     far.connect(client_host="bigscreen", route="reverse_tunnel", start_client=far.client_command(more="wait"))
     assert far.report()["state"] == "connected"

@@ -13,6 +13,9 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import L
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
 
+UMASK = os.umask(0)
+os.umask(UMASK)
+
 
 class Far:
     """Another host: its sshd and its listeners; master and script in one."""
@@ -100,13 +103,13 @@ def _home(tmp_path, monkeypatch):
 
 def test_a_client_there(home, program, until, tmp_path):
     words = ["it's", "a b", "$x", "\n"]
-    tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"\nexec sleep 1000\n')
+    tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"; umask\nexec sleep 1000\n')
     state = home.script(far_client.keep_script("lab", 17), 5)[1].strip()
     assert state == str(tmp_path / ".local/state/paraview-connect")
     path = tmp_path / ".local/state/paraview-connect/lab.connect_id"
     assert path.read_text() == "17\n" and path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
     record = home.start([tell, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab")
-    until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|")
+    until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|{0:04o}\n".format(UMASK))
     assert home.lives(record)
     command = subprocess.run(["ps", "-o", "args=", "-p", str(record["client_there"][0])], stdout=subprocess.PIPE, check=True).stdout
     assert b"PV_CONNECT_ID" not in command

@@ -20,6 +20,7 @@ SITES = [
     b'</Arguments></Command></CommandStartup>\n\t</Server>\n\t<Server name="b" resource="cs://y:2"/></Servers>'.replace(b'"</Server>"', b'"&lt;/Server&gt;"'),
     '<?xml version="1.0" encoding="UTF-8"?><Servers><Server name="Zürich" resource="cs://x:1"/></Servers>'.encode(),
     '<?xml version="1.0" encoding="ISO-8859-1"?><Servers><Server name="Zürich" resource="cs://x:1"/></Servers>'.encode("latin-1"),
+    b"<Servers>\n  <Server resource='cs://x:1'/>\n  <Server name=''/>\n</Servers>",
     b"<Servers><!-- nobody --><Other><Server name='ours'/></Other></Servers>",
 ]
 
@@ -64,7 +65,7 @@ def test_a_file_that_is_not_there():
 
 @pytest.mark.parametrize(("data", "line", "why"), [
     (b"<Servers>\n<Server name='a'>\n</Servers>", 3, "mismatched tag"), (b"<Servers>\n\n", 3, "no element found"), (b"\n<Other/>", 2, "<Servers>"),
-    (b"<Servers>\n<Server/></Servers>", 2, "no name"), (b"<!DOCTYPE Servers [<!ENTITY a 'b'>]>\n<Servers/>", 1, "document type"),
+    ("<Servers/>".encode("utf-16-le"), 1, "UTF-16"), (b"<!DOCTYPE Servers [<!ENTITY a 'b'>]>\n<Servers/>", 1, "document type"),
     (b'<?xml version="1.0" encoding="koi8-r"?><Servers/>', 1, "koi8-r"), ("<Servers/>".encode("utf-16"), 1, "UTF-16"), (b"\xff", 1, "unclosed token"),
     (b"hello", 1, "syntax error"), (b"<Servers/>\n<Servers/>", 2, "junk")])
 def test_what_is_malformed_is_refused(data, line, why):

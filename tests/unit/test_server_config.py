@@ -115,6 +115,30 @@ def test_the_module_leaves_a_malformed_file_alone(run, tmp_path):
     assert path.read_text() == "<Servers>\n<Server name='a'>\n</Servers>\n"
 
 
+def test_a_new_file_is_for_everybody_and_a_link_stays_one(run, tmp_path):
+    real, link = tmp_path / "dotfiles" / "servers.pvsc", tmp_path / "servers.pvsc"
+    link.symlink_to(real)
+    before = os.umask(0o077)
+    try:
+        assert run(path=str(link), name="frontera", command=[PLAYBOOK])["changed"]
+    finally:
+        os.umask(before)
+    assert link.is_symlink() and b"frontera" in real.read_bytes()
+    assert real.stat().st_mode & 0o777 == 0o644 and real.parent.stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("wishes", [{"name": ""}, {"name": " "}, {"name": "a\x07"}])
+def test_a_name_that_cannot_be_changes_nothing(run, tmp_path, wishes):
+    path = tmp_path / "servers.pvsc"
+    assert "nothing was changed" in run(path=str(path), host="frontera", command=[PLAYBOOK], **wishes)["msg"]
+    assert not path.exists()
+
+
+def test_a_path_from_here_on(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("--check", path=".config/ParaView/servers.pvsc", name="frontera", command=[PLAYBOOK])["changed"]
+
+
 def test_a_file_that_paraview_will_write_anew_is_left_alone(tmp_path, program, until):
     path = tmp_path / ".config/ParaView/servers.pvsc"
     pvsc.refuse_while_it_runs(str(path))

@@ -192,7 +192,7 @@ def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program,
     held.start()
     held.submit(program)
     if how == "stop":
-        assert held.channel.request("stop") == {"objection": ""}
+        assert held.channel.request("stop") == {"objection": "", "far_left": False}
     elif how == "owner":
         held.owner.kill()
         held.owner.wait()
