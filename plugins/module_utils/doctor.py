@@ -49,7 +49,7 @@ def client(executable, display=None):
 
 def network(target):
     """Checks of name and port of the login node, where ssh calls it directly."""
-    said = _configuration(target)
+    said = openssh.configuration(target)
     if said.get("proxycommand", "none") != "none" or said.get("proxyjump", "none") != "none":
         return [unsure(_TO_LOGIN, "name and port", "ssh goes by {0}".format(said.get("proxyjump") or "a command of its configuration"))]
     host, port = said.get("hostname", target.host), int(said.get("port") or target.port or 22)
@@ -69,15 +69,6 @@ def network(target):
         checks.append(failed(_TO_LOGIN, "port", "port {0} of {1} does not answer ({2})".format(port, host, error), "you",
                              "check the network, the VPN and the firewall between here and {0}".format(host)))
     return checks
-
-
-def _configuration(target):
-    command = [target.executable, "-G"] + openssh.destination_arguments(target)
-    try:
-        answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    return dict(line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines())
 
 
 def authentication(error=None):
