@@ -107,7 +107,7 @@ class Desk:
         if self.run("ls", STATE, check=False).stdout.split():
             for name in self.run("ls", STATE).stdout.split():
                 self.disconnect(name, check=False)
-        self.lab.on("workstation", "sh", "-c", f"rm -rf {shlex.quote(STATE)} {REPORT}")
+        self.lab.on("workstation", "sh", "-c", f"rm -rf {shlex.quote(STATE)} {REPORT} /tmp/paraview-connect-20001 /run/user/20001/paraview-connect")
         self.lab.on("login", "scancel", "-u", "alice")
         if any(job.startswith("sge") for job in self.jobs()):
             self.lab.on("login", "qdel", "-u", "alice")

@@ -137,6 +137,8 @@ def test_a_playbook_that_is_killed_while_it_asks_leaves_nothing(desk, codes):
     with Terminal(*words("connect")) as terminal:
         terminal.until("Password: ?\n")
         desk.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "bin/ansible-playbook")
+        # A terminal that is closed before that would take all that runs in it along, the watcher too.
+        assert terminal.end() != 0
     desk.nothing_left()
 
 
