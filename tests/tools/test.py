@@ -1,7 +1,7 @@
 """Run every part of `make test`, whatever the others said, and close with one line that counts them all.
 
-lint, sanity and build count as one each; of unit and lab each pytest test counts. The lab waits for other hosts most of the time, so all else
-runs beside it, one after the other; what that says is shown when it has ended.
+lint, sanity and build count as one each; of unit and lab each pytest test counts. The unit tests come first, with both processors to themselves: many of them
+have time limits. The lab waits for other hosts most of the time, so lint, sanity and build run beside it; what they say is shown when they have ended.
 """
 
 import os
@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 TOP = Path(__file__).resolve().parents[2]
 RESULTS = TOP / ".cache" / "results"
-STEPS = ("unit", "lint", "sanity", "build")
+STEPS = ("lint", "sanity", "build")
 CI = os.environ.get("CI") == "true"
 
 
@@ -27,14 +27,12 @@ def make(target, output=None, **variables):
 
 def step(name):
     with open(RESULTS / f"{name}.log", "wb") as output:
-        if name == "unit":
-            return pytest(name, output)
         return Counter(passed=1) if make(name, output) == 0 else Counter(failed=1)
 
 
-def pytest(name, output=None):
+def pytest(name):
     report = RESULTS / f"{name}.xml"
-    code = make(name, output, PYTEST_ARGS=f"--junitxml={report}")
+    code = make(name, PYTEST_ARGS=f"--junitxml={report}")
     count = tally(report)
     if code and not count["failed"]:
         count["failed"] += 1  # pytest broke off, or found no test
@@ -80,6 +78,8 @@ def main():
         total.update(count)
         lines.append(f"{name}: {closing(count)} ({time.monotonic() - start:.0f} s)")
 
+    print("=== unit", flush=True)
+    run("unit", pytest)
     beside = threading.Thread(target=lambda: [run(name, step) for name in STEPS])
     beside.start()
     print("=== lab", flush=True)
