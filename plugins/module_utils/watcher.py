@@ -140,7 +140,8 @@ class Watcher:
     def _unlink_lead(self):
         """The sockets through which a client host is reached."""
         directory, name = os.path.split(self.wish["control_path"])
-        for one in os.listdir(directory):
+        # It may have been cleared away, as by a logout.
+        for one in os.listdir(directory) if os.path.isdir(directory) else ():
             if one.startswith(name + _LEADS) or one == name + ".c":
                 os.unlink(os.path.join(directory, one))
 

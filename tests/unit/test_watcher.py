@@ -425,6 +425,17 @@ def test_a_client_there_that_was_connected_holds_somebodys_work(held, program, u
     assert (held.owner.poll() is None) is connected
 
 
+def test_a_directory_of_sockets_that_was_cleared_away_is_no_trouble(held):
+    """As by a logout, or whatever tidies up temporary files."""
+    held.start()
+    for path in held.control.parent.iterdir():
+        path.unlink()
+    held.control.parent.rmdir()
+    os.kill(held.process.pid, signal.SIGTERM)
+    held.over()
+    held.control.parent.mkdir()  # the fixture takes it away itself
+
+
 def test_the_ssh_of_a_node_is_ended_with_the_session(held, tmp_path):
     held.start(leave_node=["touch", str(tmp_path / "ended")])
     (held.control.parent / (held.control.name + ".n")).touch()
