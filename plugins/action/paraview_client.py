@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, paraview, processes, remote, routes, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, durations, jobscript, paraview, processes, pvsc, remote, routes, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
@@ -143,9 +143,14 @@ class ActionModule(SessionAction):
     def _start(self, record, around):
         connect_id = self.session.connect_id()
         wish = record["settings"]["start_client"]
-        words = paraview.client_command(record["url"], connect_id) if wish is True else wish
+        words = self._paraview(record, around, connect_id) if wish is True else wish
         environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
         return self.session.update(**around.start(words, environment, self.log, self.known_as))
+
+    def _paraview(self, record, around, connect_id):
+        """list[str]: ParaView, with an entry for this session."""
+        text = pvsc.Configuration(b"", "").put(self.name, connect_entry.ready_entry(self.name, record["url"], connect_id))
+        return paraview.client_command(around.keep(self.session.entry_path, self.known_as, text.decode("ascii")), self.name)
 
     @property
     def known_as(self):

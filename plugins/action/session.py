@@ -54,9 +54,19 @@ class ActionModule(SessionAction):
     def _begin(self, wishes):
         connect_id = paraview.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
         record = self.session.begin(
-            owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None)
+            owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None,
+            waiting=self._waiting(wishes))
         self.session.keep_connect_id(connect_id)
         return self._result(record, todo=True, changed=True)
+
+    @staticmethod
+    def _waiting(wishes):
+        """list or None: identity of the ParaView that waits for the session."""
+        number = wishes["client_process"]
+        known = processes.identity(number) if number else None
+        if known and not processes.alive(known):
+            raise settings.wrong("client_process", number, "there is no such process")
+        return known
 
     def _take_up(self, record, wishes):
         if record.get("owner") and record["owner"] != self.owner and processes.alive(record["owner"]):
@@ -70,19 +80,20 @@ class ActionModule(SessionAction):
             self.say(line.format(" ".join(record.get("nodes", [])), end, **record))
             sessions.write_report(wishes["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
+        waiting = self._waiting(wishes)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
         if sessions.watched(record):
-            Channel(record["socket"], self.name).request("own", owner=self.owner)
+            Channel(record["socket"], self.name).request("own", owner=self.owner, waiting=waiting)
         if record.get("job_id"):
             self.say("takes up the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record["created"])), record["job_id"]))
-        kept = dict(record["settings"], **{name: wishes[name] for name in ("start_client", "deadline", "detach", "json")})
+        kept = dict(record["settings"], **{name: wishes[name] for name in ("client_process", "start_client", "deadline", "detach", "json")})
         ignored = sorted(name for name in wishes if wishes[name] != kept[name] and name != "connect_id")
         if record.get("job_id") and ignored:
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
-        return self._result(self.session.update(owner=self.owner, settings=kept), todo=True, changed=True)
+        return self._result(self.session.update(owner=self.owner, settings=kept, waiting=waiting), todo=True, changed=True)
 
     @staticmethod
     def _just_ended(record):

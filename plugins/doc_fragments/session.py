@@ -49,6 +49,12 @@ options:
       - V(0) takes a free one.
     type: int
     default: 0
+  client_process:
+    description:
+      - Number of a process of this machine, which is the ParaView that the session is for. Where it ends before it is connected, the session ends.
+      - V(0) is none.
+    type: int
+    default: 0
   login_ports:
     description:
       - Ports of the login node that a remote forward may take, such as V(11111-11120) or a single one, where a firewall or the

@@ -14,6 +14,7 @@ import random
 from . import client, endpoints, far_client, processes
 from .errors import SessionError
 from .openssh import ForwardRefused
+from .sessions import write_private
 from .text import one_line
 
 # Where Linux takes ports from for those who want any.
@@ -50,6 +51,11 @@ class Here:
 
     def lead(self, port):
         """Leads that port to the entrance; here it is the same."""
+
+    def keep(self, path, _session, text):
+        """str: the path of a server configuration file, written for the client that is to be started."""
+        write_private(path, text)
+        return path
 
     def start(self, words, environment, log, _session):
         """dict: the record's field of a client that is started here; what it prints goes into a log (path)."""
@@ -122,6 +128,13 @@ class There:
         except ForwardRefused as refused:
             raise SessionError("no tunnel leads to {0}".format(self.name), str(refused),
                                "AllowTcpForwarding yes in its sshd_config, another paraview_client_port, or run the playbook on {0}".format(self.name))
+
+    def keep(self, _path, session, text):
+        """str: the path of a server configuration file there, written for the client that is to be started."""
+        code, out, err = self.script(far_client.entry_script(session, text), 15)
+        if code != 0 or not out.startswith("/"):
+            raise SessionError("cannot write a file for ParaView on {0}".format(self.name), one_line(err or out), "make ~/.local/state there writable for you")
+        return out.strip()
 
     def start(self, words, environment, _log, session):
         """dict: the record's field of a client that is started there, for a session (its file name)."""

@@ -18,6 +18,8 @@ _ROUTES = {False: "node_tunnel,forward_tunnel", True: "node_tunnel_reverse,rever
 # Ports that neither services nor, mostly, the kernel hand out by themselves.
 _PORTS = ("20000", "32767")
 _HIGHEST_ID = "2147483647"
+# What the entry itself sets.
+_OURS = ("client_port", "client_process", "connect_id", "start_client", "route_order")
 
 
 def entry(name, host, reverse, command, options, port=0):
@@ -42,11 +44,12 @@ def entry(name, host, reverse, command, options, port=0):
     asked = [_option("PV_SERVER_PORT", "Port of this machine", "int", {"min": ports[0], "max": ports[1], "default": ports[0] if port else "random"}, False),
              _option("PV_CONNECT_ID", "Connect-id", "int", {"min": "1", "max": _HIGHEST_ID, "default": "random"}, False)]
     words = list(command) + ["sciviz.paraview.connect", "-e", "host=" + host, "-e", "paraview_route_order=" + _ROUTES[reverse],
-                             "-e", _handed_on("client_port", "PV_SERVER_PORT"), "-e", _handed_on("connect_id", "PV_CONNECT_ID")]
+                             "-e", _handed_on("client_port", "PV_SERVER_PORT"), "-e", _handed_on("connect_id", "PV_CONNECT_ID"),
+             "-e", _handed_on("client_process", _environment("client_process"), 0)]
     seen = set()
     for about in options:
         variable = about["name"]
-        if not re.match(r"^[a-z][a-z0-9_]*\Z", variable) or variable in ("client_port", "connect_id", "start_client", "route_order") or variable in seen:
+        if not re.match(r"^[a-z][a-z0-9_]*\Z", variable) or variable in _OURS or variable in seen:
             raise _wrong("options", variable, "it is no variable that can be chosen, or comes twice", "name each variable once, without paraview_")
         seen.add(variable)
         asked.append(_option(_environment(variable), about.get("label") or variable, about.get("type") or "str", about, True))
@@ -62,20 +65,39 @@ def entry(name, host, reverse, command, options, port=0):
                    [lambda indent: element("CommandStartup", (), start, indent)])
 
 
+def ready_entry(name, url, connect_id):
+    """The XML of an entry for a session that is ready: ParaView connects and asks nothing. No process list shows the connect-id.
+
+    Args:
+        name (str): as ParaView shows it.
+        url (str): what it opens.
+        connect_id (int): 0 for none.
+    Returns:
+        str
+    """
+    fixed = {"min": str(connect_id), "max": str(connect_id), "default": str(connect_id)}
+    # What cannot be changed is not asked for, and taken all the same.
+    asked = [_option("PV_CONNECT_ID", "Connect-id", "int", fixed, False, readonly=True)] if connect_id else []
+    start = [lambda indent: element("Options", (), asked, indent)] if asked else []
+    return element("Server", [("name", name), ("resource", url), ("timeout", "-1" if url.startswith("csrc:") else "60")],
+                   [lambda indent: element("ManualStartup", (), start, indent)])
+
+
 def _environment(variable):
     return "PARAVIEW_" + variable.upper()
 
 
-def _handed_on(variable, environment):
+def _handed_on(variable, environment, otherwise=None):
     # Without blanks or double quotes, which ParaView takes a word apart at.
-    return "paraview_{0}={{{{lookup('ansible.builtin.env','{1}')}}}}".format(variable, environment)
+    default = "" if otherwise is None else ",default='{0}'".format(otherwise)
+    return "paraview_{0}={{{{lookup('ansible.builtin.env','{1}'{2})}}}}".format(variable, environment, default)
 
 
 def _argument(word):
     return lambda indent: element("Argument", [("value", word)], (), indent)
 
 
-def _option(name, label, kind, about, keep):
+def _option(name, label, kind, about, keep, readonly=False):
     """A callable that gives an Option's text at an indent."""
     default = about.get("default")
     if kind == "int":
@@ -97,7 +119,7 @@ def _option(name, label, kind, about, keep):
         for _key, value in attributes:
             _no_variable("options", value)
     (tag, attributes, children), = what
-    head = [("name", name), ("label", _no_variable("options", label)), ("save", "true" if keep else "false")]
+    head = [("name", name), ("label", _no_variable("options", label)), ("save", "true" if keep else "false")] + [("readonly", "true")] * readonly
     return lambda indent: element("Option", head, [lambda deeper: element(tag, attributes, children, deeper)], indent)
 
 

@@ -69,9 +69,9 @@ def url(reverse, port, host="127.0.0.1"):
     return "{0}://{1}:{2:d}".format("csrc" if reverse else "cs", host, port)
 
 
-def client_command(url_, connect_id, program="paraview"):
-    """list[str]: ParaView, started so that it connects at once."""
-    return _with_id([program, "--server-url={0}".format(url_)], connect_id)
+def client_command(path, name, program="paraview"):
+    """list[str]: ParaView, started so that it opens an entry of a server configuration file at once."""
+    return [program, "--servers-file={0}".format(path), "--server={0}".format(name)]
 
 
 def client_environment(url_, port, connect_id):

@@ -20,8 +20,8 @@ _UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]
 # A start tag; a value may hold a ``>``.
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 
-Place = collections.namedtuple("Place", "name start end")
-Place.__doc__ = """An entry's name, and the bytes that it takes, from its first to behind its last."""
+Place = collections.namedtuple("Place", "name start end command")
+Place.__doc__ = """An entry's name, the bytes that it takes, from its first to behind its last, and the program that it runs, empty for none."""
 
 
 class Configuration:
@@ -69,7 +69,9 @@ class Configuration:
         if not self._open and name != "Servers":
             self._refuse(parser.CurrentLineNumber, "it begins with <{0}> and not with <Servers>".format(name))
         if len(self._open) == 1 and name == "Server":
-            self.places.append(Place(attributes.get("name", ""), parser.CurrentByteIndex, None))
+            self.places.append(Place(attributes.get("name", ""), parser.CurrentByteIndex, None, ""))
+        if name == "Command" and len(self._open) > 2:
+            self.places[-1:] = [one._replace(command=attributes.get("exec", "")) for one in self.places[-1:]]
         self._open.append((name, parser.CurrentByteIndex))
 
     def _end(self, parser):
@@ -88,6 +90,10 @@ class Configuration:
     def names(self):
         """list[str]: of the entries, in their order."""
         return [one.name for one in self.places]
+
+    def commands(self):
+        """dict[str, str]: the program that each entry runs, by its name; empty for none."""
+        return {one.name: one.command for one in self.places}
 
     def put(self, name, text):
         """bytes: the file with an entry in it.

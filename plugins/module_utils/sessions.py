@@ -92,6 +92,7 @@ class Session:
         self.directory = directory or os.path.join(base, _file_name(name))
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
+        self.entry_path = os.path.join(self.directory, "client.pvsc")
 
     def read(self):
         """dict: the record; empty where there is none.
@@ -173,8 +174,9 @@ class Session:
         """Takes away the connect-id of a session that is over."""
         with contextlib.suppress(OSError):
             with locked(self.base):
-                if self._mine():
-                    os.unlink(self.connect_id_path)
+                for path in (self.connect_id_path, self.entry_path) if self._mine() else ():
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
 
     def _mine(self):
         return not self.only or bool(self.read())

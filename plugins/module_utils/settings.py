@@ -14,6 +14,7 @@ from .errors import SessionError
 SPEC = {
     "client_host": {"type": "str", "default": ""},
     "client_port": {"type": "int", "default": 0},
+    "client_process": {"type": "int", "default": 0},
     "login_ports": {"type": "str", "default": ""},
     "server_ports": {"type": "str", "default": ""},
     "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(routes.ROUTES)},
@@ -79,6 +80,8 @@ def check(wishes):
             raise wrong(name, known[name], "it has to be at least {0}".format(lowest))
     if not 0 <= known["client_port"] <= 65535:
         raise wrong("client_port", known["client_port"], "a port is a number from 1 to 65535; 0 takes a free one")
+    if known["client_process"] < 0 or (known["client_process"] and known["client_host"]):
+        raise wrong("client_process", known["client_process"], "it is the number of a process of this machine; 0 is none")
     for name, pattern in _WORD.items():
         if known[name] and not re.match("^(?:" + pattern + r")\Z", known[name]):
             raise wrong(name, known[name], _MAY_HOLD.get(name, "it may hold letters, digits and . , _ @ : + - only"))

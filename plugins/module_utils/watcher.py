@@ -41,7 +41,7 @@ class Watcher:
 
     Args:
         wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
-            process), seconds (for the login), libraries (directories with Python's own libraries behind), environment (dict: more of it, for ssh), master
+            process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories with Python's own libraries behind), environment (dict: more of it, for ssh), master
             (the socket of the user's own control master, if that is used) and take_back (list: the command that cancels a forward of it, without its end).
     """
 
@@ -105,10 +105,16 @@ class Watcher:
                     self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
                     self._abandoned()
+                self._look_at_waiting()
             except ShellLost as lost:
                 self._lost(str(lost))
                 return
         self._undo()
+
+    def _look_at_waiting(self):
+        """Whoever clicked Connect has gone; a ParaView that was connected takes pvserver along by itself."""
+        if self.wish.get("waiting") and not processes.alive(self.wish["waiting"]) and not self.session.read().get("was_connected"):
+            self.stopping = True
 
     def _abandoned(self):
         """The playbook ended before it handed the session over; one that had been detached goes back to that."""
@@ -269,6 +275,7 @@ class Watcher:
         """A playbook takes the session up again, and answers for it until it hands it over."""
         self.wish["owner"] = asked["owner"]
         self.handed = False
+        self.wish["waiting"] = asked.get("waiting")
         return {}
 
     def _do_messages(self, _asked):

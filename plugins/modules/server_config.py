@@ -160,6 +160,11 @@ names:
   type: list
   elements: str
   sample: [frontera, workstation in the lab]
+commands:
+  description: The program that each of them runs, by its name. Empty where it runs none.
+  returned: success
+  type: dict
+  sample: {frontera: /opt/paraview-connect/connect, workstation in the lab: ""}
 """
 
 import os
@@ -246,7 +251,7 @@ def main():
         changed = new != known.data or (not old and module.params["state"] == "present")
         if changed:
             pvsc.refuse_while_it_runs(path)
-        names = pvsc.Configuration(new if changed else old, path).names()
+        known = pvsc.Configuration(new if changed else old, path)
         if changed and not module.check_mode:
             write(module, path, new)
     except SessionError as error:
@@ -257,7 +262,7 @@ def main():
     diff = {"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]}
     if os.path.exists(path):
         changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params), changed)
-    module.exit_json(changed=changed, names=names, diff=diff)
+    module.exit_json(changed=changed, names=known.names(), commands=known.commands(), diff=diff)
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
     session_id = record["id"]
     path = openssh.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target),
+            "owner": owner, "waiting": record.get("waiting"), "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target),
             "leave_node": openssh.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
     if wish["master"]:

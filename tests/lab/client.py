@@ -1,7 +1,8 @@
 """A ParaView client that renders the cluster's data on the cluster, and proves that it did: run by pvpython on the workstation.
 
 usage: pvpython [--connect-id=N] client.py forward|reverse PORT PICTURE [wait]
-With a fourth argument it stays until somebody ends the session.
+With a fourth argument it stays until somebody ends the session. In a ParaView that is connected already it takes PICTURE from its environment, and what it
+says goes into PICTURE.txt.
 """
 
 import os
@@ -21,8 +22,10 @@ names.InsertNextValue(socket.gethostname())
 self.GetOutput().GetFieldData().AddArray(names)
 """
 
-way, port, picture = sys.argv[1:4]
-if way == "reverse":
+way, port, picture = sys.argv[1:4] if len(sys.argv) > 3 else ("open", "", os.environ["PICTURE"])
+if way == "open":
+    sys.stdout = open(picture + ".txt", "w")
+elif way == "reverse":
     pv.ReverseConnect(port)
 else:
     pv.Connect(os.environ.get("PVSERVER_HOST", "127.0.0.1"), int(port))
@@ -34,7 +37,8 @@ where.UpdatePipeline()
 print("server host", servermanager.Fetch(where).GetFieldData().GetAbstractArray("host").GetValue(0), flush=True)
 
 data = pv.OpenDataFile("/srv/data/wavelet.vti")
-view = pv.CreateView("RenderView")
+# A view of its own is shown nowhere in a ParaView with windows.
+view = pv.GetActiveViewOrCreate("RenderView") if way == "open" else pv.CreateView("RenderView")
 view.ViewSize = [800, 600]
 view.RemoteRenderThreshold = 0
 surface = pv.Contour(data, ContourBy=["POINTS", "RTData"], Isosurfaces=[90.0, 130.0, 170.0, 210.0])
@@ -61,4 +65,5 @@ print("minutes left", clock.GetProperty("StdOut").GetElement(0).strip(), flush=T
 print("cells", data.GetDataInformation().GetNumberOfCells(), flush=True)
 if len(sys.argv) > 4:
     threading.Event().wait(600)
-pv.Disconnect()
+if way != "open":
+    pv.Disconnect()

@@ -1,14 +1,19 @@
 """ParaView's own Connect dialog, with its real window: an entry that server_config wrote is chosen and accepted, and ParaView is connected."""
 
 import json
+import re
 import shlex
+import time
 
 import pytest
+from desk import STATE
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
 
 SCREEN = ":77"
 PLACE = "/home/alice/dialog"
+# What the role client installed.
+CONNECT = "/opt/paraview-connect/connect"
 # Without a $, which the file cannot hold.
 HOSTILE = """it's; `touch x` & "a"  b \\ \N{LATIN SMALL LETTER E WITH ACUTE}"""
 
@@ -21,11 +26,17 @@ class Screen:
         self.start("Xvfb", SCREEN, "-noreset", "-screen", "0", "1280x900x24")
         desk.lab.wait(lambda: not self.type("getdisplaygeometry").returncode, 10, "a screen")
 
-    def start(self, *words):
+    def start(self, *words, **environment):
         # A desktop gives its programs another PATH than a terminal.
+        setting = [f"{name}={value}" for name, value in environment.items()]
         self.started.append(self.desk.lab.start(
-            "workstation", "env", f"DISPLAY={SCREEN}", "PATH=/usr/bin:/bin", "sh", "-c", 'exec "$@" > $0 2>&1', f"{PLACE}/{words[0]}.log", *words,
+            "workstation", "env", f"DISPLAY={SCREEN}", "PATH=/usr/bin:/bin", *setting, "sh", "-c", 'exec "$@" > $0 2>&1', f"{PLACE}/{words[0]}.log", *words,
             user="alice"))
+
+    def paraview(self, *words, **environment):
+        """Starts ParaView, and leaves its greeting."""
+        self.start("paraview", *words, **environment)
+        self.accept("Welcome to ParaView")
 
     def type(self, *words):
         return self.desk.run("env", f"DISPLAY={SCREEN}", "xdotool", *words, check=False)
@@ -33,26 +44,45 @@ class Screen:
     def windows(self, name):
         return self.type("search", "--onlyvisible", "--name", name).stdout.split()
 
+    def press(self, name, key):
+        for window in self.windows(name):
+            self.type("windowfocus", window)
+            self.type("key", "--window", window, key)
+
+    def click(self, name, right, down):
+        """Clicks at a place of a window."""
+        self.type("mousemove", "--window", self.windows(name)[0], str(right), str(down))
+        self.type("click", "1")
+
     def accept(self, name):
-        """Presses Return in a window until it is gone: what has the focus is nobody's business here."""
+        """Presses Return in a window until it is gone, and not once more: the next window would take it for its own."""
         self.desk.lab.wait(lambda: self.windows(name), 30, f"the window {name}")
+        self.until_gone(name, lambda: self.press(name, "Return"))
 
-        def gone():
-            for window in self.windows(name):
-                self.type("windowfocus", window)
-                self.type("key", "--window", window, "Return")
-            return not self.windows(name)
+    def until_gone(self, name, act):
+        for _attempt in range(10):
+            act()
+            end = time.monotonic() + 2
+            while time.monotonic() < end:
+                if not self.windows(name):
+                    return
+                time.sleep(0.05)
+        raise AssertionError(f"the window {name} stays")
 
-        self.desk.lab.wait(gone, 20, f"the end of the window {name}")
+    def choose(self, number):
+        """Opens the Connect dialog, and takes an entry by its place in the list."""
+        self.desk.lab.wait(lambda: self.windows("^ParaView"), 20, "ParaView")
+        self.desk.lab.wait(lambda: self.windows("Choose Server") or self.press("^ParaView", "alt+f") or self.type("key", "c").returncode and None,
+                           20, "the Connect dialog")
+        self.click("Choose Server", 100, 47 + 30 * number)
+        self.until_gone("Choose Server", lambda: self.click("Choose Server", 440, 360))
 
     def quit(self):
         """Leaves ParaView as its user would."""
         paraview = self.started[-1]
 
         def gone():
-            for window in self.windows("^ParaView"):
-                self.type("windowfocus", window)
-                self.type("key", "--window", window, "ctrl+q")
+            self.press("^ParaView", "ctrl+q")
             return paraview.poll() is not None
 
         self.desk.lab.wait(gone, 20, "the end of ParaView")
@@ -62,6 +92,7 @@ class Screen:
             process.kill()  # and with it all that it started
             process.wait(20)
         self.started = []
+        self.desk.lab.on("workstation", "sh", "-c", "rm -f /tmp/.X77-lock /tmp/.X11-unix/X77")
 
 
 @pytest.fixture
@@ -73,26 +104,81 @@ def screen(desk):
     desk.run("sh", "-c", f"rm -rf {PLACE} ~/.config/ParaView")
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_an_entry_is_chosen_and_paraview_is_connected(desk, screen, reverse):
-    wishes = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": reverse, "command": ["/usr/local/bin/ansible-playbook"], "options": [
+@pytest.fixture
+def full(desk):
+    """Somebody else has both nodes."""
+    job = desk.lab.on("login", "sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "sleep 600", user="bob").stdout.strip()
+    desk.lab.wait(lambda: desk.lab.on("login", "squeue", "-h", "-j", job, "-o", "%T").stdout.strip() == "RUNNING", 20, "the other's job")
+    yield
+    desk.lab.on("login", "scancel", job)
+
+
+@pytest.mark.parametrize("route", ["forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay"])
+def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, route):
+    wishes = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": route != "forward_tunnel", "command": [CONNECT], "options": [
         {"name": "nodes", "type": "int", "min": 1, "max": 2, "default": "1"}, {"name": "walltime", "type": "choice", "choices": [{"value": "0:20:00"}]},
-        {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}]}
+        {"name": "route", "default": route}, {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}]}
     desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(wishes))
-    screen.start("paraview", f"--servers-file={PLACE}/lab.pvsc", "--server=The lab")
-    screen.accept("Welcome to ParaView")
-    if screen.windows("Connection Options"):
-        screen.accept("Connection Options")
+    screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab", "--script=/home/alice/client.py", PICTURE=f"{PLACE}/picture.png")
+    screen.accept("Connection Options")
+    desk.lab.wait(lambda: screen.windows("^ParaView: lab"), 20, "the window with connect's progress")
     desk.lab.wait(lambda: desk.record().get("state") == "connected", 40, "ParaView is connected")
+    said = desk.lab.wait(lambda: re.search(r"(?s).*^cells.*", desk.run("cat", f"{PLACE}/picture.png.txt", check=False).stdout, re.M), 40, "the picture").group()
     record = desk.record()
-    assert record["route"] == ("node_tunnel_reverse" if reverse else "node_tunnel")
-    assert 20000 <= record["client_port"] <= 32767
-    assert record["settings"]["walltime"] == 1200
     node = record["nodes"][0]
-    environment = desk.lab.on(node, "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
-    assert f"SEEN={HOSTILE}\n" in environment
+    assert f"server host {node}\n" in said and "distributed True" in said
+    assert int(desk.run("stat", "-c", "%s", f"{PLACE}/picture.png").stdout) > 10000
+    assert (record["route"], record["settings"]["walltime"]) == (route, 1200)
+    assert 20000 <= record["client_port"] <= 32767
+    assert f"SEEN={HOSTILE}\n" in desk.lab.on(node, "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
+    desk.lab.wait(lambda: not screen.windows("^ParaView: lab"), 20, "the end of the window with connect's progress")
     screen.quit()
     desk.told_over()
+    screen.close()
+    desk.nothing_left()
+
+
+def test_cancel_in_the_connect_dialog_cancels_the_job(desk, screen, full):
+    screen.paraview()
+    screen.choose(1)
+    screen.accept("Connection Options for .lab .reverse")
+    desk.lab.wait(lambda: desk.record().get("state") == "pending", 30, "the job waits")
+    screen.press("^ParaView 5", "Escape")
+    end = time.monotonic() + 15
+    while desk.record() and time.monotonic() < end:
+        time.sleep(0.5)
+    if desk.record():  # the key was lost on its way
+        screen.press("^ParaView 5", "Escape")
+    desk.lab.wait(lambda: not desk.record(), 30, "the end of the session")
+    screen.close()
+    desk.nothing_left()
+
+
+@pytest.mark.parametrize("end", ["the window", "ParaView"])
+def test_what_ends_while_the_job_waits_cancels_it(desk, screen, full, end):
+    screen.paraview("--server=lab")
+    screen.accept("Connection Options for .lab")
+    desk.lab.wait(lambda: desk.record().get("state") == "pending", 30, "the job waits")
+    if end == "the window":
+        screen.type("windowkill", *screen.windows("^ParaView: lab"))
+    else:
+        desk.run("pkill", "-KILL", "-u", "alice", "-x", "paraview")
+    desk.lab.wait(lambda: not desk.record(), 30, "the end of the session")
+    if end == "the window":
+        desk.lab.wait(lambda: "Command aborted" in desk.run("cat", f"{PLACE}/paraview.log").stdout, 10, "ParaView knows")
+    screen.close()
+    desk.nothing_left()
+
+
+@pytest.mark.parametrize("route", ["forward_tunnel", "reverse_tunnel"])
+def test_connect_starts_paraview_at_the_right_moment(desk, screen, route):
+    connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *desk.words("connect", route=route, start_client=True), user="alice")
+    screen.accept("Welcome to ParaView")  # which keeps a new user's ParaView waiting
+    assert "ParaView is connected" in connect.communicate(timeout=60)[0]
+    # Nor is it in anybody's process list.
+    listing = desk.run("ps", "-eo", "args").stdout
+    assert f"paraview --servers-file={STATE}/lab/client.pvsc --server=lab" in listing and str(desk.report()["connect_id"]) not in listing
+    desk.disconnect()
     screen.close()
     desk.nothing_left()
 

@@ -204,6 +204,34 @@ def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program,
     assert not held.left() and not held.directory.parent.exists()
 
 
+@pytest.mark.parametrize("handed", [False, True])
+def test_a_paraview_that_ends_before_it_is_connected_takes_the_session_along(held, program, until, handed):
+    waiting = subprocess.Popen(["sleep", "1000"])
+    held.start(waiting=processes.identity(waiting.pid))
+    held.submit(program)
+    until(held.job_runs)
+    if handed:
+        held.channel.request("hand_over")
+    waiting.kill()
+    waiting.wait()
+    held.over()
+    assert held.session.read() == {} and not held.left()
+
+
+def test_a_paraview_that_was_connected_takes_pvserver_along_by_itself(held, program, until):
+    waiting = subprocess.Popen(["sleep", "1000"])
+    held.start(waiting=processes.identity(waiting.pid))
+    held.submit(program)
+    held.channel.request("hand_over")
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected")
+    waiting.kill()
+    waiting.wait()
+    (held.tmp_path / "leave").write_text("0")
+    held.over()
+    assert (held.state(), held.session.read()["reason"]) == ("ended", "the client left")
+
+
 def test_the_shell_ends_with_the_watcher(held):
     held.start()
     shell = int(held.channel.script("echo $PPID; ps -o ppid= -p $PPID")[1].split()[-1])

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters on the variables of clusters, for the role client."""
+
+import json
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.sciviz.paraview.plugins.module_utils import offer
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+
+
+def _plain(value):
+    """The value in Python's own types, without what Ansible knows of it."""
+    return json.loads(json.dumps(value, default=lambda one: dict(one) if hasattr(one, "keys") else str(one)))
+
+
+def _variables(names, hostvars):
+    known = {}
+    for name in names:
+        if name not in hostvars:
+            raise AnsibleFilterError("{0!r} is no host of the inventory".format(name))
+        there = hostvars[name]
+        wanted = [key for key in there if key.startswith("paraview_") or key in offer.kept(dict.fromkeys(there))]
+        known[str(name)] = {str(key): _plain(there[key]) for key in wanted}
+    return known
+
+
+def cluster_entries(names, hostvars, directions=("forward", "reverse")):
+    """list[dict]: name, host, reverse and options of each entry."""
+    found = []
+    for name, variables in _variables(names, hostvars).items():
+        wanted = [one for one in directions if one in offer.directions(variables)]
+        try:
+            for one in wanted:
+                shown = name if one == wanted[0] else "{0} ({1})".format(name, one)
+                found.append({"name": shown, "host": name, "reverse": one == "reverse", "options": offer.options(variables, one == "reverse")})
+        except SessionError as error:
+            raise AnsibleFilterError("{0}: {1}".format(name, ". ".join(str(error).splitlines())))
+    return found
+
+
+def cluster_inventory(names, hostvars):
+    """str: an inventory of these hosts for connect."""
+    return offer.inventory(_variables(names, hostvars))
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self):
+        return {"cluster_entries": cluster_entries, "cluster_inventory": cluster_inventory}

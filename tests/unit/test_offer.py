@@ -1,0 +1,100 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the Connect dialog offers of a cluster, drawn from the variables of its host."""
+
+import json
+
+import pytest
+import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.sciviz.paraview.plugins.filter.offer import FilterModule
+from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, offer
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def by_name(variables, reverse=False):
+    return {one["name"]: one for one in offer.options(variables, reverse)}
+
+
+def test_what_is_offered_where_a_host_says_nothing():
+    offered = by_name({})
+    assert list(offered) == ["nodes", "tasks_per_node", "walltime", "queue", "account", "route"]
+    assert offered["nodes"] == {"name": "nodes", "label": "Nodes", "type": "int", "min": 1, "max": 1024, "default": "1"}
+    assert offered["walltime"]["default"] == "1:00:00" and offered["queue"]["default"] == ""
+    assert [one["value"] for one in offered["route"]["choices"]] == ["auto", "node_tunnel", "forward_tunnel"]
+    assert [one["value"] for one in by_name({}, True)["route"]["choices"]] == ["auto", "node_tunnel_reverse", "reverse_tunnel", "reverse_tunnel_relay"]
+
+
+def test_the_hosts_own_values_are_the_defaults():
+    offered = by_name({"paraview_nodes": 4, "paraview_queue": "viz", "paraview_walltime": "2:00:00"})
+    assert (offered["nodes"]["default"], offered["queue"]["default"], offered["walltime"]["default"]) == ("4", "viz", "2:00:00")
+
+
+def test_what_a_host_says_of_its_dialog():
+    offered = by_name({"paraview_queue": "viz", "paraview_dialog": {
+        "nodes": {"max": 16, "label": "How many nodes"}, "queue": ["debug", "viz"], "account": False, "memory": None, "exclusive": True,
+        "gpus_per_node": {"max": 4},
+        "walltime": {"choices": [{"value": "1:00:00", "label": "an hour"}, {"value": "8:00:00"}]}}})
+    assert (offered["nodes"]["max"], offered["nodes"]["min"], offered["nodes"]["label"]) == (16, 1, "How many nodes")
+    assert offered["queue"]["type"] == "choice" and offered["queue"]["default"] == "viz"
+    assert "account" not in offered
+    assert offered["memory"] == {"name": "memory", "label": "Memory", "type": "str", "default": ""}
+    assert offered["exclusive"]["type"] == "bool" and offered["gpus_per_node"]["type"] == "int"
+    assert offered["walltime"]["choices"][0] == {"value": "1:00:00", "label": "an hour"}
+
+
+@pytest.mark.parametrize("wish", [[1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes"])
+def test_a_wish_that_cannot_be(wish):
+    with pytest.raises(SessionError, match="paraview_dialog.*\n.*\n.*nothing was changed"):
+        offer.options({"paraview_dialog": wish}, False)
+
+
+@pytest.mark.parametrize(("variables", "directions"), [
+    ({}, ["forward", "reverse"]), ({"paraview_route": "reverse_tunnel"}, ["reverse"]), ({"paraview_route_order": ["forward_tunnel"]}, ["forward"]),
+    ({"paraview_route": "forward"}, ["forward"])])
+def test_directions(variables, directions):
+    assert offer.directions(variables) == directions
+
+
+def filters():
+    return FilterModule().filters()
+
+
+def test_entries_of_clusters():
+    hostvars = {"frontera": {"ansible_host": "login.example", "paraview_nodes": 2}, "lassen": {"paraview_route": "reverse_tunnel"}}
+    entries = filters()["cluster_entries"](["frontera", "lassen"], hostvars)
+    assert [(one["name"], one["host"], one["reverse"]) for one in entries] == [
+        ("frontera", "frontera", False), ("frontera (reverse)", "frontera", True), ("lassen", "lassen", True)]
+    for one in entries:
+        assert connect_entry.entry(one["name"], one["host"], one["reverse"], ["/x"], one["options"])
+    assert len(filters()["cluster_entries"](["frontera"], hostvars, ["reverse"])) == 1
+
+
+def test_a_mistake_names_its_cluster():
+    with pytest.raises(AnsibleFilterError, match="frontera: paraview_dialog"):
+        filters()["cluster_entries"](["frontera"], {"frontera": {"paraview_dialog": [1]}})
+    with pytest.raises(AnsibleFilterError, match="no host of the inventory"):
+        filters()["cluster_inventory"](["nowhere"], {})
+
+
+def test_an_inventory_for_everybody():
+    text = filters()["cluster_inventory"](["frontera"], {"frontera": {
+        "ansible_host": "login.example", "ansible_user": "admin", "ansible_password": "secret", "ansible_ssh_private_key_file": "/root/key",
+        "ansible_ssh_common_args": "-J gate", "paraview_relay_ports": "1-2", "paraview_nodes": 2, "paraview_connect_id": 5, "paraview_modules": ["paraview"]}})
+    (known,) = yaml.safe_load(text)["all"]["hosts"].values()
+    assert known == {"ansible_host": "login.example", "ansible_ssh_common_args": "-J gate", "paraview_nodes": 2, "paraview_modules": ["paraview"]}
+
+
+def test_nothing_in_it_is_a_template():
+    text = offer.inventory({"x": {"paraview_setup": "echo {{ lookup('pipe', 'id') }}", "paraview_pvserver": ["a", "{% raw %}"]}})
+    assert text.count("!unsafe") == 2
+    assert yaml.safe_load(offer.inventory({"x": {}}))["all"]["hosts"] == {"x": {}}
+
+
+@given(st.dictionaries(st.sampled_from(["paraview_setup", "paraview_account", "ansible_host"]), st.text() | st.integers() | st.lists(st.text(), max_size=3)))
+def test_every_value_is_read_back(variables):
+    text = offer.inventory({"x": variables}).replace("!unsafe ", "")
+    assert json.loads(json.dumps(yaml.safe_load(text)["all"]["hosts"]["x"])) == variables
