@@ -41,8 +41,9 @@ class Watcher:
 
     Args:
         wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
-            process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories with Python's own libraries behind), environment (dict: more of it, for ssh), master
-            (the socket of the user's own control master, if that is used) and take_back (list: the command that cancels a forward of it, without its end).
+            process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories with Python's own
+            libraries behind), environment (dict: more of it, for ssh), master (the socket of the user's own control master, if that is used) and take_back
+            (list: the command that cancels a forward of it, without its end).
     """
 
     def __init__(self, wish):

@@ -8,6 +8,7 @@ says goes into PICTURE.txt.
 import os
 import sys
 import threading
+from pathlib import Path
 
 from paraview import servermanager
 from paraview import simple as pv
@@ -24,7 +25,7 @@ self.GetOutput().GetFieldData().AddArray(names)
 
 way, port, picture = sys.argv[1:4] if len(sys.argv) > 3 else ("open", "", os.environ["PICTURE"])
 if way == "open":
-    sys.stdout = open(picture + ".txt", "w")
+    sys.stdout = Path(picture + ".txt").open("w", encoding="utf-8")  # noqa: SIM115, for as long as it runs
 elif way == "reverse":
     pv.ReverseConnect(port)
 else:

@@ -189,9 +189,9 @@ def test_every_command_of_the_guide(desk):
     desk.lab.on("workstation", "sh", "-c", f"cat > {home}clusters.yml", user="alice", input=inventory)
     try:
         for language, caption, lines in blocks((GUIDES / "guide_connect_dialog.rst").read_text()):
-            if caption:
+            if caption.startswith("~"):
                 desk.lab.on("workstation", "sh", "-c", f"cat > {caption.replace('~/', home)}", user="alice", input=substituted("\n".join(lines) + "\n"))
-            for command, said in steps(lines) if language == "console" else ():
+            for command, said in steps(lines) if language == "console" and "inventory.yml" not in lines[0] else ():
                 with Terminal("sh", "-c", command) as terminal:
                     for line in said:
                         terminal.until(pattern_of(line))
