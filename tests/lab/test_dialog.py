@@ -4,70 +4,19 @@ import json
 import shlex
 
 import pytest
+from screen import Screen
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
 
-SCREEN = ":77"
 PLACE = "/home/alice/dialog"
 # Without a $, which the file cannot hold.
 HOSTILE = """it's; `touch x` & "a"  b \\ \N{LATIN SMALL LETTER E WITH ACUTE}"""
 
 
-class Screen:
-    """A screen without a window manager, and ParaView on it."""
-
-    def __init__(self, desk):
-        self.desk, self.started = desk, []
-        self.start("Xvfb", SCREEN, "-noreset", "-screen", "0", "1280x900x24")
-        desk.lab.wait(lambda: not self.type("getdisplaygeometry").returncode, 10, "a screen")
-
-    def start(self, *words):
-        # A desktop gives its programs another PATH than a terminal.
-        self.started.append(self.desk.lab.start(
-            "workstation", "env", f"DISPLAY={SCREEN}", "PATH=/usr/bin:/bin", "sh", "-c", 'exec "$@" > $0 2>&1', f"{PLACE}/{words[0]}.log", *words,
-            user="alice"))
-
-    def type(self, *words):
-        return self.desk.run("env", f"DISPLAY={SCREEN}", "xdotool", *words, check=False)
-
-    def windows(self, name):
-        return self.type("search", "--onlyvisible", "--name", name).stdout.split()
-
-    def accept(self, name):
-        """Presses Return in a window until it is gone: what has the focus is nobody's business here."""
-        self.desk.lab.wait(lambda: self.windows(name), 30, f"the window {name}")
-
-        def gone():
-            for window in self.windows(name):
-                self.type("windowfocus", window)
-                self.type("key", "--window", window, "Return")
-            return not self.windows(name)
-
-        self.desk.lab.wait(gone, 20, f"the end of the window {name}")
-
-    def quit(self):
-        """Leaves ParaView as its user would."""
-        paraview = self.started[-1]
-
-        def gone():
-            for window in self.windows("^ParaView"):
-                self.type("windowfocus", window)
-                self.type("key", "--window", window, "ctrl+q")
-            return paraview.poll() is not None
-
-        self.desk.lab.wait(gone, 20, "the end of ParaView")
-
-    def close(self):
-        for process in reversed(self.started):
-            process.kill()  # and with it all that it started
-            process.wait(20)
-        self.started = []
-
-
 @pytest.fixture
 def screen(desk):
     desk.run("mkdir", "-p", PLACE)
-    screen = Screen(desk)
+    screen = Screen(desk.lab, "alice", ":77", PLACE)
     yield screen
     screen.close()
     desk.run("sh", "-c", f"rm -rf {PLACE} ~/.config/ParaView")
@@ -79,10 +28,7 @@ def test_an_entry_is_chosen_and_paraview_is_connected(desk, screen, reverse):
         {"name": "nodes", "type": "int", "min": 1, "max": 2, "default": "1"}, {"name": "walltime", "type": "choice", "choices": [{"value": "0:20:00"}]},
         {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}]}
     desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(wishes))
-    screen.start("paraview", f"--servers-file={PLACE}/lab.pvsc", "--server=The lab")
-    screen.accept("Welcome to ParaView")
-    if screen.windows("Connection Options"):
-        screen.accept("Connection Options")
+    screen.choose(f"{PLACE}/lab.pvsc", "The lab")
     desk.lab.wait(lambda: desk.record().get("state") == "connected", 40, "ParaView is connected")
     record = desk.record()
     assert record["route"] == ("node_tunnel_reverse" if reverse else "node_tunnel")
