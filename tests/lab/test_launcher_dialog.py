@@ -1,8 +1,11 @@
 """ParaView's own Connect dialog on a machine without Ansible: an entry for the launcher is chosen, ssh or plink runs, ParaView is connected."""
 
 import re
+from xml.etree import ElementTree
+from xml.sax.saxutils import quoteattr
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.filter.launcher_servers import launcher_servers
 from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry, pvsc
 from screen import Screen
 
@@ -16,6 +19,17 @@ ss -Hltn > {0}/listeners
 for word; do printf '%s\\n' "$word"; done > {0}/words
 exit 1
 """
+SETTINGS = "[General]\nPVSC_SOURCES=pvsc http://127.0.0.1:8078 The lab\nGeneralSettings.ShowWelcomeDialog=false\n"
+DIALOG = "pqClientMainWindow/pqServerConnectDialog/stackedWidget/"
+# What a hand does: fetch, import the first, choose the first, type, accept, leave.
+HAND = [
+    ("pqClientMainWindow/MainControlsToolbar/actionServerConnect", "activate", ""), (DIALOG + "page_choose/fetchServers", "activate", ""),
+    (DIALOG + "page_fetch/importServersTable", "mousePress", "1,1,0,40,10,/0:0"), (DIALOG + "page_fetch/importServersTable", "mouseRelease", "1,0,0,40,10,/0:0"),
+    (DIALOG + "page_fetch/importSelected", "activate", ""),
+    (DIALOG + "page_choose/servers", "setCurrent", "0.0"), (DIALOG + "page_choose/connect", "activate", ""),
+    ("pqClientMainWindow/1QDialog0/LC_PARAVIEW_ACCOUNT", "set_string", HOSTILE + " $HOME $PV_SERVER_PORT$"),
+    ("pqClientMainWindow/1QDialog0/1QDialogButtonBox0/1QPushButton0", "activate", ""),
+    ("pqClientMainWindow/menubar/menu_File", "activate", "actionFileExit")]
 
 
 class Bob:
@@ -23,7 +37,7 @@ class Bob:
 
     def __init__(self, lab):
         self.lab = lab
-        self.on("workstation", "mkdir", "-p", f"{PLACE}/my tools")
+        self.on("workstation", "sh", "-c", f"rm -rf ~/.config/ParaView; mkdir -p '{PLACE}/my tools'")
         self.on("login", "mkdir", "-p", PLACE)
         self.screen = Screen(lab, "bob", ":78", PLACE)
 
@@ -87,3 +101,31 @@ def test_plink_makes_the_forward_and_runs_the_launcher(bob):
     assert words[0] == "reverse" and list(said) == ["--port", "--connect-id", "--version", "--nodes"]
     assert (said["--version"], said["--nodes"]) == ("5.11.0", "2") and said["--connect-id"].isdigit()
     assert re.search(rf" 127\.0\.0\.1:{said['--port']} ", listeners)
+
+
+def meaning(text):
+    """What a server configuration says, whatever its form."""
+    return [(one.tag, one.attrib) for one in ElementTree.fromstring(text).iter()]
+
+
+def test_what_is_published_is_fetched_used_and_kept(bob):
+    bob.write("workstation", f"{PLACE}/my tools/ssh", RECORD.format(PLACE))
+    # The role has no other client but the system's.
+    published = launcher_servers([{"name": "a cluster", "login": LOGIN, "user": "bob", "options": [{"name": "account"}]}], "linux")
+    published = published.replace('"/usr/bin/ssh"', f'"{PLACE}/my tools/ssh"')
+    events = "".join("<pqevent object={0} command={1} arguments={2}/>".format(*map(quoteattr, one)) for one in HAND)
+    bob.on("workstation", "mkdir", "-p", f"{PLACE}/www/v5_11/nix", ".config/ParaView")
+    for path, text in ((f"{PLACE}/www/v5_11/nix/servers.pvsc", published), (f"{PLACE}/hand.xml", f"<pqevents>{events}</pqevents>"),
+                       (".config/ParaView/ParaView5.11.0.ini", SETTINGS)):
+        bob.write("workstation", path, text)
+    web = bob.lab.start("workstation", "python3", "-m", "http.server", "-b", "127.0.0.1", "-d", f"{PLACE}/www", "8078", user="bob")
+    try:
+        bob.screen.start("paraview", f"--test-script={PLACE}/hand.xml")
+        words, environment, _listeners = bob.recorded("workstation")
+    finally:
+        web.kill()
+        web.wait(10)
+    assert words[:2] == ["-l", "bob"] and words[-1] == "reverse"
+    assert environment["LC_PARAVIEW_ACCOUNT"] == HOSTILE + " $HOME $PV_SERVER_PORT$"
+    bob.screen.started[-1].wait(20)
+    assert meaning(bob.read("workstation", ".config/ParaView/servers.pvsc")) == meaning(published)
