@@ -5,7 +5,8 @@
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobscript, scheduler_checks, settings, versions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of, scheduler_of
+from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import scheduler_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -39,20 +40,15 @@ class ActionModule(SessionAction):
 
     def _versions(self, wishes, facts):
         """Looks whether both ParaViews go together; returns the modules that the job loads."""
-        site_values = facts["site"]
-        offered = site_values.get("pvserver_versions", [])
-        modules = wishes["modules"] or site_values.get("modules", [])
         program = jobscript.pvserver_program(wishes["pvserver"])
         channel = self.channel()
         far = self.session.read().get("client_side")
         client = versions.read(channel.client_script(versions.probe([], "paraview"), 60)[1]) if far else versions.here("paraview")
-        chosen = versions.module_for(client, offered) if not wishes["modules"] and program == "pvserver" else ""
-        if chosen:
-            modules = [name for name in modules if name not in offered] + [chosen]
+        modules = versions.modules_for(client, wishes, facts["site"], program)
         server = versions.read(channel.script(versions.probe(modules, program), 60)[1])
         # Lines of the user's own may yet choose another one.
         if not wishes["setup"] and not versions.go_together(client, server):
-            raise versions.differ(client, server, facts["login_node"], offered)
+            raise versions.differ(client, server, facts["login_node"], facts["site"].get("pvserver_versions", []))
         if client and server:
             where = "on " + far["name"] if far else "here"
             self.say("ParaView {0} {1}, {2} there{3}".format(client, where, server, " (module {0})".format(modules[-1]) if modules else ""))
