@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobscript, scheduler_checks, settings, versions
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import scheduler_of
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, scheduler_checks, versions
+from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import batch_system
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
@@ -22,10 +21,7 @@ class ActionModule(SessionAction):
     def _gather(self, wishes):
         tables = scheduler_checks.tables(wishes["schedulers"])
         facts = facts_of(self.name, self.channel(), tables, self.say)
-        scheduler = scheduler_of(wishes["scheduler"], facts, tables)
-        if facts["site"].get("account_required") and not wishes["account"]:
-            raise SessionError("paraview_account is missing", "jobs on {0} have to name an account".format(facts["login_node"]), "set it to one of yours there")
-        directives.check(tables[scheduler], settings.asked(wishes, facts["site"]))
+        scheduler = batch_system(wishes, facts, tables)
         modules = self._versions(wishes, facts)
         return self.session.update(facts=facts, looked_by=self.session.read()["watcher"], scheduler=scheduler, modules=modules,
                                    table=tables[scheduler] if scheduler in wishes["schedulers"] else None,

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a login node tells of itself, and which of its batch systems is meant."""
 
-from . import site, site_file
+from . import directives, settings, site, site_file
 from .errors import SessionError
 from .text import one_line
 
@@ -46,6 +46,19 @@ def _site(facts, say, load):
     if values.get("message"):
         say(one_line(values["message"]))
     return values
+
+
+def batch_system(wishes, facts, tables):
+    """str: the name of the batch system to use, which can give what is wished; SessionError where it cannot.
+
+    Args:
+        wishes (dict): a session's. facts (dict): as facts_of() gives them. tables (dict): those that were looked for.
+    """
+    scheduler = scheduler_of(wishes["scheduler"], facts, tables)
+    if facts["site"].get("account_required") and not wishes["account"]:
+        raise SessionError("paraview_account is missing", "jobs on {0} have to name an account".format(facts["login_node"]), "set it to one of yours there")
+    directives.check(tables[scheduler], settings.asked(wishes, facts["site"]))
+    return scheduler
 
 
 def scheduler_of(wish, facts, tables):
