@@ -111,6 +111,21 @@ def read(options, environment, preset):
     return Wishes(options.command, port, _connect_id(said["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
 
 
+def preset(values):
+    """dict: the site's own, as read() takes them; SessionError for what no user could wish.
+
+    Args:
+        values (dict): by names of WISHES.
+    """
+    for name in values:
+        if name not in WISHES:
+            raise SessionError("{0!r} is no option of the launcher".format(name), "", "take one of " + ", ".join(sorted(WISHES)))
+    job = {name: about["default"] for name, about in settings.SPEC.items()}
+    job.update({name: _typed(name, value) for name, value in values.items()})
+    settings.check(job)
+    return dict(values)
+
+
 def _typed(name, value):
     """A value as settings.check() wants it."""
     kind, text = settings.SPEC[name]["type"], value.strip() if isinstance(value, str) else value

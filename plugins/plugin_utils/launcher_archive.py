@@ -13,6 +13,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path
 
+from ..module_utils import launch_wishes
 from ..module_utils.errors import SessionError
 
 TOP = Path(__file__).resolve().parents[2]
@@ -42,7 +43,7 @@ def build(interpreter: str, wishes: t.Optional[dict] = None) -> bytes:
     for name in modules(helpers, ENTRY):
         files["{0}/{1}.py".format(PACKAGE, name)] = (helpers / (name + ".py")).read_bytes()
     files[PACKAGE + "/paraview-relay"] = (TOP / "roles/relay/files/paraview-relay").read_bytes()
-    files[PACKAGE + "/launcher.json"] = json.dumps({"version": version(), "wishes": wishes or {}}, sort_keys=True).encode()
+    files[PACKAGE + "/launcher.json"] = json.dumps({"version": version(), "wishes": launch_wishes.preset(wishes or {})}, sort_keys=True).encode()
     files.update(jmespath())
     return first.encode() + packed(files)
 
