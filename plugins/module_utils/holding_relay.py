@@ -4,7 +4,7 @@
 """The relay that holds a client on the login node until it is known where pvserver waits.
 
 ParaView dials as soon as its ssh runs and gives up after a minute, and a job may wait longer than that. So the relay takes
-the connection at once, and is told later where it leads.
+the connection at once, and is told later where it leads. Only what the user's own sshd has connected is let in.
 """
 
 import os
@@ -26,6 +26,7 @@ status = {directory}/status
 [route paraview]
 listen = 127.0.0.1:{port:d}
 owner = any
+source_owner = {uid:d}
 hold_s = {hours}
 wait_s = {hours}
 {way}
@@ -81,7 +82,7 @@ class HoldingRelay(UserRelay):
 
     def _configure(self, way):
         directory = self.known["directory"]
-        text = _CONFIGURATION.format(directory=directory, port=self.port, hours=_HOURS, way=way)
+        text = _CONFIGURATION.format(directory=directory, port=self.port, uid=os.getuid(), hours=_HOURS, way=way)
         with open(os.open(directory + "/conf.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as stream:
             stream.write(text)
         os.rename(directory + "/conf.new", directory + "/conf")

@@ -14,6 +14,8 @@ from .surroundings import Surroundings, Unfit
 from .tunnels import TRIED_PORT, ForwardTunnel, ReverseTunnel
 
 _REACH_SECONDS = 4
+# Seconds that a forward may take to be there.
+_PATIENCE = 2
 
 
 class Elsewhere:
@@ -116,7 +118,7 @@ def given(around, port, say):
 
 def _listeners(around, port):
     """Who listens on a port; a forward may take a moment."""
-    until = time.monotonic() + 2
+    until = time.monotonic() + _PATIENCE
     while True:
         found = [one for one in around.listeners() if one.port == port]
         if found or time.monotonic() > until:

@@ -168,7 +168,9 @@ def _connect_id(text, direction):
 def spoken(text):
     """str: an error of the collection's in the words of this program: options instead of variables."""
     text = re.sub(r"correct it in the inventory or on the command line \(-e paraview_\w+=\.\.\.\)", "correct it", text)
-    text = text.replace(", or use paraview_detach and connect again later", "")
+    # What this program does not offer.
+    text = re.sub(r", or use paraview_detach and connect again later", "", text)
+    text = re.sub(r"[;,] (?:another one is described|or describe (?:it|the site's own)) in paraview_schedulers", "", text)
     known = set(WISHES) | set(_BESIDE)
     return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: "--" + found.group(1).replace("_", "-") if found.group(1) in known else found.group(0), text)
 
