@@ -1,12 +1,15 @@
 """ParaView's own Connect dialog on a machine without Ansible: an entry for the launcher is chosen, ssh or plink runs, ParaView is connected."""
 
+import base64
 import re
+import shlex
 from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.filter.launcher_servers import launcher_servers
 from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry, pvsc
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import launcher_archive
 from screen import Screen
 
 PLACE = "/home/bob/launcher"
@@ -61,8 +64,17 @@ class Bob:
         environment = dict(line.split("=", 1) for line in self.read(host, f"{PLACE}/environment").splitlines() if "=" in line)
         return self.read(host, f"{PLACE}/words").splitlines(), environment, self.read(host, f"{PLACE}/listeners")
 
+    def left(self):
+        """What is still to be seen of a session."""
+        jobs = self.lab.on("login", "squeue", "-h", "-u", "bob", "-o", "%i").stdout.split()
+        seen = [self.lab.on(host, "pgrep", "-u", "bob", "-a", "-f", "pvserver|/launch |/launch$", check=False).stdout for host in ("workstation", "login", "compute1")]
+        return jobs + "".join(seen).splitlines() + self.lab.on("login", "sh", "-c", "ls -d /home/bob/.paraview-connect 2>/dev/null; true").stdout.split()
+
     def go(self):
         self.screen.close()
+        print(self.read("workstation", f"{PLACE}/paraview.log"))
+        # The master of a forward connection would stay for a minute.
+        self.on("workstation", "pkill", "-f", "^ssh: .*/ParaView [0-9]* \\[mux\\]", check=False)
         for host in ("workstation", "login"):
             self.on(host, "sh", "-c", f"rm -rf {PLACE} ~/.config/ParaView ~/.putty")
 
@@ -129,3 +141,18 @@ def test_what_is_published_is_fetched_used_and_kept(bob):
     assert environment["LC_PARAVIEW_ACCOUNT"] == HOSTILE + " $HOME $PV_SERVER_PORT$"
     bob.screen.started[-1].wait(20)
     assert meaning(bob.read("workstation", ".config/ParaView/servers.pvsc")) == meaning(published)
+
+
+@pytest.mark.parametrize("reverse", [True, False])
+def test_paraview_is_connected_without_ansible(bob, reverse):
+    # No pvserver of the lab draws without a display.
+    program = base64.b64encode(launcher_archive.build("/usr/bin/python3", {"pvserver": "xvfb-run -a -s -noreset pvserver"})).decode()
+    bob.on("login", "sh", "-c", f"base64 -d > {PLACE}/launch; chmod 755 {PLACE}/launch", input=program)
+    bob.choose([{"name": "nodes", "type": "int", "default": "1"}, {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}], reverse,
+               bind="198.18.2.1", path=f"{PLACE}/launch")
+    said = ("grep", "-rl", "^Client connected", ".paraview-connect")
+    bob.lab.wait(lambda: bob.on("login", *said, check=False).stdout, 40, "ParaView is connected")
+    environment = bob.lab.on("compute1", "sh", "-c", "for p in $(pgrep -u bob -f '^pvserver'); do tr '\\0' '\\n' < /proc/$p/environ; done").stdout
+    assert f"SEEN={HOSTILE}\n" in environment and "LC_PARAVIEW_" not in environment
+    bob.screen.quit()
+    bob.lab.wait(lambda: not bob.left(), 30, "nothing left")
