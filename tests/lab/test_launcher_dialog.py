@@ -11,6 +11,7 @@ from ansible_collections.sciviz.paraview.plugins.filter.launcher_servers import 
 from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry, pvsc
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import launcher_archive
 from screen import Screen
+from test_guides import GUIDES, blocks, pattern_of, steps
 
 PLACE = "/home/bob/launcher"
 LOGIN = "login.lab.example"
@@ -156,3 +157,20 @@ def test_paraview_is_connected_without_ansible(bob, reverse):
     assert f"SEEN={HOSTILE}\n" in environment and "LC_PARAVIEW_" not in environment
     bob.screen.quit()
     bob.lab.wait(lambda: not bob.left(), 30, "nothing left")
+
+
+def test_every_command_of_the_guide(lab):
+    def run(*words, **more):
+        return lab.on("workstation", *words, user="bob", **more).stdout
+
+    try:
+        for language, caption, lines in blocks((GUIDES / "guide_launcher.rst").read_text()):
+            if caption:
+                run("sh", "-c", f"cat > {caption}", input="\n".join(lines) + "\n")
+            for command, said in steps(lines) if language == "console" else ():
+                heard = run("sh", "-c", command)
+                for line in said:
+                    assert re.search(f"(?m)^{pattern_of(line)}$", heard), f"$ {command}\ndid not say: {line}\nbut:\n{heard}"
+        assert 'name="frontera (PuTTY)"' in run("cat", "/home/bob/www/paraview/v5_13/win32/servers.pvsc")
+    finally:
+        run("rm", "-rf", "/home/bob/www", "/home/bob/publish.yml")
