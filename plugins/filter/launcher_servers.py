@@ -15,7 +15,7 @@ description:
 options:
   _input:
     description:
-      - Clusters, as O(sciviz.paraview.publish#role:paraview_publish_clusters) has them.
+      - Clusters, as O(sciviz.paraview.publish#role:main:paraview_publish_clusters) has them.
     type: list
     elements: dict
     required: true
@@ -47,7 +47,6 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-
 from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry, pvsc
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 

@@ -28,7 +28,8 @@ DIALOG = "pqClientMainWindow/pqServerConnectDialog/stackedWidget/"
 # What a hand does: fetch, import the first, choose the first, type, accept, leave.
 HAND = [
     ("pqClientMainWindow/MainControlsToolbar/actionServerConnect", "activate", ""), (DIALOG + "page_choose/fetchServers", "activate", ""),
-    (DIALOG + "page_fetch/importServersTable", "mousePress", "1,1,0,40,10,/0:0"), (DIALOG + "page_fetch/importServersTable", "mouseRelease", "1,0,0,40,10,/0:0"),
+    (DIALOG + "page_fetch/importServersTable", "mousePress", "1,1,0,40,10,/0:0"),
+    (DIALOG + "page_fetch/importServersTable", "mouseRelease", "1,0,0,40,10,/0:0"),
     (DIALOG + "page_fetch/importSelected", "activate", ""),
     (DIALOG + "page_choose/servers", "setCurrent", "0.0"), (DIALOG + "page_choose/connect", "activate", ""),
     ("pqClientMainWindow/1QDialog0/LC_PARAVIEW_ACCOUNT", "set_string", HOSTILE + " $HOME $PV_SERVER_PORT$"),
@@ -68,7 +69,8 @@ class Bob:
     def left(self):
         """What is still to be seen of a session."""
         jobs = self.lab.on("login", "squeue", "-h", "-u", "bob", "-o", "%i").stdout.split()
-        seen = [self.lab.on(host, "pgrep", "-u", "bob", "-a", "-f", "pvserver|/launch |/launch$", check=False).stdout for host in ("workstation", "login", "compute1")]
+        look = ("pgrep", "-u", "bob", "-a", "-f", "pvserver|/launch |/launch$")
+        seen = [self.lab.on(host, *look, check=False).stdout for host in ("workstation", "login", "compute1")]
         return jobs + "".join(seen).splitlines() + self.lab.on("login", "sh", "-c", "ls -d /home/bob/.paraview-connect 2>/dev/null; true").stdout.split()
 
     def go(self):
