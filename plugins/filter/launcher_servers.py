@@ -68,7 +68,7 @@ def launcher_servers(clusters, system):
 
 def _entry(cluster, system, client):
     """tuple[str, str]: an entry's name and its XML."""
-    name, options = cluster["name"], cluster.get("options", [])
+    name, options = cluster["name"], cluster.get("options") or []
     if client == "plink":
         name, options = name + " (PuTTY)", [one for one in options if one.get("type", "str") != "str"]
     launcher = {key: cluster[key] for key in ("login", "user", "path", "bind", "ports", "delay") if key in cluster}

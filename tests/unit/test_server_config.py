@@ -110,9 +110,12 @@ def test_the_module_puts_an_entry_in_and_out(run, tmp_path):
 def test_the_module_puts_an_entry_for_the_launcher_in(run, tmp_path):
     path = tmp_path / "servers.pvsc"
     wishes = {"path": str(path), "name": "frontera", "reverse": True, "launcher": {"login": "login1.example.edu"}, "options": [{"name": "account"}]}
-    assert run("--check", **wishes)["changed"] and not path.exists()
+    old = b"<Servers >\r\n<!-- mine -->\t<Server  name='a' resource='cs://b'><ManualStartup/></Server>\r\n</Servers>"
+    path.write_bytes(old)
+    assert run("--check", **wishes)["changed"] and path.read_bytes() == old
     assert run(**wishes)["changed"] and not run(**wishes)["changed"]
-    assert path.read_bytes() == pvsc.Configuration(b"", "").put("frontera", launcher_entry.entry("frontera", wishes["launcher"], True, wishes["options"]))
+    entry = launcher_entry.entry("frontera", wishes["launcher"], True, wishes["options"])
+    assert path.read_bytes() == old.replace(b"</Servers>", b"  " + entry.strip().encode() + b"\n</Servers>")
     assert "mutually exclusive" in run(command=[PLAYBOOK], **wishes)["msg"]
     assert "it is no host name" in run(**dict(wishes, launcher={"login": "a b"}))["msg"]
 
