@@ -29,9 +29,10 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Cha
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower
+from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import scheduler_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of, scheduler_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 

@@ -6,17 +6,15 @@
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, launchers, paraview, remote, routes, schedulers, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, remote, routes, schedulers, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, submitted, until_pvserver_speaks, until_running
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
-# From the go file to pvserver's first word: a file system, environment modules, MPI and a display may all be slow.
-_START_SECONDS = 300
 # A busy batch system takes its time, and a submission that was broken off may be a job all the same.
 _SUBMIT_SECONDS = 180
 
@@ -40,7 +38,7 @@ class ActionModule(SessionAction):
         wishes = record["settings"]
         about = schedulers.of(record)
         path = remote.directory(record["facts"]["home"], record["id"])
-        files = self._files(about, wishes, path, record)
+        files = jobscript.files(about, path, wishes, settings.asked(wishes, record["facts"]["site"]), record["modules"])
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
@@ -53,11 +51,8 @@ class ActionModule(SessionAction):
             self._attach(record, channel, about, node, path)
             return {"changed": True, "diff": diff}
         job_id = Jobs(over(channel.script, record["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
-        limit = wishes["walltime"]
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        tasks = wishes["nodes"] * wishes["tasks_per_node"]
-        self.say("job {0} submitted{1}: {2}, {3}, {4}".format(
-            job_id, " to " + wishes["queue"] if wishes["queue"] else "", _count(wishes["nodes"], "node"), _count(tasks, "task"), durations.clock(limit)))
+        self.say(submitted(job_id, wishes))
         return {"changed": True, "diff": diff}
 
     @staticmethod
@@ -92,18 +87,6 @@ class ActionModule(SessionAction):
                             was_connected=False)
         return False
 
-    @staticmethod
-    def _files(about, wishes, path, record):
-        on_login = bool(about.get("on_login_node"))
-        launcher = launchers.command(launchers.chosen(about, wishes), wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"])
-        head = settings.asked(wishes, record["facts"]["site"])
-        return {
-            # Made beforehand, so that it is private whatever umask the batch system opens it with.
-            "batch.log": "",
-            "job.sh": jobscript.job_script(about, path, head, wishes["idle"], wishes["walltime"] if on_login else 0),
-            "pvserver.sh": jobscript.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], wishes["setup"]),
-        }
-
     def _follower(self, record, channel):
         queue = Jobs(over(channel.script, record["prelude"]), schedulers.of(record))
         directory = remote.Directory(channel.script, record["remote_directory"])
@@ -113,23 +96,8 @@ class ActionModule(SessionAction):
         if record.get("root_node"):
             return {"changed": False}
         follower = self._follower(record, channel)
-        deadline = time.monotonic() + record["submitted_at"] + record["settings"]["deadline"] - time.time()
-        for _news in follower.events(deadline):
-            progress = follower.progress
-            if progress.host:
-                break
-            if progress.ended:
-                raise follower.died("it could not be started in the job")
-        else:
-            raise SessionError("job {0} did not start within {1}".format(record["job_id"], durations.spoken(record["settings"]["deadline"])),
-                               "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
-                               "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True,
-                               hopeless=True)
-        nodes = progress.nodes or [progress.host]
-        self.say("job {0} running on {1}".format(record["job_id"], " ".join(nodes)))
-        if len(nodes) < record["settings"]["nodes"]:
-            self.say("that is fewer than the {0} that were asked for".format(_count(record["settings"]["nodes"], "node")))
-        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=progress.addresses, running_at=time.time(),
+        nodes = until_running(follower, record["settings"]["deadline"], record["settings"]["nodes"])
+        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=follower.progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
         self._start_at_once(record, routing.load(record, channel, self.session), follower.directory)
         return {"changed": True}
@@ -163,7 +131,7 @@ class ActionModule(SessionAction):
             finally:
                 self.session.update(**routing.kept(route))
             self._go(route, follower.directory)
-        status = self._wait_for_pvserver(follower, route, record)
+        status = until_pvserver_speaks(follower, route, record["settings"]["pvserver"])
         self.session.update(accepting=status.accepting, was_connected=status.connected)
         if status.connected and route.reverse:
             self.say(routing.came_through(record, route))
@@ -173,23 +141,3 @@ class ActionModule(SessionAction):
         else:
             self.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
         return {"changed": True}
-
-    def _wait_for_pvserver(self, follower, route, record):
-        for _news in follower.events(time.monotonic() + _START_SECONDS):
-            progress = follower.progress
-            if progress.fault:
-                raise fault_error(record["job_id"], progress.host, progress.fault, record["settings"]["pvserver"])
-            status = paraview.Status()
-            for line in progress.said:
-                status.read(line)
-            if status.connected or (status.accepting and not route.reverse) or (status.connecting and route.client_may_be_late):
-                return status
-            if progress.ended:
-                log = follower.directory.log()
-                raise follower.died(paraview.explain_log(log) or ("pvserver dialled this client and found nobody who answered" if status.connecting else ""))
-        raise SessionError("pvserver on {0} did not come up within {1}".format(record["root_node"], durations.spoken(_START_SECONDS)),
-                           "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
-
-
-def _count(number, noun):
-    return "{0} {1}{2}".format(number, noun, "" if number == 1 else "s")

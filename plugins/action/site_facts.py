@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobscript, scheduler_checks, settings, versions
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of, scheduler_of
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, scheduler_checks, versions
+from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import batch_system
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -21,10 +21,7 @@ class ActionModule(SessionAction):
     def _gather(self, wishes):
         tables = scheduler_checks.tables(wishes["schedulers"])
         facts = facts_of(self.name, self.channel(), tables, self.say)
-        scheduler = scheduler_of(wishes["scheduler"], facts, tables)
-        if facts["site"].get("account_required") and not wishes["account"]:
-            raise SessionError("paraview_account is missing", "jobs on {0} have to name an account".format(facts["login_node"]), "set it to one of yours there")
-        directives.check(tables[scheduler], settings.asked(wishes, facts["site"]))
+        scheduler = batch_system(wishes, facts, tables)
         modules = self._versions(wishes, facts)
         return self.session.update(facts=facts, looked_by=self.session.read()["watcher"], scheduler=scheduler, modules=modules,
                                    table=tables[scheduler] if scheduler in wishes["schedulers"] else None,
@@ -39,20 +36,15 @@ class ActionModule(SessionAction):
 
     def _versions(self, wishes, facts):
         """Looks whether both ParaViews go together; returns the modules that the job loads."""
-        site_values = facts["site"]
-        offered = site_values.get("pvserver_versions", [])
-        modules = wishes["modules"] or site_values.get("modules", [])
         program = jobscript.pvserver_program(wishes["pvserver"])
         channel = self.channel()
         far = self.session.read().get("client_side")
         client = versions.read(channel.client_script(versions.probe([], "paraview"), 60)[1]) if far else versions.here("paraview")
-        chosen = versions.module_for(client, offered) if not wishes["modules"] and program == "pvserver" else ""
-        if chosen:
-            modules = [name for name in modules if name not in offered] + [chosen]
+        modules = versions.modules_for(client, wishes, facts["site"], program)
         server = versions.read(channel.script(versions.probe(modules, program), 60)[1])
         # Lines of the user's own may yet choose another one.
         if not wishes["setup"] and not versions.go_together(client, server):
-            raise versions.differ(client, server, facts["login_node"], offered)
+            raise versions.differ(client, server, facts["login_node"], facts["site"].get("pvserver_versions", []))
         if client and server:
             where = "on " + far["name"] if far else "here"
             self.say("ParaView {0} {1}, {2} there{3}".format(client, where, server, " (module {0})".format(modules[-1]) if modules else ""))

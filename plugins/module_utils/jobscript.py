@@ -16,7 +16,7 @@ Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every t
 import re
 import shlex
 
-from . import directives, hostlists
+from . import directives, hostlists, launchers
 from .paraview import STATUS_LINES
 
 _JOB = r"""
@@ -174,6 +174,24 @@ for name in @NAMES@; do
   module load "$name" || { fault module "$name"; exit 96; }
 done
 """
+
+
+def files(about, directory, wishes, asked, modules):
+    """dict[str, str]: the files of a job by name, as they have to be there when it is submitted.
+
+    Args:
+        about (dict): the batch system's table.
+        directory (str): the session's directory on the cluster, absolute.
+        wishes (dict): a session's. asked (dict): what of them the batch system is asked for, by settings.asked().
+        modules (list[str]): environment modules to load.
+    """
+    launcher = launchers.command(launchers.chosen(about, wishes), wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"])
+    return {
+        # Made beforehand, so that it is private whatever umask the batch system opens it with.
+        "batch.log": "",
+        "job.sh": job_script(about, directory, asked, wishes["idle"], wishes["walltime"] if about.get("on_login_node") else 0),
+        "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"]),
+    }
 
 
 def job_script(about, directory, wishes, idle_s, limit_s=0):

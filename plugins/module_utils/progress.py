@@ -5,7 +5,7 @@
 
 import time
 
-from . import jobs, schedulers
+from . import durations, jobs, paraview, schedulers
 from .channel import ChannelLost
 from .errors import SessionError
 from .jobscript import Progress
@@ -26,6 +26,8 @@ _WHEN_FAINT = 3
 # Seconds in which nothing tells that a client has left, and those that pvserver's processes may take to go once it said so.
 _LEFT_UNSAID = 3
 _LEAVING = 20
+# From the go file to pvserver's first word: a file system, environment modules, MPI and a display may all be slow.
+_START_SECONDS = 300
 
 
 class Follower:
@@ -162,6 +164,77 @@ class Follower:
             why = {"idle": "no client came in time", "walltime": "its wall time was over", "cancelled": "it was cancelled"}.get(
                 ended[1], "pvserver ended with exit status {0}".format(ended[0]))
         return jobs.ended_error(self.job_id, state, why, self.directory.log(), bool(ended and ended[1] == "cancelled"))
+
+
+def submitted(job_id, wishes):
+    """str: the line for a job that was handed in with these wishes."""
+    tasks = wishes["nodes"] * wishes["tasks_per_node"]
+    return "job {0} submitted{1}: {2}, {3}, {4}".format(
+        job_id, " to " + wishes["queue"] if wishes["queue"] else "", count(wishes["nodes"], "node"), count(tasks, "task"), durations.clock(wishes["walltime"]))
+
+
+def count(number, noun):
+    """str: ``1 node``, ``2 nodes``."""
+    return "{0} {1}{2}".format(number, noun, "" if number == 1 else "s")
+
+
+def until_running(follower, seconds, wanted):
+    """Waits until the job's script runs on its node, and says so.
+
+    Args:
+        follower (Follower)
+        seconds (int): how long the queue may take, from the submission on.
+        wanted (int): nodes that were asked for.
+    Returns:
+        list[str]: its nodes, the root node first.
+    Raises:
+        SessionError: it did not start in time, died, or can never run.
+    """
+    deadline = time.monotonic() + follower.submitted_at + seconds - time.time()
+    for _news in follower.events(deadline):
+        progress = follower.progress
+        if progress.host:
+            break
+        if progress.ended:
+            raise follower.died("it could not be started in the job")
+    else:
+        raise SessionError("job {0} did not start within {1}".format(follower.job_id, durations.spoken(seconds)),
+                           "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
+                           "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True,
+                           hopeless=True)
+    nodes = progress.nodes or [progress.host]
+    follower.say("job {0} running on {1}".format(follower.job_id, " ".join(nodes)))
+    if len(nodes) < wanted:
+        follower.say("that is fewer than the {0} that were asked for".format(count(wanted, "node")))
+    return nodes
+
+
+def until_pvserver_speaks(follower, route, pvserver):
+    """Waits until pvserver waits for its client, has found it, or is held by a relay on its way there.
+
+    Args:
+        follower (Follower)
+        route: of routes.ROUTES.
+        pvserver (list[str]): the command that was asked for.
+    Returns:
+        paraview.Status
+    Raises:
+        SessionError: it did not come up.
+    """
+    for _news in follower.events(time.monotonic() + _START_SECONDS):
+        progress = follower.progress
+        if progress.fault:
+            raise fault_error(follower.job_id, progress.host, progress.fault, pvserver)
+        status = paraview.Status()
+        for line in progress.said:
+            status.read(line)
+        if status.connected or (status.accepting and not route.reverse) or (status.connecting and route.client_may_be_late):
+            return status
+        if progress.ended:
+            log = follower.directory.log()
+            raise follower.died(paraview.explain_log(log) or ("pvserver dialled this client and found nobody who answered" if status.connecting else ""))
+    raise SessionError("pvserver on {0} did not come up within {1}".format(follower.progress.host, durations.spoken(_START_SECONDS)),
+                       "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
 
 
 def comes_to_its_end(directory):

@@ -17,6 +17,8 @@ KEYS = {
     "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
     "pvserver_on_login_node": bool, "launcher": str,
 }
+# What YAML takes for something else than text.
+_OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
 
 
@@ -45,6 +47,53 @@ def merge(text, owned, values):
     if not re.search(r"(?m)^\s*[^#\s]", body.replace("---", "")) and body.replace(_HEADER, "").strip() in ("", "---"):
         return None
     return body if text is not None else _HEADER + body
+
+
+def read(text):
+    """What a file says, read without a library: lines as merge() writes them, and the simplest of what people write.
+
+    Args:
+        text (str)
+    Returns:
+        tuple[dict, list[str]]: values by key, and the keys whose value could not be read.
+    """
+    values, unread = {}, []
+    for key, block in _blocks(text):
+        if key:
+            try:
+                values[key] = _value(block.partition(":")[2])
+            except ValueError:
+                unread.append(key)
+                values.pop(key, None)
+    return values, unread
+
+
+def _value(text):
+    """The value of a key, of what stands behind its colon; ValueError where it is nothing simple."""
+    lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() if '"' not in line and "'" not in line else line.rstrip()
+                               for line in text.split("\n")) if line.strip() not in ("", "---", "...")]
+    if lines and text.partition("\n")[0].strip() and len(lines) == 1:
+        return _scalar(lines[0].strip())
+    items = [re.match(r"\s*-\s+(.*)\Z", line) for line in lines]
+    if not items or None in items:
+        raise ValueError("this is no simple value")
+    return [_scalar(item.group(1).strip()) for item in items]
+
+
+def _scalar(text):
+    if text[:1] in ('"', "[", "{"):
+        # YAML's escapes of eight digits are unknown to JSON.
+        return json.loads(re.sub(r"\\(?:U([0-9a-f]{8})|(.))", lambda found: json.dumps(chr(int(found.group(1), 16)))[1:-1] if found.group(1)
+                                 else found.group(0), text, flags=re.DOTALL))
+    if re.match(r"'(?:[^']|'')*'\Z", text):
+        return text[1:-1].replace("''", "'")
+    if text in ("true", "false"):
+        return text == "true"
+    if re.match(r"-?(?:0|[1-9][0-9]{0,17})\Z", text):
+        return int(text)
+    if re.match(r"[A-Za-z0-9/_][^#:{}\[\],&*!|>'\"%@`]*\Z", text) and text.lower() not in _OTHER_WORDS:
+        return text
+    raise ValueError("this is no simple value")
 
 
 def _check(owned, values):

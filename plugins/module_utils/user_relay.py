@@ -8,6 +8,7 @@ the shell of that connection. Where the login node has no Python, socat or ncat 
 """
 
 import os
+import pkgutil
 import re
 import shlex
 import time
@@ -55,6 +56,15 @@ LOST = {
 }
 
 
+def _program():
+    """The text of the relay's program: of its role, or of the archive in which it was packed beside this file."""
+    try:
+        with open(_PROGRAM, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError:
+        return pkgutil.get_data(__package__, "paraview-relay").decode("utf-8")
+
+
 class UserRelay:
     """A relay of the user's own.
 
@@ -84,8 +94,7 @@ class UserRelay:
         """str: a directory on the login node for this relay alone; raises Unfit."""
         self.find()
         word = os.urandom(12).hex()
-        with open(_PROGRAM, encoding="utf-8") as stream:
-            text = stream.read().rstrip("\n") if self.holds else ""
+        text = _program().rstrip("\n") if self.holds else ""
         _code, out, err = self.around.hold(_BEGIN.format(word=word, program=text), 30)
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:

@@ -67,6 +67,19 @@ def module_for(version, offered):
     return max(fitting, key=lambda name: [int(part) for part in _of(name).split(".")]) if version and fitting else ""
 
 
+def modules_for(client, wishes, site_values, program):
+    """list[str]: the environment modules that a job loads: the user's own, else the site's, with the pvserver among them that goes with the client.
+
+    Args:
+        client (str): the client's version; may be empty. wishes (dict): a session's.
+        site_values (dict): the site's own. program (str): pvserver.
+    """
+    offered = site_values.get("pvserver_versions", [])
+    modules = wishes["modules"] or site_values.get("modules", [])
+    fitting = module_for(client, offered) if not wishes["modules"] and program == "pvserver" else ""
+    return [name for name in modules if name not in offered] + [fitting] if fitting else modules
+
+
 def _of(name):
     match = re.search(r"(?<![\d.])(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)(?![\d.])", name)
     return match.group(1) if match else ""

@@ -10,6 +10,8 @@ version_added: 0.1.0
 description:
   - Puts an entry into a server configuration file of ParaView's (C(.pvsc)), or takes it out. Whoever chooses it in the Connect dialog is asked for
     O(options), the playbook P(sciviz.paraview.connect#role) runs, and ParaView is connected.
+  - With O(launcher) the entry runs ssh or plink instead, and the program C(paraview-launch) of a login node does the rest; there is no Ansible where
+    ParaView runs.
   - Entries of others stay as they are, to the byte. A file that is malformed is refused, with the line.
   - Values that the user chooses reach the playbook by the environment, so that no shell and no word splitting gets to see them.
 extends_documentation_fragment:
@@ -60,6 +62,62 @@ options:
       - Port of the user's machine. V(0) is another one each time.
     type: int
     default: 0
+  launcher:
+    description:
+      - The login node whose launcher the entry runs. O(options) are what C(paraview-launch reverse --help) lists there, such as C(nodes), C(walltime)
+        or C(tasks_per_node).
+      - The dialog asks for the name of the user, too. For ssh on Linux and macOS it may be left empty, which leaves it to the user's own C(~/.ssh/config).
+      - A forward connection on Linux or macOS needs ParaView 5.11 or later.
+    type: dict
+    suboptions:
+      login:
+        description:
+          - Host name of the login node.
+        type: str
+        required: true
+      user:
+        description:
+          - What the dialog shows as the name of the user at first.
+        type: str
+        default: ""
+      path:
+        description:
+          - The launcher on the login node.
+        type: str
+        default: /usr/local/bin/paraview-launch
+      bind:
+        description:
+          - Address of the login node that pvserver calls with O(reverse), where its sshd has GatewayPorts set to clientspecified. The default goes with
+            a relay.
+        type: str
+        default: 127.0.0.1
+      ports:
+        description:
+          - Ports to choose from, the same one on the user's machine and on the login node.
+        type: str
+        default: 20000-32767
+      system:
+        description:
+          - Where ParaView runs.
+        type: str
+        choices: [linux, macos, windows]
+        default: linux
+      client:
+        description:
+          - What logs in. C(plink) is PuTTY's. It can send no environment, so what the user chooses is on its command line, the connect-id too, and is seen
+            by the login node's shell; O(options) may be of the types V(int), V(bool) and V(choice) only.
+        type: str
+        choices: [ssh, plink]
+        default: ssh
+      ssh_path:
+        description:
+          - The client's full path. By default where the system, Homebrew or PuTTY's installer puts it.
+        type: str
+      delay:
+        description:
+          - Seconds until ParaView calls, in a forward connection on Windows or with C(plink). The login has to be over by then; the job may still wait.
+        type: int
+        default: 15
   options:
     description:
       - What the user may choose.
@@ -146,6 +204,24 @@ EXAMPLES = r"""
       - name: account
         label: Account
 
+- name: Offer it to those who have no Ansible
+  sciviz.paraview.server_config:
+    path: /srv/www/paraview/v5_13/win32/servers.pvsc
+    name: frontera
+    reverse: true
+    launcher:
+      login: login1.frontera.example.edu
+      bind: 192.0.2.1
+      system: windows
+      client: plink
+    options:
+      - name: nodes
+        label: Nodes
+        type: int
+        min: 1
+        max: 64
+        default: "1"
+
 - name: Take it away again
   sciviz.paraview.server_config:
     path: /usr/share/ParaView/servers.pvsc
@@ -171,7 +247,7 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, pvsc
+from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, launcher_entry, pvsc
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
 
@@ -181,10 +257,18 @@ OPTION = {
     "default": {"type": "str"}, "min": {"type": "int", "default": 0}, "max": {"type": "int", "default": 2147483647}, "step": {"type": "int", "default": 1},
     "choices": {"type": "list", "elements": "dict", "default": [], "options": CHOICE},
 }
+LAUNCHER = {
+    "login": {"type": "str", "required": True}, "user": {"type": "str", "default": ""}, "path": {"type": "str", "default": launcher_entry.PATH},
+    "bind": {"type": "str", "default": "127.0.0.1"}, "ports": {"type": "str", "default": "20000-32767"},
+    "system": {"type": "str", "default": "linux", "choices": list(launcher_entry.SYSTEMS)},
+    "client": {"type": "str", "default": "ssh", "choices": list(launcher_entry.CLIENTS)}, "ssh_path": {"type": "str"},
+    "delay": {"type": "int", "default": launcher_entry.DELAY},
+}
 SPEC = {
     "path": {"type": "path", "required": True}, "name": {"type": "str", "required": True}, "host": {"type": "str"},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, "reverse": {"type": "bool", "default": False},
     "command": {"type": "list", "elements": "str"}, "port": {"type": "int", "default": 0},
+    "launcher": {"type": "dict", "options": LAUNCHER},
     "options": {"type": "list", "elements": "dict", "default": [], "options": OPTION},
 }
 
@@ -196,12 +280,19 @@ def wanted(module, known):
         raise SessionError("name: {0!r} cannot be".format(wishes["name"]), "ParaView could not show it", "give the entry a name; nothing was changed")
     if wishes["state"] == "absent":
         return known.remove(wishes["name"])
-    command = wishes["command"] or [module.get_bin_path("ansible-playbook", required=True)]
     try:
-        text = connect_entry.entry(wishes["name"], wishes["host"] or wishes["name"], wishes["reverse"], command, wishes["options"], wishes["port"])
+        text = entry(module, wishes)
     except ValueError as error:
         raise SessionError("the entry {0!r} cannot be written".format(wishes["name"]), str(error), "leave that character out; nothing was changed")
     return known.put(wishes["name"], text)
+
+
+def entry(module, wishes):
+    """str: the entry's XML."""
+    if wishes["launcher"]:
+        return launcher_entry.entry(wishes["name"], wishes["launcher"], wishes["reverse"], wishes["options"], wishes["port"])
+    command = wishes["command"] or [module.get_bin_path("ansible-playbook", required=True)]
+    return connect_entry.entry(wishes["name"], wishes["host"] or wishes["name"], wishes["reverse"], command, wishes["options"], wishes["port"])
 
 
 def write(module, path, data):
@@ -236,7 +327,8 @@ def own_as(path, other):
 
 
 def main():
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, add_file_common_args=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, add_file_common_args=True,
+                           mutually_exclusive=[["launcher", "command"], ["launcher", "host"]])
     # A link stays a link.
     path = os.path.realpath(module.params["path"])
     module.params["path"] = path

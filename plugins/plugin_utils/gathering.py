@@ -1,82 +1,23 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a login node tells of itself, and which of its batch systems is meant."""
+"""What a login node tells of itself, over a session's channel."""
 
 import typing as t
 
 import yaml
 
-from ..module_utils import site, site_file
+from ..module_utils import surveys
 from ..module_utils.channel import Channel
-from ..module_utils.errors import SessionError
-from ..module_utils.text import one_line
 
 
 def facts_of(name: str, channel: Channel, tables: dict, say: t.Callable) -> dict:
-    """What site.read() tells, with the site's own values under ``site``.
+    """surveys.facts_of(), with site.yml read as the YAML that it is."""
+    return surveys.facts_of(name, channel.script, tables, say, _load)
 
-    Args:
-        name: the session's.
-        channel: to the login node.
-        tables: batch systems to look for.
-        say: takes a line for the user.
-    Raises:
-        SessionError: it is nothing that can be worked with.
-    """
-    _code, out, err = channel.script(site.probe(tables), 90)
+
+def _load(text):
     try:
-        facts = site.read(out, tables)
-    except (KeyError, ValueError):
-        raise SessionError("cannot make out what {0} is".format(name), one_line(err or out) or "it answered nothing",
-                           "a POSIX shell with hostname and id is needed there; try: ssh {0} /bin/sh -c id".format(name))
-    if "sed" in facts["missing"] or "grep" in facts["missing"]:
-        raise SessionError("{0} lacks {1}".format(name, " ".join(facts["missing"])), "they are not on its PATH", "ask the site")
-    facts["site"] = _site(facts, say)
-    facts["cluster_address"] = facts["site"].get("cluster_address", "")
-    return facts
-
-
-def _site(facts, say):
-    if facts.pop("site_untrusted"):
-        say("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
-    try:
-        values = site.settings(yaml.safe_load(facts.pop("site_text")))
+        return yaml.safe_load(text)
     except yaml.YAMLError:
-        say("{0} is passed over: it is no YAML".format(site_file.PATH))
-        return {}
-    if values.get("message"):
-        say(one_line(values["message"]))
-    return values
-
-
-def scheduler_of(wish: str, facts: dict, tables: dict) -> str:
-    """The name of the batch system to use; SessionError where it cannot be had."""
-    found, login = facts["schedulers"], facts["login_node"]
-    titles = " and ".join(tables[name]["title"] for name in found)
-    if wish == "auto":
-        return _found(facts, tables)
-    if tables[wish].get("on_login_node") and found and not facts["site"].get("pvserver_on_login_node"):
-        raise SessionError("paraview_scheduler: {1!r} would run pvserver on the login node {0}".format(login, wish),
-                           "it has {0}, and the site does not allow it (pvserver_on_login_node in {1})".format(titles, site_file.PATH),
-                           "leave paraview_scheduler out, so that pvserver runs as a job")
-    if "detect" in tables[wish] and wish not in found:
-        raise SessionError("{0} was not found on {1}".format(tables[wish]["title"], login),
-                           "{0} is not on the PATH there, or another system's{1}".format(
-                               tables[wish]["detect"]["argv"][0], "; there is " + titles if titles else ""),
-                           "leave paraview_scheduler out, or make the command found by a login shell")
-    return wish
-
-
-def _found(facts, tables):
-    """The batch system to take: the one that the site names, else the first that shows itself."""
-    found = [name for name in facts["schedulers"] if not tables[name].get("on_login_node")]
-    named = facts["site"].get("scheduler", "")
-    # One without a way to show itself can only be named.
-    if named in found or (named in tables and not {"detect", "on_login_node"} & set(tables[named])):
-        return named
-    if not found:
-        raise SessionError("no batch system was found on {0}".format(facts["login_node"]), "none of its commands is on the PATH there: {0}".format(
-            ", ".join(sorted({about["detect"]["argv"][0] for about in tables.values() if "detect" in about}))),
-            "set paraview_scheduler, or describe the site's own in paraview_schedulers; where pvserver may run on the login node itself, set it to none")
-    return found[0]
+        raise ValueError("it is no YAML")

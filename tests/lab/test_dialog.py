@@ -7,6 +7,7 @@ import time
 
 import pytest
 from desk import STATE
+from screen import Screen
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
 
@@ -18,87 +19,10 @@ CONNECT = "/opt/paraview-connect/connect"
 HOSTILE = """it's; `touch x` & "a"  b \\ \N{LATIN SMALL LETTER E WITH ACUTE}"""
 
 
-class Screen:
-    """A screen without a window manager, and ParaView on it."""
-
-    def __init__(self, desk):
-        self.desk, self.started = desk, []
-        self.start("Xvfb", SCREEN, "-noreset", "-screen", "0", "1280x900x24")
-        desk.lab.wait(lambda: not self.type("getdisplaygeometry").returncode, 10, "a screen")
-
-    def start(self, *words, **environment):
-        # A desktop gives its programs another PATH than a terminal.
-        setting = [f"{name}={value}" for name, value in environment.items()]
-        self.started.append(self.desk.lab.start(
-            "workstation", "env", f"DISPLAY={SCREEN}", "PATH=/usr/bin:/bin", *setting, "sh", "-c", 'exec "$@" > $0 2>&1', f"{PLACE}/{words[0]}.log", *words,
-            user="alice"))
-
-    def paraview(self, *words, **environment):
-        """Starts ParaView, and leaves its greeting."""
-        self.start("paraview", *words, **environment)
-        self.accept("Welcome to ParaView")
-
-    def type(self, *words):
-        return self.desk.run("env", f"DISPLAY={SCREEN}", "xdotool", *words, check=False)
-
-    def windows(self, name):
-        return self.type("search", "--onlyvisible", "--name", name).stdout.split()
-
-    def press(self, name, key):
-        for window in self.windows(name):
-            self.type("windowfocus", window)
-            self.type("key", "--window", window, key)
-
-    def click(self, name, right, down):
-        """Clicks at a place of a window."""
-        self.type("mousemove", "--window", self.windows(name)[0], str(right), str(down))
-        self.type("click", "1")
-
-    def accept(self, name):
-        """Presses Return in a window until it is gone, and not once more: the next window would take it for its own."""
-        self.desk.lab.wait(lambda: self.windows(name), 30, f"the window {name}")
-        self.until_gone(name, lambda: self.press(name, "Return"))
-
-    def until_gone(self, name, act):
-        for _attempt in range(10):
-            act()
-            end = time.monotonic() + 2
-            while time.monotonic() < end:
-                if not self.windows(name):
-                    return
-                time.sleep(0.05)
-        raise AssertionError(f"the window {name} stays")
-
-    def choose(self, number):
-        """Opens the Connect dialog, and takes an entry by its place in the list."""
-        self.desk.lab.wait(lambda: self.windows("^ParaView"), 20, "ParaView")
-        self.desk.lab.wait(lambda: self.windows("Choose Server") or self.press("^ParaView", "alt+f") or self.type("key", "c").returncode and None,
-                           20, "the Connect dialog")
-        self.click("Choose Server", 100, 47 + 30 * number)
-        self.until_gone("Choose Server", lambda: self.click("Choose Server", 440, 360))
-
-    def quit(self):
-        """Leaves ParaView as its user would."""
-        paraview = self.started[-1]
-
-        def gone():
-            self.press("^ParaView", "ctrl+q")
-            return paraview.poll() is not None
-
-        self.desk.lab.wait(gone, 20, "the end of ParaView")
-
-    def close(self):
-        for process in reversed(self.started):
-            process.kill()  # and with it all that it started
-            process.wait(20)
-        self.started = []
-        self.desk.lab.on("workstation", "sh", "-c", "rm -f /tmp/.X77-lock /tmp/.X11-unix/X77")
-
-
 @pytest.fixture
 def screen(desk):
     desk.run("mkdir", "-p", PLACE)
-    screen = Screen(desk)
+    screen = Screen(desk.lab, "alice", SCREEN, PLACE)
     yield screen
     screen.close()
     desk.run("sh", "-c", f"rm -rf {PLACE} ~/.config/ParaView")
@@ -140,15 +64,15 @@ def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, 
 
 def test_cancel_in_the_connect_dialog_cancels_the_job(desk, screen, full):
     screen.paraview()
-    screen.choose(1)
+    screen.pick(1)
     screen.accept("Connection Options for .lab .reverse")
     desk.lab.wait(lambda: desk.record().get("state") == "pending", 30, "the job waits")
-    screen.press("^ParaView 5", "Escape")
+    screen.press("Escape", "^ParaView 5")
     end = time.monotonic() + 15
     while desk.record() and time.monotonic() < end:
         time.sleep(0.5)
     if desk.record():  # the key was lost on its way
-        screen.press("^ParaView 5", "Escape")
+        screen.press("Escape", "^ParaView 5")
     desk.lab.wait(lambda: not desk.record(), 30, "the end of the session")
     screen.close()
     desk.nothing_left()

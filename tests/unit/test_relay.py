@@ -569,6 +569,32 @@ def test_a_port_is_led_to_if_it_belongs_to_the_right_user(start, owner, through)
 
 
 @as_root
+@pytest.mark.parametrize("owner, through", [("required", True), (OTHER, True), ("root {0}".format(OTHER), True), (ANOTHER, False), ("root", False)])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_a_connection_of_this_host_is_let_in_by_who_made_it(start, target, address, owner, through):
+    relay = start("--to", target.text, "--listen", "[::1]:0" if ":" in address else "127.0.0.1:0", "--allow", "127.0.0.0/8,::1", "--source-owner", owner)
+    with being(OTHER):
+        source = relay.connect()
+    if through:
+        answered(source, target.accept())
+    else:
+        assert is_reset(source)
+        relay.logged("refused: it belongs to an account that this route does not serve")
+        assert target.nobody_came()
+
+
+def test_a_connection_from_elsewhere_belongs_to_nobody_who_is_known():
+    with socket.socket() as listener, socket.socket() as source:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(1)
+        source.connect(listener.getsockname())
+        sock = listener.accept()[0]
+        assert module().caller(sock.getpeername(), sock.getsockname()) == os.getuid()
+        assert module().caller(("192.0.2.1", 1), sock.getsockname()) is None
+        sock.close()
+
+
+@as_root
 def test_an_ordinary_user_is_required_behind_a_range_of_ports(start, target):
     other = somebody(OTHER)
     relay = start("--listen", "127.0.0.2:{0},127.0.0.2:{1}".format(other.port, target.port), "--to", "127.0.0.1:same")

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, pvsc
+from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, launcher_entry, pvsc
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.modules import server_config
 from test_documentation import documentation
@@ -107,6 +107,19 @@ def test_the_module_puts_an_entry_in_and_out(run, tmp_path):
     assert not run(**dict(wishes, state="absent"))["changed"]
 
 
+def test_the_module_puts_an_entry_for_the_launcher_in(run, tmp_path):
+    path = tmp_path / "servers.pvsc"
+    wishes = {"path": str(path), "name": "frontera", "reverse": True, "launcher": {"login": "login1.example.edu"}, "options": [{"name": "account"}]}
+    old = b"<Servers >\r\n<!-- mine -->\t<Server  name='a' resource='cs://b'><ManualStartup/></Server>\r\n</Servers>"
+    path.write_bytes(old)
+    assert run("--check", **wishes)["changed"] and path.read_bytes() == old
+    assert run(**wishes)["changed"] and not run(**wishes)["changed"]
+    entry = launcher_entry.entry("frontera", wishes["launcher"], True, wishes["options"])
+    assert path.read_bytes() == old.replace(b"</Servers>", b"  " + entry.strip().encode() + b"\n</Servers>")
+    assert "mutually exclusive" in run(command=[PLAYBOOK], **wishes)["msg"]
+    assert "it is no host name" in run(**dict(wishes, launcher={"login": "a b"}))["msg"]
+
+
 def test_the_module_leaves_a_malformed_file_alone(run, tmp_path):
     path = tmp_path / "servers.pvsc"
     path.write_text("<Servers>\n<Server name='a'>\n</Servers>\n")
@@ -161,5 +174,7 @@ def test_options_are_the_documented_ones():
 def test_the_examples_are_entries():
     for task in yaml.safe_load(server_config.EXAMPLES):
         wishes = task["sciviz.paraview.server_config"]
-        if wishes.get("state") != "absent":
+        if wishes.get("launcher"):
+            assert launcher_entry.entry(wishes["name"], wishes["launcher"], wishes["reverse"], wishes["options"])
+        elif wishes.get("state") != "absent":
             made(name=wishes["name"], host=wishes["name"], command=wishes["command"], options=wishes["options"])

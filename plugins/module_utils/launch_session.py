@@ -1,0 +1,264 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One session of the launcher: from the first look at the login node until nothing of it is left."""
+
+import os
+import shlex
+import time
+
+from . import durations, hostlists, jobscript, paraview, remote, scheduler_checks, schedulers, settings, site_file, surveys, teardown, versions
+from .channel import ChannelLost
+from .errors import SessionError
+from .holding_relay import HoldingRelay
+from .jobs import Jobs, Polling, over
+from .launch_routes import HeldForward, given, surroundings
+from .progress import Follower, submitted, until_pvserver_speaks, until_running
+from .remote import Directory
+from .surroundings import Unfit
+
+# A busy batch system takes its time, and a submission that was broken off may be a job all the same.
+_SUBMIT_SECONDS = 180
+# From pvserver's first word of a client to that client's answer.
+_CONNECT_SECONDS = 75
+# How long a job that has ended may stay in the queue.
+_LEAVING_SECONDS = 30
+# Seconds between two looks at a job whose client is there.
+_WHILE_CONNECTED = 2
+# What the keeper's shell does where this program was killed and could not.
+_UNDO = """paraview_undo() {{
+command exec 9>&-
+{prelude}
+{cancel} </dev/null >/dev/null 2>&1
+n=0; while [ -e {path}/status ] && ! grep -q '^ended' {path}/status && [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); done
+rm -rf -- {path}; rmdir -- {parent}
+}} 2>/dev/null
+trap paraview_undo EXIT
+"""
+
+
+class Launch:
+    """One job for one client.
+
+    Args:
+        wishes (launch_wishes.Wishes). line (launch_line.Line). shells (launch_line.Shells).
+    Attributes:
+        connected (bool): a client was there.
+    """
+
+    def __init__(self, wishes, line, shells):
+        self.wishes, self.line, self.shells = wishes, line, shells
+        self.name = os.uname().nodename.partition(".")[0]
+        self.connected = False
+        self.began = time.time()
+        self.record = {"prelude": "", "scheduler": "", "table": None, "job_id": None, "job_over": False}
+        self.route = self.holder = self.follower = None
+        self.ends_at, self.floor = 0.0, 0
+
+    # -- until pvserver waits or is connected
+
+    def start(self):
+        """Everything until pvserver has found its client, or waits for it; raises SessionError."""
+        if self.wishes.direction == "forward":
+            # Before all else: ParaView may be dialling already.
+            self.holder = HoldingRelay(self.shells, self.name, self.wishes.port)
+            self.holder.listen()
+        facts, about, modules = self._survey()
+        self.route = self._route(facts, about)
+        self._try(lambda: self._first_look(facts))
+        self._submit(facts, about, modules)
+        nodes = until_running(self.follower, self.wishes.job["deadline"], self.wishes.job["nodes"])
+        self.ends_at = time.time() + self.wishes.job["walltime"]
+        self.route.around.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
+        self._try(lambda: self._go(nodes[0]))
+        status = until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"])
+        self._try(lambda: self._meet(status, nodes[0]))
+
+    def _survey(self):
+        job = self.wishes.job
+        tables = scheduler_checks.tables({})
+        facts = surveys.facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
+        scheduler = surveys.batch_system(job, facts, tables)
+        self.record.update(scheduler=scheduler, prelude=facts["prelude"])
+        program = jobscript.pvserver_program(job["pvserver"])
+        modules = versions.modules_for(self.wishes.version, job, facts["site"], program)
+        server = versions.read(self.shells.script(versions.probe(modules, program), 60)[1])
+        # Lines of the user's own may yet choose another one.
+        if not job["setup"] and not versions.go_together(self.wishes.version, server):
+            raise versions.differ(self.wishes.version, server, facts["login_node"], facts["site"].get("pvserver_versions", []))
+        if self.wishes.version and server:
+            self.line.say("ParaView {0} here, {1} there{2}".format(self.wishes.version, server, " (module {0})".format(modules[-1]) if modules else ""))
+        return facts, tables[scheduler], modules
+
+    def _site_values(self, text):
+        values, unread = site_file.read(text)
+        if unread:
+            self.line.say("{0}: {1} passed over, it is not written simply".format(site_file.PATH, ", ".join(unread)))
+        return values
+
+    def _route(self, facts, about):
+        job = self.wishes.job
+        around = surroundings(self.shells, facts, {
+            "client_port": self.wishes.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
+            "on_login_node": bool(about.get("on_login_node")), "idle": job["idle"]})
+        if self.holder:
+            route = HeldForward(around, self.holder)
+            if route.name in facts["site"].get("routes_forbidden", []):
+                raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
+                                   "ask the site which one it offers; no job was submitted")
+        else:
+            route = given(around, self.wishes.port, self.line.say)
+        self.line.say("route " + route.name)
+        return route
+
+    def _try(self, step):
+        """A step of the route; what it cannot do is an error, since there is no other route."""
+        try:
+            step()
+        except Unfit as unfit:
+            raise SessionError("route {0} cannot work here".format(self.route.name), str(unfit), "ask the site how pvserver can reach you, or you it")
+
+    def _first_look(self, facts):
+        """Before a job is queued, with a node that may become its own."""
+        first = facts["first_node"].get(self.record["scheduler"], "")
+        if self.route.reverse:
+            self.route.ready_for(first)
+            return
+        self.route.before_start(first)
+        try:
+            self.route.ready_for(first)
+        except Unfit as unfit:
+            # That node may be down, and the job's own be another.
+            self.line.say("{0}; it goes on, since the job's own node may do better".format(unfit))
+
+    def _submit(self, facts, about, modules):
+        job = self.wishes.job
+        path = remote.directory(facts["home"], os.urandom(8).hex())
+        directory = Directory(self.shells.script, path)
+        self.record["remote_directory"] = path
+        directory.create(jobscript.files(about, path, job, settings.asked(job, facts["site"]), modules))
+        queue = Jobs(over(self.shells.script, facts["prelude"]), about)
+        with self.shells.undisturbed():
+            job_id = Jobs(over(self.shells.script, facts["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
+            self.record["job_id"] = job_id
+            self._insure(about, job_id, path)
+        self.line.say(submitted(job_id, dict(job, queue=settings.asked(job, facts["site"])["queue"])))
+        self.floor = facts["site"].get("poll_floor_s", 0)
+        self.follower = Follower(job_id, queue, directory, Polling(time.time(), self.floor), self.line.say)
+
+    def _insure(self, about, job_id, path):
+        cancel = " ".join(shlex.quote(word) for word in schedulers.fill(about["cancel"]["argv"], job_id=job_id))
+        self.shells.hold(_UNDO.format(prelude=self.record["prelude"] or ":", cancel=cancel, path=shlex.quote(path),
+                                      parent=shlex.quote(os.path.dirname(path))), 15)
+
+    def _go(self, node):
+        """At this moment the endpoint is looked at, and then pvserver may start."""
+        if not self.route.reverse:
+            self.route.ready_for(node)
+        self.route.before_start(node)
+        self.follower.directory.put("go", jobscript.go_file(self.route.pvserver_arguments(self.wishes.connect_id)))
+
+    def _meet(self, status, node):
+        if not self.route.reverse:
+            self.route.after_start(status.accepting, node)
+            self.line.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
+            self.line.say("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.wishes.port, self.name, self._ends()))
+            return
+        if not status.connected:
+            self.route.let_through(node)
+            self._until_connected(time.monotonic() + _CONNECT_SECONDS)
+        self.connected = True
+        self.line.say("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+            hostlists.named(node), self.name, self.route.address, self.route.port, self.wishes.port))
+        self.line.say("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
+
+    def _took(self):
+        return "ready after {0}".format(durations.spoken(time.time() - self.began))
+
+    def _ends(self):
+        return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
+
+    def _until_connected(self, deadline):
+        for _news in self.follower.events(deadline):
+            progress = self.follower.progress
+            if progress.connected:
+                self.connected = True
+                return
+            if progress.ended:
+                raise self.follower.died(paraview.explain_log(self.follower.directory.log()))
+        raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
+                           "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
+                           "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.wishes.port))
+
+    # -- until its end
+
+    def attend(self):
+        """Waits until pvserver ends; raises SessionError where no client ever came."""
+        if not self.connected:
+            self._until_connected(None)
+            self.line.say("ParaView is connected")
+        self._until_over()
+        self.line.say("ParaView has left, and job {0} ends".format(self.record["job_id"]))
+
+    def _until_over(self):
+        """Looks seldom: it may take a day."""
+        directory, pulse, since = self.follower.directory, self.follower.pulse, None
+        polling = Polling(self.follower.submitted_at, self.floor)
+        while True:
+            try:
+                if jobscript.Progress(directory.status("", 0)).ended:
+                    return
+                pulse.feel(directory.beat)
+                if pulse.alarming:
+                    polling.hurry(3)
+                if polling.due():
+                    state = self.follower.queue.ask(self.record["job_id"])
+                    lost = state.gone or state.state in schedulers.OVER
+                    if lost and since and time.monotonic() - since > 5:
+                        self.line.say("job {0} is over: {1}".format(self.record["job_id"], state.explanation or state.native or "it left the queue"))
+                        return
+                    since = (since or time.monotonic()) if lost else None
+                    if lost:
+                        polling.soon(3)
+            except ChannelLost:
+                raise
+            except SessionError:
+                # A home that hangs says nothing about the job.
+                pass
+            self.line.wait(_WHILE_CONNECTED)
+
+    def clear_up(self):
+        """Takes everything back: relay, job, files.
+
+        Returns:
+            str: empty, or what is left.
+        """
+        self.shells.clear_up()
+        left = ""
+        try:
+            if self.holder:
+                self.holder.stop()
+            elif self.route:
+                self.route.take_back()
+            if self.record["job_id"]:
+                self._let_end()
+            left = teardown.undo(self.record, self.shells.script, False)
+            if not left:
+                self.shells.hold("trap - EXIT", 15)
+        except SessionError as error:
+            left = "; ".join(error.lines())
+        finally:
+            self.shells.close()
+        return left
+
+    def _let_end(self):
+        """A job that has said that it ends leaves the queue by itself."""
+        if not jobscript.Progress(Directory(self.shells.script, self.record["remote_directory"]).read("status")).ended:
+            return
+        queue, deadline = Jobs(over(self.shells.script, self.record["prelude"]), schedulers.of(self.record)), time.monotonic() + _LEAVING_SECONDS
+        while time.monotonic() < deadline:
+            state = queue.ask(self.record["job_id"])
+            if state.gone or state.state in schedulers.OVER:
+                self.record["job_over"] = True
+                return
+            time.sleep(1)

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""paraview-launch as one file: the helpers that it needs, the relay, and jmespath, in an archive that Python runs."""
+
+import ast
+import importlib.util
+import io
+import json
+import re
+import typing as t
+import zipfile
+from importlib import metadata
+from pathlib import Path
+
+from ..module_utils import launch_wishes
+from ..module_utils.errors import SessionError
+
+TOP = Path(__file__).resolve().parents[2]
+ENTRY = "launch"
+PACKAGE = "sciviz_paraview"
+_HEAD = "# The launcher of sciviz.paraview; GPL-3.0-or-later\n"
+_MAIN = _HEAD + "from {0}.{1} import run\n\nrun()\n"
+# Of no day in particular, so that the same program is the same bytes.
+_DAY = (1980, 1, 1, 0, 0, 0)
+# What the kernel reads of a first line.
+_LONGEST = 120
+
+
+def build(interpreter: str, wishes: t.Optional[dict] = None) -> bytes:
+    """The program.
+
+    Args:
+        interpreter: absolute path of the Python that runs it.
+        wishes: the site's own for what users leave unsaid.
+    """
+    first = "#!{0} -IS\n".format(interpreter)
+    if not re.match(r"/[\x21-\x7e]+\Z", interpreter) or len(first) > _LONGEST:
+        raise SessionError("{0!r} cannot run the launcher".format(interpreter),
+                           "it has to be an absolute path without blanks, of at most {0} bytes".format(_LONGEST - 7), "name another Python")
+    files = {"__main__.py": _MAIN.format(PACKAGE, ENTRY).encode(), PACKAGE + "/__init__.py": _HEAD.encode()}
+    helpers = TOP / "plugins/module_utils"
+    for name in modules(helpers, ENTRY):
+        files["{0}/{1}.py".format(PACKAGE, name)] = (helpers / (name + ".py")).read_bytes()
+    files[PACKAGE + "/paraview-relay"] = (TOP / "roles/relay/files/paraview-relay").read_bytes()
+    files[PACKAGE + "/launcher.json"] = json.dumps({"version": version(), "wishes": launch_wishes.preset(wishes or {})}, sort_keys=True).encode()
+    files.update(jmespath())
+    return first.encode() + packed(files)
+
+
+def modules(place: Path, entry: str) -> t.List[str]:
+    """The modules of a directory that one of them imports, itself among them, wherever it does so."""
+    found: t.Set[str] = set()
+    todo = [entry]
+    while todo:
+        name = todo.pop()
+        if name not in found:
+            found.add(name)
+            todo += imported(ast.parse((place / (name + ".py")).read_text(encoding="utf-8")))
+    return sorted(found)
+
+
+def imported(tree: ast.AST) -> t.List[str]:
+    """The neighbours that a module imports."""
+    names: t.List[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names += [node.module.partition(".")[0]] if node.module else [one.name for one in node.names]
+    return names
+
+
+def version() -> str:
+    """The collection's version: of its galaxy.yml, or of the manifest that it becomes."""
+    manifest = TOP / "MANIFEST.json"
+    if manifest.exists():
+        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
+    found = re.search(r"(?m)^version: *(\S+)", (TOP / "galaxy.yml").read_text(encoding="utf-8"))
+    return found.group(1) if found else "unknown"
+
+
+def jmespath() -> t.Dict[str, bytes]:
+    """jmespath with its licence, where this controller has it."""
+    spec = importlib.util.find_spec("jmespath")
+    if not spec or not spec.submodule_search_locations:
+        return {}
+    place = Path(next(iter(spec.submodule_search_locations)))
+    files = {"jmespath/" + one.name: one.read_bytes() for one in place.glob("*.py")}
+    try:
+        licences = [one for one in metadata.distribution("jmespath").files or [] if one.name.upper().startswith("LICENSE")]
+    except metadata.PackageNotFoundError:
+        licences = []
+    for one in licences[:1]:
+        files["jmespath/LICENSE"] = one.read_binary()
+    return files
+
+
+def packed(files: t.Dict[str, bytes]) -> bytes:
+    """An archive, the same for the same files: nothing is compressed, which differs from one zlib to the next."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            about = zipfile.ZipInfo(name, _DAY)
+            about.external_attr = 0o644 << 16
+            about.create_system = 3
+            archive.writestr(about, files[name])
+    return stream.getvalue()

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shells on the login node, and when the launcher takes its caller for gone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import launch_line, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.launch_line import HungUp, Line, Shells
+from conftest import TOP
+
+LOOKS = """
+import sys, time
+sys.path.insert(0, {0!r})
+from ansible_collections.sciviz.paraview.plugins.module_utils.launch_line import HungUp, Line
+line = Line()
+line.listen()
+sys.stderr.write("ready\\n"); sys.stderr.flush()
+try:
+    line.wait(float(sys.argv[1]))
+    sys.stderr.write("still there\\n")
+except HungUp as gone:
+    sys.stderr.write(str(gone) + "\\n")
+""".format(str(TOP / ".cache/collections"))
+
+
+@pytest.fixture(name="shells")
+def _shells():
+    class Silent:
+        def look(self):
+            """Nobody is gone."""
+    shells = Shells(Silent())
+    yield shells
+    shells.close()
+
+
+def looks(seconds=20, **streams):
+    options = dict({"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}, **streams)
+    process = subprocess.Popen([sys.executable, "-c", LOOKS, str(seconds)], stderr=subprocess.PIPE, **options)
+    assert process.stderr.readline() == b"ready\n"
+    return process
+
+
+def ended(process):
+    said = process.communicate(timeout=20)[1]
+    return said.decode().strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGTERM, signal.SIGINT])
+def test_signals_are_noticed(number):
+    process = looks()
+    process.send_signal(number)
+    assert ended(process) == "signal {0:d}".format(number)
+
+
+def test_a_pipe_that_nobody_reads():
+    process = looks(stdout=subprocess.PIPE)
+    process.stdout.close()
+    process.stdout = None
+    assert ended(process) == "nobody reads what is said"
+
+
+def test_a_socket_whose_other_end_is_gone():
+    ours, theirs = socket.socketpair()
+    process = looks(stdin=theirs, stdout=theirs)
+    theirs.close()
+    ours.close()
+    assert ended(process) == "nobody reads what is said"
+
+
+def test_the_end_of_input_is_no_end():
+    ours, theirs = socket.socketpair()
+    process = looks(0.5, stdin=theirs, stdout=theirs)
+    theirs.close()
+    ours.shutdown(socket.SHUT_WR)  # as sshd does where the client has no input
+    assert ended(process) == "still there"
+    ours.close()
+    assert ended(looks(0.1, stdin=subprocess.DEVNULL)) == "still there"
+
+
+def test_the_server_of_a_connection_is_known_and_its_end_noticed(tmp_path, monkeypatch, until):
+    server = tmp_path / "sshd-session"
+    server.symlink_to("/bin/sleep")
+    process = subprocess.Popen([str(server), "30"])
+    until(lambda: launch_line.server_of(process.pid) == process.pid)
+    line = Line()
+    line.server = processes.identity(process.pid)
+    line.look()
+    process.kill()
+    process.wait()
+    with pytest.raises(HungUp, match="the ssh connection ended"):
+        line.look()
+
+
+def test_nothing_of_sshs_above():
+    process = subprocess.Popen(["sleep", "30"], start_new_session=True)
+    assert launch_line.server_of(process.pid) in (0, launch_line.server_of(os.getpid()))
+    process.kill()
+    process.wait()
+    assert launch_line.server_of(process.pid) == 0
+
+
+def test_what_is_said_obeys_no_terminal(capfd):
+    Line().say("a\x1b[2Jb\r\x07c\u202e")
+    assert capfd.readouterr().out == "ab\nc\n"
+
+
+def test_scripts_and_what_hangs_on_a_shell(shells, tmp_path, until):
+    assert shells.script("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
+    assert shells.hold("cd /; kept=1", 5)[0] == 0
+    assert shells.hold("pwd; echo $kept", 5)[1] == "/\n1\n"
+    shells.hold("trap 'touch {0}/ended' EXIT".format(tmp_path), 5)
+    shells.close()
+    until((tmp_path / "ended").exists)
+
+
+def test_a_caller_who_goes_interrupts_a_script(shells):
+    shells.script("true")
+    gone = []
+
+    def look():
+        gone.append(1)
+        if len(gone) > 1:
+            raise HungUp("gone")
+    shells.line.look = look
+    shells._look_by(shells.line)
+    with pytest.raises(HungUp):
+        shells.script("sleep 20")
+    with shells.undisturbed():
+        assert shells.hold("echo on", 5)[1] == "on\n"
+    shells.clear_up()
+    assert shells.script("echo still", 5)[1] == "still\n"
+
+
+def test_a_shell_that_is_killed_is_told(shells):
+    with pytest.raises(SessionError, match="a shell on this login node ended"):
+        shells.hold("kill -9 $$", 5)
