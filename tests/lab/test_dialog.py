@@ -16,7 +16,7 @@ PLACE = "/home/alice/dialog"
 # What the role client installed.
 CONNECT = "/opt/paraview-connect/connect"
 # Without a $, which the file cannot hold.
-HOSTILE = """it's; `touch x` & "a"  b \\ \N{LATIN SMALL LETTER E WITH ACUTE}"""
+HOSTILE = """it's; `touch x` & "a"  b \\ \N{LATIN SMALL LETTER E WITH ACUTE}\n\tand \N{SMILING FACE WITH OPEN MOUTH} """
 
 
 @pytest.fixture
