@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 
-from . import launch_wishes
+from . import launch_wishes, user_relay
 from .errors import SessionError
 from .launch_line import HungUp, Line, Shells
 from .launch_session import Launch
@@ -60,6 +60,7 @@ def main(arguments, program=""):
             for text in about():
                 line.say(text)
             return 0
+        _load_all()
         return _launch(launch_wishes.read(options, environment, packed()["wishes"]), line)
     except SessionError as error:
         _tell(line, error)
@@ -72,6 +73,15 @@ def _hide(arguments, environment, program):
     if connect_id:
         said = {launch_wishes.PREFIX + name.upper(): value for name, value in dict(environment, connect_id=connect_id).items()}
         os.execve(sys.executable, [sys.executable, "-IS", os.path.abspath(program)] + rest, dict(os.environ, **said))
+
+
+def _load_all():
+    """Takes in what would be looked for later: the file may be replaced by a newer one while this one waits."""
+    user_relay.program()
+    try:
+        import jmespath  # noqa: F401  pylint: disable=unused-import
+    except ImportError:
+        pass
 
 
 def _launch(wishes, line):
@@ -124,6 +134,8 @@ def run():
     """What the packed program does; no error of its own is told as a traceback."""
     try:
         sys.exit(main(sys.argv[1:], sys.argv[0]))
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception as error:  # pylint: disable=broad-except
         at = error.__traceback__
         while at.tb_next:

@@ -76,10 +76,10 @@ class Launch:
 
     def _survey(self):
         job = self.wishes.job
-        tables = scheduler_checks.tables({})
+        tables = scheduler_checks.tables(job["schedulers"])
         facts = surveys.facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
         scheduler = surveys.batch_system(job, facts, tables)
-        self.record.update(scheduler=scheduler, prelude=facts["prelude"])
+        self.record.update(scheduler=scheduler, table=tables[scheduler], prelude=facts["prelude"])
         program = jobscript.pvserver_program(job["pvserver"])
         modules = versions.modules_for(self.wishes.version, job, facts["site"], program)
         server = versions.read(self.shells.script(versions.probe(modules, program), 60)[1])
