@@ -21,6 +21,8 @@ from .surroundings import Unfit
 _SUBMIT_SECONDS = 180
 # From pvserver's first word of a client to that client's answer.
 _CONNECT_SECONDS = 75
+# What a client has after it started ssh until it listens.
+_HEAD_START = 3
 # How long a job that has ended may stay in the queue.
 _LEAVING_SECONDS = 30
 # Seconds between two looks at a job whose client is there.
@@ -155,6 +157,9 @@ class Launch:
         """At this moment the endpoint is looked at, and then pvserver may start."""
         if not self.route.reverse:
             self.route.ready_for(node)
+        elif not self.route.client_may_be_late:
+            # The client starts ssh first and listens then, and nobody here can see whether it does yet.
+            self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
         self.route.before_start(node)
         self.follower.directory.put("go", jobscript.go_file(self.route.pvserver_arguments(self.wishes.connect_id)))
 

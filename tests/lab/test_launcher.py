@@ -10,6 +10,7 @@ import pytest
 from test_connect import rendered_on_a_node
 
 CLIENT = Path(__file__).parent / "client.py"
+USER, UID = "bob", 20002
 LOGIN, INSIDE = "login.lab.example", "198.18.2.1"
 PROGRAM = "/usr/local/bin/paraview-launch"
 SITE = "/etc/paraview-connect"
@@ -42,28 +43,32 @@ class Bob:
         return self.start("env", *(f"LC_PARAVIEW_{name.upper()}={value}" for name, value in wishes.items()), *ssh, stdin=subprocess.DEVNULL,
                           stderr=subprocess.STDOUT)
 
-    def start(self, *words, host="workstation", user="bob", **options):
-        self.started.append(self.lab.start(host, *words, user=user, **options))
+    def start(self, *words, host="workstation", user="", **options):
+        self.started.append(self.lab.start(host, *words, user=USER if user == "" else user, **options))
         return self.started[-1]
 
     def client(self, way, port):
-        return self.start("xvfb-run", "-a", "-s", "-noreset", "pvpython", f"--connect-id={SECRET}", "client.py", way, str(port), "/home/bob/picture.png",
-                          stderr=subprocess.STDOUT)
+        """A real one; one that is called listens when this returns, as ParaView's window does."""
+        client = self.start("xvfb-run", "-a", "-s", "-noreset", "pvpython", f"--connect-id={SECRET}", "client.py", way, str(port),
+                            f"/home/{USER}/picture.png", stderr=subprocess.STDOUT)
+        if way == "reverse":
+            self.lab.wait(lambda: f":{port} " in self.lab.on("workstation", "ss", "-Hltn").stdout, 30, "a client that listens")
+        return client
 
     def jobs(self):
-        slurm = self.lab.on("login", "squeue", "-h", "-u", "bob", "-o", "%i").stdout.split()
-        listing = self.lab.on("login", "sh", "-c", "SGE_ROOT=/var/lib/gridengine exec /usr/lib/gridengine/qstat -u bob").stdout.splitlines()
+        slurm = self.lab.on("login", "squeue", "-h", "-u", USER, "-o", "%i").stdout.split()
+        listing = self.lab.on("login", "sh", "-c", "SGE_ROOT=/var/lib/gridengine exec /usr/lib/gridengine/qstat -u " + USER).stdout.splitlines()
         return slurm + [f"sge {line.split()[0]}" for line in listing[2:]]
 
     def processes(self, host):
-        out = self.lab.on(host, "ps", "-u", "bob", "-o", "pid=,args=", check=False).stdout
-        return [line.strip() for line in out.splitlines() if not re.search(r"systemd --user|\[systemd\]|\(sd-pam\)", line)]
+        out = self.lab.on(host, "ps", "-u", USER, "-o", "pid=,args=", check=False).stdout
+        return [line.strip() for line in out.splitlines() if not re.search(r"systemd --user|\[systemd\]|\(sd-pam\)|sshd: ", line)]
 
     def left(self):
         found = [f"job {one}" for one in self.jobs()]
         for host in ("workstation", "login", "compute1", "compute2"):
             found += [f"{host}: {one}" for one in self.processes(host) if host != "workstation" or re.search(r"paraview-launch|client\.py|bob-master", one)]
-        look = "ls -d /home/bob/.paraview-connect; find /tmp -maxdepth 1 -user bob; ss -Hltne | grep uid:20002; true"
+        look = f"ls -d /home/{USER}/.paraview-connect; find /tmp -maxdepth 1 -user {USER}; ss -Hltne | grep uid:{UID}; true"
         return found + self.lab.on("login", "sh", "-c", f"{{ {look}; }} 2>/dev/null").stdout.splitlines()
 
     def nothing_left(self, seconds=30):
@@ -73,13 +78,15 @@ class Bob:
             raise AssertionError(f"left: {self.left()}")
 
     def end(self):
-        self.lab.on("workstation", "ssh", "-O", "exit", "-S", MASTER, LOGIN, user="bob", check=False)
+        # Its display ends with a client, and stays where that which began it is ended.
+        self.lab.on("workstation", "pkill", "-u", USER, "-f", "pvpython.*client.py", check=False)
+        self.lab.on("workstation", "ssh", "-O", "exit", "-S", MASTER, LOGIN, user=USER, check=False)
         for process in self.started:
             process.terminate()
         for process in self.started:
             process.wait(20)
-        self.lab.on("login", "scancel", "-u", "bob")
-        self.lab.on("workstation", "rm", "-f", "/home/bob/client.py", "/home/bob/picture.png")
+        self.lab.on("login", "scancel", "-u", USER)
+        self.lab.on("workstation", "rm", "-f", f"/home/{USER}/client.py", f"/home/{USER}/picture.png")
 
 
 def role(lab, *words, check=True):
@@ -105,7 +112,7 @@ def installed(lab):
 @pytest.fixture
 def bob(lab):
     bob = Bob(lab)
-    lab.on("workstation", "sh", "-c", "cat > client.py", user="bob", input=CLIENT.read_text())
+    lab.on("workstation", "sh", "-c", "cat > client.py", user=USER, input=CLIENT.read_text())
     yield bob
     bob.end()
     bob.nothing_left()
@@ -130,10 +137,10 @@ def rendered(client, node):
 
 def test_the_role_says_what_it_does_and_does_it_once(lab):
     assert changed(role(lab)) == 0
-    said = lab.on("login", PROGRAM, "about", user="bob").stdout
+    said = lab.on("login", PROGRAM, "about", user=USER).stdout
     assert said.startswith("paraview-launch ") and "jmespath" in said
     assert lab.on("login", "stat", "-c", "%U:%G %a", PROGRAM).stdout == "root:root 755\n"
-    assert f'launcher: "{PROGRAM}"' in lab.on("login", "cat", SITE + "/site.yml", user="bob").stdout
+    assert f'launcher: "{PROGRAM}"' in lab.on("login", "cat", SITE + "/site.yml", user=USER).stdout
     checked = role(lab, "--check", "--diff", "-e", "'{paraview_launcher_defaults: {walltime: 30m}}'")
     assert changed(checked) == 1 and "walltime" not in lab.on("login", PROGRAM, "about").stdout
     refused = role(lab, "-e", "paraview_launcher_path=/tmp/paraview-launch", check=False)
@@ -199,7 +206,7 @@ def test_forward_that_leaves_a_guard(bob):
     assert launched.wait(20) == 0
     rendered(bob.client("forward", port), node)
     bob.lab.wait(lambda: not bob.jobs() and not [one for one in bob.processes("login") if "sshd" not in one], 20, "the guard has gone")
-    bob.lab.on("workstation", "ssh", "-O", "exit", "-S", MASTER, LOGIN, user="bob")
+    bob.lab.on("workstation", "ssh", "-O", "exit", "-S", MASTER, LOGIN, user=USER)
     bob.nothing_left()
 
 
@@ -214,8 +221,8 @@ def test_when_ssh_goes_so_does_everything(bob):
     assert guarded.wait(20) == 0
     assert len(bob.jobs()) == 3
     waiting.send_signal(signal.SIGKILL)
-    bob.lab.on("login", "pkill", "-KILL", "-f", "-u", "bob", f"{PROGRAM} forward$")
-    bob.lab.on("workstation", "ssh", "-O", "exit", "-S", MASTER, LOGIN, user="bob")
+    bob.lab.on("login", "pkill", "-KILL", "-f", "-u", USER, f"{PROGRAM} forward$")
+    bob.lab.on("workstation", "ssh", "-O", "exit", "-S", MASTER, LOGIN, user=USER)
     began = time.monotonic()
     bob.nothing_left()
     assert time.monotonic() - began < 20
