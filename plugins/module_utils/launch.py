@@ -131,15 +131,15 @@ def _open_standard_streams():
 
 
 def run():
-    """What the packed program does; no error of its own is told as a traceback."""
+    """int: exit status of the packed program; no error of its own is told as a traceback."""
     try:
-        sys.exit(main(sys.argv[1:], sys.argv[0]))
+        return main(sys.argv[1:], sys.argv[0])
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except Exception as error:  # pylint: disable=broad-except
         at = error.__traceback__
         while at.tb_next:
             at = at.tb_next
         Line().complain("paraview-launch failed\nan error of its own: {0}: {1} ({2}, line {3})\nplease report it, with these lines".format(
             type(error).__name__, error, os.path.basename(at.tb_frame.f_code.co_filename), at.tb_lineno))
-        sys.exit(1)
+        return 1
