@@ -32,12 +32,8 @@ def packed():
 def about():
     """list[str]: what this program is."""
     known = packed()
-    try:
-        import jmespath
-
-        reads = "jmespath {0}".format(jmespath.__version__)
-    except ImportError:
-        reads = "no jmespath: batch systems are read without JSON"
+    library = _jmespath()
+    reads = "jmespath {0}".format(library.__version__) if library else "no jmespath: batch systems are read without JSON"
     lines = ["paraview-launch {0} of sciviz.paraview".format(known["version"]), "Python {0}".format(".".join(str(one) for one in sys.version_info[:3])), reads]
     return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(known["wishes"].items())]
 
@@ -78,10 +74,17 @@ def _hide(arguments, environment, program):
 def _load_all():
     """Takes in what would be looked for later: the file may be replaced by a newer one while this one waits."""
     user_relay.program()
+    _jmespath()
+
+
+def _jmespath():
+    """The library, or None; what was packed may be too new for this Python, and is then as good as not there."""
     try:
-        import jmespath  # noqa: F401  pylint: disable=unused-import
-    except ImportError:
-        pass
+        import jmespath
+    except (ImportError, SyntaxError):
+        sys.modules["jmespath"] = None
+        return None
+    return jmespath
 
 
 def _launch(wishes, line):

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import time
 
-from . import processes
+from . import durations, processes
 from .channel import ChannelLost
 from .shell import Shell, ShellLost
 from .text import clean
 
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
+# Seconds after which something is said in any case: a network that is gone is noticed by sshd only where it has something to send.
+_SILENCE = 600
 #: What a process of sshd's is called that serves one connection.
 _SERVERS = ("sshd", "dropbear")
 
@@ -30,10 +32,13 @@ class Line:
 
     Attributes:
         server (list or None): processes.identity() of sshd's process for this connection.
+        state (str): what goes on, to be said where nothing else is for long.
     """
 
     def __init__(self):
         self.server = processes.identity(server_of(os.getpid())) if server_of(os.getpid()) else None
+        self.state = ""
+        self._began = self._said_at = time.monotonic()
         self._signal = 0
         self._deaf = False
         self._silent = False
@@ -60,6 +65,8 @@ class Line:
             poll.register(1, 0)
             if any(events & _GONE for _descriptor, events in poll.poll(0)):
                 raise HungUp("nobody reads what is said")
+            if self.state and time.monotonic() - self._said_at > _SILENCE:
+                self.say("{0}, {1} after the beginning".format(self.state, durations.spoken(time.monotonic() - self._began)))
 
     def say(self, text):
         """A line for the user, at once."""
@@ -72,6 +79,7 @@ class Line:
     def _write(self, descriptor, text):
         if self._silent:
             return
+        self._said_at = time.monotonic()
         data = (clean(text) + "\n").encode("utf-8", "replace")
         try:
             while data:

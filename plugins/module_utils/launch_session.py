@@ -69,17 +69,19 @@ class Launch:
         self.route = self._route(facts, about)
         self._try(lambda: self._first_look(facts))
         self._submit(facts, about, modules)
+        self.line.state = "job {0} waits".format(self.record["job_id"])
         nodes = until_running(self.follower, self.wishes.job["deadline"], self.wishes.job["nodes"])
         self.ends_at = time.time() + self.wishes.job["walltime"]
+        self.line.state = "job {0} runs".format(self.record["job_id"])
         self.route.around.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
-        status = until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"])
-        self._try(lambda: self._meet(status, nodes[0]))
+        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"], self.route.still_stands), nodes[0]))
 
     def _survey(self):
         job = self.wishes.job
         tables = scheduler_checks.tables(job["schedulers"])
         facts = surveys.facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
+        self.name = facts["login_node"]
         scheduler = surveys.batch_system(job, facts, tables)
         self.record.update(scheduler=scheduler, table=tables[scheduler], prelude=facts["prelude"])
         program = jobscript.pvserver_program(job["pvserver"])

@@ -19,6 +19,7 @@ KEYS = {
 }
 # What YAML takes for something else than text.
 _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+_OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob]?[0-9a-fA-F_]+\Z|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
 _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
 
 
@@ -62,7 +63,7 @@ def read(text):
         if key:
             try:
                 values[key] = _value(block.partition(":")[2])
-            except ValueError:
+            except (ValueError, RecursionError):
                 unread.append(key)
                 values.pop(key, None)
     return values, unread
@@ -91,7 +92,7 @@ def _scalar(text):
         return text == "true"
     if re.match(r"-?(?:0|[1-9][0-9]{0,17})\Z", text):
         return int(text)
-    if re.match(r"[A-Za-z0-9/_][^#:{}\[\],&*!|>'\"%@`]*\Z", text) and text.lower() not in _OTHER_WORDS:
+    if re.match(r"[A-Za-z0-9/_][^#:{}\[\],&*!|>'\"%@`]*\Z", text) and text.lower() not in _OTHER_WORDS and not _OTHER_NUMBERS.match(text):
         return text
     raise ValueError("this is no simple value")
 

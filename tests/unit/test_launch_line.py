@@ -111,6 +111,16 @@ def test_what_is_said_obeys_no_terminal(capfd):
     assert capfd.readouterr().out == "ab\nc\n"
 
 
+def test_something_is_said_after_a_long_silence(capfd, monkeypatch):
+    monkeypatch.setattr(launch_line, "_SILENCE", 0)
+    line = Line()
+    line.look()
+    assert capfd.readouterr().out == "", "there is nothing to say yet"
+    line.state = "job 7 waits"
+    line.look()
+    assert capfd.readouterr().out == "job 7 waits, 0 s after the beginning\n"
+
+
 def test_scripts_and_what_hangs_on_a_shell(shells, tmp_path, until):
     assert shells.script("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
     assert shells.hold("cd /; kept=1", 5)[0] == 0
