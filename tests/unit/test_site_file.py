@@ -70,6 +70,9 @@ modules:
   - "a b"
 
 login_ports: 11111-11130
+message: Visualization jobs belong in the queue viz, see https://hpc.example.edu/viz (or ask us!)
+pvserver_versions: [paraview/5.13.2, paraview/5.11]
+routes_forbidden: [forward_tunnel]
 poll_floor_s: 5
 account_required: true
 """
@@ -79,8 +82,8 @@ def test_what_people_write_is_read_where_it_is_simple():
     assert read(SIMPLE) == (yaml.safe_load(SIMPLE), [])
 
 
-@pytest.mark.parametrize("value", ["no", "on", "~", "null", "|\n  text", ">-\n  text", "[a, b]", "{a: b}", "&x y", "*x", "!!str y", "a: b", "1.5", "0x10",
-                                   "1_0", "1e5", "2020-01-01", "010", "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
+@pytest.mark.parametrize("value", ["no", "on", "~", "null", "|\n  text", ">-\n  text", "[a, [b]]", "[a, ]", "[ , a]", "{a: b}", "&x y", "*x", "!!str y",
+                                   "a: b", "1.5", "0x10", "1_0", "1e5", "2020-01-01", "010", "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
 def test_anything_else_is_told_and_not_guessed(value):
     values, unread = read("queue: {0}\nname: x\n".format(value))
     assert values == {"name": "x"} and unread == ["queue"]
@@ -92,7 +95,7 @@ def test_no_text_is_an_error(text):
     assert isinstance(values, dict)
 
 
-@given(st.text(alphabet="abno019:-.+_~=/ '\"#\\", max_size=12))
+@given(st.text(alphabet="abno019:-.+_~=/ '\"#\\[],{}é", max_size=12))
 def test_a_value_is_what_yaml_says_or_unread(value):
     text = "queue: {0}\n".format(value)
     values, unread = read(text)
