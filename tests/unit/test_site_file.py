@@ -83,7 +83,8 @@ def test_what_people_write_is_read_where_it_is_simple():
 
 
 @pytest.mark.parametrize("value", ["no", "on", "~", "null", "|\n  text", ">-\n  text", "[a, [b]]", "[a, ]", "[ , a]", "{a: b}", "&x y", "*x", "!!str y",
-                                   "a: b", "1.5", "0x10", "1_0", "1e5", "2020-01-01", "010", "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
+                                   "a: b", "1.5", "0x10", "1_0", "1e5", "2020-01-01", "010",
+                                   "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
 def test_anything_else_is_told_and_not_guessed(value):
     values, unread = read("queue: {0}\nname: x\n".format(value))
     assert values == {"name": "x"} and unread == ["queue"]
