@@ -55,7 +55,7 @@ class Line:
     def look(self):
         """Raises HungUp where nobody is there any more. The end of standard input tells nothing: some callers have none."""
         if self._signal:
-            raise HungUp("signal {0}".format(self._signal))
+            raise HungUp("ended by {0}".format(signal.Signals(self._signal).name))
         if self.server and not processes.alive(self.server):
             raise HungUp("the ssh connection ended")
         if self._deaf:

@@ -56,7 +56,7 @@ def ended(process):
 def test_signals_are_noticed(number):
     process = looks()
     process.send_signal(number)
-    assert ended(process) == "signal {0:d}".format(number)
+    assert ended(process) == "ended by {0}".format(signal.Signals(number).name)
 
 
 def test_a_pipe_that_nobody_reads():
