@@ -144,12 +144,20 @@ class Shells:
     def script(self, text, seconds=30):
         """tuple[int, str, str]: what a script gave: exit code, stdout, stderr."""
         self._worker = self._worker or self._begun()
-        return self._asked(self._worker.run, text, seconds)
+        try:
+            return self._worker.run(text, seconds)
+        except ShellLost as lost:
+            self._worker = self._drop(self._worker)
+            raise _lost(lost)
 
     def hold(self, text, seconds=30):
         """Runs lines in the shell whose end is the end of what they start; returns what script() does."""
         self._keeper = self._keeper or self._begun()
-        return self._asked(self._keeper.here, text, seconds)
+        try:
+            return self._keeper.here(text, seconds)
+        except ShellLost as lost:
+            self._keeper = self._drop(self._keeper)
+            raise _lost(lost)
 
     @contextlib.contextmanager
     def undisturbed(self):
@@ -189,13 +197,6 @@ class Shells:
         if self.line:
             shell.meanwhile = self.line.look
         return shell
-
-    @staticmethod
-    def _asked(how, text, seconds):
-        try:
-            return how(text, seconds)
-        except ShellLost as lost:
-            raise _lost(lost)
 
     @staticmethod
     def _drop(shell, patience=0.1):

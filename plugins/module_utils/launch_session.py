@@ -241,22 +241,34 @@ class Launch:
             str: empty, or what is left.
         """
         self.shells.clear_up()
-        left = ""
         try:
-            if self.holder:
-                self.holder.stop()
-            elif self.route:
-                self.route.take_back()
-            if self.record["job_id"]:
-                self._let_end()
-            left = teardown.undo(self.record, self.shells.script, False)
+            # A relay that cannot be ended is no reason to leave the job.
+            left = [one for one in (self._undone(self._end_relay), self._undone(self._end_job)) if one]
             if not left:
-                self.shells.hold("trap - EXIT", 15)
-        except SessionError as error:
-            left = "; ".join(error.lines())
+                self._undone(lambda: self.shells.hold("trap - EXIT", 15))
         finally:
             self.shells.close()
-        return left
+        return "; ".join(left)
+
+    @staticmethod
+    def _undone(step):
+        """str: what a step of clearing up could not."""
+        try:
+            left = step()
+        except SessionError as error:
+            left = "; ".join(error.lines())
+        return left if isinstance(left, str) else ""
+
+    def _end_relay(self):
+        if self.holder:
+            self.holder.stop()
+        elif self.route:
+            self.route.take_back()
+
+    def _end_job(self):
+        if self.record["job_id"]:
+            self._let_end()
+        return teardown.undo(self.record, self.shells.script, False)
 
     def _let_end(self):
         """A job that has said that it ends leaves the queue by itself."""

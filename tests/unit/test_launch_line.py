@@ -151,3 +151,4 @@ def test_a_caller_who_goes_interrupts_a_script(shells):
 def test_a_shell_that_is_killed_is_told(shells):
     with pytest.raises(SessionError, match="a shell on this login node ended"):
         shells.hold("kill -9 $$", 5)
+    assert shells.hold("echo another", 5)[1] == "another\n"
