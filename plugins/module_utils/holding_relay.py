@@ -38,7 +38,7 @@ sh {directory} {python} <&8 8<&- > {directory}/said 2>&1; echo ended >> {directo
 cat <&8 > /dev/null; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
 """
 _WAIT = """n=0
-until [ -S {directory}/status ] || grep -q '^ended' {directory}/said 2>/dev/null || [ $n -ge 150 ]; do sleep 0.05 2>/dev/null || sleep 1; n=$((n + 1)); done
+until [ -S {directory}/status ] || grep -q '^ended' {directory}/said 2>/dev/null || [ $n -ge 300 ]; do sleep 0.05 2>/dev/null || sleep 1; n=$((n + 1)); done
 [ -S {directory}/status ] && echo up; cat {directory}/said {directory}/pid
 """
 

@@ -12,7 +12,7 @@ import os
 import pkgutil
 import sys
 
-from . import launch_wishes
+from . import launch_wishes, user_relay
 from .errors import SessionError
 from .launch_line import HungUp, Line, Shells
 from .launch_session import Launch
@@ -32,12 +32,8 @@ def packed():
 def about():
     """list[str]: what this program is."""
     known = packed()
-    try:
-        import jmespath
-
-        reads = "jmespath {0}".format(jmespath.__version__)
-    except ImportError:
-        reads = "no jmespath: batch systems are read without JSON"
+    library = _jmespath()
+    reads = "jmespath {0}".format(library.__version__) if library else "no jmespath: batch systems are read without JSON"
     lines = ["paraview-launch {0} of sciviz.paraview".format(known["version"]), "Python {0}".format(".".join(str(one) for one in sys.version_info[:3])), reads]
     return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(known["wishes"].items())]
 
@@ -60,6 +56,7 @@ def main(arguments, program=""):
             for text in about():
                 line.say(text)
             return 0
+        _load_all()
         return _launch(launch_wishes.read(options, environment, packed()["wishes"]), line)
     except SessionError as error:
         _tell(line, error)
@@ -72,6 +69,22 @@ def _hide(arguments, environment, program):
     if connect_id:
         said = {launch_wishes.PREFIX + name.upper(): value for name, value in dict(environment, connect_id=connect_id).items()}
         os.execve(sys.executable, [sys.executable, "-IS", os.path.abspath(program)] + rest, dict(os.environ, **said))
+
+
+def _load_all():
+    """Takes in what would be looked for later: the file may be replaced by a newer one while this one waits."""
+    user_relay.program()
+    _jmespath()
+
+
+def _jmespath():
+    """The library, or None; what was packed may be too new for this Python, and is then as good as not there."""
+    try:
+        import jmespath
+    except (ImportError, SyntaxError):
+        sys.modules["jmespath"] = None
+        return None
+    return jmespath
 
 
 def _launch(wishes, line):
@@ -121,13 +134,15 @@ def _open_standard_streams():
 
 
 def run():
-    """What the packed program does; no error of its own is told as a traceback."""
+    """int: exit status of the packed program; no error of its own is told as a traceback."""
     try:
-        sys.exit(main(sys.argv[1:], sys.argv[0]))
+        return main(sys.argv[1:], sys.argv[0])
+    except KeyboardInterrupt:
+        return 130
     except Exception as error:  # pylint: disable=broad-except
         at = error.__traceback__
         while at.tb_next:
             at = at.tb_next
         Line().complain("paraview-launch failed\nan error of its own: {0}: {1} ({2}, line {3})\nplease report it, with these lines".format(
             type(error).__name__, error, os.path.basename(at.tb_frame.f_code.co_filename), at.tb_lineno))
-        sys.exit(1)
+        return 1

@@ -10,13 +10,15 @@ import signal
 import subprocess
 import time
 
-from . import processes
+from . import durations, processes
 from .channel import ChannelLost
 from .shell import Shell, ShellLost
 from .text import clean
 
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
+# Seconds after which something is said in any case: a network that is gone is noticed by sshd only where it has something to send.
+_SILENCE = 600
 #: What a process of sshd's is called that serves one connection.
 _SERVERS = ("sshd", "dropbear")
 
@@ -30,10 +32,13 @@ class Line:
 
     Attributes:
         server (list or None): processes.identity() of sshd's process for this connection.
+        state (str): what goes on, to be said where nothing else is for long.
     """
 
     def __init__(self):
         self.server = processes.identity(server_of(os.getpid())) if server_of(os.getpid()) else None
+        self.state = ""
+        self._began = self._said_at = time.monotonic()
         self._signal = 0
         self._deaf = False
         self._silent = False
@@ -50,7 +55,7 @@ class Line:
     def look(self):
         """Raises HungUp where nobody is there any more. The end of standard input tells nothing: some callers have none."""
         if self._signal:
-            raise HungUp("signal {0}".format(self._signal))
+            raise HungUp("ended by {0}".format(signal.Signals(self._signal).name))
         if self.server and not processes.alive(self.server):
             raise HungUp("the ssh connection ended")
         if self._deaf:
@@ -60,6 +65,8 @@ class Line:
             poll.register(1, 0)
             if any(events & _GONE for _descriptor, events in poll.poll(0)):
                 raise HungUp("nobody reads what is said")
+            if self.state and time.monotonic() - self._said_at > _SILENCE:
+                self.say("{0}, {1} after the beginning".format(self.state, durations.spoken(time.monotonic() - self._began)))
 
     def say(self, text):
         """A line for the user, at once."""
@@ -72,6 +79,7 @@ class Line:
     def _write(self, descriptor, text):
         if self._silent:
             return
+        self._said_at = time.monotonic()
         data = (clean(text) + "\n").encode("utf-8", "replace")
         try:
             while data:
@@ -136,12 +144,20 @@ class Shells:
     def script(self, text, seconds=30):
         """tuple[int, str, str]: what a script gave: exit code, stdout, stderr."""
         self._worker = self._worker or self._begun()
-        return self._asked(self._worker.run, text, seconds)
+        try:
+            return self._worker.run(text, seconds)
+        except ShellLost as lost:
+            self._worker = self._drop(self._worker)
+            raise _lost(lost)
 
     def hold(self, text, seconds=30):
         """Runs lines in the shell whose end is the end of what they start; returns what script() does."""
         self._keeper = self._keeper or self._begun()
-        return self._asked(self._keeper.here, text, seconds)
+        try:
+            return self._keeper.here(text, seconds)
+        except ShellLost as lost:
+            self._keeper = self._drop(self._keeper)
+            raise _lost(lost)
 
     @contextlib.contextmanager
     def undisturbed(self):
@@ -181,13 +197,6 @@ class Shells:
         if self.line:
             shell.meanwhile = self.line.look
         return shell
-
-    @staticmethod
-    def _asked(how, text, seconds):
-        try:
-            return how(text, seconds)
-        except ShellLost as lost:
-            raise _lost(lost)
 
     @staticmethod
     def _drop(shell, patience=0.1):

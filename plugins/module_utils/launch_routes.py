@@ -31,6 +31,14 @@ class Elsewhere:
         return -1
 
 
+class OnLoginNode(Surroundings):
+    """What a route works with that is on the login node itself."""
+
+    def listeners(self):
+        """list[endpoints.Listener]: who listens here now."""
+        return endpoints.local() or []
+
+
 def surroundings(shells, facts, wishes):
     """Surroundings of a route on the login node itself.
 
@@ -39,7 +47,7 @@ def surroundings(shells, facts, wishes):
         wishes (dict): client_port, server_ports, on_login_node, idle.
     """
     known = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **wishes)
-    return Surroundings(None, shells.script, lambda: "", facts, known, hold=shells.hold, client=Elsewhere())
+    return OnLoginNode(None, shells.script, lambda: "", facts, known, hold=shells.hold, client=Elsewhere())
 
 
 class GivenTunnel(ReverseTunnel):
@@ -54,12 +62,20 @@ class GivenTunnel(ReverseTunnel):
             raise Unfit("your forward is on {0}, and nodes dial {1}".format(self.address, facing))
         self.around.look_at(self.address, self.port)
 
+    def still_stands(self):
+        """Looks once more, while pvserver is on its way to it; raises Unfit."""
+        self.around.look_at(self.address, self.port)
+
     def take_back(self):
         """It is the client's."""
 
 
 class GivenTunnelRelay(ReverseTunnelRelay):
     """pvserver → login node:Q, relay → its loopback ⇒ the client's ssh -R ⇒ client:P."""
+
+    def still_stands(self):
+        """Looks once more, while pvserver is on its way to it; raises Unfit."""
+        self.around.look_at("127.0.0.1", self.known["client_port"])
 
     def _lead(self, _directory):
         return "127.0.0.1:{0:d}".format(self.known["client_port"])
@@ -159,6 +175,10 @@ class HeldForward(ForwardTunnel):
             raise Unfit("{0} cannot reach a port of {1}".format(self.around.facts["login_node"], node))
 
     def before_start(self, _node):
+        self.relay.look(self.around)
+
+    def still_stands(self):
+        """Looks once more whether the client would be held; raises Unfit."""
         self.relay.look(self.around)
 
     def after_start(self, accepting, node):

@@ -21,6 +21,8 @@ from .surroundings import Unfit
 _SUBMIT_SECONDS = 180
 # From pvserver's first word of a client to that client's answer.
 _CONNECT_SECONDS = 75
+# What a client has after it started ssh until it listens.
+_HEAD_START = 3
 # How long a job that has ended may stay in the queue.
 _LEAVING_SECONDS = 30
 # Seconds between two looks at a job whose client is there.
@@ -67,19 +69,21 @@ class Launch:
         self.route = self._route(facts, about)
         self._try(lambda: self._first_look(facts))
         self._submit(facts, about, modules)
+        self.line.state = "job {0} waits".format(self.record["job_id"])
         nodes = until_running(self.follower, self.wishes.job["deadline"], self.wishes.job["nodes"])
         self.ends_at = time.time() + self.wishes.job["walltime"]
+        self.line.state = "job {0} runs".format(self.record["job_id"])
         self.route.around.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
-        status = until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"])
-        self._try(lambda: self._meet(status, nodes[0]))
+        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"], self.route.still_stands), nodes[0]))
 
     def _survey(self):
         job = self.wishes.job
-        tables = scheduler_checks.tables({})
+        tables = scheduler_checks.tables(job["schedulers"])
         facts = surveys.facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
+        self.name = facts["login_node"]
         scheduler = surveys.batch_system(job, facts, tables)
-        self.record.update(scheduler=scheduler, prelude=facts["prelude"])
+        self.record.update(scheduler=scheduler, table=tables[scheduler], prelude=facts["prelude"])
         program = jobscript.pvserver_program(job["pvserver"])
         modules = versions.modules_for(self.wishes.version, job, facts["site"], program)
         server = versions.read(self.shells.script(versions.probe(modules, program), 60)[1])
@@ -155,6 +159,9 @@ class Launch:
         """At this moment the endpoint is looked at, and then pvserver may start."""
         if not self.route.reverse:
             self.route.ready_for(node)
+        elif not self.route.client_may_be_late:
+            # The client starts ssh first and listens then, and nobody here can see whether it does yet.
+            self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
         self.route.before_start(node)
         self.follower.directory.put("go", jobscript.go_file(self.route.pvserver_arguments(self.wishes.connect_id)))
 
@@ -234,22 +241,34 @@ class Launch:
             str: empty, or what is left.
         """
         self.shells.clear_up()
-        left = ""
         try:
-            if self.holder:
-                self.holder.stop()
-            elif self.route:
-                self.route.take_back()
-            if self.record["job_id"]:
-                self._let_end()
-            left = teardown.undo(self.record, self.shells.script, False)
+            # A relay that cannot be ended is no reason to leave the job.
+            left = [one for one in (self._undone(self._end_relay), self._undone(self._end_job)) if one]
             if not left:
-                self.shells.hold("trap - EXIT", 15)
-        except SessionError as error:
-            left = "; ".join(error.lines())
+                self._undone(lambda: self.shells.hold("trap - EXIT", 15))
         finally:
             self.shells.close()
-        return left
+        return "; ".join(left)
+
+    @staticmethod
+    def _undone(step):
+        """str: what a step of clearing up could not."""
+        try:
+            left = step()
+        except SessionError as error:
+            left = "; ".join(error.lines())
+        return left if isinstance(left, str) else ""
+
+    def _end_relay(self):
+        if self.holder:
+            self.holder.stop()
+        elif self.route:
+            self.route.take_back()
+
+    def _end_job(self):
+        if self.record["job_id"]:
+            self._let_end()
+        return teardown.undo(self.record, self.shells.script, False)
 
     def _let_end(self):
         """A job that has said that it ends leaves the queue by itself."""

@@ -24,6 +24,8 @@ WISHES = {
     "modules": "environment modules, with blanks between them", "setup": "shell lines before pvserver", "launcher": "what starts several processes",
     "pvserver": "pvserver's command", "directives": "further lines for the batch system, each a line",
 }
+#: What a site may say for its users: the same, and batch systems of its own.
+PRESET = tuple(WISHES) + ("schedulers",)
 _BESIDE = {"port": "the port of the forward", "connect_id": "ParaView's connect-id", "version": "the client's version, as 5.11.0"}
 _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
@@ -92,7 +94,7 @@ def read(options, environment, preset):
     Args:
         options (argparse.Namespace): what parser() made of the command line.
         environment (dict[str, str]): as taken_from() gives it.
-        preset (dict): the site's own, by names of WISHES.
+        preset (dict): the site's own, by names of PRESET.
     Returns:
         Wishes
     Raises:
@@ -100,7 +102,7 @@ def read(options, environment, preset):
     """
     said = {name: getattr(options, name) or environment.get(name, "") for name in list(_BESIDE) + list(WISHES)}
     job = {name: about["default"] for name, about in settings.SPEC.items()}
-    job.update({name: value for name, value in preset.items() if name in WISHES and value not in ("", None)})
+    job.update({name: value for name, value in preset.items() if name in PRESET and value not in ("", None)})
     job.update({name: said[name] for name in WISHES if said[name].strip()})
     for name in WISHES:
         job[name] = _typed(name, job[name])
@@ -115,11 +117,11 @@ def preset(values):
     """dict: the site's own, as read() takes them; SessionError for what no user could wish.
 
     Args:
-        values (dict): by names of WISHES.
+        values (dict): by names of PRESET.
     """
     for name in values:
-        if name not in WISHES:
-            raise SessionError("{0!r} is no option of the launcher".format(name), "", "take one of " + ", ".join(sorted(WISHES)))
+        if name not in PRESET:
+            raise SessionError("{0!r} is no option of the launcher".format(name), "", "take one of " + ", ".join(sorted(PRESET)))
     job = {name: about["default"] for name, about in settings.SPEC.items()}
     job.update({name: _typed(name, value) for name, value in values.items()})
     settings.check(job)
@@ -171,6 +173,7 @@ def spoken(text):
     # What this program does not offer.
     text = re.sub(r", or use paraview_detach and connect again later", "", text)
     text = re.sub(r"[;,] (?:another one is described|or describe (?:it|the site's own)) in paraview_schedulers", "", text)
+    text = text.replace("change the variable named and connect again", "change the option named and try again")
     known = set(WISHES) | set(_BESIDE)
     return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: "--" + found.group(1).replace("_", "-") if found.group(1) in known else found.group(0), text)
 

@@ -16,6 +16,7 @@ _HIGHEST_ID = 2 ** 31 - 1
 _CAUSES = (
     (r"No such file or directory|command not found|not found$", "pvserver was not found"),
     (r"bind|[Aa]ddress already in use|Failed to set up server socket", "pvserver's port is taken on that node"),
+    (r"Could not send length|Endian handshake failed", "nobody answered pvserver at the other end: the client has to listen before"),
     (r"handshake|Connect ID|connect-id|different values", "client and pvserver did not agree: version or connect-id differ"),
     (r"bad X server connection|could not open display|Aborting\.\s*$", "pvserver has no display: try paraview_pvserver: xvfb-run -a -s -noreset pvserver"),
     (r"[Oo]ut of memory|oom-kill|OOM", "the node ran out of memory: raise paraview_memory"),

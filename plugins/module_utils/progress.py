@@ -209,19 +209,21 @@ def until_running(follower, seconds, wanted):
     return nodes
 
 
-def until_pvserver_speaks(follower, route, pvserver):
+def until_pvserver_speaks(follower, route, pvserver, look=lambda: None):
     """Waits until pvserver waits for its client, has found it, or is held by a relay on its way there.
 
     Args:
         follower (Follower)
         route: of routes.ROUTES.
         pvserver (list[str]): the command that was asked for.
+        look (callable): is called each time there may be news.
     Returns:
         paraview.Status
     Raises:
         SessionError: it did not come up.
     """
     for _news in follower.events(time.monotonic() + _START_SECONDS):
+        look()
         progress = follower.progress
         if progress.fault:
             raise fault_error(follower.job_id, progress.host, progress.fault, pvserver)

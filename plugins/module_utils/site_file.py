@@ -19,6 +19,9 @@ KEYS = {
 }
 # What YAML takes for something else than text.
 _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+_PLAIN = re.compile("[A-Za-z0-9/_][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
+_OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob]?[0-9a-fA-F_]+\Z"
+                            r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9][0-9_]*(?::[0-5]?[0-9])+")
 _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
 
 
@@ -62,7 +65,7 @@ def read(text):
         if key:
             try:
                 values[key] = _value(block.partition(":")[2])
-            except ValueError:
+            except (ValueError, RecursionError):
                 unread.append(key)
                 values.pop(key, None)
     return values, unread
@@ -81,17 +84,24 @@ def _value(text):
 
 
 def _scalar(text):
+    if re.match(r"\[[A-Za-z0-9/_., +-]*\]\Z", text) and text[1:-1].strip():
+        return [_plain(item.strip()) for item in text[1:-1].split(",")]
     if text[:1] in ('"', "[", "{"):
         # YAML's escapes of eight digits are unknown to JSON.
         return json.loads(re.sub(r"\\(?:U([0-9a-f]{8})|(.))", lambda found: json.dumps(chr(int(found.group(1), 16)))[1:-1] if found.group(1)
                                  else found.group(0), text, flags=re.DOTALL))
     if re.match(r"'(?:[^']|'')*'\Z", text):
         return text[1:-1].replace("''", "'")
+    return _plain(text)
+
+
+def _plain(text):
+    """A value without quotes, where YAML takes it for nothing else."""
     if text in ("true", "false"):
         return text == "true"
     if re.match(r"-?(?:0|[1-9][0-9]{0,17})\Z", text):
         return int(text)
-    if re.match(r"[A-Za-z0-9/_][^#:{}\[\],&*!|>'\"%@`]*\Z", text) and text.lower() not in _OTHER_WORDS:
+    if _PLAIN.match(text) and not re.search(r":(?:\s|\Z)|\s#", text) and text.lower() not in _OTHER_WORDS and not _OTHER_NUMBERS.match(text):
         return text
     raise ValueError("this is no simple value")
 

@@ -7,6 +7,7 @@ It hangs on the session's connection: it ends as soon as nobody holds the other 
 the shell of that connection. Where the login node has no Python, socat or ncat does what it can.
 """
 
+import functools
 import os
 import pkgutil
 import re
@@ -56,8 +57,9 @@ LOST = {
 }
 
 
-def _program():
-    """The text of the relay's program: of its role, or of the archive in which it was packed beside this file."""
+@functools.lru_cache(maxsize=None)
+def program():
+    """str: the text of the relay's program: of its role, or of the archive in which it was packed beside this file."""
     try:
         with open(_PROGRAM, encoding="utf-8") as stream:
             return stream.read()
@@ -94,7 +96,7 @@ class UserRelay:
         """str: a directory on the login node for this relay alone; raises Unfit."""
         self.find()
         word = os.urandom(12).hex()
-        text = _program().rstrip("\n") if self.holds else ""
+        text = program().rstrip("\n") if self.holds else ""
         _code, out, err = self.around.hold(_BEGIN.format(word=word, program=text), 30)
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:

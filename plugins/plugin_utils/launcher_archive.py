@@ -20,7 +20,7 @@ TOP = Path(__file__).resolve().parents[2]
 ENTRY = "launch"
 PACKAGE = "sciviz_paraview"
 _HEAD = "# The launcher of sciviz.paraview; GPL-3.0-or-later\n"
-_MAIN = _HEAD + "from {0}.{1} import run\n\nrun()\n"
+_MAIN = _HEAD + "import sys\n\nfrom {0}.{1} import run\n\nsys.exit(run())\n"
 # Of no day in particular, so that the same program is the same bytes.
 _DAY = (1980, 1, 1, 0, 0, 0)
 # What the kernel reads of a first line.

@@ -56,7 +56,7 @@ def ended(process):
 def test_signals_are_noticed(number):
     process = looks()
     process.send_signal(number)
-    assert ended(process) == "signal {0:d}".format(number)
+    assert ended(process) == "ended by {0}".format(signal.Signals(number).name)
 
 
 def test_a_pipe_that_nobody_reads():
@@ -111,6 +111,16 @@ def test_what_is_said_obeys_no_terminal(capfd):
     assert capfd.readouterr().out == "ab\nc\n"
 
 
+def test_something_is_said_after_a_long_silence(capfd, monkeypatch):
+    monkeypatch.setattr(launch_line, "_SILENCE", 0)
+    line = Line()
+    line.look()
+    assert capfd.readouterr().out == "", "there is nothing to say yet"
+    line.state = "job 7 waits"
+    line.look()
+    assert capfd.readouterr().out == "job 7 waits, 0 s after the beginning\n"
+
+
 def test_scripts_and_what_hangs_on_a_shell(shells, tmp_path, until):
     assert shells.script("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
     assert shells.hold("cd /; kept=1", 5)[0] == 0
@@ -141,3 +151,4 @@ def test_a_caller_who_goes_interrupts_a_script(shells):
 def test_a_shell_that_is_killed_is_told(shells):
     with pytest.raises(SessionError, match="a shell on this login node ended"):
         shells.hold("kill -9 $$", 5)
+    assert shells.hold("echo another", 5)[1] == "another\n"

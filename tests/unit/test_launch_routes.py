@@ -94,9 +94,13 @@ def test_a_forward_that_changes_hands_until_the_go():
     around.found[:] = [Listener(INSIDE, PORT, 1002)]
     with pytest.raises(Unfit, match="belongs to another account"):
         route.before_start("c1")
+    with pytest.raises(Unfit, match="belongs to another account"):
+        route.still_stands()
     around.found[:] = []
     with pytest.raises(Unfit):
         route.before_start("c1")
+    with pytest.raises(Unfit):
+        route.still_stands()
 
 
 def test_everywhere_needs_an_excuse():

@@ -114,7 +114,9 @@ def test_a_wrong_command_line_is_three_lines(line):
 
 
 def test_the_sites_own_are_looked_at():
-    assert launch_wishes.preset({"walltime": "30m", "nodes": 2}) == {"walltime": "30m", "nodes": 2}
+    own = {"walltime": "30m", "nodes": 2, "schedulers": {"ours": {"based_on": "slurm"}}, "scheduler": "ours"}
+    assert launch_wishes.preset(own) == own
+    assert wished("reverse", preset=own, port="11111").job["scheduler"] == "ours"
     with pytest.raises(SessionError, match="'client_port' is no option of the launcher"):
         launch_wishes.preset({"client_port": 1})
     with pytest.raises(SessionError, match="paraview_nodes"):

@@ -213,6 +213,18 @@ def test_however_it_ends_nothing_is_left(host, until, way):
     process.stderr.close()
 
 
+def test_shells_that_are_killed_leave_nothing_either(host, until):
+    (port,) = free_ports(1)
+    process = host.start("forward", port=port, pvserver="{0} --mute".format(host.pvserver))
+    until(lambda: b"running on" in process.stdout.readline())
+    children = subprocess.run(["ps", "--ppid", str(process.pid), "-o", "pid="], stdout=subprocess.PIPE, check=True).stdout.split()
+    for child in children:
+        os.kill(int(child), signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode == 1
+    until(lambda: not host.left(), 30)
+
+
 def test_a_connect_id_is_soon_gone_from_the_command_line(host, until):
     (port,) = free_ports(1)
     del host.environment["LC_PARAVIEW_CONNECT_ID"]

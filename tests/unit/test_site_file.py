@@ -6,7 +6,7 @@
 import pytest
 import yaml
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.site_file import merge
+from ansible_collections.sciviz.paraview.plugins.module_utils.site_file import merge, read
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,3 +52,58 @@ def test_any_value_comes_back(group, address):
     read = yaml.safe_load(text)
     assert (read["forwarding_group"], read["cluster_address"]) == (group, address)
     assert merge(text, OURS, {}) == OTHERS
+
+
+@given(st.text(), st.lists(st.text()), st.integers(-10 ** 9, 10 ** 9), st.booleans())
+def test_what_was_written_is_read_without_a_library(name, modules, floor, account):
+    values = {"name": name, "modules": modules, "poll_floor_s": floor, "account_required": account, "relay": {"address": name, "ports": "1-2"}}
+    text = merge(None, list(values), values)
+    assert read(text) == (yaml.safe_load(text), []) == (values, [])
+
+
+SIMPLE = """---
+# a comment
+name: Frontera  # the old one
+queue: 'viz''s'
+modules:
+  - paraview/5.11   # the newest
+  - "a b"
+
+login_ports: 11111-11130
+message: Visualization jobs belong in the queue viz, see https://hpc.example.edu/viz (or ask us!)
+pvserver_versions: [paraview/5.13.2, paraview/5.11]
+routes_forbidden: [forward_tunnel]
+poll_floor_s: 5
+account_required: true
+"""
+
+
+def test_what_people_write_is_read_where_it_is_simple():
+    assert read(SIMPLE) == (yaml.safe_load(SIMPLE), [])
+
+
+@pytest.mark.parametrize("value", ["no", "on", "~", "null", "|\n  text", ">-\n  text", "[a, [b]]", "[a, ]", "[ , a]", "{a: b}", "&x y", "*x", "!!str y",
+                                   "a: b", "1.5", "0x10", "1_0", "1e5", "2020-01-01", "010",
+                                   "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
+def test_anything_else_is_told_and_not_guessed(value):
+    values, unread = read("queue: {0}\nname: x\n".format(value))
+    assert values == {"name": "x"} and unread == ["queue"]
+
+
+@given(st.text(alphabet="ab:-'\"[]{}#\n \\U0,&*!|>%@`~", max_size=40))
+def test_no_text_is_an_error(text):
+    values, _unread = read(text)
+    assert isinstance(values, dict)
+
+
+@given(st.text(alphabet="abno019:-.+_~=/ '\"#\\[],{}é", max_size=12))
+def test_a_value_is_what_yaml_says_or_unread(value):
+    text = "queue: {0}\n".format(value)
+    values, unread = read(text)
+    if unread or not values:
+        return
+    try:
+        expected = yaml.safe_load(text)
+    except yaml.YAMLError:
+        expected = None
+    assert values == expected
