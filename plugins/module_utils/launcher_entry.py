@@ -138,7 +138,7 @@ def _complete(launcher):
     about = dict({"login": "", "user": "", "path": PATH, "bind": "127.0.0.1", "ports": "{0}-{1}".format(*PORTS), "system": "linux", "client": "ssh",
                   "delay": DELAY}, **given)
     if about["system"] not in SYSTEMS or about["client"] not in CLIENTS:
-        raise wrong("launcher", "{0[system]}, {0[client]}".format(about), "there is no such system or client",
+        raise wrong("launcher", "{0}, {1}".format(about["system"], about["client"]), "there is no such system or client",
                     "systems are {0}; clients are {1}".format(", ".join(SYSTEMS), ", ".join(CLIENTS)))
     about.setdefault("ssh_path", _PROGRAMS[about["system"], about["client"]])
     for key, pattern, why in (

@@ -23,7 +23,7 @@ ANSWERS = {"PV_SERVER_PORT": "23456", "PV_CONNECT_ID": "4711", "PV_VERSION_FULL"
 STAND_IN = "#!{0}\nimport json, os, sys\nprint(json.dumps([sys.argv, dict(os.environ)]))\n".format(sys.executable)
 
 
-def made(options=OPTIONS, reverse=True, port=0, **launcher):
+def made(options=tuple(OPTIONS), reverse=True, port=0, **launcher):
     text = launcher_entry.entry("frontera", dict({"login": LOGIN}, **launcher), reverse, options, port)
     assert text.isascii()
     return ElementTree.fromstring(text)
