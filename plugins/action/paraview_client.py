@@ -116,7 +116,9 @@ class ActionModule(SessionAction):
         return True
 
     def _wait_connected(self, record, directory, around):
-        deadline = time.monotonic() + _CONNECT_SECONDS
+        # One that was started here may take its time, or greet its user first.
+        seconds = record["settings"]["idle"] if record.get("client") or record.get("client_there") else _CONNECT_SECONDS
+        deadline = time.monotonic() + seconds
         text = ""
         while True:
             text = directory.status(text, 1)
@@ -129,7 +131,7 @@ class ActionModule(SessionAction):
                 return progress
             self._client_lives(record, around)
             if time.monotonic() > deadline:
-                raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
+                raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
                                    "its last words:\n" + self._last_words(around), "look at paraview_start_client")
 
     def _last_words(self, around):
@@ -143,14 +145,16 @@ class ActionModule(SessionAction):
     def _start(self, record, around):
         connect_id = self.session.connect_id()
         wish = record["settings"]["start_client"]
-        words = self._paraview(record, around, connect_id) if wish is True else wish
+        program = "paraview" if wish is True else wish[0] if len(wish) == 1 and os.path.basename(wish[0]) == "paraview" else ""
+        words = self._paraview(record, around, connect_id, program) if program else wish
         environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
         return self.session.update(**around.start(words, environment, self.log, self.known_as))
 
-    def _paraview(self, record, around, connect_id):
-        """list[str]: ParaView, with an entry for this session."""
-        text = pvsc.Configuration(b"", "").put(self.name, connect_entry.ready_entry(self.name, record["url"], connect_id))
-        return paraview.client_command(around.keep(self.session.entry_path, self.known_as, text.decode("ascii")), self.name)
+    def _paraview(self, record, around, connect_id, program):
+        """list[str]: ParaView, with an entry for this session, whose name none of the user's own has: that would be taken instead."""
+        name = "{0} (session {1})".format(self.name, record["id"])
+        text = pvsc.Configuration(b"", "").put(name, connect_entry.ready_entry(name, record["url"], connect_id))
+        return paraview.client_command(around.keep(self.session.entry_path, self.known_as, text.decode("ascii")), name, program)
 
     @property
     def known_as(self):

@@ -8,7 +8,7 @@ import difflib
 import socket
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, sessions, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, routes, sessions, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import comes_to_its_end
@@ -17,7 +17,7 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_i
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
 # Variables of the collection that are no option of this action.
-_OTHERS = {"state_dir", "names"}
+_OTHERS = {"state_dir", "names", "dialog"}
 
 
 class ActionModule(SessionAction):
@@ -75,12 +75,15 @@ class ActionModule(SessionAction):
         if sessions.watched(record) and record["state"] in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(wishes)
+            self._refuse_another(record, wishes)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
             end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
             self.say(line.format(" ".join(record.get("nodes", [])), end, **record))
             sessions.write_report(wishes["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
         waiting = self._waiting(wishes)
+        if record.get("go"):
+            self._refuse_another(record, wishes)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
         if sessions.watched(record):
@@ -93,7 +96,35 @@ class ActionModule(SessionAction):
         if record.get("job_id") and ignored:
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
-        return self._result(self.session.update(owner=self.owner, settings=kept, waiting=waiting), todo=True, changed=True)
+        record = self.session.update(owner=self.owner, settings=kept, waiting=waiting)
+        return self._result(self._adopt(record, wishes), todo=True, changed=True)
+
+    def _another(self, record, wishes):
+        """Whether a ParaView asks that waits at another port, or with another connect-id, than the session was made for."""
+        return bool(wishes["client_process"]) and (
+            wishes["client_port"] not in (0, record.get("client_port") or record["settings"]["client_port"])
+            or wishes["connect_id"] not in (None, self.session.connect_id()))
+
+    def _refuse_another(self, record, wishes):
+        if self._another(record, wishes):
+            raise SessionError("a session of {0} is open already, and not for this ParaView".format(self.name), "job {0} on {1} is {2}".format(
+                record.get("job_id"), " ".join(record.get("nodes", [])), record["state"]), "leave the ParaView that has it, or end it, then connect again: "
+                "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
+
+    def _adopt(self, record, wishes):
+        """Before pvserver has its arguments the session can be another ParaView's: it waits at a port, and with a connect-id, of its own."""
+        if not self._another(record, wishes):
+            return record
+        if wishes["connect_id"] is not None:
+            self.session.keep_connect_id(wishes["connect_id"])
+        port = wishes["client_port"]
+        if not port:
+            return self.session.read()
+        changed = {"settings": dict(record["settings"], client_port=port)}
+        if record.get("route") and routes.ROUTES[record["route"]].reverse:
+            # What leads to the old port is made anew when the route is confirmed.
+            changed.update(client_port=port, url=paraview.url(True, port), route_known=dict(record["route_known"], client_port=port, port=None))
+        return self.session.update(**changed)
 
     @staticmethod
     def _just_ended(record):

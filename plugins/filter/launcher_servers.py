@@ -63,6 +63,8 @@ def launcher_servers(clusters, system):
                 known = pvsc.Configuration(known.put(*_entry(cluster, system, client)), "the configuration")
             except (SessionError, ValueError) as error:
                 raise AnsibleFilterError("{0}: {1}".format(cluster["name"], error))
+            except (KeyError, TypeError, AttributeError) as error:
+                raise AnsibleFilterError("{0}: its options are no list of mappings with a name, and a value for each choice ({1})".format(cluster["name"], error))
     return known.data.decode("ascii")
 
 

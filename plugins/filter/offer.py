@@ -21,28 +21,46 @@ def _variables(names, hostvars):
         if name not in hostvars:
             raise AnsibleFilterError("{0!r} is no host of the inventory".format(name))
         there = hostvars[name]
-        wanted = [key for key in there if key.startswith("paraview_") or key in offer.kept(dict.fromkeys(there))]
-        known[str(name)] = {str(key): _plain(there[key]) for key in wanted}
+        wanted = [key for key in there if key == offer.VARIABLE or key in offer.known_names()]
+        known[str(name)] = {str(key): _open(str(name), str(key), there[key]) for key in wanted}
     return known
 
 
+def _open(name, key, value):
+    """A variable's value; one that is kept in a vault is not for everybody."""
+    if type(value).__name__ in ("EncryptedString", "AnsibleVaultEncryptedUnicode") or "VaultedValue" in str(getattr(value, "_ansible_tags_mapping", "")):
+        raise AnsibleFilterError("{0}: {1} is kept in a vault, and everybody on the workstation would read it. Leave it to each user".format(name, key))
+    return _plain(value)
+
+
 def cluster_entries(names, hostvars, directions=("forward", "reverse")):
-    """list[dict]: name, host, reverse and options of each entry."""
+    """list[dict]: name, host, reverse, routes and options of each entry."""
     found = []
     for name, variables in _variables(names, hostvars).items():
         wanted = [one for one in directions if one in offer.directions(variables)]
         try:
             for one in wanted:
                 shown = name if one == wanted[0] else "{0} ({1})".format(name, one)
-                found.append({"name": shown, "host": name, "reverse": one == "reverse", "options": offer.options(variables, one == "reverse")})
+                found.append({"name": shown, "host": name, "reverse": one == "reverse", "routes": offer.ways(variables, one == "reverse"),
+                              "options": offer.options(variables, one == "reverse")})
         except SessionError as error:
-            raise AnsibleFilterError("{0}: {1}".format(name, ". ".join(str(error).splitlines())))
+            raise _named(name, error)
     return found
+
+
+def _named(name, error):
+    return AnsibleFilterError("{0}: {1}".format(name, ". ".join(str(error).splitlines())))
 
 
 def cluster_inventory(names, hostvars):
     """str: an inventory of these hosts for connect."""
-    return offer.inventory(_variables(names, hostvars))
+    clusters = _variables(names, hostvars)
+    for name, variables in clusters.items():
+        try:
+            offer.kept(variables)
+        except SessionError as error:
+            raise _named(name, error)
+    return offer.inventory(clusters)
 
 
 class FilterModule:

@@ -9,17 +9,17 @@ ParaView takes words of a command apart. Source: Qt/Components/pqServerLauncher.
 
 import re
 
+from . import routes
 from .entry_options import KINDS, PORTS, check_word, option, own, server, wrong
 from .pvsc import element
 
 __all__ = ["KINDS", "entry"]
 
-_ROUTES = {False: "node_tunnel,forward_tunnel", True: "node_tunnel_reverse,reverse_tunnel,reverse_tunnel_relay"}
 # What the entry itself sets.
 _OURS = ("client_port", "client_process", "connect_id", "start_client", "route_order")
 
 
-def entry(name, host, reverse, command, options, port=0):
+def entry(name, host, reverse, command, options, port=0, order=()):
     """The XML of an entry.
 
     Args:
@@ -30,15 +30,19 @@ def entry(name, host, reverse, command, options, port=0):
         options (list[dict]): ``name`` (a variable without ``paraview_``), ``label``, ``type`` (of KINDS), ``default``, ``min``, ``max``, ``step``,
             ``choices`` (list of dict: value, label).
         port (int): of this machine; 0 for another one each time.
+        order (list[str]): the routes to try, those of the direction; by default all of them that auto tries.
     Returns:
         str
     Raises:
         SessionError: what ParaView would not pass on as it is.
     """
+    order = list(order) or [one for one in routes.ORDER if routes.ROUTES[one].reverse == reverse]
+    for route in order:
+        _check_route(route, reverse)
     if not command or not command[0].startswith("/"):
         raise wrong("command", " ".join(command), "ParaView that is started from a desktop has another PATH", "give the full path of ansible-playbook")
     asked = own((port, port) if port else PORTS)
-    words = list(command) + ["sciviz.paraview.connect", "-e", "host=" + host, "-e", "paraview_route_order=" + _ROUTES[reverse],
+    words = list(command) + ["sciviz.paraview.connect", "-e", "host=" + host, "-e", "paraview_route_order=" + ",".join(order),
                              "-e", _handed_on("client_port", "PV_SERVER_PORT"), "-e", _handed_on("connect_id", "PV_CONNECT_ID"),
                              "-e", _handed_on("client_process", _environment("client_process"), 0)]
     seen = set()
@@ -47,12 +51,28 @@ def entry(name, host, reverse, command, options, port=0):
         if not re.match(r"^[a-z][a-z0-9_]*\Z", variable) or variable in _OURS or variable in seen:
             raise wrong("options", variable, "it is no variable that can be chosen, or comes twice", "name each variable once, without paraview_")
         seen.add(variable)
+        for route in _values(about) if variable == "route" else ():
+            _check_route(route, reverse)
         asked.append(option(_environment(variable), about.get("label") or variable, about.get("type") or "str", about, True))
         words += ["-e", _handed_on(variable, _environment(variable))]
     for word in words:
         check_word(word)
     # With a delay of -1 ParaView waits until the command has ended well; a listening one has to listen meanwhile.
     return server(name, reverse, asked, words, "0" if reverse else "-1")
+
+
+def _values(about):
+    """list[str]: what an option has its user choose from, as far as it says so."""
+    named = [str(one["value"]) for one in about.get("choices") or []]
+    return named or [str(about["default"])] * bool(about.get("default"))
+
+
+def _check_route(name, reverse):
+    """In the other direction ParaView would wait for what never comes."""
+    if name != "auto" and (name not in routes.ROUTES or routes.ROUTES[name].reverse != reverse):
+        raise wrong("options" if name in routes.ROUTES else "route", name, "it is no route in which {0}".format(
+            "pvserver calls ParaView" if reverse else "ParaView calls pvserver"), "take one of " + ", ".join(
+            one for one in routes.ROUTES if routes.ROUTES[one].reverse == reverse))
 
 
 def ready_entry(name, url, connect_id):

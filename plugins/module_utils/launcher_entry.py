@@ -115,7 +115,9 @@ def _asked(options, client):
         if wish not in WISHES or wish in seen:
             raise wrong("options", wish, "the launcher knows no such wish, or it comes twice", "name each once, of: " + ", ".join(WISHES))
         seen.add(wish)
-        if kind not in KINDS or kind == "file":
+        if kind not in KINDS:
+            raise wrong("options", "{0}: {1}".format(wish, kind), "there is no such type", "take one of int, str, bool and choice")
+        if kind == "file":
             raise wrong("options", wish, "the login node has other files", "make it a str or a choice")
         if client == "plink":
             _check_for_plink(about, kind)

@@ -5,6 +5,7 @@
 
 import json
 import re
+import shlex
 
 from . import routes, settings
 from .errors import SessionError
@@ -25,6 +26,8 @@ _NOT_OFFERED = ("client_host", "client_port", "client_process", "connect_id", "j
 # Of Ansible's own variables those that say where a cluster is; who calls there is everybody's own business.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
+_PERSONAL = re.compile(r"@|(?:^|\s)-[il]|(?i:user\b|identityfile|certificatefile)")
+
 
 def directions(variables):
     """list[str]: the directions in which a route of this cluster may lead: forward, reverse.
@@ -32,7 +35,7 @@ def directions(variables):
     Args:
         variables (dict): of its inventory host.
     """
-    return [name for name in ("forward", "reverse") if _routes(variables, name == "reverse")]
+    return [name for name in ("forward", "reverse") if ways(variables, name == "reverse")]
 
 
 def options(variables, reverse):
@@ -56,8 +59,9 @@ def options(variables, reverse):
         if wish is False:
             continue
         about = _option(name, usual, wish)
-        if name == "route" and "choices" not in about:
-            about["choices"] = _choices(["auto"] + _routes(variables, reverse))
+        if name == "route":
+            fitting = ["auto"] + ways(variables, reverse)
+            about["choices"] = [one for one in about.get("choices") or _choices(fitting) if one["value"] in fitting] or _choices(fitting)
         _fit(name, about, variables)
         found.append(about)
     return found
@@ -81,6 +85,8 @@ def _option(name, usual, wish):
 
 
 def _choices(values):
+    if not isinstance(values, list) or not values or any(isinstance(one, dict) and "value" not in one for one in values):
+        raise _wrong(values, "choices are a list of values, or of mappings of value and label")
     return [{key: str(text) for key, text in one.items()} if isinstance(one, dict) else {"value": str(one)} for one in values]
 
 
@@ -89,13 +95,25 @@ def _fit(name, about, variables):
     if "choices" in about:
         about["type"] = "choice"
     value = about.get("default", variables.get("paraview_" + name, settings.SPEC[name].get("default", "")))
+    value = _text(name, value)
     if about["type"] == "choice":
         values = [one["value"] for one in about["choices"]]
-        value = str(value) if str(value) in values else values[0] if values else ""
-    about["default"] = str(value)
+        value = value if value in values else values[0]
+    about["default"] = value
 
 
-def _routes(variables, reverse):
+def _text(name, value):
+    """str: a value in the form in which connect takes it from a line of text."""
+    if not isinstance(value, (list, tuple)):
+        return str(value)
+    if settings.SPEC[name]["type"] == "list":
+        if any("," in str(one) for one in value):
+            raise _wrong({name: value}, "no line of text can hold it")
+        return ",".join(str(one) for one in value)
+    return " ".join(shlex.quote(str(one)) for one in value)
+
+
+def ways(variables, reverse):
     """list[str]: the routes of one direction that the host leaves open."""
     named = variables.get("paraview_route", "auto")
     order = [named] if named != "auto" else list(variables.get("paraview_route_order") or routes.ORDER)
@@ -109,6 +127,8 @@ def inventory(clusters):
         clusters (dict): variables (dict) by host name.
     Returns:
         str: YAML, in which nothing is a template.
+    Raises:
+        SessionError: it would tell everybody who logs in there.
     """
     lines = ["# Written by sciviz.paraview.client; changes here are lost.\n", "all:\n", "  hosts:\n"]
     for name, variables in clusters.items():
@@ -120,9 +140,17 @@ def inventory(clusters):
 
 
 def kept(variables):
-    """dict: what of a cluster's variables connect needs on another machine."""
-    names = list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order")]
-    return {name: variables[name] for name in names if name in variables}
+    """dict: what of a cluster's variables connect needs on another machine; SessionError where it names an account or its key."""
+    for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
+        if _PERSONAL.search(str(variables.get(name, ""))):
+            raise SessionError("{0}: {1!r} cannot be for everybody".format(name, variables[name]), "it names an account or a key",
+                               "leave that to each user's ~/.ssh/config; nothing was changed")
+    return {name: variables[name] for name in known_names() if name in variables}
+
+
+def known_names():
+    """list[str]: the variables that connect may need."""
+    return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order")]
 
 
 def _wrong(value, why):

@@ -9,6 +9,7 @@ Source: Qt/Core/pqServerConfiguration.cxx, pqServerConfigurationCollection.cxx.
 import collections
 import os
 import re
+import subprocess
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
@@ -173,13 +174,23 @@ def refuse_while_it_runs(path):
     place = path
     while not os.path.exists(place):
         place = os.path.dirname(place)
-    owner = os.stat(place).st_uid
+    number = _running(os.stat(place).st_uid)
+    if number:
+        raise SessionError("{0} cannot be changed now".format(path), "ParaView runs (process {0}) and writes it anew when it ends".format(number),
+                           "end ParaView first, or write a file for all users, or one for paraview --servers-file; nothing was changed")
+
+
+def _running(owner):
+    """str: the number of a process of ParaView's that an account runs; empty for none."""
+    if not os.path.isdir("/proc/self"):
+        listing = subprocess.run(["ps", "-axo", "pid=,uid=,comm="], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
+        rows = [line.split(None, 2) for line in listing.stdout.decode("utf-8", "replace").splitlines()]
+        return next((row[0] for row in rows if len(row) == 3 and row[1] == str(owner) and os.path.basename(row[2]).lower().startswith("paraview")), "")
     for number in (name for name in os.listdir("/proc") if name.isdigit()):
         try:
             with open("/proc/{0}/comm".format(number), "rb") as stream:
-                runs = stream.read().startswith(b"paraview") and os.stat("/proc/" + number).st_uid == owner
+                if stream.read().startswith(b"paraview") and os.stat("/proc/" + number).st_uid == owner:
+                    return number
         except OSError:
             continue
-        if runs:
-            raise SessionError("{0} cannot be changed now".format(path), "ParaView runs (process {0}) and writes it anew when it ends".format(number),
-                               "end ParaView first, or write a file for all users, or one for paraview --servers-file; nothing was changed")
+    return ""

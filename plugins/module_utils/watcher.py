@@ -105,7 +105,7 @@ class Watcher:
                 if self.handed:
                     self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
-                    self._abandoned()
+                    self._abandoned_patiently()
                 self._look_at_waiting()
             except ShellLost as lost:
                 self._lost(str(lost))
@@ -114,13 +114,27 @@ class Watcher:
 
     def _look_at_waiting(self):
         """Whoever clicked Connect has gone; a ParaView that was connected takes pvserver along by itself."""
-        if self.wish.get("waiting") and not processes.alive(self.wish["waiting"]) and not self.session.read().get("was_connected"):
+        if not self.wish.get("waiting") or processes.alive(self.wish["waiting"]):
+            return
+        try:
+            record = self.session.read()
+        except SessionError:
+            return  # it is looked at again
+        # One that was left to the queue waits there for whoever comes next.
+        if not record.get("was_connected") and not record.get("detached"):
             self.stopping = True
+
+    def _abandoned_patiently(self):
+        try:
+            self._abandoned()
+        except SessionError:
+            pass  # a home that does not answer tells nothing; it is asked again
 
     def _abandoned(self):
         """The playbook ended before it handed the session over; one that had been detached goes back to that."""
         if self.session.read().get("detached"):
-            self.session.update(owner=None)
+            self.session.update(owner=None, waiting=None)
+            self.wish["waiting"] = None
             self.handed = True
         else:
             self.stopping = True
@@ -270,6 +284,8 @@ class Watcher:
 
     def _do_hand_over(self, _asked):
         self.handed = True
+        if self.session.read().get("detached"):
+            self.wish["waiting"] = None
         return {}
 
     def _do_own(self, asked):

@@ -51,6 +51,12 @@ options:
         and calls pvserver; its window does not react meanwhile.
     type: bool
     default: false
+  routes:
+    description:
+      - The routes to try, in their order, all of the direction that O(reverse) says. By default those of that direction that C(auto) tries.
+    type: list
+    elements: str
+    default: []
   command:
     description:
       - C(ansible-playbook) by its full path, with arguments such as C(-i) and an inventory. By default the one that is found on the host, without arguments.
@@ -243,7 +249,9 @@ commands:
   sample: {frontera: /opt/paraview-connect/connect, workstation in the lab: ""}
 """
 
+import contextlib
 import os
+import pwd
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
@@ -267,7 +275,7 @@ LAUNCHER = {
 SPEC = {
     "path": {"type": "path", "required": True}, "name": {"type": "str", "required": True}, "host": {"type": "str"},
     "state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, "reverse": {"type": "bool", "default": False},
-    "command": {"type": "list", "elements": "str"}, "port": {"type": "int", "default": 0},
+    "routes": {"type": "list", "elements": "str", "default": []}, "command": {"type": "list", "elements": "str"}, "port": {"type": "int", "default": 0},
     "launcher": {"type": "dict", "options": LAUNCHER},
     "options": {"type": "list", "elements": "dict", "default": [], "options": OPTION},
 }
@@ -292,69 +300,102 @@ def entry(module, wishes):
     if wishes["launcher"]:
         return launcher_entry.entry(wishes["name"], wishes["launcher"], wishes["reverse"], wishes["options"], wishes["port"])
     command = wishes["command"] or [module.get_bin_path("ansible-playbook", required=True)]
-    return connect_entry.entry(wishes["name"], wishes["host"] or wishes["name"], wishes["reverse"], command, wishes["options"], wishes["port"])
+    return connect_entry.entry(wishes["name"], wishes["host"] or wishes["name"], wishes["reverse"], command, wishes["options"], wishes["port"],
+                               wishes["routes"])
 
 
 def write(module, path, data):
-    """Puts the new content in the file's place at once."""
-    make_directories(os.path.dirname(path))
-    descriptor, temporary = tempfile.mkstemp(dir=module.tmpdir)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-    new = not os.path.exists(path)
-    module.atomic_move(temporary, path, unsafe_writes=module.params["unsafe_writes"])
-    if new:
-        # For everybody to read, as ParaView makes it, whatever the umask.
-        os.chmod(path, 0o644)
-        own_as(path, os.path.dirname(path))
+    """Puts the new content in the file's place at once; what is new is for everybody to read, as ParaView makes it, whatever the umask."""
+    mask = os.umask(0o022)
+    temporary = None
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".servers-")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+        module.atomic_move(temporary, path, unsafe_writes=module.params["unsafe_writes"])
+    finally:
+        os.umask(mask)
+        if temporary and os.path.exists(temporary):
+            os.unlink(temporary)
 
 
-def make_directories(path):
-    """Directories that everybody may enter, of the owner of the one that they are made in."""
-    if os.path.isdir(path):
+@contextlib.contextmanager
+def acting_as_owner(path):
+    """Root that works in somebody's home is that one there, so that no link of his leads further than he could go himself.
+
+    Args:
+        path (str): the file, as it was given.
+    """
+    owner = owner_of(path) if os.geteuid() == 0 else None
+    if owner is None:
+        yield
         return
-    make_directories(os.path.dirname(path))
-    os.mkdir(path)
-    os.chmod(path, 0o755)
-    own_as(path, os.path.dirname(path))
+    groups, group = os.getgroups(), os.getegid()
+    try:
+        account = pwd.getpwuid(owner.st_uid)
+        os.initgroups(account.pw_name, account.pw_gid)
+    except KeyError:
+        os.setgroups([])
+    try:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
-def own_as(path, other):
-    """Gives what root made in somebody's home to that one."""
-    about = os.stat(other)
-    if os.geteuid() == 0 and about.st_uid != 0:
-        os.chown(path, about.st_uid, about.st_gid)
+def owner_of(path):
+    """os.stat_result or None: of the first directory on the way to a file that is not root's."""
+    place = os.path.sep
+    for name in os.path.abspath(path).split(os.path.sep)[1:-1]:
+        place = os.path.join(place, name)
+        try:
+            about = os.lstat(place)
+        except OSError:
+            return None
+        if about.st_uid != 0:
+            return about
+    return None
+
+
+def change(module):
+    """dict: what the module returns; raises SessionError, OSError."""
+    # A link stays a link.
+    path = module.params["path"] = os.path.realpath(module.params["path"])
+    old = b""
+    if os.path.exists(path):
+        with open(path, "rb") as stream:
+            old = stream.read()
+    known = pvsc.Configuration(old, path)
+    new = wanted(module, known)
+    # Of a file that is not there nothing has to be taken out.
+    changed = new != known.data or (not old and module.params["state"] == "present")
+    if changed:
+        pvsc.refuse_while_it_runs(path)
+    known = pvsc.Configuration(new if changed else old, path)
+    if changed and not module.check_mode:
+        write(module, path, new)
+    shown = [one.decode("utf-8", "replace") for one in (old, new if changed else old)]
+    if os.path.exists(path):
+        changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params), changed)
+    diff = {"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]}
+    return {"changed": changed, "names": known.names(), "commands": known.commands(), "diff": diff}
 
 
 def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True, add_file_common_args=True,
                            mutually_exclusive=[["launcher", "command"], ["launcher", "host"]])
-    # A link stays a link.
-    path = os.path.realpath(module.params["path"])
-    module.params["path"] = path
     try:
-        old = b""
-        if os.path.exists(path):
-            with open(path, "rb") as stream:
-                old = stream.read()
-        known = pvsc.Configuration(old, path)
-        new = wanted(module, known)
-        # Of a file that is not there nothing has to be taken out.
-        changed = new != known.data or (not old and module.params["state"] == "present")
-        if changed:
-            pvsc.refuse_while_it_runs(path)
-        known = pvsc.Configuration(new if changed else old, path)
-        if changed and not module.check_mode:
-            write(module, path, new)
+        with acting_as_owner(module.params["path"]):
+            result = change(module)
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     except OSError as error:
-        module.fail_json(msg="cannot write {0}\n{1}\nrun it as the file's owner, or as root".format(path, clean(str(error))))
-    shown = [one.decode("utf-8", "replace") for one in (old, new if changed else old)]
-    diff = {"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]}
-    if os.path.exists(path):
-        changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params), changed)
-    module.exit_json(changed=changed, names=known.names(), commands=known.commands(), diff=diff)
+        module.fail_json(msg="cannot write {0}\n{1}\nrun it as the file's owner, or as root".format(module.params["path"], clean(str(error))))
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

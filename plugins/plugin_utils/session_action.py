@@ -110,7 +110,7 @@ class SessionAction(ActionBase):
                 teardown.end_client(record, True)
                 if record.get("client_there"):
                     channel.request("end_client_there", wait=30)
-                self.session.update(owner=None, client=None)
+                self.session.update(owner=None, client=None, waiting=None)
                 channel.request("hand_over")
                 return ""
             answer = channel.request("stop", wait=90)

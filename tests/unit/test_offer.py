@@ -46,10 +46,39 @@ def test_what_a_host_says_of_its_dialog():
     assert offered["walltime"]["choices"][0] == {"value": "1:00:00", "label": "an hour"}
 
 
-@pytest.mark.parametrize("wish", [[1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes"])
+@pytest.mark.parametrize("wish", [{"queue": []}, {"queue": {"choices": "viz"}}, {"queue": [{"label": "no value"}]}, [1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes"])
 def test_a_wish_that_cannot_be(wish):
     with pytest.raises(SessionError, match="paraview_dialog.*\n.*\n.*nothing was changed"):
         offer.options({"paraview_dialog": wish}, False)
+
+
+def test_routes_of_the_other_direction_are_not_offered():
+    host = {"paraview_dialog": {"route": ["auto", "forward_tunnel", "reverse_tunnel"]}}
+    assert [one["value"] for one in by_name(host)["route"]["choices"]] == ["auto", "forward_tunnel"]
+    assert [one["value"] for one in by_name(host, True)["route"]["choices"]] == ["auto", "reverse_tunnel"]
+    entries = filters()["cluster_entries"](["x"], {"x": {"paraview_route_order": ["forward_tunnel", "reverse_tunnel"]}})
+    assert [one["routes"] for one in entries] == [["forward_tunnel"], ["reverse_tunnel"]]
+
+
+@pytest.mark.parametrize(("name", "value", "text"), [
+    ("modules", ["paraview/5.13", "mesa"], "paraview/5.13,mesa"), ("pvserver", ["xvfb-run", "-s", "-a b", "pvserver"], "xvfb-run -s '-a b' pvserver"),
+    ("pvserver", "pvserver", "pvserver")])
+def test_a_list_is_offered_in_the_form_in_which_it_is_read(name, value, text):
+    assert by_name({"paraview_" + name: value, "paraview_dialog": {name: {}}})[name]["default"] == text
+
+
+@pytest.mark.parametrize(("name", "value"), [
+    ("ansible_ssh_common_args", "-J admin@gate"), ("ansible_ssh_extra_args", "-o User=admin"), ("ansible_ssh_common_args", "-i /home/admin/key"),
+    ("ansible_ssh_common_args", "-oIdentityFile=x"), ("ansible_ssh_common_args", "-l admin")])
+def test_whose_account_it_is_is_not_for_everybody(name, value):
+    with pytest.raises(AnsibleFilterError, match=f"frontera: {name}.*everybody.*ssh/config"):
+        filters()["cluster_inventory"](["frontera"], {"frontera": {name: value}})
+
+
+def test_what_is_kept_in_a_vault_is_not_for_everybody():
+    secret = type("EncryptedString", (str,), {})("echo token")
+    with pytest.raises(AnsibleFilterError, match="frontera: paraview_setup is kept in a vault"):
+        filters()["cluster_inventory"](["frontera"], {"frontera": {"paraview_setup": secret}})
 
 
 @pytest.mark.parametrize(("variables", "directions"), [

@@ -115,16 +115,15 @@ def test_a_window_that_is_closed_ends_the_command(desk):
 @pytest.mark.parametrize("window", [True, False])
 def test_paraview_that_is_killed_takes_the_command_along(desk, window):
     desk.start("trap 'echo interrupted > told; exit' INT; echo begun > began; while :; do sleep 0.1; done", window)
-    until((Path.cwd() / "began").exists)
+    until(Path("began").exists)
     desk.paraview.kill()
-    until((Path.cwd() / "told").exists)
+    until(Path("told").exists)
     until(lambda: not desk.left())
 
 
 @pytest.fixture(autouse=True)
 def _in_a_place_of_its_own(tmp_path, monkeypatch):
-    (tmp_path / "cwd").mkdir()
-    monkeypatch.chdir(tmp_path / "cwd")
+    monkeypatch.chdir(tmp_path)  # where the command begins, too: at home
 
 
 def test_cancel_of_a_paraview_that_listens(desk):
@@ -132,7 +131,7 @@ def test_cancel_of_a_paraview_that_listens(desk):
         listener.bind(("0.0.0.0", 0))
         listener.listen(1)
         desk.start("echo $$ > pid; echo begun > began; exec sleep 1000", PV_CONNECTION_SCHEME="csrc", PV_SERVER_PORT=str(listener.getsockname()[1]))
-        until((Path.cwd() / "began").exists)
+        until(Path("began").exists)
     assert desk.ended() == "exit 1\n"
     assert not running("pid")
 
@@ -153,7 +152,7 @@ def test_a_paraview_that_is_connected_no_longer_listens(desk):
     listener.listen(1)
     port = listener.getsockname()[1]
     desk.start("echo begun > began; until [ -e go ]; do sleep 0.1; done; sleep 2", PV_CONNECTION_SCHEME="csrc", PV_SERVER_PORT=str(port))
-    until((Path.cwd() / "began").exists)
+    until(Path("began").exists)
     with socket.create_connection(("127.0.0.1", port)), listener.accept()[0]:
         listener.close()
         Path("go").touch()
@@ -179,6 +178,30 @@ def test_the_environment(desk):
     assert seen["LD_LIBRARY_PATH"] == "/opt/other" and seen["PARAVIEW_ACCOUNT"] == "a b; 'c'"
     assert seen["PATH"] == "/usr/bin:/bin:/usr/local/bin"
     assert int(seen["PARAVIEW_CLIENT_PROCESS"]) == desk.paraview.pid
+
+
+@pytest.mark.parametrize("place", ["x" * 90, "no/such/place"])
+def test_a_place_for_temporary_files_that_will_not_do(desk, place):
+    if "/" not in place:
+        (desk.place / place).mkdir()
+    desk.start("tty >&2; exit 0", TMPDIR=str(desk.place / place))
+    assert desk.ended() == "exit 0\n"
+    assert "/dev/pts/" in desk.seen.read_text()
+
+
+def test_a_directory_that_is_gone(desk, tmp_path):
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    desk.start("pwd", window=False)
+    assert desk.ended() == f"{desk.place}\nexit 0\n"
+    os.chdir(tmp_path)
+
+
+def test_a_window_that_comes_too_late_goes_quietly(desk):
+    done = subprocess.run([sys.executable, "-I", PROGRAM, "--inside", str(desk.place / "line")], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
+    desk.start("true", window=False)
 
 
 def test_no_value_is_in_a_process_list(desk):

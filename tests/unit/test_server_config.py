@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -50,6 +51,14 @@ def test_an_entry():
     assert words(server)[:4] == ["-i", "/etc/clusters.yml", "sciviz.paraview.connect", "-e"]
     assert "paraview_nodes={{lookup('ansible.builtin.env','PARAVIEW_NODES')}}" in words(server)
     assert "paraview_route_order=node_tunnel,forward_tunnel" in words(server)
+
+
+def test_routes_to_try():
+    assert "paraview_route_order=forward_tunnel" in words(made(order=["forward_tunnel"]))
+    for wishes in ({"order": ["reverse_tunnel"]}, {"order": ["no_such"]}, {"options": [{"name": "route", "default": "reverse_tunnel"}]},
+                   {"options": [{"name": "route", "type": "choice", "choices": [{"value": "auto"}, {"value": "reverse_tunnel"}]}]}):
+        with pytest.raises(SessionError, match="no route in which ParaView calls pvserver"):
+            made(**wishes)
 
 
 def test_an_entry_for_the_other_direction():
@@ -140,6 +149,30 @@ def test_a_new_file_is_for_everybody_and_a_link_stays_one(run, tmp_path):
     assert real.stat().st_mode & 0o777 == 0o644 and real.parent.stat().st_mode & 0o777 == 0o755
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
+@pytest.mark.parametrize("trap", ["the directory", "the file"])
+def test_in_somebodys_home_root_goes_no_further_than_he_could(run, trap):
+    with tempfile.TemporaryDirectory() as top:
+        os.chmod(top, 0o755)
+        home, away = Path(top, "home"), Path(top, "away")
+        home.mkdir()
+        away.mkdir()
+        os.chown(home, 65534, 65534)
+        path = home / "ParaView" / "servers.pvsc"
+        said = run(path=str(path), name="frontera", command=[PLAYBOOK])
+        assert said["changed"] and path.stat().st_uid == path.parent.stat().st_uid == 65534
+        if trap == "the directory":
+            trapped = home / "trapped"
+            trapped.symlink_to(away)
+            path = trapped / "servers.pvsc"
+        else:
+            path = home / "servers.pvsc"
+            path.symlink_to(away / "servers.pvsc")
+        said = run(path=str(path), name="frontera", command=[PLAYBOOK])
+        assert "Permission denied" in said["msg"] and not list(away.iterdir())
+        assert os.geteuid() == 0
+
+
 @pytest.mark.parametrize("wishes", [{"name": ""}, {"name": " "}, {"name": "a\x07"}])
 def test_a_name_that_cannot_be_changes_nothing(run, tmp_path, wishes):
     path = tmp_path / "servers.pvsc"
@@ -165,6 +198,14 @@ def test_a_file_that_paraview_will_write_anew_is_left_alone(tmp_path, program, u
     finally:
         os.killpg(paraview.pid, 9)
         paraview.wait()
+
+
+def test_an_entry_for_a_session_that_is_ready():
+    server = ElementTree.fromstring(connect_entry.ready_entry("a (session 1)", "csrc://127.0.0.1:5", 17))
+    option = server.find("ManualStartup/Options/Option")
+    assert (server.get("resource"), server.get("timeout"), option.get("name"), option.get("readonly")) == ("csrc://127.0.0.1:5", "-1", "PV_CONNECT_ID", "true")
+    assert option.find("Range").get("default") == "17"
+    assert ElementTree.fromstring(connect_entry.ready_entry("a", "cs://127.0.0.1:5", 0)).find("ManualStartup/Options") is None
 
 
 def test_options_are_the_documented_ones():

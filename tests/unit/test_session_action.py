@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.sciviz.paraview.plugins.action import session as action
 from ansible_collections.sciviz.paraview.plugins.module_utils import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
 
 
@@ -60,3 +61,37 @@ def test_disconnect_of_a_watcher_that_died(ending, monkeypatch):
     with pytest.raises(ChannelLost):
         ending._undo(ending.session.read())
     assert logins == [1] and ending.channel.asked == 2
+
+
+@pytest.fixture(name="open_session")
+def _open_session(tmp_path):
+    """A session for a ParaView at port 20001 with connect-id 17, and the action of another connect."""
+    taking = object.__new__(action.ActionModule)
+    taking.name = "lab"
+    taking.session = Session(str(tmp_path), "lab")
+    taking.session.begin(state="pending", job_id="11", client_port=20001, url="csrc://127.0.0.1:20001", route="reverse_tunnel", nodes=["c1"],
+                         route_known={"client_port": 20001, "port": 4000, "address": "10.0.0.1"}, settings={"client_port": 20001})
+    taking.session.keep_connect_id(17)
+    return taking
+
+
+WISHES = {"client_process": 1, "client_port": 20002, "connect_id": 18}
+
+
+@pytest.mark.parametrize("wishes", [WISHES, dict(WISHES, client_port=20001), dict(WISHES, connect_id=17)])
+def test_a_second_paraview_is_told_that_the_session_is_anothers(open_session, wishes):
+    with pytest.raises(SessionError, match="not for this ParaView\n.*job 11 on c1 is pending\n.*disconnect -e host=lab"):
+        open_session._refuse_another(open_session.session.read(), wishes)
+
+
+@pytest.mark.parametrize("wishes", [dict(WISHES, client_port=20001, connect_id=17), dict(WISHES, client_port=0, connect_id=None), dict(WISHES, client_process=0)])
+def test_whoever_is_no_other_paraview_is_not_refused(open_session, wishes):
+    open_session._refuse_another(open_session.session.read(), wishes)
+    assert open_session._adopt(open_session.session.read(), wishes)["client_port"] == 20001
+
+
+def test_before_pvserver_has_its_arguments_the_session_becomes_another_paraviews(open_session):
+    record = open_session._adopt(open_session.session.read(), WISHES)
+    assert (record["client_port"], record["url"], record["settings"]["client_port"]) == (20002, "csrc://127.0.0.1:20002", 20002)
+    assert record["route_known"] == {"client_port": 20002, "port": None, "address": "10.0.0.1"}
+    assert open_session.session.connect_id() == 18

@@ -218,6 +218,26 @@ def test_a_paraview_that_ends_before_it_is_connected_takes_the_session_along(hel
     assert held.session.read() == {} and not held.left()
 
 
+@pytest.mark.parametrize("handed", [False, True])
+def test_a_session_that_was_left_to_the_queue_waits_for_another_paraview(held, program, until, handed):
+    waiting = subprocess.Popen(["sleep", "1000"])
+    held.start(waiting=processes.identity(waiting.pid))
+    held.submit(program)
+    until(held.job_runs)
+    held.session.update(detached=True)
+    if handed:
+        held.channel.request("hand_over")
+    else:
+        held.owner.kill()
+        held.owner.wait()
+    waiting.kill()
+    waiting.wait()
+    until(lambda: handed or held.session.read().get("owner") is None)
+    assert held.channel.script("echo here")[1] == "here\n" and held.job_runs()
+    held.channel.request("stop")
+    held.over()
+
+
 def test_a_paraview_that_was_connected_takes_pvserver_along_by_itself(held, program, until):
     waiting = subprocess.Popen(["sleep", "1000"])
     held.start(waiting=processes.identity(waiting.pid))
