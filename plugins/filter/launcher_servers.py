@@ -64,7 +64,8 @@ def launcher_servers(clusters, system):
             except (SessionError, ValueError) as error:
                 raise AnsibleFilterError("{0}: {1}".format(cluster["name"], error))
             except (KeyError, TypeError, AttributeError) as error:
-                raise AnsibleFilterError("{0}: its options are no list of mappings with a name, and a value for each choice ({1})".format(cluster["name"], error))
+                raise AnsibleFilterError("{0}: its options are no list of mappings with a name, and a value for each choice ({1})".format(
+                    cluster["name"], error))
     return known.data.decode("ascii")
 
 

@@ -35,7 +35,8 @@ class Workstation:
     def play(self, *words, timeout=240, **variables):
         """Runs the role; returns what it said."""
         wishes = {"paraview_client_directory": PLACE, "paraview_servers_file": FILE, "paraview_client_playbook": "/usr/local/bin/ansible-playbook", **variables}
-        return self.lab.on("workstation", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml", "-e", json.dumps(wishes), *words,
+        # As on a host that was hardened.
+        return self.lab.on("workstation", "sh", "-c", 'umask 077; exec "$@"', "sh", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml", "-e", json.dumps(wishes), *words,
                            timeout=timeout).stdout
 
     def names(self):
@@ -64,9 +65,10 @@ def test_clusters_are_offered_and_taken_back(workstation):
     workstation.play(paraview_clusters="lassen", paraview_client_terminal="xterm -e")
     assert workstation.names() == ["other", "lassen"]
     assert "PARAVIEW_TERMINAL='xterm -e'" in workstation.read(f"{PLACE}/connect")
+    workstation.write(f"{PLACE}/mine", "")
     workstation.play(paraview_state="absent")
     assert workstation.read(FILE) == OTHERS
-    assert workstation.lab.on("workstation", "ls", PLACE, check=False).returncode
+    assert workstation.lab.on("workstation", "ls", "-A", PLACE).stdout.split() == ["mine"], "what is not its own is left alone"
 
 
 @pytest.mark.parametrize(("wishes", "words"), [({"paraview_clusters": "nowhere"}, "no host of the inventory is nowhere"),
@@ -75,6 +77,15 @@ def test_a_wish_that_cannot_be_changes_nothing(workstation, wishes, words):
     with pytest.raises(AssertionError, match=words):
         workstation.play(**wishes)
     assert workstation.lab.on("workstation", "ls", FILE, check=False).returncode
+
+
+def test_what_others_have_is_not_replaced(workstation):
+    workstation.write(FILE, OTHERS.replace("'other'", "'lassen'"))
+    with pytest.raises(AssertionError, match="entries of others with these names: lassen"):
+        workstation.play()
+    with pytest.raises(AssertionError, match="/usr/share is there, and holds other things"):
+        workstation.play(paraview_client_directory="/usr/share", paraview_clusters="frontera")
+    assert "lassen" in workstation.read(FILE) and "frontera" not in workstation.read(FILE)
 
 
 def test_it_brings_its_own_ansible(workstation):

@@ -46,7 +46,9 @@ def test_what_a_host_says_of_its_dialog():
     assert offered["walltime"]["choices"][0] == {"value": "1:00:00", "label": "an hour"}
 
 
-@pytest.mark.parametrize("wish", [{"queue": []}, {"queue": {"choices": "viz"}}, {"queue": [{"label": "no value"}]}, [1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes"])
+@pytest.mark.parametrize("wish", [
+    [1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes",
+    {"queue": []}, {"queue": {"choices": "viz"}}, {"queue": [{"label": "no value"}]}])
 def test_a_wish_that_cannot_be(wish):
     with pytest.raises(SessionError, match="paraview_dialog.*\n.*\n.*nothing was changed"):
         offer.options({"paraview_dialog": wish}, False)

@@ -84,7 +84,8 @@ def test_a_second_paraview_is_told_that_the_session_is_anothers(open_session, wi
         open_session._refuse_another(open_session.session.read(), wishes)
 
 
-@pytest.mark.parametrize("wishes", [dict(WISHES, client_port=20001, connect_id=17), dict(WISHES, client_port=0, connect_id=None), dict(WISHES, client_process=0)])
+@pytest.mark.parametrize("wishes", [
+    dict(WISHES, client_port=20001, connect_id=17), dict(WISHES, client_port=0, connect_id=None), dict(WISHES, client_process=0)])
 def test_whoever_is_no_other_paraview_is_not_refused(open_session, wishes):
     open_session._refuse_another(open_session.session.read(), wishes)
     assert open_session._adopt(open_session.session.read(), wishes)["client_port"] == 20001
