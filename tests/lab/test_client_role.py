@@ -36,8 +36,8 @@ class Workstation:
         """Runs the role; returns what it said."""
         wishes = {"paraview_client_directory": PLACE, "paraview_servers_file": FILE, "paraview_client_playbook": "/usr/local/bin/ansible-playbook", **variables}
         # As on a host that was hardened.
-        return self.lab.on("workstation", "sh", "-c", 'umask 077; exec "$@"', "sh", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml", "-e", json.dumps(wishes), *words,
-                           timeout=timeout).stdout
+        command = ["sh", "-c", 'umask 077; exec "$@"', "sh", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml"]
+        return self.lab.on("workstation", *command, "-e", json.dumps(wishes), *words, timeout=timeout).stdout
 
     def names(self):
         return re.findall(r"<Server +name=[\"']([^\"']*)", self.read(FILE))
