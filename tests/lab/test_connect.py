@@ -52,12 +52,14 @@ def test_reverse_tunnel_starts_the_client_and_ends_with_it(desk):
     rendered_on_a_node(desk.run("cat", f"{STATE}/lab/client.log").stdout, report)
 
 
+@pytest.mark.torture
 def test_forward_tunnel_starts_the_client(desk):
     desk.connect(route="forward_tunnel", start_client=desk.client_command("forward"))
     assert desk.report()["state"] in ("connected", "ended")
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_reverse_tunnel_waits_for_a_client_before_pvserver_starts(desk):
     process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel", connect_id=77), user="alice")
     line = next(line for line in process.stdout if "start the client now" in line)
@@ -84,6 +86,7 @@ def test_auto_takes_the_next_route_where_sshd_forbids_the_first(desk):
         desk.lab.sshd_policy("login", None)
 
 
+@pytest.mark.torture
 def test_auto_takes_the_next_route_where_the_node_cannot_be_reached(desk):
     for node in ("compute1", "compute2"):
         desk.lab.path("close", "login", node)
@@ -124,6 +127,7 @@ def test_disconnect_twice(desk):
     assert desk.report()["state"] == "gone"
 
 
+@pytest.mark.torture
 def test_disconnect_from_the_record_alone(desk):
     desk.connect()
     record = desk.record()
@@ -135,7 +139,7 @@ def test_disconnect_from_the_record_alone(desk):
     assert not desk.left()
 
 
-@pytest.mark.parametrize("end", ["scancel", "kill"])
+@pytest.mark.parametrize("end", ["scancel", pytest.param("kill", marks=pytest.mark.torture)])
 def test_everything_goes_when_the_job_ends(desk, end):
     desk.connect()
     report = desk.report()
@@ -163,7 +167,7 @@ def test_a_job_that_is_killed_before_pvserver_runs(desk):
     desk.nothing_left(30)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.torture), signal.SIGKILL])
 def test_a_connect_that_is_stopped_leaves_nothing(desk, number):
     process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel"), user="alice")
     next(line for line in process.stdout if "start the client now" in line)
@@ -210,6 +214,7 @@ def test_detach_and_take_up(desk):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_ctrl_c_leaves_a_detached_job_detached(desk):
     desk.connect(detach=True, route="reverse_tunnel")
     job = desk.report()["job_id"]
@@ -223,6 +228,7 @@ def test_ctrl_c_leaves_a_detached_job_detached(desk):
     assert not desk.left()
 
 
+@pytest.mark.torture
 def test_a_take_up_that_fails_loses_no_place_in_the_queue(desk):
     desk.connect(detach=True)
     job = desk.report()["job_id"]
@@ -233,6 +239,7 @@ def test_a_take_up_that_fails_loses_no_place_in_the_queue(desk):
     assert (desk.report()["state"], desk.report()["job_id"]) == ("ready", job)
 
 
+@pytest.mark.torture
 def test_connect_right_after_the_client_left(desk):
     desk.connect()
     first = desk.report()
@@ -389,7 +396,11 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("case", ERRORS)
+# What is refused before a login, and by the same means as another, is in the long run alone.
+LONG = ("pattern without a match", "out of range", "wrong duration", "wrong port", "wrong connect-id", "too long", "no pvserver", "no such client")
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.torture] * (case in LONG)) for case in ERRORS])
 def test_errors(desk, case):
     wishes, words = ERRORS[case]
     done = desk.connect(check=False, **wishes)
@@ -435,7 +446,7 @@ def test_an_unknown_host_key(desk):
 
 @pytest.mark.parametrize("route,policy,words", [
     ("forward_tunnel", "AllowTcpForwarding no\n", "sshd on login forbids local forwarding"),
-    ("reverse_tunnel", "AllowTcpForwarding local\n", "sshd on login refuses a remote forward"),
+    pytest.param("reverse_tunnel", "AllowTcpForwarding local\n", "sshd on login refuses a remote forward", marks=pytest.mark.torture),
     ("reverse_tunnel", "GatewayPorts no\n", "put the forward on 127.0.0.1 instead of 198.18.2.1 (GatewayPorts no)"),
     ("auto", "AllowTcpForwarding no\n", "no route works here"),
 ])

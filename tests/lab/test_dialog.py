@@ -94,6 +94,16 @@ def test_what_ends_while_the_job_waits_cancels_it(desk, screen, full, end):
     desk.nothing_left()
 
 
+@pytest.mark.torture
+def test_a_second_paraview_is_told_whose_the_session_is(desk, screen):
+    desk.connect(route="forward_tunnel")
+    screen.paraview("--server=lab")
+    screen.accept("Connection Options for .lab")
+    desk.lab.wait(lambda: "Command aborted" in desk.run("cat", f"{PLACE}/paraview.log").stdout, 30, "ParaView knows")
+    assert screen.windows("^ParaView: lab"), "the window stays, with the reason"
+    assert desk.record()["state"] == "ready"
+
+
 @pytest.mark.parametrize("route", ["forward_tunnel", "reverse_tunnel"])
 def test_connect_starts_paraview_at_the_right_moment(desk, screen, route):
     connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *desk.words("connect", route=route, start_client=True), user="alice")

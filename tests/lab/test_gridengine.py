@@ -47,6 +47,7 @@ def test_job_that_somebody_deletes(desk):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_job_that_is_killed_without_last_words(desk):
     desk.connect(**SGE)
     desk.lab.on(desk.report()["nodes"][0], "pkill", "-KILL", "-u", "alice")
@@ -73,6 +74,7 @@ def test_what_grid_engine_cannot_give(desk, wishes, words):
     assert not desk.left()
 
 
+@pytest.mark.torture
 def test_kills_a_job_whose_wall_time_is_over(desk):
     desk.connect(**SGE, walltime="8s")
     desk.nothing_left(40)

@@ -35,7 +35,13 @@ STAND_INS = {
     "pvpython": 'exec xvfb-run -a -s -noreset /usr/bin/pvpython "$@"',
     # Started by connect it stays until it is ended, as somebody at work would.
     "paraview": r"""
-case $1 in --version) exec ldd /usr/bin/paraview ;; --server-url=*) url=${1#*=} ;; *) exit 2 ;; esac
+case $1 in
+  --version) exec ldd /usr/bin/paraview ;;
+  --server-url=*) url=${1#*=} ;;
+  --servers-file=*) url=$(sed -n 's/.* resource="\([^"]*\)".*/\1/p' "${1#*=}")
+    set -- "$url" "--connect-id=$(sed -n 's/.* max="\([0-9]*\)".*/\1/p' "${1#*=}")" ;;
+  *) exit 2 ;;
+esac
 case $2 in --connect-id=[0-9]*) ;; *) exit 2 ;; esac
 cat > ~/client.py <<'END'
 import os, sys, time

@@ -132,6 +132,7 @@ def test_the_first_node_that_fails_stops_the_play(admin):
     assert admin.tree() == before
 
 
+@pytest.mark.torture
 def test_a_route_of_connect_by_the_policy(admin):
     """What the guide promises: a member connects by it, and an ordinary user's forwarding is as it was."""
     admin.lab.sshd_policy("login", "AllowTcpForwarding no\nGatewayPorts no\n")

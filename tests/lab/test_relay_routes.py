@@ -73,6 +73,7 @@ def test_auto_takes_the_sites_relay(desk, site):  # noqa: F811
     assert (route["total"], route["refused"]) == (1, {})
 
 
+@pytest.mark.torture
 def test_auto_starts_one_only_if_the_user_says_so(desk):
     refused = desk.connect(check=False)
     assert refused.returncode != 0
@@ -94,7 +95,7 @@ def test_loopback_serves_where_sshd_allows_no_unix_sockets(desk):
     desk.nothing_left()
 
 
-@pytest.mark.parametrize("victim", ["sshd", "relay", *(pytest.param(one, marks=pytest.mark.torture) for one in ("watcher", "ssh", "shell"))])
+@pytest.mark.parametrize("victim", ["relay", *(pytest.param(one, marks=pytest.mark.torture) for one in ("sshd", "watcher", "ssh", "shell"))])
 def test_whatever_is_killed_no_process_stays_on_the_login_node(desk, victim):
     desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
     assert relays(desk)

@@ -132,7 +132,7 @@ MATRIX = {
     "nodes closed": (CLIENT_SPECIFIED, NODES, True, "reverse_tunnel", "login cannot reach a port of compute1"),
     "nodes closed, no": ("GatewayPorts no\n", NODES, True, None, "login cannot reach a port of compute1"),
 }
-SAMPLE = ("no ssh to nodes", "remote, no", "nodes closed", "disabled")
+SAMPLE = ("no ssh to nodes", "remote, no", "nodes closed")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name in SAMPLE else pytest.mark.torture) for name in MATRIX])

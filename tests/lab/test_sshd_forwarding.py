@@ -320,7 +320,7 @@ FAULTS = {
 }
 
 
-ALIKE = ("no inode left", "immutable directory", "mounted file", "no such group")
+ALIKE = ("no inode left", "immutable directory", "mounted file", "no such group", "sshd is missing", "immutable", "read-only")
 
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.torture] * (name in ALIKE)) for name in FAULTS])
@@ -420,7 +420,7 @@ CHANGES = {
 
 @pytest.mark.parametrize(("name", "every"), [
     *(pytest.param(name, True, marks=pytest.mark.torture) for name in CHANGES),
-    ("new drop-in", False), ("main file", False), ("taken away", False),
+    ("new drop-in", False), *(pytest.param(name, False, marks=pytest.mark.torture) for name in ("main file", "taken away")),
 ])
 def test_killed_at_every_step(node, name, every):
     kind, more = CHANGES[name]
