@@ -64,7 +64,7 @@ def test_clusters_are_offered_and_taken_back(workstation):
     assert "changed=0" in workstation.play()
     workstation.play(paraview_clusters="lassen", paraview_client_terminal="xterm -e")
     assert workstation.names() == ["other", "lassen"]
-    assert "PARAVIEW_TERMINAL='xterm -e'" in workstation.read(f"{PLACE}/connect")
+    assert "PARAVIEW_TERMINAL=${PARAVIEW_TERMINAL:-'xterm -e'}" in workstation.read(f"{PLACE}/connect")
     workstation.write(f"{PLACE}/mine", "")
     workstation.play(paraview_state="absent")
     assert workstation.read(FILE) == OTHERS
