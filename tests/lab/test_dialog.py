@@ -95,6 +95,29 @@ def test_what_ends_while_the_job_waits_cancels_it(desk, screen, full, end):
 
 
 @pytest.mark.torture
+def test_a_question_is_answered_in_the_window(desk, screen):
+    desk.run("sh", "-c", "cd ~/.ssh && rm -f locked* && cp id_ed25519 locked && ssh-keygen -q -p -P '' -N 'open sesame' -f locked")
+    try:
+        command = [CONNECT, "-e", "ansible_ssh_private_key_file=/home/alice/.ssh/locked", "-e", "ansible_ssh_common_args=-oIdentitiesOnly=yes"]
+        desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(
+            {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": True, "command": command}))
+        screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab")
+        screen.accept("Connection Options")
+        desk.lab.wait(lambda: desk.run("pgrep", "-f", "Enter passphrase", check=False).stdout, 30, "ssh asks")
+        window = screen.windows("^ParaView: lab")[0]
+        screen.type("windowfocus", window)
+        screen.type("type", "--delay", "30", "open sesame")
+        screen.type("key", "Return")
+        desk.lab.wait(lambda: desk.record().get("state") == "connected", 60, "ParaView is connected")
+    finally:
+        desk.run("rm", "-f", "/home/alice/.ssh/locked", "/home/alice/.ssh/locked.pub")
+    screen.quit()
+    desk.told_over()
+    screen.close()
+    desk.nothing_left()
+
+
+@pytest.mark.torture
 def test_a_second_paraview_is_told_whose_the_session_is(desk, screen):
     desk.connect(route="forward_tunnel")
     screen.paraview("--server=lab")
