@@ -12,11 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
 from conftest import wait_until
-from lifeline import PROGRAM, QUICK, End, Pair, Wire, new_key
+from lifeline import PROGRAM, QUICK, End, Pair, Wire, module, new_key
 from relay import Target, exactly, free_ports, interpreters, is_reset, reset, to_the_end
 
 MEGABYTE = os.urandom(1 << 20)
@@ -375,6 +376,46 @@ def test_an_idle_line_is_kept(pair):
     time.sleep(2)
     assert both.stub.status["losses"] == 0
     talk(near, far)
+
+
+class Told:
+    """In place of a line: what it was told."""
+
+    def __init__(self, heard):
+        self.heard, self.pinged, self.said = heard, None, []
+
+    def say(self, kind):
+        self.said.append(kind)
+
+    def lost(self, reason):
+        self.said.append(reason)
+
+    def push(self):
+        pass
+
+
+@pytest.mark.parametrize("slept", [0, 5000])
+def test_who_has_slept_asks_before_it_gives_a_line_up(slept):
+    program = module()
+    session = program.Session.__new__(program.Session)
+    session.ping_s, session.dead_s, session.loop = 3.0, 10.0, types.SimpleNamespace(now=100.0)
+    line = Told(100.0)
+    began = session.loop.now + slept
+    told = []
+    for second in range(1, 20):
+        session.loop.now = began + second
+        session._heartbeat(line)
+        told.append((second, line.said[:]))
+        if len(line.said) == 2:
+            break
+    assert line.said == [program.PING, "nothing came for {0} s".format(slept + second)]
+    assert second == (4 if slept else 10)
+    assert next(at for at, said in told if said) == (1 if slept else 3)
+
+
+def test_the_time_that_a_machine_sleeps_counts():
+    program = module()
+    assert abs(program.clock() - float(Path("/proc/uptime").read_text().split()[0])) < 1 or program.BOOTTIME is None
 
 
 def test_an_outage_has_a_limit(pair):

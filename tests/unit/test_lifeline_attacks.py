@@ -5,6 +5,7 @@
 
 import contextlib
 import hashlib
+import hmac
 import os
 import socket
 import struct
@@ -43,7 +44,7 @@ class Impostor:
         while not self.handshake.proved:
             said = self.read(self.handshake.wants)
             self.sock.sendall(self.handshake.feed(said))
-        self.opens, self.seals = lifeline.Seal(self.handshake.hears), lifeline.Seal(self.handshake.speaks)
+        self.opens, self.seals = self.handshake.hears, self.handshake.speaks
         return self
 
     def read(self, count):
@@ -125,10 +126,10 @@ def nobody_dialled(end):
     (b"SSH-2.0-OpenSSH_9.2p1\r\n", "no hello of a lifeline"),
     (b"\0", "no hello of a lifeline"),
     (os.urandom(5000), "no hello of a lifeline"),
-    (lifeline.HELLO.pack(b"PVLL", 9, STUB, 0, bytes(16), bytes(32)), "version 9"),
-    (lifeline.HELLO.pack(b"PVLL", 1, AGENT, 0, bytes(16), bytes(32)), "it is a agent, too|it is an agent, too"),
-    (lifeline.HELLO.pack(b"PVLL", 1, 7, 0, bytes(16), bytes(32)), "neither agent nor stub"),
-    (lifeline.HELLO.pack(b"PVLL", 1, STUB, 0, bytes(16), bytes(32)) + os.urandom(32), "does not know the key"),
+    (lifeline.HELLO.pack(b"PVLL", 9, STUB, 0, 0, bytes(16), bytes(32)), "version 9"),
+    (lifeline.HELLO.pack(b"PVLL", 1, AGENT, 0, 0, bytes(16), bytes(32)), "it is a agent, too|it is an agent, too"),
+    (lifeline.HELLO.pack(b"PVLL", 1, 7, 0, 0, bytes(16), bytes(32)), "neither agent nor stub"),
+    (lifeline.HELLO.pack(b"PVLL", 1, STUB, 0, 0, bytes(16), bytes(32)) + os.urandom(32), "does not know the key"),
 ])
 def test_who_does_not_know_the_key_gets_nothing_and_is_named(agent, said, named):
     sock = dial(agent)
@@ -197,7 +198,7 @@ def test_a_recorded_handshake_is_of_no_use(tmp_path):
 
 def test_what_it_says_itself_does_not_pass_as_another(agent):
     first, second = dial(agent), dial(agent)
-    first.sendall(lifeline.HELLO.pack(b"PVLL", 1, STUB, 0, os.urandom(16), os.urandom(32)))
+    first.sendall(lifeline.HELLO.pack(b"PVLL", 1, STUB, 0, 0, os.urandom(16), os.urandom(32)))
     answer = exactly(first, 88)
     second.sendall(answer)
     assert thrown_out(second)
@@ -472,6 +473,15 @@ def test_a_handshake_takes_anything(pieces, dials, magic):
     assert not one.proved
 
 
+def test_tags():
+    key, header, payload = os.urandom(32), b"h" * 16, os.urandom(1000)
+    for made, expected in (
+            (lifeline.Sha(key), lambda said: hmac.new(key, said, hashlib.sha256).digest()[:16]),
+            (lifeline.Blake(key), lambda said: hashlib.blake2b(said, key=key, digest_size=16).digest())):
+        for count in range(3):
+            assert made.tag(header, payload) == expected(struct.pack("!Q", count) + header + payload)
+
+
 @given(both_dial=st.booleans(), key=st.binary(min_size=32, max_size=32), other=st.binary(min_size=32, max_size=32))
 def test_two_handshakes_agree_when_their_keys_do(both_dial, key, other):
     dialling, listening = lifeline.Handshake(key, AGENT, b"a" * 16, True), lifeline.Handshake(other, STUB, b"b" * 16, both_dial)
@@ -484,7 +494,8 @@ def test_two_handshakes_agree_when_their_keys_do(both_dial, key, other):
         return
     assert key == other and not both_dial
     assert dialling.proved and listening.proved
-    assert dialling.speaks == listening.hears != dialling.hears == listening.speaks
+    one, two, three, four = [seal.tag(b"header", b"payload") for seal in (dialling.speaks, listening.hears, dialling.hears, listening.speaks)]
+    assert one == two != three == four
 
 
 # ---- the key ----
