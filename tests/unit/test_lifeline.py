@@ -612,3 +612,17 @@ def test_there_is_one_connection_of_paraviews(pair):
     talk(near, far)
     with pytest.raises(ConnectionRefusedError):
         both.stub.connect()
+
+
+@pytest.mark.torture
+def test_the_other_end_is_told_of_the_end_although_much_is_left(pair):
+    both = pair(agent=("--buffer", "16"), stub=("--buffer", "16"))
+    near, far = both.open()
+    talk(near, far)
+    passed = threading.Event()
+    both.wire.change = lambda piece, way: (passed.wait(0.15 if len(piece) > 1000 else 0), piece)[1]  # a slow line
+    fill(far)
+    both.agent.kill(signal.SIGTERM)
+    assert both.agent.ends() == both.stub.ends() == 0
+    assert "the agent was told to end" in both.stub.log
+    assert both.stub.status["received_bytes"] < both.agent.status["sent_bytes"]

@@ -418,6 +418,33 @@ def test_a_window_is_not_overrun(agent):
     far.close()
 
 
+def test_what_was_passed_on_while_a_line_came_back_is_told(agent):
+    stub = Impostor(dial(agent), agent.key, instance=b"i" * 16).greet()
+    stub.resume()
+    stub.say(lifeline.OPEN)
+    far = agent.server.accept()
+    at = 0
+    while at < 24 << 20:
+        stub.say(lifeline.DATA, MEGABYTE[:131072], at)
+        at += 131072
+    wait_until(lambda: agent.status["received_bytes"] == at)
+    stub.sock.close()
+    stub = Impostor(dial(agent), agent.key, instance=b"i" * 16).greet()
+    kind, _offset, payload = stub.hear()
+    received, delivered, _window = lifeline.RESUME_.unpack(payload)
+    assert (kind, received) == (lifeline.RESUME, at) and delivered < at
+    exactly(far, at)
+    time.sleep(0.2)
+    stub.say(lifeline.RESUME, lifeline.RESUME_.pack(0, 0, 1 << 24))
+    began = time.monotonic()
+    while True:
+        kind, _offset, payload = stub.hear()
+        if kind == lifeline.ACK and lifeline.ACK_.unpack(payload) == (at, at):
+            break
+    assert time.monotonic() - began < 1  # long before it is asked
+    far.close()
+
+
 def test_a_peer_with_a_small_window_is_given_no_more(agent):
     stub = Impostor(dial(agent), agent.key).greet()
     stub.resume(window=131072)
