@@ -478,8 +478,8 @@ def test_nonsense_under_the_right_key_ends_a_line_and_nothing_else(agent_of_modu
         fresh = End(agent.said.parent, "agent", "--to", agent.server.text, "--line-listen", "127.0.0.1:0", key=agent.said.parent / "key")
         agent.process, agent.pid, agent.line, agent.said = fresh.process, fresh.pid, fresh.line, fresh.said
     stub = Impostor(dial(agent), agent.key, instance=b"f" * 16)
+    stub.greet()
     with contextlib.suppress(EOFError, OSError, AssertionError):
-        stub.greet()
         if resumes:
             stub.resume()
         for kind, offset, payload in said:
@@ -487,6 +487,34 @@ def test_nonsense_under_the_right_key_ends_a_line_and_nothing_else(agent_of_modu
                 stub.say(kind, payload, offset)
     stub.sock.close()
     assert "Traceback" not in agent.log
+
+
+@settings(max_examples=40)
+@given(length=st.integers(0, 56 + 32 + 16 + 24 + 16 + 300), pieces=st.integers(1, 4))
+def test_a_line_may_end_anywhere(agent_of_module, length, pieces):
+    """What one stub says, up to some byte, in several pieces; another one may come after it."""
+    agent, said = agent_of_module, bytearray()
+    stub = Impostor(dial(agent), agent.key, instance=b"f" * 16)
+    inner = stub.sock
+
+    class Short:
+        def sendall(self, content):
+            content = bytes(content[:max(0, length - len(said))])
+            said.extend(content)
+            for at in range(pieces):
+                inner.sendall(content[at * len(content) // pieces:(at + 1) * len(content) // pieces])
+            if len(said) == length:
+                inner.shutdown(socket.SHUT_WR)
+
+        def __getattr__(self, name):
+            return getattr(inner, name)
+    stub.sock = Short()
+    with contextlib.suppress(EOFError, OSError, AssertionError):
+        stub.greet().say(lifeline.RESUME, lifeline.RESUME_.pack(0, 0, 1 << 24))
+        stub.say(lifeline.PING)
+        stub.say(lifeline.ACK, lifeline.ACK_.pack(0, 0))
+    inner.close()
+    assert agent.process.poll() is None and "Traceback" not in agent.log
 
 
 @given(pieces=st.lists(st.binary(min_size=1, max_size=200), max_size=5), dials=st.booleans(), magic=st.booleans())
