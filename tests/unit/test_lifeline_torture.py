@@ -76,12 +76,14 @@ class Cutter:
             if self.wire.taken != self.connection:
                 self.connection, self.passed = self.wire.taken, 0
                 self.limit = self.dice.choice([self.dice.randrange(1, 400), int((1 << 23) ** self.dice.random())])
+            room = self.limit - self.passed
+            if room <= 0:
+                return b""  # it is being cut
             if self.left <= 0:
                 return piece
-            room = self.limit - self.passed
             self.passed += len(piece)
-            if self.passed < self.limit or room < 0:
-                return piece if room >= 0 else b""
+            if self.passed < self.limit:
+                return piece
             self.left -= 1
             if self.left <= 0:
                 self.done.set()
