@@ -7,6 +7,7 @@ import functools
 import importlib.machinery
 import importlib.util
 import json
+import marshal
 import os
 import re
 import signal
@@ -20,7 +21,7 @@ from conftest import TOP, wait_until
 from relay import PATIENCE, Target
 
 PROGRAM = TOP / "roles/connect/files/paraview-lifeline"
-QUICK = ("--ping", "0.3", "--dead", "1")
+QUICK = ("--ping", "0.3", "--dead", "1", "--redial", "0.05")
 
 
 @functools.lru_cache(maxsize=None)
@@ -36,6 +37,22 @@ def module():
     return made
 
 
+@functools.lru_cache(maxsize=None)
+def compiled():
+    """bytes: the program as Python would have it, which takes half of its start."""
+    return marshal.dumps(compile(PROGRAM.read_bytes(), str(PROGRAM), "exec"))
+
+
+def command_of(directory, python):
+    """list[str]: how the program is run; by a certain Python it is run as it lies there."""
+    if python:
+        return [python, "-I", "-S", str(PROGRAM)]
+    path = Path(directory) / "compiled"
+    if not path.exists():
+        path.write_bytes(compiled())
+    return [sys.executable, "-I", "-S", "-c", "import marshal, sys; del sys.argv[0]; exec(marshal.loads(open(sys.argv[0], 'rb').read()))", str(path)]
+
+
 def new_key(path, text=None, mode=0o600):
     path.write_text(text or os.urandom(32).hex() + "\n")
     path.chmod(mode)
@@ -45,12 +62,12 @@ def new_key(path, text=None, mode=0o600):
 class End:
     """One end as a process; port and line_port are those it listens on."""
 
-    def __init__(self, directory, role, *arguments, key, python=sys.executable, **options):
+    def __init__(self, directory, role, *arguments, key, python=None, **options):
         number = len(list(Path(directory).glob("{0}.*.log".format(role))))
         self.said = Path(directory) / "{0}.{1}.log".format(role, number)
         self.status_path = Path(directory) / "{0}.{1}.json".format(role, number)
         arguments = [str(one) for one in arguments]
-        command = [python, "-I", "-S", str(PROGRAM), role, "--key", str(key), "--status", str(self.status_path)] + arguments
+        command = [*command_of(directory, python), role, "--key", str(key), "--status", str(self.status_path)] + arguments
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, **options)
@@ -221,7 +238,7 @@ class Pair:
                       "stub": [*(to if reverse else taken), *(listen if agent_dials else dial), *options, *stub]}
         python = python or {}
         order = ("stub", "agent") if agent_dials else ("agent", "stub")
-        made = {role: self.start(role, python=python.get(role, sys.executable)) for role in order}
+        made = {role: self.start(role, python=python.get(role)) for role in order}
         self.agent, self.stub = made["agent"], made["stub"]
 
     def start(self, role, *more, key=None, **options):

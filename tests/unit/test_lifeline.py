@@ -262,13 +262,13 @@ def test_whatever_comes_up_last(tmp_path, start, reverse, last):
     words["stub"] += ["--line-to", wire.address]
     wire.to = "127.0.0.1:{0}".format(port)
     wire.down = last == "line"
-    ends = {role: start(role, *words[role]) for role in ("agent", "stub") if role != last}
+    ends = {role: start(role, *words[role], *QUICK) for role in ("agent", "stub") if role != last}
     if last == dialling or last == "line":
         dialled = ends[accepting].connect()
         dialled.sendall(b"early")
     if last in ("agent", "stub"):
         time.sleep(0.4)
-        ends[last] = start(last, *words[last])
+        ends[last] = start(last, *words[last], *QUICK)
     if last not in (dialling, "line"):
         dialled = ends[accepting].connect()
         dialled.sendall(b"early")
@@ -287,8 +287,8 @@ def test_targets_are_read_anew(tmp_path, start):
     server, wires = Target(backlog=1), [Wire(), Wire()]
     line, to = tmp_path / "line", tmp_path / "to"
     line.write_text("127.0.0.1:1")  # not all of it yet
-    agent = start("agent", "--to", "@{0}".format(to), "--line-listen", "127.0.0.1:0")
-    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(line))
+    agent = start("agent", "--to", "@{0}".format(to), "--line-listen", "127.0.0.1:0", *QUICK)
+    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(line), *QUICK)
     for wire in wires:
         wire.to = agent.line
     near = stub.connect()
@@ -432,7 +432,7 @@ def test_an_outage_has_a_limit(pair):
 
 
 def test_the_line_is_dialled_ever_more_slowly_until_it_is_good(pair):
-    both = pair()
+    both = pair(options=())
     near, far = both.open()
     talk(near, far)
     both.wire.change = lambda piece, way: piece[:-1] + bytes([piece[-1] ^ 1]) if way == "down" and len(piece) < 90 else piece
