@@ -20,7 +20,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parent.parent
-PROGRAM = Path(os.environ.get("PL", str(TOP / "roles" / "connect" / "files" / "paraview-lifeline")))
+PROGRAM = TOP / "roles" / "connect" / "files" / "paraview-lifeline"
 RELAY = TOP / "roles" / "relay" / "files" / "paraview-relay"
 CACHE = TOP / ".cache" / "bench"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_until
-from lifeline import PROGRAM, QUICK, End, Pair, Wire, module, new_key
+from lifeline import EAGER, PROGRAM, QUICK, End, Pair, Wire, module, new_key
 from relay import Target, exactly, free_ports, interpreters, is_reset, reset, to_the_end
 
 MEGABYTE = os.urandom(1 << 20)
@@ -234,7 +234,7 @@ def test_small_words_in_an_outage_take_little_room(pair):
 
 
 def test_memory_stays_within_the_buffer_and_20_mb(pair):
-    both = pair(options=(*QUICK, "--buffer", "16"))
+    both = pair(options=(*EAGER, "--buffer", "16"))
     near, far = both.open()
     talk(near, far)
     both.wire.down = True
@@ -262,13 +262,13 @@ def test_whatever_comes_up_last(tmp_path, start, reverse, last):
     words["stub"] += ["--line-to", wire.address]
     wire.to = "127.0.0.1:{0}".format(port)
     wire.down = last == "line"
-    ends = {role: start(role, *words[role], *QUICK) for role in ("agent", "stub") if role != last}
+    ends = {role: start(role, *words[role], *EAGER) for role in ("agent", "stub") if role != last}
     if last == dialling or last == "line":
         dialled = ends[accepting].connect()
         dialled.sendall(b"early")
     if last in ("agent", "stub"):
         time.sleep(0.4)
-        ends[last] = start(last, *words[last], *QUICK)
+        ends[last] = start(last, *words[last], *EAGER)
     if last not in (dialling, "line"):
         dialled = ends[accepting].connect()
         dialled.sendall(b"early")
@@ -287,8 +287,8 @@ def test_targets_are_read_anew(tmp_path, start):
     server, wires = Target(backlog=1), [Wire(), Wire()]
     line, to = tmp_path / "line", tmp_path / "to"
     line.write_text("127.0.0.1:1")  # not all of it yet
-    agent = start("agent", "--to", "@{0}".format(to), "--line-listen", "127.0.0.1:0", *QUICK)
-    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(line), *QUICK)
+    agent = start("agent", "--to", "@{0}".format(to), "--line-listen", "127.0.0.1:0", *EAGER)
+    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(line), *EAGER)
     for wire in wires:
         wire.to = agent.line
     near = stub.connect()
@@ -355,7 +355,7 @@ def test_deadlines(start):
 
 
 def test_a_silent_loss_is_noticed(pair):
-    both = pair()
+    both = pair(options=QUICK)
     near, far = both.open()
     talk(near, far)
     both.wire.stall()
@@ -369,7 +369,7 @@ def test_a_silent_loss_is_noticed(pair):
 
 
 def test_an_idle_line_is_kept(pair):
-    both = pair()
+    both = pair(options=QUICK)
     near, far = both.open()
     talk(near, far)
     time.sleep(1.3)
