@@ -1,0 +1,274 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""paraview-lifeline for the tests: the program as a module, as processes, and a line between them that can be cut."""
+
+import functools
+import importlib.machinery
+import importlib.util
+import json
+import marshal
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from conftest import TOP, wait_until
+from relay import PATIENCE, Target
+
+PROGRAM = TOP / "roles/connect/files/paraview-lifeline"
+EAGER = ("--redial", "0.05")
+QUICK = (*EAGER, "--ping", "0.3", "--dead", "1")  # for tests of silence alone: on a busy machine a second is short
+
+
+@functools.lru_cache(maxsize=None)
+def module():
+    """The program as a module."""
+    loader = importlib.machinery.SourceFileLoader("paraview_lifeline", str(PROGRAM))
+    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("paraview_lifeline", loader))
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        loader.exec_module(made)
+    finally:
+        sys.dont_write_bytecode = writes
+    return made
+
+
+@functools.lru_cache(maxsize=None)
+def compiled():
+    """bytes: the program as Python would have it, which takes half of its start."""
+    return marshal.dumps(compile(PROGRAM.read_bytes(), str(PROGRAM), "exec"))
+
+
+def command_of(directory, python):
+    """list[str]: how the program is run; by a certain Python it is run as it lies there."""
+    if python:
+        return [python, "-I", "-S", str(PROGRAM)]
+    path = Path(directory) / "compiled"
+    if not path.exists():
+        path.write_bytes(compiled())
+    return [sys.executable, "-I", "-S", "-c", "import marshal, sys; del sys.argv[0]; exec(marshal.loads(open(sys.argv[0], 'rb').read()))", str(path)]
+
+
+def new_key(path, text=None, mode=0o600):
+    path.write_text(text or os.urandom(32).hex() + "\n")
+    path.chmod(mode)
+    return path
+
+
+class End:
+    """One end as a process; port and line_port are those it listens on."""
+
+    def __init__(self, directory, role, *arguments, key, python=None, **options):
+        number = len(list(Path(directory).glob("{0}.*.log".format(role))))
+        self.said = Path(directory) / "{0}.{1}.log".format(role, number)
+        self.status_path = Path(directory) / "{0}.{1}.json".format(role, number)
+        arguments = [str(one) for one in arguments]
+        command = [*command_of(directory, python), role, "--key", str(key), "--status", str(self.status_path)] + arguments
+        options.setdefault("stdin", subprocess.DEVNULL)
+        with open(self.said, "wb") as stderr:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, **options)
+        self.pid = self.process.pid
+        found = {}
+        for _one in [one for one in arguments if one in ("--listen", "--line-listen")]:
+            word, _blank, where = self.process.stdout.readline().decode().strip().partition(" ")
+            assert where, self.log
+            found[word] = where
+        self.port = int(found["listening"].rpartition(":")[2]) if "listening" in found else None
+        self.line = found.get("line")
+
+    @property
+    def log(self):
+        return self.said.read_text(errors="replace")
+
+    def logged(self, what, seconds=PATIENCE):
+        """Waits for a line of the log and returns the match."""
+        return wait_until(lambda: re.search(what, self.log) or self._ended_without(what), seconds)
+
+    def _ended_without(self, what):
+        assert self.process.poll() is None or re.search(what, self.log), "ended without {0!r}:\n{1}".format(what, self.log)
+
+    @property
+    def status(self):
+        return json.loads(self.status_path.read_text())
+
+    def becomes(self, state, seconds=PATIENCE):
+        wait_until(lambda: self.status_path.exists() and self.status["state"] == state, seconds)
+        return self
+
+    def connect(self):
+        sock = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def ends(self, seconds=PATIENCE):
+        """Waits for its own end, and returns its exit status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("it goes on:\n" + self.log)
+
+    def kill(self, number=signal.SIGKILL):
+        os.kill(self.pid, number)
+
+    def memory_kib(self, what="VmHWM"):
+        return int(re.search(what + r":\s+(\d+)", Path("/proc/{0}/status".format(self.pid)).read_text()).group(1))
+
+    def cpu_s(self):
+        fields = Path("/proc/{0}/stat".format(self.pid)).read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise
+        self.process.stdout.close()
+        assert "Traceback" not in self.log, self.log
+        return self.process.returncode
+
+
+class Wire:
+    """A port that leads to a port and can be cut, kept down, or stalled.
+
+    Attributes:
+        change (callable or None): may put other bytes in place of those that pass; is given them and their direction, up or down.
+        seen (dict): what passed, by direction, where keep was asked for.
+    """
+
+    def __init__(self, to=None, keep=False):
+        self.to, self.keep, self.change, self.seen = to, keep, None, {"up": b"", "down": b""}
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind(("127.0.0.1", 0))
+        self.listener.listen(16)
+        self.address = "127.0.0.1:{0}".format(self.listener.getsockname()[1])
+        self.flows, self.lock = threading.Event(), threading.Lock()
+        self.flows.set()
+        self.socks, self.down, self.taken = [], False, 0
+        self.thread = threading.Thread(target=self._accept, daemon=True)
+        self.thread.start()
+
+    def _accept(self):
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            far = None
+            try:
+                if not self.down and self.to:
+                    host, _colon, port = self.to.rpartition(":")
+                    far = socket.create_connection((host, int(port)), 5)
+            except OSError:
+                pass
+            if not far:
+                near.close()
+                continue
+            self.taken += 1
+            for sock in (near, far):
+                sock.settimeout(None)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self.lock:
+                self.socks += [near, far]
+            for source, sink, way in ((near, far, "up"), (far, near, "down")):
+                threading.Thread(target=self._pump, args=(source, sink, way), daemon=True).start()
+
+    def _pump(self, source, sink, way):
+        try:
+            for piece in iter(lambda: source.recv(1 << 18), b""):
+                self.flows.wait()
+                if self.change:
+                    piece = self.change(piece, way)
+                if self.keep:
+                    self.seen[way] += piece
+                sink.sendall(piece)
+        except OSError:
+            pass
+        for sock in (source, sink):
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        with self.lock:
+            socks, self.socks = self.socks, []
+        for sock in socks:
+            try:
+                sock.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self.flows.set()
+
+    def stall(self):
+        """Nothing passes any more, and nobody is told."""
+        self.flows.clear()
+
+    def close(self):
+        self.down = True
+        self.listener.close()
+        self.cut()
+
+
+class Pair:
+    """Both ends, a wire between them, and ParaView's side of each.
+
+    Args:
+        reverse (bool): pvserver dials. agent_dials (bool): the line is made by the agent.
+        agent, stub (sequence): more options. agent_python, stub_python: who runs them.
+    """
+
+    def __init__(self, directory, reverse=False, agent_dials=False, agent=(), stub=(), options=EAGER, python=None, keep=False):
+        self.directory, self.reverse = directory, reverse
+        self.key = new_key(directory / "key")
+        self.target = Target(backlog=1)
+        self.wire = Wire(keep=keep)
+        self.ends = []
+        to, taken = ("--to", self.target.text), ("--listen", "127.0.0.1:0")
+        dial, listen = ("--line-to", self.wire.address), ("--line-listen", "127.0.0.1:0")
+        self.words = {"agent": [*(taken if reverse else to), *(dial if agent_dials else listen), *options, *agent],
+                      "stub": [*(to if reverse else taken), *(listen if agent_dials else dial), *options, *stub]}
+        python = python or {}
+        order = ("stub", "agent") if agent_dials else ("agent", "stub")
+        made = {role: self.start(role, python=python.get(role)) for role in order}
+        self.agent, self.stub = made["agent"], made["stub"]
+
+    def start(self, role, *more, key=None, **options):
+        end = End(self.directory, role, *self.words[role], *more, key=key or self.key, **options)
+        self.ends.append(end)
+        if end.line and not self.wire.to:
+            self.wire.to = end.line
+        return end
+
+    def open(self):
+        """tuple[socket, socket]: what ParaView holds, and what pvserver holds."""
+        near = (self.agent if self.reverse else self.stub).connect()
+        far = self.target.accept()
+        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return (far, near) if self.reverse else (near, far)
+
+    def connected(self):
+        for end in (self.agent, self.stub):
+            end.becomes("connected")
+        return self
+
+    def close(self):
+        try:
+            for end in self.ends:
+                end.stop()
+        finally:
+            for end in self.ends:
+                if end.process.poll() is None:
+                    end.process.kill()
+                    end.process.wait()
+            self.wire.close()
+            self.target.close()
