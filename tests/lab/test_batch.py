@@ -21,7 +21,7 @@ REFUSALS = {"pbs": "Unknown queue", "torque": "Unknown queue", "lsf": "Job not s
 
 
 # Torque has PBS's commands.
-@pytest.fixture(scope="module", params=["pbs", pytest.param("torque", marks=pytest.mark.torture), pytest.param("lsf", marks=pytest.mark.torture), "flux"])
+@pytest.fixture(scope="module", params=["pbs", *(pytest.param(one, marks=pytest.mark.torture) for one in ("torque", "lsf", "flux"))])
 def standin(lab, request):
     system = StandIn(lab, request.param)
     system.install()

@@ -75,6 +75,7 @@ def test_reverse_tunnel_waits_for_a_client_before_pvserver_starts(desk):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_auto_takes_the_next_route_where_sshd_forbids_the_first(desk):
     desk.lab.sshd_policy("login", "AllowTcpForwarding remote\nGatewayPorts clientspecified\n")
     try:
@@ -116,6 +117,7 @@ def test_only_the_master_and_a_small_watcher_stay(desk):
     assert not desk.left(), "all is gone as soon as disconnect returns"
 
 
+@pytest.mark.torture
 def test_disconnect_twice(desk):
     desk.connect()
     job = desk.report()["job_id"]

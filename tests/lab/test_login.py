@@ -100,6 +100,7 @@ def test_password_and_one_time_code(desk, codes, ansible):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_a_wrong_answer_is_asked_for_again(desk, codes):
     with Terminal(*words("connect")) as terminal:
         terminal.until("Password: ?\n")
@@ -223,7 +224,7 @@ def master(desk):
     desk.run("ssh", "-O", "exit", "login.lab.example", check=False)
 
 
-@pytest.mark.parametrize("route", ["auto", long("forward_tunnel"), long("reverse_tunnel"), "reverse_tunnel_relay"])
+@pytest.mark.parametrize("route", ["auto", *(long(one) for one in ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay"))])
 def test_a_master_of_the_users_own_is_used(master, route):
     before, listeners = logins(master.lab), "ss -Hltnp | grep -c ssh; true"
     more = {"start_client": master.client_command()} if route.startswith("reverse") else {}
