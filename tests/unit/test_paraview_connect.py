@@ -45,14 +45,22 @@ class Desk:
         self.terminal.chmod(0o755)
         self.paraview = None
 
-    def start(self, script, window=True, **environment):
+    def hasty(self):
+        """The program, which takes silence for an end sooner."""
+        program = self.place / "hasty"
+        text = PROGRAM.read_text()
+        assert "QUIET_SECONDS = 15" in text
+        program.write_text(text.replace("QUIET_SECONDS = 15", "QUIET_SECONDS = 2"))
+        return program
+
+    def start(self, script, window=True, program=PROGRAM, **environment):
         """Has ParaView (a shell, so that it can be ended) run the program, with a script of sh as the command."""
         known = {"PATH": "/usr/bin:/bin", "HOME": str(self.place), "TMPDIR": str(self.place), "PV_CONNECTION_SCHEME": "cs"}
         if window:
             known.update(DISPLAY=":none", PARAVIEW_TERMINAL=f"{self.terminal} -e")
         known.update(environment)
         self.paraview = subprocess.Popen(
-            ["/bin/sh", "-c", '"$@"; echo "exit $?"', "sh", sys.executable, "-I", PROGRAM, "/bin/sh", "-c", script, "sh", "host=frontera"],
+            ["/bin/sh", "-c", '"$@"; echo "exit $?"', "sh", sys.executable, "-I", program, "/bin/sh", "-c", script, "sh", "host=frontera"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=known, text=True)
         return self.paraview
 
@@ -141,7 +149,7 @@ def test_cancel_of_a_paraview_that_listens_on_without_looking(desk):
     with socket.socket() as listener:
         listener.bind(("0.0.0.0", 0))
         listener.listen(1)
-        desk.start("echo $$ > pid; exec sleep 1000", PV_CONNECTION_SCHEME="csrc", PV_SERVER_PORT=str(listener.getsockname()[1]))
+        desk.start("echo $$ > pid; exec sleep 1000", program=desk.hasty(), PV_CONNECTION_SCHEME="csrc", PV_SERVER_PORT=str(listener.getsockname()[1]))
         assert desk.ended() == "exit 1\n"
         assert not running("pid")
 
