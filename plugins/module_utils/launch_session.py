@@ -280,4 +280,4 @@ class Launch:
             if state.gone or state.state in schedulers.OVER:
                 self.record["job_over"] = True
                 return
-            time.sleep(1)
+            time.sleep(max(1, self.floor))

@@ -197,6 +197,21 @@ def test_a_place_for_temporary_files_that_will_not_do(desk, place):
     assert "/dev/pts/" in desk.seen.read_text()
 
 
+def test_a_terminal_that_is_written_wrongly_is_no_obstacle(desk):
+    desk.start("echo said", PARAVIEW_TERMINAL="'xterm -e", PATH=str(desk.place))
+    assert desk.ended() == "said\nexit 0\n"
+
+
+def test_a_program_that_is_killed_leaves_no_traceback_in_its_window(desk):
+    desk.start("echo $$ > pid; echo begun; exec sleep 1000")
+    until(lambda: desk.seen.exists() and "begun" in desk.seen.read_text())
+    outer = subprocess.run(["pgrep", "-P", str(desk.paraview.pid)], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(outer[0]), signal.SIGKILL)
+    until(lambda: "breaking off" in desk.seen.read_text() and not running("pid"))
+    until(lambda: not Path("/proc", (desk.place / "terminal.pid").read_text(), "exe").exists())
+    assert "Traceback" not in desk.seen.read_text()
+
+
 def test_a_directory_that_is_gone(desk, tmp_path):
     (tmp_path / "gone").mkdir()
     os.chdir(tmp_path / "gone")
