@@ -4,8 +4,6 @@
 """paraview-lifeline for the tests: the program as a module, as processes, and a line between them that can be cut."""
 
 import functools
-import importlib.machinery
-import importlib.util
 import json
 import marshal
 import os
@@ -18,24 +16,17 @@ import threading
 from pathlib import Path
 
 from conftest import TOP, wait_until
-from relay import PATIENCE, Target
+from programs import PATIENCE, Running, loaded
+from relay import Target
 
 PROGRAM = TOP / "roles/connect/files/paraview-lifeline"
 EAGER = ("--redial", "0.05")
 QUICK = (*EAGER, "--ping", "0.3", "--dead", "1")  # for tests of silence alone: on a busy machine a second is short
 
 
-@functools.lru_cache(maxsize=None)
 def module():
     """The program as a module."""
-    loader = importlib.machinery.SourceFileLoader("paraview_lifeline", str(PROGRAM))
-    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("paraview_lifeline", loader))
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(made)
-    finally:
-        sys.dont_write_bytecode = writes
-    return made
+    return loaded(PROGRAM)
 
 
 @functools.lru_cache(maxsize=None)
@@ -60,7 +51,7 @@ def new_key(path, text=None, mode=0o600):
     return path
 
 
-class End:
+class End(Running):
     """One end as a process; port and line_port are those it listens on."""
 
     def __init__(self, directory, role, *arguments, key, python=None, **options):
@@ -117,23 +108,6 @@ class End:
 
     def memory_kib(self, what="VmHWM"):
         return int(re.search(what + r":\s+(\d+)", Path("/proc/{0}/status".format(self.pid)).read_text()).group(1))
-
-    def cpu_s(self):
-        fields = Path("/proc/{0}/stat".format(self.pid)).read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise
-        self.process.stdout.close()
-        assert "Traceback" not in self.log, self.log
-        return self.process.returncode
 
 
 class Wire:

@@ -4,8 +4,6 @@
 """paraview-relay for the tests: the program as a module, as a process, and what stands at its two ends."""
 
 import functools
-import importlib.machinery
-import importlib.util
 import json
 import os
 import re
@@ -18,22 +16,14 @@ import sys
 from pathlib import Path
 
 from conftest import TOP, wait_until
+from programs import PATIENCE, Running, loaded
 
 PROGRAM = TOP / "roles/relay/files/paraview-relay"
-PATIENCE = 15
 
 
-@functools.lru_cache(maxsize=None)
 def module():
     """The program as a module."""
-    loader = importlib.machinery.SourceFileLoader("paraview_relay", str(PROGRAM))
-    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("paraview_relay", loader))
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(made)
-    finally:
-        sys.dont_write_bytecode = writes
-    return made
+    return loaded(PROGRAM)
 
 
 @functools.lru_cache(maxsize=None)
@@ -53,7 +43,7 @@ class Reset(socket.socket):
         raise ConnectionResetError
 
 
-class Relay:
+class Relay(Running):
     """The real program.
 
     Args:
@@ -131,23 +121,6 @@ class Relay:
 
     def memory_kib(self):
         return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/{0}/status".format(self.pid)).read_text()).group(1))
-
-    def cpu_s(self):
-        fields = Path("/proc/{0}/stat".format(self.pid)).read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-    def stop(self):
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(PATIENCE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-                raise
-        self.process.stdout.close()
-        assert "Traceback" not in self.log, self.log
-        return self.process.returncode
 
 
 def run(*arguments, python=sys.executable, **options):

@@ -3,8 +3,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a source is a node of a running job of somebody: recorded outputs of the batch systems, and stand-ins for their commands."""
 
-import importlib.machinery
-import importlib.util
 import re
 import subprocess
 import sys
@@ -15,6 +13,7 @@ import pytest
 from conftest import TOP
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import loaded
 from relay import interpreters
 
 PROGRAM = TOP / "roles/relay/files/paraview-relay-authorize"
@@ -23,18 +22,7 @@ SOURCE, OTHER = "198.18.2.11", "198.18.2.99"
 ADDRESSES = {"node01": [SOURCE], "node02": ["198.18.2.12", "fd00::12"], "gpu1": ["10.0.0.1"]}
 
 
-def _module():
-    loader = importlib.machinery.SourceFileLoader("paraview_relay_authorize", str(PROGRAM))
-    made = importlib.util.module_from_spec(importlib.util.spec_from_loader("paraview_relay_authorize", loader))
-    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        loader.exec_module(made)
-    finally:
-        sys.dont_write_bytecode = writes
-    return made
-
-
-authorize = _module()
+authorize = loaded(PROGRAM)
 
 
 @pytest.fixture(name="names")
