@@ -66,26 +66,38 @@ class Terminal:
             assert self._look(end - time.monotonic()), f"{pattern!r} never came: {self.seen}"
             assert time.monotonic() < end, f"{pattern!r} did not come within {seconds} s: {self.seen}"
 
-    def type(self, text, seconds=10):
+    def type(self, text):
         """Types a line once it is asked for: before that it would be thrown away."""
-        end = time.monotonic() + seconds
-        self._await_reader(end)
-        os.write(self._line, text.encode() + b"\r")
-        while not termios.tcgetattr(self._line)[3] & termios.ICANON:
-            assert time.monotonic() < end, f"the line was not taken: {self.seen}"
-            if not self._look(0.02):
-                break
+        self._enter(text.encode() + b"\r")
 
-    def _await_reader(self, end):
-        while termios.tcgetattr(self._line)[3] & termios.ICANON:
+    def _enter(self, keys, seconds=10):
+        """Types, and types again where nobody took notice: whoever begins to read throws away what was typed until then."""
+        end = time.monotonic() + seconds
+        while self._idle():
             assert time.monotonic() < end, f"nobody reads: {self.seen}"
             self._look(0.02)
+        while True:
+            seen, again = self.seen, time.monotonic() + 2
+            os.write(self._line, keys)
+            while time.monotonic() < again:
+                # What is asked next may be asked at once.
+                if self._idle() or not self._look(0.02) or (self.seen != seen and not self._echoes()):
+                    return
+            assert time.monotonic() < end, f"it was not taken: {self.seen}"
+
+    def _idle(self):
+        """Whether the terminal is as it is while nobody asks."""
+        return termios.tcgetattr(self._line)[3] & termios.ICANON
+
+    def _echoes(self):
+        return termios.tcgetattr(self._line)[3] & termios.ECHO
 
     def press(self, key, at_once=False):
         """A single key, such as Ctrl-C; once it is read, or at once."""
-        if not at_once:
-            self._await_reader(time.monotonic() + 10)
-        os.write(self._line, key)
+        if at_once:
+            os.write(self._line, key)
+        else:
+            self._enter(key)
 
     def end(self, seconds=60):
         """Waits for the command's end; returns its exit status."""
