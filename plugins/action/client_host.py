@@ -5,10 +5,9 @@
 
 import os
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, routing, sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.client_login import log_in_on_client
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction

@@ -19,6 +19,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     paraview,
     processes,
     remote,
+    routing,
     scheduler_checks,
     sessions,
     settings,
@@ -31,7 +32,6 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, 
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower
 from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import scheduler_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction

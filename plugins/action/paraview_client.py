@@ -7,11 +7,21 @@ import os
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, durations, jobscript, paraview, processes, pvsc, remote, routes, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils import (
+    connect_entry,
+    durations,
+    jobscript,
+    paraview,
+    processes,
+    pvsc,
+    remote,
+    routes,
+    routing,
+    sessions,
+)
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # A ParaView client gives a forward connection up after 60 s.
@@ -38,7 +48,7 @@ class ActionModule(SessionAction):
         port = record["client_port"]
         if not routes.ROUTES[record["route"]].reverse or record.get("was_connected"):
             return False
-        if not record.get("go") and routing.load(record, channel).client_may_be_late:
+        if not record.get("go") and (record.get("lifeline") or routing.load(record, channel).client_may_be_late):
             return False
         around = routing.client_of(record, channel)
         if self._listens(around, port):
@@ -101,7 +111,8 @@ class ActionModule(SessionAction):
         self._listening(record, channel)
         record = self.session.read()
         try:
-            route.let_through(record["root_node"])
+            if not record.get("lifeline"):
+                route.let_through(record["root_node"])
         except Unfit as unfit:
             raise routes.none_works([(route.name, str(unfit))], route.name)
         progress = self._wait_connected(record, directory, route.around.client)

@@ -6,13 +6,23 @@
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, remote, routes, schedulers, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils import (
+    endpoints,
+    jobscript,
+    lifeline,
+    remote,
+    routes,
+    routing,
+    schedulers,
+    settings,
+    teardown,
+    transport,
+)
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, submitted, until_pvserver_speaks, until_running
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, submitted, until_lifeline_is_known, until_pvserver_speaks, until_running
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # A busy batch system takes its time, and a submission that was broken off may be a job all the same.
@@ -38,13 +48,22 @@ class ActionModule(SessionAction):
         wishes = record["settings"]
         about = schedulers.of(record)
         path = remote.directory(record["facts"]["home"], record["id"])
-        files = jobscript.files(about, path, wishes, settings.asked(wishes, record["facts"]["site"]), record["modules"])
+        hindrance = lifeline.hindrance(wishes, record["route"])
+        asked = wishes["lifeline"] and not hindrance
+        files = jobscript.files(about, path, wishes, settings.asked(wishes, record["facts"]["site"]), record["modules"], wishes["outage"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
         node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record["prelude"]), about)) if wishes["job_id"] else ""
-        self.session.update(remote_directory=path)
+        if wishes["lifeline"] and hindrance:
+            self._without_lifeline(hindrance)
+        elif asked:
+            key = lifeline.new_key()
+            lifeline.Stub(self.session).keep_key(key)
+            files.update(lifeline.files(key))
+        # None: it is not known before the job runs.
+        self.session.update(remote_directory=path, lifeline=None if asked else False)
         directory = remote.Directory(channel.script, path)
         directory.create(files)
         if wishes["job_id"]:
@@ -54,6 +73,9 @@ class ActionModule(SessionAction):
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self.say(submitted(job_id, wishes))
         return {"changed": True, "diff": diff}
+
+    def _without_lifeline(self, why):
+        self.say("no lifeline, since {0}: the session ends with its connection".format(why))
 
     @staticmethod
     def _root_node(job_id, queue):
@@ -83,8 +105,9 @@ class ActionModule(SessionAction):
             return True
         self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
         remote.Directory(channel.script, record["remote_directory"]).remove()
-        self.session.update(client=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
-                            was_connected=False)
+        teardown.end_stub(record)
+        self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
+                            agent=None, opened=None, was_connected=False)
         return False
 
     def _follower(self, record, channel):
@@ -99,10 +122,24 @@ class ActionModule(SessionAction):
         nodes = until_running(follower, record["settings"]["deadline"], record["settings"]["nodes"])
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=follower.progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
-        self._start_at_once(record, routing.load(record, channel, self.session), follower.directory)
+        if record.get("lifeline", False) is None:
+            record = self._settle_lifeline(record, follower)
+        self._start_at_once(record, routing.load(record, channel, self.session), channel, follower.directory)
         return {"changed": True}
 
-    def _start_at_once(self, record, route, directory):
+    def _settle_lifeline(self, record, follower):
+        until_lifeline_is_known(follower, record["settings"]["pvserver"])
+        hindrance = lifeline.hindrance_of_job(follower.progress)
+        if hindrance:
+            self._without_lifeline(hindrance)
+            return self.session.update(lifeline=False)
+        fields = {"lifeline": True}
+        if routes.ROUTES[record["route"]].reverse:
+            # The route ends at the stub, and that goes on to ParaView.
+            fields["route_known"] = dict(record["route_known"], client_port=endpoints.free_port(), port=None)
+        return self.session.update(**fields)
+
+    def _start_at_once(self, record, route, channel, directory):
         """A forward route needs nothing before pvserver; where it does not lead to this node, the next task finds another."""
         if route.reverse:
             return
@@ -110,12 +147,22 @@ class ActionModule(SessionAction):
             if route.needs_job or record["root_node"] != record["facts"]["first_node"].get(record["scheduler"]):
                 route.ready_for(record["root_node"])
                 self.session.update(**routing.kept(route))
-            self._go(route, directory)
+            self._go(record, route, channel, directory)
         except Unfit:
             pass
 
-    def _go(self, route, directory):
-        directory.put("go", jobscript.go_file(route.pvserver_arguments(self.session.connect_id())))
+    def _go(self, record, route, channel, directory):
+        """Puts up what has to stand before pvserver, and lets it start; raises Unfit."""
+        connect_id = self.session.connect_id()
+        if record.get("lifeline"):
+            record = transport.begin(self.session, record, route)
+            transport.remember_server(self.session, channel)
+            transport.put_up(route, record, directory)
+            arguments = lifeline.pvserver_arguments(route, connect_id)
+        else:
+            route.before_start(record["root_node"])
+            arguments = route.pvserver_arguments(connect_id)
+        directory.put("go", jobscript.go_file(arguments))
         self.session.update(go=True)
 
     def _started(self, record, channel):
@@ -125,16 +172,18 @@ class ActionModule(SessionAction):
         follower = self._follower(record, channel)
         if not record.get("go"):
             try:
-                route.before_start(record["root_node"])
+                self._go(record, route, channel, follower.directory)
             except Unfit as unfit:
                 raise routes.none_works([(route.name, str(unfit))], route.name)
             finally:
                 self.session.update(**routing.kept(route))
-            self._go(route, follower.directory)
-        status = until_pvserver_speaks(follower, route, record["settings"]["pvserver"])
-        self.session.update(accepting=status.accepting, was_connected=status.connected)
+        status = until_pvserver_speaks(follower, route, record["settings"]["pvserver"], lifeline=record.get("lifeline"))
+        self.session.update(accepting=status.accepting, agent=follower.progress.agent, was_connected=status.connected)
         if status.connected and route.reverse:
             self.say(routing.came_through(record, route))
+        elif route.reverse and record.get("lifeline"):
+            self.say("pvserver on {0} waits for the client; its line comes through {1}, {2}:{3}".format(
+                record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port))
         elif route.reverse:
             self.say("pvserver on {0} dials {1}:{2}, where the relay on {3} holds it for the client".format(
                 record["root_node"], route.address, route.port, record["login_node"]))

@@ -3,9 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chooses a session's route, confirms it and opens it; documented in plugins/modules/route.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import routes
+from ansible_collections.sciviz.paraview.plugins.module_utils import lifeline, paraview, routes, routing, transport, tunnels
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -47,6 +46,8 @@ class ActionModule(SessionAction):
 
     def _opened(self, record, channel):
         """pvserver runs: the client's end is made."""
+        if record.get("lifeline"):
+            return self._opened_for_line(record, channel)
         if record.get("opened") == record["watcher"]:
             return False
         route = routing.load(record, channel, self.session)
@@ -59,10 +60,35 @@ class ActionModule(SessionAction):
         self.session.update(client_port=port, url=route.url(port), opened=record["watcher"], **routing.kept(route))
         return not route.reverse
 
+    def _opened_for_line(self, record, channel):
+        stub = lifeline.Stub(self.session)
+        opened = record.get("opened")
+        try:
+            if opened is None:
+                route = routing.load(record, channel, self.session)
+                try:
+                    transport.lead(route, record, stub)
+                finally:
+                    self.session.update(**routing.kept(route))
+            elif opened != record["watcher"]:
+                transport.restore(self.session, record, channel)
+        except Unfit as unfit:
+            raise routes.none_works([(record["route"], str(unfit))], record["route"])
+        transport.await_line(stub, self.session.read())
+        reverse = routes.ROUTES[record["route"]].reverse
+        self.session.update(opened=record["watcher"], url=paraview.url(reverse, self.session.read()["client_port"]))
+        return opened != record["watcher"]
+
     @staticmethod
     def _names(record):
         wish = record["settings"]["route"]
         return record["settings"]["route_order"] if wish == "auto" else [wish]
+
+    @staticmethod
+    def _paraview_port(record, around):
+        """int: where ParaView has to listen."""
+        around.wishes["client_port"] = record["settings"]["client_port"]
+        return tunnels.Reverse(around).client_port()
 
     def _choose(self, record, channel, names, node):
         around = routing.surroundings(record, channel, self.session)
@@ -85,6 +111,9 @@ class ActionModule(SessionAction):
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
             route.take_back()
         port = route.known.get("client_port")
+        if record.get("lifeline") and route.reverse:
+            # That one is the stub's.
+            port = self._paraview_port(record, around)
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **routing.kept(route))
         self.say("route {0}{1}".format(route.name, " (passed over {0})".format(routes.told(passed)) if passed else ""))
         if getattr(route, "note", ""):

@@ -8,7 +8,7 @@ import difflib
 import socket
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, routes, sessions, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, routes, sessions, settings, terminals
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import comes_to_its_end
@@ -55,7 +55,7 @@ class ActionModule(SessionAction):
         connect_id = paraview.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
         record = self.session.begin(
             owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None,
-            waiting=self._waiting(wishes))
+            waiting=self._waiting(wishes), terminal=terminals.of_process(self.owner[0]))
         self.session.keep_connect_id(connect_id)
         return self._result(record, todo=True, changed=True)
 
@@ -72,6 +72,11 @@ class ActionModule(SessionAction):
         if record.get("owner") and record["owner"] != self.owner and processes.alive(record["owner"]):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record["owner"][0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
+        if sessions.away(record):
+            self._refuse_another(record, wishes)
+            since = time.strftime("%H:%M", time.localtime(record["lost_at"]))
+            self.say("the line to {0} is away since {1}; takes it up again".format(record["login_node"], since))
+            return self._result(record, todo=not self._task.check_mode, changed=True)
         if sessions.watched(record) and record["state"] in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(wishes)
@@ -96,7 +101,7 @@ class ActionModule(SessionAction):
         if record.get("job_id") and ignored:
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
-        record = self.session.update(owner=self.owner, settings=kept, waiting=waiting)
+        record = self.session.update(owner=self.owner, settings=kept, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
         return self._result(self._adopt(record, wishes), todo=True, changed=True)
 
     def _another(self, record, wishes):
@@ -122,8 +127,10 @@ class ActionModule(SessionAction):
             return self.session.read()
         changed = {"settings": dict(record["settings"], client_port=port)}
         if record.get("route") and routes.ROUTES[record["route"]].reverse:
-            # What leads to the old port is made anew when the route is confirmed.
-            changed.update(client_port=port, url=paraview.url(True, port), route_known=dict(record["route_known"], client_port=port, port=None))
+            changed.update(client_port=port, url=paraview.url(True, port))
+            if not record.get("lifeline"):
+                # What leads to the old port is made anew when the route is confirmed.
+                changed["route_known"] = dict(record["route_known"], client_port=port, port=None)
         return self.session.update(**changed)
 
     @staticmethod
@@ -167,10 +174,11 @@ class ActionModule(SessionAction):
         return {"changed": bool(record), "session": report}
 
     def _undo(self, record, last=False):
-        if not sessions.watched(record):
+        if not sessions.watched(record) or sessions.away(record):
             if not record.get("target") or record["state"] in sessions.OVER:
                 return
-            self.session.update(owner=self.owner)
+            if not sessions.away(record):
+                self.session.update(owner=self.owner)
             record = dict(record, **log_in(self.session, openssh.Target(**record["target"]), self.owner, self._password()))
         try:
             answer = Channel(record["socket"], self.name).request("stop", wait=90)

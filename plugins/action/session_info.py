@@ -59,12 +59,26 @@ class ActionModule(SessionAction):
             session.update(reason=job.explanation or (job.reason if job.state == "pending" else ""))
 
 
+def _open(report):
+    """str: what ParaView opens, or why it cannot be."""
+    line = report.get("lifeline") or {}
+    if line.get("state") == "outage":
+        return "{0}{1}".format(report["reason"], "; {0} kept".format(_size(line["waiting_bytes"])) if line["waiting_bytes"] else "")
+    losses = line.get("losses", 0)
+    return "{0}{1}".format(report["url"] or report["reason"] or "-", " (line lost {0})".format(
+        "once" if losses == 1 else "{0} times".format(losses)) if losses and report["url"] else "")
+
+
+def _size(count):
+    return "{0} bytes".format(count) if count < 10000 else "{0:.1f} MB".format(count / 1e6)
+
+
 def _table(reports):
     """Lines of a table with aligned columns."""
     if not reports:
         return ["no session"]
     rows = [_COLUMNS] + [(one["host"], one["route"] or "-", one["job_id"] or "-", one["state"], " ".join(one["nodes"]) or "-",
-                          durations.short(one["time_left_s"]), one["url"] or one["reason"] or "-") for one in reports]
+                          durations.short(one["time_left_s"]), _open(one)) for one in reports]
     rows = [[clean(cell, 200).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

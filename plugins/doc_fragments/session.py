@@ -97,6 +97,19 @@ options:
     elements: str
     choices: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
     default: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
+  lifeline:
+    description:
+      - Whether a session outlives its connection. One program beside pvserver and one beside ParaView keep what is on its way. When the connection
+        was lost, it is made again as soon as the network is there, and ParaView has seen a pause.
+      - It needs Python 3.6 or newer on the root node, or ParaView's own. Where that is not there, with O(client_host), on the routes V(reverse) and
+        V(reverse_relay), and for a pvserver that serves several clients, the session goes on without, and says so.
+    type: bool
+    default: true
+  outage:
+    description:
+      - How long the connection may be away, in minutes, or as V(2h), V(1:30:00). Then pvserver ends, and the job with it.
+    type: raw
+    default: 60
   user_relay:
     description:
       - Whether V(auto) may start a relay of your own on the login node, for V(reverse_tunnel_relay) where the site offers none. It listens on one port for

@@ -10,7 +10,8 @@ file systems.
 
 Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every two or three seconds),
 ``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
-``batch.log`` (the batch system's).
+``batch.log`` (the batch system's). With a lifeline (lifeline.py) also its program, ``key``, ``agent.log``, and what the agent is
+told: ``pvserver`` (where pvserver waits) and ``line`` (where the line leads), an address and port each.
 """
 
 import re
@@ -70,7 +71,7 @@ report "nodes $({ @JOB_NODES@
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
 report "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')"
 report "running $(hostname)"
-rm -f rc pid over
+rm -f rc pid over outage
 { setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!
 said=0
@@ -81,13 +82,19 @@ while [ ! -e rc ]; do
   clock=$(now)
   # In its place: opening it makes a network file system look anew.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
-  if [ -e fault ]; then report "$(head -n 1 fault)"; rm -f fault; fi
+  for news in fault news.*; do
+    if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; fi
+  done
+  if [ -e outage ]; then why=outage; ended 0; fi
   if [ -e stop ]; then why=cancelled; ended 143; fi
   if [ -z "$connected" ]; then
     tell > said
     count=$(wc -l < said)
     if [ "$count" -gt "$said" ]; then
-      while IFS= read -r line; do report "said $line"; done <<EOF
+      while IFS= read -r line; do
+        report "said $line"
+        case $line in "Accepting connection(s): "*) echo "127.0.0.1:${line##*:}" > pvserver.new && mv pvserver.new pvserver;; esac
+      done <<EOF
 $(tail -n "+$((said + 1))" said)
 EOF
       said=$count
@@ -105,6 +112,7 @@ tell | tail -n "+$((said + 1))" > said
 while IFS= read -r line; do report "said $line"; done < said
 if [ -e fault ]; then report "$(head -n 1 fault)"; fi
 why=pvserver
+[ ! -e outage ] || why=outage
 ended "$rc"
 """
 
@@ -131,6 +139,7 @@ knows() {
   case $help in *"$1"*) ;; *) return 1;; esac
 }
 library= help=
+@FIND_AGENT@
 # The client warns its user of the end of the wall time where pvserver can tell it (from 5.10).
 if [ -x left ] && knows --timeout-command; then warning=--timeout-command=@DIR@/left; else warning=; fi
 pause=0.1
@@ -144,6 +153,7 @@ done
 set --
 while IFS= read -r argument; do
   case $argument in
+@AGENT@
     \?--*) argument=${argument#\?}; knows "${argument%%=*}" || continue;;
     --server-port=*-*)
       port=$(free_port "${argument#*=}") || { fault ports "${argument#*=}"; exit 98; }
@@ -155,6 +165,54 @@ rm -f go
 [ -z "$warning" ] || set -- "$@" "$warning"
 cd || :
 exec @COMMAND@ "$@"
+"""
+
+# The agent needs a Python of 3.6 or newer; ParaView's own will do.
+_FIND_AGENT = r"""news() { (umask 077; printf '%s\n' "$2" > "new.$1"; mv "new.$1" "news.$1"); }
+agent=
+for python in python3 /usr/bin/python3 /usr/libexec/platform-python pvpython; do
+  python=$(command -v "$python") || continue
+  case $python in *pvpython) isolated=;; *) isolated=-IS;; esac
+  case $(timeout 60 "$python" $isolated ./paraview-lifeline --version 2>/dev/null < /dev/null) in [0-9]*) agent=$python; break;; esac
+done
+if [ -n "$agent" ]; then news python "lifeline $agent"; else news python lifeline; fi
+# One serves one connection of ParaView's. Where it came to its end because nobody was there any more, the job goes with it.
+agent() {
+  "$agent" $isolated ./paraview-lifeline agent --key key --wait 0 --outage @OUTAGE@ "$@" > agent.new 2>> agent.log < /dev/null
+  case $? in 0) ;; 4) : > outage; exit;; *) news line "agent $(tail -n 1 agent.log)"; exit;; esac
+  [ ! -e over ] || exit
+}
+said() { sed -n "s/^$1 .*:\([0-9]*\)\$/\1/p" agent.new 2>/dev/null | grep .; }
+await_agent() {
+  tries=0
+  until port=$(said "$1"); do
+    if [ $tries -ge 300 ] || [ -e news.line ]; then news line "agent $(tail -n 1 agent.log)"; exit 97; fi
+    sleep 0.1 2>/dev/null || sleep 1
+    tries=$((tries + 1))
+  done
+}
+"""
+# What the go file says of the agent, in its first line: @take ADDRESS PORT(S), where the line comes to it, or @make, where it makes the
+# line. While pvserver waits for another connection, the next agent is where the first one was.
+_AGENT = r"""    @take\ *)
+      set -f; set -- ${argument#@take }; set +f
+      address=$1 port=$2
+      case $port in *-*) port=$(free_port "$2") || { fault ports "$2"; exit 98; };; esac
+      (umask 077
+       while :; do
+         agent --to @pvserver --line-listen "$address:$port"
+         [ "$port" != 0 ] || port=$(said line)
+         sleep 0.2 2>/dev/null || sleep 1
+       done) &
+      await_agent line
+      news line "agent $address $port"
+      set --; continue;;
+    @make)
+      (umask 077; agent --listen 127.0.0.1:0 --line-to @line) &
+      await_agent listening
+      news line "agent 127.0.0.1 $port"
+      continue;;
+    --server-port=@agent) set -- "$@" "--server-port=$port"; continue;;
 """
 
 # Picks a port of a range that nobody listens on over IPv4 here.
@@ -176,7 +234,7 @@ done
 """
 
 
-def files(about, directory, wishes, asked, modules):
+def files(about, directory, wishes, asked, modules, outage_s=0):
     """dict[str, str]: the files of a job by name, as they have to be there when it is submitted.
 
     Args:
@@ -184,13 +242,14 @@ def files(about, directory, wishes, asked, modules):
         directory (str): the session's directory on the cluster, absolute.
         wishes (dict): a session's. asked (dict): what of them the batch system is asked for, by settings.asked().
         modules (list[str]): environment modules to load.
+        outage_s (int): how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
     """
     launcher = launchers.command(launchers.chosen(about, wishes), wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"])
     return {
         # Made beforehand, so that it is private whatever umask the batch system opens it with.
         "batch.log": "",
         "job.sh": job_script(about, directory, asked, wishes["idle"], wishes["walltime"] if about.get("on_login_node") else 0),
-        "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"]),
+        "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"], outage_s),
     }
 
 
@@ -213,7 +272,7 @@ def job_script(about, directory, wishes, idle_s, limit_s=0):
     return "\n".join(["#!/bin/sh"] + head) + body
 
 
-def pvserver_script(directory, launcher, pvserver, modules=(), setup=""):
+def pvserver_script(directory, launcher, pvserver, modules=(), setup="", outage_s=0):
     """Text of pvserver.sh.
 
     Args:
@@ -222,14 +281,16 @@ def pvserver_script(directory, launcher, pvserver, modules=(), setup=""):
         pvserver (list[str]): pvserver with its arguments; its first word may be a wrapper.
         modules (list[str]): environment modules to load.
         setup (str): shell lines of the user's own, run before pvserver.
+        outage_s (int): how long the lifeline may be away; 0 for no lifeline.
     Returns:
         str
     """
     load = _fill(_MODULES, NAMES=" ".join(shlex.quote(name) for name in modules)) if modules else ""
     program = pvserver_program(pvserver)
     command = " ".join(shlex.quote(word) for word in list(launcher) + list(pvserver))
-    return "#!/bin/sh\n" + _FREE_PORT + _fill(_PVSERVER, DIR=shlex.quote(directory), MODULES=load, SETUP=setup,
-                                              PROGRAM=shlex.quote(program), COMMAND=command)
+    agent = {"FIND_AGENT": _fill(_FIND_AGENT, OUTAGE=str(int(outage_s))), "AGENT": _AGENT} if outage_s else {"FIND_AGENT": "", "AGENT": ""}
+    return "#!/bin/sh\n" + _FREE_PORT + _fill(_PVSERVER, DIR=shlex.quote(directory), MODULES=load, SETUP=setup, PROGRAM=shlex.quote(program),
+                                              COMMAND=command, **agent)
 
 
 def pvserver_program(pvserver):
@@ -255,11 +316,14 @@ class Progress:
         host (str): where the job script runs. nodes (list[str]). addresses (list[str]): IPv4 addresses of that host.
         said (list[str]): pvserver's status lines. connected (bool): a client was there. leaving (bool): pvserver goes.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
-        ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime or cancelled.
+        ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime, outage or cancelled.
+        lifeline (bool or None): whether an agent can be there; None while that is not known.
+        agent (tuple[str, int] or None): where the lifeline's agent listens.
     """
 
     def __init__(self, text=""):
         self.host, self.nodes, self.addresses, self.said, self.fault, self.ended = "", [], [], [], None, None
+        self.lifeline, self.agent = None, None
         for line in text.split("\n"):
             self._read(line)
 
@@ -283,6 +347,17 @@ class Progress:
             self.said.append(rest)
         elif word in ("missing", "module", "ports"):
             self.fault = (word, rest)
+        elif word == "lifeline":
+            self.lifeline = bool(rest)
+        elif word == "agent":
+            self._read_agent(rest)
         elif word == "ended":
             code, _blank, why = rest.partition(" ")
             self.ended = (int(code) if re.match(r"^[0-9]{1,9}\Z", code) else 1, why)
+
+    def _read_agent(self, rest):
+        match = re.match(r"^([0-9.]{7,15}) ([0-9]{1,5})\Z", rest)
+        if match:
+            self.agent = (match.group(1), int(match.group(2)))
+        else:
+            self.fault = ("agent", rest)

@@ -50,6 +50,7 @@ class NodeTunnel(_OnNode, ForwardTunnel):
     name = "node_tunnel"
     section = "Forward Connection Over an ssh Tunnel: create a tunnel directly to the compute node"
     needs_job = True
+    line_address = "127.0.0.1"
 
     def ready_for(self, node):
         """Looks whether ssh leads to this node; raises Unfit."""

@@ -66,7 +66,7 @@ def destination_arguments(target):
     return arguments + ["--", target.host]
 
 
-def master_command(target, control_path, old=False):
+def master_command(target, control_path, old=False, asks=True):
     """The command of a control master whose own session is a remote shell.
 
     The master has a session of its own for a reason: one that never had a session does not set TCP_NODELAY, which costs
@@ -76,10 +76,12 @@ def master_command(target, control_path, old=False):
         target (Target): whom to call.
         control_path (str): the socket to make.
         old (bool): leave out what ssh before 8.7 does not know.
+        asks (bool): whether ssh may ask for anything.
     Returns:
         list[str]
     """
     options = [one for one in _MASTER_OPTIONS if not (old and one in _NEWER)]
+    options += [] if asks else ["BatchMode=yes"]
     options += ["ControlPath=" + control_path.replace("%", "%%"), "ConnectTimeout={0:d}".format(target.timeout)]
     command = [target.executable, "-T"]
     for option in options:
@@ -199,6 +201,11 @@ def explain(host, stderr, kind_of_host="login node"):
 def unreachable(stderr):
     """bool: whether a login did not come about because nobody answered there."""
     return _kind(stderr) == "unreachable"
+
+
+def refuses(stderr):
+    """bool: whether a login did not come about because of who called, or what was answered there: it may do so for the user."""
+    return _kind(stderr) in ("refused", "host_key")
 
 
 def distrusts(stderr):

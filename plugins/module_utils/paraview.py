@@ -39,7 +39,8 @@ def parse_connect_id(value):
     return int(text)
 
 
-def _with_id(arguments, connect_id):
+def with_id(arguments, connect_id):
+    """list[str]: pvserver's arguments with a connect-id (int, 0 for none) behind them."""
     return arguments + ["--connect-id={0:d}".format(connect_id)] if connect_id else arguments
 
 
@@ -52,12 +53,12 @@ def forward_arguments(port, connect_id):
     Returns:
         list[str]
     """
-    return _with_id(["--server-port={0}".format(port)], connect_id)
+    return with_id(["--server-port={0}".format(port)], connect_id)
 
 
 def reverse_arguments(host, port, connect_id):
     """pvserver's arguments where it dials the client at host and port."""
-    return _with_id(["--reverse-connection", "--client-host={0}".format(host), "--server-port={0:d}".format(port)], connect_id)
+    return with_id(["--reverse-connection", "--client-host={0}".format(host), "--server-port={0:d}".format(port)], connect_id)
 
 
 def where_known(argument):

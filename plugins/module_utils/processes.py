@@ -82,6 +82,7 @@ class Child:
         self_out, theirs_out = os.pipe()
         self_err, theirs_err = os.pipe()
         parent = os.getpid()
+        self._status = None
         self.pid = os.fork()
         if self.pid == 0:
             _end_with(parent)
@@ -98,14 +99,25 @@ class Child:
     def wait(self, patience):
         """Waits for its end, and kills it after some seconds."""
         deadline = time.monotonic() + patience
-        while os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+        while self.ended() is None:
             if time.monotonic() > deadline:
                 self._kill(signal.SIGKILL)
-                os.waitpid(self.pid, 0)
+                self._status = os.waitpid(self.pid, 0)[1]
                 return
             time.sleep(0.02)
 
+    def ended(self):
+        """int or None: its exit status, 128 and the signal where it was killed; None while it runs."""
+        if self._status is None:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            self._status = status if pid else None
+        if self._status is None:
+            return None
+        return os.WEXITSTATUS(self._status) if os.WIFEXITED(self._status) else 128 + os.WTERMSIG(self._status)
+
     def _kill(self, number):
+        if self._status is not None:
+            return
         try:
             os.kill(self.pid, number)
         except ProcessLookupError:

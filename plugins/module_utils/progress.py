@@ -209,7 +209,28 @@ def until_running(follower, seconds, wanted):
     return nodes
 
 
-def until_pvserver_speaks(follower, route, pvserver, look=lambda: None):
+def until_lifeline_is_known(follower, pvserver):
+    """Waits until the job has told whether a lifeline's agent can be there, which it does before it waits for its go.
+
+    Args:
+        follower (Follower)
+        pvserver (list[str]): the command that was asked for.
+    Raises:
+        SessionError: what comes before that failed.
+    """
+    for _news in follower.events(time.monotonic() + _START_SECONDS):
+        progress = follower.progress
+        if progress.fault:
+            raise fault_error(follower.job_id, progress.host, progress.fault, pvserver)
+        if progress.lifeline is not None:
+            return
+        if progress.ended:
+            raise follower.died(paraview.explain_log(follower.directory.log()))
+    raise SessionError("job {0} on {1} does not come as far as pvserver within {2}".format(
+        follower.job_id, follower.progress.host, durations.spoken(_START_SECONDS)), "", "look at paraview_setup and paraview_modules")
+
+
+def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline=False):
     """Waits until pvserver waits for its client, has found it, or is held by a relay on its way there.
 
     Args:
@@ -217,6 +238,7 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None):
         route: of routes.ROUTES.
         pvserver (list[str]): the command that was asked for.
         look (callable): is called each time there may be news.
+        lifeline (bool): an agent stands between pvserver and the route.
     Returns:
         paraview.Status
     Raises:
@@ -230,13 +252,21 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None):
         status = paraview.Status()
         for line in progress.said:
             status.read(line)
-        if status.connected or (status.accepting and not route.reverse) or (status.connecting and route.client_may_be_late):
+        if lifeline and status.accepting and _short(status.accepting[0]) != _short(progress.host):
+            where = "pvserver runs on {0}, and the job's script on {1}".format(status.accepting[0], progress.host)
+            raise SessionError("the lifeline does not reach pvserver", where, "set paraview_lifeline to false for this host", hopeless=True)
+        late = lifeline or route.client_may_be_late
+        if status.connected or ((progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
             return status
         if progress.ended:
             log = follower.directory.log()
             raise follower.died(paraview.explain_log(log) or ("pvserver dialled this client and found nobody who answered" if status.connecting else ""))
     raise SessionError("pvserver on {0} did not come up within {1}".format(follower.progress.host, durations.spoken(_START_SECONDS)),
                        "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
+
+
+def _short(host):
+    return host.partition(".")[0].lower()
 
 
 def comes_to_its_end(directory):
@@ -278,5 +308,8 @@ def fault_error(job_id, host, fault, pvserver):
     if kind == "module":
         return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
                             "see what there is by: module avail paraview; then set paraview_modules", hopeless=True)
+    if kind == "agent":
+        return SessionError("the lifeline's agent ended on {0}".format(host), one_line(thing) or "it said nothing",
+                            "set paraview_lifeline to false for this host", hopeless=True)
     return SessionError("no port is free on {0}".format(host), "{0} is used up".format(one_line(thing)), "widen paraview_server_ports",
                         hopeless=True)

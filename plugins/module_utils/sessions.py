@@ -19,7 +19,8 @@ from . import processes
 from .errors import SessionError
 
 #: Fields of a report, in order; every report has them all.
-REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason")
+REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason",
+          "lifeline")
 #: States in which nothing of a session is left to undo but its record.
 OVER = ("ended", "failed", "cancelled", "gone")
 
@@ -93,6 +94,7 @@ class Session:
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
         self.entry_path = os.path.join(self.directory, "client.pvsc")
+        self.key_path = os.path.join(self.directory, "lifeline.key")
 
     def read(self):
         """dict: the record; empty where there is none.
@@ -171,15 +173,27 @@ class Session:
                                "disconnect, and connect again")
 
     def forget_secrets(self):
-        """Takes away the connect-id of a session that is over."""
+        """Takes away the connect-id and the lifeline's key of a session that is over."""
         with contextlib.suppress(OSError):
             with locked(self.base):
-                for path in (self.connect_id_path, self.entry_path) if self._mine() else ():
+                for path in (self.connect_id_path, self.entry_path, self.key_path) if self._mine() else ():
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
     def _mine(self):
         return not self.only or bool(self.read())
+
+    def _lifeline(self, record):
+        """dict or None: how the line between agent and stub is (lifeline.Stub.status()); None for a session without one."""
+        if not record.get("lifeline") or record.get("state") in OVER:
+            return None
+        try:
+            with open(os.path.join(self.directory, "stub.json"), encoding="utf-8") as stream:
+                told = json.load(stream)
+        except (OSError, ValueError):
+            told = {}
+        return {"state": "outage" if record.get("lost_at") else told.get("state", "waiting"), "lost_at": record.get("lost_at"),
+                "waiting_bytes": told.get("waiting_bytes", 0), "losses": told.get("losses", 0), "encrypted": bool(told.get("encrypted"))}
 
     def report(self, **changes):
         """dict: what paraview_json tells of this session."""
@@ -194,6 +208,7 @@ class Session:
             "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "url": record.get("url"),
             "client_port": record.get("client_port"), "connect_id": connect_id,
             "login_node": record.get("login_node"), "time_left_s": time_left(record), "reason": record.get("reason", ""),
+            "lifeline": self._lifeline(record),
         }
         known.update(changes)
         return {name: known[name] for name in REPORT}
@@ -221,6 +236,11 @@ def all_sessions(base):
 def watched(record):
     """bool: whether the session's watcher runs and can be reached, and with it the connection."""
     return processes.alive(record.get("watcher")) and os.path.exists(record.get("socket", ""))
+
+
+def away(record):
+    """bool: whether the session has a lifeline, and its watcher seeks the connection that was lost."""
+    return bool(record.get("lost_at")) and watched(record)
 
 
 def lacks_client_host(record):

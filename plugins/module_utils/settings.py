@@ -20,6 +20,8 @@ SPEC = {
     "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(routes.ROUTES)},
     "route_order": {"type": "list", "elements": "str", "choices": list(routes.ORDER), "default": list(routes.ORDER)},
     "user_relay": {"type": "bool", "default": False},
+    "lifeline": {"type": "bool", "default": True},
+    "outage": {"type": "raw", "default": 60},
     "scheduler": {"type": "str", "default": "auto"},
     "schedulers": {"type": "dict", "default": {}},
     "job_id": {"type": "str", "default": ""},
@@ -62,13 +64,13 @@ def check(wishes):
     Args:
         wishes (dict): names and types of SPEC.
     Returns:
-        dict: walltime, deadline and idle in seconds; launcher (None: the batch system's), pvserver and start_client
+        dict: walltime, deadline, idle and outage in seconds; launcher (None: the batch system's), pvserver and start_client
         (False, True or a list) as lists of words; connect_id an int, None for a random one.
     Raises:
         SessionError: a value that cannot be; it names the variable, the value and the way out.
     """
     known = dict(wishes)
-    for name, reader in (("walltime", durations.parse), ("deadline", durations.parse), ("idle", durations.parse),
+    for name, reader in (("walltime", durations.parse), ("deadline", durations.parse), ("idle", durations.parse), ("outage", durations.parse),
                          ("launcher", _launcher), ("pvserver", _command), ("start_client", _start_client),
                          ("connect_id", _connect_id), ("login_ports", _ports), ("server_ports", _ports)):
         try:

@@ -37,6 +37,8 @@ class Shell:
         # The mark of an answer that did not come in time.
         self.late = ""
         self.meanwhile = None
+        #: When it said something last, or was asked when it had nothing to say (time.monotonic()).
+        self.heard_at = time.monotonic()
         for stream in (process.stdout, process.stderr, process.stdin):
             os.set_blocking(stream.fileno(), False)
 
@@ -106,7 +108,7 @@ class Shell:
             self._await(self.late, deadline)
         asked = (text + "\nprintf '\\n%s %s\\n' {0} \"$?\"\nprintf '\\n%s\\n' {0} >&2\n".format(mark)).encode("utf-8", "surrogateescape")
         self.buffers = {"out": b"", "err": b""}
-        self.late = mark
+        self.late, self.heard_at = mark, time.monotonic()
         self.pending += asked
         out, rest, err = self._await(mark, deadline)
         return int(rest.split()[0]), out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
@@ -153,6 +155,7 @@ class Shell:
             data = os.read(stream.fileno(), 65536)
         except BlockingIOError:
             return True
+        self.heard_at = time.monotonic()
         self.buffers[name] = (self.buffers[name] + data)[-_MOST:]
         if name == "err":
             self.messages = (self.messages + data)[-8000:]

@@ -30,6 +30,8 @@ def undo(record, script, client_too=True):
         if not objection:
             directory.remove()
     end_client(record, client_too)
+    if not objection:
+        end_stub(record)
     return objection
 
 
@@ -37,6 +39,12 @@ def end_client(record, connected_too):
     """Ends the client that we started; one that was connected holds somebody's work, so it ends only when asked for."""
     if record.get("client") and (connected_too or not record.get("was_connected")):
         processes.end(record["client"])
+
+
+def end_stub(record):
+    """Ends the lifeline's end beside ParaView; what it still has for it is passed on."""
+    if record.get("stub"):
+        processes.end(record["stub"])
 
 
 def _undo_job(record, script, directory):

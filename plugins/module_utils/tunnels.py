@@ -53,6 +53,11 @@ class ForwardTunnel:
     def before_start(self, _node):
         """Nothing has to stand before pvserver: it is the one that waits."""
 
+    @property
+    def line_address(self):
+        """str: where the root node is called."""
+        return "127.0.0.1" if self.around.wishes["on_login_node"] else "0.0.0.0"
+
     def pvserver_arguments(self, connect_id):
         """list[str]"""
         return paraview.forward_arguments(self.around.wishes["server_ports"] or 0, connect_id)

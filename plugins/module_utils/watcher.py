@@ -16,7 +16,8 @@ import socket
 import sys
 import time
 
-from . import far_client, processes, schedulers, teardown
+from . import far_client, processes, reconnection, schedulers, teardown
+from .endurance import Endurance
 from .errors import SessionError
 from .jobs import Jobs, over, polling
 from .jobscript import Progress
@@ -26,6 +27,7 @@ from .sessions import Session, lacks_client_host
 from .shell import Shell, ShellLost
 
 _TICK = 1.0
+_TICK_WHEN_BUSY = 0.1
 _STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
 _ASK_AGAIN = 3.0
@@ -34,6 +36,8 @@ _SOCKETS = ("", ".n", ".l", ".k")
 # The same, followed by a port: client_host.py.
 _LEADS = ".t"
 _QUESTIONS = (".a",)
+# What needs the login node.
+_THERE = ("run", "hold", "messages", "begin_client", "run_client")
 
 
 class Watcher:
@@ -42,8 +46,8 @@ class Watcher:
     Args:
         wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
             process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories with Python's own
-            libraries behind), environment (dict: more of it, for ssh), master (the socket of the user's own control master, if that is used) and take_back
-            (list: the command that cancels a forward of it, without its end).
+            libraries behind), mender (list: the command of transport.main()), environment (dict: more of it, for ssh), master (the socket of the user's
+            own control master, if that is used) and take_back (list: the command that cancels a forward of it, without its end).
     """
 
     def __init__(self, wish):
@@ -61,6 +65,8 @@ class Watcher:
         # The connection to the client host, where that is another one, and what is to be done there at the end.
         self.client_process = self.client_shell = None
         self.farewell = ""
+        #: Where the session has a lifeline and was handed over.
+        self.endurance = None
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
@@ -92,25 +98,45 @@ class Watcher:
     def serve(self):
         """Answers requests and looks after the session until it is over."""
         while not self.stopping:
-            ready = select.select([self.listener, self.process.stdout, self.process.stderr], [], [], _TICK)[0]
+            ready = select.select(self._streams(), [], [], _TICK_WHEN_BUSY if self.endurance and self.endurance.busy else _TICK)[0]
             if self.stopping:
                 break
             try:
                 if self.listener in ready:
                     self._answer()
-                if not self.shell.drain():
+                if self.shell and not self.shell.drain():
                     raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
+                if self.endurance:
+                    self.endurance.step()
                 if self.client_shell and self.farewell and not self.client_shell.drain():
                     self._client_host_lost()
                 if self.handed:
-                    self._look_patiently()
+                    if self.shell:
+                        self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
                     self._abandoned_patiently()
                 self._look_at_waiting()
             except ShellLost as lost:
-                self._lost(str(lost))
-                return
+                if not self.endurance or self.endurance.away:
+                    self._lost(str(lost))
+                    return
+                self.endurance.bear(str(lost))
         self._undo()
+
+    def _streams(self):
+        streams = [self.listener] + ([self.process.stdout, self.process.stderr] if self.shell else [])
+        return streams + (self.endurance.streams() if self.endurance else [])
+
+    def adopt(self, attempt):
+        """Takes a new connection for the one that was lost."""
+        os.rename(attempt.path, self.wish["control_path"])
+        self.process, self.shell, self.wish["master"] = attempt.process, attempt.shell, ""
+
+    def forget_sockets(self):
+        """Takes away what a connection left that was lost."""
+        for path in (self.wish["control_path"] + end for end in _SOCKETS):
+            if os.path.lexists(path):
+                os.unlink(path)
 
     def _look_at_waiting(self):
         """Whoever clicked Connect has gone; a ParaView that was connected takes pvserver along by itself."""
@@ -143,13 +169,15 @@ class Watcher:
         """Ends the connection, and with it every forward."""
         self._end_client_host()
         self._leave_node()
+        if self.endurance:
+            self.endurance.close()
         for stream in (self.process and self.process.stdin, self.listener):
             if stream is not None:
                 stream.close()
         # The master would wait for channels that are still open; the session they belong to is over.
         if self.process is not None:
             self.process.end(3)
-        self._unlink(_SOCKETS + _QUESTIONS)
+        self._unlink(_SOCKETS + _QUESTIONS + reconnection.SOCKETS)
 
     def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
@@ -184,6 +212,9 @@ class Watcher:
             connection.settimeout(5)
             try:
                 asked = json.loads(connection.makefile("rb").readline().decode())
+                if self.shell is None and asked["op"] in _THERE:
+                    self._send(connection, {"lost": self.session.read().get("reason", "")})
+                    return
                 answer = getattr(self, "_do_" + asked["op"])(asked)
             except ShellLost as lost:
                 self._send(connection, {"lost": str(lost)})
@@ -284,12 +315,31 @@ class Watcher:
 
     def _do_hand_over(self, _asked):
         self.handed = True
-        if self.session.read().get("detached"):
+        record = self.session.read()
+        if record.get("detached"):
             self.wish["waiting"] = None
+        if record.get("lifeline") and record.get("go") and not self.endurance:
+            self.endurance = Endurance(self, record)
+            self.shell.meanwhile = self.endurance.check_silence
+        return {}
+
+    def _do_begin_login(self, asked):
+        """Begins a login in place of the connection that was lost; login_state tells how it goes."""
+        if self.endurance and self.endurance.away:
+            self.endurance.begin_login(asked["command"], asked["environment"], asked["path"])
+        return {}
+
+    def _do_login_state(self, _asked):
+        return self.endurance.login_state()
+
+    def _do_end_login(self, _asked):
+        self.endurance.end_login()
         return {}
 
     def _do_own(self, asked):
         """A playbook takes the session up again, and answers for it until it hands it over."""
+        if self.shell is None:
+            return {}
         self.wish["owner"] = asked["owner"]
         self.handed = False
         self.wish["waiting"] = asked.get("waiting")
@@ -302,6 +352,8 @@ class Watcher:
         return {"messages": said.decode("utf-8", "replace")}
 
     def _do_stop(self, _asked):
+        if self.shell is None:
+            return {"objection": "the connection to the login node is away", "away": True}
         self.stopping = True
         far_left = bool(self.session.read().get("client_side")) and self.client_shell is None
         return {"objection": self._undo(), "far_left": far_left}
@@ -318,7 +370,7 @@ class Watcher:
             return ""
         self.tried = True
         try:
-            objection = teardown.undo(record, self.shell.run) if record else ""
+            objection = teardown.undo(record, self._run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
         self._end_client_there(record, True)
@@ -329,6 +381,11 @@ class Watcher:
             self.session.remove()
         return objection
 
+    def _run(self, text, seconds):
+        if self.shell is None:
+            raise ShellLost("the connection to the login node is away")
+        return self.shell.run(text, seconds)
+
     def _take_back(self, record):
         """Takes the forwards back where the connection stays: it is the user's own."""
         for option, specification in record.get("forwards", ()) if self.wish.get("master") else ():
@@ -338,6 +395,7 @@ class Watcher:
         record = self.session.update(state="unknown", reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
         self._take_back(record)
         teardown.end_client(record, False)
+        teardown.end_stub(record)
         self._end_client_there(record, False)
 
     def _look_patiently(self):
@@ -376,8 +434,9 @@ class Watcher:
         connected = progress.connected
         if progress.ended:
             code, why = progress.ended
-            reasons = {"idle": "no client came in time", "walltime": "the wall time was over", "cancelled": "the job was cancelled"}
-            state = "cancelled" if why == "cancelled" else "ended" if connected or why in ("idle", "walltime") or code == 0 else "failed"
+            reasons = {"idle": "no client came in time", "walltime": "the wall time was over", "cancelled": "the job was cancelled",
+                       "outage": "the line was away for longer than paraview_outage"}
+            state = "cancelled" if why == "cancelled" else "ended" if connected or why in ("idle", "walltime", "outage") or code == 0 else "failed"
             default = "the client left" if connected else "pvserver ended with exit status {0}".format(code)
             self._over(state, reasons.get(why, default), connected)
         elif connected and record.get("state") != "connected":
@@ -419,6 +478,7 @@ class Watcher:
         self._take_back(record)
         Directory(self.shell.run, record["remote_directory"]).remove()
         teardown.end_client(record, False)
+        teardown.end_stub(record)
         self._end_client_there(record, False)
         self.session.forget_secrets()
         self.session.update(state=state, reason=reason, watcher=None)

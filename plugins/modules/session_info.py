@@ -136,6 +136,14 @@ sessions:
       returned: always
       type: str
       sample: ""
+    lifeline:
+      description:
+        - How the line is that outlives its connection. C(state) is C(waiting), C(connected) or C(outage); C(lost_at) is when it was lost, in seconds
+          since 1970; C(losses) counts; C(waiting_bytes) are kept on this side; C(encrypted) tells whether it is so from end to end.
+        - Null where the session has none, or is over.
+      returned: always
+      type: dict
+      sample: {state: connected, lost_at: null, waiting_bytes: 0, losses: 1, encrypted: false}
 """
 
 # The code is in plugins/action/session_info.py; it runs on the controller.

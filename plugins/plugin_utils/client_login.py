@@ -3,16 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The connection to the host on which ParaView runs, where that is another one; the session's watcher holds it."""
 
-import select
-
 from ..module_utils import openssh
 from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
 from .asking import Patience
-from .login import answered
-
-_LOOK_EVERY = 0.1
+from .login import answered, await_login
 
 
 def log_in_on_client(session: Session, channel: Channel, target: openssh.Target, host: str, password: str = "") -> dict:
@@ -36,10 +32,13 @@ def log_in_on_client(session: Session, channel: Channel, target: openssh.Target,
     def attempt(command, questions):
         channel.request("begin_client", command=command, environment=questions.environment)
         try:
-            return _await(channel, questions, patience)
+            answer = await_login(channel, "client_state", questions, patience)
         except BaseException:
             channel.request("end_client")
             raise
+        if "error" in answer:
+            channel.request("end_client")
+        return answer
 
     _answer, error = answered(session, target, path, password, attempt, host)
     if error is not None:
@@ -48,20 +47,3 @@ def log_in_on_client(session: Session, channel: Channel, target: openssh.Target,
     if not uid.isdigit():
         raise SessionError("cannot make out what {0} is".format(host), "it does not tell who you are there", "a POSIX shell with id is needed there")
     return {"name": host, "uid": int(uid), "control_path": path, "watcher": record["watcher"]}
-
-
-def _await(channel, questions, patience):
-    patience.renew()
-    while True:
-        state = channel.request("client_state")
-        if "failed" in state:
-            return {"error": state["failed"]}
-        if state["begun"]:
-            return state
-        questions.heard(state["said"])
-        if select.select([questions], [], [], _LOOK_EVERY)[0]:
-            questions.answer()
-            patience.renew()
-        elif not patience.left:
-            channel.request("end_client")
-            return {"error": "no answer within {0} s: Connection timed out".format(patience.seconds)}

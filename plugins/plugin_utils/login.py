@@ -14,7 +14,9 @@ import subprocess
 import sys
 import typing as t
 
-from ..module_utils import openssh, processes, schedulers
+import yaml
+
+from ..module_utils import openssh, processes, reconnection, schedulers, sessions
 from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
@@ -25,7 +27,8 @@ _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Seconds, for whoever looks for the one-time code; the login node gives up sooner.
 _LONGEST_LOGIN = 3600
-_IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.watcher import main".format(_PLUGINS)
+_IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.{1} import main"
+_LOOK_EVERY = 0.1
 
 
 def target_of(connection, name: str) -> openssh.Target:
@@ -72,6 +75,8 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
     record = session.read()
     if not record:
         raise SessionError("the session of {0} was ended meanwhile".format(session.name), "", "connect again")
+    if sessions.away(record):
+        return _log_in_again(session, record, target, password)
     if processes.alive(record.get("watcher")):
         # It cannot be reached any more (its socket is gone): it goes without undoing anything, and its ssh with it.
         os.kill(record["watcher"][0], signal.SIGKILL)
@@ -80,6 +85,7 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
     path = openssh.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
             "owner": owner, "waiting": record.get("waiting"), "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target),
+            "mender": _program("transport"),
             "leave_node": openssh.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
     if wish["master"]:
@@ -87,7 +93,8 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
         answer = _start(session, dict(wish, command=openssh.guest_command(target, wish["master"]), take_back=cancel), target)
     if "error" in answer:
         wish["master"] = ""
-        answer = _log_in_anew(session, wish, target, password)
+        answer = _log_in_anew(session, target, path, password, lambda command, questions, one: _start(
+            session, dict(wish, command=command, environment=questions.environment), one, questions))
     fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
               "target": target._asdict(), "guest": wish["master"]}
     _same_node(session, session.update(**fields))
@@ -114,13 +121,50 @@ def _same_node(session, record):
                            "{0} stands for both".format(record["target"]["host"]), "try again until {0} answers".format(record["login_node"]))
 
 
-def _log_in_anew(session, wish, target, password):
+def _log_in_again(session, record, target, password):
+    """The watcher that has outlived its connection gets another one."""
+    channel = Channel(record["socket"], session.name)
+    path = record["control_path"] + reconnection.SOCKETS[2]
+
+    def attempt(command, questions, one):
+        patience = Patience(one.timeout + 35)
+        channel.request("begin_login", command=command, environment=questions.environment, path=path)
+        try:
+            answer = await_login(channel, "login_state", questions, patience)
+        except BaseException:
+            channel.request("end_login")
+            raise
+        if "error" in answer:
+            channel.request("end_login")
+        return answer
+
+    _log_in_anew(session, target, path, password, attempt)
+    return session.update(target=target._asdict(), guest="")
+
+
+def await_login(channel: Channel, operation: str, questions: Questions, patience: Patience) -> dict:
+    """Answers the questions of a login that the watcher has begun, until that is done or failed; returns what it tells of it, or an ``error``."""
+    patience.renew()
+    while True:
+        state = channel.request(operation)
+        if "failed" in state:
+            return {"error": state["failed"]}
+        if state["begun"]:
+            return state
+        questions.heard(state["said"])
+        if select.select([questions], [], [], _LOOK_EVERY)[0]:
+            questions.answer()
+            patience.renew()
+        elif not patience.left:
+            return {"error": "no answer within {0} s: Connection timed out".format(patience.seconds)}
+
+
+def _log_in_anew(session, target, path, password, attempt):
     """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
     pinned = openssh.pinned(target, session.read().get("facts", {}).get("client_side", ""))
     # Behind a translation of addresses somebody else may be at that one: then the name has to do.
     for one in [pinned] * (pinned != target) + [target]:
-        answer, error = answered(session, one, wish["control_path"], password, lambda command, questions, one=one: _start(
-            session, dict(wish, command=command, environment=questions.environment), one, questions))
+        answer, error = answered(session, one, path, password, lambda command, questions, one=one: attempt(command, questions, one))
         if error is None:
             return answer
         if not (openssh.unreachable(answer["error"]) or openssh.distrusts(answer["error"])):
@@ -156,15 +200,22 @@ def answered(session: Session, target: openssh.Target, control_path: str, passwo
 
 
 def _libraries():
-    """Where the watcher finds jmespath, for batch systems that answer in JSON: it is started without site-packages."""
+    """Where the watcher finds jmespath, for batch systems that answer in JSON, and PyYAML, for site.yml: it is started without site-packages."""
+    found = [os.path.dirname(os.path.dirname(yaml.__file__))]
     try:
         import jmespath
     except ImportError:
-        return []
-    return [os.path.dirname(os.path.dirname(jmespath.__file__))]
+        return found
+    return list(dict.fromkeys([os.path.dirname(os.path.dirname(jmespath.__file__))] + found))
 
 
-def _interpreter():
+def _program(module):
+    """list[str]: the command of one of our modules that has a main()."""
+    code = _IMPORT.format(_PLUGINS, module)
+    return _interpreter(code) + ["-c", code + "; main()"]
+
+
+def _interpreter(code):
     """A Python that finds compiled modules: compiling them itself would cost the watcher 2.5 MB for as long as it lives."""
     helpers = os.path.join(_PLUGINS, "module_utils")
     before = sys.pycache_prefix
@@ -178,7 +229,7 @@ def _interpreter():
             words += ["-X", "pycache_prefix=" + sys.pycache_prefix]
             # The prefix holds for Python's own modules too: let another process compile those.
             if not os.path.isdir(sys.pycache_prefix + os.path.dirname(os.__file__)):
-                subprocess.run(words + ["-c", _IMPORT], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+                subprocess.run(words + ["-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return words
     finally:
         sys.pycache_prefix = before
@@ -188,7 +239,7 @@ def _start(session, wish, target, questions=None):
     """Starts a watcher; returns its last line, which says that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        process = subprocess.Popen(_interpreter() + ["-c", _IMPORT + "; main()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen(_program("watcher"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=log, start_new_session=True, cwd="/")
     except OSError as error:
         raise SessionError("cannot start {0}".format(sys.executable), str(error), "check the Python that runs Ansible")

@@ -168,7 +168,7 @@ def test_a_report_has_every_field(session):
                   ends_at=time.time() + 1000, socket="/s")
     report = session.report(state="ready")
     assert list(report) == list(sessions.REPORT) == [
-        "host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason"]
+        "host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason", "lifeline"]
     assert report["host"] == "lab" and report["state"] == "ready" and report["nodes"] == ["c101"]
     assert 900 < report["time_left_s"] <= 1000 and isinstance(report["time_left_s"], int)
     assert session.report(connect_id=None)["connect_id"] is None

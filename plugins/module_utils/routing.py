@@ -1,24 +1,28 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session's route, made anew from its record for each task."""
+"""A session's route, made anew from its record."""
 
-import typing as t
-
-from ..module_utils import routes, schedulers
-from ..module_utils.channel import Channel
-from ..module_utils.client_host import Here, There
-from ..module_utils.openssh import Master
-from ..module_utils.sessions import Session
-from ..module_utils.surroundings import Surroundings
+from . import routes, schedulers
+from .client_host import Here, There
+from .openssh import Master
+from .surroundings import Surroundings
 
 
-def surroundings(record: dict, channel: Channel, session: t.Optional[Session] = None) -> Surroundings:
-    """What a route of this session works with; a session that is given learns of each forward before it is asked for."""
+def surroundings(record, channel, session=None):
+    """Surroundings: what a route of this session works with.
+
+    Args:
+        record (dict): the session's.
+        channel (channel.Channel): to the login node.
+        session (sessions.Session): learns of each forward before it is asked for; None for nobody.
+    """
     wishes = record["settings"]
+    # With a lifeline the route ends at the stub, which is content with any port.
     return Surroundings(
         Master(record["control_path"], record["ssh"]), channel.script, lambda: channel.request("messages")["messages"], record["facts"],
-        {"client_port": wishes["client_port"], "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
+        {"client_port": 0 if record.get("lifeline") else wishes["client_port"],
+         "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
          "on_login_node": bool(schedulers.of(record).get("on_login_node")),
          "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target"),
@@ -27,27 +31,27 @@ def surroundings(record: dict, channel: Channel, session: t.Optional[Session] = 
         (lambda forwards: session.update(forwards=forwards)) if session and record.get("guest") else None)
 
 
-def client_of(record: dict, channel: Channel):
-    """Where ParaView runs."""
+def client_of(record, channel):
+    """Here or There: where ParaView runs."""
     known = record.get("client_side")
     if not known:
         return Here()
     return There(known["name"], known["uid"], Master(known["control_path"], record["ssh"]), channel.client_script, record["control_path"] + ".t")
 
 
-def load(record: dict, channel: Channel, session: t.Optional[Session] = None):
-    """The route that the session's record names."""
+def load(record, channel, session=None):
+    """The route (of routes.ROUTES) that the session's record names; arguments as of surroundings()."""
     return routes.ROUTES[record["route"]](surroundings(record, channel, session), record["route_known"])
 
 
-def came_through(record: dict, route) -> str:
-    """The line for a pvserver that has found its client."""
+def came_through(record, route):
+    """str: the line for a pvserver that has found its client."""
     return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
         record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port, record["client_port"],
         record["client_side"]["name"] + "'s" if record.get("client_side") else "this machine's")
 
 
-def kept(route) -> dict:
-    """The record's fields of a route."""
+def kept(route):
+    """dict: the record's fields of a route."""
     known = dict(route.known, address=getattr(route, "address", None), port=getattr(route, "port", None))
     return {"route": route.name, "route_known": known, "forwards": route.around.forwards}

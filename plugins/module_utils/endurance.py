@@ -1,0 +1,233 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a session with a lifeline endures the loss of its connection: the watcher logs in again, and has the way for the line made anew."""
+
+import json
+import os
+import time
+
+from . import durations, processes, terminals
+from .errors import SessionError
+from .lifeline import Stub
+from .reconnection import Attempt, Reconnection
+from .shell import ShellLost
+from .text import one_line
+
+# Seconds for which the login node may be silent once the line is known to be away.
+_SILENCE = 3.0
+# Seconds that a line may take to come back over a way that stands.
+_COMES_BACK = 10.0
+# Seconds after which a mending that does not come to its end is given up, and those between two that failed.
+_MENDING = 60.0
+_PAUSE = 2.0
+# Seconds for which the stub goes on after the line was away too long; it is the one that counts.
+_GRACE = 30.0
+# Exit status of a mending that came to another login node than pvserver runs on.
+ELSEWHERE = 3
+
+
+class Endurance:
+    """Looks after the line of one session that was handed over.
+
+    Args:
+        watcher (watcher.Watcher): holds the connection.
+        record (dict): the session's.
+    """
+
+    def __init__(self, watcher, record):
+        self.watcher, self.session = watcher, watcher.session
+        self.stub, self.known = Stub(watcher.session), record["stub"]
+        self.outage_s, self.terminal = record["settings"]["outage"], record.get("terminal")
+        self.told, self.read_at = {}, 0.0
+        self.reconnection = self.attempt = None
+        self.asks = ""
+        self.mender, self.mend_at, self.mended_at = None, 0.0, 0.0
+        self.lost_at = None
+
+    # -- what the watcher asks
+
+    @property
+    def away(self):
+        """bool: whether there is no connection to the login node."""
+        return self.reconnection is not None
+
+    def streams(self):
+        """list: what becomes readable when there is news."""
+        streams = self.reconnection.streams() if self.reconnection else []
+        streams += [self.attempt.process.stdout, self.attempt.process.stderr] if self.attempt else []
+        return streams + ([self.mender.stdout] if self.mender else [])
+
+    @property
+    def busy(self):
+        """bool: whether something is under way that has to be looked at often."""
+        return self.away or self.lost_at is not None
+
+    def bear(self, why):
+        """The connection is gone: it is sought again."""
+        watcher = self.watcher
+        if watcher.process is not None:
+            watcher.process.stdin.close()
+            watcher.process.end(0.5)
+        watcher.process = watcher.shell = None
+        self._drop_mender()
+        watcher.forget_sockets()
+        record = self.session.read()
+        self.reconnection = Reconnection(record)
+        self._lost(one_line(why.strip().rpartition("\n")[2] or why) or "ssh ended")
+
+    def step(self):
+        """Looks after the line; ShellLost where it will not come back any more, or the connection is found to be dead."""
+        self._look_at_stub()
+        if self.away:
+            self._log_in()
+        elif self.mender is not None:
+            self._look_at_mender()
+        elif time.monotonic() >= self.mend_at and self._needs_mending():
+            self._ask_the_login_node()
+            self._mend()
+
+    def check_silence(self):
+        """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
+        self._look_at_stub()
+        if self.lost_at is not None and time.monotonic() - self.watcher.shell.heard_at > _SILENCE:
+            raise ShellLost("no answer from the login node")
+
+    def begin_login(self, command, environment, path):
+        """Begins a login that the user answers for."""
+        self.end_login()
+        self.reconnection.close()
+        os.environ.update(environment)
+        self.attempt = Attempt(command, path, 3600)
+
+    def login_state(self):
+        """dict: how it goes: failed (str), or begun (bool) and said (str)."""
+        if not self.away:
+            return {"begun": True, "said": ""}
+        if self.attempt is None:
+            return {"failed": "ssh ended"}
+        try:
+            if not self.attempt.begun():
+                return {"begun": False, "said": self.attempt.said()}
+        except ShellLost as lost:
+            self.end_login()
+            return {"failed": str(lost)}
+        attempt, self.attempt = self.attempt, None
+        self._adopt(attempt)
+        return {"begun": True, "said": ""}
+
+    def end_login(self):
+        """Ends a login that the user answers for."""
+        if self.attempt is not None:
+            self.attempt.close()
+            self.attempt = None
+
+    def close(self):
+        """Ends all that is under way."""
+        self._drop_mender()
+        self.end_login()
+        if self.reconnection is not None:
+            self.reconnection.close()
+
+    # -- the stub
+
+    def _look_at_stub(self):
+        self.told = self.stub.status()
+        if self.told.get("state") == "outage":
+            self._lost(self.told.get("reason", ""))
+        elif self.lost_at is not None and not self.away and self.mender is None and self.told.get("state") in ("connected", "ended"):
+            self._back()
+
+    def _lost(self, why):
+        if self.lost_at is not None:
+            return
+        self.lost_at = time.time()
+        line = "the line was lost at {0} ({1}); ParaView waits, and goes on once it is back".format(time.strftime("%H:%M:%S"), one_line(why, 120))
+        self.session.update(lost_at=self.lost_at, reason=line)
+        self._say(line)
+
+    def _back(self):
+        took = durations.spoken(max(1, time.time() - self.lost_at))
+        self.lost_at = None
+        self.session.update(lost_at=None, reason="")
+        self._say("the line is back after {0}".format(took))
+
+    def _say(self, line):
+        terminals.tell(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
+
+    # -- the login
+
+    def _log_in(self):
+        if time.time() - self.lost_at > self.outage_s + _GRACE:
+            raise ShellLost("it was away for longer than paraview_outage; pvserver ends by itself")
+        if self.attempt is not None:
+            return
+        attempt = self.reconnection.step()
+        if attempt is not None:
+            self._adopt(attempt)
+        elif self.reconnection.refused and not self.asks:
+            self.asks = "waiting for you: {0} wants to know who you are ({1}); connect again: ansible-playbook sciviz.paraview.connect -e host={2}".format(
+                self.session.read().get("login_node"), one_line(self.reconnection.refused.strip().rpartition("\n")[2], 120), self.session.name)
+            self.session.update(reason=self.asks)
+            self._say(self.asks)
+
+    def _adopt(self, attempt):
+        self.reconnection.close()
+        self.reconnection, self.asks = None, ""
+        # What was put up went with the connection, and one of the user's own is not used any more.
+        self.session.update(forwards=[], guest="")
+        self.watcher.adopt(attempt)
+        self.watcher.shell.meanwhile = self.check_silence
+        self._mend()
+
+    def _ask_the_login_node(self):
+        """A connection over which nothing comes back is none; ssh itself would wait for a minute."""
+        if self.lost_at is None:
+            return
+        try:
+            self.watcher.shell.here(":", _SILENCE)
+        except SessionError:
+            raise ShellLost("no answer from the login node")
+
+    # -- the way
+
+    def _needs_mending(self):
+        """bool: the stub is gone, or its line has been away for longer than it needs to come back."""
+        if not processes.alive(self.known):
+            self.known = self.session.read().get("stub")
+            return not processes.alive(self.known)
+        return self.lost_at is not None and time.monotonic() - self.mended_at > _COMES_BACK
+
+    def _mend(self):
+        wish = self.watcher.wish
+        self.mender = processes.Child(wish["mender"])
+        self.mended_at = time.monotonic()
+        with self.mender.stdin as stdin:
+            stdin.write(json.dumps({name: wish[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
+
+    def _look_at_mender(self):
+        code = self.mender.ended()
+        if code is None and time.monotonic() - self.mended_at < _MENDING:
+            return
+        said = self._last_words() if code is not None else "it took too long"
+        self._drop_mender()
+        if code == 0:
+            self.known = self.session.read().get("stub")
+            self.mended_at, self.mend_at = time.monotonic(), 0.0
+            return
+        self.mend_at = time.monotonic() + _PAUSE
+        self.mended_at = 0.0
+        self.session.update(reason="the way for the line cannot be made: {0}".format(one_line(said, 300)))
+        if code == ELSEWHERE:
+            raise ShellLost(said)
+
+    def _last_words(self):
+        said, wrong = (os.read(stream.fileno(), 65536).decode("utf-8", "replace").strip() for stream in (self.mender.stdout, self.mender.stderr))
+        return said or wrong.rpartition("\n")[2] or "no reason given"
+
+    def _drop_mender(self):
+        if self.mender is not None:
+            self.mender.end(0.5)
+            for stream in (self.mender.stdout, self.mender.stderr):
+                stream.close()
+            self.mender = None

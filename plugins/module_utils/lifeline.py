@@ -1,0 +1,152 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A session's lifeline: what a job and a client host need for it, and the stub beside ParaView.
+
+The program is paraview-lifeline of the role connect; what it does with the bytes stands there.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+
+from . import paraview, processes
+from .sessions import write_private
+
+_PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "connect", "files", "paraview-lifeline")
+#: Routes on which ParaView's port is open to the network; a lifeline would need a second one there.
+WITHOUT = ("reverse", "reverse_relay")
+
+
+def files(key):
+    """dict[str, str]: what an agent needs in the job's directory.
+
+    Args:
+        key (str): as new_key() makes it.
+    """
+    with open(_PROGRAM, encoding="utf-8") as stream:
+        return {"paraview-lifeline": stream.read(), "key": key + "\n"}
+
+
+def new_key():
+    """str: a fresh key of 256 bits, in hexadecimal."""
+    return os.urandom(32).hex()
+
+
+def hindrance(wishes, route):
+    """str: why a session that wishes for a lifeline has none before its job is seen; empty for no reason.
+
+    Args:
+        wishes (dict): as settings.check() gives them.
+        route (str): its name.
+    """
+    if route in WITHOUT:
+        return "route {0} has a single port".format(route)
+    if wishes["client_host"]:
+        return "ParaView runs on {0}".format(wishes["client_host"])
+    if any(word.startswith("--multi-clients") for word in wishes["pvserver"]):
+        return "pvserver serves several clients"
+    return ""
+
+
+def hindrance_of_job(progress):
+    """str: why a job can have none, as far as it has told; empty for no reason.
+
+    Args:
+        progress (jobscript.Progress): after it has said whether an agent can be there.
+    """
+    if not progress.lifeline:
+        return "{0} has no Python 3.6 or newer".format(progress.host)
+    if progress.nodes and progress.nodes[0].partition(".")[0] != progress.host.partition(".")[0]:
+        return "the job's script runs on {0}, and pvserver on {1}".format(progress.host, progress.nodes[0])
+    return ""
+
+
+def pvserver_arguments(route, connect_id):
+    """list[str]: lines of the go file, where an agent stands between pvserver and the route.
+
+    Args:
+        route: of routes.ROUTES.
+        connect_id (int): 0 for none.
+    """
+    if route.reverse:
+        return ["@make", "--reverse-connection", "--client-host=127.0.0.1", "--server-port=@agent"] + paraview.with_id([], connect_id)
+    taken = "@take {0} {1}".format(route.line_address, route.around.wishes["server_ports"] or 0)
+    return [taken] + paraview.forward_arguments(0, connect_id) + [paraview.where_known("--bind-address=127.0.0.1")]
+
+
+class Stub:
+    """The end beside ParaView. Its files lie in the session's directory.
+
+    Args:
+        session (sessions.Session)
+    """
+
+    def __init__(self, session):
+        self.session = session
+        self.line_path, self.status_path, self.log_path = (os.path.join(session.directory, name) for name in ("line", "stub.json", "stub.log"))
+
+    def command(self, reverse, port, client_port, outage_s):
+        """list[str]: how it is started.
+
+        Args:
+            reverse (bool): pvserver calls ParaView.
+            port (int): where it listens: for ParaView, or where pvserver calls for the line; 0 for any.
+            client_port (int): where ParaView listens then.
+            outage_s (int): how long the line may be away.
+        """
+        words = [sys.executable, "-I", "-S", _PROGRAM, "stub", "--key", self.session.key_path, "--status", self.status_path]
+        words += ["--wait", "0", "--outage", str(outage_s)]
+        here = "127.0.0.1:{0}".format(port)
+        if reverse:
+            return words + ["--line-listen", here, "--to", "127.0.0.1:{0}".format(client_port)]
+        return words + ["--line-to", "@" + self.line_path, "--listen", here]
+
+    def status(self):
+        """dict: what it tells of itself; empty where there is none."""
+        try:
+            with open(self.status_path, encoding="utf-8") as stream:
+                told = json.load(stream)
+        except (OSError, ValueError):
+            return {}
+        return told if isinstance(told, dict) else {}
+
+    def forget_status(self):
+        """Takes away what an earlier one told."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.status_path)
+
+    def port(self, known, seconds=15.0):
+        """int: where one that was just started listens; 0 if it does not come to it.
+
+        Args:
+            known (list): its processes.identity().
+            seconds (float): how long that may take.
+        """
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            place = self.status().get("listening") or self.status().get("line")
+            if place:
+                return int(place.rpartition(":")[2])
+            if not processes.alive(known):
+                break
+            time.sleep(0.02)
+        return 0
+
+    def lead(self, host, port):
+        """Tells it where the line leads now."""
+        write_private(self.line_path, "{0}:{1}\n".format(host, port))
+
+    def keep_key(self, key):
+        """Writes the session's key down."""
+        write_private(self.session.key_path, key + "\n")
+
+    def last_words(self):
+        """str: the end of its log."""
+        try:
+            with open(self.log_path, "rb") as stream:
+                return stream.read()[-400:].decode("utf-8", "replace")
+        except OSError:
+            return ""

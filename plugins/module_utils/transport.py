@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What carries a session's lifeline: its route, between agent and stub instead of pvserver and ParaView."""
+
+import json
+import shlex
+import sys
+import time
+
+from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, surveys
+from .channel import Channel
+from .endurance import ELSEWHERE
+from .errors import SessionError
+from .openssh import ForwardRefused
+from .sessions import Session
+from .surroundings import Unfit
+from .text import one_line
+
+# The line is there at once, or not at all; a job's directory may be shown late on the other side.
+_SECONDS = 30.0
+# Who serves this connection on the login node: sshd's process for it, else the shell. One that was lost would hold its ports for hours.
+_WHO = """for paraview_pid in {asked}; do
+printf '%s %s %s\\n' "$(hostname)" "$paraview_pid" "$(sed 's/.*) //' "/proc/$paraview_pid/stat" 2>/dev/null | cut -d' ' -f20)"
+done
+"""
+_END = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/dev/null | cut -d' ' -f20)" = {start} ] && kill {pid}
+:
+"""
+
+
+def begin(session, record, route):
+    """dict: starts the stub; the record's fields of it. On a reverse route it is where the route ends.
+
+    Args:
+        session (sessions.Session). record (dict): its record.
+        route: of routes.ROUTES.
+    Raises:
+        SessionError: it does not come up.
+    """
+    stub = lifeline.Stub(session)
+    stub.forget_status()
+    port = route.known["client_port"] if route.reverse else record.get("client_port") or record["settings"]["client_port"]
+    known = client.start(stub.command(route.reverse, port, record.get("client_port"), record["settings"]["outage"]), {}, stub.log_path)
+    # Before it is waited for: whatever happens next, it is ended.
+    record = session.update(stub=known)
+    found = stub.port(known)
+    if not found:
+        raise SessionError("the lifeline cannot begin on this machine", one_line(stub.last_words(), 300) or "it said nothing",
+                           "choose another paraview_client_port, or set paraview_lifeline to false")
+    fields = {} if route.reverse else {"client_port": found}
+    return session.update(**fields)
+
+
+def put_up(route, record, directory):
+    """Makes what the agent calls, and tells it; raises Unfit. A route that the agent waits at needs nothing yet.
+
+    Args:
+        route: of routes.ROUTES. record (dict). directory (remote.Directory): the job's.
+    """
+    if not route.reverse:
+        return
+    route.before_start(record["root_node"])
+    if route.client_may_be_late:
+        # The line proves itself; nothing has to be held back.
+        route.let_through(record["root_node"])
+    directory.put("line", "{0}:{1}\n".format(route.address, route.port))
+
+
+def lead(route, record, stub):
+    """Leads the stub to the agent; raises Unfit. One that the agent calls needs nothing more.
+
+    Args:
+        route: of routes.ROUTES. record (dict). stub (lifeline.Stub)
+    """
+    if not route.reverse:
+        port = route.after_start((record["root_node"], record["agent"][1]), record["root_node"])
+        stub.lead(route.known.get("host") or "127.0.0.1", port)
+
+
+def await_line(stub, record):
+    """Waits until agent and stub have found each other; SessionError where they do not."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        told = stub.status()
+        if told.get("state") in ("connected", "ended"):
+            return
+        if not processes.alive(record["stub"]) or time.monotonic() > deadline:
+            raise SessionError("the lifeline between this machine and {0} does not come about".format(record["root_node"]),
+                               one_line(told.get("reason") or stub.last_words(), 300) or "no answer",
+                               "look whether something on the way changes or holds back what is sent; paraview_lifeline: false does without it")
+        time.sleep(0.05)
+
+
+def remember_server(session, channel):
+    """Takes note of who serves the connection on the login node."""
+    asked = "$$" if session.read().get("guest") else "$PPID"
+    words = channel.hold(_WHO.format(asked=asked), 15)[1].split()
+    session.update(server=words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None)
+
+
+def end_old_server(record, channel):
+    """Ends what served the connection that was lost."""
+    if record.get("server"):
+        host, pid, start = record["server"]
+        channel.script(_END.format(host=shlex.quote(host), pid=int(pid), start=shlex.quote(start)), 15)
+
+
+def restore(session, record, channel):
+    """Makes the way for the line anew, after the connection was lost or the stub came to its end.
+
+    Args:
+        session (sessions.Session). record (dict). channel (channel.Channel): to the login node.
+    Raises:
+        SessionError, Unfit: with the reason.
+    """
+    record = _look_around(session, record, channel)
+    end_old_server(record, channel)
+    remember_server(session, channel)
+    # What listens there may be what is left of the lost connection.
+    record = session.update(forwards=[], route_known=dict(record["route_known"], port=None))
+    route = routing.load(record, channel, session)
+    stub = lifeline.Stub(session)
+    if not processes.alive(record.get("stub")):
+        record = begin(session, record, route)
+    try:
+        put_up(route, record, remote.Directory(channel.script, record["remote_directory"]))
+        lead(route, record, stub)
+    finally:
+        session.update(**routing.kept(route))
+
+
+def _look_around(session, record, channel):
+    """It may be another login node by now."""
+    there = channel.script("hostname")[1].strip()
+    if there == record["login_node"]:
+        return record
+    if schedulers.of(record).get("on_login_node"):
+        raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record["login_node"], one_line(there, 100)))
+    facts = surveys.facts_of(session.name, channel.script, scheduler_checks.tables(record["settings"]["schedulers"]), lambda _line: None, _load)
+    return session.update(facts=facts, login_node=facts["login_node"])
+
+
+class Elsewhere(Exception):
+    """Another login node answered than pvserver runs on."""
+
+
+def _load(text):
+    try:
+        import yaml
+    except ImportError:
+        raise ValueError("there is no PyYAML")
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError("it is no YAML")
+
+
+def main():
+    """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
+    wish = json.load(sys.stdin)
+    sys.path.extend(wish.get("libraries", ()))
+    session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
+    try:
+        record = session.read()
+        if record:
+            restore(session, record, Channel(record["socket"], session.name))
+    except Elsewhere as elsewhere:
+        sys.stdout.write(str(elsewhere))
+        sys.exit(ELSEWHERE)
+    except (SessionError, Unfit, ForwardRefused) as error:
+        sys.stdout.write(" ".join(str(error).split()))
+        sys.exit(1)
