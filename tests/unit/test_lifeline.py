@@ -310,6 +310,107 @@ def test_targets_are_read_anew(tmp_path, start):
     server.close()
 
 
+def deaf(backlog=8):
+    """A socket to which connections are made that nobody takes; with a backlog of 0 not even that, once it is full."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(backlog)
+    text = "127.0.0.1:{0}".format(listener.getsockname()[1])
+    waiting = [socket.socket() for _one in range(0 if backlog else 4)]
+    for sock in waiting:
+        sock.setblocking(False)
+        sock.connect_ex(listener.getsockname())
+    return text, [listener, *waiting]
+
+
+@pytest.mark.parametrize("backlog", [8, 0])
+def test_a_new_place_is_dialled_at_once_although_the_old_one_keeps_silent(tmp_path, start, backlog):
+    server, wire, where = Target(backlog=1), Wire(), tmp_path / "where"
+    (silent, kept) = deaf(backlog)
+    agent = start("agent", "--to", server.text, "--line-listen", "127.0.0.1:0", *EAGER)
+    wire.to = agent.line
+    where.write_text(wire.address + "\n")
+    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(where), *EAGER)
+    near = stub.connect()
+    far = server.accept()
+    talk(near, far)
+    where.write_text(silent + "\n")
+    wire.cut()
+    stub.logged("dials {0} now".format(silent))
+    began = time.monotonic()
+    (tmp_path / "new").write_text(wire.address + "\nanother forward\n")
+    (tmp_path / "new").rename(where)
+    talk(near, far)
+    assert time.monotonic() - began < 5  # an attempt lasts 10 s
+    assert len(stub.log.splitlines()) == 6, stub.log  # connected, ParaView's, lost, two places, back
+    for one in [wire, server, *kept]:
+        one.close()
+
+
+def test_a_line_that_stands_is_not_left_for_another_place(tmp_path, start):
+    server, wires, where = Target(backlog=1), [Wire(), Wire()], tmp_path / "where"
+    agent = start("agent", "--to", server.text, "--line-listen", "127.0.0.1:0", *EAGER)
+    for wire in wires:
+        wire.to = agent.line
+    where.write_text(wires[0].address + "\n")
+    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(where), *EAGER)
+    near = stub.connect()
+    far = server.accept()
+    talk(near, far)
+    where.write_text(wires[1].address + "\n")
+    time.sleep(0.8)  # longer than until the file is looked at
+    talk(near, far)
+    assert (stub.status["losses"], wires[1].taken) == (0, 0)
+    wires[0].cut()
+    talk(near, far)
+    assert (wires[0].taken, wires[1].taken) == (1, 1)
+    for one in (*wires, server):
+        one.close()
+
+
+class Moments:
+    """In place of a loop: what shall be done, and how soon."""
+
+    now = 0.0
+
+    def __init__(self):
+        self.soon, self.handlers = {}, {}
+
+    def at(self, name, delay, call):
+        self.soon[name] = (delay, call)
+
+    def cancel(self, name):
+        self.soon.pop(name, None)
+
+
+def test_a_new_place_is_dialled_as_eagerly_as_the_first_one(tmp_path):
+    program, loop, said = module(), Moments(), []
+    session = types.SimpleNamespace(loop=loop, line=None, redial_s=0.25, log=types.SimpleNamespace(say=lambda text, _kind: said.append(text)),
+                                    no_line=lambda reason: None)
+    where = tmp_path / "where"
+    where.write_text("unix:{0}/nothing\n".format(tmp_path))
+    dialer = program.LineDialer(session, program.Whereto("@{0}".format(where), program.dialable))
+    for _time in range(6):
+        loop.soon.pop("dial")[1]()
+    assert loop.soon["dial"][0] == program.LONGEST_PAUSE_S
+    where.write_text("unix:{0}/another\n".format(tmp_path))
+    delay, look = loop.soon["look"]
+    look()
+    assert delay <= 0.5 and loop.soon["dial"][0] == 0
+    loop.soon.pop("dial")[1]()
+    assert loop.soon["dial"][0] < 0.5
+    assert said == ["dials unix:{0}/another now, no longer unix:{0}/nothing".format(tmp_path)]
+    dialer.close()
+    assert not loop.soon
+
+
+def test_a_file_that_shows_only_in_its_directory_is_found(tmp_path, monkeypatch):
+    """As network file systems have it."""
+    program, listed = module(), os.listdir
+    monkeypatch.setattr(program.os, "listdir", lambda path: ((tmp_path / "where").write_text("127.0.0.1:7\n"), listed(path))[1])
+    assert program.Whereto("@{0}/where".format(tmp_path), program.dialable).place().text == "127.0.0.1:7"
+
+
 def test_the_line_is_a_unix_socket(start, short_path):
     server = Target(backlog=1)
     socket.socket(socket.AF_UNIX).bind(str(short_path / "line"))  # was left behind
