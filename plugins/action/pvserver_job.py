@@ -155,8 +155,7 @@ class ActionModule(SessionAction):
         """Puts up what has to stand before pvserver, and lets it start; raises Unfit."""
         connect_id = self.session.connect_id()
         if record.get("lifeline"):
-            record = transport.begin(self.session, record, route)
-            transport.remember_server(self.session, channel)
+            record = transport.begin(self.session, self.session.update(server=transport.server_of(record, channel)), route)
             transport.put_up(route, record, directory)
             arguments = lifeline.pvserver_arguments(route, connect_id)
         else:

@@ -16,7 +16,8 @@ from .text import one_line
 
 # Seconds for which the login node may be silent once the line is known to be away.
 _SILENCE = 3.0
-# Seconds that a line may take to come back over a way that stands.
+# Seconds that a line may take to come back over a way that stands, and over one that was just made.
+_BY_ITSELF = 1.0
 _COMES_BACK = 10.0
 # Seconds after which a mending that does not come to its end is given up, and those between two that failed.
 _MENDING = 60.0
@@ -42,7 +43,7 @@ class Endurance:
         self.told, self.read_at = {}, 0.0
         self.reconnection = self.attempt = None
         self.asks = ""
-        self.mender, self.mend_at, self.mended_at = None, 0.0, 0.0
+        self.mender, self.mend_at, self.mended_at = None, 0.0, time.monotonic()
         self.lost_at = None
 
     # -- what the watcher asks
@@ -196,7 +197,9 @@ class Endurance:
         if not processes.alive(self.known):
             self.known = self.session.read().get("stub")
             return not processes.alive(self.known)
-        return self.lost_at is not None and time.monotonic() - self.mended_at > _COMES_BACK
+        if self.told.get("state") not in ("outage", "waiting") or time.monotonic() - self.mended_at < _COMES_BACK:
+            return False
+        return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
 
     def _mend(self):
         wish = self.watcher.wish

@@ -92,14 +92,18 @@ def await_line(stub, record):
         time.sleep(0.05)
 
 
-def remember_server(session, channel):
-    """Takes note of who serves the connection on the login node."""
-    asked = "$$" if session.read().get("guest") else "$PPID"
-    words = channel.hold(_WHO.format(asked=asked), 15)[1].split()
-    session.update(server=words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None)
+def server_of(record, channel):
+    """list or None: who serves the connection on the login node; None where it does not tell.
+
+    Args:
+        record (dict): the session's. channel (channel.Channel): the connection.
+    """
+    # A connection of the user's own serves others, too.
+    words = channel.hold(_WHO.format(asked="$$" if record.get("guest") else "$PPID"), 15)[1].split()
+    return words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None
 
 
-def end_old_server(record, channel):
+def _end_server(record, channel):
     """Ends what served the connection that was lost."""
     if record.get("server"):
         host, pid, start = record["server"]
@@ -114,18 +118,23 @@ def restore(session, record, channel):
     Raises:
         SessionError, Unfit: with the reason.
     """
-    record = _look_around(session, record, channel)
-    end_old_server(record, channel)
-    remember_server(session, channel)
-    # What listens there may be what is left of the lost connection.
-    record = session.update(forwards=[], route_known=dict(record["route_known"], port=None))
+    record, ended = _look_around(session, record, channel), not processes.alive(record.get("stub"))
+    server = server_of(record, channel)
+    same = server is not None and server == record.get("server")
+    if not same:
+        _end_server(record, channel)
+        # What listens there may be what is left of the lost connection.
+        record = session.update(server=server, forwards=[], route_known=dict(record["route_known"], port=None))
     route = routing.load(record, channel, session)
-    stub = lifeline.Stub(session)
-    if not processes.alive(record.get("stub")):
+    if ended:
         record = begin(session, record, route)
+        if same:
+            return
+    elif same:
+        route.take_back()
     try:
         put_up(route, record, remote.Directory(channel.script, record["remote_directory"]))
-        lead(route, record, stub)
+        lead(route, record, lifeline.Stub(session))
     finally:
         session.update(**routing.kept(route))
 
