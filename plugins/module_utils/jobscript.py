@@ -35,6 +35,12 @@ now() { date +%s; }
 tell() {
   { if [ -e rc ]; then cat log; else head -n "$(wc -l < log)" log; fi; } 2>/dev/null | grep -aE @STATUS_LINES@ | head -n 20
 }
+# What pvserver.sh has to say.
+hear() {
+  for news in fault news.*; do
+    if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; fi
+  done
+}
 shell=/bin/sh
 for s in /bin/bash /usr/bin/bash; do [ -x "$s" ] && shell=$s && break; done
 child=
@@ -82,9 +88,7 @@ while [ ! -e rc ]; do
   clock=$(now)
   # In its place: opening it makes a network file system look anew.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
-  for news in fault news.*; do
-    if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; fi
-  done
+  hear
   if [ -e outage ]; then why=outage; ended 0; fi
   if [ -e stop ]; then why=cancelled; ended 143; fi
   if [ -z "$connected" ]; then
@@ -110,7 +114,7 @@ done
 rc=$(cat rc)
 tell | tail -n "+$((said + 1))" > said
 while IFS= read -r line; do report "said $line"; done < said
-if [ -e fault ]; then report "$(head -n 1 fault)"; fi
+hear
 why=pvserver
 [ ! -e outage ] || why=outage
 ended "$rc"

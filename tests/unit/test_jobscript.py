@@ -43,9 +43,12 @@ class Job:
         self.directory, self.home, self.shell = directory, home, shell
         self.process = None
 
-    def start(self, pvserver, launcher=(), modules=(), setup="", idle=60, limit=0, path=""):
+    def start(self, pvserver, launcher=(), modules=(), setup="", idle=60, limit=0, path="", outage=0, files=None):
         self.directory.mkdir(parents=True)
-        script = jobscript.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup)
+        for name, content in (files or {}).items():
+            (self.directory / name).write_text(content)
+            (self.directory / name).chmod(0o600)
+        script = jobscript.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup, outage)
         (self.directory / "pvserver.sh").write_text(script)
         text = jobscript.job_script(NONE, str(self.directory), {}, idle, limit)
         # pvserver.sh takes bash where there is one; here each shell gets its turn.

@@ -1,0 +1,284 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A session with a lifeline whose connection is lost: a watcher as it is, with programs of ours in place of ssh and of what makes the way anew."""
+
+import contextlib
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.channel import ChannelLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.lifeline import Stub
+from test_watcher import Held
+
+# Stands for ssh: refuses, is not answered, or gives a shell, as a file says; each call is on record.
+SSH = """#!/bin/sh
+case " $* " in *" -G "*) exit 0;; esac
+echo "$*" >> {0}/calls
+for word; do
+  case $word in ControlPath=*) : > "${{word#ControlPath=}}";; esac
+  host=$word
+done
+case $(cat {0}/network) in
+  down) echo "ssh: connect to host login port 22: Connection timed out" >&2; exit 255;;
+  asks) echo "alice@login: Permission denied (publickey,keyboard-interactive)." >&2; exit 255;;
+esac
+echo $$ > {0}/shell
+exec /bin/sh
+"""
+# Stands for what makes the way anew: afterwards the stub is connected.
+MENDER = """
+import json, os, sys
+wish = json.load(sys.stdin)
+print(open("{0}/objection").read() if os.path.exists("{0}/objection") else "", end="")
+with open("{0}/mended", "a") as stream: stream.write(wish["session"] + "\\n")
+if os.path.exists("{0}/objection"): sys.exit(1)
+path = os.path.join(wish["directory"], "stub.json")
+with open(path + ".new", "w") as stream: json.dump(dict(state="connected", losses=1), stream)
+os.rename(path + ".new", path)
+"""
+
+
+class Enduring(Held):
+    """A session with a lifeline, handed over."""
+
+    def begin(self, program, outage=3600, terminal=None):
+        (self.tmp_path / "network").write_text("up")
+        ssh = program("ssh", SSH.format(self.tmp_path))
+        target = openssh.Target(executable=ssh, host="login", user=None, port=None, key=None, arguments=[], timeout=10)
+        command = openssh.master_command(target, str(self.control))
+        self.start(command, libraries=[], mender=[sys.executable, "-IS", "-c", MENDER.format(self.tmp_path)])
+        self.submit(program)
+        self.stub = Stub(self.session)
+        self.stub_process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
+        self.started_stubs = [self.stub_process]
+        self.tell(state="connected")
+        self.session.update(lifeline=True, go=True, stub=processes.identity(self.stub_process.pid), settings={"outage": outage}, target=target._asdict(),
+                            control_path=str(self.control), ssh=ssh, login_node="login", terminal=terminal, state="ready")
+        self.channel.request("hand_over")
+
+    def tell(self, **status):
+        """What the stub's file says."""
+        path = self.stub.status_path
+        with open(path + ".new", "w", encoding="utf-8") as stream:
+            json.dump(status, stream)
+        os.rename(path + ".new", path)
+
+    def network(self, state):
+        (self.tmp_path / "network").write_text(state)
+
+    def lose(self):
+        """ssh is killed, and the stub says what it sees of it."""
+        shell = self.tmp_path / "shell"
+        pid = int(shell.read_text())
+        shell.unlink()
+        os.kill(pid, signal.SIGKILL)
+        self.tell(state="outage", reason="it was closed", losses=1, waiting_bytes=1234567)
+
+    def calls(self):
+        return len((self.tmp_path / "calls").read_text().splitlines())
+
+    def reason(self):
+        return self.session.read().get("reason", "")
+
+    def is_back(self):
+        record = self.session.read()
+        return (self.tmp_path / "shell").exists() and (self.tmp_path / "mended").exists() and record["lost_at"] is None and record["reason"] == ""
+
+    def clean(self):
+        super().clean()
+        for process in self.started_stubs:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+@pytest.fixture(name="held")
+def _held(tmp_path, short_path, session_directory):
+    held = Enduring(tmp_path, short_path, session_directory)
+    held.started_stubs = []
+    yield held
+    held.clean()
+
+
+def test_a_connection_that_is_killed_is_made_again_and_the_way_with_it(held, program, until):
+    held.begin(program)
+    held.lose()
+    until(held.is_back)
+    assert held.channel.script("echo there")[1] == "there\n"
+    assert held.control.exists(), "requests to the master find the new one"
+    assert held.process.poll() is None and processes.alive(held.session.read()["stub"])
+    assert held.session.read()["state"] in ("ready", "starting")
+
+
+def test_while_the_network_is_away_the_session_says_so_and_waits(held, program, until):
+    held.begin(program)
+    held.network("down")
+    held.lose()
+    until(lambda: held.reason().startswith("the line was lost at"))
+    until(lambda: held.calls() > 3)
+    with pytest.raises(ChannelLost) as caught:
+        held.channel.script("true")
+    assert "the line was lost" in caught.value.why
+    report = held.session.report()
+    assert (report["state"], report["lifeline"]["state"], report["lifeline"]["waiting_bytes"]) == ("ready", "outage", 1234567)
+    assert held.channel.request("stop")["away"], "it cannot be ended from here now"
+    held.network("up")
+    until(held.is_back)
+    assert held.session.report()["lifeline"]["state"] == "connected"
+
+
+def test_nothing_is_asked_of_a_user_who_is_not_there(held, program, until):
+    held.begin(program)
+    held.lose()
+    until(held.is_back)
+    asked = (held.tmp_path / "calls").read_text().splitlines()
+    assert "BatchMode=yes" not in asked[0] and "BatchMode=yes" in asked[-1]
+
+
+def test_where_only_the_user_can_log_in_it_waits_for_that(held, program, until):
+    held.begin(program)
+    held.network("asks")
+    held.lose()
+    until(lambda: held.reason().startswith("waiting for you: login wants to know who you are"))
+    assert "Permission denied" in held.reason() and "sciviz.paraview.connect -e host=lab" in held.reason()
+    calls = held.calls()
+    held.network("up")
+    # connect again: the login that the user answers for.
+    target = openssh.Target(**held.session.read()["target"])
+    path = str(held.control) + ".3"
+    held.channel.request("begin_login", command=openssh.master_command(target, path), environment={"SSH_ASKPASS": "/bin/false"}, path=path)
+    until(lambda: held.channel.request("login_state").get("begun"))
+    assert held.calls() == calls + 1, "nobody was asked for anything meanwhile"
+    until(held.is_back)
+    assert held.channel.script("echo $SSH_ASKPASS")[1] == "/bin/false\n"
+
+
+def test_a_login_of_the_users_that_fails_leaves_all_as_it_was(held, program, until):
+    held.begin(program)
+    held.network("down")
+    held.lose()
+    until(lambda: held.session.read().get("lost_at"))
+    path = str(held.control) + ".3"
+    held.channel.request("begin_login", command=["/bin/sh", "-c", "echo 'Connection refused' >&2; exit 255"], environment={}, path=path)
+    until(lambda: "failed" in held.channel.request("login_state"))
+    held.network("up")
+    until(held.is_back)
+
+
+def test_a_connection_over_which_nothing_comes_is_given_up(held, program, until):
+    """ssh would wait for a minute; the stub has noticed sooner."""
+    held.begin(program)
+    pid = int((held.tmp_path / "shell").read_text())
+    (held.tmp_path / "shell").unlink()
+    os.kill(pid, signal.SIGSTOP)
+    began = time.monotonic()
+    held.tell(state="outage", reason="nothing came for 10 s")
+    until(held.is_back, 30)
+    assert time.monotonic() - began < 20
+    assert not os.path.exists("/proc/{0}".format(pid)), "what was given up is ended"
+
+
+def test_a_way_that_is_lost_alone_is_made_anew_over_the_same_connection(held, program, until):
+    held.begin(program)
+    calls = held.calls()
+    held.tell(state="outage", reason="it was closed")
+    until(lambda: (held.tmp_path / "mended").exists())
+    until(lambda: held.session.read().get("lost_at") is None)
+    assert held.calls() == calls
+
+
+def test_a_line_that_comes_back_by_itself_is_left_alone(held, program, until):
+    held.begin(program)
+    held.tell(state="outage", reason="it was closed")
+    until(lambda: held.session.read().get("lost_at"))
+    held.tell(state="connected", losses=1)
+    until(lambda: held.session.read().get("lost_at") is None)
+    assert not (held.tmp_path / "mended").exists()
+
+
+def test_a_way_that_cannot_be_made_is_told_and_tried_again(held, program, until):
+    held.begin(program)
+    (held.tmp_path / "objection").write_text("sshd on login refuses a remote forward")
+    held.lose()
+    until(lambda: held.reason() == "the way for the line cannot be made: sshd on login refuses a remote forward")
+    (held.tmp_path / "objection").unlink()
+    until(held.is_back)
+
+
+def test_a_stub_that_ended_gets_a_follower(held, program, until):
+    """A client that pvserver did not take, or somebody who tried the port."""
+    held.begin(program)
+    os.killpg(held.stub_process.pid, signal.SIGKILL)
+    until(lambda: (held.tmp_path / "mended").exists())
+    assert held.session.read().get("lost_at") is None and held.process.poll() is None
+
+
+def test_an_outage_that_lasts_too_long_ends_it(held, program, until):
+    held.begin(program, outage=-30)
+    held.network("down")
+    held.lose()
+    held.over()
+    record = held.session.read()
+    assert (record["state"], record["watcher"]) == ("unknown", None)
+    assert "longer than paraview_outage" in record["reason"]
+    until(lambda: not processes.alive(record["stub"]))
+
+
+def test_disconnect_ends_the_stub(held, program, until):
+    held.begin(program)
+    assert not held.channel.request("stop", wait=60)["objection"]
+    held.process.wait(30)
+    until(lambda: held.stub_process.poll() is not None)
+    assert not held.session.read()
+
+
+def test_the_end_of_the_job_ends_the_stub(held, program, until):
+    held.begin(program)
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected")
+    (held.tmp_path / "leave").write_text("0")
+    until(lambda: held.state() == "ended")
+    until(lambda: held.stub_process.poll() is not None)
+    assert not os.path.exists(held.session.key_path)
+
+
+def test_before_it_is_handed_over_a_loss_is_the_playbooks(held, program, until):
+    held.begin(program)
+    held.channel.request("own", owner=processes.identity(held.owner.pid))
+    assert held.process.poll() is None
+
+
+def test_one_line_at_the_loss_and_one_at_the_return(held, program, until):
+    ours, theirs = pty.openpty()
+    try:
+        path = os.ttyname(theirs)
+        held.begin(program, terminal=[path, processes.identity(os.getpid())])
+        held.network("down")
+        held.lose()
+        said = b""
+
+        def read():
+            nonlocal said
+            if select.select([ours], [], [], 0.05)[0]:
+                said += os.read(ours, 4096)
+            return said
+
+        until(lambda: b"the line was lost" in read())
+        held.network("up")
+        until(lambda: b"the line is back" in read())
+        lines = [line for line in said.decode().splitlines() if line]
+        assert len(lines) == 2
+        assert lines[0].startswith("lab: the line was lost at ") and lines[0].endswith("; ParaView waits, and goes on once it is back")
+        assert lines[1].startswith("lab: the line is back after ")
+    finally:
+        os.close(ours)
+        os.close(theirs)
