@@ -102,7 +102,7 @@ options:
       - Whether a session outlives its connection. One program beside pvserver and one beside ParaView keep what is on its way. When the connection
         was lost, it is made again as soon as the network is there, and ParaView has seen a pause.
       - It needs Python 3.6 or newer on the root node, or ParaView's own. Where that is not there, with O(client_host), on the routes V(reverse) and
-        V(reverse_relay), and for a pvserver that serves several clients, the session goes on without, and says so.
+        V(reverse_relay), with O(job_id), and for a pvserver that serves several clients, the session goes on without, and says so.
     type: bool
     default: true
   outage:

@@ -46,6 +46,8 @@ def hindrance(wishes, route):
         return "route {0} has a single port".format(route)
     if wishes["client_host"]:
         return "ParaView runs on {0}".format(wishes["client_host"])
+    if wishes["job_id"]:
+        return "what is started in job {0} ends with the connection".format(wishes["job_id"])
     if any(word.startswith("--multi-clients") for word in wishes["pvserver"]):
         return "pvserver serves several clients"
     return ""

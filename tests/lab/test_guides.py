@@ -151,6 +151,18 @@ def terminal(lab):
         desk.run("rm", "-rf", HOME, check=False)
 
 
+def said(terminal, command, wanted, port=""):
+    """Types a command, and looks whether it says what is wanted; returns all that it said."""
+    code, heard = terminal.type(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", substituted(command)))
+    assert code == 0, f"$ {command}\n{heard}"
+    rest = heard
+    for line in wanted:
+        found = re.search(f"^{pattern_of(line)}$", rest, re.M)
+        assert found, f"$ {command}\ndid not say: {line}\nbut:\n{heard}"
+        rest = rest[found.end():]
+    return heard
+
+
 def follow(lab, desk, terminal, guide):
     """Types everything that a guide says, and looks whether that is answered as it says."""
     port = ""
@@ -158,14 +170,8 @@ def follow(lab, desk, terminal, guide):
         if caption:
             text = substituted("\n".join(lines) + "\n")
             lab.on("workstation", "sh", "-c", f"cat > {caption.replace('~', HOME)}", user="alice", input=text)
-        for command, said in steps(lines) if language == "console" else ():
-            code, heard = terminal.type(re.sub(r"127\.0\.0\.1:\d+", f"127.0.0.1:{port}", substituted(command)))
-            assert code == 0, f"$ {command}\n{heard}"
-            rest = heard
-            for line in said:
-                found = re.search(f"^{pattern_of(line)}$", rest, re.M)
-                assert found, f"$ {command}\ndid not say: {line}\nbut:\n{heard}"
-                rest = rest[found.end():]
+        for command, wanted in steps(lines) if language == "console" else ():
+            heard = said(terminal, command, wanted, port)
             port = "".join(re.findall(r"ready after .*//127\.0\.0\.1:(\d+)", heard)[-1:]) or port
             if command.startswith(("paraview ", "pvpython ")):
                 lab.wait(lambda: all(desk.record(name).get("state", "gone") in OVER for name in ("frontera", "stampede")), 30, "the end of the session")

@@ -191,7 +191,7 @@ def test_a_way_that_is_lost_alone_is_made_anew_over_the_same_connection(held, pr
     held.begin(program)
     calls = held.calls()
     held.tell(state="outage", reason="it was closed")
-    until(lambda: (held.tmp_path / "mended").exists())
+    until((held.tmp_path / "mended").exists)
     until(lambda: held.session.read().get("lost_at") is None)
     assert held.calls() == calls
 
@@ -218,7 +218,7 @@ def test_a_stub_that_ended_gets_a_follower(held, program, until):
     """A client that pvserver did not take, or somebody who tried the port."""
     held.begin(program)
     os.killpg(held.stub_process.pid, signal.SIGKILL)
-    until(lambda: (held.tmp_path / "mended").exists())
+    until((held.tmp_path / "mended").exists)
     assert held.session.read().get("lost_at") is None and held.process.poll() is None
 
 

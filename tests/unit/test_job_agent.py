@@ -188,12 +188,13 @@ def test_a_job_without_a_lifeline_has_nothing_of_it():
 
 
 WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "launcher": [], "idle": 60, "walltime": 60, "pvserver": ["pvserver"], "setup": "",
-          "client_host": ""}
+          "client_host": "", "job_id": ""}
 
 
 @pytest.mark.parametrize(("wishes", "route", "words"), [
     ({}, "forward_tunnel", ""), ({}, "reverse_tunnel", ""), ({}, "reverse", "route reverse has a single port"),
     ({}, "reverse_relay", "route reverse_relay has"), ({"client_host": "bigscreen"}, "forward_tunnel", "ParaView runs on bigscreen"),
+    ({"job_id": "17"}, "forward_tunnel", "what is started in job 17 ends with the connection"),
     ({"pvserver": ["pvserver", "--multi-clients"]}, "forward_tunnel", "several clients")])
 def test_where_none_can_be(wishes, route, words):
     assert words in lifeline.hindrance(dict(WISHES, **wishes), route)
