@@ -8,6 +8,7 @@ import json
 import marshal
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,14 +36,30 @@ def compiled():
     return marshal.dumps(compile(PROGRAM.read_bytes(), str(PROGRAM), "exec"))
 
 
-def command_of(directory, python):
-    """list[str]: how the program is run; by a certain Python it is run as it lies there."""
+@functools.lru_cache(maxsize=None)
+def encrypting():
+    """list[str]: Pythons of this machine that can encrypt a line."""
+    code = "import runpy, sys; print(sys.executable if runpy.run_path(sys.argv[1])['encryption']() else '')"
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    pythons = [sys.executable] + [python for minor in range(13, 16) for python in [shutil.which("python3.{0}".format(minor)), *sorted(
+        str(path) for path in versions.glob("3.{0}.*/bin/python3.{0}".format(minor)))] if python]
+    looks = [subprocess.run([python, "-IS", "-c", code, str(PROGRAM)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False) for python in pythons]
+    return sorted({look.stdout.decode().strip() for look in looks if not look.returncode} - {""})
+
+
+def command_of(directory, python, plain):
+    """list[str]: how the program is run; by a certain Python it is run as it lies there.
+
+    Args:
+        plain (bool): as by a Python that cannot encrypt.
+    """
     if python:
         return [python, "-I", "-S", str(PROGRAM)]
     path = Path(directory) / "compiled"
     if not path.exists():
         path.write_bytes(compiled())
-    return [sys.executable, "-I", "-S", "-c", "import marshal, sys; del sys.argv[0]; exec(marshal.loads(open(sys.argv[0], 'rb').read()))", str(path)]
+    code = "import marshal, sys; del sys.argv[0]; {0}exec(marshal.loads(open(sys.argv[0], 'rb').read()))"
+    return [sys.executable, "-I", "-S", "-c", code.format("sys.modules['ssl'] = None; " if plain else ""), str(path)]
 
 
 def new_key(path, text=None, mode=0o600):
@@ -54,12 +71,12 @@ def new_key(path, text=None, mode=0o600):
 class End(Running):
     """One end as a process; port and line_port are those it listens on."""
 
-    def __init__(self, directory, role, *arguments, key, python=None, **options):
+    def __init__(self, directory, role, *arguments, key, python=None, plain=False, **options):
         number = len(list(Path(directory).glob("{0}.*.log".format(role))))
         self.said = Path(directory) / "{0}.{1}.log".format(role, number)
         self.status_path = Path(directory) / "{0}.{1}.json".format(role, number)
         arguments = [str(one) for one in arguments]
-        command = [*command_of(directory, python), role, "--key", str(key), "--status", str(self.status_path)] + arguments
+        command = [*command_of(directory, python, plain), role, "--key", str(key), "--status", str(self.status_path)] + arguments
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.said, "wb") as stderr:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, **options)
@@ -198,10 +215,10 @@ class Pair:
 
     Args:
         reverse (bool): pvserver dials. agent_dials (bool): the line is made by the agent.
-        agent, stub (sequence): more options. agent_python, stub_python: who runs them.
+        agent, stub (sequence): more options. python (dict): by role, who runs it. plain (bool): neither can encrypt.
     """
 
-    def __init__(self, directory, reverse=False, agent_dials=False, agent=(), stub=(), options=EAGER, python=None, keep=False):
+    def __init__(self, directory, reverse=False, agent_dials=False, agent=(), stub=(), options=EAGER, python=None, keep=False, plain=False):
         self.directory, self.reverse = directory, reverse
         self.key = new_key(directory / "key")
         self.target = Target(backlog=1)
@@ -211,13 +228,13 @@ class Pair:
         dial, listen = ("--line-to", self.wire.address), ("--line-listen", "127.0.0.1:0")
         self.words = {"agent": [*(taken if reverse else to), *(dial if agent_dials else listen), *options, *agent],
                       "stub": [*(to if reverse else taken), *(listen if agent_dials else dial), *options, *stub]}
-        python = python or {}
+        python, self.plain = python or {}, plain
         order = ("stub", "agent") if agent_dials else ("agent", "stub")
         made = {role: self.start(role, python=python.get(role)) for role in order}
         self.agent, self.stub = made["agent"], made["stub"]
 
     def start(self, role, *more, key=None, **options):
-        end = End(self.directory, role, *self.words[role], *more, key=key or self.key, **options)
+        end = End(self.directory, role, *self.words[role], *more, key=key or self.key, plain=self.plain, **options)
         self.ends.append(end)
         if end.line and not self.wire.to:
             self.wire.to = end.line

@@ -293,7 +293,7 @@ def test_a_squatter_gets_nothing_and_is_named(tmp_path, answer, named):
 @pytest.mark.parametrize("way", ["up", "down"])
 @pytest.mark.parametrize("what", ["flip", "drop", "repeat"])
 def test_a_changed_message_ends_the_line_and_reaches_nobody(tmp_path, way, what):
-    both = Pair(tmp_path)
+    both = Pair(tmp_path, plain=True)
     near, far = both.open()
     source, sink = (near, far) if way == "up" else (far, near)
     source.sendall(b"first")

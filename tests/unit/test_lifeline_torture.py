@@ -10,7 +10,7 @@ import threading
 import time
 
 import pytest
-from lifeline import QUICK, Pair
+from lifeline import QUICK, Pair, encrypting
 from relay import interpreters
 
 NOISE = os.urandom((1 << 22) + 1)
@@ -109,13 +109,13 @@ def finish(both, streams, until, seconds=120):
 def test_no_byte_is_lost_or_doubled_in_a_thousand_cuts(tmp_path):
     seed = int(os.environ.get("SEED", "1"))
     pairs, cutters, streams, until = [], [], [], threading.Event()
-    pythons = interpreters()
+    pythons = [{"agent": one} for one in interpreters()] + [{"agent": one, "stub": one} for one in encrypting()]
     try:
         for number in range(SESSIONS):
             dice = random.Random("{0} {1}".format(seed, number))
             (tmp_path / str(number)).mkdir()
             both = Pair(tmp_path / str(number), reverse=number % 2 == 1, agent_dials=number % 4 > 1, options=("--buffer", "4"),
-                        python={"agent": pythons[number % len(pythons)]})
+                        python=pythons[number % len(pythons)])
             pairs.append(both)
             near, far = both.open()
             streams.append([Stream(one, other, random.Random(dice.random()), until) for one, other in ((near, far), (far, near))])
