@@ -171,10 +171,10 @@ cd || :
 exec @COMMAND@ "$@"
 """
 
-# The agent needs a Python of 3.6 or newer; ParaView's own will do.
+# The agent needs a Python of 3.6 or newer; ParaView's own will do. From 3.13 it can encrypt.
 _FIND_AGENT = r"""news() { (umask 077; printf '%s\n' "$2" > "new.$1"; mv "new.$1" "news.$1"); }
 agent=
-for python in python3 /usr/bin/python3 /usr/libexec/platform-python pvpython; do
+for python in python3.14 python3.13 python3 /usr/bin/python3 /usr/libexec/platform-python pvpython; do
   python=$(command -v "$python") || continue
   case $python in *pvpython) isolated=;; *) isolated=-IS;; esac
   case $(timeout 60 "$python" $isolated ./paraview-lifeline --version 2>/dev/null < /dev/null) in [0-9]*) agent=$python; break;; esac

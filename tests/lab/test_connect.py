@@ -188,7 +188,7 @@ def test_a_connect_that_is_stopped_leaves_nothing(desk, number):
 
 
 def test_idle_ends_a_job_whose_client_never_came(desk):
-    desk.connect(idle="5s")
+    desk.connect(idle="10s")
     desk.nothing_left(45)
     desk.status()
     assert (desk.report()["state"], desk.report()["reason"]) == ("ended", "no client came in time")

@@ -85,7 +85,7 @@ def test_it_tells_whether_an_agent_can_be_there_before_it_waits_for_its_go(job, 
 
 
 def test_a_node_without_python_says_so_and_goes_on(job, program, until, tmp_path):
-    for name in ("python3", "pvpython", "timeout"):
+    for name in ("python3", "python3.13", "python3.14", "pvpython", "timeout"):
         program(name, "#!/bin/sh\nexit 127\n")
     job.begin(program("pvserver", "#!/bin/sh\necho ran\n"), path=str(tmp_path / "bin") + ":")
     until(lambda: job.progress().lifeline is not None)
