@@ -76,7 +76,7 @@ class ActionModule(SessionAction):
             raise routes.none_works([(record["route"], str(unfit))], record["route"])
         transport.await_line(stub, self.session.read())
         reverse = routes.ROUTES[record["route"]].reverse
-        self.session.update(opened=record["watcher"], url=paraview.url(reverse, self.session.read()["client_port"]))
+        self.session.update(opened=record["watcher"], lost_at=None, url=paraview.url(reverse, self.session.read()["client_port"]))
         return opened != record["watcher"]
 
     @staticmethod

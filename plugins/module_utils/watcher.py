@@ -107,7 +107,7 @@ class Watcher:
                 if self.shell and not self.shell.drain():
                     raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
                 if self.endurance:
-                    self.endurance.step()
+                    self._endure_patiently()
                 if self.client_shell and self.farewell and not self.client_shell.drain():
                     self._client_host_lost()
                 if self.handed:
@@ -122,6 +122,12 @@ class Watcher:
                     return
                 self.endurance.bear(str(lost))
         self._undo()
+
+    def _endure_patiently(self):
+        try:
+            self.endurance.step()
+        except (SessionError, OSError):
+            pass  # a home that does not answer, or no process to be had: it is looked at again
 
     def _streams(self):
         streams = [self.listener] + ([self.process.stdout, self.process.stderr] if self.shell else [])
