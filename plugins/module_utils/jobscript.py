@@ -183,17 +183,19 @@ if [ -n "$agent" ]; then news python "lifeline $agent"; else news python lifelin
 # One serves one connection of ParaView's. Where it came to its end because nobody was there any more, the job goes with it.
 agent() {
   "$agent" $isolated ./paraview-lifeline agent --key key --wait 0 --outage @OUTAGE@ "$@" > agent.new 2>> agent.log < /dev/null
-  case $? in 0) ;; 4) : > outage; exit;; *) news line "agent $(tail -n 1 agent.log)"; exit;; esac
+  case $? in 0) ;; 4) : > outage; exit;; *) : > failed; news line "agent $(tail -n 1 agent.log)"; exit;; esac
   [ ! -e over ] || exit
 }
 said() { sed -n "s/^$1 .*:\([0-9]*\)\$/\1/p" agent.new 2>/dev/null | grep .; }
 await_agent() {
   tries=0
   until port=$(said "$1"); do
-    if [ $tries -ge 300 ] || [ -e news.line ]; then news line "agent $(tail -n 1 agent.log)"; exit 97; fi
+    [ ! -e failed ] || exit 97
+    [ $tries -lt 300 ] || { news line "agent it says nothing"; exit 97; }
     sleep 0.1 2>/dev/null || sleep 1
     tries=$((tries + 1))
   done
+  news line "agent $2 $port"
 }
 """
 # What the go file says of the agent, in its first line: @take ADDRESS PORT(S), where the line comes to it, or @make, where it makes the
@@ -208,13 +210,11 @@ _AGENT = r"""    @take\ *)
          [ "$port" != 0 ] || port=$(said line)
          sleep 0.2 2>/dev/null || sleep 1
        done) &
-      await_agent line
-      news line "agent $address $port"
+      (await_agent line "$address") &
       set --; continue;;
     @make)
       (umask 077; agent --listen 127.0.0.1:0 --line-to @line) &
-      await_agent listening
-      news line "agent 127.0.0.1 $port"
+      await_agent listening 127.0.0.1
       continue;;
     --server-port=@agent) set -- "$@" "--server-port=$port"; continue;;
 """

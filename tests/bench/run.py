@@ -14,8 +14,8 @@ from conftest import Lab  # noqa: E402
 from desk import Desk  # noqa: E402
 
 RUNS = 5
-# By hand it is a forward tunnel; the other one is what `auto` tries first.
-ROUTES = ("forward_tunnel", "node_tunnel")
+# By hand it is a forward tunnel; node_tunnel is what `auto` tries first.
+ROUTES = {"forward_tunnel": {}, "forward_tunnel, no lifeline": {"route": "forward_tunnel", "lifeline": False}, "node_tunnel": {}}
 
 
 def timed(process, ready, end):
@@ -38,7 +38,8 @@ def by_hand(lab):
 
 
 def by_connect(lab, desk, route, stay):
-    process = lab.start("workstation", *desk.words("connect", route=route, walltime="0:10:00"), user="alice", stderr=subprocess.DEVNULL)
+    words = desk.words("connect", **{"route": route, "walltime": "0:10:00"} | ROUTES[route])
+    process = lab.start("workstation", *words, user="alice", stderr=subprocess.DEVNULL)
     took = timed(process, "ready after", lambda: None)
     pids = [line.split()[0] for line in desk.processes("workstation")]
     memory = lab.on("workstation", "sh", "-c", "; ".join(f"cat /proc/{pid}/status /proc/{pid}/smaps_rollup" for pid in pids)).stdout

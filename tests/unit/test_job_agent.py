@@ -170,15 +170,17 @@ def test_an_outage_that_lasts_too_long_ends_the_job_and_is_told(job, program, un
     assert not job.left()
 
 
-def test_an_agent_that_cannot_begin_is_told(job, program, until):
-    job.begin(program("pvserver", "#!/bin/sh\necho never\n"))
+@pytest.mark.parametrize("go", [["@take 127.0.0.1 0", "--server-port=0"], ["@make", "--reverse-connection", "--server-port=@agent"]])
+def test_an_agent_that_cannot_begin_is_told(job, program, until, go):
+    job.begin(program("pvserver", "#!/bin/sh\nsleep 1000\n"))
     until(lambda: job.progress().lifeline is not None)
     (job.directory / "key").chmod(0o644)
-    job.go(["@take 127.0.0.1 0", "--server-port=0"])
-    assert job.wait() == 97
-    word, why = job.progress().fault
+    job.go(go)
+    word, why = until(lambda: job.progress().fault)
     assert word == "agent" and "0600" in why
-    assert "never" not in job.log()
+    (job.directory / "stop").touch()
+    job.wait()
+    assert not job.left()
 
 
 def test_a_job_without_a_lifeline_has_nothing_of_it():
