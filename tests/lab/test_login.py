@@ -100,6 +100,34 @@ def test_password_and_one_time_code(desk, codes, ansible):
     desk.nothing_left()
 
 
+def answer_everything(terminal, codes):
+    """Answers what the site asks at each login."""
+    terminal.until("Password: ?\n")
+    terminal.type(PASSWORD)
+    terminal.until("One-time password.*\n")
+    terminal.type(codes.next())
+
+
+def test_a_line_that_was_lost_waits_for_the_user(desk, codes):
+    """The site asks for a code at each login; ParaView's work is not lost for that."""
+    with Terminal(*words("connect", route="reverse_tunnel", start_client=desk.client_command(more="wait"))) as terminal:
+        answer_everything(terminal, codes)
+        terminal.until("lab: ready after .*: ParaView is connected")
+        assert terminal.end() == 0
+    desk.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-x", "ssh")
+    desk.lab.wait(lambda: "waiting for you" in desk.status().stdout, 20, "it says so")
+    with Terminal(*words("connect")) as terminal:
+        terminal.until("lab: the line to login is away since .*; takes it up again")
+        answer_everything(terminal, codes)
+        terminal.until("lab: ready after .*: ParaView is connected")
+        assert terminal.end() == 0
+    desk.status()
+    assert desk.report()["lifeline"]["state"] == "connected"
+    assert desk.processes("workstation"), "ParaView has its session still"
+    assert desk.disconnect().returncode == 0
+    desk.nothing_left()
+
+
 @pytest.mark.torture
 def test_a_wrong_answer_is_asked_for_again(desk, codes):
     with Terminal(*words("connect")) as terminal:
