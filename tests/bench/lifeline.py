@@ -74,6 +74,16 @@ def until(condition, what):
         time.sleep(0.02)
 
 
+def cpu_s(pid):
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def tunnel_cpu_s():
+    """float: CPU seconds of ssh and sshd, all that there are in this namespace."""
+    return sum(cpu_s(path.parent.name) for path in Path("/proc").glob("[0-9]*/comm") if path.read_text().startswith("ssh"))
+
+
 class Lifeline:
     """Both ends for one connection; their CPU and memory are known when they have ended."""
 
@@ -86,16 +96,11 @@ class Lifeline:
         self.stub = self._start(directory, "stub", "--listen", "127.0.0.1:0", "--line-to", f"127.0.0.1:{line_to}", "--status", str(directory / "status"))
         self.port = int(self.stub.stdout.readline().rpartition(b":")[2])
         until(lambda: b'"connected"' in (directory / "status").read_bytes(), "the lifeline")
-        self.cpu_before = [self._cpu_s(process.pid) for process in (self.agent, self.stub)]
+        self.cpu_before = [cpu_s(process.pid) for process in (self.agent, self.stub)]
 
     def _start(self, directory, *words):
         with (directory / "log").open("ab") as log:
             return subprocess.Popen([PYTHON, "-IS", str(PROGRAM), *words, "--key", str(self.key)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
-
-    @staticmethod
-    def _cpu_s(pid):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def ended(self):
         """tuple[float, float]: CPU seconds of both since they were connected, and the larger one's memory in bytes."""
@@ -121,6 +126,13 @@ class Measured:
 
     def run(self, way, what, *words):
         """list[float]: what the load generator says of one way."""
+        before = tunnel_cpu_s()
+        said = self._run(way, what, *words)
+        if way.startswith("ssh") and what in ("up", "down"):
+            self.add(f"tunnel_{what}", way, (tunnel_cpu_s() - before) / words[0] * 1e9)
+        return said
+
+    def _run(self, way, what, *words):
         ports = {"direct": SERVER, "relay": RELAYED, "ssh alone": TUNNEL_TO_SERVER}
         if way in ports:
             return asked(what, ports[way], *words)
@@ -150,8 +162,9 @@ class Measured:
             for way in ways:
                 self._tell_ratio(title, key, way.partition(" ")[0], WAYS[way], more, limit if way == "ssh" else None)
         for key, title, unit in (("cpu_up", "CPU up", "s per GB, both ends"), ("cpu_down", "CPU down", "s per GB, both ends"),
+                                 ("tunnel_up", "CPU up", "s per GB, ssh and sshd"), ("tunnel_down", "CPU down", "s per GB, ssh and sshd"),
                                  ("memory", "memory", "MB at most, of the larger end")):
-            for way, values in sorted(self.figures[key].items()):
+            for way, values in sorted(self.figures.get(key, {}).items()):
                 print(f"{title:12} {way:28} {max(values) if key == 'memory' else statistics.median(values):9.2f} {unit}")
 
     def _tell_ratio(self, title, key, way, base, more, limit):
@@ -175,6 +188,7 @@ def measure(directory, ways, rounds):
             for key, size in (("small", 64), ("large", 65536)):
                 for way in chance.sample(names, len(names)):
                     measured.echo(way, key, size)
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}; where all are busy, what the lifeline takes is missing elsewhere")
     measured.tell(ways)
 
 

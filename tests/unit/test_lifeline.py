@@ -611,6 +611,128 @@ def test_an_end_that_was_killed_does_not_hold_the_other(pair, role):
     assert held.recv(1) == b""
 
 
+@pytest.mark.parametrize("agent_dials", [False, True])
+def test_an_agent_that_was_started_anew_ends_the_session_of_the_first_one(pair, agent_dials):
+    both = pair(agent_dials=agent_dials)
+    near, far = both.open()
+    talk(near, far)
+    both.agent.kill()
+    assert far.recv(1) == b""
+    both.stub.becomes("outage")
+    again = both.start("agent")
+    both.wire.to = again.line or both.stub.line
+    assert both.stub.ends() == 5
+    assert is_reset(near)
+    assert "the agent lost its state; the session cannot go on" in both.stub.log
+    assert (both.stub.status["state"], both.stub.status["reason"]) == ("ended", "the agent lost its state; the session cannot go on")
+    # It serves another one.
+    again.becomes("waiting")
+    other = both.start("stub")
+    both.wire.to = again.line or other.line
+    near = other.connect()
+    talk(near, both.target.accept())
+
+
+def test_an_agent_that_was_started_anew_waits_until_the_silent_line_of_the_first_one_is_given_up(pair):
+    both = pair(agent_dials=True, options=QUICK)
+    near, far = both.open()
+    talk(near, far)
+    both.agent.kill(signal.SIGSTOP)  # as where its host has died
+    again = both.start("agent")
+    assert both.stub.ends() == 5
+    assert "nothing came for 1 s" in both.stub.log
+    assert is_reset(near)
+    assert again.process.poll() is None and "refused:" not in again.log
+    both.agent.kill(signal.SIGCONT)
+    again.kill(signal.SIGTERM)
+    assert again.ends() == 0
+    both.agent.kill()
+
+
+def test_another_stub_in_an_outage_leaves_the_session_alone(pair):
+    both = pair()
+    near, far = both.open()
+    talk(near, far)
+    both.wire.down = True
+    both.wire.cut()
+    for end in (both.agent, both.stub):
+        end.becomes("outage")
+    other = End(both.directory, "stub", "--listen", "127.0.0.1:0", "--line-to", both.agent.line, *EAGER, key=both.key)
+    both.ends.append(other)
+    assert other.ends() == 3
+    assert "this session has another stub" in other.log
+    both.wire.down = False
+    talk(near, far)
+
+
+def test_an_agent_in_use_by_another_stub_does_not_end_the_session(pair, tmp_path):
+    both = pair(options=(*EAGER, "--outage", "60"))
+    near, far = both.open()
+    talk(near, far)
+    both.wire.down = True
+    both.wire.cut()
+    (tmp_path / "other").mkdir()
+    target = Target(backlog=1)
+    agent = End(tmp_path / "other", "agent", "--to", target.text, "--line-listen", "127.0.0.1:0", *EAGER, key=both.key)
+    stub = End(tmp_path / "other", "stub", "--listen", "127.0.0.1:0", "--line-to", agent.line, *EAGER, key=both.key)
+    both.ends += [agent, stub]
+    first = stub.connect()
+    second = target.accept()
+    talk(first, second)
+    both.wire.to = agent.line
+    both.wire.down = False
+    both.stub.logged("this session has another stub")
+    assert both.stub.status["state"] == "outage"
+    talk(first, second)
+    both.wire.to = both.agent.line
+    talk(near, far)
+    target.close()
+
+
+@pytest.mark.parametrize("role", ["agent", "stub"])
+def test_a_break_in_an_outage_whose_other_end_has_gone(pair, role):
+    both = pair(options=(*EAGER, "--outage", "2"))
+    near, far = both.open()
+    talk(near, far)
+    left, other, held = (both.agent, both.stub, far) if role == "agent" else (both.stub, both.agent, near)
+    both.wire.down = True
+    other.kill()
+    both.wire.cut()
+    left.becomes("outage")
+    reset(held)
+    left.logged("ends: ParaView's connection broke at the {0}".format(role))
+    assert left.ends() == 4
+    assert left.status["reason"].endswith("the {0} could not be told".format(other.status["role"]))
+
+
+def test_bad_news_is_not_carried_about_for_ever():
+    program = module()
+    session = program.Session.__new__(program.Session)
+    session.loop, session.outage_s = types.SimpleNamespace(now=1000.0), 3600.0
+    told = []
+    for lost_at in (None, 1000.0, 1000.0 - 3400, 1000.0 - 3599):
+        session.lost_at = lost_at
+        told.append(session._time_for_bad_news())
+    assert told == [300, 300, 200, 2]
+
+
+@pytest.mark.parametrize("agent_dials", [False, True])
+def test_a_break_in_an_outage_ends_at_once_where_the_agent_was_started_anew(pair, agent_dials):
+    both = pair(agent_dials=agent_dials)
+    near, far = both.open()
+    talk(near, far)
+    both.wire.down = True
+    both.agent.kill()
+    both.stub.becomes("outage")
+    reset(near)
+    both.stub.logged("ends: ParaView's connection broke at the stub")
+    again = both.start("agent")
+    both.wire.to = again.line or both.stub.line
+    both.wire.down = False
+    assert both.stub.ends() == 4
+    assert "the agent could not be told" in both.stub.log
+
+
 def test_ending_what_is_not_there_gives_up(start):
     port, = free_ports()
     ender = start("stub", "--end", "--line-to", "127.0.0.1:{0}".format(port), "--wait", "0.5", *QUICK)

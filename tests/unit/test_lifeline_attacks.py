@@ -61,13 +61,13 @@ class Impostor:
 
     def say(self, kind, payload=b"", offset=0):
         header = lifeline.HEADER.pack(kind, len(payload), offset)
-        self.sock.sendall(header + payload + self.seals.tag(header, payload))
+        self.sock.sendall(header + payload + self.seals.tag(header + payload, b""))
 
     def hear(self):
         header = self.read(lifeline.HEADER.size)
         kind, length, offset = lifeline.HEADER.unpack(header)
         payload, tag = self.read(length), self.read(lifeline.TAG)
-        assert tag == self.opens.tag(header, payload)
+        assert tag == self.opens.tag(header + payload, b"")
         return kind, offset, payload
 
     def resume(self, received=0, delivered=0, window=1 << 24):
@@ -529,12 +529,37 @@ def test_a_handshake_takes_anything(pieces, dials, magic):
 
 
 def test_tags():
-    key, header, payload = os.urandom(32), b"h" * 16, os.urandom(1000)
+    key, header, payload = os.urandom(32), b"h" * 16, bytearray(os.urandom(1000))
     for made, expected in (
             (lifeline.Sha(key), lambda said: hmac.new(key, said, hashlib.sha256).digest()[:16]),
             (lifeline.Blake(key), lambda said: hashlib.blake2b(said, key=key, digest_size=16).digest())):
         for count in range(3):
             assert made.tag(header, payload) == expected(struct.pack("!Q", count) + header + payload)
+
+
+@pytest.mark.skipif(not lifeline.openssl(), reason="this Python has no OpenSSL of its own")
+def test_tags_by_gmac():
+    aead = pytest.importorskip("cryptography.hazmat.primitives.ciphers.aead")
+    key = os.urandom(32)
+    seal, large = lifeline.Gmac(key), memoryview(bytearray(MEGABYTE))[1:131073]
+    for count, parts in enumerate([(b"h" * 16, bytearray(b"payload")), (b"h" * 16, large), (b"", bytearray(b"x")), (b"h", b"")]):
+        nonce = bytes(4) + struct.pack("!Q", count)
+        assert seal.tag(*parts) == aead.AESGCM(key).encrypt(nonce, b"", parts[0] + bytes(parts[1]))
+
+
+@pytest.mark.parametrize("mine,other,made", [
+    (0, 0, lifeline.Blake), (3, 0, lifeline.Blake), (2, 1, lifeline.Blake), (3, 1, lifeline.Sha), (3, 3, lifeline.Gmac), (255, 2, lifeline.Gmac)])
+def test_the_tags_are_those_that_both_ends_like(monkeypatch, mine, other, made):
+    if made is lifeline.Gmac and not lifeline.openssl():
+        pytest.skip("this Python has no OpenSSL of its own")
+    ends = []
+    for dials, liked in ((True, mine), (False, other)):
+        monkeypatch.setattr(lifeline, "liked_tags", lambda liked=liked: liked)
+        ends.append(lifeline.Handshake(bytes(32), AGENT if dials else STUB, bytes(16), dials))
+    answer = ends[1].feed(ends[0].begin())
+    ends[0].feed(answer[:56])
+    for one in ends:
+        assert type(one.speaks) is type(one.hears) is made
 
 
 @given(both_dial=st.booleans(), key=st.binary(min_size=32, max_size=32), other=st.binary(min_size=32, max_size=32))
@@ -549,7 +574,7 @@ def test_two_handshakes_agree_when_their_keys_do(both_dial, key, other):
         return
     assert key == other and not both_dial
     assert dialling.proved and listening.proved
-    one, two, three, four = [seal.tag(b"header", b"payload") for seal in (dialling.speaks, listening.hears, dialling.hears, listening.speaks)]
+    one, two, three, four = [seal.tag(b"header and payload", b"") for seal in (dialling.speaks, listening.hears, dialling.hears, listening.speaks)]
     assert one == two != three == four
 
 
