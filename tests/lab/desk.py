@@ -5,8 +5,15 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 STATE = "/home/alice/.local/state/paraview-connect"
 REPORT = "/home/alice/report.json"
+
+
+def long(*values):
+    """Values of a parametrized test for the long tests alone."""
+    return pytest.param(*values, marks=pytest.mark.torture)
 
 
 class Desk:
@@ -80,6 +87,10 @@ class Desk:
         out = self.lab.on(host, "ps", "-u", "alice", "-o", "pid=,args=", check=False).stdout
         return [line.strip() for line in out.splitlines() if not re.search(r"systemd --user|\[systemd\]|\(sd-pam\)", line)]
 
+    def masters(self):
+        """alice's connections from the workstation."""
+        return [one for one in self.processes("workstation") if one.split()[1].rpartition("/")[2] in ("ssh", "ssh:")]
+
     def left(self):
         """list[str]: everything of a session that is still to be seen anywhere; empty where nothing is left."""
         found = [f"job {one}" for one in self.jobs()]
@@ -104,8 +115,8 @@ class Desk:
 
     def clean_up(self):
         """Whatever a test left: nothing of it is there for the next."""
-        if self.run("ls", STATE, check=False).stdout.split():
-            for name in self.run("ls", STATE).stdout.split():
+        for name in self.run("ls", STATE, check=False).stdout.split():
+            if self.record(name).get("state") not in ("ended", "failed", "cancelled"):
                 self.disconnect(name, check=False)
         self.lab.on("workstation", "sh", "-c", f"rm -rf {shlex.quote(STATE)} {REPORT} /tmp/paraview-connect-20001 /run/user/20001/paraview-connect")
         self.lab.on("login", "scancel", "-u", "alice")

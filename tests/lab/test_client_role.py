@@ -88,6 +88,7 @@ def test_what_others_have_is_not_replaced(workstation):
     assert "lassen" in workstation.read(FILE) and "frontera" not in workstation.read(FILE)
 
 
+@pytest.mark.torture
 def test_it_brings_its_own_ansible(workstation):
     subprocess.run([TOP / "tests/tools/build"], check=True, capture_output=True, timeout=120)
     archive = f"{PLACE}.tar.gz"

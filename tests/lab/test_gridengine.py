@@ -24,6 +24,7 @@ def test_forward_tunnel(desk):
     assert desk.report()["state"] == "ended"
 
 
+@pytest.mark.torture
 def test_two_nodes_by_reverse_tunnel(desk):
     desk.connect(**SGE, nodes=2, parallel_environment="mpi1", route="reverse_tunnel", setup=PATIENT, start_client=desk.client_command("reverse"))
     report = desk.report()
@@ -39,6 +40,7 @@ def test_job_is_cancelled_by_disconnect(desk):
     assert not desk.left()
 
 
+@pytest.mark.torture
 def test_job_that_somebody_deletes(desk):
     desk.connect(**SGE)
     desk.lab.on("login", "qdel", desk.report()["job_id"], user="alice")

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from desk import STATE
+from desk import STATE, long
 from test_guides import GUIDES, HOME, blocks, said, steps, terminal
 
 __all__ = ["terminal"]
@@ -19,11 +19,6 @@ ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
 # Pictures go on within some seconds of the network's return.
 RETURN_S = 5
 GROUP = "/sys/fs/cgroup"
-
-
-def long(*values):
-    """Values for the long tests alone."""
-    return pytest.param(*values, marks=pytest.mark.torture)
 
 
 class Pictures:
@@ -107,7 +102,8 @@ def kill_sshd(lab):
     lab.on("login", "pkill", "-KILL", "-u", "alice", "sshd")
 
 
-@pytest.mark.parametrize("route", [*ROUTES, "node_tunnel", long("node_tunnel_reverse"), long("forward")])
+@pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in (
+    "reverse_tunnel", "reverse_tunnel_relay", "node_tunnel", "node_tunnel_reverse", "forward"))])
 def test_ssh_is_killed_at_both_ends(desk, pictures, route):
     if route == "forward":
         desk.lab.path("open", "workstation", "compute1")
@@ -126,7 +122,7 @@ def test_ssh_is_killed_at_both_ends(desk, pictures, route):
 
 
 @pytest.mark.parametrize("route", ["reverse_tunnel", *(long(one) for one in ("forward_tunnel", "reverse_tunnel_relay", "node_tunnel"))])
-@pytest.mark.parametrize("seconds", [30, long(300)])
+@pytest.mark.parametrize("seconds", [15, long(30), long(300)])
 def test_packets_are_dropped_silently(desk, pictures, route, seconds):
     client = pictures(route)
     cut(desk.lab)
@@ -153,7 +149,8 @@ def test_sshd_is_started_anew(desk, pictures, route):
     client.end()
 
 
-@pytest.mark.parametrize("route", ["reverse_tunnel_relay", *(long(one) for one in ("forward_tunnel", "reverse_tunnel"))])
+@pytest.mark.torture
+@pytest.mark.parametrize("route", ROUTES)
 def test_the_login_node_is_lost_and_another_one_is_there(desk, pictures, route):
     """Its power is gone: it answers nobody, and the nodes do not reach it either."""
     client = pictures(route, "any")
@@ -170,7 +167,7 @@ def test_the_login_node_is_lost_and_another_one_is_there(desk, pictures, route):
         assert desk.record("any")["login_node"] == other
     finally:
         desk.lab.path("reset")
-    desk.lab.on(gone, "pkill", "-KILL", "-u", "alice", check=False)
+    desk.lab.on(gone, "sh", "-c", "pkill -KILL -u alice; rm -rf /tmp/paraview-relay.*")
     client.end()
 
 
@@ -210,6 +207,7 @@ def test_ten_losses_with_much_on_its_way(desk, pictures, route):
     client.end()
 
 
+@pytest.mark.torture
 def test_paraview_leaves_while_the_line_is_away(desk, pictures):
     """Everything ends once the network is back, and no sooner than that can anybody know."""
     client = pictures("reverse_tunnel")
@@ -232,6 +230,7 @@ def test_the_job_ends_while_the_line_is_away(desk, pictures):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_an_outage_is_bounded(desk, pictures):
     """The job ends by itself, and so does all that waits here."""
     client = pictures("reverse_tunnel", outage="0:00:15")
@@ -246,6 +245,7 @@ def test_an_outage_is_bounded(desk, pictures):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_disconnect_in_an_outage_says_what_it_cannot_do(desk, pictures):
     client = pictures("reverse_tunnel")
     cut(desk.lab)
@@ -258,11 +258,12 @@ def test_disconnect_in_an_outage_says_what_it_cannot_do(desk, pictures):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_a_watcher_that_was_killed_is_replaced(desk, pictures):
     """The stub has what is on its way; connect again takes it up."""
     client = pictures("reverse_tunnel")
     desk.lab.on("workstation", "kill", "-KILL", str(desk.record()["watcher"][0]))
-    desk.lab.wait(lambda: not [one for one in desk.processes("workstation") if one.split()[1].endswith("ssh")], 10, "ssh ends with its watcher")
+    desk.lab.wait(lambda: not desk.masters(), 10, "ssh ends with its watcher")
     desk.status()
     assert desk.report()["state"] == "unknown"
     done = desk.connect(route="reverse_tunnel", user_relay=True)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from desk import Desk
+from desk import Desk, long
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
 
@@ -26,11 +26,6 @@ account required pam_unix.so
 session required pam_limits.so
 """
 ANSIBLES = {"newest": "ansible-playbook", "oldest": "/opt/sciviz/oldest/bin/ansible-playbook"}
-
-
-def long(*values):
-    """Values for the long tests alone."""
-    return pytest.param(*values, marks=pytest.mark.torture)
 
 
 @pytest.fixture(autouse=True)
@@ -327,11 +322,12 @@ def test_pvserver_is_told_the_login_node_that_was_reached(desk, named, first, se
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_disconnect_goes_back_to_the_login_node_that_was_reached(desk, named):
     named("198.18.3.10", "198.18.4.10")
     desk.connect("any")
     desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["watcher"][0]))
-    desk.lab.wait(lambda: not desk.processes("workstation"), 10, "the master ends with its watcher")
+    desk.lab.wait(lambda: not desk.masters(), 10, "the master ends with its watcher")
     named("198.18.4.10", "198.18.3.10")
     before = logins(desk.lab), logins(desk.lab, "login2")
     desk.disconnect("any")
@@ -451,6 +447,7 @@ def test_what_may_be_left_on_a_client_host_is_told(far):
     far.nothing_left()
 
 
+@pytest.mark.torture
 def test_a_client_on_another_host_ends_with_disconnect(far):
     far.connect(client_host="bigscreen", route="reverse_tunnel", start_client=far.client_command(more="wait"))
     assert far.report()["state"] == "connected"

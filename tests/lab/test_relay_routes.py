@@ -4,7 +4,7 @@ import re
 import signal
 
 import pytest
-from desk import STATE, Desk
+from desk import STATE, Desk, long
 from test_relay_role import site  # noqa: F401  # pylint: disable=unused-import
 
 NO_GATEWAY = "GatewayPorts no\nAllowTcpForwarding remote\n"
@@ -43,7 +43,7 @@ def relays(desk):
 
 
 def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
-    process, line = waiting(desk, route="reverse_tunnel_relay", connect_id=77)
+    process, line = waiting(desk, route="reverse_tunnel_relay", connect_id=77, lifeline=False)
     assert "77" not in line.split("--connect-id")[1]
     record = desk.record()
     assert [one for one in desk.processes(record["root_node"]) if "--reverse-connection" in one], "pvserver runs already"
@@ -58,12 +58,14 @@ def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
     assert not desk.lab.on("login", "sh", "-c", "ls -d /tmp/paraview-relay.*; true").stdout
 
 
-def test_auto_takes_the_sites_relay(desk, site):  # noqa: F811
+@pytest.mark.parametrize("lifeline", [True, long(False)])
+def test_auto_takes_the_sites_relay(desk, site, lifeline):  # noqa: F811
     site.role(cluster_address="198.18.2.1", relay_networks=["198.18.2.0/24"])
     desk.lab.sshd_policy("login", NO_GATEWAY)
-    process, _line = waiting(desk, connect_id=77)
+    process, _line = waiting(desk, connect_id=77, lifeline=lifeline)
     record = desk.record()
-    assert record["route"] == "reverse_tunnel_relay" and not record.get("go"), "behind the site's relay the client stands before pvserver"
+    assert record["route"] == "reverse_tunnel_relay"
+    assert bool(record.get("go")) is lifeline, "behind the site's relay the client stands before pvserver, or the lifeline's stub"
     assert 11111 <= record["route_known"]["port"] <= 11130
     assert not relays(desk)
     rendered(desk, record)
@@ -129,6 +131,7 @@ def test_socat_takes_its_place_where_there_is_no_python(desk):
     assert "cells 1000000" in desk.run("cat", f"{STATE}/lab/client.log").stdout
 
 
+@pytest.mark.torture
 def test_reverse_relay_without_ssh(desk):
     refused = desk.connect(route="reverse_relay", check=False)
     assert refused.returncode != 0 and "login cannot reach this machine at 198.18.1.10:" in refused.stdout

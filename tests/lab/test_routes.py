@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from desk import STATE
+from desk import STATE, long
 from test_connect import rendered_on_a_node
 
 CLIENT_SPECIFIED = "GatewayPorts clientspecified\n"
@@ -89,7 +89,7 @@ def test_a_node_that_lets_nobody_in_is_passed_over_when_the_job_runs(desk):
 # --- without a tunnel ---
 
 
-@pytest.mark.parametrize("lifeline", [True, pytest.param(False, marks=pytest.mark.torture)])
+@pytest.mark.parametrize("lifeline", [True, long(False)])
 def test_forward(desk, lifeline):
     refused = desk.connect(route="forward", check=False)
     assert refused.returncode != 0 and "this machine cannot reach a port of compute" in refused.stdout and "submitted" not in refused.stdout
@@ -106,6 +106,7 @@ def test_forward(desk, lifeline):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_reverse(desk):
     for node in NODES:
         desk.lab.path("open", node, "workstation")
