@@ -49,14 +49,14 @@ class ActionModule(SessionAction):
         about = schedulers.of(record)
         path = remote.directory(record["facts"]["home"], record["id"])
         hindrance = lifeline.hindrance(wishes, record["route"])
-        asked = wishes["lifeline"] and not hindrance
+        asked = wishes.get("lifeline") and not hindrance
         files = jobscript.files(about, path, wishes, settings.asked(wishes, record["facts"]["site"]), record["modules"], wishes["outage"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
         node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record["prelude"]), about)) if wishes["job_id"] else ""
-        if wishes["lifeline"] and hindrance:
+        if wishes.get("lifeline") and hindrance:
             self._without_lifeline(hindrance)
         elif asked:
             key = lifeline.new_key()
@@ -107,7 +107,7 @@ class ActionModule(SessionAction):
         remote.Directory(channel.script, record["remote_directory"]).remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
-                            agent=None, opened=None, was_connected=False)
+                            agent=None, opened=None, lost_at=None, was_connected=False)
         return False
 
     def _follower(self, record, channel):

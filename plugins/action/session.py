@@ -80,6 +80,8 @@ class ActionModule(SessionAction):
         if sessions.watched(record) and record["state"] in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(wishes)
+            if sessions.away(self.session.read()):
+                return self._take_up(self.session.read(), wishes)
             self._refuse_another(record, wishes)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
             end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
@@ -97,7 +99,8 @@ class ActionModule(SessionAction):
             self.say("takes up the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record["created"])), record["job_id"]))
         kept = dict(record["settings"], **{name: wishes[name] for name in ("client_process", "start_client", "deadline", "detach", "json")})
-        ignored = sorted(name for name in wishes if wishes[name] != kept[name] and name != "connect_id")
+        # What an older version began knows less.
+        ignored = sorted(name for name in wishes if wishes[name] != kept.get(name, wishes[name]) and name != "connect_id")
         if record.get("job_id") and ignored:
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
@@ -141,7 +144,9 @@ class ActionModule(SessionAction):
             if not comes_to_its_end(Directory(script, record["remote_directory"])):
                 return False
         except SessionError:
-            pass
+            if record.get("lifeline"):
+                # That ends nothing; the watcher seeks its connection.
+                return False
         return processes.wait_gone(record["watcher"], 40)
 
     def _result(self, record, todo, changed):

@@ -55,7 +55,7 @@ class ActionModule(SessionAction):
         job = Jobs(over(script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
         if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
-        if job.state in ("pending", "running"):
+        if job.state in ("pending", "running") and not session.read().get("lost_at"):
             session.update(reason=job.explanation or (job.reason if job.state == "pending" else ""))
 
 

@@ -77,7 +77,7 @@ report "nodes $({ @JOB_NODES@
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
 report "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')"
 report "running $(hostname)"
-rm -f rc pid over outage
+rm -f rc pid over outage lost
 { setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!
 said=0
@@ -89,7 +89,8 @@ while [ ! -e rc ]; do
   # In its place: opening it makes a network file system look anew.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
   hear
-  if [ -e outage ]; then why=outage; ended 0; fi
+  for why in outage lost; do [ ! -e $why ] || ended 0; done
+  why=
   if [ -e stop ]; then why=cancelled; ended 143; fi
   if [ -z "$connected" ]; then
     tell > said
@@ -320,7 +321,7 @@ class Progress:
         host (str): where the job script runs. nodes (list[str]). addresses (list[str]): IPv4 addresses of that host.
         said (list[str]): pvserver's status lines. connected (bool): a client was there. leaving (bool): pvserver goes.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
-        ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime, outage or cancelled.
+        ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
         lifeline (bool or None): whether an agent can be there; None while that is not known.
         agent (tuple[str, int] or None): where the lifeline's agent listens.
     """

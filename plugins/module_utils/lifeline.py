@@ -16,6 +16,9 @@ from . import paraview, processes
 from .sessions import write_private
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "connect", "files", "paraview-lifeline")
+# Seconds that pvserver and what comes before it may take.
+_LATE = 600
+REVERSE = ("node_tunnel_reverse", "reverse_tunnel", "reverse_tunnel_relay")
 #: Routes on which ParaView's port is open to the network; a lifeline would need a second one there.
 WITHOUT = ("reverse", "reverse_relay")
 
@@ -48,6 +51,9 @@ def hindrance(wishes, route):
         return "ParaView runs on {0}".format(wishes["client_host"])
     if wishes["job_id"]:
         return "what is started in job {0} ends with the connection".format(wishes["job_id"])
+    if wishes["launcher"] and wishes["nodes"] > 1 and route in REVERSE:
+        # pvserver would call the loopback of a node on which somebody else may listen.
+        return "nobody knows on which node your paraview_launcher starts the process that calls"
     if any(word.startswith("--multi-clients") for word in wishes["pvserver"]):
         return "pvserver serves several clients"
     return ""
@@ -90,21 +96,28 @@ class Stub:
         self.session = session
         self.line_path, self.status_path, self.log_path = (os.path.join(session.directory, name) for name in ("line", "stub.json", "stub.log"))
 
-    def command(self, reverse, port, client_port, outage_s):
+    def command(self, reverse, port, client_port, wishes):
         """list[str]: how it is started.
 
         Args:
             reverse (bool): pvserver calls ParaView.
             port (int): where it listens: for ParaView, or where pvserver calls for the line; 0 for any.
             client_port (int): where ParaView listens then.
-            outage_s (int): how long the line may be away.
+            wishes (dict): the session's: outage and idle, in seconds.
         """
         words = [sys.executable, "-I", "-S", _PROGRAM, "stub", "--key", self.session.key_path, "--status", self.status_path]
-        words += ["--wait", "0", "--outage", str(outage_s)]
+        # One that nobody knows of any more ends with the job's own patience.
+        words += ["--wait", str(wishes["idle"] + _LATE), "--outage", str(wishes["outage"])]
         here = "127.0.0.1:{0}".format(port)
         if reverse:
             return words + ["--line-listen", here, "--to", "127.0.0.1:{0}".format(client_port)]
         return words + ["--line-to", "@" + self.line_path, "--listen", here]
+
+    @property
+    def done(self):
+        """bool: whether the last one came to its end as it should: it need not be missed by the agent."""
+        told = self.status()
+        return told.get("state") == "ended" and not told.get("reason", "").startswith("refused")
 
     def status(self):
         """dict: what it tells of itself; empty where there is none."""

@@ -12,6 +12,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import shlex
 import stat
 import subprocess
 import tempfile
@@ -52,6 +53,9 @@ _CAUSES = (
     (r"Connection (?:closed|reset)|kex_exchange_identification", "unreachable", "the other side hung up",
      "try it by hand: ssh -v {host}"),
 )
+
+
+_SILENT = r"Could not resolve hostname|Connection refused|timed out|No route to host|Network is unreachable|Operation timed out"
 
 
 def destination_arguments(target):
@@ -146,6 +150,37 @@ def pinned(target, place):
     return target._replace(arguments=["-o", "HostName=" + place, "-o", "HostKeyAlias=" + alias] + list(target.arguments))
 
 
+def asks_nobody(target):
+    """bool: whether BatchMode holds for every host on the way to a target: ssh does not hand it on to those in between."""
+    known = configuration(target)
+    return known.get("proxycommand", "none") == "none" and "," not in known.get("proxyjump", "")
+
+
+def asking_nobody(target):
+    """Target: the same, with a single host on the way called so that it is not asked to answer anything either."""
+    known = configuration(target)
+    match = re.match(r"^(?:(?P<user>[^@,]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:,]+)(?::(?P<port>[0-9]+))?\Z", known.get("proxyjump", "none"))
+    if not match or match.group("host") == "none":
+        return target
+    words = [target.executable, "-o", "BatchMode=yes"]
+    for option, name in (("-l", "user"), ("-p", "port")):
+        words += [option, match.group(name)] if match.group(name) else []
+    words += ["-W", "[%h]:%p", "--", match.group("host").strip("[]")]
+    command = " ".join(word if word == "[%h]:%p" else shlex.quote(word.replace("%", "%%")) for word in words)
+    # The first of ProxyCommand and ProxyJump wins, but for -J, which stands no other beside it.
+    return target._replace(arguments=["-o", "ProxyCommand=" + command] + _without_jump(target.arguments))
+
+
+def _without_jump(arguments):
+    left, words = [], iter(arguments)
+    for word in words:
+        if word == "-J":
+            next(words, None)
+        elif not word.startswith("-J"):
+            left.append(word)
+    return left
+
+
 def live_master(target):
     """str: the socket of a control master of the user's own that leads to a target, empty where none answers."""
     path = os.path.expanduser(configuration(target).get("controlpath", "none"))
@@ -201,6 +236,11 @@ def explain(host, stderr, kind_of_host="login node"):
 def unreachable(stderr):
     """bool: whether a login did not come about because nobody answered there."""
     return _kind(stderr) == "unreachable"
+
+
+def silent(stderr):
+    """bool: whether a login did not come about because there is no way there, or nobody who answers."""
+    return bool(re.search(_SILENT, clean(stderr), re.IGNORECASE))
 
 
 def refuses(stderr):

@@ -4,9 +4,10 @@
 """Logging in again after the connection was lost, as soon as the network is there, without asking anybody."""
 
 import os
+import random
 import time
 
-from . import processes
+from . import processes, schedulers
 from .shell import Shell, ShellLost
 
 # Seconds that a connection may take. Short ones try often, so that one is there soon after the network is; a longer one is for slow networks.
@@ -14,10 +15,13 @@ _SHORT = (2, 2, 5)
 _LONG = (5, 15)
 # What a login takes once the connection stands.
 _LOGIN_SECONDS = 15
-# Where nobody answers at all the next attempt waits a moment, up to so long.
+# Where nobody answers, the next attempt comes soon; where somebody does and a login fails, later and later, as the login node may have enough to do.
 _PAUSE = 1.5
+_LONGEST_PAUSE = 60.0
 # Another login node is tried once the same one has not answered for so long.
 _ELSEWHERE_AFTER = 4.0
+# A login node that was just started may refuse for a moment whom it knows. Where the first login asked nothing, it is tried again after so long.
+_ONCE_MORE = (60.0, 300.0)
 #: How paths of sockets end at which attempts are made.
 SOCKETS = (".1", ".2", ".3")
 
@@ -43,21 +47,26 @@ class Attempt:
 
     def begun(self):
         """bool: whether it is logged in; raises ShellLost with what ssh said."""
-        if self.shell.begun():
-            return True
-        if time.monotonic() > self.deadline:
-            raise ShellLost("Connection timed out: " + self.said())
-        return False
+        return self.shell.begun()
+
+    @property
+    def overdue(self):
+        """bool: whether it took longer than it may."""
+        return time.monotonic() > self.deadline
 
     def said(self):
         """str: what ssh said so far."""
         return self.shell.messages.decode("utf-8", "replace")
 
+    def streams(self):
+        """list: what becomes readable when there is news."""
+        return [self.process.stdout, self.process.stderr]
+
     def close(self):
         """Ends it."""
         self.process.stdin.close()
         self.process.end(0.5)
-        for stream in (self.process.stdout, self.process.stderr):
+        for stream in self.streams():
             stream.close()
         if os.path.lexists(self.path):
             os.unlink(self.path)
@@ -68,25 +77,28 @@ class _Way:
 
     def __init__(self, target, path, timeouts, begins):
         self.target, self.path, self.timeouts = target, path, timeouts
-        self.tries, self.attempt, self.begins = 0, None, begins
+        self.tries, self.attempt, self.begins, self.pause, self.overdue = 0, None, begins, _PAUSE, 0
 
-    def step(self, openssh, old):
-        """Attempt or None: one that is logged in; raises ShellLost where one failed."""
-        if self.attempt is None:
-            if time.monotonic() < self.begins:
-                return None
+    def begin(self, openssh, old):
+        """Begins an attempt, if it is time for one."""
+        if self.attempt is None and time.monotonic() >= self.begins:
             seconds = self.timeouts[self.tries % len(self.timeouts)]
             command = openssh.master_command(self.target._replace(timeout=seconds), self.path, old=old, asks=False)
             self.attempt = Attempt(command, self.path, seconds + _LOGIN_SECONDS)
             self.tries += 1
-        try:
-            return self.attempt if self.attempt.begun() else None
-        except ShellLost:
-            self.close()
+
+    def failed(self, soon):
+        """Puts the next attempt off."""
+        self.close()
+        if soon:
+            self.pause = _PAUSE
             self.begins = time.monotonic() + min(_PAUSE, 0.25 * self.tries)
-            raise
+        else:
+            self.begins = time.monotonic() + self.pause * random.uniform(0.7, 1.3)
+            self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
 
     def close(self):
+        """Ends the attempt that is under way."""
         if self.attempt is not None:
             self.attempt.close()
             self.attempt = None
@@ -98,7 +110,7 @@ class Reconnection:
     Args:
         record (dict): the session's.
     Attributes:
-        refused (str): what ssh said where only the user can log in; nothing more is tried then.
+        refused (str): what ssh said where only the user can log in; nothing is tried then.
     """
 
     def __init__(self, record):
@@ -107,17 +119,22 @@ class Reconnection:
 
         self._openssh = openssh
         self._old = False
-        self.refused = ""
-        self.begun = time.monotonic()
+        self.refused, self._again_at = "", None
+        self._once_more = [] if record.get("asked") else list(_ONCE_MORE)
+        begun = time.monotonic()
         target = openssh.Target(**record["target"])
         pinned = openssh.pinned(target, record.get("facts", {}).get("client_side", ""))
         path = record["control_path"]
-        self._ways = [_Way(pinned, path + SOCKETS[0], _SHORT, self.begun), _Way(target, path + SOCKETS[1], _LONG, self.begun + _ELSEWHERE_AFTER)]
+        self._ways = [_Way(openssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, begun)]
+        # A job without a batch system is a process of that one login node.
+        if pinned == target or not schedulers.of(record).get("on_login_node"):
+            self._ways.append(_Way(openssh.asking_nobody(target), path + SOCKETS[1], _LONG, begun + _ELSEWHERE_AFTER))
+        if record.get("asked") and not openssh.asks_nobody(target):
+            self.refused = "a host on the way there asked when you logged in"
 
     def streams(self):
         """list: what becomes readable when there is news."""
-        attempts = [way.attempt for way in self._ways if way.attempt is not None]
-        return [stream for one in attempts for stream in (one.process.stdout, one.process.stderr)]
+        return [stream for way in self._ways if way.attempt is not None for stream in way.attempt.streams()]
 
     def step(self):
         """Goes on.
@@ -125,24 +142,53 @@ class Reconnection:
         Returns:
             Attempt or None: the one that is logged in; the others are ended.
         """
-        for way in self._ways if not self.refused else ():
-            try:
-                done = way.step(self._openssh, self._old)
-            except ShellLost as lost:
-                self._failed(str(lost))
+        if self.refused and self._again_at is not None and time.monotonic() >= self._again_at:
+            self.refused, self._again_at = "", None
+        for way in list(self._ways):
+            if self.refused:
+                break
+            way.begin(self._openssh, self._old)
+            if way.attempt is None:
                 continue
-            if done is not None:
-                way.attempt = None
-                self.close()
-                return done
+            try:
+                if way.attempt.begun():
+                    done, way.attempt = way.attempt, None
+                    self.close()
+                    return done
+            except ShellLost as lost:
+                self._failed(way, str(lost))
+                continue
+            if way.attempt.overdue:
+                self._hangs(way)
         return None
 
-    def _failed(self, said):
+    def _hangs(self, way):
+        """It is connected and does not come to an end: a key wants to be touched, a telephone to be looked at, or the login node is slow."""
+        way.overdue += 1
+        if way.overdue >= 2:
+            self._refuse("the login does not come to its end")
+        else:
+            way.failed(soon=False)
+
+    def _failed(self, way, said):
+        openssh = self._openssh
         if "Bad configuration option" in said:
             self._old = True
-        elif not self._openssh.unreachable(said) and self._openssh.refuses(said):
-            self.refused = said
-            self.close()
+            way.failed(soon=True)
+        elif openssh.distrusts(said) and len(self._ways) > 1 and way is self._ways[0]:
+            # At that address somebody else may be, as behind a translation of addresses.
+            way.close()
+            self._ways.remove(way)
+        elif openssh.refuses(said):
+            self._refuse(said)
+        else:
+            way.failed(soon=openssh.silent(said))
+
+    def _refuse(self, said):
+        self.refused = said
+        self.close()
+        if self._once_more:
+            self._again_at = time.monotonic() + self._once_more.pop(0)
 
     def close(self):
         """Ends all attempts."""

@@ -238,6 +238,11 @@ def watched(record):
     return processes.alive(record.get("watcher")) and os.path.exists(record.get("socket", ""))
 
 
+def holds_work(record):
+    """bool: whether ParaView is connected and waits, whatever has become of its connection."""
+    return bool(record.get("lifeline") and record.get("was_connected")) and processes.alive(record.get("stub"))
+
+
 def away(record):
     """bool: whether the session has a lifeline, and its watcher seeks the connection that was lost."""
     return bool(record.get("lost_at")) and watched(record)

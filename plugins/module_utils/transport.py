@@ -5,10 +5,11 @@
 
 import json
 import shlex
+import signal
 import sys
 import time
 
-from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, surveys
+from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, surveys, teardown
 from .channel import Channel
 from .endurance import ELSEWHERE
 from .errors import SessionError
@@ -30,7 +31,7 @@ _END = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/
 
 
 def begin(session, record, route):
-    """dict: starts the stub; the record's fields of it. On a reverse route it is where the route ends.
+    """dict: the record; starts the stub. On a reverse route it is where the route ends.
 
     Args:
         session (sessions.Session). record (dict): its record.
@@ -38,18 +39,24 @@ def begin(session, record, route):
     Raises:
         SessionError: it does not come up.
     """
+    teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
-    port = route.known["client_port"] if route.reverse else record.get("client_port") or record["settings"]["client_port"]
-    known = client.start(stub.command(route.reverse, port, record.get("client_port"), record["settings"]["outage"]), {}, stub.log_path)
+    known = client.start(stub.command(route.reverse, _port(record, route), record.get("client_port"), record["settings"]), {}, stub.log_path)
     # Before it is waited for: whatever happens next, it is ended.
     record = session.update(stub=known)
     found = stub.port(known)
     if not found:
+        processes.end(known)
         raise SessionError("the lifeline cannot begin on this machine", one_line(stub.last_words(), 300) or "it said nothing",
                            "choose another paraview_client_port, or set paraview_lifeline to false")
     fields = {} if route.reverse else {"client_port": found}
     return session.update(**fields)
+
+
+def _port(record, route):
+    """int: where the stub listens; 0 for any."""
+    return route.known["client_port"] if route.reverse else record.get("client_port") or record["settings"]["client_port"]
 
 
 def put_up(route, record, directory):
@@ -83,7 +90,7 @@ def await_line(stub, record):
     deadline = time.monotonic() + _SECONDS
     while True:
         told = stub.status()
-        if told.get("state") in ("connected", "ended"):
+        if told.get("state") == "connected" or (told.get("state") == "ended" and stub.done):
             return
         if not processes.alive(record["stub"]) or time.monotonic() > deadline:
             raise SessionError("the lifeline between this machine and {0} does not come about".format(record["root_node"]),
@@ -125,6 +132,12 @@ def restore(session, record, channel):
         _end_server(record, channel)
         # What listens there may be what is left of the lost connection.
         record = session.update(server=server, forwards=[], route_known=dict(record["route_known"], port=None))
+    stub, directory = lifeline.Stub(session), remote.Directory(channel.script, record["remote_directory"])
+    if ended and record.get("was_connected") and not stub.done:
+        # What it had for ParaView went with it; the agent would wait for it until the outage is over.
+        directory.put("lost", "")
+        raise SessionError("the session on {0} cannot go on".format(record["root_node"]), "what was kept beside ParaView is gone, as by a restart of its host",
+                           "its job ends now; connect again")
     route = routing.load(record, channel, session)
     if ended:
         record = begin(session, record, route)
@@ -133,8 +146,8 @@ def restore(session, record, channel):
     elif same:
         route.take_back()
     try:
-        put_up(route, record, remote.Directory(channel.script, record["remote_directory"]))
-        lead(route, record, lifeline.Stub(session))
+        put_up(route, record, directory)
+        lead(route, record, stub)
     finally:
         session.update(**routing.kept(route))
 
@@ -167,6 +180,8 @@ def _load(text):
 
 def main():
     """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
+    # So that what was put up gets on record even where this takes too long.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     wish = json.load(sys.stdin)
     sys.path.extend(wish.get("libraries", ()))
     session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])

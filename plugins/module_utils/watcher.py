@@ -23,7 +23,7 @@ from .jobs import Jobs, over, polling
 from .jobscript import Progress
 from .pulse import Pulse
 from .remote import Directory
-from .sessions import Session, lacks_client_host
+from .sessions import Session, holds_work, lacks_client_host
 from .shell import Shell, ShellLost
 
 _TICK = 1.0
@@ -111,7 +111,8 @@ class Watcher:
                 if self.client_shell and self.farewell and not self.client_shell.drain():
                     self._client_host_lost()
                 if self.handed:
-                    if self.shell:
+                    # While the line is away, everything else has time.
+                    if self.shell and not (self.endurance and self.endurance.lost_at):
                         self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
                     self._abandoned_patiently()
@@ -120,7 +121,7 @@ class Watcher:
                 if not self.endurance or self.endurance.away:
                     self._lost(str(lost))
                     return
-                self.endurance.bear(str(lost))
+                self._bear_patiently(lost)
         self._undo()
 
     def _endure_patiently(self):
@@ -129,14 +130,20 @@ class Watcher:
         except (SessionError, OSError):
             pass  # a home that does not answer, or no process to be had: it is looked at again
 
+    def _bear_patiently(self, lost):
+        try:
+            self.endurance.bear(lost)
+        except (SessionError, OSError):
+            pass  # what could not be noted is noted when it is over
+
     def _streams(self):
         streams = [self.listener] + ([self.process.stdout, self.process.stderr] if self.shell else [])
         return streams + (self.endurance.streams() if self.endurance else [])
 
-    def adopt(self, attempt):
-        """Takes a new connection for the one that was lost."""
-        os.rename(attempt.path, self.wish["control_path"])
-        self.process, self.shell, self.wish["master"] = attempt.process, attempt.shell, ""
+    def leave_master(self, record):
+        """Takes back what a control master of the user's own would go on with."""
+        self._leave_node()
+        self._take_back(record)
 
     def forget_sockets(self):
         """Takes away what a connection left that was lost."""
@@ -163,11 +170,12 @@ class Watcher:
             pass  # a home that does not answer tells nothing; it is asked again
 
     def _abandoned(self):
-        """The playbook ended before it handed the session over; one that had been detached goes back to that."""
-        if self.session.read().get("detached"):
+        """The playbook ended before it handed the session over; one that had been detached goes back to that, one with somebody's work in it goes on."""
+        record = self.session.read()
+        if record.get("detached") or holds_work(record):
             self.session.update(owner=None, waiting=None)
             self.wish["waiting"] = None
-            self.handed = True
+            self._do_hand_over({})
         else:
             self.stopping = True
 
@@ -324,7 +332,7 @@ class Watcher:
         record = self.session.read()
         if record.get("detached"):
             self.wish["waiting"] = None
-        if record.get("lifeline") and record.get("go") and not self.endurance:
+        if record.get("lifeline") and record.get("go") and record.get("stub") and not self.endurance:
             self.endurance = Endurance(self, record)
             self.shell.meanwhile = self.endurance.check_silence
         return {}
@@ -336,10 +344,11 @@ class Watcher:
         return {}
 
     def _do_login_state(self, _asked):
-        return self.endurance.login_state()
+        return self.endurance.login_state() if self.endurance else {"begun": True, "said": ""}
 
     def _do_end_login(self, _asked):
-        self.endurance.end_login()
+        if self.endurance:
+            self.endurance.end_login()
         return {}
 
     def _do_own(self, asked):
@@ -371,8 +380,11 @@ class Watcher:
         return {}
 
     def _undo(self):
+        if self.tried:
+            return ""
+        self._stop_mending()
         record = self.session.read()
-        if record.get("undone") or self.tried:
+        if record.get("undone"):
             return ""
         self.tried = True
         try:
@@ -397,8 +409,15 @@ class Watcher:
         for option, specification in record.get("forwards", ()) if self.wish.get("master") else ():
             self._run_here(self.wish["take_back"] + [option, specification, "--", "master"])
 
+    def _stop_mending(self):
+        """What is being made anew is not wanted any more."""
+        if self.endurance:
+            self.endurance.close()
+            self.endurance = None
+
     def _lost(self, why):
-        record = self.session.update(state="unknown", reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
+        self._stop_mending()
+        record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
         self._take_back(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
@@ -441,8 +460,8 @@ class Watcher:
         if progress.ended:
             code, why = progress.ended
             reasons = {"idle": "no client came in time", "walltime": "the wall time was over", "cancelled": "the job was cancelled",
-                       "outage": "the line was away for longer than paraview_outage"}
-            state = "cancelled" if why == "cancelled" else "ended" if connected or why in ("idle", "walltime", "outage") or code == 0 else "failed"
+                       "outage": "the line was away for longer than paraview_outage", "lost": "what was kept beside ParaView is gone"}
+            state = "cancelled" if why == "cancelled" else "ended" if connected or why in ("idle", "walltime", "outage", "lost") or code == 0 else "failed"
             default = "the client left" if connected else "pvserver ended with exit status {0}".format(code)
             self._over(state, reasons.get(why, default), connected)
         elif connected and record.get("state") != "connected":
@@ -473,12 +492,13 @@ class Watcher:
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
         elif job.state == "running":
             fields = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
-            if self.running and record.get("reason", "") != job.explanation and not lacks_client_host(record):
+            if self.running and record.get("reason", "") != job.explanation and not lacks_client_host(record) and not record.get("lost_at"):
                 fields["reason"] = job.explanation
             if fields:
                 self.session.update(**fields)
 
     def _over(self, state, reason, connected):
+        self._stop_mending()
         # Only when nothing of it is left may another session take its place.
         record = self.session.update(was_connected=connected, job_over=True, undone=True)
         self._take_back(record)
@@ -487,7 +507,7 @@ class Watcher:
         teardown.end_stub(record)
         self._end_client_there(record, False)
         self.session.forget_secrets()
-        self.session.update(state=state, reason=reason, watcher=None)
+        self.session.update(state=state, reason=reason, watcher=None, lost_at=None)
         self.stopping = True
 
 

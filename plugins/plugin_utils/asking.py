@@ -62,6 +62,8 @@ class Questions:
         self._said = self._shown = ""
         #: The question that nobody was there to answer.
         self.unanswered = ""
+        #: Whether anything was asked.
+        self.asked = False
 
     def __enter__(self):
         self._remove()
@@ -104,6 +106,7 @@ class Questions:
                 # Such as a key that wants to be touched: ssh waits for the key and not for an answer.
                 self._show(prompt)
                 return
+            self.asked = True
             answer = self._answer(str(prompt))
             if answer is not None:
                 try:

@@ -29,6 +29,8 @@ _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _LONGEST_LOGIN = 3600
 _IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.{1} import main"
 _LOOK_EVERY = 0.1
+# By what a login today may differ from the first one.
+_YOURS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
 
 
 def target_of(connection, name: str) -> openssh.Target:
@@ -96,7 +98,7 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
         answer = _log_in_anew(session, target, path, password, lambda command, questions, one: _start(
             session, dict(wish, command=command, environment=questions.environment), one, questions))
     fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
-              "target": target._asdict(), "guest": wish["master"]}
+              "target": target._asdict(), "guest": wish["master"], "asked": bool(answer.get("asked")) or bool(wish["master"])}
     _same_node(session, session.update(**fields))
     return fields
 
@@ -128,7 +130,8 @@ def _log_in_again(session, record, target, password):
 
     def attempt(command, questions, one):
         patience = Patience(one.timeout + 35)
-        channel.request("begin_login", command=command, environment=questions.environment, path=path)
+        environment = {name: os.environ[name] for name in _YOURS if name in os.environ}
+        channel.request("begin_login", command=command, environment=dict(environment, **questions.environment), path=path)
         try:
             answer = await_login(channel, "login_state", questions, patience)
         except BaseException:
@@ -138,8 +141,8 @@ def _log_in_again(session, record, target, password):
             channel.request("end_login")
         return answer
 
-    _log_in_anew(session, target, path, password, attempt)
-    return session.update(target=target._asdict(), guest="")
+    answer = _log_in_anew(session, target, path, password, attempt)
+    return session.update(target=target._asdict(), asked=bool(answer.get("asked")))
 
 
 def await_login(channel: Channel, operation: str, questions: Questions, patience: Patience) -> dict:
@@ -163,7 +166,9 @@ def _log_in_anew(session, target, path, password, attempt):
     """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
     pinned = openssh.pinned(target, session.read().get("facts", {}).get("client_side", ""))
     # Behind a translation of addresses somebody else may be at that one: then the name has to do.
-    for one in [pinned] * (pinned != target) + [target]:
+    # A job without a batch system is a process of that one login node.
+    fixed = pinned != target and sessions.away(session.read()) and schedulers.of(session.read()).get("on_login_node")
+    for one in [pinned] * (pinned != target) + [target] * (not fixed):
         answer, error = answered(session, one, path, password, lambda command, questions, one=one: attempt(command, questions, one))
         if error is None:
             return answer
@@ -191,7 +196,7 @@ def answered(session: Session, target: openssh.Target, control_path: str, passwo
             answer = attempt(openssh.master_command(target, control_path, old=old), questions)
         said = answer.get("error")
         if said is None:
-            return answer, None
+            return dict(answer, asked=questions.asked), None
         if "Bad configuration option" not in said:
             break
     if questions.unanswered and not openssh.distrusts(said):

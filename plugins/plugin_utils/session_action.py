@@ -105,6 +105,11 @@ class SessionAction(ActionBase):
             return ""
         channel = Channel(record["socket"], self.name)
         try:
+            if sessions.holds_work(record):
+                # ParaView waits; whatever did not come about now is tried again.
+                self.session.update(owner=None, waiting=None)
+                channel.request("hand_over")
+                return ""
             if record.get("detached") and not hopeless:
                 # It has waited in the queue, and the next connect may do better.
                 teardown.end_client(record, True)

@@ -272,6 +272,16 @@ def test_a_watcher_that_was_killed_is_replaced(desk, pictures):
     client.end()
 
 
+@pytest.mark.torture
+def test_a_stub_that_was_killed_lets_the_job_go(desk, pictures):
+    client = pictures("reverse_tunnel")
+    desk.run("pkill", "-KILL", "-f", "paraview-lifeline stub", check=False)
+    desk.lab.on("workstation", "pkill", "-KILL", "-f", "[p]araview-lifeline stub", check=False)
+    desk.told_over(30)
+    assert "gone" in desk.record(client.host)["reason"]
+    desk.nothing_left()
+
+
 def test_without_a_lifeline_a_session_ends_with_its_connection(desk):
     desk.connect(route="forward_tunnel", lifeline=False)
     assert desk.report()["lifeline"] is None

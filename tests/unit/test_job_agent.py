@@ -170,6 +170,16 @@ def test_an_outage_that_lasts_too_long_ends_the_job_and_is_told(job, program, un
     assert not job.left()
 
 
+def test_a_job_whose_session_cannot_go_on_is_told_so(job, program, until):
+    job.begin(program("pvserver", WAITS.format(python=sys.executable, host="c101")))
+    job.go(["@take 127.0.0.1 0", "--server-port=0"])
+    until(lambda: job.progress().agent)
+    (job.directory / "lost").touch()
+    assert job.wait() == 0
+    assert job.progress().ended == (0, "lost")
+    assert not job.left()
+
+
 @pytest.mark.parametrize("go", [["@take 127.0.0.1 0", "--server-port=0"], ["@make", "--reverse-connection", "--server-port=@agent"]])
 def test_an_agent_that_cannot_begin_is_told(job, program, until, go):
     job.begin(program("pvserver", "#!/bin/sh\nsleep 1000\n"))
@@ -196,6 +206,8 @@ WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "launcher": [], "
 @pytest.mark.parametrize(("wishes", "route", "words"), [
     ({}, "forward_tunnel", ""), ({}, "reverse_tunnel", ""), ({}, "reverse", "route reverse has a single port"),
     ({}, "reverse_relay", "route reverse_relay has"), ({"client_host": "bigscreen"}, "forward_tunnel", "ParaView runs on bigscreen"),
+    ({"launcher": ["mpirun", "--nolocal"], "nodes": 2}, "reverse_tunnel", "starts the process that calls"),
+    ({"launcher": ["mpirun", "--nolocal"], "nodes": 2}, "forward_tunnel", ""),
     ({"job_id": "17"}, "forward_tunnel", "what is started in job 17 ends with the connection"),
     ({"pvserver": ["pvserver", "--multi-clients"]}, "forward_tunnel", "several clients")])
 def test_where_none_can_be(wishes, route, words):
