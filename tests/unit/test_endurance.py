@@ -187,6 +187,48 @@ def test_a_connection_over_which_nothing_comes_is_given_up(held, program, until)
     assert not os.path.exists("/proc/{0}".format(pid)), "what was given up is ended"
 
 
+def test_a_connection_that_comes_to_itself_is_used_again(held, program, until):
+    """A short sleep, and a site that would ask for a code: nothing has to be asked."""
+    held.begin(program)
+    shell = int((held.tmp_path / "shell").read_text())
+    held.network("asks")
+    os.kill(shell, signal.SIGSTOP)
+    held.tell(state="outage", reason="nothing came for 10 s")
+    until(lambda: held.reason().startswith("waiting for you"), 30)
+    os.kill(shell, signal.SIGCONT)
+    held.tell(state="connected", losses=1)
+    until(lambda: held.session.read()["lost_at"] is None and held.reason() == "")
+    assert held.channel.hold("echo $$")[1].strip() == str(shell)
+    assert held.control.exists() and not (held.tmp_path / "mended").exists()
+
+
+def test_a_login_of_somebody_who_has_gone_is_given_up(held, program, until):
+    held.begin(program)
+    held.network("down")
+    held.lose()
+    until(lambda: held.session.read().get("lost_at"))
+    path = str(held.control) + ".3"
+    held.channel.request("begin_login", command=["/bin/sh", "-c", "echo 'Password:' >&2; exec sleep 1000"], environment={}, path=path)
+    held.network("up")
+    until(held.is_back, 30)
+
+
+def test_a_take_up_that_breaks_off_leaves_the_work_alone(held, program, until):
+    held.begin(program)
+    held.session.update(was_connected=True, state="connected")
+    other = subprocess.Popen(["sleep", "1000"])
+    try:
+        held.channel.request("own", owner=processes.identity(other.pid))
+        held.session.update(owner=processes.identity(other.pid))
+    finally:
+        other.kill()
+        other.wait()
+    until(lambda: held.session.read().get("owner") is None)
+    assert held.process.poll() is None and held.job_runs()
+    held.lose()
+    until(held.is_back)
+
+
 def test_a_way_that_is_lost_alone_is_made_anew_over_the_same_connection(held, program, until):
     held.begin(program)
     calls = held.calls()

@@ -22,7 +22,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Se
 
 NONE = schedulers.TABLES["none"]
 # As the playbook starts it, but looking more often and less patient.
-START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import jobs, pulse, watcher; watcher._TICK = 0.05; watcher._STATUS_EVERY = 0.1; "
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import endurance, jobs, pulse, watcher; watcher._TICK = 0.05; "
+         "endurance._NOBODY_ASKS = 1.0; watcher._STATUS_EVERY = 0.1; "
          "watcher._ASK_EVERY = {1}; watcher._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; pulse.FAINT = 3.5; "
          "watcher.Jobs.cancel_and_wait.__defaults__ = (10.0, watcher.time.sleep); watcher.main()")
 PVSERVER = """#!/bin/sh
