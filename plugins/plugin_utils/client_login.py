@@ -7,8 +7,7 @@ from ..module_utils import openssh
 from ..module_utils.channel import Channel
 from ..module_utils.errors import SessionError
 from ..module_utils.sessions import Session
-from .asking import Patience
-from .login import answered, await_login
+from .login import answered, by_watcher
 
 
 def log_in_on_client(session: Session, channel: Channel, target: openssh.Target, host: str, password: str = "") -> dict:
@@ -27,18 +26,9 @@ def log_in_on_client(session: Session, channel: Channel, target: openssh.Target,
     """
     record = session.read()
     path = record["control_path"] + ".c"
-    patience = Patience(target.timeout + 35)
 
     def attempt(command, questions):
-        channel.request("begin_client", command=command, environment=questions.environment)
-        try:
-            answer = await_login(channel, "client_state", questions, patience)
-        except BaseException:
-            channel.request("end_client")
-            raise
-        if "error" in answer:
-            channel.request("end_client")
-        return answer
+        return by_watcher(channel, "client", questions, target.timeout + 35, command=command, environment=questions.environment)
 
     _answer, error = answered(session, target, path, password, attempt, host)
     if error is not None:

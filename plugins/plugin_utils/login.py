@@ -129,25 +129,37 @@ def _log_in_again(session, record, target, password):
     path = record["control_path"] + reconnection.SOCKETS[2]
 
     def attempt(command, questions, one):
-        patience = Patience(one.timeout + 35)
         environment = {name: os.environ[name] for name in _YOURS if name in os.environ}
-        channel.request("begin_login", command=command, environment=dict(environment, **questions.environment), path=path)
-        try:
-            answer = await_login(channel, "login_state", questions, patience)
-        except BaseException:
-            channel.request("end_login")
-            raise
-        if "error" in answer:
-            channel.request("end_login")
-        return answer
+        return by_watcher(channel, "login", questions, one.timeout + 35, command=command, environment=dict(environment, **questions.environment), path=path)
 
     answer = _log_in_anew(session, target, path, password, attempt)
     return session.update(target=target._asdict(), asked=bool(answer.get("asked")))
 
 
-def await_login(channel: Channel, operation: str, questions: Questions, patience: Patience) -> dict:
-    """Answers the questions of a login that the watcher has begun, until that is done or failed; returns what it tells of it, or an ``error``."""
-    patience.renew()
+def by_watcher(channel: Channel, which: str, questions: Questions, seconds: float, **wish) -> dict:
+    """Has the session's watcher log in, and answers what is asked.
+
+    Args:
+        channel: to the watcher.
+        which: ``login`` (in place of the connection that was lost) or ``client`` (on the client host).
+        questions: of this login.
+        seconds: how long ssh may be silent.
+        wish: what the watcher is told.
+    Returns:
+        What it tells of the login, or an ``error``.
+    """
+    channel.request("begin_" + which, **wish)
+    try:
+        answer = _awaited(channel, which + "_state", questions, Patience(seconds))
+    except BaseException:
+        channel.request("end_" + which)
+        raise
+    if "error" in answer:
+        channel.request("end_" + which)
+    return answer
+
+
+def _awaited(channel, operation, questions, patience):
     while True:
         state = channel.request(operation)
         if "failed" in state:
