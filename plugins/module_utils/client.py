@@ -10,13 +10,14 @@ from . import processes
 from .errors import SessionError
 
 
-def start(words, environment, log_path):
+def start(words, environment, log_path, directory=None):
     """Starts a client in a session of its own, so that it outlives the playbook.
 
     Args:
         words (list[str]): command and arguments; no shell is involved.
         environment (dict[str, str]): added to ours.
         log_path (str): gets what it prints.
+        directory (str): where it begins; by default where we are.
     Returns:
         list: its identity (processes.identity).
     Raises:
@@ -24,7 +25,7 @@ def start(words, environment, log_path):
     """
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=directory,
                                    env=dict(os.environ, **environment))
     except OSError as error:
         raise SessionError("cannot start the client {0!r}".format(words[0]), error.strerror,

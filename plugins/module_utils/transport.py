@@ -42,7 +42,7 @@ def begin(session, record, route):
     teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
-    known = client.start(stub.command(route.reverse, _port(record, route), record.get("client_port"), record["settings"]), {}, stub.log_path)
+    known = client.start(stub.command(route.reverse, _port(record, route), record.get("client_port"), record["settings"]), {}, stub.log_path, "/")
     # Before it is waited for: whatever happens next, it is ended.
     record = session.update(stub=known)
     found = stub.port(known)
