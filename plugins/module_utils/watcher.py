@@ -111,8 +111,7 @@ class Watcher:
                 if self.client_shell and self.farewell and not self.client_shell.drain():
                     self._client_host_lost()
                 if self.handed:
-                    # While the line is away, everything else has time.
-                    if self.shell and not (self.endurance and self.endurance.lost_at):
+                    if self.shell:
                         self._look_patiently()
                 elif not processes.alive(self.wish["owner"]):
                     self._abandoned_patiently()

@@ -293,6 +293,16 @@ def test_the_end_of_the_job_ends_the_stub(held, program, until):
     assert not os.path.exists(held.session.key_path)
 
 
+def test_a_job_that_was_killed_is_told_although_the_line_is_away(held, program, until):
+    """Its agent had no last words; the stub knows of no end."""
+    held.begin(program)
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected")
+    held.tell(state="outage", reason="it was closed")
+    (held.tmp_path / "leave").write_text("0")
+    until(lambda: held.state() == "ended")
+
+
 def test_before_it_is_handed_over_a_loss_is_the_playbooks(held, program, until):
     held.begin(program)
     held.channel.request("own", owner=processes.identity(held.owner.pid))
