@@ -20,6 +20,8 @@ _LONG_SILENCE = 15.0
 # Seconds that a line may take to come back over a way that stands, and over one that was just made.
 _BY_ITSELF = 1.0
 _COMES_BACK = 10.0
+# Seconds that pvserver has to go after its client.
+_ENDING = 3.0
 # Seconds after which a mending that does not come to its end is given up, and those between two, which grow.
 _MENDING = 150.0
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0
@@ -56,7 +58,7 @@ class Endurance:
         self.attempt_failed, self.asked_at = "", 0.0
         self.asks, self.login_at = "", 0.0
         self.mender, self.mend_at, self.mended_at, self.pause = None, 0.0, time.monotonic(), _PAUSE
-        self.lost_at = None
+        self.lost_at, self.gone_at = None, 0.0
 
     # -- what the watcher asks
 
@@ -278,7 +280,10 @@ class Endurance:
         """bool: the stub is gone, or its line has been away for longer than it needs to come back."""
         if not processes.alive(self.known):
             self.known = self.session.read().get("stub")
-            return not processes.alive(self.known)
+            self.gone_at = self.gone_at or time.monotonic()
+            # With ParaView goes pvserver, and the job.
+            return not processes.alive(self.known) and (self.told.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
+        self.gone_at = 0.0
         if self.told.get("state") not in ("outage", "waiting") or time.monotonic() - self.mended_at < _COMES_BACK:
             return False
         return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF

@@ -103,6 +103,7 @@ def test_it_brings_its_own_ansible(workstation):
         workstation.lab.on("workstation", "rm", "-f", archive)
 
 
+@pytest.mark.torture
 def test_the_guide_of_the_role(lab, workstation):
     """What an admin types; the files of a user of one's own are in test_dialog."""
     try:

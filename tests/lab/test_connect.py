@@ -187,6 +187,7 @@ def test_a_connect_that_is_stopped_leaves_nothing(desk, number):
     assert not desk.record()
 
 
+@pytest.mark.torture
 def test_idle_ends_a_job_whose_client_never_came(desk):
     desk.connect(idle="10s")
     desk.nothing_left(45)

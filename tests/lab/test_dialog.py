@@ -128,6 +128,7 @@ def test_a_second_paraview_is_told_whose_the_session_is(desk, screen):
     assert desk.record()["state"] == "ready"
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("route", ["forward_tunnel", long("reverse_tunnel")])
 def test_connect_starts_paraview_at_the_right_moment(desk, screen, route):
     connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *desk.words("connect", route=route, start_client=True), user="alice")

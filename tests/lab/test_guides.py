@@ -185,6 +185,7 @@ def test_first_connection(lab, terminal):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("guide", ["guide_batch_systems", "guide_doctor"])
 def test_shorter_guides(lab, terminal, guide):
     inventory = "all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n"

@@ -301,6 +301,7 @@ def no_python(desk):
         desk.lab.on(node, "umount", "/usr/bin/python3", "/usr/bin/pvpython")
 
 
+@pytest.mark.torture
 @pytest.mark.parametrize("route", ["forward_tunnel", long("reverse_tunnel")])
 def test_a_node_without_python_goes_on_without(desk, no_python, route):
     more = {"start_client": desk.client_command("reverse")} if route == "reverse_tunnel" else {}
@@ -321,6 +322,7 @@ def test_a_client_that_is_refused_leaves_room_for_the_right_one(desk):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_order_does_not_matter(desk):
     """A client that begins long after pvserver, on a reverse route."""
     process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel"), user="alice")

@@ -138,6 +138,7 @@ def test_a_wrong_answer_is_asked_for_again(desk, codes):
         assert terminal.end() == 0
 
 
+@pytest.mark.torture
 def test_the_inventorys_password_answers_for_itself(desk, codes):
     with Terminal(*words("connect", ansible_password=PASSWORD)) as terminal:
         terminal.until("One-time password.*\n")
@@ -205,6 +206,7 @@ def test_an_unknown_host_key_is_for_the_user_to_accept(desk):
     assert "ssh-ed25519" in desk.run("cat", "/home/alice/.ssh/known").stdout
 
 
+@pytest.mark.torture
 def test_every_command_of_the_guide(desk, codes):
     """Until it comes to a master, the site asks."""
     home = "/home/alice/"
@@ -314,6 +316,7 @@ def named(desk):
 
 @pytest.mark.parametrize(("first", "second", "login", "inside"), [
     long("198.18.3.10", "198.18.4.10", "login", "198.18.2.1"), ("198.18.4.10", "198.18.3.10", "login2", "198.18.2.2")])
+@pytest.mark.torture
 def test_pvserver_is_told_the_login_node_that_was_reached(desk, named, first, second, login, inside):
     named(first, second)
     done = desk.connect("any", route="reverse_tunnel", start_client=desk.client_command())
@@ -354,6 +357,7 @@ def test_a_session_goes_on_through_another_login_node(desk, named):
     desk.nothing_left()
 
 
+@pytest.mark.torture
 def test_a_login_node_behind_another(desk):
     before = logins(desk.lab, "login2")
     desk.connect("behind")

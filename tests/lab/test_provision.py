@@ -55,6 +55,7 @@ def changed(done, host="lab"):
     return int(re.search(rf"(?m)^{host} .*changed=(\d+)", done.stdout).group(1))
 
 
+@pytest.mark.torture
 def test_every_command_of_the_guide(admin):
     before = admin.tree()
     admin.run("mkdir -p guide && printf '[all]\\nlogin ansible_host=login.lab.example\\n' > guide/hosts")

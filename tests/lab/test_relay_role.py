@@ -148,6 +148,7 @@ def says(session, word):
     assert session.stdout.readline() == word + "\n"
 
 
+@pytest.mark.torture
 def test_every_command_of_the_guide(site):
     before, session, pid = site.tree(), None, 0
     for language, caption, lines in blocks(GUIDE.read_text()):

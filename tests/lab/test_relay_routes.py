@@ -42,6 +42,7 @@ def relays(desk):
     return [one for one in desk.processes("login") if "paraview-relay" in one]
 
 
+@pytest.mark.torture
 def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
     process, line = waiting(desk, route="reverse_tunnel_relay", connect_id=77, lifeline=False)
     assert "77" not in line.split("--connect-id")[1]

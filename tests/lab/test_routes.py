@@ -3,7 +3,7 @@
 import contextlib
 
 import pytest
-from desk import STATE, long
+from desk import STATE
 from test_connect import rendered_on_a_node
 
 CLIENT_SPECIFIED = "GatewayPorts clientspecified\n"
@@ -89,7 +89,8 @@ def test_a_node_that_lets_nobody_in_is_passed_over_when_the_job_runs(desk):
 # --- without a tunnel ---
 
 
-@pytest.mark.parametrize("lifeline", [True, long(False)])
+@pytest.mark.torture
+@pytest.mark.parametrize("lifeline", [True, False])
 def test_forward(desk, lifeline):
     refused = desk.connect(route="forward", check=False)
     assert refused.returncode != 0 and "this machine cannot reach a port of compute" in refused.stdout and "submitted" not in refused.stdout
@@ -198,6 +199,7 @@ def test_a_module_that_fits_the_client_is_taken(desk):
 # --- a job of one's own ---
 
 
+@pytest.mark.torture
 def test_pvserver_in_a_job_that_is_there(desk):
     own = desk.lab.on("login", "sbatch", "--parsable", "-N1", "-o", "/dev/null", "--wrap", "exec sleep 600", user="alice").stdout.strip()
     desk.lab.wait(lambda: desk.lab.on("login", "squeue", "-h", "-j", own, "-o", "%T").stdout.strip() == "RUNNING", 20, "the job runs")
