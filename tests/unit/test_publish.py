@@ -55,7 +55,7 @@ def _publish(tmp_path):
     play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "roles": ["sciviz.paraview.publish"]}]))
 
     def run(*more, **variables):
-        wishes = {"paraview_publish_directory": str(tmp_path / "www"), "paraview_publish_clusters": [CLUSTER], "paraview_publish_versions": ["5.11", "6.0"]}
+        wishes = {"paraview_publish_directory": str(tmp_path / "www"), "paraview_publish_clusters": [CLUSTER], "paraview_publish_versions": ["6.0"]}
         words = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play), *more,
                  "-e", json.dumps({**wishes, "ansible_python_interpreter": sys.executable, **variables})]
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=dict(
@@ -69,7 +69,7 @@ def _publish(tmp_path):
 def test_the_role_writes_the_layout(publish, tmp_path):
     www = tmp_path / "www"
     assert publish("--check")["changed"] != "0" and not www.exists()
-    assert publish()["changed"] == "2"
+    assert publish(paraview_publish_versions=["5.11", "6.0"])["changed"] == "2"
     files = sorted(str(path.relative_to(www)) for path in www.rglob("*") if path.is_file())
     assert files == sorted("v{0}/{1}/servers.pvsc".format(version, system) for version in ("5_11", "6_0") for system in LAYOUT)
     for path in files:
