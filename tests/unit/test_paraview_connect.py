@@ -111,8 +111,14 @@ def test_a_failure_is_told_at_once_and_its_window_stays(desk):
     until(lambda: "Return closes this window" in desk.seen.read_text())
 
 
-def test_a_window_that_is_closed_ends_the_command(desk):
-    desk.start("echo $$ > pid; echo begun; exec sleep 1000")
+@pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN])
+def test_a_window_that_is_closed_ends_the_command(desk, hangup):
+    """Also where ParaView was started by nohup."""
+    before = signal.signal(signal.SIGHUP, hangup)
+    try:
+        desk.start("echo $$ > pid; echo begun; exec sleep 1000")
+    finally:
+        signal.signal(signal.SIGHUP, before)
     until(lambda: desk.seen.exists() and "begun" in desk.seen.read_text())
     os.kill(int((desk.place / "terminal.pid").read_text()), signal.SIGKILL)  # and the tty hangs up
     assert desk.ended() == "exit 1\n"
