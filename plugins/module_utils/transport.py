@@ -178,10 +178,14 @@ def _load(text):
         raise ValueError("it is no YAML")
 
 
+def _stop(_number, _frame):
+    raise SystemExit(1)
+
+
 def main():
     """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
     # So that what was put up gets on record even where this takes too long.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _stop)
     wish = json.load(sys.stdin)
     sys.path.extend(wish.get("libraries", ()))
     session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
@@ -191,7 +195,7 @@ def main():
             restore(session, record, Channel(record["socket"], session.name))
     except Elsewhere as elsewhere:
         sys.stdout.write(str(elsewhere))
-        sys.exit(ELSEWHERE)
+        raise SystemExit(ELSEWHERE)
     except (SessionError, Unfit, ForwardRefused) as error:
         sys.stdout.write(" ".join(str(error).split()))
-        sys.exit(1)
+        raise SystemExit(1)
