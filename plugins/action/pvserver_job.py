@@ -7,7 +7,6 @@ import shlex
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils import (
-    endpoints,
     jobscript,
     lifeline,
     remote,
@@ -18,10 +17,11 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     teardown,
     transport,
 )
+from ansible_collections.sciviz.paraview.plugins.module_utils.client_host import Here
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, submitted, until_lifeline_is_known, until_pvserver_speaks, until_running
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit, port_taken
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
@@ -56,6 +56,8 @@ class ActionModule(SessionAction):
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
         node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record["prelude"]), about)) if wishes["job_id"] else ""
+        if asked:
+            self._look_at_line_port(wishes, record["route"])
         if wishes.get("lifeline") and hindrance:
             self._without_lifeline(hindrance)
         elif asked:
@@ -73,6 +75,13 @@ class ActionModule(SessionAction):
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self.say(submitted(job_id, wishes))
         return {"changed": True, "diff": diff}
+
+    @staticmethod
+    def _look_at_line_port(wishes, route):
+        """SessionError where somebody listens already where the line would come in."""
+        owner = Here().owner(wishes["line_port"]) if wishes["line_port"] and route in lifeline.EXPOSED else None
+        if owner is not None:
+            raise port_taken(wishes["line_port"], owner, variable="paraview_line_port")
 
     def _without_lifeline(self, why):
         self.say("no lifeline, since {0}: the session ends with its connection".format(why))
@@ -136,7 +145,7 @@ class ActionModule(SessionAction):
         fields = {"lifeline": True}
         if routes.ROUTES[record["route"]].reverse:
             # The route ends at the stub, and that goes on to ParaView.
-            fields["route_known"] = dict(record["route_known"], client_port=endpoints.free_port(), port=None)
+            fields["route_known"] = dict(record["route_known"], client_port=lifeline.line_port(record["settings"], record["route"]), port=None)
         return self.session.update(**fields)
 
     def _start_at_once(self, record, route, channel, directory):

@@ -49,6 +49,12 @@ options:
       - V(0) takes a free one.
     type: int
     default: 0
+  line_port:
+    description:
+      - Port of this machine at which the lifeline comes in on the routes V(reverse) and V(reverse_relay), where the network has to leave it open.
+      - V(0) takes a free one, except where O(client_port) is set. These routes have no lifeline then, since that may be the only open one.
+    type: int
+    default: 0
   client_process:
     description:
       - Number of a process of this machine, which is the ParaView that the session is for. Where it ends before it is connected, the session ends.

@@ -12,15 +12,15 @@ import os
 import sys
 import time
 
-from . import paraview, processes
+from . import endpoints, paraview, processes
 from .sessions import write_private
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "connect", "files", "paraview-lifeline")
 # Seconds that pvserver and what comes before it may take.
 _LATE = 600
-REVERSE = ("node_tunnel_reverse", "reverse_tunnel", "reverse_tunnel_relay")
-#: Routes on which ParaView's port is open to the network; a lifeline would need a second one there.
-WITHOUT = ("reverse", "reverse_relay")
+#: Routes on which the network has to leave a port of the client host open.
+EXPOSED = ("reverse", "reverse_relay")
+REVERSE = ("node_tunnel_reverse", "reverse_tunnel", "reverse_tunnel_relay") + EXPOSED
 
 
 def files(key):
@@ -45,8 +45,8 @@ def hindrance(wishes, route):
         wishes (dict): as settings.check() gives them.
         route (str): its name.
     """
-    if route in WITHOUT:
-        return "route {0} has a single port".format(route)
+    if route in EXPOSED and wishes["client_port"] and not wishes["line_port"]:
+        return "the network may leave port {0} alone open, which is ParaView's (paraview_line_port names another one)".format(wishes["client_port"])
     if wishes["client_host"]:
         return "ParaView runs on {0}".format(wishes["client_host"])
     if wishes["job_id"]:
@@ -57,6 +57,16 @@ def hindrance(wishes, route):
     if any(word.startswith("--multi-clients") for word in wishes["pvserver"]):
         return "pvserver serves several clients"
     return ""
+
+
+def line_port(wishes, route):
+    """int: where the stub is to listen on a reverse route, free at this moment.
+
+    Args:
+        wishes (dict): as settings.check() gives them.
+        route (str): its name.
+    """
+    return (wishes["line_port"] if route in EXPOSED else 0) or endpoints.free_port()
 
 
 def hindrance_of_job(progress):
@@ -96,22 +106,21 @@ class Stub:
         self.session = session
         self.line_path, self.status_path, self.log_path = (os.path.join(session.directory, name) for name in ("line", "stub.json", "stub.log"))
 
-    def command(self, reverse, port, client_port, wishes):
+    def command(self, route, port, client_port, wishes):
         """list[str]: how it is started.
 
         Args:
-            reverse (bool): pvserver calls ParaView.
+            route: of routes.ROUTES.
             port (int): where it listens: for ParaView, or where pvserver calls for the line; 0 for any.
-            client_port (int): where ParaView listens then.
+            client_port (int): where ParaView listens on a route on which pvserver calls it.
             wishes (dict): the session's: outage and idle, in seconds.
         """
         words = [sys.executable, "-I", "-S", _PROGRAM, "stub", "--key", self.session.key_path, "--status", self.status_path]
         # One that nobody knows of any more ends with the job's own patience.
         words += ["--wait", str(wishes["idle"] + _LATE), "--outage", str(wishes["outage"])]
-        here = "127.0.0.1:{0}".format(port)
-        if reverse:
-            return words + ["--line-listen", here, "--to", "127.0.0.1:{0}".format(client_port)]
-        return words + ["--line-to", "@" + self.line_path, "--listen", here]
+        if route.reverse:
+            return words + ["--line-listen", "{0}:{1}".format(route.line_address, port), "--to", "127.0.0.1:{0}".format(client_port)]
+        return words + ["--line-to", "@" + self.line_path, "--listen", "127.0.0.1:{0}".format(port)]
 
     @property
     def done(self):

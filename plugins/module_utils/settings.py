@@ -14,6 +14,7 @@ from .errors import SessionError
 SPEC = {
     "client_host": {"type": "str", "default": ""},
     "client_port": {"type": "int", "default": 0},
+    "line_port": {"type": "int", "default": 0},
     "client_process": {"type": "int", "default": 0},
     "login_ports": {"type": "str", "default": ""},
     "server_ports": {"type": "str", "default": ""},
@@ -80,8 +81,11 @@ def check(wishes):
     for name, lowest in _LOWEST.items():
         if known[name] < lowest:
             raise wrong(name, known[name], "it has to be at least {0}".format(lowest))
-    if not 0 <= known["client_port"] <= 65535:
-        raise wrong("client_port", known["client_port"], "a port is a number from 1 to 65535; 0 takes a free one")
+    for name in ("client_port", "line_port"):
+        if not 0 <= known[name] <= 65535:
+            raise wrong(name, known[name], "a port is a number from 1 to 65535; 0 takes a free one")
+    if known["line_port"] and known["line_port"] == known["client_port"]:
+        raise wrong("line_port", known["line_port"], "ParaView has that port (paraview_client_port)")
     if known["client_process"] < 0 or (known["client_process"] and known["client_host"]):
         raise wrong("client_process", known["client_process"], "it is the number of a process of this machine; 0 is none")
     for name, pattern in _WORD.items():

@@ -84,7 +84,7 @@ def read(text, tables):
         "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
         "client_side": openssh.address(connection[2]) if len(connection) == 4 else "",
         "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
-        "client_address": "".join(addresses(connection[0])) if len(connection) == 4 else "",
+        "client_address": whence(first["connection"]),
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
         "schedulers": found,
@@ -93,6 +93,16 @@ def read(text, tables):
         "site_text": site_text if trusted(guarded) else "",
         "site_untrusted": bool(site_text.strip()) and not trusted(guarded),
     }
+
+
+def whence(connection):
+    """str: the IPv4 address that sshd says it was called from; empty where there is none.
+
+    Args:
+        connection (str): its SSH_CONNECTION.
+    """
+    words = connection.split()
+    return "".join(addresses(words[0])) if len(words) == 4 else ""
 
 
 def _first_node(about, text):

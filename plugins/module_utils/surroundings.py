@@ -133,12 +133,12 @@ class Surroundings:
             raise Unfit("port {0} of {1} belongs to another account (uid {2})".format(port, login, hits[0].uid))
 
 
-def port_taken(port, owner, client=None):
+def port_taken(port, owner, client=None, variable="paraview_client_port"):
     """SessionError for a port of the client host that is in use."""
     client = client or Here()
     whose = "somebody" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
     return SessionError("port {0} on this host is taken".replace("this host", client.name or "this host").format(port), "{0} listens there".format(whose),
-                        "choose another paraview_client_port, or leave it out")
+                        "choose another {0}, or leave it out".format(variable))
 
 
 def not_from_afar(around):

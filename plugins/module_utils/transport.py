@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, surveys, teardown
+from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, site, surveys, teardown
 from .channel import Channel
 from .endurance import ELSEWHERE
 from .errors import SessionError
@@ -42,14 +42,14 @@ def begin(session, record, route):
     teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
-    known = client.start(stub.command(route.reverse, _port(record, route), record.get("client_port"), record["settings"]), {}, stub.log_path, "/")
+    known = client.start(stub.command(route, _port(record, route), record.get("client_port"), record["settings"]), {}, stub.log_path, "/")
     # Before it is waited for: whatever happens next, it is ended.
     record = session.update(stub=known)
     found = stub.port(known)
     if not found:
         processes.end(known)
         raise SessionError("the lifeline cannot begin on this machine", one_line(stub.last_words(), 300) or "it said nothing",
-                           "choose another paraview_client_port, or set paraview_lifeline to false")
+                           "choose another {0}, or set paraview_lifeline to false".format("paraview_line_port" if route.reverse else "paraview_client_port"))
     fields = {} if route.reverse else {"client_port": found}
     return session.update(**fields)
 
@@ -125,7 +125,7 @@ def restore(session, record, channel):
     Raises:
         SessionError, Unfit: with the reason.
     """
-    record, ended = _look_around(session, record, channel), not processes.alive(record.get("stub"))
+    record, ended = look_around(session, record, channel), not processes.alive(record.get("stub"))
     server = server_of(record, channel)
     same = server is not None and server == record.get("server")
     if not same:
@@ -152,11 +152,11 @@ def restore(session, record, channel):
         session.update(**routing.kept(route))
 
 
-def _look_around(session, record, channel):
-    """It may be another login node by now."""
-    there = channel.script("hostname")[1].strip()
-    if there == record["login_node"]:
-        return record
+def look_around(session, record, channel):
+    """dict: the record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
+    there, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
+    if there.strip() == record["login_node"]:
+        return session.update(facts=dict(record["facts"], client_address=site.whence(connection) or record["facts"].get("client_address", "")))
     if schedulers.of(record).get("on_login_node"):
         raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record["login_node"], one_line(there, 100)))
     facts = surveys.facts_of(session.name, channel.script, scheduler_checks.tables(record["settings"]["schedulers"]), lambda _line: None, _load)

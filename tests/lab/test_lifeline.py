@@ -102,12 +102,21 @@ def kill_sshd(lab):
     lab.on("login", "pkill", "-KILL", "-u", "alice", "sshd")
 
 
+def open_network(lab, route):
+    """What a route without a tunnel needs of it."""
+    for node in ("compute1", "compute2"):
+        if route == "forward":
+            lab.path("open", "workstation", node)
+        if route == "reverse":
+            lab.path("open", node, "workstation")
+    if route == "reverse_relay":
+        lab.path("open", "login", "workstation")
+
+
 @pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in (
-    "reverse_tunnel", "reverse_tunnel_relay", "node_tunnel", "node_tunnel_reverse", "forward"))])
+    "reverse_tunnel", "reverse_tunnel_relay", "node_tunnel", "node_tunnel_reverse", "forward", "reverse", "reverse_relay"))])
 def test_ssh_is_killed_at_both_ends(desk, pictures, route):
-    if route == "forward":
-        desk.lab.path("open", "workstation", "compute1")
-        desk.lab.path("open", "workstation", "compute2")
+    open_network(desk.lab, route)
     client = pictures(route)
     for kill in (kill_ssh, kill_sshd):
         began = time.time()
@@ -116,7 +125,7 @@ def test_ssh_is_killed_at_both_ends(desk, pictures, route):
     status = desk.status().stdout
     # Without a tunnel there is nothing of the line to be killed.
     losses = client.line()["losses"]
-    assert losses == (0 if route == "forward" else 2)
+    assert losses == (0 if route in ("forward", "reverse") else 2)
     assert ("(line lost 2 times)" in status) == (losses == 2)
     client.end()
 
@@ -137,6 +146,40 @@ def test_packets_are_dropped_silently(desk, pictures, route, seconds):
     # The old connection, which sshd would have kept for hours, is not there any more.
     desk.lab.wait(lambda: len([one for one in desk.processes("login") if "sshd" in one]) == 1, 20, "one connection")
     client.end()
+
+
+@pytest.mark.parametrize("route", ["reverse", long("forward")])
+def test_packets_are_dropped_silently_without_a_tunnel(desk, pictures, route):
+    open_network(desk.lab, route)
+    client = pictures(route)
+    node = desk.record()["root_node"]
+    desk.lab.path("close", node, "workstation")
+    desk.lab.path("close", "workstation", node)
+    client.stand_still()
+    desk.lab.path("reset")
+    open_network(desk.lab, route)
+    client.go_on(time.time())
+    assert client.line()["losses"] == 1
+    client.end()
+
+
+@pytest.mark.parametrize("port", [11111, long(0)])
+def test_the_port_that_the_network_leaves_open(desk, port):
+    """One is ParaView's or the line's; with two there is a lifeline."""
+    open_network(desk.lab, "reverse")
+    wishes = {"route": "reverse", "start_client": desk.client_command("reverse"), "client_port": 11112}
+    done = desk.connect(line_port=port, **wishes)
+    said = "no lifeline, since the network may leave port 11112 alone open, which is ParaView's (paraview_line_port names another one)"
+    assert (said in done.stdout) == (not port)
+    desk.nothing_left()
+    if port:
+        listener = desk.lab.start("workstation", "python3", "-c", f"import socket; s = socket.create_server(('', {port})); print('there', flush=True); s.accept()")
+        try:
+            assert listener.stdout.readline() == "there\n"
+            done = desk.connect(line_port=port, check=False, **wishes)
+            assert done.returncode and f"port {port} on this host is taken" in done.stdout + done.stderr and "another paraview_line_port" in done.stdout + done.stderr
+        finally:
+            listener.kill()
 
 
 @pytest.mark.torture

@@ -52,7 +52,7 @@ WRONG = [
     ("start_client", "it's"), ("start_client", 5), ("start_client", {"a": 1}), ("connect_id", "x"), ("connect_id", -1), ("connect_id", 2 ** 31),
     ("connect_id", True), ("connect_id", None), ("connect_id", "\u00b2"),
     ("login_ports", "70000"), ("login_ports", "20-10"), ("server_ports", "1,2"), ("server_ports", "x"),
-    ("nodes", 0), ("nodes", -1), ("tasks_per_node", 0), ("cpus_per_task", -1), ("gpus_per_node", -1), ("client_port", -1), ("client_port", 65536),
+    ("nodes", 0), ("nodes", -1), ("tasks_per_node", 0), ("cpus_per_task", -1), ("gpus_per_node", -1), ("client_port", -1), ("client_port", 65536), ("line_port", 65536),
     ("queue", "a b"), ("queue", "a\n#SBATCH --x"), ("queue", "debug\n"), ("queue", "$(id)"), ("account", "a;b"), ("account", "a'"),
     ("memory", "lots"), ("memory", "4 G"), ("memory", "4G\n"), ("memory", "-4G"),
     ("qos", "a b"), ("reservation", "$(id)"), ("constraint", "a b"), ("constraint", "{nodes}"), ("constraint", "a'"), ("parallel_environment", "a\n"),

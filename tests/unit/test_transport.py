@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What carries a lifeline, and how its stub is started for it."""
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import lifeline, routes, transport
+from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+
+WISHES = {"idle": 60, "outage": 60}
+
+
+class Around:
+    wishes = {"server_ports": "", "on_login_node": False}
+    client = None
+
+
+@pytest.fixture
+def session(tmp_path):
+    made = Session(str(tmp_path / "state"), "lab")
+    made.begin(login_node="login1", facts={"login_node": "login1", "client_address": "192.0.2.7"})
+    return made
+
+
+@pytest.mark.parametrize(("route", "place"), [
+    ("reverse_tunnel", "127.0.0.1:7000"), ("node_tunnel_reverse", "127.0.0.1:7000"), ("reverse", "0.0.0.0:7000"), ("reverse_relay", "0.0.0.0:7000")])
+def test_only_a_route_without_a_tunnel_here_opens_a_port_to_the_network(session, route, place):
+    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), 7000, 11111, WISHES)
+    assert words[words.index("--line-listen") + 1] == place
+    assert words[words.index("--to") + 1] == "127.0.0.1:11111"
+
+
+@pytest.mark.parametrize("route", ["forward_tunnel", "forward", "node_tunnel"])
+def test_paraview_is_served_on_loopback_alone(session, route):
+    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), 7000, None, WISHES)
+    assert words[words.index("--listen") + 1] == "127.0.0.1:7000"
+
+
+class Channel:
+    def __init__(self, said):
+        self.said = said
+
+    def script(self, _text, _seconds=0):
+        return 0, self.said, ""
+
+
+@pytest.mark.parametrize(("said", "address"), [
+    ("login1\n198.18.1.9 50000 198.18.2.2 22\n", "198.18.1.9"), ("login1\n\n", "192.0.2.7"), ("login1\nfe80::1 50000 fe80::2 22\n", "192.0.2.7")])
+def test_a_laptop_that_comes_back_with_another_address_is_called_there(session, said, address):
+    """A route on which the cluster calls this machine would lead to whoever has its old address."""
+    assert transport.look_around(session, session.read(), Channel(said))["facts"]["client_address"] == address
+    assert session.read()["facts"]["client_address"] == address
