@@ -5,7 +5,7 @@
 
 import os
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, routing, sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, routing, sessions, transport
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.client_login import log_in_on_client
@@ -28,10 +28,14 @@ class ActionModule(SessionAction):
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
             raise SessionError("cannot keep the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state there writable for you")
-        if record.get("route"):
-            # What led to the connection that was lost is made anew.
+        self._lead_on(self.session.update(client_side=dict(known, connect_id_path="{0}/{1}.connect_id".format(directory, name))), channel)
+        return {"changed": True, "control_path": known["control_path"]}
+
+    def _lead_on(self, record, channel):
+        """What led to a connection that was lost is made anew."""
+        if record.get("lifeline") and record.get("stub"):
+            transport.lead_client(self.session, record, routing.client_of(record, channel))
+        elif record.get("route"):
             route = routing.load(record, channel, self.session)
             route.take_back()
             self.session.update(opened=None, **routing.kept(route))
-        self.session.update(client_side=dict(known, connect_id_path="{0}/{1}.connect_id".format(directory, name)))
-        return {"changed": True, "control_path": known["control_path"]}

@@ -11,6 +11,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     connect_entry,
     durations,
     jobscript,
+    lifeline,
     paraview,
     processes,
     pvsc,
@@ -86,12 +87,12 @@ class ActionModule(SessionAction):
         """All stands: the client is started where it was asked for, and the user is told."""
         directory = remote.Directory(channel.script, record["remote_directory"])
         progress = jobscript.Progress(directory.status("", 0))
-        route = routing.load(record, channel)
+        route, around = routing.load(record, channel), routing.client_of(record, channel)
         if route.reverse and not record.get("was_connected"):
-            progress = self._let_through(record, channel, route, directory)
+            progress = self._let_through(record, channel, route, around, directory)
         elif record["settings"]["start_client"] and not (record.get("client") or record.get("client_there")):
-            record = self._start(record, route.around.client)
-            progress = self._wait_connected(record, directory, route.around.client)
+            record = self._start(record, around)
+            progress = self._wait_connected(record, directory, around)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])
@@ -106,16 +107,18 @@ class ActionModule(SessionAction):
                 time.strftime("%H:%M", time.localtime(record["ends_at"])), shlex.quote(self.name)))
         return True
 
-    def _let_through(self, record, channel, route, directory):
-        """pvserver is held by a relay until the client listens."""
+    def _let_through(self, record, channel, route, around, directory):
+        """pvserver is held by a relay or a lifeline until the client listens."""
         self._listening(record, channel)
         record = self.session.read()
         try:
-            if not record.get("lifeline"):
+            if record.get("lifeline"):
+                lifeline.Stub(self.session).lead_to_client(around, record["client_port"])
+            else:
                 route.let_through(record["root_node"])
         except Unfit as unfit:
             raise routes.none_works([(route.name, str(unfit))], route.name)
-        progress = self._wait_connected(record, directory, route.around.client)
+        progress = self._wait_connected(record, directory, around)
         self.say(routing.came_through(record, route))
         return progress
 

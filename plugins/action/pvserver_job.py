@@ -164,7 +164,8 @@ class ActionModule(SessionAction):
         """Puts up what has to stand before pvserver, and lets it start; raises Unfit."""
         connect_id = self.session.connect_id()
         if record.get("lifeline"):
-            record = transport.begin(self.session, self.session.update(server=transport.server_of(record, channel)), route)
+            record = transport.begin(self.session, self.session.update(server=transport.server_of(record, channel)), route,
+                                     routing.client_of(record, channel))
             transport.put_up(route, record, directory)
             arguments = lifeline.pvserver_arguments(route, connect_id)
         else:

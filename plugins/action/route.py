@@ -85,9 +85,9 @@ class ActionModule(SessionAction):
         return record["settings"]["route_order"] if wish == "auto" else [wish]
 
     @staticmethod
-    def _paraview_port(record, around):
+    def _paraview_port(record, around, channel):
         """int: where ParaView has to listen."""
-        around.wishes["client_port"] = record["settings"]["client_port"]
+        around.wishes["client_port"], around.client = record["settings"]["client_port"], routing.client_of(record, channel)
         return tunnels.Reverse(around).client_port()
 
     def _choose(self, record, channel, names, node):
@@ -113,7 +113,7 @@ class ActionModule(SessionAction):
         port = route.known.get("client_port")
         if record.get("lifeline") and route.reverse:
             # That one is the stub's.
-            port = self._paraview_port(record, around)
+            port = self._paraview_port(record, around, channel)
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **routing.kept(route))
         self.say("route {0}{1}".format(route.name, " (passed over {0})".format(routes.told(passed)) if passed else ""))
         if getattr(route, "note", ""):

@@ -10,6 +10,7 @@ alone, so that no port of this machine is open to its other users.
 import contextlib
 import os
 import random
+import stat
 
 from . import client, endpoints, far_client, processes
 from .errors import SessionError
@@ -70,6 +71,44 @@ class Here:
         return client.last_words(log)
 
 
+class AtStub(Here):
+    """A lifeline's stub is what a route ends at, by a socket that no other user of this machine can open.
+
+    Where the network calls this machine without a tunnel, it is a port.
+
+    Args:
+        place (str): how paths of sockets begin. KIND follows, and a number that stands for a port.
+    """
+
+    KIND = ".r"
+
+    def __init__(self, place):
+        self.place = place + self.KIND
+
+    def _path(self, port):
+        return self.place + str(port)
+
+    def owner(self, port):
+        """int or None: whose socket that is, or who listens on a port."""
+        try:
+            about = os.lstat(self._path(port))
+        except FileNotFoundError:
+            return super().owner(port)
+        return about.st_uid if stat.S_ISSOCK(about.st_mode) else None
+
+    def target(self, port):
+        """str: where the stub takes the line."""
+        return self._path(port)
+
+    def entrance(self, port):
+        """str: where a local forward has to begin, which the stub is told of. What an earlier one has left goes."""
+        directory, name = os.path.split(self.place)
+        for one in os.listdir(directory):
+            if one.startswith(name):
+                os.unlink(os.path.join(directory, one))
+        return self._path(port)
+
+
 class There:
     """ParaView runs on another host.
 
@@ -78,8 +117,11 @@ class There:
         uid (int): who we are there.
         master (openssh.Master): the connection to it.
         script (callable): ``script(text, seconds) -> (code, out, err)`` there.
-        place (str): how paths of sockets begin.
+        place (str): how paths of sockets begin. TO and FROM follow, and a port there.
     """
+
+    #: Sockets that lead there, which go with the connection, and those that are led to from there, which stay.
+    TO, FROM = ".t", ".s"
 
     pause = 0.5
 
@@ -101,21 +143,21 @@ class There:
 
     def target(self, port):
         """str: a socket here that leads to a port there; SessionError where sshd there forbids it."""
-        path = self.place + str(port)
+        path = self.place + self.TO + str(port)
         if not os.path.exists(path):
             self._forward("-L", "{0}:127.0.0.1:{1}".format(path, port))
         return path
 
     def entrance(self, port):
         """str: a socket here, to which lead() will lead."""
-        path = self.place + str(port)
+        path = self.place + self.FROM + str(port)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return path
 
     def lead(self, port):
         """Leads a port of the loopback there to the entrance; SessionError where sshd there forbids it."""
-        forward = "-R", "127.0.0.1:{0}:{1}{0}".format(port, self.place)
+        forward = "-R", "127.0.0.1:{0}:{1}{2}{0}".format(port, self.place, self.FROM)
         self._forward(*forward)
         if any(one.port == port and one.address != "127.0.0.1" for one in self._listeners()):
             self.master.cancel(*forward)

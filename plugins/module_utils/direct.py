@@ -52,7 +52,6 @@ class ReverseDirect(Reverse):
     section = "Reverse Connection"
     note = "route reverse is not encrypted: whoever is on the way can read along"
     place = "the network"
-    line_address = "0.0.0.0"
 
     def ready_for(self, _node):
         """Nothing is put up; the address is the one from which the login node was called. Raises Unfit."""

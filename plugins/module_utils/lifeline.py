@@ -47,8 +47,6 @@ def hindrance(wishes, route):
     """
     if route in EXPOSED and wishes["client_port"] and not wishes["line_port"]:
         return "the network may leave port {0} alone open, which is ParaView's (paraview_line_port names another one)".format(wishes["client_port"])
-    if wishes["client_host"]:
-        return "ParaView runs on {0}".format(wishes["client_host"])
     if wishes["job_id"]:
         return "what is started in job {0} ends with the connection".format(wishes["job_id"])
     if wishes["launcher"] and wishes["nodes"] > 1 and route in REVERSE:
@@ -95,6 +93,11 @@ def pvserver_arguments(route, connect_id):
     return [taken] + paraview.forward_arguments(0, connect_id) + [paraview.where_known("--bind-address=127.0.0.1")]
 
 
+def _place(end):
+    """str: an end of a forward, ADDRESS:PORT or a path, as the program wants it."""
+    return "unix:" + end if end.startswith("/") else end
+
+
 class Stub:
     """The end beside ParaView. Its files lie in the session's directory.
 
@@ -104,23 +107,27 @@ class Stub:
 
     def __init__(self, session):
         self.session = session
-        self.line_path, self.status_path, self.log_path = (os.path.join(session.directory, name) for name in ("line", "stub.json", "stub.log"))
+        self.line_path, self.client_path, self.status_path, self.log_path = (
+            os.path.join(session.directory, name) for name in ("line", "client", "stub.json", "stub.log"))
 
-    def command(self, route, port, client_port, wishes):
+    def command(self, route, side, port, wishes):
         """list[str]: how it is started.
 
         Args:
             route: of routes.ROUTES.
-            port (int): where it listens: for ParaView, or where pvserver calls for the line; 0 for any.
-            client_port (int): where ParaView listens on a route on which pvserver calls it.
+            side (client_host.Here or There): where ParaView runs.
+            port (int): ParaView's port there; 0 for any one that the stub takes.
             wishes (dict): the session's: outage and idle, in seconds.
         """
         words = [sys.executable, "-I", "-S", _PROGRAM, "stub", "--key", self.session.key_path, "--status", self.status_path]
         # One that nobody knows of any more ends with the job's own patience.
         words += ["--wait", str(wishes["idle"] + _LATE), "--outage", str(wishes["outage"])]
         if route.reverse:
-            return words + ["--line-listen", "{0}:{1}".format(route.line_address, port), "--to", "127.0.0.1:{0}".format(client_port)]
-        return words + ["--line-to", "@" + self.line_path, "--listen", "127.0.0.1:{0}".format(port)]
+            # ssh takes a connection to another host before it knows whether anybody listens there.
+            to = "@" + self.client_path if side.name else side.target(port)
+            line = "0.0.0.0:{0}".format(route.known["client_port"]) if route.name in EXPOSED else _place(route.target)
+            return words + ["--line-listen", line, "--to", to]
+        return words + ["--line-to", "@" + self.line_path, "--listen", _place(side.entrance(port))]
 
     @property
     def done(self):
@@ -138,12 +145,13 @@ class Stub:
         return told if isinstance(told, dict) else {}
 
     def forget_status(self):
-        """Takes away what an earlier one told."""
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.status_path)
+        """Takes away what an earlier one told, and what it was told of ParaView."""
+        for path in (self.status_path, self.client_path):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
-    def port(self, known, seconds=15.0):
-        """int: where one that was just started listens; 0 if it does not come to it.
+    def listens(self, known, seconds=15.0):
+        """str: where one that was just started listens; empty if it does not come to it.
 
         Args:
             known (list): its processes.identity().
@@ -153,15 +161,25 @@ class Stub:
         while time.monotonic() < deadline:
             place = self.status().get("listening") or self.status().get("line")
             if place:
-                return int(place.rpartition(":")[2])
+                return place
             if not processes.alive(known):
                 break
             time.sleep(0.02)
-        return 0
+        return ""
 
-    def lead(self, host, port):
-        """Tells it where the line leads now."""
-        write_private(self.line_path, "{0}:{1}\n".format(host, port))
+    def lead(self, end):
+        """Tells it where the line leads now: to ADDRESS:PORT, or the path of a socket."""
+        write_private(self.line_path, _place(end) + "\n")
+
+    def lead_to_client(self, side, port):
+        """Tells it that ParaView listens on another host; on this one it sees that by itself.
+
+        Args:
+            side (client_host.Here or There): where ParaView runs.
+            port (int): its port there.
+        """
+        if side.name:
+            write_private(self.client_path, _place(side.target(port)) + "\n")
 
     def keep_key(self, key):
         """Writes the session's key down."""

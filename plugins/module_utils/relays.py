@@ -150,7 +150,6 @@ class ReverseRelay(_OverUserRelay):
 
     name = "reverse_relay"
     section = "Reverse Connection with portfwd"
-    line_address = "0.0.0.0"
 
     def _allowed(self):
         super()._allowed()

@@ -4,7 +4,7 @@
 """A session's route, made anew from its record."""
 
 from . import routes, schedulers
-from .client_host import Here, There
+from .client_host import AtStub, Here, There
 from .openssh import Master
 from .surroundings import Surroundings
 
@@ -27,7 +27,8 @@ def surroundings(record, channel, session=None):
          "on_login_node": bool(schedulers.of(record).get("on_login_node")),
          "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target"),
          "guest": bool(record.get("guest"))},
-        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])}, client_of(record, channel),
+        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])},
+        AtStub(record["control_path"]) if record.get("lifeline") else client_of(record, channel),
         (lambda forwards: session.update(forwards=forwards)) if session and record.get("guest") else None)
 
 
@@ -36,7 +37,7 @@ def client_of(record, channel):
     known = record.get("client_side")
     if not known:
         return Here()
-    return There(known["name"], known["uid"], Master(known["control_path"], record["ssh"]), channel.client_script, record["control_path"] + ".t")
+    return There(known["name"], known["uid"], Master(known["control_path"], record["ssh"]), channel.client_script, record["control_path"])
 
 
 def load(record, channel, session=None):

@@ -9,13 +9,13 @@ import signal
 import sys
 import time
 
-from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, site, surveys, teardown
+from . import client, lifeline, processes, remote, routes, routing, scheduler_checks, schedulers, site, surveys, teardown
 from .channel import Channel
 from .endurance import ELSEWHERE
 from .errors import SessionError
 from .openssh import ForwardRefused
 from .sessions import Session
-from .surroundings import Unfit
+from .surroundings import Unfit, port_taken
 from .text import one_line
 
 # The line is there at once, or not at all; a job's directory may be shown late on the other side.
@@ -30,33 +30,58 @@ _END = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/
 """
 
 
-def begin(session, record, route):
+def begin(session, record, route, side):
     """dict: the record; starts the stub. On a reverse route it is where the route ends.
 
     Args:
         session (sessions.Session). record (dict): its record.
         route: of routes.ROUTES.
+        side (client_host.Here or There): where ParaView runs.
     Raises:
         SessionError: it does not come up.
     """
     teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
-    known = client.start(stub.command(route, _port(record, route), record.get("client_port"), record["settings"]), {}, stub.log_path, "/")
+    port = _client_port(record, side)
+    known = client.start(stub.command(route, side, port, record["settings"]), {}, stub.log_path, "/")
     # Before it is waited for: whatever happens next, it is ended.
     record = session.update(stub=known)
-    found = stub.port(known)
+    found = stub.listens(known)
     if not found:
         processes.end(known)
         raise SessionError("the lifeline cannot begin on this machine", one_line(stub.last_words(), 300) or "it said nothing",
                            "choose another {0}, or set paraview_lifeline to false".format("paraview_line_port" if route.reverse else "paraview_client_port"))
-    fields = {} if route.reverse else {"client_port": found}
-    return session.update(**fields)
+    if not route.reverse:
+        record = session.update(client_port=port or int(found.rpartition(":")[2]))
+    lead_client(session, record, side)
+    return record
 
 
-def _port(record, route):
-    """int: where the stub listens; 0 for any."""
-    return route.known["client_port"] if route.reverse else record.get("client_port") or record["settings"]["client_port"]
+def _client_port(record, side):
+    """int: ParaView's port; 0 for one that the stub takes."""
+    return record.get("client_port") or record["settings"]["client_port"] or (side.free_port() if side.name else 0)
+
+
+def lead_client(session, record, side):
+    """Leads ParaView's port on another host to the stub, or the stub to one that listens there; on this host they find each other.
+
+    Args:
+        session (sessions.Session). record (dict): its record.
+        side (client_host.Here or There): where ParaView runs.
+    Raises:
+        SessionError: that cannot be.
+    """
+    if not side.name:
+        return
+    port, reverse = record["client_port"], routes.ROUTES[record["route"]].reverse
+    owner = side.owner(port)
+    if owner not in (None, side.uid):
+        raise port_taken(port, owner, side)
+    if reverse and owner is not None:
+        lifeline.Stub(session).lead_to_client(side, port)
+    elif not reverse and owner is None:
+        side.lead(port)
 
 
 def put_up(route, record, directory):
@@ -82,7 +107,8 @@ def lead(route, record, stub):
     """
     if not route.reverse:
         port = route.after_start((record["root_node"], record["agent"][1]), record["root_node"])
-        stub.lead(route.known.get("host") or "127.0.0.1", port)
+        host = route.known.get("host")
+        stub.lead("{0}:{1}".format(host, port) if host else route.around.client.target(port))
 
 
 def await_line(stub, record):
@@ -140,7 +166,7 @@ def restore(session, record, channel):
                            "its job ends now; connect again")
     route = routing.load(record, channel, session)
     if ended:
-        record = begin(session, record, route)
+        record = begin(session, record, route, routing.client_of(record, channel))
         if same:
             return
     elif same:

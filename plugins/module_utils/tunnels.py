@@ -108,8 +108,6 @@ class Reverse:
     needs_job = False
     #: Whether pvserver may be started before the client listens.
     client_may_be_late = False
-    #: Where this machine is called.
-    line_address = "127.0.0.1"
 
     def __init__(self, surroundings, known=None):
         self.around = surroundings

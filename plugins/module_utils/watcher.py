@@ -17,6 +17,7 @@ import sys
 import time
 
 from . import far_client, processes, reconnection, schedulers, teardown
+from .client_host import AtStub, There
 from .endurance import Endurance
 from .errors import SessionError
 from .jobs import Jobs, over, polling
@@ -33,8 +34,6 @@ _ASK_EVERY = 20.0
 _ASK_AGAIN = 3.0
 # What lies beside the control socket: node_login.py and the playbook's questions.
 _SOCKETS = ("", ".n", ".l", ".k")
-# The same, followed by a port: client_host.py.
-_LEADS = ".t"
 _QUESTIONS = (".a",)
 # What needs the login node.
 _THERE = ("run", "hold", "messages", "begin_client", "run_client")
@@ -191,6 +190,8 @@ class Watcher:
         if self.process is not None:
             self.process.end(3)
         self._unlink(_SOCKETS + _QUESTIONS + reconnection.SOCKETS)
+        self._unlink_those(There.FROM)
+        self._unlink_those(AtStub.KIND)
 
     def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
@@ -201,10 +202,16 @@ class Watcher:
 
     def _unlink_lead(self):
         """The sockets through which a client host is reached."""
+        self._unlink_those(There.TO)
+        if os.path.lexists(self.wish["control_path"] + ".c"):
+            os.unlink(self.wish["control_path"] + ".c")
+
+    def _unlink_those(self, kind):
+        """Sockets of client_host.py, each of which has a port in its name."""
         directory, name = os.path.split(self.wish["control_path"])
         # It may have been cleared away, as by a logout.
         for one in os.listdir(directory) if os.path.isdir(directory) else ():
-            if one.startswith(name + _LEADS) or one == name + ".c":
+            if one.startswith(name + kind):
                 os.unlink(os.path.join(directory, one))
 
     def _leave_node(self):
@@ -299,9 +306,12 @@ class Watcher:
     def _client_host_lost(self):
         """connect logs in there again; ParaView has lost pvserver in any case."""
         self._end_client_host()
-        known = self.session.read().get("client_side")
+        record = self.session.read()
+        known = record.get("client_side")
         if known:
-            self.session.update(client_side=dict(known, watcher=None), opened=None, reason="the connection to {0} was lost".format(known["name"]))
+            # The way for a lifeline ends at this host.
+            opened = record.get("opened") if record.get("lifeline") else None
+            self.session.update(client_side=dict(known, watcher=None), opened=opened, reason="the connection to {0} was lost".format(known["name"]))
 
     def _end_client_there(self, record, connected_too):
         """Ends a client that we started there, as teardown.end_client() does here."""

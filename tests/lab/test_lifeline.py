@@ -22,20 +22,23 @@ GROUP = "/sys/fs/cgroup"
 
 
 class Pictures:
-    """A client on the workstation that renders the same round of pictures over and over."""
+    """A client that renders the same round of pictures over and over, on the workstation or on another host."""
 
-    def __init__(self, desk, host, route, big=False, **wishes):
-        self.desk, self.host = desk, host
-        desk.run("rm", "-f", "pictures.txt", "stop", "frame.png")
-        desk.lab.on("workstation", "sh", "-c", "cat > pictures.py", user="alice", input=(HERE / "pictures.py").read_text())
+    def __init__(self, desk, host, route, big=False, there="workstation", **wishes):
+        self.desk, self.host, self.there = desk, host, there
+        self.on_its_host("rm", "-f", "pictures.txt", "stop", "frame.png")
+        self.on_its_host("sh", "-c", "cat > pictures.py", input=(HERE / "pictures.py").read_text())
         way = "forward" if route in ("forward_tunnel", "node_tunnel", "forward") else "reverse"
         script = f'exec pvpython --connect-id="$PV_CONNECT_ID" pictures.py {way} "$PV_SERVER_PORT" {"big" if big else ""}'
         self.done = desk.connect(host, route=route, user_relay=True, start_client=["xvfb-run", "-a", "-s", "-noreset", "sh", "-c", script], **wishes)
         self.more()
 
+    def on_its_host(self, *words, **options):
+        return self.desk.lab.on(self.there, *words, user="alice", **options)
+
     def seen(self):
         """list[tuple]: number in the round, sha256 and time of each picture so far."""
-        text = self.desk.run("cat", "pictures.txt", check=False).stdout
+        text = self.on_its_host("cat", "pictures.txt", check=False).stdout
         return [(int(number), digest, float(at)) for number, digest, at in (line.split() for line in text.splitlines(keepends=False) if line.count(" ") == 2)]
 
     def more(self, count=12, seconds=60):
@@ -62,7 +65,7 @@ class Pictures:
 
     def end(self):
         """Ends it; every picture was the same as the one of its number in every other round."""
-        self.desk.run("touch", "stop")
+        self.on_its_host("touch", "stop")
         self.desk.lab.wait(lambda: self.desk.record(self.host).get("state") == "ended", 60, "the client left")
         kinds = collections.defaultdict(set)
         for number, digest, _at in self.seen():
@@ -75,12 +78,16 @@ class Pictures:
 @pytest.fixture
 def pictures(desk):
     """Begins a client that renders in a loop."""
+    begun = []
+
     def begin(route, host="lab", **wishes):
-        return Pictures(desk, host, route, **wishes)
+        begun.append(Pictures(desk, host, route, **wishes))
+        return begun[-1]
 
     yield begin
     desk.lab.path("reset")
-    desk.run("touch", "stop")
+    for one in begun:
+        one.on_its_host("touch", "stop")
 
 
 def cut(lab):
@@ -161,6 +168,20 @@ def test_packets_are_dropped_silently_without_a_tunnel(desk, pictures, route):
     client.go_on(time.time())
     assert client.line()["losses"] == 1
     client.end()
+
+
+@pytest.mark.parametrize("route", ["reverse_tunnel", long("forward_tunnel"), long("node_tunnel")])
+def test_paraview_on_another_host(desk, pictures, route):
+    """The line ends on the host of the playbook; what leads on from there is not lost."""
+    client = pictures(route, there="login2", client_host="bigscreen")
+    for count in (1, 2):
+        began = time.time()
+        kill_sshd(desk.lab)
+        client.go_on(began)
+        assert client.line()["losses"] == count
+    assert not desk.run("sh", "-c", "ss -Hltn | grep 127.0.0.1; true").stdout, "no port of the controller is open to its other users"
+    client.end()
+    client.on_its_host("rm", "-f", "pictures.py", "pictures.txt", "stop", "frame.png")
 
 
 @pytest.mark.parametrize("port", [11111, long(0)])

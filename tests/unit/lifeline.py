@@ -86,7 +86,7 @@ class End(Running):
             word, _blank, where = self.process.stdout.readline().decode().strip().partition(" ")
             assert where, self.log
             found[word] = where
-        self.port = int(found["listening"].rpartition(":")[2]) if "listening" in found else None
+        self.port = int(found["listening"].rpartition(":")[2]) if not found.get("listening", "unix:").startswith("unix:") else None
         self.line = found.get("line")
 
     @property

@@ -45,7 +45,7 @@ class Far:
 def _there(tmp_path):
     def make(**wishes):
         far = Far(**wishes)
-        return client_host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c.t")), far
+        return client_host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c")), far
 
     return make
 
@@ -65,12 +65,26 @@ def test_a_remote_forward_is_led_on_to_a_port_there(there, tmp_path):
 
 def test_a_port_there_is_led_to_a_local_forward(there, tmp_path):
     client, far = there()
-    path = str(tmp_path / "c.t") + "40123"
+    path = str(tmp_path / "c.s") + "40123"
     open(path, "w").close()
     assert client.entrance(40123) == path
     assert not os.path.exists(path), "ssh makes no socket where a file is"
     client.lead(40123)
     assert far.asked == [("-R", "127.0.0.1:40123:" + path)] and client.owner(40123) == 1000
+
+
+def test_a_stub_is_reached_by_sockets_of_ours(tmp_path):
+    stub = client_host.AtStub(str(tmp_path / "c"))
+    assert stub.owner(7000) is None
+    with socket.socket(socket.AF_UNIX) as taken, socket.socket() as port:
+        taken.bind(stub.target(7000))
+        assert stub.owner(7000) == os.getuid()
+        port.bind(("127.0.0.1", 0))
+        port.listen(1)
+        assert stub.owner(port.getsockname()[1]) == os.getuid(), "where the network calls this machine"
+    (tmp_path / "c.w").touch()
+    assert stub.entrance(7001) == stub.target(7001)
+    assert [one.name for one in tmp_path.iterdir()] == ["c.w"], "what an earlier connection left is gone, and nothing else"
 
 
 def test_a_port_that_would_be_open_to_the_network_is_taken_back(there):
@@ -98,7 +112,7 @@ def _home(tmp_path, monkeypatch):
         done = subprocess.run(["/bin/sh", "-s"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
-    return client_host.There("bigscreen", os.getuid(), None, script, str(tmp_path / "c.t"))
+    return client_host.There("bigscreen", os.getuid(), None, script, str(tmp_path / "c"))
 
 
 def test_a_client_there(home, program, until, tmp_path):

@@ -427,6 +427,43 @@ def test_the_line_is_a_unix_socket(start, short_path):
     server.close()
 
 
+def test_paraview_comes_by_a_unix_socket(start, short_path):
+    """As where ssh leads on to the host on which it runs."""
+    place = str(short_path / "paraview")
+    socket.socket(socket.AF_UNIX).bind(place)  # was left behind
+    server = Target(backlog=1)
+    agent = start("agent", "--to", server.text, "--line-listen", "127.0.0.1:0")
+    stub = start("stub", "--listen", "unix:" + place, "--line-to", agent.line)
+    assert stat.S_IMODE(os.stat(place).st_mode) == 0o600
+    near = socket.socket(socket.AF_UNIX)
+    near.connect(place)
+    far = server.accept()
+    talk(near, far)
+    assert not os.path.exists(place), "one connection alone"
+    near.close()
+    assert to_the_end(far) == b""
+    far.close()
+    assert [agent.ends(), stub.ends()] == [0, 0]
+    server.close()
+
+
+def test_paraview_is_called_by_a_unix_socket_of_ours_alone(start, short_path):
+    where, place = short_path / "client", str(short_path / "paraview")
+    agent = start("agent", "--listen", "127.0.0.1:0", "--line-listen", "127.0.0.1:0")
+    stub = start("stub", "--to", "@{0}".format(where), "--line-to", agent.line)
+    near = agent.connect()
+    stub.logged("ParaView's connection waits: .*No such file")
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(place)
+    listener.listen(1)
+    os.chmod(place, 0o666)
+    where.write_text("unix:{0}\n".format(place))
+    stub.logged("no socket of this account alone")
+    os.chmod(place, 0o600)
+    talk(near, listener.accept()[0])
+    listener.close()
+
+
 def test_a_client_that_comes_and_goes_before_all_else_ends_the_session(pair):
     both = pair()
     both.connected()

@@ -4,7 +4,7 @@
 """What carries a lifeline, and how its stub is started for it."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import lifeline, routes, transport
+from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, lifeline, routes, transport
 from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
 
 WISHES = {"idle": 60, "outage": 60}
@@ -12,7 +12,7 @@ WISHES = {"idle": 60, "outage": 60}
 
 class Around:
     wishes = {"server_ports": "", "on_login_node": False}
-    client = None
+    client = client_host.AtStub("/run/c")
 
 
 @pytest.fixture
@@ -23,16 +23,16 @@ def session(tmp_path):
 
 
 @pytest.mark.parametrize(("route", "place"), [
-    ("reverse_tunnel", "127.0.0.1:7000"), ("node_tunnel_reverse", "127.0.0.1:7000"), ("reverse", "0.0.0.0:7000"), ("reverse_relay", "0.0.0.0:7000")])
-def test_only_a_route_without_a_tunnel_here_opens_a_port_to_the_network(session, route, place):
-    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), 7000, 11111, WISHES)
+    ("reverse_tunnel", "unix:/run/c.r7000"), ("node_tunnel_reverse", "unix:/run/c.r7000"), ("reverse", "0.0.0.0:7000"), ("reverse_relay", "0.0.0.0:7000")])
+def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, route, place):
+    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {"client_port": 7000}), client_host.Here(), 11111, WISHES)
     assert words[words.index("--line-listen") + 1] == place
     assert words[words.index("--to") + 1] == "127.0.0.1:11111"
 
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward", "node_tunnel"])
 def test_paraview_is_served_on_loopback_alone(session, route):
-    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), 7000, None, WISHES)
+    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), client_host.Here(), 7000, WISHES)
     assert words[words.index("--listen") + 1] == "127.0.0.1:7000"
 
 
