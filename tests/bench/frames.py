@@ -1,5 +1,11 @@
-"""A frame's way there and back through each route of a real session, against a direct connection, in one run."""
+"""Frames there and back, and bulk, through each route of a real session, against a direct connection, in one run.
 
+Unbounded, the lab's network is as fast as its processors, which both ends of ssh and of the lifeline share. SHAPED is the same route over a network
+of its own speed.
+"""
+
+import contextlib
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -14,12 +20,15 @@ FRAMES = 1000
 ROUNDS = 3
 PORT, TUNNEL = "24001", "24000"
 ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
+RATE = "1gbit"
+SHAPED = f"forward_tunnel at {RATE}"
+# Where the workstation's network is entered, from either side.
+DOORS = (("workstation", "eth0"), ("login", "wan0"))
 
 
 def figures(text):
-    """Median and 99th percentile, in ms."""
-    median, late = text.split()[-2:]
-    return float(median), float(late)
+    """Median and 99th percentile in ms, and MB/s up and down."""
+    return tuple(map(float, text.split()[-4:]))
 
 
 def session(desk, route, lifeline):
@@ -28,6 +37,22 @@ def session(desk, route, lifeline):
     desk.connect(route=route, pvserver=["python3", "peer.py", "pvserver"], start_client=words, walltime="0:05:00", lifeline=lifeline)
     desk.nothing_left()
     return figures(desk.run("cat", f"{STATE}/lab/client.log").stdout)
+
+
+@contextlib.contextmanager
+def slower(lab):
+    try:
+        for host, door in DOORS:
+            lab.on(host, "tc", "qdisc", "replace", "dev", door, "root", "tbf", "rate", RATE, "burst", "256kb", "latency", "20ms")
+        yield
+    finally:
+        for host, door in DOORS:
+            lab.on(host, "tc", "qdisc", "delete", "dev", door, "root", check=False)
+
+
+def shaped(desk, lifeline):
+    with slower(desk.lab):
+        return session(desk, "forward_tunnel", lifeline)
 
 
 def by_hand(lab, *tunnel):
@@ -58,6 +83,7 @@ def main():
         "direct": lambda: by_hand(lab), "ssh -N -R, typed by hand": lambda: by_hand(lab, "ssh", "-N", *remote),
         **{route: lambda route=route: session(desk, route, False) for route in ROUTES},
         **{f"{route}, lifeline": lambda route=route: session(desk, route, True) for route in ROUTES},
+        **{f"{SHAPED}{end}": lambda end=end: shaped(desk, bool(end)) for end in ("", ", lifeline")},
     }
     found = {name: [] for name in measures}
     try:
@@ -69,13 +95,16 @@ def main():
         for host in ("workstation", "login"):
             lab.on(host, "rm", "-f", "peer.py", user="alice")
         desk.clean_up()
-    best = {name: tuple(sorted(one[at] for one in times)[len(times) // 2] for at in (0, 1)) for name, times in found.items()}
-    print("64 KiB there and back, medians of rounds: p50 and p99, times the direct connection's")
-    for name, (median, late) in best.items():
-        print(f"{name:32} {median / best['direct'][0]:7.1f} {late / best['direct'][1]:7.1f}   ({median:.2f} and {late:.2f} ms)")
-    for route in ROUTES:
-        print(f"{route}: with a lifeline {best[f'{route}, lifeline'][0] / best[route][0]:.2f} of the time without")
-        if max(best[route][0], best[f"{route}, lifeline"][0]) > 20:
+    best = {name: tuple(map(statistics.median, zip(*times, strict=True))) for name, times in found.items()}
+    print("64 KiB there and back, p50 and p99, and bulk up and down; medians of rounds, times the direct connection's")
+    for name, measured in best.items():
+        ratios = " ".join(f"{one / of:7.2f}" for one, of in zip(measured, best["direct"], strict=True))
+        print(f"{name:40} {ratios}   ({measured[0]:.2f} and {measured[1]:.2f} ms, {measured[2]:.0f} and {measured[3]:.0f} MB/s)")
+    for route in (*ROUTES, SHAPED):
+        without, with_it = best[route], best[f"{route}, lifeline"]
+        ratios = [one / of for one, of in zip(with_it, without, strict=True)]
+        print(f"{route}: with a lifeline, times what it is without: 64 KiB", "p50 {:.2f}, p99 {:.2f}; bulk up {:.2f}, down {:.2f}".format(*ratios))
+        if max(without[0], with_it[0]) > 20:
             raise SystemExit(f"{route} stalls")
 
 

@@ -3,7 +3,7 @@
 usage: peer.py pvserver OPTIONS...   speaks pvserver's status lines, and says back what it is told
        peer.py client forward|reverse PORT COUNT
        peer.py back listen|dial HOST PORT
-The client prints median and 99th percentile of a round trip, in milliseconds.
+The client prints median and 99th percentile of a round trip, in milliseconds, and how fast much goes to pvserver and comes from there, in MB/s.
 """
 
 import socket
@@ -11,6 +11,9 @@ import sys
 import time
 
 FRAME = 64 * 1024
+MUCH = 256 * 1000 * 1000
+# What a frame's first byte asks for: itself, that much be taken, that much be sent.
+ECHO, TAKE, SEND = range(3)
 SETTLE_S = 3  # until connect has ended, which works on the same processors
 
 
@@ -27,7 +30,29 @@ def exactly(connection, count):
 def say_back(connection):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for frame in iter(lambda: exactly(connection, FRAME), b""):
+        if frame[0] == SEND:
+            send_much(connection)
+            continue
+        if frame[0] == TAKE:
+            take_much(connection)
         connection.sendall(frame)
+
+
+def send_much(connection):
+    content = memoryview(bytes(1 << 20))
+    left = MUCH
+    while left:
+        left -= connection.send(content[:min(left, 262144)])
+
+
+def take_much(connection):
+    content = memoryview(bytearray(1 << 20))
+    left = MUCH
+    while left:
+        got = connection.recv_into(content, min(left, 262144))
+        if not got:
+            raise SystemExit("it ended in the middle")
+        left -= got
 
 
 def accept(host, port, tell=lambda _port: None):
@@ -76,8 +101,21 @@ def client(way, port, count):
             connection.sendall(frame)
             exactly(connection, FRAME)
             times.append(1000 * (time.perf_counter() - begin))
+        rates = [MUCH / 1e6 / much(connection, what) for what in (TAKE, SEND)]
     times = sorted(times[count // 10:])
-    print(f"{times[len(times) // 2]:.3f} {times[int(len(times) * 0.99)]:.3f}", flush=True)
+    print(f"{times[len(times) // 2]:.3f} {times[int(len(times) * 0.99)]:.3f} {rates[0]:.1f} {rates[1]:.1f}", flush=True)
+
+
+def much(connection, what):
+    """Seconds that much takes on its way."""
+    begin = time.perf_counter()
+    connection.sendall(bytes([what]) + bytes(FRAME - 1))
+    if what == TAKE:
+        send_much(connection)
+        exactly(connection, FRAME)
+    else:
+        take_much(connection)
+    return time.perf_counter() - begin
 
 
 mode, *rest = sys.argv[1:]
