@@ -194,11 +194,13 @@ def test_the_port_that_the_network_leaves_open(desk, port):
     assert (said in done.stdout) == (not port)
     desk.nothing_left()
     if port:
-        listener = desk.lab.start("workstation", "python3", "-c", f"import socket; s = socket.create_server(('', {port})); print('there', flush=True); s.accept()")
+        listens = f"import socket; s = socket.create_server(('', {port})); print('there', flush=True); s.accept()"
+        listener = desk.lab.start("workstation", "python3", "-c", listens)
         try:
             assert listener.stdout.readline() == "there\n"
             done = desk.connect(line_port=port, check=False, **wishes)
-            assert done.returncode and f"port {port} on this host is taken" in done.stdout + done.stderr and "another paraview_line_port" in done.stdout + done.stderr
+            said = done.stdout + done.stderr
+            assert done.returncode and f"port {port} on this host is taken" in said and "another paraview_line_port" in said
         finally:
             listener.kill()
 
