@@ -1,5 +1,7 @@
 """paraview-lifeline against the same way without it: directly, through a plain relay, through ssh. Ratios of one run, medians of interleaved rounds.
 
+"ssh (copies)" has two C programs in place of both ends that do nothing but copy what comes: no program there can cost less.
+
 All traffic stays in a network namespace of its own, with PID and mount namespaces around it that take everything along at the end.
 Nothing is bound to a processor: on a workstation ParaView, the stub and ssh share what there is, too.
 """
@@ -24,7 +26,9 @@ PROGRAM = TOP / "roles" / "connect" / "files" / "paraview-lifeline"
 RELAY = TOP / "roles" / "relay" / "files" / "paraview-relay"
 CACHE = TOP / ".cache" / "bench"
 
-SERVER, AGENT, TUNNEL_TO_AGENT, TUNNEL_TO_SERVER, RELAYED, SSHD = range(7000, 7006)
+SERVER, AGENT, TUNNEL_TO_SERVER, RELAYED, SSHD, COPY_THERE, COPY_HERE = range(7000, 7007)
+# Where the line enters the tunnel, as connect has it: a socket beside the rest.
+ENTRANCE, COPY_ENTRANCE = "entrance", "entrance-copies"
 BULK_S, SMALL_S = 0.6, 0.4
 LONGEST_S = 900
 
@@ -34,7 +38,7 @@ FIGURES = {
     "small_p50": ("64 B p50", False, None), "large_p50": ("64 KiB p50", False, 1.3), "large_p99": ("64 KiB p99", False, None),
 }
 # Each way with the lifeline, and the same way without it
-WAYS = {"straight": "direct", "straight (relay)": "relay", "ssh": "ssh alone"}
+WAYS = {"straight": "direct", "straight (relay)": "relay", "ssh": "ssh alone", "copies (ssh)": "ssh alone"}
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
 
 
@@ -93,7 +97,7 @@ class Lifeline:
         self.key.chmod(0o600)
         self.agent = self._start(directory, "agent", "--to", f"127.0.0.1:{SERVER}", "--line-listen", f"127.0.0.1:{AGENT}")
         self.agent.stdout.readline()
-        self.stub = self._start(directory, "stub", "--listen", "127.0.0.1:0", "--line-to", f"127.0.0.1:{line_to}", "--status", str(directory / "status"))
+        self.stub = self._start(directory, "stub", "--listen", "127.0.0.1:0", "--line-to", line_to, "--status", str(directory / "status"))
         self.port = int(self.stub.stdout.readline().rpartition(b":")[2])
         until(lambda: b'"connected"' in (directory / "status").read_bytes(), "the lifeline")
         self.cpu_before = [cpu_s(process.pid) for process in (self.agent, self.stub)]
@@ -133,10 +137,10 @@ class Measured:
         return said
 
     def _run(self, way, what, *words):
-        ports = {"direct": SERVER, "relay": RELAYED, "ssh alone": TUNNEL_TO_SERVER}
+        ports = {"direct": SERVER, "relay": RELAYED, "ssh alone": TUNNEL_TO_SERVER, "copies": COPY_HERE}
         if way in ports:
             return asked(what, ports[way], *words)
-        both = Lifeline(self.directory, TUNNEL_TO_AGENT if way == "ssh" else AGENT)
+        both = Lifeline(self.directory, f"unix:{self.directory / ENTRANCE}" if way == "ssh" else f"127.0.0.1:{AGENT}")
         said = asked(what, both.port, *words)
         cpu, memory = both.ended()
         if what in ("up", "down"):
@@ -212,10 +216,14 @@ PidFile none
     environment = {**os.environ, "LD_LIBRARY_PATH": (place / "libraries").read_text().strip()}
     started(stack, [str(place / "root/usr/sbin/sshd"), "-D", "-e", "-f", str(directory / "sshd_config")], directory / "sshd.log", environment)
     until(lambda: listens(SSHD), "sshd")
-    forwards = ["-L", f"127.0.0.1:{TUNNEL_TO_AGENT}:127.0.0.1:{AGENT}", "-L", f"127.0.0.1:{TUNNEL_TO_SERVER}:127.0.0.1:{SERVER}"]
+    forwards = ["-L", f"{directory / ENTRANCE}:127.0.0.1:{AGENT}", "-L", f"127.0.0.1:{TUNNEL_TO_SERVER}:127.0.0.1:{SERVER}",
+                "-L", f"{directory / COPY_ENTRANCE}:127.0.0.1:{COPY_THERE}"]
     started(stack, ["ssh", "-F", "none", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-i", str(directory / "user"),
                     "-p", str(SSHD), *forwards, "root@127.0.0.1", "sleep", "3600"], directory / "ssh.log")
-    until(lambda: listens(TUNNEL_TO_AGENT) and listens(TUNNEL_TO_SERVER), "ssh")
+    until(lambda: (directory / COPY_ENTRANCE).exists() and listens(TUNNEL_TO_SERVER), "ssh")
+    for port, to in ((COPY_THERE, str(SERVER)), (COPY_HERE, str(directory / COPY_ENTRANCE))):
+        started(stack, [str(CACHE / "traffic"), "copy", "127.0.0.1", str(port), to], directory / "copy.log")
+    until(lambda: listens(COPY_THERE) and listens(COPY_HERE), "what copies")
 
 
 def started(stack, command, log, environment=None):
@@ -227,7 +235,7 @@ def started(stack, command, log, environment=None):
 
 def inside(options):
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    ways = [way for way in WAYS if way.partition(" ")[0] not in options.without]
+    ways = [way for way in WAYS if not any(one in way for one in options.without)]
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = traffic("serve", "127.0.0.1", SERVER)
@@ -253,6 +261,9 @@ def main():
     if os.geteuid():
         raise SystemExit("the lifeline's bench needs root: it makes namespaces")
     CACHE.mkdir(parents=True, exist_ok=True)
+    if "ssh" not in options.without:
+        # It is brought here while there is a network.
+        subprocess.run([str(TOP / "tests" / "tools" / "sshd")], stdout=subprocess.DEVNULL, check=True)
     subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-pthread", "-o", str(CACHE / "traffic"), str(HERE / "traffic.c")], check=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc",

@@ -5,6 +5,8 @@
  * traffic echo ADDRESS PORT SIZE SECONDS            prints the count and p50 and p99 in microseconds
  * traffic connect ADDRESS PORT SECONDS CONNECTIONS  prints connections per second, each with one byte there and back
  * traffic hold ADDRESS PORT CONNECTIONS             prints a line once all are open, ends with its input
+ * traffic copy ADDRESS PORT TO                      leads connections on to a port there, or to a unix socket, until it is killed: the least that a
+ *                                                   program on the way can do
  *
  * A connection begins with what it wants: one letter and a number. Bulk is sent with sendfile and thrown away with
  * MSG_TRUNC, so that neither end copies a byte.
@@ -24,6 +26,7 @@
 #include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -274,6 +277,57 @@ static void hold(int count)
         ;
 }
 
+/* ---- a program that does nothing but copy */
+
+static void *copy(void *given)
+{
+    int *way = given;
+    char *block = malloc(BLOCK);
+    ssize_t got, sent, at;
+    while ((got = recv(way[0], block, BLOCK, 0)) > 0) {
+        for (at = 0; at < got; at += sent) {
+            sent = send(way[1], block + at, got - at, 0);
+            if (sent < 0) break;
+        }
+        if (at < got) break;
+    }
+    shutdown(way[1], SHUT_WR);
+    free(block);
+    free(way);
+    return NULL;
+}
+
+static int lead_on(const char *to)
+{
+    struct sockaddr_un path = { .sun_family = AF_UNIX };
+    struct sockaddr_in there = address;
+    int one = 1, fd = socket(*to == '/' ? AF_UNIX : AF_INET, SOCK_STREAM, 0);
+    strncpy(path.sun_path, to, sizeof path.sun_path - 1);
+    there.sin_port = htons(atoi(to));
+    if (*to != '/') setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(fd, *to == '/' ? (void *)&path : (void *)&there, *to == '/' ? sizeof path : sizeof there)) fail("connect");
+    return fd;
+}
+
+static void copies(const char *to)
+{
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 64)) fail("listen");
+    for (;;) {
+        int near = accept(listener, NULL, NULL), far = lead_on(to), turn;
+        setsockopt(near, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+        for (turn = 0; turn < 2; turn++) {
+            pthread_t thread;
+            int *way = malloc(2 * sizeof *way);
+            way[0] = turn ? far : near;
+            way[1] = turn ? near : far;
+            pthread_create(&thread, NULL, copy, way);
+            pthread_detach(thread);
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit files;
@@ -304,6 +358,8 @@ int main(int argc, char **argv)
         took = in_threads(connects, atoi(argv[5]), counted);
         for (at = 0; at < 256; at++) sum += counted[at];
         printf("%.1f\n", sum / took);
+    } else if (!strcmp(argv[1], "copy")) {
+        copies(argv[4]);
     } else if (!strcmp(argv[1], "hold")) {
         hold(atoi(argv[4]));
     } else {
