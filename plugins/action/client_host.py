@@ -5,7 +5,7 @@
 
 import os
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, routing, sessions, transport
+from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, routes, routing, sessions, transport
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.client_login import log_in_on_client
@@ -34,7 +34,9 @@ class ActionModule(SessionAction):
     def _lead_on(self, record, channel):
         """What led to a connection that was lost is made anew."""
         if record.get("lifeline") and record.get("stub"):
-            transport.lead_client(self.session, record, routing.client_of(record, channel))
+            # Where ParaView is called, that is done once it listens.
+            if not routes.ROUTES[record["route"]].reverse:
+                transport.lead_from_client(self.session, record, routing.client_of(record, channel))
         elif record.get("route"):
             route = routing.load(record, channel, self.session)
             route.take_back()

@@ -79,9 +79,10 @@ class ActionModule(SessionAction):
     @staticmethod
     def _look_at_line_port(wishes, route):
         """SessionError where somebody listens already where the line would come in."""
-        owner = Here().owner(wishes["line_port"]) if wishes["line_port"] and route in lifeline.EXPOSED else None
+        port = wishes.get("line_port")
+        owner = Here().owner(port) if port and route in lifeline.EXPOSED else None
         if owner is not None:
-            raise port_taken(wishes["line_port"], owner, variable="paraview_line_port")
+            raise port_taken(port, owner, variable="paraview_line_port")
 
     def _without_lifeline(self, why):
         self.say("no lifeline, since {0}: the session ends with its connection".format(why))

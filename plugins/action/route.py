@@ -85,6 +85,13 @@ class ActionModule(SessionAction):
         return record["settings"]["route_order"] if wish == "auto" else [wish]
 
     @staticmethod
+    def _line_port(record, name):
+        """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
+        wishes = record["settings"]
+        wanted = name in lifeline.EXPOSED and wishes.get("lifeline") and not record.get("job_id") and not lifeline.hindrance(wishes, name)
+        return lifeline.line_port(wishes, name) if wanted else 0
+
+    @staticmethod
     def _paraview_port(record, around, channel):
         """int: where ParaView has to listen."""
         around.wishes["client_port"], around.client = record["settings"]["client_port"], routing.client_of(record, channel)
@@ -92,12 +99,13 @@ class ActionModule(SessionAction):
 
     def _choose(self, record, channel, names, node):
         around = routing.surroundings(record, channel, self.session)
+        ports = {}
 
         def attempt(name):
             route = routes.ROUTES[name](around)
-            port = route.client_port()
+            ports[name] = route.client_port()
             if route.reverse:
-                route.known["client_port"] = port
+                route.known["client_port"] = self._line_port(record, name) or ports[name]
             route.ready_for(node)
             return route
 
@@ -110,10 +118,13 @@ class ActionModule(SessionAction):
         if not record.get("job_id"):
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
             route.take_back()
-        port = route.known.get("client_port")
-        if record.get("lifeline") and route.reverse:
+        port = ports[route.name] if route.reverse else None
+        if route.reverse and record.get("lifeline"):
             # That one is the stub's.
             port = self._paraview_port(record, around, channel)
+        elif route.reverse:
+            # Whether there will be a stub is known when the job runs.
+            route.known["client_port"] = port
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **routing.kept(route))
         self.say("route {0}{1}".format(route.name, " (passed over {0})".format(routes.told(passed)) if passed else ""))
         if getattr(route, "note", ""):

@@ -12,7 +12,7 @@ import os
 import random
 import stat
 
-from . import client, endpoints, far_client, processes
+from . import client, endpoints, far_client, processes, socket_names
 from .errors import SessionError
 from .openssh import ForwardRefused
 from .sessions import write_private
@@ -77,13 +77,11 @@ class AtStub(Here):
     Where the network calls this machine without a tunnel, it is a port.
 
     Args:
-        place (str): how paths of sockets begin. KIND follows, and a number that stands for a port.
+        place (str): how paths of sockets begin. A number follows, which stands for a port.
     """
 
-    KIND = ".r"
-
     def __init__(self, place):
-        self.place = place + self.KIND
+        self.place = place + socket_names.STUB
 
     def _path(self, port):
         return self.place + str(port)
@@ -117,11 +115,8 @@ class There:
         uid (int): who we are there.
         master (openssh.Master): the connection to it.
         script (callable): ``script(text, seconds) -> (code, out, err)`` there.
-        place (str): how paths of sockets begin. TO and FROM follow, and a port there.
+        place (str): how paths of sockets begin. A port there follows.
     """
-
-    #: Sockets that lead there, which go with the connection, and those that are led to from there, which stay.
-    TO, FROM = ".t", ".s"
 
     pause = 0.5
 
@@ -143,21 +138,21 @@ class There:
 
     def target(self, port):
         """str: a socket here that leads to a port there; SessionError where sshd there forbids it."""
-        path = self.place + self.TO + str(port)
+        path = self.place + socket_names.TO_CLIENT + str(port)
         if not os.path.exists(path):
             self._forward("-L", "{0}:127.0.0.1:{1}".format(path, port))
         return path
 
     def entrance(self, port):
         """str: a socket here, to which lead() will lead."""
-        path = self.place + self.FROM + str(port)
+        path = self.place + socket_names.FROM_CLIENT + str(port)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return path
 
     def lead(self, port):
         """Leads a port of the loopback there to the entrance; SessionError where sshd there forbids it."""
-        forward = "-R", "127.0.0.1:{0}:{1}{2}{0}".format(port, self.place, self.FROM)
+        forward = "-R", "127.0.0.1:{0}:{1}{2}{0}".format(port, self.place, socket_names.FROM_CLIENT)
         self._forward(*forward)
         if any(one.port == port and one.address != "127.0.0.1" for one in self._listeners()):
             self.master.cancel(*forward)

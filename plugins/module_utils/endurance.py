@@ -11,6 +11,7 @@ from . import durations, processes, terminals
 from .errors import SessionError
 from .lifeline import Stub
 from .reconnection import Attempt, Reconnection
+from .sessions import lacks_client_host
 from .shell import ShellLost
 from .text import one_line
 
@@ -164,7 +165,8 @@ class Endurance:
     def _back(self):
         took = durations.spoken(max(1, time.time() - self.lost_at))
         self.lost_at = None
-        self.session.update(lost_at=None, reason="")
+        record = self.session.read()
+        self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record["client_side"]["name"]) if lacks_client_host(record) else "")
         if self.told["state"] == "connected":
             self._say("the line is back after {0}".format(took))
         else:

@@ -45,7 +45,7 @@ def hindrance(wishes, route):
         wishes (dict): as settings.check() gives them.
         route (str): its name.
     """
-    if route in EXPOSED and wishes["client_port"] and not wishes["line_port"]:
+    if route in EXPOSED and wishes["client_port"] and not wishes.get("line_port"):
         return "the network may leave port {0} alone open, which is ParaView's (paraview_line_port names another one)".format(wishes["client_port"])
     if wishes["job_id"]:
         return "what is started in job {0} ends with the connection".format(wishes["job_id"])
@@ -64,7 +64,7 @@ def line_port(wishes, route):
         wishes (dict): as settings.check() gives them.
         route (str): its name.
     """
-    return (wishes["line_port"] if route in EXPOSED else 0) or endpoints.free_port()
+    return (wishes.get("line_port") if route in EXPOSED else 0) or endpoints.free_port()
 
 
 def hindrance_of_job(progress):

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-from . import client, lifeline, processes, remote, routes, routing, scheduler_checks, schedulers, site, surveys, teardown
+from . import client, lifeline, processes, remote, routing, scheduler_checks, schedulers, site, surveys, teardown
 from .channel import Channel
 from .endurance import ELSEWHERE
 from .errors import SessionError
@@ -54,7 +54,7 @@ def begin(session, record, route, side):
                            "choose another {0}, or set paraview_lifeline to false".format("paraview_line_port" if route.reverse else "paraview_client_port"))
     if not route.reverse:
         record = session.update(client_port=port or int(found.rpartition(":")[2]))
-    lead_client(session, record, side)
+        lead_from_client(session, record, side)
     return record
 
 
@@ -63,8 +63,8 @@ def _client_port(record, side):
     return record.get("client_port") or record["settings"]["client_port"] or (side.free_port() if side.name else 0)
 
 
-def lead_client(session, record, side):
-    """Leads ParaView's port on another host to the stub, or the stub to one that listens there; on this host they find each other.
+def lead_from_client(session, record, side):
+    """Leads ParaView's port on another host to the stub; on this host they find each other.
 
     Args:
         session (sessions.Session). record (dict): its record.
@@ -72,16 +72,15 @@ def lead_client(session, record, side):
     Raises:
         SessionError: that cannot be.
     """
-    if not side.name:
+    # A login there makes that anew.
+    known, port = record.get("client_side"), record["client_port"]
+    if not side.name or known.get("led") == port:
         return
-    port, reverse = record["client_port"], routes.ROUTES[record["route"]].reverse
     owner = side.owner(port)
-    if owner not in (None, side.uid):
+    if owner is not None:
         raise port_taken(port, owner, side)
-    if reverse and owner is not None:
-        lifeline.Stub(session).lead_to_client(side, port)
-    elif not reverse and owner is None:
-        side.lead(port)
+    side.lead(port)
+    session.update(client_side=dict(known, led=port))
 
 
 def put_up(route, record, directory):

@@ -16,8 +16,7 @@ import socket
 import sys
 import time
 
-from . import far_client, processes, reconnection, schedulers, teardown
-from .client_host import AtStub, There
+from . import far_client, processes, reconnection, schedulers, socket_names, teardown
 from .endurance import Endurance
 from .errors import SessionError
 from .jobs import Jobs, over, polling
@@ -190,8 +189,7 @@ class Watcher:
         if self.process is not None:
             self.process.end(3)
         self._unlink(_SOCKETS + _QUESTIONS + reconnection.SOCKETS)
-        self._unlink_those(There.FROM)
-        self._unlink_those(AtStub.KIND)
+        self._unlink_at_stub()
 
     def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
@@ -202,9 +200,19 @@ class Watcher:
 
     def _unlink_lead(self):
         """The sockets through which a client host is reached."""
-        self._unlink_those(There.TO)
+        self._unlink_those(socket_names.TO_CLIENT)
         if os.path.lexists(self.wish["control_path"] + ".c"):
             os.unlink(self.wish["control_path"] + ".c")
+
+    def _unlink_at_stub(self):
+        """What leads to a stub or from it; one that lives waits for the next watcher."""
+        try:
+            lives = processes.alive(self.session.read().get("stub"))
+        except SessionError:
+            lives = True
+        if not lives:
+            self._unlink_those(socket_names.STUB)
+            self._unlink_those(socket_names.FROM_CLIENT)
 
     def _unlink_those(self, kind):
         """Sockets of client_host.py, each of which has a port in its name."""

@@ -427,6 +427,27 @@ def test_the_line_is_a_unix_socket(start, short_path):
     server.close()
 
 
+def test_a_socket_whose_name_was_cleared_away_is_made_anew(start, short_path):
+    """As where somebody tidies /tmp; the line comes and ParaView does all the same."""
+    server = Target(backlog=1)
+    places = {name: short_path / name / "socket" for name in ("line", "paraview")}
+    for place in places.values():
+        place.parent.mkdir()
+    start("agent", "--to", server.text, "--line-listen", "unix:{0}".format(places["line"]))
+    stub = start("stub", "--listen", "unix:{0}".format(places["paraview"]), "--line-to", "unix:{0}".format(short_path / "nothing"))
+    for place in places.values():
+        place.unlink()
+        place.parent.rmdir()
+    stub.logged("no line yet")
+    for place in places.values():
+        place.parent.mkdir()
+    wait_until(lambda: all(place.exists() for place in places.values()))
+    stub.stop()
+    stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "unix:{0}".format(places["line"]))
+    talk(stub.connect(), server.accept())
+    server.close()
+
+
 def test_paraview_comes_by_a_unix_socket(start, short_path):
     """As where ssh leads on to the host on which it runs."""
     place = str(short_path / "paraview")

@@ -5,6 +5,7 @@
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, lifeline, routes, transport
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
 
 WISHES = {"idle": 60, "outage": 60}
@@ -34,6 +35,32 @@ def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, r
 def test_paraview_is_served_on_loopback_alone(session, route):
     words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), client_host.Here(), 7000, WISHES)
     assert words[words.index("--listen") + 1] == "127.0.0.1:7000"
+
+
+class Far:
+    """Another host on which ParaView is to run."""
+
+    name, uid = "bigscreen", 1000
+
+    def __init__(self, owner=None):
+        self.whose, self.led = owner, []
+
+    def owner(self, port):
+        return 1000 if port in self.led else self.whose
+
+    def lead(self, port):
+        self.led.append(port)
+
+
+def test_a_port_of_another_host_is_led_to_the_stub_once(session):
+    session.update(client_port=40123, client_side={"name": "bigscreen"})
+    far = Far()
+    for _time in range(2):
+        transport.lead_from_client(session, session.read(), far)
+    assert far.led == [40123]
+    session.update(client_side={"name": "bigscreen"})  # it was logged in to anew
+    with pytest.raises(SessionError, match="port 40123 on bigscreen is taken"):
+        transport.lead_from_client(session, session.read(), Far(owner=1000))
 
 
 class Channel:

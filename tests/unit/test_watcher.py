@@ -45,8 +45,8 @@ class Held:
         self.owner = subprocess.Popen(["sleep", "1000"])
         self.started, self.job = [], None
 
-    def start(self, command=("/bin/sh",), path="", ask_every=0.3, **more):
-        record = self.session.begin(scheduler="none", prelude="")
+    def start(self, command=("/bin/sh",), path="", ask_every=0.3, stub=None, **more):
+        record = self.session.begin(scheduler="none", prelude="", stub=stub)
         wish = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
                 "session": record["id"], "socket": str(self.socket), "control_path": str(self.control),
                 "owner": processes.identity(self.owner.pid), "seconds": 10, **more}
@@ -483,6 +483,23 @@ def test_a_directory_of_sockets_that_was_cleared_away_is_no_trouble(held):
     os.kill(held.process.pid, signal.SIGTERM)
     held.over()
     held.control.parent.mkdir()  # the fixture takes it away itself
+
+
+@pytest.mark.parametrize("lives", [True, False])
+def test_a_login_that_fails_leaves_the_socket_of_a_stub_that_waits(held, lives):
+    """Its ParaView is connected, and the next login finds it."""
+    stub = subprocess.Popen(["sleep", "60"])
+    try:
+        line = held.control.parent / (held.control.name + ".r7000")
+        line.touch()
+        assert "error" in held.start(["sh", "-c", "echo Connection refused >&2; exit 255"], stub=processes.identity(stub.pid) if lives else None)
+        held.over()
+        assert line.exists() == lives
+        if lives:
+            line.unlink()
+    finally:
+        stub.kill()
+        stub.wait()
 
 
 def test_the_ssh_of_a_node_is_ended_with_the_session(held, tmp_path):
