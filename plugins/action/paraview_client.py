@@ -27,6 +27,8 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 # A ParaView client gives a forward connection up after 60 s.
 _CONNECT_SECONDS = 75
+# By so much the job's words may be behind a client that came, worked and left.
+_LATE_NEWS = 10
 
 
 class ActionModule(SessionAction):
@@ -38,7 +40,7 @@ class ActionModule(SessionAction):
             return {"changed": True, "session": dict(self.session.report(), connect_id=None)}
         if not record.get("job_id"):
             raise no_job(self.name)
-        self.log = os.path.join(self.session.directory, "client.log")
+        self.log, self.left_at = os.path.join(self.session.directory, "client.log"), None
         changed = getattr(self, "_" + arguments["state"])(record, self.channel())
         report = self.session.report()
         sessions.write_report(record["settings"]["json"], [report])
@@ -52,7 +54,7 @@ class ActionModule(SessionAction):
         if not record.get("go") and (record.get("lifeline") or routing.load(record, channel).client_may_be_late):
             return False
         around = routing.client_of(record, channel)
-        if self._listens(around, port):
+        if self._listens(around, port) or self._met(record):
             return False
         if record["settings"]["start_client"]:
             record = self._start(record, around)
@@ -63,8 +65,9 @@ class ActionModule(SessionAction):
         directory = remote.Directory(channel.script, record["remote_directory"])
         deadline = time.monotonic() + record["settings"]["idle"]
         next_look = time.monotonic() + 2
-        while not self._listens(around, port):
-            self._client_lives(record, around)
+        # The stub may be quicker than we are, and ParaView listens no more.
+        while not (self._listens(around, port) or self._met(record)):
+            self._client_lives(record, around, before_pvserver=True)
             if time.monotonic() > deadline:
                 raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
@@ -82,6 +85,10 @@ class ActionModule(SessionAction):
         if owner not in (None, -1, around.uid):
             raise routes.port_taken(port, owner, around)
         return owner is not None
+
+    def _met(self, record):
+        """bool: whether the stub has, or had, a connection of ParaView's."""
+        return bool(record.get("lifeline")) and lifeline.Stub(self.session).status().get("paraview") in ("connected", "closed")
 
     def _served(self, record, channel):
         """All stands: the client is started where it was asked for, and the user is told."""
@@ -143,7 +150,7 @@ class ActionModule(SessionAction):
                     raise SessionError("job {0} ended before the client connected".format(record["job_id"]), progress.ended[1],
                                        "the client's last words:\n" + self._last_words(around))
                 return progress
-            self._client_lives(record, around)
+            self._client_lives(record, around, before_pvserver=False)
             if time.monotonic() > deadline:
                 raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
                                    "its last words:\n" + self._last_words(around), "look at paraview_start_client")
@@ -151,8 +158,13 @@ class ActionModule(SessionAction):
     def _last_words(self, around):
         return tail(around.last_words(self.log, self.known_as)) or "    (none)"
 
-    def _client_lives(self, record, around):
-        if not around.lives(record):
+    def _client_lives(self, record, around, before_pvserver):
+        """SessionError where a client that was started has ended and cannot have been connected."""
+        if around.lives(record):
+            return
+        self.left_at = self.left_at or time.monotonic()
+        met = self._met(record) if record.get("lifeline") else not before_pvserver
+        if not met or time.monotonic() - self.left_at > _LATE_NEWS:
             raise SessionError("the client ended before it was connected", "its last words:\n" + self._last_words(around),
                                "look at paraview_start_client: {0!r}".format(record["settings"]["start_client"]))
 

@@ -184,7 +184,7 @@ if [ -n "$agent" ]; then news python "lifeline $agent"; else news python lifelin
 # One serves one connection of ParaView's. Where it came to its end because nobody was there any more, the job goes with it.
 agent() {
   "$agent" $isolated ./paraview-lifeline agent --key key --wait 0 --outage @OUTAGE@ "$@" > agent.new 2>> agent.log < /dev/null
-  case $? in 0) ;; 4) : > outage; exit;; *) : > failed; news line "agent $(tail -n 1 agent.log)"; exit;; esac
+  case $? in 0) ;; 4) : > outage; exit;; *) news line "agent $(tail -n 1 agent.log)"; : > failed; exit;; esac
   [ ! -e over ] || exit
 }
 said() { sed -n "s/^$1 .*:\([0-9]*\)\$/\1/p" agent.new 2>/dev/null | grep .; }

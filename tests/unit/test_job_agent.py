@@ -181,8 +181,10 @@ def test_a_job_whose_session_cannot_go_on_is_told_so(job, program, until):
 
 
 @pytest.mark.parametrize("go", [["@take 127.0.0.1 0", "--server-port=0"], ["@make", "--reverse-connection", "--server-port=@agent"]])
-def test_an_agent_that_cannot_begin_is_told(job, program, until, go):
-    job.begin(program("pvserver", "#!/bin/sh\nsleep 1000\n"))
+def test_an_agent_that_cannot_begin_is_told(job, program, until, tmp_path, go):
+    """Also where its last words take longer than the end of the job does."""
+    program("tail", '#!/bin/sh\ncase $3 in agent.log) /bin/sleep 1;; esac\nexec /usr/bin/tail "$@"\n')
+    job.begin(program("pvserver", "#!/bin/sh\nsleep 1000\n"), path=str(tmp_path / "bin") + ":")
     until(lambda: job.progress().lifeline is not None)
     (job.directory / "key").chmod(0o644)
     job.go(go)
