@@ -98,7 +98,6 @@ def test_loopback_serves_where_sshd_allows_no_unix_sockets(desk):
     desk.nothing_left()
 
 
-@pytest.mark.torture
 @pytest.mark.parametrize("victim", ["relay", *(pytest.param(one, marks=pytest.mark.torture) for one in ("sshd", "watcher", "ssh", "shell"))])
 def test_whatever_is_killed_no_process_stays_on_the_login_node(desk, victim):
     desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
