@@ -91,8 +91,12 @@ class Host:
                 pass
         return found
 
+    def _files(self):
+        """Directories may go while they are looked at, which os.walk takes."""
+        return [(place, name) for place, directories, files in os.walk(str(self.home)) for name in directories + files]
+
     def left(self):
-        return [str(one) for one in self.home.rglob("*")] + sorted(self.relays() - self.before) + self.processes()
+        return [os.path.join(*one) for one in self._files()] + sorted(self.relays() - self.before) + self.processes()
 
 
 @pytest.fixture(name="host")

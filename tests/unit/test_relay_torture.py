@@ -158,6 +158,7 @@ def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
             at, ports[at], targets[at].text, "60" if at % 2 else "off") for at in range(routes)))
     relay = Relay(tmp_path, config=config, ready=(short_path / "s").exists, **options)
     try:
+        asked(short_path / "s")  # once it answers, it has opened all that it needs
         descriptors, memory = relay.descriptors(), []
         for turn in range(2):  # the first warms up
             part = count // 5 if turn == 0 else count - count // 5
