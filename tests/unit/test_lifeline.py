@@ -448,6 +448,24 @@ def test_a_socket_whose_name_was_cleared_away_is_made_anew(start, short_path):
     server.close()
 
 
+def test_a_socket_that_cannot_be_made_anew_yet_ends_nothing(short_path):
+    program, place = module(), short_path / "directory" / "socket"
+    place.parent.mkdir()
+    loop = program.Loop()
+    door = program.Door(loop, program.parse_place("unix:{0}".format(place)), lambda _events: None)
+    place.unlink()
+    place.parent.rmdir()
+    place.parent.write_text("somebody else's")
+    door.keep()
+    place.parent.unlink()
+    place.parent.mkdir()
+    door.keep()
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(place))
+    door.close()
+    assert not place.exists()
+
+
 def test_paraview_comes_by_a_unix_socket(start, short_path):
     """As where ssh leads on to the host on which it runs."""
     place = str(short_path / "paraview")

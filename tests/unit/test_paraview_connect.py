@@ -77,6 +77,10 @@ def desk(tmp_path):
     yield desk
     if desk.paraview.poll() is None:
         desk.paraview.kill()
+    # A window that waits for Return is closed.
+    window = desk.place / "terminal.pid"
+    if window.exists() and running(window):
+        os.kill(int(window.read_text()), signal.SIGKILL)
 
 
 def until(condition, seconds=15):
