@@ -1,9 +1,10 @@
 """Frames there and back, and bulk, through each route of a real session, against a direct connection, in one run.
 
 Unbounded, the lab's network is as fast as its processors, which both ends of ssh and of the lifeline share. SHAPED is the same route over a network
-of its own speed.
+of its own speed. COPIES is the same route with two C programs in place of the lifeline's ends that do nothing but copy: no program there can cost less.
 """
 
+import base64
 import contextlib
 import statistics
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
+CACHE = HERE.parent.parent / ".cache" / "bench"
 sys.path.insert(0, str(HERE.parent / "lab"))
 
 from conftest import Lab  # noqa: E402
@@ -20,6 +22,7 @@ FRAMES = 1000
 ROUNDS = 3
 PORT, TUNNEL = "24001", "24000"
 ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
+COPIES = "forward_tunnel, copies"
 RATE = "1gbit"
 SHAPED = f"forward_tunnel at {RATE}"
 # Where the workstation's network is entered, from either side.
@@ -31,12 +34,21 @@ def figures(text):
     return tuple(map(float, text.split()[-4:]))
 
 
-def session(desk, route, lifeline):
+def session(desk, route, lifeline, copier=""):
     way = "forward" if route == "forward_tunnel" else "reverse"
-    words = ["sh", "-c", f'exec python3 peer.py client {way} "$PV_SERVER_PORT" {FRAMES}']
-    desk.connect(route=route, pvserver=["python3", "peer.py", "pvserver"], start_client=words, walltime="0:05:00", lifeline=lifeline)
+    words = ["sh", "-c", f'COPIER={copier} exec python3 peer.py client {way} "$PV_SERVER_PORT" {FRAMES}']
+    pvserver = ["env", f"COPIER={copier}", "python3", "peer.py", "pvserver"]
+    desk.connect(route=route, pvserver=pvserver, start_client=words, walltime="0:05:00", lifeline=lifeline)
     desk.nothing_left()
     return figures(desk.run("cat", f"{STATE}/lab/client.log").stdout)
+
+
+def compiled():
+    """str: the load generator, which runs on each of the lab's hosts, in base64."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    program = CACHE / "traffic-static"
+    subprocess.run(["gcc", "-O2", "-Wall", "-Werror", "-pthread", "-static", "-o", str(program), str(HERE / "traffic.c")], check=True)
+    return base64.b64encode(program.read_bytes()).decode()
 
 
 @contextlib.contextmanager
@@ -75,14 +87,17 @@ def main():
     lab.up()
     desk = Desk(lab)
     desk.clean_up()
+    copier = compiled()
     for host in ("workstation", "login"):
         lab.on(host, "sh", "-c", "cat > peer.py", user="alice", input=(HERE / "peer.py").read_text())
+        lab.on(host, "sh", "-c", "base64 -d > traffic; chmod 700 traffic", user="alice", input=copier)
     lab.path("open", "compute1", "workstation")
     remote = ["-o", "ExitOnForwardFailure=yes", "-R", f"198.18.2.1:{TUNNEL}:127.0.0.1:{PORT}", "login.lab.example"]
     measures = {
         "direct": lambda: by_hand(lab), "ssh -N -R, typed by hand": lambda: by_hand(lab, "ssh", "-N", *remote),
         **{route: lambda route=route: session(desk, route, False) for route in ROUTES},
         **{f"{route}, lifeline": lambda route=route: session(desk, route, True) for route in ROUTES},
+        COPIES: lambda: session(desk, "forward_tunnel", False, "./traffic"),
         **{f"{SHAPED}{end}": lambda end=end: shaped(desk, bool(end)) for end in ("", ", lifeline")},
     }
     found = {name: [] for name in measures}
@@ -93,18 +108,18 @@ def main():
     finally:
         lab.path("reset", "compute1", "workstation")
         for host in ("workstation", "login"):
-            lab.on(host, "rm", "-f", "peer.py", user="alice")
+            lab.on(host, "rm", "-f", "peer.py", "traffic", user="alice")
         desk.clean_up()
     best = {name: tuple(map(statistics.median, zip(*times, strict=True))) for name, times in found.items()}
     print("64 KiB there and back, p50 and p99, and bulk up and down; medians of rounds, times the direct connection's")
     for name, measured in best.items():
         ratios = " ".join(f"{one / of:7.2f}" for one, of in zip(measured, best["direct"], strict=True))
         print(f"{name:40} {ratios}   ({measured[0]:.2f} and {measured[1]:.2f} ms, {measured[2]:.0f} and {measured[3]:.0f} MB/s)")
-    for route in (*ROUTES, SHAPED):
-        without, with_it = best[route], best[f"{route}, lifeline"]
-        ratios = [one / of for one, of in zip(with_it, without, strict=True)]
-        print(f"{route}: with a lifeline, times what it is without: 64 KiB", "p50 {:.2f}, p99 {:.2f}; bulk up {:.2f}, down {:.2f}".format(*ratios))
-        if max(without[0], with_it[0]) > 20:
+    pairs = [(route, f"{route}, lifeline") for route in (*ROUTES, SHAPED)]
+    for route, other in [*pairs, (ROUTES[0], COPIES)]:
+        ratios = [one / of for one, of in zip(best[other], best[route], strict=True)]
+        print("{}, times what it is without: 64 KiB p50 {:.2f}, p99 {:.2f}; bulk up {:.2f}, down {:.2f}".format(other, *ratios))
+        if max(best[route][0], best[other][0]) > 20:
             raise SystemExit(f"{route} stalls")
 
 

@@ -3,10 +3,14 @@
 usage: peer.py pvserver OPTIONS...   speaks pvserver's status lines, and says back what it is told
        peer.py client forward|reverse PORT COUNT
        peer.py back listen|dial HOST PORT
+With COPIER in the environment, that program stands before this one's port, or leads on from this end, and does nothing but copy.
 The client prints median and 99th percentile of a round trip, in milliseconds, and how fast much goes to pvserver and comes from there, in MB/s.
 """
 
+import contextlib
+import os
 import socket
+import subprocess
 import sys
 import time
 
@@ -72,6 +76,23 @@ def dial(host, port):
             time.sleep(0.1)
 
 
+STAYS = contextlib.ExitStack()
+
+
+@contextlib.contextmanager
+def copied(host, port):
+    """int: a port that leads to that one."""
+    copier = os.environ.get("COPIER")
+    if not copier:
+        yield port
+        return
+    with subprocess.Popen([copier, "copy", host, "0", str(port)], stdout=subprocess.PIPE) as process:
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.kill()
+
+
 def pvserver(options):
     given = dict(option.lstrip("-").partition("=")[::2] for option in options)
     port = int(given.get("server-port", "0"))
@@ -80,15 +101,22 @@ def pvserver(options):
         connection = dial(given["client-host"], port)
     else:
         print("Waiting for client...", flush=True)
-        connection = accept("0.0.0.0", port, lambda chosen: print(f"Accepting connection(s): {socket.gethostname()}:{chosen}", flush=True))
+        connection = accept("0.0.0.0", port, announce)
     connection.sendall(b"h")
     exactly(connection, 1)
     print("Client connected.", flush=True)
     say_back(connection)
 
 
+def announce(port):
+    print(f"Accepting connection(s): {socket.gethostname()}:{STAYS.enter_context(copied('0.0.0.0', port))}", flush=True)
+
+
 def client(way, port, count):
-    connection = accept("127.0.0.1" if way == "reverse" else "0.0.0.0", port) if way != "forward" else dial("127.0.0.1", port)
+    if way == "forward":
+        connection = dial("127.0.0.1", STAYS.enter_context(copied("127.0.0.1", port)))
+    else:
+        connection = accept("127.0.0.1" if way == "reverse" else "0.0.0.0", port)
     with connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if exactly(connection, 1):
@@ -118,13 +146,17 @@ def much(connection, what):
     return time.perf_counter() - begin
 
 
-mode, *rest = sys.argv[1:]
-if mode == "pvserver":
-    pvserver(rest)
-elif mode == "client":
-    client(rest[0], int(rest[1]), int(rest[2]))
-else:
-    with dial(rest[1], int(rest[2])) if rest[0] == "dial" else accept(rest[1], int(rest[2])) as peer:
-        peer.sendall(b"h")
-        exactly(peer, 1)
-        say_back(peer)
+def main(mode, *rest):
+    if mode == "pvserver":
+        pvserver(rest)
+    elif mode == "client":
+        client(rest[0], int(rest[1]), int(rest[2]))
+    else:
+        with dial(rest[1], int(rest[2])) if rest[0] == "dial" else accept(rest[1], int(rest[2])) as peer:
+            peer.sendall(b"h")
+            exactly(peer, 1)
+            say_back(peer)
+
+
+with STAYS:
+    main(*sys.argv[1:])

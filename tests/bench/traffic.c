@@ -6,7 +6,7 @@
  * traffic connect ADDRESS PORT SECONDS CONNECTIONS  prints connections per second, each with one byte there and back
  * traffic hold ADDRESS PORT CONNECTIONS             prints a line once all are open, ends with its input
  * traffic copy ADDRESS PORT TO                      leads connections on to a port there, or to a unix socket, until it is killed: the least that a
- *                                                   program on the way can do
+ *                                                   program on the way can do; prints where it listens
  *
  * A connection begins with what it wants: one letter and a number. Bulk is sent with sendfile and thrown away with
  * MSG_TRUNC, so that neither end copies a byte.
@@ -311,9 +311,13 @@ static int lead_on(const char *to)
 
 static void copies(const char *to)
 {
+    struct sockaddr_in here;
+    socklen_t length = sizeof here;
     int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 64)) fail("listen");
+    if (bind(listener, (void *)&address, sizeof address) || listen(listener, 64) || getsockname(listener, (void *)&here, &length)) fail("listen");
+    printf("%d\n", ntohs(here.sin_port));
+    fflush(stdout);
     for (;;) {
         int near = accept(listener, NULL, NULL), far = lead_on(to), turn;
         setsockopt(near, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
