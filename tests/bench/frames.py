@@ -1,11 +1,12 @@
 """Frames there and back, and bulk, through each route of a real session, against a direct connection, in one run.
 
 Unbounded, the lab's network is as fast as its processors, which both ends of ssh and of the lifeline share. SHAPED is the same route over a network
-of its own speed. COPIES is the same route with two C programs in place of the lifeline's ends that do nothing but copy: no program there can cost less.
+of its own speed. COPIES are the same route with two programs in place of the lifeline's ends that do nothing but copy: no program there can cost less.
 """
 
 import base64
 import contextlib
+import shlex
 import statistics
 import subprocess
 import sys
@@ -18,11 +19,12 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 from conftest import Lab  # noqa: E402
 from desk import STATE, Desk  # noqa: E402
 
+SCRIPTS = ("peer.py", "copying.py")
 FRAMES = 1000
 ROUNDS = 3
 PORT, TUNNEL = "24001", "24000"
 ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
-COPIES = "forward_tunnel, copies"
+COPIES = {"forward_tunnel, copied in C": "./traffic", "forward_tunnel, copied in Python": "python3 -IS copying.py"}
 RATE = "1gbit"
 SHAPED = f"forward_tunnel at {RATE}"
 # Where the workstation's network is entered, from either side.
@@ -36,7 +38,7 @@ def figures(text):
 
 def session(desk, route, lifeline, copier=""):
     way = "forward" if route == "forward_tunnel" else "reverse"
-    words = ["sh", "-c", f'COPIER={copier} exec python3 peer.py client {way} "$PV_SERVER_PORT" {FRAMES}']
+    words = ["sh", "-c", f'COPIER={shlex.quote(copier)} exec python3 peer.py client {way} "$PV_SERVER_PORT" {FRAMES}']
     pvserver = ["env", f"COPIER={copier}", "python3", "peer.py", "pvserver"]
     desk.connect(route=route, pvserver=pvserver, start_client=words, walltime="0:05:00", lifeline=lifeline)
     desk.nothing_left()
@@ -89,7 +91,8 @@ def main():
     desk.clean_up()
     copier = compiled()
     for host in ("workstation", "login"):
-        lab.on(host, "sh", "-c", "cat > peer.py", user="alice", input=(HERE / "peer.py").read_text())
+        for name in SCRIPTS:
+            lab.on(host, "sh", "-c", f"cat > {name}", user="alice", input=(HERE / name).read_text())
         lab.on(host, "sh", "-c", "base64 -d > traffic; chmod 700 traffic", user="alice", input=copier)
     lab.path("open", "compute1", "workstation")
     remote = ["-o", "ExitOnForwardFailure=yes", "-R", f"198.18.2.1:{TUNNEL}:127.0.0.1:{PORT}", "login.lab.example"]
@@ -97,7 +100,7 @@ def main():
         "direct": lambda: by_hand(lab), "ssh -N -R, typed by hand": lambda: by_hand(lab, "ssh", "-N", *remote),
         **{route: lambda route=route: session(desk, route, False) for route in ROUTES},
         **{f"{route}, lifeline": lambda route=route: session(desk, route, True) for route in ROUTES},
-        COPIES: lambda: session(desk, "forward_tunnel", False, "./traffic"),
+        **{name: lambda copier=copier: session(desk, "forward_tunnel", False, copier) for name, copier in COPIES.items()},
         **{f"{SHAPED}{end}": lambda end=end: shaped(desk, bool(end)) for end in ("", ", lifeline")},
     }
     found = {name: [] for name in measures}
@@ -108,7 +111,7 @@ def main():
     finally:
         lab.path("reset", "compute1", "workstation")
         for host in ("workstation", "login"):
-            lab.on(host, "rm", "-f", "peer.py", "traffic", user="alice")
+            lab.on(host, "rm", "-f", *SCRIPTS, "traffic", user="alice")
         desk.clean_up()
     best = {name: tuple(map(statistics.median, zip(*times, strict=True))) for name, times in found.items()}
     print("64 KiB there and back, p50 and p99, and bulk up and down; medians of rounds, times the direct connection's")
@@ -116,7 +119,7 @@ def main():
         ratios = " ".join(f"{one / of:7.2f}" for one, of in zip(measured, best["direct"], strict=True))
         print(f"{name:40} {ratios}   ({measured[0]:.2f} and {measured[1]:.2f} ms, {measured[2]:.0f} and {measured[3]:.0f} MB/s)")
     pairs = [(route, f"{route}, lifeline") for route in (*ROUTES, SHAPED)]
-    for route, other in [*pairs, (ROUTES[0], COPIES)]:
+    for route, other in [*pairs, *((ROUTES[0], name) for name in COPIES)]:
         ratios = [one / of for one, of in zip(best[other], best[route], strict=True)]
         print("{}, times what it is without: 64 KiB p50 {:.2f}, p99 {:.2f}; bulk up {:.2f}, down {:.2f}".format(other, *ratios))
         if max(best[route][0], best[other][0]) > 20:

@@ -9,6 +9,7 @@ The client prints median and 99th percentile of a round trip, in milliseconds, a
 
 import contextlib
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -86,7 +87,7 @@ def copied(host, port):
     if not copier:
         yield port
         return
-    with subprocess.Popen([copier, "copy", host, "0", str(port)], stdout=subprocess.PIPE) as process:
+    with subprocess.Popen([*shlex.split(copier), "copy", host, "0", str(port)], stdout=subprocess.PIPE) as process:
         try:
             yield int(process.stdout.readline())
         finally:
