@@ -32,7 +32,7 @@ sanity: venv ## ansible-test sanity (SANITY_ARGS='--test validate-modules' for s
 	@tests/tools/sanity $(SANITY_ARGS)
 
 unit: venv ## unit tests (PYTEST_ARGS='-k routes' for some of them)
-	$(PYTEST) -n auto --dist worksteal tests/unit
+	$(PYTEST) -n $$(($$(nproc) * 2)) --dist worksteal tests/unit # most of them wait most of the time
 
 lab: venv lab-up ## tests in the lab (PYTEST_ARGS as above)
 	$(PYTEST) tests/lab

@@ -155,7 +155,8 @@ def test_packets_are_dropped_silently(desk, pictures, route, seconds):
     client.end()
 
 
-@pytest.mark.parametrize("route", ["reverse", long("forward")])
+@pytest.mark.torture
+@pytest.mark.parametrize("route", ["reverse", "forward"])
 def test_packets_are_dropped_silently_without_a_tunnel(desk, pictures, route):
     open_network(desk.lab, route)
     client = pictures(route)

@@ -1,7 +1,8 @@
 """Run every part of `make test`, whatever the others said, and close with one line that counts them all.
 
 lint, sanity and build count as one each; of unit and lab each pytest test counts. The unit tests come first, with both processors to themselves: many of them
-have time limits. The lab waits for other hosts most of the time, so lint, sanity and build run beside it; what they say is shown when they have ended.
+have time limits. The lab waits for other hosts most of the time, so lint, sanity and build run beside it, where it leaves room; what they say is shown when
+they have ended.
 """
 
 import os
@@ -17,17 +18,18 @@ from xml.etree import ElementTree
 TOP = Path(__file__).resolve().parents[2]
 RESULTS = TOP / ".cache" / "results"
 STEPS = ("lint", "sanity", "build")
+LAST = ("nice", "-n", "19")
 CI = os.environ.get("CI") == "true"
 
 
-def make(target, output=None, **variables):
+def make(target, before=(), output=None, **variables):
     settings = [f"{name}={value}" for name, value in variables.items()]
-    return subprocess.call(["make", "--no-print-directory", target, *settings], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+    return subprocess.call([*before, "make", "--no-print-directory", target, *settings], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
 def step(name):
     with open(RESULTS / f"{name}.log", "wb") as output:
-        return Counter(passed=1) if make(name, output) == 0 else Counter(failed=1)
+        return Counter(passed=1) if make(name, LAST, output) == 0 else Counter(failed=1)
 
 
 def pytest(name):
