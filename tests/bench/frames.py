@@ -57,7 +57,7 @@ def compiled():
 def slower(lab):
     try:
         for host, door in DOORS:
-            lab.on(host, "tc", "qdisc", "replace", "dev", door, "root", "tbf", "rate", RATE, "burst", "256kb", "latency", "20ms")
+            lab.on(host, "tc", "qdisc", "replace", "dev", door, "root", "tbf", "rate", RATE, "burst", "32kb", "latency", "20ms")
         yield
     finally:
         for host, door in DOORS:
