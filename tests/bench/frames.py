@@ -1,7 +1,7 @@
 """Frames there and back, and bulk, through each route of a real session, against a direct connection, in one run.
 
 Unbounded, the lab's network is as fast as its processors, which both ends of ssh and of the lifeline share. SHAPED is the same route over a network
-of its own speed. COPIES are the same route with two programs in place of the lifeline's ends that do nothing but copy: no program there can cost less.
+of its own speed. COPIES are the same route with two programs in place of the lifeline's ends that do nothing but copy, for what a way through any two may cost.
 """
 
 import base64
@@ -122,8 +122,9 @@ def main():
     for route, other in [*pairs, *((ROUTES[0], name) for name in COPIES)]:
         ratios = [one / of for one, of in zip(best[other], best[route], strict=True)]
         print("{}, times what it is without: 64 KiB p50 {:.2f}, p99 {:.2f}; bulk up {:.2f}, down {:.2f}".format(other, *ratios))
-        if max(best[route][0], best[other][0]) > 20:
-            raise SystemExit(f"{route} stalls")
+    stalls = [name for name, measured in best.items() if name.startswith(ROUTES) and measured[0] > 20]  # ssh -N does, by itself
+    if stalls:
+        raise SystemExit(f"these stall: {'; '.join(stalls)}")
 
 
 if __name__ == "__main__":

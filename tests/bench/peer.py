@@ -3,7 +3,7 @@
 usage: peer.py pvserver OPTIONS...   speaks pvserver's status lines, and says back what it is told
        peer.py client forward|reverse PORT COUNT
        peer.py back listen|dial HOST PORT
-With COPIER in the environment, that program stands before this one's port, or leads on from this end, and does nothing but copy.
+With COPIER in the environment a session forward passes that program at each end, which does nothing but copy.
 The client prints median and 99th percentile of a round trip, in milliseconds, and how fast much goes to pvserver and comes from there, in MB/s.
 """
 
