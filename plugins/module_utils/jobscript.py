@@ -41,6 +41,11 @@ hear() {
     if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; fi
   done
 }
+# Whether somebody listens on a port here over IPv4; where that cannot be seen, it is taken for granted.
+listens_here() {
+  [ -r /proc/net/tcp ] || return 0
+  grep -qE "^ *[0-9]+: [0-9A-F]{8}:$(printf %04X "$1" 2>/dev/null) [0-9A-F:]+ 0A " /proc/net/tcp
+}
 shell=/bin/sh
 for s in /bin/bash /usr/bin/bash; do [ -x "$s" ] && shell=$s && break; done
 child=
@@ -97,8 +102,11 @@ while [ ! -e rc ]; do
     count=$(wc -l < said)
     if [ "$count" -gt "$said" ]; then
       while IFS= read -r line; do
+        case $line in "Accepting connection(s): "*)
+          listens_here "${line##*:}" || report "elsewhere ${line##*:}"
+          echo "127.0.0.1:${line##*:}" > pvserver.new && mv pvserver.new pvserver;;
+        esac
         report "said $line"
-        case $line in "Accepting connection(s): "*) echo "127.0.0.1:${line##*:}" > pvserver.new && mv pvserver.new pvserver;; esac
       done <<EOF
 $(tail -n "+$((said + 1))" said)
 EOF
@@ -322,13 +330,14 @@ class Progress:
         said (list[str]): pvserver's status lines. connected (bool): a client was there. leaving (bool): pvserver goes.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
         ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
+        elsewhere (bool): pvserver accepts connections, but not on this host.
         lifeline (bool or None): whether an agent can be there; None while that is not known.
         agent (tuple[str, int] or None): where the lifeline's agent listens.
     """
 
     def __init__(self, text=""):
         self.host, self.nodes, self.addresses, self.said, self.fault, self.ended = "", [], [], [], None, None
-        self.lifeline, self.agent = None, None
+        self.lifeline, self.agent, self.elsewhere = None, None, False
         for line in text.split("\n"):
             self._read(line)
 
@@ -352,6 +361,8 @@ class Progress:
             self.said.append(rest)
         elif word in ("missing", "module", "ports"):
             self.fault = (word, rest)
+        elif word == "elsewhere":
+            self.elsewhere = True
         elif word == "lifeline":
             self.lifeline = bool(rest)
         elif word == "agent":

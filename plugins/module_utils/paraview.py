@@ -61,6 +61,11 @@ def reverse_arguments(host, port, connect_id):
     return with_id(["--reverse-connection", "--client-host={0}".format(host), "--server-port={0:d}".format(port)], connect_id)
 
 
+def is_nameless(host):
+    """bool: whether a host that pvserver named is an address that each host has: its loopback, or any of its addresses."""
+    return host == "0.0.0.0" or re.match(r"^127(?:\.\d{1,3}){3}\Z", host) is not None
+
+
 def where_known(argument):
     """str: an argument for the go file that pvserver gets only where its version knows the option."""
     return "?" + argument

@@ -252,9 +252,8 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline
         status = paraview.Status()
         for line in progress.said:
             status.read(line)
-        if lifeline and status.accepting and _short(status.accepting[0]) != _short(progress.host):
-            where = "pvserver runs on {0}, and the job's script on {1}".format(status.accepting[0], progress.host)
-            raise SessionError("the lifeline does not reach pvserver", where, "set paraview_lifeline to false for this host", hopeless=True)
+        if status.accepting:
+            status.accepting = _reachable(status.accepting, progress, lifeline)
         late = lifeline or route.client_may_be_late
         if status.connected or ((progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
             return status
@@ -265,8 +264,21 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline
                        "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
 
 
-def _short(host):
-    return host.partition(".")[0].lower()
+def _reachable(accepting, progress, lifeline):
+    """tuple[str, int]: host and port of a pvserver that accepts connections; SessionError where nothing of ours can come to it.
+
+    Since 6.1 pvserver names the address that it is bound to; a loopback, or any address at all, is that of the job's host.
+    """
+    host, port = accepting
+    nameless = paraview.is_nameless(host)
+    if progress.elsewhere and (lifeline or nameless):
+        where = "nothing of yours listens on port {0} of {1}, where the job's script runs{2}".format(
+            port, progress.host, "" if nameless else ": pvserver runs on {0}".format(host))
+        if lifeline:
+            raise SessionError("the lifeline does not reach pvserver", where, "set paraview_lifeline to false for this host", hopeless=True)
+        raise SessionError("pvserver is not on the job's first node", where,
+                           "let the MPI launcher start rank 0 on the node where the job's script runs (paraview_launcher)", hopeless=True)
+    return (progress.host, port) if nameless else accepting
 
 
 def comes_to_its_end(directory):

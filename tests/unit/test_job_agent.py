@@ -109,6 +109,8 @@ def test_forward(job, program, until, tmp_path):
     until(lambda: job.progress().agent)
     host, port = job.progress().agent
     assert host == "127.0.0.1"
+    until(lambda: job.progress().said[1:])
+    assert not job.progress().elsewhere
     line = ("--line-to", "127.0.0.1:{0}".format(port), "--listen", "127.0.0.1:0")
     assert asked(job.stub(tmp_path, *line), b"first") == b"heard first"
     assert asked(job.stub(tmp_path, *line), b"second") == b"heard second", "a client that was refused leaves room for another one"
@@ -126,6 +128,17 @@ def test_forward_on_a_port_of_a_range(job, program, until):
     (job.directory / "stop").touch()
     job.wait()
     assert not job.left()
+
+
+@pytest.mark.parametrize("named", ["c102", "127.0.0.1"])
+def test_a_pvserver_that_listens_somewhere_else_is_noticed(job, program, until, named):
+    """Which name it has for its host says nothing: what counts is who listens here."""
+    job.begin(program("pvserver", "#!/bin/sh\necho 'Accepting connection(s): {0}:1'\nexec sleep 600\n".format(named)))
+    job.go(["@take 127.0.0.1 0", "--server-port=0"])
+    until(lambda: job.progress().said)
+    assert job.progress().elsewhere
+    (job.directory / "stop").touch()
+    job.wait()
 
 
 def test_no_port_of_a_range_is_free(job, program):

@@ -7,10 +7,10 @@ import collections
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import progress, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import progress, routes, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, Polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, comes_to_its_end, fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, comes_to_its_end, fault_error, until_pvserver_speaks
 
 SLURM = schedulers.TABLES["slurm"]
 LONG_AGO = time.time() - 1000
@@ -208,3 +208,34 @@ def test_a_client_that_may_just_have_left(texts, over, monkeypatch):
     clock = [1000.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 2.5) or clock[0])
     assert comes_to_its_end(Files(*texts)) is over
+
+
+FORWARD = routes.ROUTES["forward_tunnel"]
+NODE_TUNNEL = routes.ROUTES["node_tunnel"]
+RUNNING = "running c101\nagent 127.0.0.1 40865\nsaid Waiting for client...\n"
+
+
+@pytest.mark.parametrize(("words", "reached"), [
+    ("said Accepting connection(s): c101:40123", "c101"), ("said Accepting connection(s): c101i.site.edu:40123", "c101i.site.edu"),
+    ("said Accepting connection(s): 127.0.0.1:40123", "c101"), ("said Accepting connection(s): 0.0.0.0:40123", "c101"),
+    ("said Accepting connection(s): 10.1.2.3:40123", "10.1.2.3")])
+@pytest.mark.parametrize("lifeline", [True, False])
+def test_pvserver_names_its_host_or_the_address_that_it_is_bound_to(follow, words, reached, lifeline):
+    """Before 6.1 it is the host, by whatever name that calls itself; since then it is the address where there is one."""
+    follower = follow([RUNNING + words], ["running_scontrol_o"])
+    assert until_pvserver_speaks(follower, FORWARD, ["pvserver"], lifeline=lifeline).accepting == (reached, 40123)
+
+
+@pytest.mark.parametrize("words", ["elsewhere 40123\nsaid Accepting connection(s): c102:40123", "elsewhere 40123\nsaid Accepting connection(s): 127.0.0.1:40123"])
+def test_a_lifeline_does_not_reach_a_pvserver_on_another_node(follow, words):
+    with pytest.raises(SessionError, match="the lifeline does not reach pvserver") as caught:
+        until_pvserver_speaks(follow([RUNNING + words], ["running_scontrol_o"]), FORWARD, ["pvserver"], lifeline=True)
+    assert "port 40123 of c101" in caught.value.why and "paraview_lifeline" in caught.value.way_out
+
+
+def test_a_route_follows_pvserver_to_another_node_where_it_is_named(follow):
+    follower = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): c102:40123"], ["running_scontrol_o"])
+    assert until_pvserver_speaks(follower, FORWARD, ["pvserver"]).accepting == ("c102", 40123)
+    follower = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): 127.0.0.1:40123"], ["running_scontrol_o"])
+    with pytest.raises(SessionError, match="pvserver is not on the job's first node"):
+        until_pvserver_speaks(follower, NODE_TUNNEL, ["pvserver"])
