@@ -10,6 +10,14 @@ PATIENT = "export OMPI_MCA_mpi_yield_when_idle=1"
 COMMANDS = {"pbs": ("qsub", "qstat", "qdel"), "torque": ("qsub", "qstat", "qdel"), "lsf": ("bsub", "bjobs", "bkill"), "flux": ("flux",)}
 
 
+def gridengine_jobs(lab, user):
+    """list[str]: a user's jobs in Grid Engine; none where the lab's generation has no Grid Engine."""
+    if not lab.has("gridengine"):
+        return []
+    listing = lab.on("login", "sh", "-c", f"SGE_ROOT=/var/lib/gridengine exec /usr/lib/gridengine/qstat -u {user}").stdout.splitlines()
+    return [f"sge {line.split()[0]}" for line in listing[2:]]
+
+
 class StandIn:
     """A batch system whose commands come first on the login node's PATH and print what was recorded (standin).
 
@@ -39,7 +47,8 @@ class StandIn:
 
     def hide(self, hidden):
         """The batch systems that are there come before it where they answer."""
-        for command in {"sbatch", "qstat"} - set(COMMANDS[self.name]):
+        there = {"sbatch", "qstat"} if self.lab.has("gridengine") else {"sbatch"}
+        for command in there - set(COMMANDS[self.name]):
             self.lab.on("login", "chmod", "0" if hidden else "755", f"/usr/bin/{command}")
 
     def set(self, flag, on=True):

@@ -1,7 +1,9 @@
 """The lab as a pytest fixture. PARAVIEW_LAB=skip leaves its tests out; where CI is set a lab that does not come up fails them."""
 
+import functools
 import os
 import platform
+import re
 import signal
 import subprocess
 import time
@@ -10,6 +12,9 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+PLACE = Path(os.environ.get("PARAVIEW_LAB_DIR", "/var/lib/sciviz-paraview-lab"))
+# What a test needs that not every generation has: a file of the login node, and why it may be missing.
+NEEDS = {"gridengine": ("/usr/bin/qstat", "Debian has no Grid Engine from forky on")}
 
 # Started in the background of a script these are ignored, and so they would be by every command of the lab.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -59,6 +64,37 @@ class Lab:
             return self.command("sshd-policy", host, "--reset", check=check)
         return self.command("sshd-policy", host, "-", check=check, text_input=policy)
 
+    @property
+    def suite(self):
+        """str: the lab's generation."""
+        return (PLACE / "run" / "ready").read_text().strip()
+
+    @functools.cached_property
+    def paraview(self):
+        """str: the version of ParaView on all hosts, such as 5.11.0."""
+        said = self.on("login", "dpkg-query", "-W", "-f", "${Version}", "paraview").stdout
+        return re.match(r"(?:\d+:)?(\d+\.\d+\.\d+)", said).group(1)
+
+    @property
+    def series(self):
+        """str: what of that both sides have to share, such as 5.11."""
+        return self.paraview.rpartition(".")[0]
+
+    @property
+    def module(self):
+        """str: the environment module of the lab's ParaView."""
+        return f"paraview/{self.series}"
+
+    @functools.cached_property
+    def python(self):
+        """str: the login node's own Python, by a name that has its version."""
+        return self.on("login", "readlink", "-f", "/usr/bin/python3").stdout.strip()
+
+    @functools.lru_cache(maxsize=None)  # noqa: B019, there is one lab
+    def has(self, thing):
+        """Whether the lab's generation has a thing of NEEDS."""
+        return self.on("login", "test", "-e", NEEDS[thing][0], check=False).returncode == 0
+
     @staticmethod
     def wait(condition, seconds=10, what="the condition"):
         """Wait until CONDITION() is true, and return what it returned."""
@@ -84,6 +120,14 @@ def lab():
     if done.returncode:
         give_up(f"the lab does not come up: {done.stderr.strip()[-2000:]}")
     return the_lab
+
+
+@pytest.fixture(autouse=True)
+def _needs(request):
+    for marker in request.node.iter_markers("needs"):
+        for thing in marker.args:
+            if not request.getfixturevalue("lab").has(thing):
+                pytest.skip(NEEDS[thing][1])
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from batch import gridengine_jobs
 
 STATE = "/home/alice/.local/state/paraview-connect"
 REPORT = "/home/alice/report.json"
@@ -79,8 +80,7 @@ class Desk:
     def jobs(self):
         """alice's jobs in the queue."""
         slurm = self.lab.on("login", "squeue", "-h", "-u", "alice", "-o", "%i").stdout.split()
-        listing = self.lab.on("login", "sh", "-c", "SGE_ROOT=/var/lib/gridengine exec /usr/lib/gridengine/qstat -u alice").stdout.splitlines()
-        return slurm + [f"sge {line.split()[0]}" for line in listing[2:]]
+        return slurm + gridengine_jobs(self.lab, "alice")
 
     def processes(self, host):
         """alice's processes on a host, but for her user manager, which lingers, and the asking itself."""

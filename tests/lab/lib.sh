@@ -4,10 +4,13 @@ set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 LAB=${PARAVIEW_LAB_DIR:-/var/lib/sciviz-paraview-lab}
-IMAGE=$LAB/image                # root, workstation, data, stamp: made by base
+SUITES=(bookworm trixie forky)  # the lab's generations; the first one is the main one
+SUITE=${PARAVIEW_LAB_SUITE:-${SUITES[0]}}
+IMAGE=$LAB/$SUITE               # root, workstation, data, stamp: made by base
 RUN=$LAB/run                    # a tmpfs: everything of the lab that runs
 NAME=sciviz-paraview-lab        # of the cgroup and of the tmpfs
 LOCK=/run/$NAME.lock
+# What boots with the lab; oldlogin joins where a test asks for it.
 HOSTS=(workstation firewall login login2 compute1 compute2)
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 
@@ -15,6 +18,10 @@ say() { printf 'lab: %s\n' "$*"; }
 die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
 on() { "$HERE/on" "$@"; }
 netns() { echo "sciviz-lab-$1"; }
+
+need_suite() {
+    [[ " ${SUITES[*]} " == *" $SUITE "* ]] || die "PARAVIEW_LAB_SUITE is '$SUITE': there are ${SUITES[*]}"
+}
 
 need_root() {
     [ "$(uname -s)" = Linux ] || die "the lab needs Linux"
@@ -98,6 +105,20 @@ with_freezer() {
         done' with_freezer "$NAME" "$1" || true
 }
 
+# build_image SUITE: what hosts of this suite start from, made anew where the recipe has changed
+build_image() {
+    local recipe image=$LAB/$1
+    recipe=$(grep -v '^ *#' "$HERE/base" | sha256sum)
+    [ "$(cat "$image/stamp" 2>/dev/null)" != "$recipe" ] || return 0
+    say "building $1"
+    rm -rf --one-file-system "$image.new" "$LAB/image"   # image: where earlier labs had theirs
+    mkdir -p "$image.new"
+    unshare -m "$HERE/base" "$1" "$image.new"   # its mounts go with it, however it ends
+    echo "$recipe" >"$image.new/stamp"
+    rm -rf --one-file-system "$image"
+    mv "$image.new" "$image"
+}
+
 # The first process of a host, or nothing
 leader() {
     local pid
@@ -109,4 +130,42 @@ leader() {
         fi
     done <"$CGROUP/$1/payload/init.scope/cgroup.procs"
     return 1
+}
+
+# write_site ROOT UPPER SCRIPT...: run SCRIPTs one behind the other in ROOT, with RUN/UPPER laid over it to take what they write
+write_site() {
+    # shellcheck disable=SC2016
+    unshare -m bash -euc '
+        run=$1 root=$1/mnt
+        mount -t overlay overlay -o "lowerdir=$2,upperdir=$run/$3,workdir=$run/work" "$root"
+        mount --rbind /dev "$root/dev"
+        mount -t proc proc "$root/proc"
+        mount -t tmpfs tmpfs "$root/tmp"
+        mkdir "$root/tmp/over"
+        mount --bind "$run" "$root/tmp/over"
+        shift 3
+        cat "$@" | chroot "$root" bash -s /tmp/over' write_site "$RUN" "$@" || die "${*:3} failed"
+}
+
+boot() { setsid unshare -m "$HERE/host" "$1" >"$RUN/log/$1" 2>&1 </dev/null 9>&- & }
+
+booted() {
+    local state
+    state=$(on "$1" systemctl is-system-running 2>/dev/null) || true
+    [ "$state" = running ] || [ "$state" = degraded ]
+}
+
+serves_ssh() { on "$1" ss -Hltn 'sport = :22' 2>/dev/null | grep -q 0.0.0.0; }
+
+host_failures() {
+    local failed
+    failed=$(on "$1" systemctl list-units --failed --plain --no-legend)
+    [ -z "$failed" ] || die "$1: failed: $failed"
+}
+
+# Wait until a host that was booted serves.
+host_ready() {
+    until_true 60 booted "$1" || { tail -n 20 "$RUN/log/$1" >&2; die "$1 does not boot"; }
+    until_true 20 serves_ssh "$1" || die "no sshd on $1"
+    host_failures "$1"
 }

@@ -3,6 +3,7 @@
 #
 #   workstation 198.18.1.10 -- .1.1 firewall .3.1 -- 198.18.3.10 login 198.18.2.1 --- switch -- compute1 .2.11
 #                                            .4.1 -- 198.18.4.10 login2 198.18.2.2 -/        \- compute2 .2.12
+#                                            .5.1 -- 198.18.5.10 oldlogin 198.18.2.3 -/   (where oldlogin has joined)
 # What path opens and closes is enforced on the firewall and the switch alone (and by the workstation's own input
 # chain), so that tests may do what they like with nft on the login node.
 
@@ -11,6 +12,7 @@ addresses() {
         workstation) echo 198.18.1.10 ;;
         login) echo 198.18.2.1, 198.18.3.10 ;;
         login2) echo 198.18.2.2, 198.18.4.10 ;;
+        oldlogin) echo 198.18.2.3, 198.18.5.10 ;;
         compute1) echo 198.18.2.11 ;;
         compute2) echo 198.18.2.12 ;;
         *) return 1 ;;
@@ -19,7 +21,7 @@ addresses() {
 
 network_up() {
     local host
-    for host in "${HOSTS[@]}" switch; do
+    for host in "${HOSTS[@]}" oldlogin switch; do
         ip netns add "$(netns "$host")"
     done
     ip -n "$(netns workstation)" -batch - <<BATCH
@@ -32,16 +34,19 @@ BATCH
 link set lo up
 link add wan type veth peer name wan0 netns $(netns login)
 link add wan2 type veth peer name wan0 netns $(netns login2)
+link add wan3 type veth peer name wan0 netns $(netns oldlogin)
 addr add 198.18.1.1/24 dev lan
 addr add 198.18.3.1/24 dev wan
 addr add 198.18.4.1/24 dev wan2
+addr add 198.18.5.1/24 dev wan3
 link set lan up
 link set wan up
 link set wan2 up
+link set wan3 up
 BATCH
     ip -n "$(netns switch)" link add br0 type bridge
     ip -n "$(netns switch)" link set br0 up
-    for host in login login2 compute1 compute2; do
+    for host in login login2 oldlogin compute1 compute2; do
         ip -n "$(netns switch)" -batch - <<BATCH
 link add p-$host type veth peer name clu0 netns $(netns "$host")
 link set p-$host master br0
@@ -63,9 +68,15 @@ addr add 198.18.4.10/24 dev wan0
 link set wan0 up
 route add 198.18.1.0/24 via 198.18.4.1
 BATCH
+    ip -n "$(netns oldlogin)" -batch - <<BATCH
+addr add 198.18.5.10/24 dev wan0
+link set wan0 up
+route add 198.18.1.0/24 via 198.18.5.1
+BATCH
     ip -n "$(netns firewall)" route add 198.18.2.0/24 via 198.18.3.10
     ip -n "$(netns workstation)" route add 198.18.3.0/24 via 198.18.1.1
     ip -n "$(netns workstation)" route add 198.18.4.0/24 via 198.18.1.1
+    ip -n "$(netns workstation)" route add 198.18.5.0/24 via 198.18.1.1
     ip netns exec "$(netns firewall)" sysctl -qw net.ipv4.ip_forward=1
     network_policy ""
 }
@@ -96,7 +107,7 @@ table inet lab {
         type filter hook forward priority 0; policy drop;
         $cut
         ct state established,related accept
-        ip saddr 198.18.1.10 ip daddr { 198.18.3.10, 198.18.4.10 } tcp dport 22 accept
+        ip saddr 198.18.1.10 ip daddr { 198.18.3.10, 198.18.4.10, 198.18.5.10 } tcp dport 22 accept
         $open
     }
     chain input {

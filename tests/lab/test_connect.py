@@ -28,7 +28,7 @@ def test_forward_tunnel(desk):
     done = desk.connect(route="forward_tunnel")
     report = desk.report()
     lines = desk.lines(done)
-    assert lines[:2] == ["ParaView 5.11 here, 5.11 there", "route forward_tunnel"]
+    assert lines[:2] == [f"ParaView {desk.lab.series} here, {desk.lab.series} there", "route forward_tunnel"]
     assert re.match(r"job \d+ submitted: 1 node, 1 task, 1:00:00$", lines[2])
     assert f"job {report['job_id']} running on {report['nodes'][0]}" in lines
     assert lines[-1].startswith("ready after ")
@@ -309,7 +309,7 @@ def test_without_an_inventory(desk):
 
 def test_the_job_is_what_was_asked_for(desk):
     done = desk.connect(nodes=2, memory="500M", queue="debug", walltime="0:20:00", directives=["--comment=\"lab test\""],
-                        modules=["paraview/5.11"], setup='export PROOF="it\'s $PARAVIEW_LAB_MODULE"')
+                        modules=[desk.lab.module], setup='export PROOF="it\'s $PARAVIEW_LAB_MODULE"')
     report = desk.report()
     assert "2 nodes, 2 tasks, 0:20:00" in done.stdout
     assert sorted(report["nodes"]) == ["compute1", "compute2"]
@@ -317,7 +317,7 @@ def test_the_job_is_what_was_asked_for(desk):
     assert "TimeLimit=00:20:00" in about and "Comment=lab test" in about and "NumNodes=2" in about
     assert re.search(r"MinMemoryNode=500M", about)
     environment = desk.lab.on(report["nodes"][0], "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
-    assert "PROOF=it's 5.11" in environment
+    assert f"PROOF=it's {desk.lab.series}" in environment
     pvserver = desk.lab.on(report["nodes"][0], "sh", "-c", "cat /proc/$(pgrep -u alice -o -f '^pvserver')/status").stdout
     assert re.search(r"Umask:\s+0022", pvserver), "what is saved on the cluster has the user's own rights"
     rendered_on_a_node(desk.client(report).stdout, report)

@@ -8,6 +8,7 @@ from desk import STATE
 from test_connect import rendered_on_a_node
 
 SGE = {"scheduler": "sge"}
+pytestmark = pytest.mark.needs("gridengine")
 
 
 def test_forward_tunnel(desk):

@@ -247,8 +247,8 @@ def test_homes_and_data(lab):
 
 
 def test_environment_modules(lab):
-    load = ("bash", "-lc", "module load paraview/5.11 && echo $PARAVIEW_LAB_MODULE")
-    assert lab.on("login", *load, user="bob").stdout.strip() == "5.11"
+    load = ("bash", "-lc", f"module load {lab.module} && echo $PARAVIEW_LAB_MODULE")
+    assert lab.on("login", *load, user="bob").stdout.strip() == lab.series
 
 
 def test_a_job_that_can_never_start(lab):
@@ -308,6 +308,7 @@ def account(lab, number):
     return {line.split()[0]: line.split(None, 1)[1].strip() for line in lines if len(line.split()) > 1}
 
 
+@pytest.mark.needs("gridengine")
 def test_gridengine_runs_a_job_on_a_node(lab, qsub):
     number = qsub("hostname; id -un; exit 3")
     told = lab.wait(lambda: account(lab, number), 30, f"the end of job {number}")
@@ -318,6 +319,7 @@ def test_gridengine_runs_a_job_on_a_node(lab, qsub):
     assert (told["qname"], told["failed"], told["exit_status"]) == ("debug.q", "0", "3")
 
 
+@pytest.mark.needs("gridengine")
 def test_gridengine_is_there_for_a_shell_by_ssh(lab):
     words = "qsub -terse -o /dev/null -j y -b y true; qstat -u bob; qhost"
     said = lab.on("workstation", *SSH, "login", words, user="bob").stdout
@@ -325,6 +327,7 @@ def test_gridengine_is_there_for_a_shell_by_ssh(lab):
     assert "compute2" in said
 
 
+@pytest.mark.needs("gridengine")
 def test_gridengine_says_why_a_job_never_starts(lab, qsub):
     number = qsub("true", "-q", "down.q")
     for node in ("compute1", "compute2"):
@@ -333,6 +336,7 @@ def test_gridengine_says_why_a_job_never_starts(lab, qsub):
     assert " qw " in lab.on("login", "qstat", user="alice").stdout
 
 
+@pytest.mark.needs("gridengine")
 @pytest.mark.parametrize(("environment", "slots"), [("mpi", 2), ("mpi1", 2), ("mpi2", 4)])
 def test_gridengine_mpi_over_two_nodes(lab, qsub, environment, slots):
     number = qsub("mpiexec hostname", "-pe", environment, str(slots))
@@ -343,12 +347,14 @@ def test_gridengine_mpi_over_two_nodes(lab, qsub, environment, slots):
     assert (told["granted_pe"], told["slots"], told["exit_status"]) == (environment, str(slots), "0")
 
 
+@pytest.mark.needs("gridengine")
 def test_gridengine_enforces_a_run_time(lab, qsub):
     number = qsub("sleep 7006", "-l", "h_rt=0:0:1")
     told = lab.wait(lambda: account(lab, number), 30, f"the end of job {number}")
     assert told["failed"].startswith("37 ")
 
 
+@pytest.mark.needs("gridengine")
 def test_gridengine_lets_only_its_owner_delete_a_job_which_leaves_nothing(lab, qsub):
     """The ranks are of process groups of their own, and one is beside another shepherd than the job's."""
     number = qsub("mpiexec sleep 7007", "-pe", "mpi1", "2")

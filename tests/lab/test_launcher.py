@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from batch import gridengine_jobs
 from test_connect import rendered_on_a_node
 
 CLIENT = Path(__file__).parent / "client.py"
@@ -36,7 +37,7 @@ class Bob:
 
     def launch(self, direction, forwarded, *words, options=("-o", "ExitOnForwardFailure=yes"), bind="127.0.0.1", send=True, **wishes):
         """ssh as ParaView's Connect dialog runs it."""
-        wishes = dict({"port": forwarded, "connect_id": SECRET, "version": "5.11.0", "pvserver": PVSERVER, "walltime": "10m"}, **wishes)
+        wishes = dict({"port": forwarded, "connect_id": SECRET, "version": self.lab.paraview, "pvserver": PVSERVER, "walltime": "10m"}, **wishes)
         forward = ("-R", f"{bind}:{forwarded}:127.0.0.1:{forwarded}") if direction == "reverse" else ("-L", f"{forwarded}:127.0.0.1:{forwarded}")
         sent = ("-o", "SendEnv=LC_PARAVIEW_*") if send else ("-F", "/dev/null")
         ssh = ("ssh", "-T", "-o", "BatchMode=yes", *sent, *options, *forward, LOGIN, PROGRAM, direction, *words)
@@ -57,8 +58,7 @@ class Bob:
 
     def jobs(self):
         slurm = self.lab.on("login", "squeue", "-h", "-u", USER, "-o", "%i").stdout.split()
-        listing = self.lab.on("login", "sh", "-c", "SGE_ROOT=/var/lib/gridengine exec /usr/lib/gridengine/qstat -u " + USER).stdout.splitlines()
-        return slurm + [f"sge {line.split()[0]}" for line in listing[2:]]
+        return slurm + gridengine_jobs(self.lab, USER)
 
     def processes(self, host):
         out = self.lab.on(host, "ps", "-u", USER, "-o", "pid=,args=", check=False).stdout
@@ -158,10 +158,10 @@ def followed(bob, launched, port, route):
 
 
 def test_reverse_on_the_clusters_side_and_on_loopback(bob):
-    """One is dialled by pvserver itself, the other over a relay of bob's own, in Slurm and in Grid Engine."""
+    """One is dialled by pvserver itself, the other over a relay of bob's own, in Slurm and, where there is one, in Grid Engine."""
     clients = [bob.client("reverse", port) for port in (41101, 41102)]
     direct = bob.launch("reverse", 41101, bind=INSIDE)
-    relayed = bob.launch("reverse", 41102, scheduler="sge")
+    relayed = bob.launch("reverse", 41102, **({"scheduler": "sge"} if bob.lab.has("gridengine") else {}))
     nodes = [followed(bob, direct, 41101, "reverse_tunnel"), followed(bob, relayed, 41102, "reverse_tunnel_relay")]
     assert str(SECRET) not in bob.lab.on("login", "ps", "-eo", "args").stdout
     for client, node in zip(clients, nodes):

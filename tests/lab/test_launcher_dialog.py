@@ -102,7 +102,7 @@ def test_plink_makes_the_forward_and_runs_the_launcher(bob):
         bob.on("workstation", "kill", agent)
     said = dict(word.split("=", 1) for word in words[1:])
     assert words[0] == "reverse" and list(said) == ["--port", "--connect-id", "--version", "--nodes"]
-    assert (said["--version"], said["--nodes"]) == ("5.11.0", "2") and said["--connect-id"].isdigit()
+    assert (said["--version"], said["--nodes"]) == (bob.lab.paraview, "2") and said["--connect-id"].isdigit()
     assert re.search(rf" 127\.0\.0\.1:{said['--port']} ", listeners)
 
 
@@ -118,9 +118,9 @@ def test_what_is_published_is_fetched_used_and_kept(bob):
         {"name": "nodes", "type": "int", "default": "2"}, {"name": "account"}]}], "linux")
     published = published.replace('"/usr/bin/ssh"', f'"{PLACE}/my tools/ssh"')
     events = "".join("<pqevent object={0} command={1} arguments={2}/>".format(*map(quoteattr, one)) for one in HAND)
-    bob.on("workstation", "mkdir", "-p", f"{PLACE}/www/v5_11/nix", ".config/ParaView")
-    for path, text in ((f"{PLACE}/www/v5_11/nix/servers.pvsc", published), (f"{PLACE}/hand.xml", f"<pqevents>{events}</pqevents>"),
-                       (".config/ParaView/ParaView5.11.0.ini", SETTINGS)):
+    bob.on("workstation", "mkdir", "-p", f"{PLACE}/www/v{bob.lab.series.replace('.', '_')}/nix", ".config/ParaView")
+    for path, text in ((f"{PLACE}/www/v{bob.lab.series.replace('.', '_')}/nix/servers.pvsc", published), (f"{PLACE}/hand.xml", f"<pqevents>{events}</pqevents>"),
+                       (f".config/ParaView/ParaView{bob.lab.paraview}.ini", SETTINGS)):
         bob.write("workstation", path, text)
     web = bob.lab.start("workstation", "python3", "-m", "http.server", "-b", "127.0.0.1", "-d", f"{PLACE}/www", "8078", user="bob")
     try:
@@ -135,7 +135,7 @@ def test_what_is_published_is_fetched_used_and_kept(bob):
     assert words[-5:] == ["-R", f"127.0.0.1:{port}:127.0.0.1:{port}", LOGIN, "/usr/local/bin/paraview-launch", "reverse"]
     assert environment["LC_PARAVIEW_CONNECT_ID"] not in " ".join(words)
     assert {name: environment["LC_PARAVIEW_" + name] for name in ("VERSION", "NODES", "ACCOUNT")} == {
-        "VERSION": "5.11.0", "NODES": "2", "ACCOUNT": HOSTILE + " $HOME $PV_SERVER_PORT$"}
+        "VERSION": bob.lab.paraview, "NODES": "2", "ACCOUNT": HOSTILE + " $HOME $PV_SERVER_PORT$"}
     bob.screen.started[-1].wait(20)
     assert meaning(bob.read("workstation", ".config/ParaView/servers.pvsc")) == meaning(published)
 

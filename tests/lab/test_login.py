@@ -391,7 +391,7 @@ def client_there(desk, report, way):
 def test_a_client_on_another_host_calls(far, route):
     done = far.connect(client_host="bigscreen", route=route)
     report = far.report()
-    assert "ParaView 5.11 on bigscreen, 5.11 there" in done.stdout
+    assert f"ParaView {far.lab.series} on bigscreen, {far.lab.series} there" in done.stdout
     assert f"on bigscreen, paraview --server-url=cs://127.0.0.1:{report['client_port']} --connect-id=" in done.stdout
     listeners = far.lab.on("login2", "ss", "-Hltn", f"sport = :{report['client_port']}").stdout.split()
     assert listeners[3] == f"127.0.0.1:{report['client_port']}"
