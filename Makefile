@@ -37,6 +37,9 @@ unit: venv ## unit tests (PYTEST_ARGS='-k routes' for some of them)
 lab: venv lab-up ## tests in the lab (PYTEST_ARGS as above)
 	$(PYTEST) tests/lab
 
+labs: venv # the same in two labs at once, which end with it
+	$(PYTEST) -n 2 --dist loadfile tests/lab
+
 lab-up: venv ## start the lab, or put this checkout into the one that runs
 	$(IN_VENV) tests/lab/up
 

@@ -10,11 +10,13 @@ import time
 from pathlib import Path
 
 import pytest
+from names import NAME, WORKER
 
 HERE = Path(__file__).parent
-PLACE = Path(os.environ.get("PARAVIEW_LAB_DIR", "/var/lib/sciviz-paraview-lab"))
 # What a test needs that not every generation has: a file of the login node, and why it may be missing.
 NEEDS = {"gridengine": ("/usr/bin/qstat", "Debian has no Grid Engine from forky on")}
+# Why some things are not tried on an old login node: its own Slurm is that of its age, which later ones do not understand.
+TOO_OLD = "the commands of Slurm 20.11 do not reach a later Slurm than 22.05"
 
 # Started in the background of a script these are ignored, and so they would be by every command of the lab.
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
@@ -67,7 +69,7 @@ class Lab:
     @property
     def suite(self):
         """str: the lab's generation."""
-        return (PLACE / "run" / "ready").read_text().strip()
+        return Path("/run", NAME, "ready").read_text().strip()
 
     @functools.cached_property
     def paraview(self):
@@ -119,7 +121,25 @@ def lab():
     done = the_lab.up(check=False)
     if done.returncode:
         give_up(f"the lab does not come up: {done.stderr.strip()[-2000:]}")
-    return the_lab
+    yield the_lab
+    if WORKER:
+        the_lab.down()
+
+
+@pytest.fixture(scope="module")
+def oldlogin(lab):
+    """str: the name of an old login node that has joined the cluster."""
+    lab.command("oldlogin", "join", timeout=900)
+    yield "oldlogin"
+    lab.command("oldlogin", "leave")
+
+
+@pytest.fixture(scope="module")
+def oldslurm(lab, oldlogin):
+    """The same, where its batch system is to be had."""
+    if lab.on(oldlogin, "squeue", "-h", check=False).returncode:
+        pytest.skip(TOO_OLD)
+    return oldlogin
 
 
 @pytest.fixture(autouse=True)

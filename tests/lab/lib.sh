@@ -7,8 +7,8 @@ LAB=${PARAVIEW_LAB_DIR:-/var/lib/sciviz-paraview-lab}
 SUITES=(bookworm trixie forky)  # the lab's generations; the first one is the main one
 SUITE=${PARAVIEW_LAB_SUITE:-${SUITES[0]}}
 IMAGE=$LAB/$SUITE               # root, workstation, data, stamp: made by base
-RUN=$LAB/run                    # a tmpfs: everything of the lab that runs
-NAME=sciviz-paraview-lab        # of the cgroup and of the tmpfs
+NAME=sciviz-paraview-lab${PARAVIEW_LAB_NAME:+.$PARAVIEW_LAB_NAME}   # of the cgroup, the tmpfs and the namespaces
+RUN=/run/$NAME                  # a tmpfs: everything of the lab that runs
 LOCK=/run/$NAME.lock
 # What boots with the lab; oldlogin joins where a test asks for it.
 HOSTS=(workstation firewall login login2 compute1 compute2)
@@ -17,9 +17,10 @@ export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:$PATH
 say() { printf 'lab: %s\n' "$*"; }
 die() { printf 'lab: %s\n' "$*" >&2; exit 1; }
 on() { "$HERE/on" "$@"; }
-netns() { echo "sciviz-lab-$1"; }
+netns() { echo "$NAME-$1"; }
 
 need_suite() {
+    [[ $NAME =~ ^[a-z-]+(\.[a-z0-9]{1,16})?$ ]] || die "PARAVIEW_LAB_NAME is '$PARAVIEW_LAB_NAME': take up to 16 small letters and digits"
     [[ " ${SUITES[*]} " == *" $SUITE "* ]] || die "PARAVIEW_LAB_SUITE is '$SUITE': there are ${SUITES[*]}"
 }
 
@@ -96,7 +97,7 @@ with_freezer() {
     # shellcheck disable=SC2016
     unshare -m bash -c '
         mount -t tmpfs tmpfs /mnt && mkdir /mnt/f && mount -t cgroup -o freezer none /mnt/f 2>/dev/null || exit 0
-        for top in /mnt/f/"$1"-*; do
+        for top in /mnt/f/"$1"-compute*; do
             [ -d "$top" ] || continue
             case $2 in
                 thaw) find "$top" -name freezer.state -exec sh -c "echo THAWED > {}" \; ;;
@@ -107,9 +108,15 @@ with_freezer() {
 
 # build_image SUITE: what hosts of this suite start from, made anew where the recipe has changed
 build_image() {
-    local recipe image=$LAB/$1
+    local recipe image=$LAB/$1 lock
+    mkdir -p "$LAB"
+    exec {lock}>>"$LAB/lock"   # of two labs that want it one builds
+    flock "$lock"
     recipe=$(grep -v '^ *#' "$HERE/base" | sha256sum)
-    [ "$(cat "$image/stamp" 2>/dev/null)" != "$recipe" ] || return 0
+    if [ "$(cat "$image/stamp" 2>/dev/null)" = "$recipe" ]; then
+        exec {lock}>&-
+        return
+    fi
     say "building $1"
     rm -rf --one-file-system "$image.new" "$LAB/image"   # image: where earlier labs had theirs
     mkdir -p "$image.new"
@@ -117,6 +124,7 @@ build_image() {
     echo "$recipe" >"$image.new/stamp"
     rm -rf --one-file-system "$image"
     mv "$image.new" "$image"
+    exec {lock}>&-
 }
 
 # The first process of a host, or nothing

@@ -319,7 +319,8 @@ def test_the_job_is_what_was_asked_for(desk):
     environment = desk.lab.on(report["nodes"][0], "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
     assert f"PROOF=it's {desk.lab.series}" in environment
     pvserver = desk.lab.on(report["nodes"][0], "sh", "-c", "cat /proc/$(pgrep -u alice -o -f '^pvserver')/status").stdout
-    assert re.search(r"Umask:\s+0022", pvserver), "what is saved on the cluster has the user's own rights"
+    own = desk.run("ssh", "login.lab.example", "umask").stdout.strip()
+    assert re.search(rf"Umask:\s+{own}", pvserver), "what is saved on the cluster has the user's own rights"
     rendered_on_a_node(desk.client(report).stdout, report)
     desk.nothing_left()
 

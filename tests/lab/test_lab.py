@@ -2,14 +2,15 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from names import NAME
 
 HERE = Path(__file__).parent
-NAME = "sciviz-paraview-lab"
 WORKSTATION, LOGIN, COMPUTE1, COMPUTE2 = "198.18.1.10", "198.18.2.1", "198.18.2.11", "198.18.2.12"
 SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3")
 
@@ -387,13 +388,13 @@ def leaders(lab):
 
 def left():
     """What a lab that is down must not leave."""
-    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if NAME in line or "/run/netns/" in line]
-    names = list(Path("/run/netns").glob("sciviz-lab-*"))
-    groups = [path for path in Path("/sys/fs/cgroup").rglob(f"{NAME}*") if path.is_dir()]
+    mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if re.search(rf"\b{re.escape(NAME)}[- /]", line)]
+    names = list(Path("/run/netns").glob(f"{NAME}-*"))
+    groups = [path for path in Path("/sys/fs/cgroup").rglob(NAME) if path.is_dir()]
     running = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if b"systemd-nspawn" in path.read_bytes():
+            if f"--machine={NAME}-".encode() in path.read_bytes():
                 running.append(path)
         except OSError:
             pass  # ended meanwhile

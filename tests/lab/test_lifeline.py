@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from desk import STATE, long
+from names import NAME
 from test_guides import GUIDES, HOME, blocks, said, steps, terminal
 
 __all__ = ["terminal"]
@@ -242,7 +243,7 @@ def freezer(lab, host):
     """The file that freezes all processes of a host."""
     with open("/proc/self/mounts", encoding="ascii") as mounts:
         where = next(line.split()[1] for line in mounts if line.split()[2] == "cgroup2")
-    return Path(where) / "sciviz-paraview-lab" / host / "payload" / "cgroup.freeze"
+    return Path(where) / NAME / host / "payload" / "cgroup.freeze"
 
 
 @pytest.mark.torture

@@ -1,5 +1,6 @@
 """provision, as an admin sees it: every command of its guide, what the node does where no new login comes, several nodes."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -17,10 +18,13 @@ class Admin:
 
     Args:
         lab (Lab): from conftest.py.
+        host (str): the login node's name in the inventory.
+        node (str): its name in the lab.
+        address (str): its own on the cluster's side.
     """
 
-    def __init__(self, lab):
-        self.lab = lab
+    def __init__(self, lab, host="lab", node="login", address="198.18.2.1"):
+        self.lab, self.host, self.node, self.address = lab, host, node, address
 
     def run(self, command, check=True, timeout=120):
         done = self.lab.on("workstation", "sh", "-c", command, check=False, timeout=timeout)
@@ -31,24 +35,33 @@ class Admin:
     def provision(self, *words, check=True, **wishes):
         wishes = {f"paraview_{name}": value for name, value in wishes.items()}
         extra = " ".join(words)
-        return self.run(f"ansible-playbook sciviz.paraview.provision -e host=lab {extra} -e '{json.dumps(wishes)}'", check=check)
+        return self.run(f"ansible-playbook sciviz.paraview.provision -e host={self.host} {extra} -e '{json.dumps(wishes)}'", check=check)
 
     def tree(self):
-        return self.lab.on("login", "sh", "-c", TREE).stdout
+        return self.lab.on(self.node, "sh", "-c", TREE).stdout
 
     def value(self, keyword, user):
-        told = self.lab.on("login", "/usr/sbin/sshd", "-T", "-C", f"user={user},host=h,addr=198.18.1.10,laddr=198.18.2.1,lport=22").stdout
+        told = self.lab.on(self.node, "/usr/sbin/sshd", "-T", "-C", f"user={user},host=h,addr=198.18.1.10,laddr={self.address},lport=22").stdout
         return re.search(rf"(?m)^{keyword} (.*)$", told).group(1)
+
+
+@contextlib.contextmanager
+def administered(lab, **names):
+    """A login node of which nothing is left afterwards."""
+    admin = Admin(lab, **names)
+    lab.sshd_policy(admin.node, None)
+    lab.on(admin.node, "groupadd", "-f", "paraview")
+    lab.on(admin.node, "usermod", "-aG", "paraview", "alice")
+    yield admin
+    lab.on(admin.node, "sh", "-c",
+           "systemctl stop paraview-sshd-rollback.timer; rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true")
+    lab.sshd_policy(admin.node, None)
 
 
 @pytest.fixture
 def admin(lab):
-    lab.sshd_policy("login", None)
-    lab.on("login", "groupadd", "-f", "paraview")
-    lab.on("login", "usermod", "-aG", "paraview", "alice")
-    yield Admin(lab)
-    lab.on("login", "sh", "-c", "systemctl stop paraview-sshd-rollback.timer; rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true")
-    lab.sshd_policy("login", None)
+    with administered(lab) as admin:
+        yield admin
 
 
 def changed(done, host="lab"):
@@ -74,18 +87,24 @@ def test_every_command_of_the_guide(admin):
 
 
 def test_the_profile_gateway(admin):
+    the_profile_gateway(admin)
+
+
+def the_profile_gateway(admin):
+    """It is set once, holds for the group alone, is published, and is taken back to the byte."""
     before = admin.tree()
-    shown = admin.provision("--check", "--diff", sshd_profile="gateway", cluster_address="198.18.2.1", login_ports="11111-11112")
+    wishes = {"sshd_profile": "gateway", "cluster_address": admin.address, "login_ports": "11111-11112"}
+    shown = admin.provision("--check", "--diff", **wishes)
     assert "GatewayPorts clientspecified" in shown.stdout
     assert admin.tree() == before, "a check changes nothing"
-    assert changed(admin.provision(sshd_profile="gateway", cluster_address="198.18.2.1", login_ports="11111-11112"))
-    assert changed(admin.provision(sshd_profile="gateway", cluster_address="198.18.2.1", login_ports="11111-11112")) == 0
+    assert changed(admin.provision(**wishes), admin.host)
+    assert changed(admin.provision(**wishes), admin.host) == 0
     assert set(admin.value("permitlisten", "alice").split()) == {
-        f"{host}:{port}" for host in ("198.18.2.1", "127.0.0.1", "localhost") for port in (11111, 11112)}
+        f"{host}:{port}" for host in (admin.address, "127.0.0.1", "localhost") for port in (11111, 11112)}
     assert admin.value("permitlisten", "bob") == "any"
-    site = admin.lab.on("login", "cat", "/etc/paraview-connect/site.yml", user="bob").stdout
-    assert 'cluster_address: "198.18.2.1"' in site and 'login_ports: "11111-11112"' in site
-    assert admin.lab.on("login", "stat", "-c", "%U %a", "/etc/paraview-connect/site.yml").stdout.split() == ["root", "644"]
+    site = admin.lab.on(admin.node, "cat", "/etc/paraview-connect/site.yml", user="bob").stdout
+    assert f'cluster_address: "{admin.address}"' in site and 'login_ports: "11111-11112"' in site
+    assert admin.lab.on(admin.node, "stat", "-c", "%U %a", "/etc/paraview-connect/site.yml").stdout.split() == ["root", "644"]
     admin.provision(state="absent")
     assert admin.tree() == before
 
