@@ -37,7 +37,7 @@ unit: venv ## unit tests (PYTEST_ARGS='-k routes' for some of them)
 lab: venv lab-up ## tests in the lab (PYTEST_ARGS as above)
 	$(PYTEST) tests/lab
 
-labs: venv # the same in two labs at once, which end with it
+labs: venv # the same in two labs of their own at once, which end with it
 	$(PYTEST) -n 2 --dist loadfile tests/lab
 
 lab-up: venv ## start the lab, or put this checkout into the one that runs
@@ -46,8 +46,8 @@ lab-up: venv ## start the lab, or put this checkout into the one that runs
 lab-down: ## stop the lab
 	tests/lab/down
 
-torture: venv lab-up ## the long tests
-	$(PYTEST) -m torture tests/unit tests/lab
+torture: venv ## all tests, the long ones too, on each generation of the lab; takes hours
+	@$(IN_VENV) python tests/tools/test.py torture
 
 bench: venv ## measure
 	$(IN_VENV) tests/bench/run

@@ -54,9 +54,10 @@ print("capabilities", about.GetCapabilities(), flush=True)
 every = vtkPVSystemConfigInformation()
 servermanager.ActiveConnection.Session.GatherInformation(5, every, 0)  # all processes of the data and render servers
 print("ranks", *(every.GetHostName(number) for number in range(every.GetSize())), flush=True)
-ids = pv.ProcessIdScalars(Input=surface)
+ids = (getattr(pv, "ProcessIds", None) or pv.ProcessIdScalars)(Input=surface)  # by its name of today, or of long ago
 ids.UpdatePipeline()
-print("drawn by ranks", *(int(end) for end in ids.PointData.GetArray("ProcessId").GetRange()), flush=True)
+numbers = next(ids.PointData[name] for name in ids.PointData.keys() if "ProcessId" in name)
+print("drawn by ranks", *(int(end) for end in numbers.GetRange()), flush=True)
 clock = servermanager.ProxyManager().NewProxy("misc", "ExecutableRunner")
 clock.GetProperty("Command").SetElement(0, servermanager.ActiveConnection.Session.GetServerInformation().GetTimeoutCommand() or "echo never")
 clock.UpdateVTKObjects()

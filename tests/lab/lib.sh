@@ -106,11 +106,28 @@ with_freezer() {
         done' with_freezer "$NAME" "$1" || true
 }
 
+# What this machine needs.
+host_packages() {
+    local missing=() pair
+    for pair in mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nft:nftables ip:iproute2 sysctl:procps \
+        python3:python3 git:git pip:python3-pip /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring; do
+        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || missing+=("${pair#*:}")
+    done
+    [ -x /usr/bin/python3 ] || missing+=(python3)
+    [ ${#missing[@]} -gt 0 ] || return 0
+    command -v apt-get >/dev/null || die "missing here: ${missing[*]}"
+    say "installing ${missing[*]}"
+    local apt=(apt-get -qq -o DPkg::Lock::Timeout=600)
+    { "${apt[@]}" update && DEBIAN_FRONTEND=noninteractive \
+        "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } </dev/null >/dev/null ||
+        die "apt-get cannot install ${missing[*]}"
+}
+
 # build_image SUITE: what hosts of this suite start from, made anew where the recipe has changed
 build_image() {
     local recipe image=$LAB/$1 lock
     mkdir -p "$LAB"
-    exec {lock}>>"$LAB/lock"   # of two labs that want it one builds
+    exec {lock}>>"$LAB/$1.lock"   # of two labs that want it one builds
     flock "$lock"
     recipe=$(grep -v '^ *#' "$HERE/base" | sha256sum)
     if [ "$(cat "$image/stamp" 2>/dev/null)" = "$recipe" ]; then

@@ -118,8 +118,9 @@ def test_what_is_published_is_fetched_used_and_kept(bob):
         {"name": "nodes", "type": "int", "default": "2"}, {"name": "account"}]}], "linux")
     published = published.replace('"/usr/bin/ssh"', f'"{PLACE}/my tools/ssh"')
     events = "".join("<pqevent object={0} command={1} arguments={2}/>".format(*map(quoteattr, one)) for one in HAND)
-    bob.on("workstation", "mkdir", "-p", f"{PLACE}/www/v{bob.lab.series.replace('.', '_')}/nix", ".config/ParaView")
-    for path, text in ((f"{PLACE}/www/v{bob.lab.series.replace('.', '_')}/nix/servers.pvsc", published), (f"{PLACE}/hand.xml", f"<pqevents>{events}</pqevents>"),
+    web_place = f"{PLACE}/www/v{bob.lab.series.replace('.', '_')}/nix"
+    bob.on("workstation", "mkdir", "-p", web_place, ".config/ParaView")
+    for path, text in ((f"{web_place}/servers.pvsc", published), (f"{PLACE}/hand.xml", f"<pqevents>{events}</pqevents>"),
                        (f".config/ParaView/ParaView{bob.lab.paraview}.ini", SETTINGS)):
         bob.write("workstation", path, text)
     web = bob.lab.start("workstation", "python3", "-m", "http.server", "-b", "127.0.0.1", "-d", f"{PLACE}/www", "8078", user="bob")

@@ -45,7 +45,7 @@ def test_forwarding_check_and_ssh_agree_on_it(lab, oldlogin):
         finally:
             lab.sshd_policy(oldlogin, None)
         told = json.loads(done.stdout[done.stdout.index("=> ") + 3:])
-        assert [one["verdict"] for one in told["remote"] + told["local"]] == [remote, local], (policy, done.stdout)
+        assert [one["verdict"] for one in told["forwards"]] == [remote, local], (policy, done.stdout)
 
 
 def test_its_relay_is_installed_and_taken_away(admin):

@@ -1,8 +1,9 @@
-"""Run every part of `make test`, whatever the others said, and close with one line that counts them all.
+"""Run every part of `make test`, or of `make torture`, whatever the others said, and close with one line that counts them all.
 
 lint, sanity and build count as one each; of unit and lab each pytest test counts. The unit tests come first, with both processors to themselves: many of them
-have time limits. The lab waits for other hosts most of the time, so lint, sanity and build run beside it, where it leaves room; what they say is shown when
-they have ended.
+have time limits. Then the lab: all its tests on the main generation, those marked `everywhere` on each other one, in two labs at once, since a test waits for
+other hosts most of the time. lint, sanity, build and the making of the other generations' bases run beside it, where it leaves room; what they print is shown
+when they have ended. `torture` runs all tests, the long ones too, on every generation.
 """
 
 import os
@@ -20,6 +21,48 @@ RESULTS = TOP / ".cache" / "results"
 STEPS = ("lint", "sanity", "build")
 LAST = ("nice", "-n", "19")
 CI = os.environ.get("CI") == "true"
+SAMPLE, ALL = "everywhere and not torture", "torture or not torture"
+
+
+class Run:
+    """What was run, and what came of it."""
+
+    def __init__(self):
+        RESULTS.mkdir(parents=True)
+        self.total, self.lines, self.skipped = Counter(), [], {}
+
+    def part(self, name, work):
+        """Does one part, and adds its line."""
+        start = time.monotonic()
+        print(f"=== {name}", flush=True)
+        count = work()
+        self.total.update(count)
+        self.lines.append(f"{name}: {closing(count)} ({time.monotonic() - start:.0f} s)")
+
+    def pytest(self, target, name, marked=None, **variables):
+        """Counter: of a target of the Makefile that runs pytest."""
+        report = RESULTS / f"{name.replace(' ', '-')}.xml"
+        choice = [f'-m "{marked}"'] if marked else []
+        code = make(target, PYTEST_ARGS=" ".join([f"--junitxml={report}", *choice]), **variables)
+        count = self._tally(report, name)
+        if code and not count["failed"]:
+            count["failed"] += 1  # pytest broke off, or found no test
+        return count
+
+    def _tally(self, report, name):
+        count = Counter()
+        for suite in ElementTree.parse(report).iter("testsuite") if report.exists() else ():
+            bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            count.update(failed=bad, skipped=skipped, passed=int(suite.get("tests", 0)) - bad - skipped)
+            reasons = Counter(one.get("message", "") for one in suite.iter("skipped"))
+            self.skipped.update({f"{name}: skipped {number}: {reason}": None for reason, number in reasons.items()})
+        return count
+
+    def close(self):
+        """int: the exit status; prints a line for each part, why something was skipped, and one line for all."""
+        print("=== all", *self.lines, *self.skipped, closing(self.total), sep="\n", flush=True)
+        return 1 if self.total["failed"] else 0
 
 
 def make(target, before=(), output=None, **variables):
@@ -27,71 +70,72 @@ def make(target, before=(), output=None, **variables):
     return subprocess.call([*before, "make", "--no-print-directory", target, *settings], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
-def step(name):
+def quietly(name, command=None):
+    """Counter: of a command that has room where the others leave some; make's target of that name where there is none."""
     with open(RESULTS / f"{name}.log", "wb") as output:
-        return Counter(passed=1) if make(name, LAST, output) == 0 else Counter(failed=1)
+        command = command or ("make", "--no-print-directory", name)
+        code = subprocess.call([*LAST, *command], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        return Counter(failed=1) if code else Counter(passed=1)
 
 
-def pytest(name):
-    report = RESULTS / f"{name}.xml"
-    code = make(name, PYTEST_ARGS=f"--junitxml={report}")
-    count = tally(report)
-    if code and not count["failed"]:
-        count["failed"] += 1  # pytest broke off, or found no test
-    return count
+def generations():
+    """list[str]: the lab's, the main one first."""
+    return subprocess.check_output(["bash", "-c", '. tests/lab/lib.sh; echo "${SUITES[@]}"'], cwd=TOP, text=True).split()
 
 
-def tally(report):
-    count = Counter()
-    if report.exists():
-        for suite in ElementTree.parse(report).iter("testsuite"):
-            bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
-            skipped = int(suite.get("skipped", 0))
-            count.update(failed=bad, skipped=skipped, passed=int(suite.get("tests", 0)) - bad - skipped)
-    return count
-
-
-def lab():
-    """The lab needs root; in CI it is no choice. It is left as it was found: up or down."""
+def lab(run, suite, marked):
+    """The lab needs root; in CI it is no choice."""
     if os.geteuid() != 0 and not CI:
         print("lab: skipped, it needs root")
         return Counter(skipped=1)
-    was_up = subprocess.call(["tests/lab/on", "login", "true"], cwd=TOP, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
-    count = pytest("lab")
-    if not was_up and make("lab-down"):
-        count["failed"] += 1
+    os.environ["PARAVIEW_LAB_SUITE"] = suite
+    count = run.pytest("labs", f"lab {suite}", marked)
     if CI and not count["passed"] and not count["failed"]:
         print("lab: skipped, which counts as failed in CI")
         return Counter(failed=1)
     return count
 
 
+def first_lab_away():
+    """str: the generation of a first lab that was up, and has made room; empty where none was."""
+    if os.geteuid() or subprocess.call(["tests/lab/on", "login", "true"], cwd=TOP, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
+        return ""
+    suite = Path("/run/sciviz-paraview-lab/ready").read_text().strip()
+    return suite if make("lab-down") == 0 else ""
+
+
+def everything(run, torture):
+    first, *others = generations()
+    was_up = first_lab_away()
+    run.part("unit", lambda: run.pytest("unit", "unit", ALL if torture else None))
+
+    def beside_the_lab():
+        for name in STEPS:
+            run.part(name, lambda name=name: quietly(name))
+        if os.geteuid() == 0:
+            quietly("bases", ("tests/lab/image", *others, "bullseye"))  # what it cannot make fails where it is needed
+
+    beside = threading.Thread(target=beside_the_lab)
+    beside.start()
+    for suite in (first, *others):
+        run.part(f"lab {suite}", lambda suite=suite: lab(run, suite, ALL if torture else None if suite == first else SAMPLE))
+    beside.join()
+    for name in (*STEPS, "bases"):
+        log = RESULTS / f"{name}.log"
+        print(f"=== {name}", log.read_text(errors="replace") if log.exists() else "", sep="\n", end="", flush=True)
+    if was_up:
+        os.environ["PARAVIEW_LAB_SUITE"] = was_up
+        make("lab-up")
+
+
 def main():
     shutil.rmtree(RESULTS, ignore_errors=True)
-    RESULTS.mkdir(parents=True)
+    run = Run()
     if make("venv"):
-        print(closing(Counter(failed=1)), flush=True)
-        return 1
-    total, lines = Counter(), []
-
-    def run(name, part):
-        start = time.monotonic()
-        count = part(name)
-        total.update(count)
-        lines.append(f"{name}: {closing(count)} ({time.monotonic() - start:.0f} s)")
-
-    print("=== unit", flush=True)
-    run("unit", pytest)
-    beside = threading.Thread(target=lambda: [run(name, step) for name in STEPS])
-    beside.start()
-    print("=== lab", flush=True)
-    run("lab", lambda _name: lab())
-    beside.join()
-    for name in STEPS:
-        print(f"=== {name}", (RESULTS / f"{name}.log").read_text(errors="replace"), sep="\n", end="", flush=True)
-    print("=== all", *lines, sep="\n")
-    print(closing(total), flush=True)
-    return 1 if total["failed"] else 0
+        run.total.update(failed=1)
+        return run.close()
+    everything(run, sys.argv[1:] == ["torture"])
+    return run.close()
 
 
 def closing(count):
