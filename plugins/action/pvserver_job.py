@@ -9,6 +9,7 @@ import time
 from ansible_collections.sciviz.paraview.plugins.module_utils import (
     jobscript,
     lifeline,
+    pulse,
     remote,
     routes,
     routing,
@@ -111,10 +112,11 @@ class ActionModule(SessionAction):
 
     def _still_there(self, record, channel):
         job = Jobs(over(channel.script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
-        if not job.gone and job.state not in schedulers.OVER:
+        directory = remote.Directory(channel.script, record["remote_directory"])
+        if (not job.gone and job.state not in schedulers.OVER) or pulse.lives(directory):
             return True
         self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
-        remote.Directory(channel.script, record["remote_directory"]).remove()
+        directory.remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
                             agent=None, opened=None, lost_at=None, was_connected=False)

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from . import endpoints, openssh, versions
+from . import endpoints, openssh, schedulers, versions
 from .checks import failed, ok, unsure
 from .jobs import Jobs, over
 from .node_login import NodeLogin
@@ -133,7 +133,7 @@ class LoginNode:
                            "set paraview_scheduler, or describe the site's own in paraview_schedulers")]
         queue = Jobs(over(self.around.script, self.prelude), self.about)
         job = queue.ask(_NOBODYS)
-        if job.gone or job.native:
+        if job.gone or job.native or job.state in schedulers.OVER:
             return [ok(_LOGIN, "batch system", "{0} answers".format(self.about["title"]))]
         return [failed(_LOGIN, "batch system", "{0} does not answer: {1}".format(self.about["title"], job.reason), "site",
                        "tell the site that its batch system does not answer on {0}".format(self.login))]

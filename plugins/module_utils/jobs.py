@@ -80,9 +80,9 @@ class Jobs:
 
     def ask(self, job_id):
         """schedulers.JobState: what the table's questions, asked in their order as far as need be, tell of a job."""
-        told = None
+        told = answer = None
         for question in self.about["ask"].values():
-            if told is None or _wanted(question.get("when", "first"), told):
+            if told is None or _wanted(question.get("when", "first"), told, answer):
                 answer = schedulers.read(self.about, question, job_id, *self.run(schedulers.fill(question["argv"], job_id=job_id)))
                 told = answer if told is None else _joined(told, answer, question.get("when"))
         return told.job
@@ -123,11 +123,13 @@ class Jobs:
             pause(0.2)
 
 
-def _wanted(when, told):
-    """Whether a further question is to be asked after an answer."""
+def _wanted(when, told, answer):
+    """Whether a further question is to be asked: told is what is known by now, answer the one to the question before."""
     if when == "unexplained":
         return told.worth == "told" and told.job.state in ("pending", "failed") and not told.job.reason
-    return told.worth == when
+    if when == "gone":
+        return told.worth in ("gone", "over")
+    return answer.worth == when
 
 
 def _joined(told, answer, when):
@@ -137,7 +139,9 @@ def _joined(told, answer, when):
         more = answer.job
         return told._replace(job=told.job._replace(
             reason=more.reason, explanation=more.explanation or told.job.explanation, never=more.never or told.job.never))
-    return answer if answer.worth in ("told", "gone") else told
+    if answer.worth == "gone" and told.worth == "over":
+        return told
+    return answer if answer.worth in ("told", "over", "gone") else told
 
 
 class Polling:

@@ -25,8 +25,10 @@ _CONNECT_SECONDS = 75
 _HEAD_START = 3
 # How long a job that has ended may stay in the queue.
 _LEAVING_SECONDS = 30
-# Seconds between two looks at a job whose client is there.
+# Seconds between two looks at a job whose client is there, until a batch system by which it is over is asked again, and for which what it wrote may be late.
 _WHILE_CONNECTED = 2
+_ASK_AGAIN = 3
+_LATE = 5
 # What the keeper's shell does where this program was killed and could not.
 _UNDO = """paraview_undo() {{
 command exec 9>&-
@@ -56,6 +58,7 @@ class Launch:
         self.record = {"prelude": "", "scheduler": "", "table": None, "job_id": None, "job_over": False}
         self.route = self.holder = self.follower = None
         self.ends_at, self.floor = 0.0, 0
+        self._lost_since = None
 
     # -- until pvserver waits or is connected
 
@@ -209,30 +212,45 @@ class Launch:
 
     def _until_over(self):
         """Looks seldom: it may take a day."""
-        directory, pulse, since = self.follower.directory, self.follower.pulse, None
         polling = Polling(self.follower.submitted_at, self.floor)
         while True:
             try:
-                if jobscript.Progress(directory.status("", 0)).ended:
+                if self._has_ended() or self._has_left_the_queue(polling):
                     return
-                pulse.feel(directory.beat)
-                if pulse.alarming:
-                    polling.hurry(3)
-                if polling.due():
-                    state = self.follower.queue.ask(self.record["job_id"])
-                    lost = state.gone or state.state in schedulers.OVER
-                    if lost and since and time.monotonic() - since > 5:
-                        self.line.say("job {0} is over: {1}".format(self.record["job_id"], state.explanation or state.native or "it left the queue"))
-                        return
-                    since = (since or time.monotonic()) if lost else None
-                    if lost:
-                        polling.soon(3)
             except ChannelLost:
                 raise
             except SessionError:
                 # A home that hangs says nothing about the job.
                 pass
             self.line.wait(_WHILE_CONNECTED)
+
+    def _has_ended(self):
+        """bool: whether the job has said that it is over; its sign of life is felt."""
+        directory = self.follower.directory
+        ended = jobscript.Progress(directory.status("", 0)).ended
+        self.follower.pulse.feel(directory.beat)
+        return bool(ended)
+
+    def _has_left_the_queue(self, polling):
+        """bool: whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
+        pulse = self.follower.pulse
+        if pulse.alarming:
+            polling.hurry(_ASK_AGAIN)
+        if not polling.due():
+            return False
+        state = self.follower.queue.ask(self.record["job_id"])
+        lost = state.gone or state.state in schedulers.OVER
+        if lost and self._has_ended():
+            return True
+        if not lost or pulse.fresh:
+            self._lost_since = None
+            return False
+        self._lost_since = self._lost_since or time.monotonic()
+        if pulse.faint or time.monotonic() - self._lost_since > _LATE:
+            self.line.say("job {0} is over: {1}".format(self.record["job_id"], state.explanation or state.native or "it left the queue"))
+            return True
+        polling.soon(_ASK_AGAIN)
+        return False
 
     def clear_up(self):
         """Takes everything back: relay, job, files.

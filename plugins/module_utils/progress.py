@@ -117,7 +117,8 @@ class Follower:
             return
         if state.gone or state.state in schedulers.OVER:
             self._look(0)
-            if not self.progress.ended:
+            # Files that cannot be read neither contradict it nor bear it out.
+            if not self.progress.ended and self._silent_since is None:
                 self._silently_over(state)
         elif self.progress.host:
             self._over_since = None
@@ -129,6 +130,10 @@ class Follower:
 
     def _silently_over(self, state):
         """The batch system says that it is over, and its files do not: they may only be late."""
+        if self.pulse.fresh:
+            self._over_since = None
+            self._tell("{0} does not list job {1} any more, and the job gives signs of life; waiting on".format(self.queue.about["title"], self.job_id))
+            return
         now = time.monotonic()
         self._over_since = self._over_since or now
         if max(now - self._over_since, self.pulse.missed) >= _LATE or (state.state == "cancelled" and not state.nodes):

@@ -1,9 +1,14 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job's sign of life, and its absence: what is killed says no last words."""
+"""A job's sign of life, and its absence: what is killed says no last words.
+
+A new sign contradicts a batch system by which the job is over: an answer may be wrong, and there are servers that never answer this right.
+"""
 
 import time
+
+from .jobscript import Progress
 
 # Seconds without a sign after which a job is asked about; jobscript.py gives one every two or three.
 FAINT = 5.0
@@ -37,6 +42,11 @@ class Pulse:
         return 0.0 if self._felt_at is None else time.monotonic() - self._felt_at
 
     @property
+    def fresh(self):
+        """bool: a new sign came just now: the job lives, whatever its batch system answers."""
+        return self._felt_at is not None and not self.faint
+
+    @property
     def faint(self):
         """bool: the job may have been killed."""
         return self.missed >= FAINT
@@ -45,3 +55,25 @@ class Pulse:
     def alarming(self):
         """bool: it may have been killed just now."""
         return FAINT <= self.missed < FAINT + _ALARM
+
+
+def lives(directory):
+    """Whether a job gives a new sign of life, which is waited for.
+
+    Args:
+        directory (remote.Directory): its files.
+    Returns:
+        bool: false where it never ran, has said that it is over, or gives no new sign for FAINT seconds.
+    Raises:
+        SessionError: its files cannot be read.
+    """
+    pulse, signs, text = Pulse(), 0, ""
+    while not pulse.faint:
+        text = directory.status(text, 0 if signs == 0 else 1)
+        progress = Progress(text)
+        if progress.ended or not (progress.host and directory.beat):
+            return False
+        signs += pulse.feel(directory.beat)
+        if signs > 1:
+            return True
+    return False

@@ -137,8 +137,10 @@ _QSTAT_FIELDS = {
     "exit_status": r"^    Exit_status = (?P<value>-?\d{1,9})$", "expected_start": r"^    estimated\.start_time = (?P<value>.*)$",
     "limit": r"^    Resource_List\.walltime = (?P<value>[\d:]+)$", "elapsed": r"^    resources_used\.walltime = (?P<value>[\d:]+)$",
 }
-_PBS_GONE = r"Unknown Job Id|not configured to maintain job history"
-_PBS_FINISHED = r"Job has finished"
+_PBS_TEXT = {
+    "gone": r"Unknown Job Id", "over": r"Job has finished", "unwrap": r"\n\t", "record": _QSTAT_RECORD, "fields": _QSTAT_FIELDS,
+    "like": r"\bqstat(?!.*-F)(?!.*\s-\w*x)",
+}
 _NODE = r"(?:^|\+)\(?(?P<value>[^/+:()*\s]+)"
 _NODE_FILE = "awk '!seen[$0]++' \"$PBS_NODEFILE\""
 
@@ -147,8 +149,9 @@ PBS = {
     "detect": {"argv": ["qsub", "--version"], "pattern": r"\bpbs_version\b"},
     "submit": {"argv": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\[\])?\.[A-Za-z0-9._-]+)$"},
     "ask": {
+        # Without -x: a server that keeps no history of jobs, as it is installed, refuses -x for every job, also for one that runs.
         "json": {
-            "argv": ["qstat", "-x", "-f", "-F", "json", "{job_id}"], "format": "json", "gone": _PBS_GONE, "over": _PBS_FINISHED,
+            "argv": ["qstat", "-f", "-F", "json", "{job_id}"], "format": "json", "gone": _PBS_TEXT["gone"], "over": _PBS_TEXT["over"],
             "like": r"\bqstat\S*\s.*-F json",
             "jobs": "Jobs",
             "fields": {
@@ -156,11 +159,11 @@ PBS = {
                 "expected_start": "estimated.start_time", "limit": "Resource_List.walltime", "elapsed": "resources_used.walltime",
             },
         },
-        "text": {
-            "argv": ["qstat", "-x", "-f", "-w", "{job_id}"], "when": "unreadable", "gone": _PBS_GONE, "over": _PBS_FINISHED,
-            "like": r"\bqstat(?!.*-F)",
-            "unwrap": r"\n\t", "record": _QSTAT_RECORD, "fields": _QSTAT_FIELDS,
-        },
+        "text": dict(_PBS_TEXT, argv=["qstat", "-f", "-w", "{job_id}"], when="unreadable"),
+        # Releases before 18 know no -F, and print a table for -w.
+        "wrapped": dict(_PBS_TEXT, argv=["qstat", "-f", "{job_id}"], when="unreadable"),
+        # How a job ended. Where no history is kept this answers nothing, and the answer before stands.
+        "history": dict(_PBS_TEXT, argv=["qstat", "-x", "-f", "{job_id}"], when="gone", like=r"\bqstat(?!.*-F)(?=.*\s-\w*x)"),
     },
     # A node that died cannot confirm: the owner may insist.
     "cancel": {"argv": ["qdel", "{job_id}"], "over": r"Unknown Job Id|Job has finished", "force": ["qdel", "-W", "force", "{job_id}"]},
@@ -170,7 +173,7 @@ PBS = {
     },
     "states": {
         "Q": "pending", "H": "pending", "W": "pending", "T": "pending", "R": "running", "S": "running", "U": "running", "B": "running",
-        "E": "running", "F": "ended", "F/91": "cancelled", "F/93": "failed", "X": "ended",
+        "E": "running", "M": "pending", "F": "ended", "F/91": "cancelled", "F/93": "failed", "X": "ended",
     },
     "never": {
         "Can Never Run.*Insufficient amount of .*": "no node has as much: lower paraview_nodes, paraview_tasks_per_node, paraview_cpus_per_task, "
@@ -182,8 +185,8 @@ PBS = {
         "Not Running: .*limit.*": "waits until a limit on running jobs allows it", "Not Running: Queue not started.*": "waits until its queue is started",
         "Not Running: .*(?:dedicated|reservation).*": "waits for the end of a reserved time", "H/20": "held: release it with qrls",
         "H/22": "waits for another job", "H": "held: release it with qrls", "W": "its begin time has not come", "T": "it is being moved",
-        "S": "suspended by the batch system", "U": "suspended while the node's owner works", "R/41": "it is being started", "E": "it is ending",
-        "F/91": "it was cancelled",
+        "M": "it was moved to another server", "S": "suspended by the batch system", "U": "suspended while the node's owner works",
+        "R/41": "it is being started", "E": "it is ending", "F/91": "it was cancelled",
     },
     "exits": {
         "-29": "its wall time was over", "-28": "it used more memory than it asked for: raise paraview_memory",
@@ -192,7 +195,7 @@ PBS = {
         "254": "its shell is not there on the node",
     },
     "exiting": ["E"],
-    "leaving": ["E"],
+    "leaving": ["E", "M"],
     "signals_from": 256,
     "directives": {
         "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",

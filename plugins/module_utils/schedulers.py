@@ -17,6 +17,8 @@ STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
 OVER = ("ended", "failed", "cancelled")
 #: Exit codes of a command that its time limit ended, by SIGTERM or, where that did not do, by SIGKILL.
 TIME_LIMIT = (124, 137)
+# What an older release prints that does not know an option, or not beside another one.
+_NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)|conflicting options|^\s*usage:", re.MULTILINE)
 # What a site prints beyond this is cut off, not believed.
 _MOST = 4 * 1024 * 1024
 
@@ -28,7 +30,7 @@ state is one of STATES; native and reason are its own words, explanation is ours
 run; nodes (list) and root_node; exit_status (int or None); expected_start (ISO 8601 without zone, or None); time_left_s
 (seconds or None); gone is true where it says that it knows no such job (any more), the state then is unknown.
 """
-#: What an answer is worth: told, gone, silent (no answer about the job), unreadable (an answer in another form than asked for).
+#: What an answer is worth: told, over (and no word on how), gone, silent (no answer about the job), unreadable (in another form than asked for).
 Answer = collections.namedtuple("Answer", "worth job")
 
 
@@ -91,11 +93,12 @@ def read(about, question, job_id, code, out, err):
             question.get("silence") == "gone" and not told.strip()))):
         return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(about["title"]), True))
     if _says(question, "over", told):
-        return Answer("told", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
+        return Answer("over", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
+    refused = _NO_SUCH_OPTION.search(err)
     if unreadable and code not in TIME_LIMIT:
         # A server that is down says so, whatever else it prints.
-        return Answer("unreadable" if code == 0 or not err.strip() else "silent", unknown(words or _code(code), unreadable))
-    other_form = code == 0 and out.strip() or re.search(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)", err)
+        return Answer("unreadable" if code == 0 or refused or not err.strip() else "silent", unknown(words or _code(code), unreadable))
+    other_form = code == 0 and out.strip() or refused
     said = unknown(words or "no answer ({0})".format(_code(code)), "{0} does not answer".format(about["title"]))
     return Answer("unreadable" if other_form else "silent", said)
 

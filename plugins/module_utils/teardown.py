@@ -8,6 +8,7 @@ import time
 from . import processes, schedulers
 from .jobs import Jobs, over
 from .jobscript import Progress
+from .pulse import lives
 from .remote import Directory
 
 _LEAVING_SECONDS = 20
@@ -53,7 +54,23 @@ def _undo_job(record, script, directory):
     job_id = record.get("job_id") or schedulers.read_job_id(jobs.about, directory.read("submitted"))
     if not job_id or record.get("job_over"):
         return ""
-    return _leave(directory) if record.get("settings", {}).get("job_id") else jobs.cancel_and_wait(job_id)
+    if record.get("settings", {}).get("job_id"):
+        return _leave(directory)
+    return jobs.cancel_and_wait(job_id) or _end_what_lives_on(job_id, jobs.about["title"], directory)
+
+
+def _end_what_lives_on(job_id, title, directory):
+    """Ends a job by its own file that its batch system has let go, and that gives signs of life all the same.
+
+    Returns:
+        str: empty, or why it is still there.
+    """
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while lives(directory):
+        if time.monotonic() > deadline:
+            return "{0} does not list job {1} any more, and the job gives signs of life".format(title, job_id)
+        directory.put("stop", "")
+    return ""
 
 
 def _leave(directory):

@@ -495,16 +495,7 @@ class Watcher:
         job = Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.of(record)).ask(record["job_id"])
         self.gone = self.gone and job.gone
         if job.gone or job.state in schedulers.OVER:
-            # The job's own words are better than the batch system's; they may just have been written.
-            text = Directory(self.shell.run, record["remote_directory"]).status(self.seen, 0)
-            if Progress(text).ended:
-                self._note(record, Progress(text))
-            elif job.gone and not self.gone and not self.pulse.faint:
-                # A session is not given up for one wrong word.
-                self.gone = True
-                self.polling.soon(_ASK_AGAIN)
-            else:
-                self._over("ended" if job.gone else job.state, job.explanation or job.reason, bool(record.get("was_connected")))
+            self._hear_of_the_end(record, job)
         elif job.state == "pending" and record.get("state") == "pending":
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
         elif job.state == "running":
@@ -513,6 +504,25 @@ class Watcher:
                 fields["reason"] = job.explanation
             if fields:
                 self.session.update(**fields)
+
+    def _hear_of_the_end(self, record, job):
+        """By the batch system the job is over. Its own words are better; they may just have been written."""
+        directory = Directory(self.shell.run, record["remote_directory"])
+        progress = Progress(directory.status(self.seen, 0))
+        self.pulse.feel(directory.beat)
+        if progress.ended:
+            self._note(record, progress)
+        elif self.pulse.fresh:
+            # The batch system is asked again in its turn, or as soon as the signs stay out.
+            reason = "{0} does not list job {1} any more, and the job gives signs of life".format(schedulers.of(record)["title"], record["job_id"])
+            if record.get("reason") != reason and not lacks_client_host(record) and not record.get("lost_at"):
+                self.session.update(reason=reason)
+        elif job.gone and not self.gone and not self.pulse.faint:
+            # A session is not given up for one wrong word.
+            self.gone = True
+            self.polling.soon(_ASK_AGAIN)
+        else:
+            self._over("ended" if job.gone else job.state, job.explanation or job.reason, bool(record.get("was_connected")))
 
     def _over(self, state, reason, connected):
         self._stop_mending()

@@ -36,7 +36,7 @@ class StandIn:
             cp /usr/bin/sbatch /usr/bin/scontrol /usr/bin/scancel slurm/
             base64 -d | tar -x --no-same-owner
             for command in {' '.join(COMMANDS[self.name])}; do cp lab/standin {self.name}/bin/$command; done
-            chmod -R go+rX .; chmod 1777 spool""", input=encoded(pack))
+            : > {self.name}/asked; chmod -R go+rX .; chmod 1777 spool; chmod 666 {self.name}/asked""", input=encoded(pack))
         self.lab.sshd_policy("login", f"GatewayPorts clientspecified\nSetEnv PATH={PLACE}/{self.name}/bin:/usr/local/bin:/usr/bin:/bin\n")
         self.hide(True)
 
@@ -52,8 +52,13 @@ class StandIn:
             self.lab.on("login", "chmod", "0" if hidden else "755", f"/usr/bin/{command}")
 
     def set(self, flag, on=True):
-        """Makes it answer as one that is `down`, or `malformed`."""
+        """Makes it answer as one that is `down`, whose JSON is `malformed`, or that keeps `no_history`."""
         self.lab.on("login", *(["touch"] if on else ["rm", "-f"]), f"{PLACE}/{self.name}/{flag}")
+
+    def asked(self, command):
+        """list[str]: how often and how a command of its was called since it was put there."""
+        lines = self.lab.on("login", "cat", f"{PLACE}/{self.name}/asked").stdout.splitlines()
+        return [line for line in lines if line.split()[0] == command]
 
 
 def encoded(data):

@@ -87,3 +87,61 @@ def test_a_job_that_can_never_run_is_given_up_at_once(desk, standin):
     assert re.match(r"job \S+ can never run$", what)
     assert why.startswith("Can Never Run: Insufficient amount of resource: ncpus")
     desk.nothing_left()
+
+
+@pytest.fixture(name="no_history")
+def _no_history(standin):
+    """PBS as it is installed: it refuses -x for every job, and knows none that is over."""
+    standin.set("malformed", False)
+    standin.set("no_history")
+    yield standin
+    standin.set("no_history", False)
+
+
+@PBS_ALONE
+def test_a_session_stays_up_where_no_history_is_kept(desk, no_history):
+    """However often its job is asked about; its client ends it."""
+    desk.connect()
+    report = desk.report()
+    asked = len(no_history.asked("qstat"))
+    desk.lab.wait(lambda: len(no_history.asked("qstat")) >= asked + 3, 120, "three more questions")
+    desk.status()
+    assert (desk.report()["state"], desk.jobs()) == ("ready", [report["job_id"].partition(".")[0]])
+    assert not [line for line in no_history.asked("qstat")[asked:] if " -x " in line]
+    desk.client(report)
+    record = desk.told_over()
+    assert (record["state"], record["reason"]) == ("ended", "the client left")
+    desk.nothing_left()
+
+
+@PBS_ALONE
+@pytest.mark.parametrize(("end", "state"), [("scancel", "cancelled"), ("kill", "ended"), ("disconnect", None)])
+def test_the_end_of_a_job_is_noticed_where_no_history_is_kept(desk, no_history, end, state):
+    desk.connect()
+    report = desk.report()
+    if end == "scancel":
+        desk.lab.on("login", f"{PLACE}/slurm/scancel", report["job_id"].partition(".")[0], user="alice")
+    elif end == "kill":
+        desk.lab.on(report["nodes"][0], "pkill", "-KILL", "-u", "alice")
+    else:
+        assert f"job {report['job_id']} has left the queue" in desk.disconnect().stdout
+        assert not desk.left()
+    if state:
+        assert desk.told_over()["state"] == state
+    desk.nothing_left()
+
+
+@PBS_ALONE
+def test_a_job_that_waits_is_told_of_where_no_history_is_kept(desk, no_history):
+    lab = desk.lab
+    filler = lab.on("login", f"{PLACE}/slurm/sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "exec sleep 600").stdout.strip()
+    process = lab.start("workstation", *desk.words("connect"), user="alice")
+    try:
+        assert "Not Running: Not enough free nodes available (waits for nodes to become free)" in says(process, " pending, ")
+        lab.on("login", "scancel", filler)
+        says(process, "ready after ")
+        assert process.wait(30) == 0
+    finally:
+        lab.on("login", "scancel", filler, check=False)
+        process.stdout.close()
+        process.wait(60)

@@ -7,7 +7,7 @@ import os
 import signal
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, scheduler_checks, schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from conftest import Answer
 
@@ -143,8 +143,119 @@ def test_a_dead_node_of_pbs_is_insisted_on(recorded):
 def test_malformed_json_is_asked_for_as_text(recorded):
     run = Fake(recorded("rel230606_esc_num_.5_json", "pbs"), recorded("esc_newline_f", "pbs").mine("60.login1", "25.login1"))
     job = jobs.Jobs(run, PBS).ask("60.login1")
-    assert run.asked == [["qstat", "-x", "-f", "-F", "json", "60.login1"], ["qstat", "-x", "-f", "-w", "60.login1"]]
+    assert run.asked == [["qstat", "-f", "-F", "json", "60.login1"], ["qstat", "-f", "-w", "60.login1"]]
     assert (job.state, job.native) == ("pending", "H")
+
+
+USAGE = "usage: \nqstat [-f] [-J] [-p] [-t] [-x] [ job_identifier... | destination... ]\n"
+NO_F, NO_W = "qstat: invalid option -- 'F'\n" + USAGE, "qstat: conflicting options.\n" + USAGE
+TABLE = ("\nserver: \nJob ID          Username Queue    Jobname    SessID NDS TSK Memory Time  S Time\n"
+         "--------------- -------- -------- ---------- ------ --- --- ------ ----- - -----\n"
+         "7.login1        alice    workq    pvserver      118   1   1    --  00:05 R 00:00\n")
+STATES = {"waits": "queued", "runs": "running_qstat", "ends": "exiting"}
+
+
+class Qstat:
+    """qstat of PBS, made of what was recorded: of one job that waits, runs, ends, is over or was never there.
+
+    Args:
+        recorded: the fixture. release: what it knows of -F and -w. history: whether the server keeps it. job: the job's state.
+    """
+
+    def __init__(self, recorded, job="runs", history=False, release="now"):
+        self.recorded, self.job, self.history, self.release = recorded, job, history, release
+        self.asked = []
+
+    def case(self, options):
+        json = "_json" if "-F" in options else ""
+        if "-x" in options and not self.history:
+            return "nohist_running_x_f_json"
+        if self.job == "over" and self.history:
+            return "finished_x_f" + json if "-x" in options else "finished_no_x" + ("" if json else "_plain")
+        return STATES[self.job] + "_f" + json if self.job in STATES else "unknown_job" + ("_f_json" if json else "")
+
+    def __call__(self, argv):
+        self.asked.append(" ".join(argv[1:-1]))
+        if "-F" in argv and self.release in ("12", "14"):
+            return 2, "", NO_F
+        if "-w" in argv and self.release == "12":
+            return 2, "", NO_W
+        if "-w" in argv and self.release == "14":
+            return 0, TABLE, ""
+        answer = self.recorded(self.case(argv), "pbs")
+        out = answer.mine("7.login1").out if "Job" in answer.out else answer.out
+        if "-F" in argv and self.release == "malformed" and "Jobs" in out:
+            out = out.replace('"Priority":\t0', '"Priority":\t+.5')
+        return answer.code, out if "-F" in argv or "Job Id" in out else "", answer.err
+
+
+READABLE = {"now": ["-f -F json"], "malformed": ["-f -F json", "-f -w"], "14": ["-f -F json", "-f -w", "-f"], "12": ["-f -F json", "-f -w", "-f"]}
+
+
+@pytest.mark.parametrize("history", [True, False])
+@pytest.mark.parametrize("release", sorted(READABLE))
+@pytest.mark.parametrize(("job", "state", "native", "nodes"), [
+    ("waits", "pending", "Q", []), ("runs", "running", "R", ["node01"]), ("ends", "running", "E", ["node01"])])
+def test_pbs_is_read_right_whether_or_not_it_keeps_a_history(recorded, job, state, native, nodes, release, history):
+    """A server as it is installed keeps none, and refuses -x for every job."""
+    run = Qstat(recorded, job, history, release)
+    told = jobs.Jobs(run, PBS).ask("7.login1")
+    assert (told.state, told.native, told.nodes, told.gone) == (state, native, nodes, False)
+    assert "free nodes" in told.reason or job != "waits"
+    assert run.asked == READABLE[release], "nothing is asked in vain"
+
+
+@pytest.mark.parametrize("release", sorted(READABLE))
+def test_pbs_tells_how_a_job_ended_where_it_keeps_a_history(recorded, release):
+    run = Qstat(recorded, "over", True, release)
+    told = jobs.Jobs(run, PBS).ask("7.login1")
+    assert (told.state, told.native, told.exit_status, told.nodes) == ("ended", "F", 0, ["node02"])
+    assert run.asked[-1] == "-x -f"
+    assert jobs.Jobs(run, PBS).cancel_and_wait("7.login1", pause=lambda _seconds: None) == ""
+
+
+@pytest.mark.parametrize("release", sorted(READABLE))
+@pytest.mark.parametrize(("job", "history"), [("over", False), ("never there", False), ("never there", True)])
+def test_a_job_that_pbs_does_not_know(recorded, job, history, release):
+    told = jobs.Jobs(Qstat(recorded, job, history, release), PBS).ask("7.login1")
+    assert (told.state, told.gone) == ("unknown", True)
+
+
+def test_a_history_that_is_not_told_takes_nothing_back(recorded):
+    """The server says that the job has finished; meanwhile it goes down, forgets the job or hangs."""
+    for after in ("down_qstat", "unknown_job", "hung_qstat", "nohist_running_x_f_json", "noconf_qstat"):
+        run = Fake(recorded("finished_no_x", "pbs"), recorded(after, "pbs"))
+        told = jobs.Jobs(run, PBS).ask("20.login1")
+        assert (told.state, told.gone, len(run.asked)) == ("ended", False, 2), after
+
+
+def test_the_refusal_of_a_history_says_nothing_about_the_job(recorded):
+    for answer in (recorded("nohist_running_x_f_json", "pbs"), Answer("qstat", 0, "", "qstat: PBS is not configured to maintain job history 1000.login")):
+        told = jobs.Jobs(Fake(answer), PBS).ask("1000.login")
+        assert (told.state, told.gone) == ("unknown", False)
+        assert "not configured" in told.reason
+
+
+def test_a_job_that_was_moved_to_another_server_is_not_over(recorded):
+    moved = Answer("qstat -x -f 20.login1", 0, "Job Id: 20.login1\n    Job_Name = pvserver\n    job_state = M\n    substate = 94\n", "")
+    told = jobs.Jobs(Fake(recorded("finished_no_x", "pbs"), moved), PBS).ask("20.login1")
+    assert (told.state, told.native, told.explanation) == ("pending", "M", "it was moved to another server")
+
+
+def test_a_table_of_an_inventory_asks_as_it_always_did(recorded):
+    """One that changes the shipped table, and one of a site's own."""
+    ask = {"json": {"argv": ["/opt/site/qstat", "-f", "-F", "json", "{job_id}"]}, "text": None, "history": None}
+    changed = scheduler_checks.tables({"pbs": {"ask": ask}})["pbs"]
+    run = Fake(recorded("running_qstat_f_json", "pbs"))
+    assert jobs.Jobs(run, changed).ask("0.login1").state == "running"
+    assert run.asked == [["/opt/site/qstat", "-f", "-F", "json", "0.login1"]]
+    own = dict(SLURM, ask={"one": dict(SLURM["ask"]["scontrol"], over="is over"), "two": dict(SLURM["ask"]["sacct"]),
+                           "three": dict(SLURM["ask"]["scontrol"], when="unreadable")})
+    for first, asked in (((0, "JobId=11 JobState=RUNNING Reason=None Dependency=", ""), 1), ((0, "what?", ""), 2), ((1, "", "11 is over"), 2),
+                         ((1, "", "Invalid job id specified"), 2), ((1, "", "down"), 1)):
+        run = Fake(Answer("", *first), Answer("", 0, "", ""))
+        jobs.Jobs(run, own).ask("11")
+        assert len(run.asked) == asked, first
 
 
 def test_a_server_that_is_down_is_asked_once(recorded):

@@ -197,6 +197,63 @@ def test_a_job_that_is_killed_without_last_words(follow, monkeypatch):
     assert clock[0] <= 1010
 
 
+@pytest.fixture(name="clock")
+def _clock(monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr(progress, "_LATE", 5)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    return clock
+
+
+@pytest.mark.parametrize("case", [
+    "unknown_scontrol_o", "completed_scontrol_o", "cancelled_running_scontrol_o", "cancelled_pending_scontrol_o", "failed3_scontrol_o"])
+def test_a_job_that_gives_signs_of_life_is_not_over(follow, clock, case, monkeypatch):
+    """Whatever the batch system answers, and however often. Once the signs stay out it is over within 10 s."""
+    monkeypatch.setattr(progress.jobs, "poll_pause", lambda _waited: 1)
+    follower = follow(["running node01"], [case], LONG_AGO)
+    events = follower.events()
+    for second in range(100):
+        follower.directory.beat = str(second // 3)
+        clock[0] += 1
+        next(events)
+    assert follower.lines == ["Slurm does not list job 11 any more, and the job gives signs of life; waiting on"]
+    killed = clock[0]
+    with pytest.raises(SessionError, match="job 11 died"):
+        for _news in events:
+            clock[0] += 1
+    assert clock[0] - killed <= 10
+
+
+def test_a_home_that_hangs_bears_no_end_out(follow, clock, monkeypatch):
+    """The signs of life stay out because nobody sees them."""
+    follower = follow(["running node01"], ["unknown_scontrol_o"], LONG_AGO)
+    follower.directory.beat = "17"
+    events = follower.events()
+    next(events)
+
+    def hang(*_arguments):
+        raise SessionError("cannot read it", "no answer within 15 s")
+
+    with monkeypatch.context() as hanging:
+        hanging.setattr(follower.directory, "status", hang)
+        for _second in range(60):
+            clock[0] += 1
+            next(events)
+    follower.directory.beat = "77"
+    clock[0] += 1
+    next(events)
+    assert follower.lines[0] == "no news of job 11: no answer within 15 s; waiting on"
+
+
+def test_neither_a_sign_nor_an_answer_is_no_end(follow, clock):
+    follower = follow(["running node01"], ["down_scontrol"], LONG_AGO)
+    follower.directory.beat = "17"
+    events = follower.events()
+    for _second in range(300):
+        clock[0] += 1
+        next(events)
+
+
 CONNECTED = "running c101\nsaid Client connected."
 
 

@@ -315,6 +315,45 @@ def test_a_job_that_vanished_is_told(held, program, until, ask_every):
     assert not held.directory.exists()
 
 
+FORGETFUL = {"gone": "echo GONE", "over": "echo OVER"}
+
+
+@pytest.mark.parametrize("answer", sorted(FORGETFUL))
+def test_a_job_that_gives_signs_of_life_is_not_over(held, program, until, answer):
+    """Its batch system answers that it is, again and again; once the job is killed that is right."""
+    asked = held.tmp_path / "asked"
+    argv = ["/bin/sh", "-c", "echo >> '{0}'; {1}".format(asked, FORGETFUL[answer]), "sh", "{job_id}"]
+    ask = {"process": dict(NONE["ask"]["process"], argv=argv, fields={"native": "^(?P<value>OVER)"})}
+    held.start()
+    held.submit(program)
+    held.session.update(table=dict(NONE, title="Spool", ask=ask, states={"OVER": "failed"}))
+    until(lambda: (held.directory / "beat").exists() and (held.directory / "beat").read_text().strip())
+    held.channel.request("hand_over")
+    until(lambda: asked.exists() and len(asked.read_text()) > 12)
+    assert held.process.poll() is None and held.job_runs()
+    assert held.session.read()["reason"] == "Spool does not list job {0} any more, and the job gives signs of life".format(held.job)
+    group = int((held.directory / "pid").read_text())
+    os.kill(int(held.job.split(".")[0]), 9)
+    os.killpg(group, 9)
+    held.over()
+    assert held.state() == {"gone": "ended", "over": "failed"}[answer]
+    assert not held.directory.exists()
+
+
+def test_a_job_that_its_batch_system_lets_go_and_that_lives_on_is_ended(held, program, until):
+    """disconnect: what is cancelled and not known any more is asked to end by its own file."""
+    held.start()
+    held.submit(program)
+    cancel = {"argv": ["/bin/sh", "-c", "echo Unknown Job Id >&2; exit 153", "sh", "{job_id}"], "over": "Unknown Job Id"}
+    ask = {"process": dict(NONE["ask"]["process"], argv=["/bin/sh", "-c", "echo GONE", "sh", "{job_id}"])}
+    held.session.update(table=dict(NONE, cancel=cancel, ask=ask))
+    until(lambda: (held.directory / "beat").exists() and (held.directory / "beat").read_text().strip())
+    assert held.channel.request("stop", wait=90) == {"objection": "", "far_left": False}
+    held.over()
+    assert not held.job_runs() and not held.left()
+    assert held.session.read() == {} and not held.directory.exists()
+
+
 def test_a_playbook_takes_a_session_up_again(held, program, until):
     held.start()
     held.submit(program)

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When the launcher takes a job whose client is there for over."""
+
+import time
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils import launch_session, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, Polling
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower
+
+SLURM = schedulers.TABLES["slurm"]
+RUNS = "running node01\nsaid Client connected."
+
+
+class Job:
+    """A job's files and its batch system, by a clock that goes on when the launcher waits: it plays the line to the user too.
+
+    Args:
+        answer: what the batch system was recorded to answer, for ever. killed_at (float): when the job gives its last sign.
+    """
+
+    def __init__(self, answer, killed_at, ended_at=1e9):
+        self.answer, self.killed_at, self.ended_at = answer, killed_at, ended_at
+        self.clock, self.asked, self.lines, self.beat = 1000.0, 0, [], ""
+        self.hangs = (1e9, 1e9)
+
+    def run(self, _argv):
+        self.asked += 1
+        return self.answer.code, self.answer.out, self.answer.err
+
+    def status(self, _seen, _seconds, _pause=0.1):
+        if self.hangs[0] <= self.clock < self.hangs[1]:
+            raise SessionError("cannot read it", "no answer within 15 s")
+        self.beat = str(int(min(self.clock, self.killed_at)) // 3) if self.killed_at else ""
+        return RUNS + ("\nended 0 pvserver" if self.clock >= self.ended_at else "")
+
+    def say(self, line):
+        self.lines.append(line)
+
+    def wait(self, seconds):
+        self.clock += seconds
+        assert self.clock < 2000, "it is never over"
+
+
+@pytest.fixture(name="attend")
+def _attend(recorded, monkeypatch):
+    """Attends a job until it is over; returns it."""
+    def attend(case, killed_at, ended_at=1e9, hangs=(1e9, 1e9)):
+        job = Job(recorded(case), killed_at, ended_at)
+        job.hangs = hangs
+        monkeypatch.setattr(time, "monotonic", lambda: job.clock)
+        about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
+        launch = launch_session.Launch(None, job, None)
+        launch.record["job_id"] = recorded(case).command.split()[-1]
+        launch.follower = Follower(launch.record["job_id"], Jobs(job.run, about), job, Polling(time.time() - 1000), job.say)
+        launch._until_over()
+        return job
+
+    return attend
+
+
+@pytest.mark.parametrize("case", ["unknown_scontrol_o", "completed_scontrol_o", "failed3_scontrol_o"])
+def test_a_job_that_gives_signs_of_life_is_not_over(attend, case):
+    job = attend(case, 1300)
+    assert job.asked > 5
+    assert 1300 <= job.clock <= 1310, "its end is noticed all the same"
+    assert job.lines[-1].startswith("job {0} is over: ".format(job.answer.command.split()[-1]))
+
+
+def test_a_job_that_gives_no_signs_is_over_once_the_batch_system_stays_with_it(attend):
+    job = attend("unknown_scontrol_o", 0)
+    assert job.asked > 1 and job.clock <= 1100
+
+
+def test_a_job_that_has_ended_itself(attend):
+    job = attend("unknown_scontrol_o", 1e9, ended_at=1200)
+    assert job.clock <= 1202 and not job.lines
+
+
+def test_neither_a_sign_nor_an_answer_is_no_end(attend):
+    assert attend("down_scontrol", 1100, ended_at=1800).clock >= 1800
+
+
+def test_a_home_that_hangs_bears_no_end_out(attend):
+    assert attend("unknown_scontrol_o", 1e9, ended_at=1800, hangs=(1100, 1700)).clock >= 1800
