@@ -56,7 +56,7 @@ servermanager.ActiveConnection.Session.GatherInformation(5, every, 0)  # all pro
 print("ranks", *(every.GetHostName(number) for number in range(every.GetSize())), flush=True)
 ids = (getattr(pv, "ProcessIds", None) or pv.ProcessIdScalars)(Input=surface)  # by its name of today, or of long ago
 ids.UpdatePipeline()
-numbers = next(ids.PointData[name] for name in ids.PointData.keys() if "ProcessId" in name)
+numbers = next(array for array in ids.PointData if "ProcessId" in array.GetName())
 print("drawn by ranks", *(int(end) for end in numbers.GetRange()), flush=True)
 clock = servermanager.ProxyManager().NewProxy("misc", "ExecutableRunner")
 clock.GetProperty("Command").SetElement(0, servermanager.ActiveConnection.Session.GetServerInformation().GetTimeoutCommand() or "echo never")

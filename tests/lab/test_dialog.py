@@ -37,6 +37,7 @@ def full(desk):
     desk.lab.on("login", "scancel", job)
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in ("reverse_tunnel", "reverse_tunnel_relay"))])
 def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, route):
     wishes = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": route != "forward_tunnel", "command": [CONNECT], "options": [

@@ -52,6 +52,7 @@ def look(desk, more=(), **wishes):
     return {one["name"]: one for one in report["checks"]}, done
 
 
+@pytest.mark.everywhere
 def test_a_whole_cluster(desk):
     seen, done = look(desk, job=True, html=PAGE, modules=[desk.lab.module])
     assert not [one for one in seen.values() if one["result"] == "failed"]

@@ -157,6 +157,7 @@ def followed(bob, launched, port, route):
     return node
 
 
+@pytest.mark.everywhere
 def test_reverse_on_the_clusters_side_and_on_loopback(bob):
     """One is dialled by pvserver itself, the other over a relay of bob's own, in Slurm and, where there is one, in Grid Engine."""
     clients = [bob.client("reverse", port) for port in (41101, 41102)]

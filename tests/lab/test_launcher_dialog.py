@@ -141,6 +141,7 @@ def test_what_is_published_is_fetched_used_and_kept(bob):
     assert meaning(bob.read("workstation", ".config/ParaView/servers.pvsc")) == meaning(published)
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("reverse", [True, pytest.param(False, marks=pytest.mark.torture)])
 def test_paraview_is_connected_without_ansible(bob, reverse):
     # No pvserver of the lab draws without a display.

@@ -121,6 +121,7 @@ def open_network(lab, route):
         lab.path("open", "login", "workstation")
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in (
     "reverse_tunnel", "reverse_tunnel_relay", "node_tunnel", "node_tunnel_reverse", "forward", "reverse", "reverse_relay"))])
 def test_ssh_is_killed_at_both_ends(desk, pictures, route):
@@ -138,6 +139,7 @@ def test_ssh_is_killed_at_both_ends(desk, pictures, route):
     client.end()
 
 
+@pytest.mark.everywhere
 @pytest.mark.parametrize("route", ["reverse_tunnel", *(long(one) for one in ("forward_tunnel", "reverse_tunnel_relay", "node_tunnel"))])
 @pytest.mark.parametrize("seconds", [15, long(30), long(300)])
 def test_packets_are_dropped_silently(desk, pictures, route, seconds):

@@ -86,6 +86,7 @@ def test_every_command_of_the_guide(admin):
     assert admin.tree() == before, "to the byte"
 
 
+@pytest.mark.everywhere
 def test_the_profile_gateway(admin):
     the_profile_gateway(admin)
 

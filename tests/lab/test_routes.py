@@ -3,7 +3,6 @@
 import contextlib
 
 import pytest
-from desk import STATE
 from test_connect import rendered_on_a_node
 
 CLIENT_SPECIFIED = "GatewayPorts clientspecified\n"
@@ -32,21 +31,15 @@ def site_says(desk, text):
 # --- ssh to the node ---
 
 
-def test_node_tunnel(desk):
-    """The default: encrypted to the node itself."""
-    done = desk.connect()
-    report = desk.report()
-    assert "route node_tunnel" in desk.lines(done)
-    rendered_on_a_node(desk.client(report).stdout, report)
-    desk.nothing_left()
+def test_the_default_is_encrypted_to_the_node_itself(desk):
+    assert "route node_tunnel" in desk.lines(desk.connect())
 
 
-def test_node_tunnel_reverse(desk):
+@pytest.mark.torture
+def test_node_tunnel_reverse_comes_through_the_loopback_of_the_node(desk):
     done = desk.connect(route="node_tunnel_reverse", start_client=desk.client_command("reverse"))
-    report = desk.report()
-    assert any(line.startswith(f"pvserver on {report['nodes'][0]} came through its own loopback, 127.0.0.1:") for line in desk.lines(done))
-    desk.nothing_left()
-    rendered_on_a_node(desk.run("cat", f"{STATE}/lab/client.log").stdout, report)
+    node = desk.report()["nodes"][0]
+    assert any(line.startswith(f"pvserver on {node} came through its own loopback, 127.0.0.1:") for line in desk.lines(done))
 
 
 def test_one_login_on_the_login_node_and_one_on_the_node(desk):
@@ -107,17 +100,6 @@ def test_forward(desk, lifeline):
     desk.nothing_left()
 
 
-@pytest.mark.torture
-def test_reverse(desk):
-    for node in NODES:
-        desk.lab.path("open", node, "workstation")
-    done = desk.connect(route="reverse", start_client=desk.client_command("reverse"))
-    assert "route reverse is not encrypted: whoever is on the way can read along" in desk.lines(done)
-    report = desk.report()
-    desk.nothing_left()
-    rendered_on_a_node(desk.run("cat", f"{STATE}/lab/client.log").stdout, report)
-
-
 # --- what auto chooses ---
 
 # Policy of the login node's sshd, paths that are closed, whether nodes are known: what auto takes, and a piece of why not something before it.
@@ -172,6 +154,7 @@ def test_a_site_can_forbid_routes(desk):
 # --- versions ---
 
 
+@pytest.mark.everywhere
 def test_versions_that_differ_are_found_before_the_queue(desk):
     old = "#!/bin/sh\necho paraview version 5.9.0\n"
     desk.lab.on("login", "sh", "-euc", "mkdir -p /opt/old; cat > /opt/old/pvserver; chmod 755 /opt/old/pvserver", input=old)
