@@ -151,6 +151,11 @@ class ReverseRelay(_OverUserRelay):
     name = "reverse_relay"
     section = "Reverse Connection with portfwd"
 
+    @property
+    def note(self):
+        """str: what the user should know of it."""
+        return "; ".join(filter(None, ("route reverse_relay is not encrypted: whoever is on the way can read along", super().note)))
+
     def _allowed(self):
         super()._allowed()
         not_from_afar(self.around)

@@ -195,6 +195,11 @@ def test_no_relay_is_started_that_the_user_did_not_allow(around, route):
     assert surroundings.master.begun == 0
 
 
+def test_a_route_without_encryption_says_so(around):
+    assert "not encrypted" in ReverseRelay(around(), {"client_port": 40123}).note
+    assert not tunnel(around()).note
+
+
 def test_socat_takes_one_source_and_cannot_wait(around):
     surroundings = around(Login(program="socat /usr/bin/socat"))
     route = tunnel(surroundings)
