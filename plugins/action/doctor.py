@@ -172,9 +172,14 @@ class ActionModule(SessionAction):
         if accepting:
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
             return
-        log = directory.log()
-        self._see(checks.failed(_NODE, "pvserver starts", paraview.explain_log(log) or "it does not come up", "you",
-                                "look at its last words, and at paraview_pvserver and paraview_setup:\n" + (tail(log, 6) or "(none)")))
+        if follower.progress.ended:
+            ending, log = follower.ending()
+            cause, way_out = ending.reason, ending.way_out
+        else:
+            log = directory.log()
+            cause, way_out = "it says nothing within {0} s".format(_START_SECONDS), ""
+        self._see(checks.failed(_NODE, "pvserver starts", cause or "it does not come up", "you",
+                                (way_out or "look at paraview_pvserver and paraview_setup") + "; its last words:\n" + (tail(log, 6) or "(none)")))
 
     def _leave(self):
         """Ends what was begun, and takes its record away."""

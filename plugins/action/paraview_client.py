@@ -10,6 +10,7 @@ import time
 from ansible_collections.sciviz.paraview.plugins.module_utils import (
     connect_entry,
     durations,
+    endings,
     jobscript,
     lifeline,
     paraview,
@@ -75,7 +76,8 @@ class ActionModule(SessionAction):
                 next_look = time.monotonic() + 2
                 progress = jobscript.Progress(directory.status("", 0))
                 if progress.ended:
-                    raise SessionError("job {0} ended before a client listened".format(record["job_id"]), progress.ended[1], "connect again")
+                    ending = endings.of(progress, directory.log())
+                    raise SessionError("job {0} ended before a client listened".format(record["job_id"]), ending.reason, ending.way_out or "connect again")
             time.sleep(around.pause)
         return True
 
@@ -100,6 +102,8 @@ class ActionModule(SessionAction):
         elif record["settings"]["start_client"] and not (record.get("client") or record.get("client_there")):
             record = self._start(record, around)
             progress = self._wait_connected(record, directory, around)
+        if progress.ended:
+            self._ended_well(record, progress, directory)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record["created"])
@@ -113,6 +117,15 @@ class ActionModule(SessionAction):
                 took, "ParaView is connected" if connected else self._advice(record),
                 time.strftime("%H:%M", time.localtime(record["ends_at"])), shlex.quote(self.name)))
         return True
+
+    @staticmethod
+    def _ended_well(record, progress, directory):
+        """SessionError where pvserver ended before its client did."""
+        log = directory.log()
+        ending = endings.of(progress, log)
+        if ending.state == "failed":
+            raise SessionError("job {0} ended while the client was connected".format(record["job_id"]), ending.reason + "; the end of its log:\n" + tail(log),
+                               ending.way_out or "look at the log's words above, and connect again", hopeless=True)
 
     def _let_through(self, record, channel, route, around, directory):
         """pvserver is held by a relay or a lifeline until the client listens."""
@@ -147,7 +160,8 @@ class ActionModule(SessionAction):
             connected = progress.connected
             if connected or progress.ended:
                 if not connected:
-                    raise SessionError("job {0} ended before the client connected".format(record["job_id"]), progress.ended[1],
+                    ending = endings.of(progress, directory.log())
+                    raise SessionError("job {0} ended before the client connected".format(record["job_id"]), endings.told(ending),
                                        "the client's last words:\n" + self._last_words(around))
                 return progress
             self._client_lives(record, around, before_pvserver=False)

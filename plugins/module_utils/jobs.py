@@ -206,7 +206,7 @@ def never_error(job_id, state):
                         "it was cancelled; change the variable named and connect again", hopeless=True)
 
 
-def ended_error(job_id, state, why, log, cancelled=False):
+def ended_error(job_id, state, why, log, cancelled=False, line="", way_out=""):
     """SessionError for a job that ended when it should have run.
 
     Args:
@@ -215,6 +215,8 @@ def ended_error(job_id, state, why, log, cancelled=False):
         why (str): what is known from the job itself; may be empty.
         log (str): the end of its log.
         cancelled (bool): the job was told to end.
+        line (str): the log's line that names the cause; it is shown wherever it stands.
+        way_out (str): what to do about that cause.
     """
     reasons = [why]
     if state.state in ("failed", "cancelled"):
@@ -222,7 +224,9 @@ def ended_error(job_id, state, why, log, cancelled=False):
     if state.exit_status:
         reasons.append("exit status {0}".format(state.exit_status))
     shown = tail(log)
+    if line and tail(line) not in shown:
+        shown = tail(line) + "\n    ...\n" + shown
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
     return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
-                        "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run",
+                        way_out or "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run",
                         cancelled=cancelled or state.state == "cancelled", hopeless=True)

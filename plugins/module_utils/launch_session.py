@@ -7,7 +7,7 @@ import os
 import shlex
 import time
 
-from . import durations, hostlists, jobscript, paraview, remote, scheduler_checks, schedulers, settings, site_file, surveys, teardown, versions
+from . import durations, endings, hostlists, jobscript, remote, scheduler_checks, schedulers, settings, site_file, surveys, teardown, versions
 from .channel import ChannelLost
 from .errors import SessionError
 from .holding_relay import HoldingRelay
@@ -195,7 +195,7 @@ class Launch:
                 self.connected = True
                 return
             if progress.ended:
-                raise self.follower.died(paraview.explain_log(self.follower.directory.log()))
+                raise self.follower.died()
         raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
                            "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
                            "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.wishes.port))
@@ -208,7 +208,17 @@ class Launch:
             self._until_connected(None)
             self.line.say("ParaView is connected")
         self._until_over()
-        self.line.say("ParaView has left, and job {0} ends".format(self.record["job_id"]))
+        self._say_ending()
+
+    def _say_ending(self):
+        """A job that ended under its client's hands is an error; a client that left is none."""
+        ending, _log = self.follower.ending()
+        if ending.state != "ended":
+            raise self.follower.died()
+        if ending.reason == endings.CLIENT_LEFT:
+            self.line.say("ParaView has left, and job {0} ends".format(self.record["job_id"]))
+        else:
+            self.line.say("job {0} is over: {1}".format(self.record["job_id"], endings.told(ending)))
 
     def _until_over(self):
         """Looks seldom: it may take a day."""
@@ -227,9 +237,10 @@ class Launch:
     def _has_ended(self):
         """bool: whether the job has said that it is over; its sign of life is felt."""
         directory = self.follower.directory
-        ended = jobscript.Progress(directory.status("", 0)).ended
+        text = directory.status("", 0)
+        self.follower.progress = jobscript.Progress(text) if text else self.follower.progress
         self.follower.pulse.feel(directory.beat)
-        return bool(ended)
+        return bool(self.follower.progress.ended)
 
     def _has_left_the_queue(self, polling):
         """bool: whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
@@ -247,7 +258,6 @@ class Launch:
             return False
         self._lost_since = self._lost_since or time.monotonic()
         if pulse.faint or time.monotonic() - self._lost_since > _LATE:
-            self.line.say("job {0} is over: {1}".format(self.record["job_id"], state.explanation or state.native or "it left the queue"))
             return True
         polling.soon(_ASK_AGAIN)
         return False

@@ -13,15 +13,6 @@ STATUS_LINES = (r"^(Waiting for client|Connecting to client|Connection URL: |Acc
 
 _ACCEPTING = re.compile(r"^Accepting connection\(s\): (?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9])?):(?P<port>\d{1,5})$")
 _HIGHEST_ID = 2 ** 31 - 1
-_CAUSES = (
-    (r"No such file or directory|command not found|not found$", "pvserver was not found"),
-    (r"bind|[Aa]ddress already in use|Failed to set up server socket", "pvserver's port is taken on that node"),
-    (r"Could not send length|Endian handshake failed", "nobody answered pvserver at the other end: the client has to listen before"),
-    (r"handshake|Connect ID|connect-id|different values", "client and pvserver did not agree: version or connect-id differ"),
-    (r"bad X server connection|could not open display|Aborting\.\s*$", "pvserver has no display: try paraview_pvserver: xvfb-run -a -s -noreset pvserver"),
-    (r"[Oo]ut of memory|oom-kill|OOM", "the node ran out of memory: raise paraview_memory"),
-    (r"DUE TO TIME LIMIT", "the wall time was over: raise paraview_walltime"),
-)
 
 
 def new_connect_id():
@@ -110,11 +101,3 @@ class Status:
             self.connecting = True
         elif line.startswith("Client connected"):
             self.connected = True
-
-
-def explain_log(log):
-    """str: our sentence for the end of a pvserver's log; empty where nothing is recognised."""
-    for pattern, sentence in _CAUSES:
-        if re.search(pattern, log, re.MULTILINE):
-            return sentence
-    return ""

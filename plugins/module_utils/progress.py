@@ -5,7 +5,7 @@
 
 import time
 
-from . import durations, jobs, paraview, schedulers
+from . import durations, endings, jobs, paraview, schedulers
 from .channel import ChannelLost
 from .errors import SessionError
 from .jobscript import Progress
@@ -20,6 +20,8 @@ _PATIENCE = 600
 _NOT_YET_KNOWN = 20
 # Seconds that a network file system may take to show what a job wrote before it ended.
 _LATE = 5
+# Seconds between two looks at a log whose last words may be late.
+_LOOK_AGAIN = 0.5
 # Seconds between two questions once the job runs, until pvserver has its say; and when its sign of life is missing.
 _WHILE_IT_RUNS = 10
 _WHEN_FAINT = 3
@@ -161,14 +163,27 @@ class Follower:
             self._shown = line
             self.say(line)
 
-    def died(self, why=""):
-        """SessionError: the job is over when it should not be; the end of its log is in it."""
+    def died(self, otherwise=""):
+        """SessionError: the job is over when it should not be; the end of its log is in it.
+
+        Args:
+            otherwise (str): the reason where neither the job nor its log names one.
+        """
         state = self.queue.ask(self.job_id)
-        ended = self.progress.ended
-        if ended and not why:
-            why = {"idle": "no client came in time", "walltime": "its wall time was over", "cancelled": "it was cancelled"}.get(
-                ended[1], "pvserver ended with exit status {0}".format(ended[0]))
-        return jobs.ended_error(self.job_id, state, why, self.directory.log(), bool(ended and ended[1] == "cancelled"))
+        ending, log = self.ending()
+        why = ending.reason if ending.known or not otherwise else otherwise
+        return jobs.ended_error(self.job_id, state, why, log, ending.state == "cancelled", ending.line, ending.way_out)
+
+    def ending(self):
+        """endings.Ending and the log (str): why the job ended; whoever killed it may say so a little later."""
+        # One that noted nothing has been waited for.
+        deadline = time.monotonic() + (_LATE if self.progress.ended else 0)
+        while True:
+            log = self.directory.log()
+            ending = endings.of(self.progress, log)
+            if not ending.late or time.monotonic() >= deadline:
+                return ending, log
+            time.sleep(_LOOK_AGAIN)
 
 
 def submitted(job_id, wishes):
@@ -230,7 +245,7 @@ def until_lifeline_is_known(follower, pvserver):
         if progress.lifeline is not None:
             return
         if progress.ended:
-            raise follower.died(paraview.explain_log(follower.directory.log()))
+            raise follower.died()
     raise SessionError("job {0} on {1} does not come as far as pvserver within {2}".format(
         follower.job_id, follower.progress.host, durations.spoken(_START_SECONDS)), "", "look at paraview_setup and paraview_modules")
 
@@ -263,8 +278,7 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline
         if status.connected or ((progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
             return status
         if progress.ended:
-            log = follower.directory.log()
-            raise follower.died(paraview.explain_log(log) or ("pvserver dialled this client and found nobody who answered" if status.connecting else ""))
+            raise follower.died()
     raise SessionError("pvserver on {0} did not come up within {1}".format(follower.progress.host, durations.spoken(_START_SECONDS)),
                        "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
 

@@ -10,6 +10,8 @@ from .errors import SessionError
 from .text import one_line
 
 _PARENT = ".paraview-connect"
+# Stack traces of many ranks stand behind the line that tells the cause.
+_LOG_BYTES = 131072
 _SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}\Z")
 
 
@@ -88,8 +90,15 @@ class Directory:
         return self.script("cat {0}/{1} 2>/dev/null".format(self._quoted, shlex.quote(name)), 15)[1]
 
     def log(self):
-        """str: the end of pvserver's and of the batch system's log; empty where there is none."""
-        return self.script("cd {0} 2>/dev/null && tail -c 6000 batch.log log 2>/dev/null | sed '/^==> .* <==$/d'".format(self._quoted), 15)[1]
+        """str: the end of pvserver's and of the batch system's log; empty where there is none, or none that can be read now."""
+        return self.script(self._read_log(), 15)[1]
+
+    def last_words(self):
+        """str: the same; SessionError where it cannot be read now, as in a home that hangs."""
+        return self._do("read the log in", self._read_log(), 15)
+
+    def _read_log(self):
+        return "cd {0} 2>/dev/null || exit 0\ntail -c {1} batch.log log 2>/dev/null | sed '/^==> .* <==$/d'".format(self._quoted, _LOG_BYTES)
 
     def remove(self):
         """Takes the directory away, and the one above it if that leaves it empty."""

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 
-from . import far_client, processes, reconnection, schedulers, socket_names, teardown
+from . import endings, far_client, processes, reconnection, schedulers, socket_names, teardown
 from .endurance import Endurance
 from .errors import SessionError
 from .jobs import Jobs, over, polling
@@ -31,6 +31,9 @@ _TICK_WHEN_BUSY = 0.1
 _STATUS_EVERY = 2.0
 _ASK_EVERY = 20.0
 _ASK_AGAIN = 3.0
+# Seconds for which the words of whoever killed a job may be late, and those for which a home that hangs may keep its log.
+_LAST_WORDS = 5.0
+_HANGING = 60.0
 # What lies beside the control socket: node_login.py and the playbook's questions.
 _SOCKETS = ("", ".n", ".l", ".k")
 _QUESTIONS = (".a",)
@@ -59,6 +62,7 @@ class Watcher:
         self.pulse = Pulse()
         self.gone = False
         self.running = False
+        self.ended_since = None
         self.process = self.shell = self.listener = None
         # The connection to the client host, where that is another one, and what is to be done there at the end.
         self.client_process = self.client_shell = None
@@ -475,16 +479,37 @@ class Watcher:
         self.running = bool(progress.host)
         connected = progress.connected
         if progress.ended:
-            code, why = progress.ended
-            reasons = {"idle": "no client came in time", "walltime": "the wall time was over", "cancelled": "the job was cancelled",
-                       "outage": "the line was away for longer than paraview_outage", "lost": "what was kept beside ParaView is gone"}
-            state = "cancelled" if why == "cancelled" else "ended" if connected or why in ("idle", "walltime", "outage", "lost") or code == 0 else "failed"
-            default = "the client left" if connected else "pvserver ended with exit status {0}".format(code)
-            self._over(state, reasons.get(why, default), connected)
+            self._note_end(record, progress, connected)
         elif connected and record.get("state") != "connected":
             self.session.update(state="connected", was_connected=True, reason="")
         elif self.running and record.get("state") == "pending":
             self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
+
+    def _note_end(self, record, progress, connected):
+        """Its log goes with its directory, so the cause is read before."""
+        ending = self._ending(record, progress)
+        if ending is None:
+            # The same text is news once more.
+            self.seen = ""
+            return
+        reason = endings.told(ending)
+        if ending.late:
+            job = self._queue(record).ask(record["job_id"])
+            reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
+        self._over(ending.state, reason, connected)
+
+    def _ending(self, record, progress):
+        """endings.Ending; None where its log cannot be read yet, or is not complete yet."""
+        now = time.monotonic()
+        self.ended_since = self.ended_since or now
+        try:
+            ending = endings.of(progress, Directory(self.shell.run, record["remote_directory"]).last_words())
+        except SessionError:
+            return endings.of(progress, "") if time.monotonic() - self.ended_since >= _HANGING else None
+        return None if ending.late and now - self.ended_since < _LAST_WORDS else ending
+
+    def _queue(self, record):
+        return Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.of(record))
 
     def _ask(self, record):
         if self.polling is None:
@@ -492,7 +517,7 @@ class Watcher:
             self.polling.due()
         if self.running:
             self.polling.put_off(_ASK_EVERY)
-        job = Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.of(record)).ask(record["job_id"])
+        job = self._queue(record).ask(record["job_id"])
         self.gone = self.gone and job.gone
         if job.gone or job.state in schedulers.OVER:
             self._hear_of_the_end(record, job)
@@ -521,6 +546,16 @@ class Watcher:
             # A session is not given up for one wrong word.
             self.gone = True
             self.polling.soon(_ASK_AGAIN)
+        else:
+            self._vanished(record, job, progress)
+
+    def _vanished(self, record, job, progress):
+        """It had no time to note its end; its log may tell."""
+        ending = self._ending(record, progress)
+        if ending is None:
+            self.polling.soon(1)
+        elif ending.known:
+            self._over(ending.state, endings.told(ending), bool(record.get("was_connected")))
         else:
             self._over("ended" if job.gone else job.state, job.explanation or job.reason, bool(record.get("was_connected")))
 

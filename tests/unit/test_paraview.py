@@ -85,17 +85,3 @@ def test_what_is_no_connect_id(value):
     with pytest.raises(ValueError, match="is no connect-id"):
         paraview.parse_connect_id(value)
 
-
-@pytest.mark.parametrize(("log", "word"), [
-    ("/bin/sh: 1: pvserver: not found", "not found"),
-    ("execve(): pvserver: No such file or directory", "not found"),
-    ("ERR| vtkServerSocket: bind() failed: Address already in use", "port is taken"),
-    ("Connection failed during handshake. vtkSocketCommunicator::GetVersion() returns different values", "did not agree"),
-    ("bad X server connection. DISPLAY=", "no display"),
-    ("slurmstepd: error: Detected 1 oom-kill event(s)", "memory"),
-    ("slurmstepd: error: *** JOB 4711 ON c101 CANCELLED AT 2026-11-22T17:49:08 DUE TO TIME LIMIT ***", "wall time"),
-    ("Client connected.\nExiting...\n", ""), ("", ""),
-])
-def test_logs_are_explained(log, word):
-    said = paraview.explain_log(log)
-    assert word in said and bool(word) == bool(said)

@@ -143,7 +143,35 @@ def test_a_job_that_has_ended_itself(follow):
     follower = follow(["running c101\nended 143 cancelled"], ["unknown_scontrol_o"])
     next(follower.events())
     assert follower.died().cancelled
+    assert follower.died("another reason").why.startswith("the job was cancelled")
+    follower = follow(["running c101\nended 9 pvserver"], ["unknown_scontrol_o"])
+    next(follower.events())
     assert follower.died("another reason").why.startswith("another reason")
+
+
+def test_the_log_names_the_cause_of_the_end(follow):
+    """The line that names it is shown however much stands behind it."""
+    follower = follow(["running c101\nended 1 pvserver"], ["unknown_scontrol_o"])
+    line = "The following argument was not expected: --frobnicate=1"
+    follower.directory.log = lambda: line + "\n" + "usage\n" * 100
+    next(follower.events())
+    error = follower.died()
+    assert error.why.startswith("pvserver does not know the option --frobnicate") and "    " + line in error.why
+    assert "paraview_pvserver" in error.way_out and error.why.count("\n") < 20
+
+
+def test_the_batch_systems_words_may_be_late(follow, monkeypatch):
+    clock = [1000.0]
+    logs = ["", "", "slurmstepd: error: Detected 1 oom_kill event in StepId=11.batch.\n"]
+    monkeypatch.setattr(progress, "_LATE", 5)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(progress.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    follower = follow(["running c101\nended 137 pvserver"], ["unknown_scontrol_o"])
+    follower.directory.log = lambda: logs.pop(0) if len(logs) > 1 else logs[0]
+    next(follower.events())
+    assert follower.died().why.startswith("the job ran out of memory")
+    logs[:] = [""]
+    assert "signal 9" in follower.died().why and clock[0] < 1007
 
 
 def test_a_node_that_is_lost_before_pvserver_spoke_is_told(follow, monkeypatch):

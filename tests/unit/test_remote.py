@@ -74,12 +74,20 @@ def test_status_waits_for_news(directory, session_directory, until):
 
 
 def test_log_shows_both_ends(directory, session_directory):
-    directory.create({"log": "pvserver's\n", "batch.log": "x\n" * 9000 + "slurmstepd's\n"})
+    directory.create({"log": "pvserver's\n", "batch.log": "x\n" * 900000 + "slurmstepd's\n"})
     shown = directory.log()
     assert "pvserver's" in shown and "slurmstepd's" in shown and "==>" not in shown
-    assert len(shown) < 13000
+    assert len(shown) < 300000
+    assert directory.last_words() == shown
     (session_directory / "batch.log").unlink()
     assert directory.log() == "pvserver's\n"
+
+
+def test_a_log_that_cannot_be_read_is_no_empty_log():
+    hanging = remote.Directory(lambda _text, _seconds: (124, "", ""), "/home/u/.paraview-connect/0123456789abcdef")
+    assert hanging.log() == ""
+    with pytest.raises(SessionError, match="cannot read the log"):
+        hanging.last_words()
 
 
 def test_remove(directory, session_directory):

@@ -288,6 +288,51 @@ def test_a_pvserver_that_fails_is_told(held, program):
     assert (held.state(), held.session.read()["reason"]) == ("failed", "pvserver ended with exit status 9")
 
 
+CRASHES = """#!/bin/sh
+echo 'Accepting connection(s): c101:40123'
+while [ ! -e {0}/client ]; do sleep 0.02; done
+echo 'Client connected.'
+while [ ! -e {0}/leave ]; do sleep 0.02; done
+cat {0}/leave
+exit 137
+"""
+
+
+@pytest.mark.parametrize(("said", "reason"), [
+    ("slurmstepd: error: Detected 1 oom_kill event in StepId=77.0.", "the job ran out of memory"),
+    ("(  4.7s) [pvserver        ]vtkXOpenGLRenderWindow.:465    ERR| vtkXOpenGLRenderWindow (0x5): bad X server connection. DISPLAY=", "no display"),
+    ("nothing that anybody knows", "pvserver was killed (signal 9)")])
+def test_a_session_that_ends_under_its_client_names_the_cause(held, program, until, said, reason):
+    held.start()
+    held.submit(program, CRASHES)
+    held.channel.request("hand_over")
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected")
+    (held.tmp_path / "leave").write_text(said + "\n")
+    held.over()
+    assert held.state() == "failed" and reason in held.session.read()["reason"]
+    assert not held.directory.exists()
+
+
+def test_a_log_that_cannot_be_read_is_asked_for_again(held, program, until):
+    """A home that hangs for a while."""
+    flag = held.tmp_path / "broken"
+    text = "#!/bin/sh\ncase $* in *log*) [ ! -e {0} ] || {{ echo >> {0}; kill -9 $PPID; }};; esac\nexec /usr/bin/tail \"$@\"\n"
+    path = os.path.dirname(program("tail", text.format(flag)))
+    held.start(path=path + ":")
+    held.submit(program, CRASHES)
+    held.channel.request("hand_over")
+    (held.tmp_path / "client").touch()
+    until(lambda: held.state() == "connected")
+    flag.touch()
+    (held.tmp_path / "leave").write_text("slurmstepd: error: Detected 1 oom_kill event in StepId=77.0.\n")
+    until(flag.read_text)
+    assert held.state() == "connected" and held.directory.exists()
+    flag.unlink()
+    held.over()
+    assert "memory" in held.session.read()["reason"]
+
+
 def test_a_job_that_somebody_cancels_is_told(held, program, until):
     held.start()
     held.submit(program)
@@ -311,7 +356,7 @@ def test_a_job_that_vanished_is_told(held, program, until, ask_every):
     os.kill(int(held.job.split(".")[0]), 9)
     os.killpg(group, 9)
     held.over()
-    assert held.state() == "ended" and held.session.read()["reason"]
+    assert held.state() == "failed" and "killed" in held.session.read()["reason"]
     assert not held.directory.exists()
 
 
@@ -336,7 +381,7 @@ def test_a_job_that_gives_signs_of_life_is_not_over(held, program, until, answer
     os.kill(int(held.job.split(".")[0]), 9)
     os.killpg(group, 9)
     held.over()
-    assert held.state() == {"gone": "ended", "over": "failed"}[answer]
+    assert held.state() == "failed"
     assert not held.directory.exists()
 
 
