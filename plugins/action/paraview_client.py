@@ -20,6 +20,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     routes,
     routing,
     sessions,
+    start_script,
 )
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
@@ -28,6 +29,8 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 # A ParaView client gives a forward connection up after 60 s.
 _CONNECT_SECONDS = 75
+# Seconds between two looks at what the client prints.
+_LOOK = 1
 # By so much the job's words may be behind a client that came, worked and left.
 _LATE_NEWS = 10
 
@@ -41,7 +44,7 @@ class ActionModule(SessionAction):
             return {"changed": True, "session": dict(self.session.report(), connect_id=None)}
         if not record.get("job_id"):
             raise no_job(self.name)
-        self.log, self.left_at = os.path.join(self.session.directory, "client.log"), None
+        self.log, self.left_at, self.look_at = os.path.join(self.session.directory, "client.log"), None, 0
         changed = getattr(self, "_" + arguments["state"])(record, self.channel())
         report = self.session.report()
         sessions.write_report(record["settings"]["json"], [report])
@@ -68,7 +71,7 @@ class ActionModule(SessionAction):
         next_look = time.monotonic() + 2
         # The stub may be quicker than we are, and ParaView listens no more.
         while not (self._listens(around, port) or self._met(record)):
-            self._client_lives(record, around, before_pvserver=True)
+            record = self._watched(record, around, before_pvserver=True)
             if time.monotonic() > deadline:
                 raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
@@ -164,7 +167,7 @@ class ActionModule(SessionAction):
                     raise SessionError("job {0} ended before the client connected".format(record["job_id"]), endings.told(ending),
                                        "the client's last words:\n" + self._last_words(around))
                 return progress
-            self._client_lives(record, around, before_pvserver=False)
+            record = self._watched(record, around, before_pvserver=False)
             if time.monotonic() > deadline:
                 raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
                                    "its last words:\n" + self._last_words(around), "look at paraview_start_client")
@@ -172,25 +175,45 @@ class ActionModule(SessionAction):
     def _last_words(self, around):
         return tail(around.last_words(self.log, self.known_as)) or "    (none)"
 
-    def _client_lives(self, record, around, before_pvserver):
-        """SessionError where a client that was started has ended and cannot have been connected."""
-        if around.lives(record):
-            return
+    def _watched(self, record, around, before_pvserver):
+        """dict: the record, after a look at the client that was started; SessionError where that has ended or given up."""
+        alive = around.lives(record)
+        if record.get("client_by") == "script" and (not alive or time.monotonic() > self.look_at):
+            self.look_at = time.monotonic() + _LOOK
+            state, why = start_script.state(around.last_words(self.log, self.known_as))
+            if state == "unable":
+                self.say("this ParaView runs no script at its start ({0}), so it asks: press OK in its window".format(why))
+                around.end(record)
+                return self._start(record, around, by="entry")
+            if state == "refused":
+                raise SessionError("ParaView did not connect to {0}".format(record["url"]), why,
+                                   "connect again; if that fails too, leave out paraview_start_client and type the line that connect shows then")
+        if not alive:
+            self._has_left(record, around, before_pvserver)
+        return record
+
+    def _has_left(self, record, around, before_pvserver):
+        """SessionError where a client that has ended cannot have been connected."""
         self.left_at = self.left_at or time.monotonic()
         met = self._met(record) if record.get("lifeline") else not before_pvserver
         if not met or time.monotonic() - self.left_at > _LATE_NEWS:
             raise SessionError("the client ended before it was connected", "its last words:\n" + self._last_words(around),
                                "look at paraview_start_client: {0!r}".format(record["settings"]["start_client"]))
 
-    def _start(self, record, around):
+    def _start(self, record, around, by="script"):
         connect_id = self.session.connect_id()
         wish = record["settings"]["start_client"]
         program = "paraview" if wish is True else wish[0] if len(wish) == 1 and os.path.basename(wish[0]) == "paraview" else ""
-        words = self._paraview(record, around, connect_id, program) if program else wish
+        words = getattr(self, "_by_" + by)(record, around, connect_id, program) if program else wish
         environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
-        return self.session.update(**around.start(words, environment, self.log, self.known_as))
+        return self.session.update(client_by=by if program else "command", **around.start(words, environment, self.log, self.known_as))
 
-    def _paraview(self, record, around, connect_id, program):
+    def _by_script(self, record, around, connect_id, program):
+        """list[str]: ParaView, with a script that connects it and asks nothing."""
+        text = start_script.text(record["url"], connect_id)
+        return paraview.script_command(around.keep(self.session.script_path, self.known_as, text), program)
+
+    def _by_entry(self, record, around, connect_id, program):
         """list[str]: ParaView, with an entry for this session, whose name none of the user's own has: that would be taken instead."""
         name = "{0} (session {1})".format(self.name, record["id"])
         text = pvsc.Configuration(b"", "").put(name, connect_entry.ready_entry(name, record["url"], connect_id))

@@ -277,7 +277,9 @@ options:
     default: random
   start_client:
     description:
-      - V(true) starts C(paraview) of this machine so that it connects at once. V(false) says what to start.
+      - V(true) starts C(paraview) of this machine, which connects by itself and asks nothing. V(false) says what to start.
+      - The path of a C(paraview), with no word behind it, does the same with that one.
+      - If that ParaView has no Python, it asks its user to press OK.
       - A command, as text or as a list of words, is started without a shell. It finds E(PV_CONNECTION_URI), E(PV_SERVER_PORT) and
         E(PV_CONNECT_ID) in its environment.
       - What it prints goes into C(client.log) beside the session's record.

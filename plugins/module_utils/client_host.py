@@ -54,7 +54,7 @@ class Here:
         """Leads that port to the entrance; here it is the same."""
 
     def keep(self, path, _session, text):
-        """str: the path of a server configuration file, written for the client that is to be started."""
+        """str: the path of a file, written for the client that is to be started. Its owner alone may read it."""
         write_private(path, text)
         return path
 
@@ -65,6 +65,11 @@ class Here:
     def lives(self, record):
         """bool: whether the client that was started still runs, if one was."""
         return not record.get("client") or processes.alive(record["client"])
+
+    def end(self, record):
+        """Ends the client that was started, if one was."""
+        if record.get("client"):
+            processes.end(record["client"])
 
     def last_words(self, log, _session):
         """str: the end of what it printed."""
@@ -166,9 +171,9 @@ class There:
             raise SessionError("no tunnel leads to {0}".format(self.name), str(refused),
                                "AllowTcpForwarding yes in its sshd_config, another paraview_client_port, or run the playbook on {0}".format(self.name))
 
-    def keep(self, _path, session, text):
-        """str: the path of a server configuration file there, written for the client that is to be started."""
-        code, out, err = self.script(far_client.entry_script(session, text), 15)
+    def keep(self, path, session, text):
+        """str: the path of a file there, with the ending of the path that it would have here."""
+        code, out, err = self.script(far_client.file_script(session + os.path.splitext(path)[1], text), 15)
         if code != 0 or not out.startswith("/"):
             raise SessionError("cannot write a file for ParaView on {0}".format(self.name), one_line(err or out), "make ~/.local/state there writable for you")
         return out.strip()
@@ -185,6 +190,11 @@ class There:
         """bool: whether the client that was started there still runs, if one was."""
         known = record.get("client_there")
         return not known or bool(self.script(far_client.alive_script(known), 15)[1])
+
+    def end(self, record):
+        """Ends the client that was started there, if one was."""
+        if record.get("client_there"):
+            self.script(far_client.end_script(record["client_there"]), 15)
 
     def last_words(self, _log, session):
         """str: the end of what it printed."""

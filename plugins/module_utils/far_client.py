@@ -30,9 +30,9 @@ for number in TERM KILL; do
   while alive && [ $n -lt 15 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
 done
 """
-_ENTRY = """cd "$state" && printf %s {text} > {name}.pvsc && printf '%s\\n' "$(pwd)"/{name}.pvsc
+_FILE = """cd "$state" && printf %s {text} > {name} && printf '%s\\n' "$(pwd)"/{name}
 """
-_FORGET = """cd "$state" && rm -f {name}.connect_id {name}.pvsc {name}.client.log && cd .. && rmdir paraview-connect 2>/dev/null
+_FORGET = """cd "$state" && rm -f {name}.connect_id {name}.pvsc {name}.py {name}.client.log && cd .. && rmdir paraview-connect 2>/dev/null
 """
 _WORDS = 'tail -c 4000 "$state"/{name}.client.log 2>/dev/null\n'
 
@@ -47,9 +47,14 @@ def keep_script(name, connect_id):
     return _WHERE + _KEEP.format(name=shlex.quote(name), connect_id=int(connect_id))
 
 
-def entry_script(name, text):
-    """str: writes a server configuration file that its owner alone may read, and prints its path."""
-    return _WHERE + _ENTRY.format(name=shlex.quote(name), text=shlex.quote(text))
+def file_script(name, text):
+    """str: writes a file that its owner alone may read, and prints its path.
+
+    Args:
+        name (str): the session's, as a file name, with the ending ``.pvsc`` or ``.py``.
+        text (str): what is in it.
+    """
+    return _WHERE + _FILE.format(name=shlex.quote(name), text=shlex.quote(text))
 
 
 def start_script(name, words, environment):

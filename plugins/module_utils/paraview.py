@@ -72,6 +72,11 @@ def client_command(path, name, program="paraview"):
     return [program, "--servers-file={0}".format(path), "--server={0}".format(name)]
 
 
+def script_command(path, program="paraview"):
+    """list[str]: ParaView, started so that it runs a Python script at once."""
+    return [program, "--script={0}".format(path)]
+
+
 def client_environment(url_, port, connect_id):
     """dict[str, str]: what a client command of the user's own finds in its environment."""
     return {"PV_CONNECTION_URI": url_, "PV_SERVER_PORT": str(port), "PV_CONNECT_ID": str(connect_id)}

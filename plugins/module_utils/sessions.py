@@ -94,6 +94,7 @@ class Session:
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
         self.entry_path = os.path.join(self.directory, "client.pvsc")
+        self.script_path = os.path.join(self.directory, "client.py")
         self.key_path = os.path.join(self.directory, "lifeline.key")
 
     def read(self):
@@ -176,7 +177,7 @@ class Session:
         """Takes away the connect-id and the lifeline's key of a session that is over."""
         with contextlib.suppress(OSError):
             with locked(self.base):
-                for path in (self.connect_id_path, self.entry_path, self.key_path) if self._mine() else ():
+                for path in (self.connect_id_path, self.entry_path, self.script_path, self.key_path) if self._mine() else ():
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 

@@ -62,6 +62,21 @@ class Screen:
         self.start("paraview", *words, **environment)
         self.accept("Welcome to ParaView")
 
+    def been_here_before(self):
+        """Makes the user one whom ParaView does not greet: where it keeps that, only ParaView knows, so it is started once."""
+        self.paraview()
+        self.quit()
+        said = r"sed -i 's/^\[General\]$/&\nGeneralSettings.ShowWelcomeDialog=false/' ~/.config/ParaView/*.ini"
+        self.lab.on("workstation", "sh", "-c", said, user=self.user)
+
+    def leave(self, gone):
+        """Presses Ctrl+Q in a ParaView that was not started here, until gone() is true."""
+        def look():
+            self.press("ctrl+q", "^ParaView")
+            return gone()
+
+        self.lab.wait(look, 20, "the end of ParaView")
+
     def choose(self, file, entry, **environment):
         """Starts ParaView with an entry of a file, and accepts what it asks."""
         self.paraview(f"--servers-file={file}", f"--server={entry}", **environment)

@@ -131,15 +131,69 @@ def test_a_second_paraview_is_told_whose_the_session_is(desk, screen):
     assert desk.record()["state"] == "ready"
 
 
-@pytest.mark.torture
-@pytest.mark.parametrize("route", ["forward_tunnel", long("reverse_tunnel")])
-def test_connect_starts_paraview_at_the_right_moment(desk, screen, route):
+def running(desk, host="workstation"):
+    """alice's ParaViews on a host."""
+    return [one for one in desk.processes(host) if re.match(r"\d+ \S*paraview ", one)]
+
+
+def connected(desk, connect, said="ParaView is connected"):
+    """A connect that was started has ended well, its ParaView is connected, and no process list but that of pvserver's own node shows the connect-id."""
+    out = connect.communicate(timeout=150)[0]
+    assert said in out, out
+    report = desk.report()
+    assert report["state"] == "connected"
+    for host in ("workstation", "login", "login2"):
+        assert str(report["connect_id"]) not in desk.lab.on(host, "ps", "-eo", "args").stdout
+    return report
+
+
+@pytest.mark.parametrize(("route", "user"), [
+    ("forward_tunnel", "new"), ("reverse_tunnel", "new"), long("reverse_tunnel_relay", "new"), long("node_tunnel_reverse", "new"),
+    long("forward_tunnel", "known"), long("reverse_tunnel", "known")])
+def test_paraview_that_connect_starts_is_connected_without_a_key(desk, screen, route, user):
+    if user == "known":
+        screen.been_here_before()
     connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *desk.words("connect", route=route, start_client=True), user="alice")
-    screen.accept("Welcome to ParaView")  # which keeps a new user's ParaView waiting
-    assert "ParaView is connected" in connect.communicate(timeout=60)[0]
-    # Nor is it in anybody's process list.
-    listing = desk.run("ps", "-eo", "args").stdout
-    assert f"paraview --servers-file={STATE}/lab/client.pvsc --server=lab" in listing and str(desk.report()["connect_id"]) not in listing
+    report = connected(desk, connect)
+    (words,) = running(desk)
+    assert words.endswith(f"paraview --script={STATE}/lab/client.py")
+    assert desk.run("stat", "-c", "%a", f"{STATE}/lab/client.py").stdout == "600\n"
+    assert desk.lab.on("workstation", "ss", "-Htn", f"( sport = :{report['client_port']} or dport = :{report['client_port']} )").stdout
+    if user == "new":
+        # It greets its user, who may leave that until later.
+        desk.lab.wait(lambda: screen.windows("Welcome to ParaView"), 10, "the greeting")
+        screen.accept("Welcome to ParaView")
+    screen.leave(lambda: not running(desk))
+    desk.told_over()
+    assert not desk.run("sh", "-c", f"ls {STATE}/lab | grep client.py; true").stdout
+    screen.close()
+    desk.nothing_left()
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("route", ["forward_tunnel", "reverse_tunnel"])
+def test_disconnect_ends_the_paraview_that_connect_started(desk, screen, route):
+    connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *desk.words("connect", route=route, start_client=True), user="alice")
+    connected(desk, connect)
+    desk.disconnect()
+    assert not running(desk)
+    screen.close()
+    desk.nothing_left()
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("route", ["forward_tunnel", "reverse_tunnel"])
+def test_a_paraview_whose_python_lacks_its_modules_asks(desk, screen, route):
+    """As where a distribution packs them apart."""
+    lacking = "raise ImportError('not installed')\n"
+    desk.lab.on("workstation", "sh", "-c", f"mkdir -p {PLACE}/lacking && cat > {PLACE}/lacking/paraview.py", user="alice", input=lacking)
+    wrapper = f'#!/bin/sh\nPYTHONPATH={PLACE}/lacking exec /usr/bin/paraview "$@"\n'
+    desk.lab.on("workstation", "sh", "-c", f"cat > {PLACE}/paraview && chmod 755 {PLACE}/paraview", user="alice", input=wrapper)
+    screen.been_here_before()
+    words = desk.words("connect", route=route, start_client=[f"{PLACE}/paraview"])
+    connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *words, user="alice")
+    screen.accept("Connection Options")
+    connected(desk, connect, said="not installed), so it asks: press OK in its window")
     desk.disconnect()
     screen.close()
     desk.nothing_left()

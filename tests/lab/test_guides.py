@@ -38,8 +38,9 @@ STAND_INS = {
 case $1 in
   --version) exec ldd /usr/bin/paraview ;;
   --server-url=*) url=${1#*=} ;;
-  --servers-file=*) url=$(sed -n 's/.* resource="\([^"]*\)".*/\1/p' "${1#*=}")
-    set -- "$url" "--connect-id=$(sed -n 's/.* max="\([0-9]*\)".*/\1/p' "${1#*=}")" ;;
+  --script=*)
+    set -- $(sed -n "s/^_connect_at_start('\([^']*\)', \([0-9]*\))$/\1 --connect-id=\2/p" "${1#*=}")
+    url=$1 ;;
   *) exit 2 ;;
 esac
 case $2 in --connect-id=[0-9]*) ;; *) exit 2 ;; esac

@@ -60,6 +60,7 @@ def test_arguments():
     assert paraview.forward_arguments("11111-11120", 0) == ["--server-port=11111-11120"]
     assert paraview.reverse_arguments("10.0.0.2", 41233, 17) == [
         "--reverse-connection", "--client-host=10.0.0.2", "--server-port=41233", "--connect-id=17"]
+    assert paraview.script_command("/x y/client.py", "/opt/paraview") == ["/opt/paraview", "--script=/x y/client.py"]
     assert paraview.client_command("/x/client.pvsc", "a b") == ["paraview", "--servers-file=/x/client.pvsc", "--server=a b"]
     assert paraview.client_environment("cs://127.0.0.1:5", 5, 17) == {
         "PV_CONNECTION_URI": "cs://127.0.0.1:5", "PV_SERVER_PORT": "5", "PV_CONNECT_ID": "17"}

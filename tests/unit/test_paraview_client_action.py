@@ -4,10 +4,12 @@
 """The wait for a client that is quicker than what is told of it."""
 
 import json
+import os
+import stat
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.action import paraview_client as action
-from ansible_collections.sciviz.paraview.plugins.module_utils import lifeline, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, lifeline, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
 
@@ -32,7 +34,7 @@ def _waiting(tmp_path, monkeypatch):
                   settings={"start_client": False, "idle": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
     session.keep_connect_id(0)
     waiting = object.__new__(action.ActionModule)
-    waiting.session, waiting.name, waiting.log, waiting.left_at, waiting.said = session, "lab", str(tmp_path / "log"), None, []
+    waiting.session, waiting.name, waiting.log, waiting.left_at, waiting.look_at, waiting.said = session, "lab", str(tmp_path / "log"), None, 0, []
     monkeypatch.setattr(action.ActionModule, "say", lambda self, line: self.said.append(line))
     monkeypatch.setattr(action, "_LATE_NEWS", 5)
     return waiting
@@ -76,3 +78,76 @@ def test_a_client_that_the_stub_met_before_we_saw_it_listen(waiting, monkeypatch
     stub_says(waiting.session, "connected")
     monkeypatch.setattr(action.routing, "client_of", lambda _record, _channel: Here())
     assert waiting._listening(waiting.session.read(), None) is False
+
+
+@pytest.fixture(name="starting")
+def _starting(waiting, program):
+    """A ParaView of the test's making, a shell script, is started as start_client says."""
+    known = []
+
+    def start(text, url="cs://127.0.0.1:40123", wish=None):
+        path = program("paraview", "#!/bin/sh\n" + text)
+        waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read()["settings"], start_client=wish or [path]))
+        waiting.session.keep_connect_id(4711)
+        record = waiting._start(waiting.session.read(), client_host.Here())
+        known.append(record["client"])
+        return record
+
+    yield start
+    for one in known + [waiting.session.read()["client"]]:
+        processes.end(one)
+
+
+def watch(waiting, until, record, condition):
+    """Looks at the client as the action does, until a condition of the record and the client's log holds; returns the record."""
+    known = [record]
+
+    def look():
+        waiting.look_at = 0
+        known.append(waiting._watched(known[-1], client_host.Here(), before_pvserver=False))
+        return condition(known[-1], client_host.Here().last_words(waiting.log, ""))
+
+    until(look)
+    return known[-1]
+
+
+def test_paraview_connects_by_a_script_that_its_owner_alone_can_read(waiting, starting, until):
+    record = starting('echo "$#" "$@"; exec sleep 1000\n')
+    path = waiting.session.script_path
+    watch(waiting, until, record, lambda _record, log: log == "1 --script={0}\n".format(path))
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with open(path) as stream:
+        assert "'cs://127.0.0.1:40123', 4711" in stream.read()
+    waiting.session.forget_secrets()
+    assert not os.path.exists(path)
+
+
+ASKS = 'case $1 in --script=*) {0};; esac; echo "asks: $*"; exec sleep 1000\n'
+
+
+@pytest.mark.parametrize("no_script", [
+    "echo 'critical: Python support not enabled. Cannot run python scripts.'; exec sleep 1000",
+    "echo 'paraview-connect: unable ImportError: libGL' >&2; exec sleep 1000",
+    "echo 'The following argument was not expected: --script=x'; exit 1",
+])
+def test_a_paraview_that_runs_no_script_asks_its_user(waiting, starting, until, no_script):
+    first = starting(ASKS.format(no_script))
+    record = watch(waiting, until, first, lambda _record, log: "asks: " in log)
+    words = client_host.Here().last_words(waiting.log, "")
+    assert "--servers-file=" in words and "--server=lab (session " in words and "4711" not in words
+    assert not processes.alive(first["client"]) and processes.alive(record["client"])
+    (line,) = waiting.said
+    assert "press OK" in line
+
+
+def test_a_paraview_that_is_refused_is_no_riddle(waiting, starting, until):
+    record = starting("echo 'paraview-connect: refused pvserver at cs://127.0.0.1:40123: it has another connect-id' >&2; exec sleep 1000\n")
+    with pytest.raises(SessionError, match="ParaView did not connect to cs://127.0.0.1:40123") as caught:
+        watch(waiting, until, record, lambda _record, _log: False)
+    assert caught.value.why.endswith("it has another connect-id") and "paraview_start_client" in caught.value.way_out
+
+
+def test_what_a_command_of_the_users_own_prints_is_its_own_business(waiting, starting, until):
+    record = starting("", wish=["sh", "-c", "echo 'paraview-connect: refused x'; echo \"$PV_CONNECT_ID\"; exec sleep 1000"])
+    watch(waiting, until, record, lambda _record, log: "4711" in log)
+    assert not waiting.said
