@@ -122,6 +122,11 @@ def test_a_client_there(home, program, until, tmp_path):
     assert state == str(tmp_path / ".local/state/paraview-connect")
     path = tmp_path / ".local/state/paraview-connect/lab.connect_id"
     assert path.read_text() == "17\n" and path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
+    for ending in (".py", ".pvsc"):
+        kept = home.keep("/here/client" + ending, "lab", "it's $HOME\n")
+        assert kept == str(path.parent / ("lab" + ending)) and os.stat(kept).st_mode & 0o077 == 0
+        with open(kept) as stream:
+            assert stream.read() == "it's $HOME\n"
     record = home.start([tell, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab")
     until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|{0:04o}\n".format(UMASK))
     assert home.lives(record)
@@ -130,7 +135,7 @@ def test_a_client_there(home, program, until, tmp_path):
     assert not home.lives({"client_there": [record["client_there"][0], "another"]}), "a number that is used again"
     home.script(far_client.end_script([record["client_there"][0], "another"]), 5)
     assert home.lives(record)
-    home.script(far_client.end_script(record["client_there"]), 20)
+    home.end(record)
     assert not home.lives(record)
     home.script(far_client.forget_script("lab"), 5)
     assert not path.parent.exists()
