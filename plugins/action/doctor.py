@@ -24,7 +24,6 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     sessions,
     settings,
     surroundings,
-    versions,
 )
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
@@ -66,6 +65,8 @@ class ActionModule(SessionAction):
         target = target_of(self._connection, self.name)
         self.names.update({target.host: "LOGIN", target.user or "": "USER"})
         self._see(*doctor.client(target.executable))
+        self.clients, seen = doctor.paraview(wishes)
+        self._see(seen)
         self._see(*doctor.network(target))
         if wishes["client_host"]:
             self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(wishes["client_host"])))
@@ -98,9 +99,8 @@ class ActionModule(SessionAction):
         look = doctor.LoginNode(routing.surroundings(record, channel, self.session), self.name, about, facts["prelude"])
         self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
         self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
-        modules = wishes["modules"] or facts["site"].get("modules", [])
-        program = jobscript.pvserver_program(wishes["pvserver"])
-        self._see(*look.pvserver(modules, program, versions.here("paraview")))
+        found, modules = look.pvserver(self.clients, wishes)
+        self._see(*found)
         if about:
             self._look_at_queue(look, wishes, facts, about, modules, job)
 

@@ -11,6 +11,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     connect_entry,
     durations,
     endings,
+    installed,
     jobscript,
     lifeline,
     paraview,
@@ -203,7 +204,7 @@ class ActionModule(SessionAction):
     def _start(self, record, around, by="script"):
         connect_id = self.session.connect_id()
         wish = record["settings"]["start_client"]
-        program = "paraview" if wish is True else wish[0] if len(wish) == 1 and os.path.basename(wish[0]) == "paraview" else ""
+        program = installed.to_start(record)
         words = getattr(self, "_by_" + by)(record, around, connect_id, program) if program else wish
         environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
         return self.session.update(client_by=by if program else "command", **around.start(words, environment, self.log, self.known_as))
@@ -228,4 +229,4 @@ class ActionModule(SessionAction):
         far = record.get("client_side")
         path = far["connect_id_path"] if far else self.session.connect_id_path
         reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(path)) if self.session.connect_id() else ""
-        return "{2}paraview --server-url={0}{1}".format(record["url"], reference, "on {0}, ".format(far["name"]) if far else "")
+        return "{2}{3} --server-url={0}{1}".format(record["url"], reference, "on {0}, ".format(far["name"]) if far else "", installed.shown(record))

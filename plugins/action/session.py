@@ -8,7 +8,7 @@ import difflib
 import socket
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, paraview, processes, routes, sessions, settings, terminals
+from ansible_collections.sciviz.paraview.plugins.module_utils import installed, openssh, paraview, processes, routes, sessions, settings, terminals, versions
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.progress import comes_to_its_end
@@ -33,6 +33,8 @@ class ActionModule(SessionAction):
         self._check_names()
         if wishes["client_host"] and wishes["client_host"] not in self.task_vars.get("hostvars", {}):
             raise settings.wrong("client_host", wishes["client_host"], "the inventory has no such host")
+        if wishes["client_program"] and not wishes["client_host"]:
+            installed.clients(wishes)
         record = self.session.read()
         self._refuse_elsewhere(record)
         if record and not sessions.watched(record) and not record.get("remote_directory") and not processes.alive(record.get("owner")):
@@ -89,6 +91,7 @@ class ActionModule(SessionAction):
             sessions.write_report(wishes["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
         waiting = self._waiting(wishes)
+        self._refuse_version(record, wishes)
         if record.get("go"):
             self._refuse_another(record, wishes)
         if self._task.check_mode:
@@ -98,7 +101,7 @@ class ActionModule(SessionAction):
         if record.get("job_id"):
             self.say("takes up the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record["created"])), record["job_id"]))
-        kept = dict(record["settings"], **{name: wishes[name] for name in ("client_process", "start_client", "deadline", "detach", "json")})
+        kept = dict(record["settings"], **{name: wishes[name] for name in ("client_process", "client_version", "start_client", "deadline", "detach", "json")})
         # What an older version began knows less.
         ignored = sorted(name for name in wishes if wishes[name] != kept.get(name, wishes[name]) and name != "connect_id")
         if record.get("job_id") and ignored:
@@ -118,6 +121,13 @@ class ActionModule(SessionAction):
             raise SessionError("a session of {0} is open already, and not for this ParaView".format(self.name), "job {0} on {1} is {2}".format(
                 record.get("job_id"), " ".join(record.get("nodes", [])), record["state"]), "leave the ParaView that has it, or end it, then connect again: "
                 "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
+
+    @staticmethod
+    def _refuse_version(record, wishes):
+        """A job that was left to the queue may be taken up by a ParaView of another version."""
+        client, server = wishes["client_version"], record.get("server_version") or ""
+        if not versions.go_together(client, server):
+            raise versions.differ(client, server, record["login_node"])
 
     def _adopt(self, record, wishes):
         """Before pvserver has its arguments the session can be another ParaView's: it waits at a port, and with a connect-id, of its own."""

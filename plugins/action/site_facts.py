@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, scheduler_checks, versions
+from ansible_collections.sciviz.paraview.plugins.module_utils import installed, scheduler_checks
+from ansible_collections.sciviz.paraview.plugins.module_utils.pairing import Pairing
 from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import batch_system
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -22,8 +23,9 @@ class ActionModule(SessionAction):
         tables = scheduler_checks.tables(wishes["schedulers"])
         facts = facts_of(self.name, self.channel(), tables, self.say)
         scheduler = batch_system(wishes, facts, tables)
-        modules = self._versions(wishes, facts)
-        return self.session.update(facts=facts, looked_by=self.session.read()["watcher"], scheduler=scheduler, modules=modules,
+        pair = self._pair(wishes, facts)
+        return self.session.update(facts=facts, looked_by=self.session.read()["watcher"], scheduler=scheduler, modules=pair.modules,
+                                   client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
                                    table=tables[scheduler] if scheduler in wishes["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
 
@@ -34,18 +36,10 @@ class ActionModule(SessionAction):
             self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record["login_node"]))
         return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record["watcher"])
 
-    def _versions(self, wishes, facts):
-        """Looks whether both ParaViews go together; returns the modules that the job loads."""
-        program = jobscript.pvserver_program(wishes["pvserver"])
-        channel = self.channel()
-        far = self.session.read().get("client_side")
-        client = versions.read(channel.client_script(versions.probe([], "paraview"), 60)[1]) if far else versions.here("paraview")
-        modules = versions.modules_for(client, wishes, facts["site"], program)
-        server = versions.read(channel.script(versions.probe(modules, program), 60)[1])
-        # Lines of the user's own may yet choose another one.
-        if not wishes["setup"] and not versions.go_together(client, server):
-            raise versions.differ(client, server, facts["login_node"], facts["site"].get("pvserver_versions", []))
-        if client and server:
-            where = "on " + far["name"] if far else "here"
-            self.say("ParaView {0} {1}, {2} there{3}".format(client, where, server, " (module {0})".format(modules[-1]) if modules else ""))
-        return modules
+    def _pair(self, wishes, facts):
+        """Looks which ParaView here and which modules there go together."""
+        channel, far = self.channel(), self.session.read().get("client_side")
+        clients = installed.clients(wishes, channel.client_script, far["name"]) if far else installed.clients(wishes)
+        pair = Pairing(channel.script, clients, wishes, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
+        self.say(pair.line)
+        return pair

@@ -61,6 +61,20 @@ options:
       - V(0) is none.
     type: int
     default: 0
+  client_program:
+    description:
+      - The ParaView of the client host that the session is for, as the name of a program on its C(PATH), or as a full path. A path may begin with C(~/), and
+        may lead to a bundle of macOS (C(/Applications/ParaView-5.13.2.app)) or to the directory of an installation. Nothing else in it has a meaning.
+      - By default ParaViews are looked for on the C(PATH) and where they are usually installed, and the one that goes with pvserver is taken. The first
+        one on the C(PATH) is preferred.
+      - It decides which version pvserver has to have, and what O(start_client=true) starts.
+    type: str
+    default: ""
+  client_version:
+    description:
+      - Version of a ParaView that runs already and asks for the session, such as V(5.13.2). Then none is looked for. An entry of the Connect dialog sets it.
+    type: str
+    default: ""
   login_ports:
     description:
       - Ports of the login node that a remote forward may take, such as V(11111-11120) or a single one, where a firewall or the
@@ -224,6 +238,9 @@ options:
   modules:
     description:
       - Environment modules that the job loads before pvserver. By default those that the site publishes.
+      - V(auto) searches the modules that the site publishes (C(pvserver_versions)) and those that C(module avail) and Lmod's C(module spider) list. It takes
+        one whose pvserver goes with ParaView here, and asks that pvserver for its version. If none fits, the error lists what there is.
+      - Modules before V(auto) in the list are loaded before the search, as in V([gcc/12.2, auto]).
     type: list
     elements: str
     default: []
@@ -277,7 +294,7 @@ options:
     default: random
   start_client:
     description:
-      - V(true) starts C(paraview) of this machine, which connects by itself and asks nothing. V(false) says what to start.
+      - V(true) starts ParaView (O(client_program)) on the client host, which connects by itself and asks nothing. V(false) says what to start.
       - The path of a C(paraview), with no word behind it, does the same with that one.
       - If that ParaView has no Python, it asks its user to press OK.
       - A command, as text or as a list of words, is started without a shell. It finds E(PV_CONNECTION_URI), E(PV_SERVER_PORT) and

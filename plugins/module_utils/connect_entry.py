@@ -16,7 +16,7 @@ from .pvsc import element
 __all__ = ["KINDS", "entry"]
 
 # What the entry itself sets.
-_OURS = ("client_port", "client_process", "connect_id", "start_client", "route_order")
+_OURS = ("client_port", "client_process", "client_program", "client_version", "connect_id", "start_client", "route_order")
 
 
 def entry(name, host, reverse, command, options, port=0, order=()):
@@ -44,7 +44,8 @@ def entry(name, host, reverse, command, options, port=0, order=()):
     asked = own((port, port) if port else PORTS)
     words = list(command) + ["sciviz.paraview.connect", "-e", "host=" + host, "-e", "paraview_route_order=" + ",".join(order),
                              "-e", _handed_on("client_port", "PV_SERVER_PORT"), "-e", _handed_on("connect_id", "PV_CONNECT_ID"),
-                             "-e", _handed_on("client_process", _environment("client_process"), 0)]
+                             "-e", _handed_on("client_process", _environment("client_process"), 0),
+                             "-e", _handed_on("client_version", "PV_VERSION_FULL", "")]
     seen = set()
     for about in options:
         variable = about["name"]

@@ -9,10 +9,12 @@ import socket
 import subprocess
 import time
 
-from . import endpoints, openssh, schedulers, versions
+from . import endpoints, installed, openssh, schedulers
 from .checks import failed, ok, unsure
+from .errors import SessionError
 from .jobs import Jobs, over
 from .node_login import NodeLogin
+from .pairing import Pairing
 from .surroundings import Unfit
 from .text import one_line
 
@@ -40,11 +42,30 @@ def client(executable, display=None):
         checks.append(failed(_CLIENT, "ssh", "{0} is no OpenSSH client".format(executable), "you", "install OpenSSH's client, or set ansible_ssh_executable"))
     else:
         checks.append(ok(_CLIENT, "ssh", "OpenSSH {0}.{1}".format(*number)))
-    version = versions.here("paraview")
-    checks.append(ok(_CLIENT, "ParaView", version) if version else unsure(_CLIENT, "ParaView", "there is no paraview on the PATH of this machine"))
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") if display is None else display):
         checks.append(unsure(_CLIENT, "display", "there is none here; ParaView's window needs one"))
     return checks
+
+
+def paraview(wishes):
+    """Looks for ParaView on this host.
+
+    Args:
+        wishes (dict): a session's.
+    Returns:
+        tuple[list[installed.Installed], Check]: those that a session may take.
+    """
+    if wishes["client_host"]:
+        why = "it runs on {0}, and is not asked from here".format(wishes["client_host"])
+        return [installed.Installed("", "", why)], unsure(_CLIENT, "ParaView", why)
+    try:
+        found = installed.clients(wishes)
+    except SessionError as error:
+        return [], failed(_CLIENT, "ParaView", error.why, "you", error.way_out, error.what)
+    if not found:
+        return found, unsure(_CLIENT, "ParaView", "none is on the PATH of this machine, nor where it is usually installed")
+    said = ", ".join("{0} ({1})".format(one.version or "version not known", one.program) for one in found)
+    return found, (ok if found[0].version else unsure)(_CLIENT, "ParaView", said)
 
 
 def network(target):
@@ -223,19 +244,23 @@ class LoginNode:
         return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",
                       mend.format(self.login, _PROVISION.format(self.host)))
 
-    def pvserver(self, modules, program, client_version):
-        """Checks of pvserver as the login node finds it, and of its version."""
-        said = self.around.script(versions.probe(modules, program), 60)[1]
-        there = versions.read(said)
-        if not there:
-            return [unsure(_LOGIN, "pvserver", "{0} is not found here{1}; it may be on nodes alone".format(
-                program, " with module " + " ".join(modules) if modules else ""))]
-        if not client_version:
-            return [ok(_LOGIN, "pvserver", there)]
-        if versions.go_together(client_version, there):
-            return [ok(_LOGIN, "pvserver", there), ok(_NODE, "version", "ParaView {0} here, {1} there".format(client_version, there))]
-        error = versions.differ(client_version, there, self.login)
-        return [ok(_LOGIN, "pvserver", there), failed(_NODE, "version", error.what, "you", error.way_out)]
+    def pvserver(self, clients, wishes):
+        """Looks for pvserver as the login node finds it, and whether it goes with a ParaView here.
+
+        Args:
+            clients (list[installed.Installed]): as installed.clients() gives them. wishes (dict): a session's.
+        Returns:
+            tuple[list[Check], list[str]]: checks, and the modules that a job loads.
+        """
+        pairing = Pairing(self.around.script, clients, wishes, self.around.facts["site"], self.login)
+        try:
+            pair = pairing.pair()
+        except SessionError as error:
+            there = [ok(_LOGIN, "pvserver", pairing.server.version)] if pairing.server and pairing.server.version else []
+            return there + [failed(_NODE, "version", error.what, "you", error.way_out, error.why)], []
+        if not pair.server.version:
+            return [unsure(_LOGIN, "pvserver", "{0}; it may be on nodes alone".format(pair.server.why)), unsure(_NODE, "version", pair.line)], pair.modules
+        return [ok(_LOGIN, "pvserver", pair.server.version), (ok if pair.client.version else unsure)(_NODE, "version", pair.line)], pair.modules
 
 
 #: Shell lines for the job: what only the node itself can tell, into the file ``doctor`` of the session's directory.

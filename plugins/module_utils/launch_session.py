@@ -7,12 +7,14 @@ import os
 import shlex
 import time
 
-from . import durations, endings, hostlists, jobscript, remote, scheduler_checks, schedulers, settings, site_file, surveys, teardown, versions
+from . import durations, endings, hostlists, jobscript, remote, scheduler_checks, schedulers, settings, site_file, surveys, teardown
 from .channel import ChannelLost
 from .errors import SessionError
 from .holding_relay import HoldingRelay
+from .installed import Installed
 from .jobs import Jobs, Polling, over
 from .launch_routes import HeldForward, given, surroundings
+from .pairing import Pairing
 from .progress import Follower, submitted, until_pvserver_speaks, until_running
 from .remote import Directory
 from .surroundings import Unfit
@@ -87,15 +89,11 @@ class Launch:
         self.name = facts["login_node"]
         scheduler = surveys.batch_system(job, facts, tables)
         self.record.update(scheduler=scheduler, table=tables[scheduler], prelude=facts["prelude"])
-        program = jobscript.pvserver_program(job["pvserver"])
-        modules = versions.modules_for(self.wishes.version, job, facts["site"], program)
-        server = versions.read(self.shells.script(versions.probe(modules, program), 60)[1])
-        # Lines of the user's own may yet choose another one.
-        if not job["setup"] and not versions.go_together(self.wishes.version, server):
-            raise versions.differ(self.wishes.version, server, facts["login_node"], facts["site"].get("pvserver_versions", []))
-        if self.wishes.version and server:
-            self.line.say("ParaView {0} here, {1} there{2}".format(self.wishes.version, server, " (module {0})".format(modules[-1]) if modules else ""))
-        return facts, tables[scheduler], modules
+        client = Installed("", self.wishes.version, "" if self.wishes.version else "it was not sent along")
+        pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
+        if pair.client.version or pair.server.version:
+            self.line.say(pair.line)
+        return facts, tables[scheduler], pair.modules
 
     def _site_values(self, text):
         values, unread = site_file.read(text)

@@ -21,7 +21,8 @@ WISHES = {
     "exclusive": "nodes for this job alone (yes or no)", "parallel_environment": "of Grid Engine",
     "deadline": "how long the queue may take, as 2h", "idle": "minutes that a job which runs waits for its client",
     "scheduler": "the batch system, where it is not found by itself", "server_ports": "ports for pvserver, as 11111-11120",
-    "modules": "environment modules, with blanks between them", "setup": "shell lines before pvserver", "launcher": "what starts several processes",
+    "modules": "environment modules, with blanks between them; auto finds the one that fits",
+    "setup": "shell lines before pvserver", "launcher": "what starts several processes",
     "pvserver": "pvserver's command", "directives": "further lines for the batch system, each a line",
 }
 #: What a site may say for its users: the same, and batch systems of its own.

@@ -22,7 +22,8 @@ _USUAL = {
     "route": {"label": "Route"},
 }
 _KNOWN = ("label", "type", "default", "min", "max", "step", "choices")
-_NOT_OFFERED = ("client_host", "client_port", "client_process", "connect_id", "json", "route_order", "schedulers", "start_client", "detach")
+_NOT_OFFERED = ("client_host", "client_port", "client_process", "client_program", "client_version", "connect_id", "json", "route_order", "schedulers",
+                "start_client", "detach")
 # Of Ansible's own variables those that say where a cluster is; who calls there is everybody's own business.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 

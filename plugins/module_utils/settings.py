@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 
-from . import directives, durations, endpoints, launchers, paraview, routes, scheduler_checks
+from . import directives, durations, endpoints, installed, launchers, paraview, routes, scheduler_checks
 from .errors import SessionError
 
 #: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
@@ -16,6 +16,8 @@ SPEC = {
     "client_port": {"type": "int", "default": 0},
     "line_port": {"type": "int", "default": 0},
     "client_process": {"type": "int", "default": 0},
+    "client_program": {"type": "str", "default": ""},
+    "client_version": {"type": "str", "default": ""},
     "login_ports": {"type": "str", "default": ""},
     "server_ports": {"type": "str", "default": ""},
     "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(routes.ROUTES)},
@@ -51,11 +53,15 @@ SPEC = {
     "start_client": {"type": "raw", "default": False},
     "json": {"type": "str", "default": ""},
 }
+#: The word of modules, in their last place, that has a module searched for.
+AUTO = "auto"
 _LOWEST = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0}
 _WORD = dict.fromkeys(("queue", "account", "qos", "reservation", "parallel_environment"), r"[A-Za-z0-9_.,@:+-]+")
 _WORD["job_id"] = r"[A-Za-z0-9_.\u0192\[\]-]+"
+_WORD["client_version"] = r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?"
 _WORD.update(memory=r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?", constraint=r"[A-Za-z0-9_.,@:+=&|*()!<>/\[\]-]+")
-_MAY_HOLD = {"memory": "write it as 4G or 500M", "constraint": "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only"}
+_MAY_HOLD = {"memory": "write it as 4G or 500M", "constraint": "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only",
+             "client_version": "a version of ParaView is like 5.11.0"}
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
@@ -73,7 +79,8 @@ def check(wishes):
     known = dict(wishes)
     for name, reader in (("walltime", durations.parse), ("deadline", durations.parse), ("idle", durations.parse), ("outage", durations.parse),
                          ("launcher", _launcher), ("pvserver", _command), ("start_client", _start_client),
-                         ("connect_id", _connect_id), ("login_ports", _ports), ("server_ports", _ports)):
+                         ("connect_id", _connect_id), ("modules", _modules), ("client_program", installed.check),
+                         ("login_ports", _ports), ("server_ports", _ports)):
         try:
             known[name] = reader(known[name])
         except ValueError as error:
@@ -145,6 +152,13 @@ def _command(value):
         raise ValueError("a command is a text or a list of words")
     if any(re.search(r"[\n\r\0]", word) for word in words):
         raise ValueError("a word of a command holds a newline")
+    return words
+
+
+def _modules(value):
+    words = [word.strip().lower() if word.strip().lower() == AUTO else word for word in value]
+    if AUTO in words[:-1]:
+        raise ValueError("auto stands behind the modules that are loaded before the search, once")
     return words
 
 

@@ -4,56 +4,45 @@
 """Versions of ParaView on both sides: the first two numbers have to be equal, and that is better known before a job is queued."""
 
 import re
-import shlex
-import shutil
-import subprocess
 
 from .errors import SessionError
 from .text import clean
 
-# A library's name tells the version in a hundredth of the time that the program takes to say it.
-_LIBRARY = r"vtkRemotingCore-pv(\d+\.\d+)"
-_SAID = r"(?:^|\s)[Vv]ersion:?\s+(\d+\.\d+(?:\.\d+)?)"
-_PROBE = r"""{modules}
-program=$(command -v {program} 2>/dev/null) || exit 0
-said=$(ldd "$program" 2>/dev/null | grep -m 1 -e 'vtkRemotingCore-pv')
-[ -n "$said" ] || said=$(timeout 20 "$program" --version </dev/null 2>&1 | head -n 5)
-printf '%s\n' "$said"
-"""
+_NUMBER = r"v?(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)(?![\d.]*\d)"
+_SUFFIX = r"(?:[-+.~][A-Za-z0-9.+~-]*)?"
+_PROGRAMS = r"(?:paraview|pv(?:server|dataserver|renderserver|batch|python))"
+# The surest first: what stands between other words may be another program's remark on ParaView.
+_SAID = (
+    re.compile(r"^[ \t]*{0}(?:[ \t]+version)?[ \t:=]+{1}{2}[ \t]*$".format(_PROGRAMS, _NUMBER, _SUFFIX), re.IGNORECASE | re.MULTILINE),
+    re.compile(r"{0}\s+version\s*[:=]?\s*{1}".format(_PROGRAMS, _NUMBER), re.IGNORECASE),
+)
+# A library's name has the version in it, and ldd takes a tenth of the time that the program takes.
+_LIBRARY = re.compile(r"\blib(?:vtk|pq)\w+-pv(\d+\.\d+)")
+_BARE = re.compile(r"^[ \t]*v?([5-9]\.\d{{1,3}}\.\d{{1,3}}){0}[ \t]*$".format(_SUFFIX), re.MULTILINE)
 
-
-def probe(modules, program):
-    """str: a shell script that prints what read() understands, where pvserver is.
-
-    Args:
-        modules (list[str]): environment modules to load first.
-        program (str): pvserver.
-    """
-    load = ""
-    if modules:
-        load = "command -v module >/dev/null 2>&1 || {{ [ -r /etc/profile ] && . /etc/profile; }} >/dev/null 2>&1\nmodule load {0} >/dev/null 2>&1".format(
-            " ".join(shlex.quote(name) for name in modules))
-    return _PROBE.format(modules=load, program=shlex.quote(program))
-
+_MODULE_VERSION = re.compile(r"v?(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)(?:[A-Za-z+.~][A-Za-z0-9+.~]*)?\Z")
+# A number behind one of these is not ParaView's.
+_OTHER_NAMES = ("gcc", "gnu", "intel", "icc", "oneapi", "llvm", "clang", "aocc", "nvhpc", "pgi", "cce", "cray", "foss", "python", "py", "openmpi", "ompi",
+                "mpich", "mpich2", "mvapich", "mvapich2", "impi", "mpi", "intelmpi", "cuda", "rocm", "qt", "vtk", "hdf5", "ospray", "tbb", "boost", "netcdf",
+                "adios2")
 
 def read(text):
-    """str: ``5.11`` or ``5.11.0`` of what a program or ldd printed; empty where nothing tells."""
-    match = re.search(_LIBRARY, text) or re.search(_SAID, clean(text, 4000))
-    return match.group(1) if match else ""
-
-
-def here(program):
-    """str: the version of a ParaView client on this host; empty where it is not there or does not tell."""
-    path = shutil.which(program)
-    for command in ([["ldd", path], [path, "--version"]] if path else []):
-        try:
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=20, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        found = read(done.stdout.decode("utf-8", "replace"))
+    """str: ``5.11`` or ``5.11.0`` of what a program or ldd printed, noise of others around it; empty where nothing tells."""
+    text = clean(text, len(text) + 1)
+    for pattern in _SAID:
+        found = pattern.findall(text)
         if found:
-            return found
-    return ""
+            return found[-1]
+    library = _LIBRARY.search(text)
+    if library:
+        return library.group(1)
+    bare = _BARE.findall(text)
+    return bare[0] if len(bare) == 1 else ""
+
+
+def numbers(version):
+    """tuple[int, ...]: a version's numbers, for comparison."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
 def go_together(one, other):
@@ -61,33 +50,56 @@ def go_together(one, other):
     return not one or not other or one.split(".")[:2] == other.split(".")[:2]
 
 
-def module_for(version, offered):
-    """str: the newest of the modules that a site offers which goes with a client's version; empty for none."""
-    fitting = [name for name in offered if _of(name) and go_together(version, _of(name))]
-    return max(fitting, key=lambda name: [int(part) for part in _of(name).split(".")]) if version and fitting else ""
+def version_of(module):
+    """str: ParaView's version in the name of an environment module; empty where the name does not hold it.
+
+    ``ParaView/5.13.2-foss-2023a`` holds 5.13.2, and so do ``gcc-12.2/paraview/5.13.2`` and ``viz/paraview/gcc-12.2/5.13.2``.
+    """
+    parts = re.split(r"[-_/@]", re.sub(r"(?i)^.*?paraview", "", module, flags=re.DOTALL))
+    for before, part in zip([""] + parts, parts):
+        match = _MODULE_VERSION.match(part)
+        if match and before.lower() not in _OTHER_NAMES:
+            return match.group(1)
+    return ""
 
 
-def modules_for(client, wishes, site_values, program):
-    """list[str]: the environment modules that a job loads: the user's own, else the site's, with the pvserver among them that goes with the client.
+def modules_fitting(version, offered, gpus=0):
+    """list[str]: those of the modules that go with a client's version, the best first: the newest.
+
+    A build for EGL needs a GPU. It comes after others where no GPU is asked for, and before them where one is. One for Catalyst, which may have no
+    pvserver, comes last.
 
     Args:
-        client (str): the client's version; may be empty. wishes (dict): a session's.
-        site_values (dict): the site's own. program (str): pvserver.
+        version (str): the client's; may be empty. offered (list[str]): modules. gpus (int): GPUs on each node.
     """
-    offered = site_values.get("pvserver_versions", [])
-    modules = wishes["modules"] or site_values.get("modules", [])
-    fitting = module_for(client, offered) if not wishes["modules"] and program == "pvserver" else ""
-    return [name for name in modules if name not in offered] + [fitting] if fitting else modules
+    def rank(name):
+        egl = bool(re.search(r"(?i)(?<![a-z])(?:egl|gpu|cuda)(?![a-z])", name))
+        return "catalyst" not in name.lower(), egl == bool(gpus), numbers(version_of(name))
+
+    return sorted([name for name in offered if version and version_of(name) and go_together(version, version_of(name))], key=rank, reverse=True)
 
 
-def _of(name):
-    match = re.search(r"(?<![\d.])(\d{1,3}\.\d{1,3}(?:\.\d{1,3})?)(?![\d.])", name)
-    return match.group(1) if match else ""
+def module_for(version, offered, gpus=0):
+    """str: the first of modules_fitting(); empty for none."""
+    return "".join(modules_fitting(version, offered, gpus)[:1])
 
 
-def differ(client, server, login, offered=()):
-    """SessionError for versions that do not go together."""
-    return SessionError(
-        "ParaView {0} here does not go with pvserver {1} on {2}".format(client, server, login), "the first two numbers have to be equal",
-        "start ParaView {0} here, or choose another pvserver by paraview_modules or paraview_pvserver{1}".format(
-            ".".join(server.split(".")[:2]), " (the site offers {0})".format(", ".join(offered)) if offered else ""))
+def differ(client, server, login, offered=(), fitting="", where="here"):
+    """SessionError for versions that do not go together.
+
+    Args:
+        client (str), server (str): versions. login (str): the login node. where (str): where the client is.
+        offered (list[str]): modules of the site with ParaView. fitting (str): the one of them that goes with the client; empty for none.
+    """
+    ways = ["set paraview_modules to [{0}] or to auto".format(fitting)] if fitting else []
+    ways.append("start ParaView {0} {1}".format(".".join(server.split(".")[:2]), where))
+    if not fitting:
+        ways.append("choose another pvserver by paraview_modules or paraview_pvserver" + (" (the site offers {0})".format(listed(offered)) if offered else ""))
+    return SessionError("ParaView {0} {1} does not go with pvserver {2} on {3}".format(client, where, server, login),
+                        "the first two numbers have to be equal", ", or ".join(ways))
+
+
+def listed(names, most=12):
+    """str: names for a message, the first of them where there are many."""
+    names = list(names)
+    return ", ".join(names[:most]) + (" and {0} more".format(len(names) - most) if len(names) > most else "")

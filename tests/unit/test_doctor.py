@@ -8,11 +8,13 @@ import socket
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import doctor, schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils import doctor, installed, schedulers, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Target
 from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings
 from test_routes import FACTS, WISHES, Login
+
+WISHED = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 
 
 def target(host="127.0.0.1", port=None, executable="ssh"):
@@ -144,10 +146,33 @@ def test_the_sites_relay(look):
 
 
 @pytest.mark.parametrize(("said", "client", "found"), [
-    ("", "5.11", {"pvserver": "cannot tell"}), ("libvtkRemotingCore-pv5.11.so.1 => /x", "5.11", {"pvserver": "ok", "version": "ok"}),
-    ("paraview version 5.13.2", "5.11", {"pvserver": "ok", "version": "failed"}), ("paraview version 5.13.2", "", {"pvserver": "ok"})])
+    ("", "5.11", {"pvserver": "cannot tell", "version": "cannot tell"}), ("libvtkRemotingCore-pv5.11.so.1 => /x", "5.11", {"pvserver": "ok", "version": "ok"}),
+    ("paraview version 5.13.2", "5.11", {"pvserver": "ok", "version": "failed"}),
+    ("paraview version 5.13.2", "", {"pvserver": "ok", "version": "cannot tell"})])
 def test_pvserver_and_its_version(look, said, client, found):
-    assert results(look(Host({"vtkRemotingCore": (0, said, "")})).pvserver([], "pvserver", client)) == found
+    clients = [installed.Installed("paraview", client, "")] if client else []
+    checks, modules = look(Host({"vtkRemotingCore": (0, said, ""), "avail": (0, "", "")})).pvserver(clients, WISHED)
+    assert (results(checks), modules) == (found, [])
+
+
+def test_a_module_that_is_taken_for_the_job(look):
+    """The one that auto chooses is what the doctor's own job loads."""
+    host = Host({"module load paraview/5.13.2": (0, "paraview version 5.13.2", ""), "module load paraview/5.13.3": (0, "==unloaded x", ""),
+                 "avail": (0, "==modules\nparaview/5.13.2\nparaview/5.13.3\n", "")})
+    checks, modules = look(host).pvserver([installed.Installed("paraview", "5.13.0", "")], dict(WISHED, modules=["auto"]))
+    assert (results(checks), modules) == ({"pvserver": "ok", "version": "ok"}, ["paraview/5.13.2"])
+
+
+def test_paraview_here(program, tmp_path, monkeypatch):
+    path = program("paraview", "#!/bin/sh\necho paraview version 5.12.1\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", "{0}:{1}".format(os.path.dirname(path), os.environ["PATH"]))
+    clients, check = doctor.paraview(WISHED)
+    assert clients[0].version == "5.12.1" and check.result == "ok" and "5.12.1 (paraview)" in check.said
+    clients, check = doctor.paraview(dict(WISHED, client_program="/no/such/paraview"))
+    assert clients == [] and (check.result, check.who) == ("failed", "you") and "paraview_client_program" in check.said
+    clients, check = doctor.paraview(dict(WISHED, client_host="bigscreen"))
+    assert clients[0].why == check.said == "it runs on bigscreen, and is not asked from here"
 
 
 def test_what_a_job_tells(script, tmp_path, program):

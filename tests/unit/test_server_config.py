@@ -51,6 +51,8 @@ def test_an_entry():
     assert words(server)[:4] == ["-i", "/etc/clusters.yml", "sciviz.paraview.connect", "-e"]
     assert "paraview_nodes={{lookup('ansible.builtin.env','PARAVIEW_NODES')}}" in words(server)
     assert "paraview_route_order=node_tunnel,forward_tunnel" in words(server)
+    # The ParaView that asks is the one that pvserver has to go with, and not the one of the PATH.
+    assert "paraview_client_version={{lookup('ansible.builtin.env','PV_VERSION_FULL',default='')}}" in words(server)
 
 
 def test_routes_to_try():
@@ -72,7 +74,8 @@ def test_an_entry_for_the_other_direction():
     {"command": ["ansible-playbook"]}, {"command": []}, {"command": ["/opt/my ansible/ansible-playbook"]},
     {"command": [PLAYBOOK, "-i", "/etc/my clusters.yml"]}, {"command": [PLAYBOOK, "-e", 'x="y"']},
     {"command": [PLAYBOOK, "$PV_HOST$"]}, {"name": "$5 a node"}, {"host": "a b"}, {"options": [{"name": "nodes"}, {"name": "nodes"}]},
-    {"options": [{"name": "connect_id"}]}, {"options": [{"name": "no-name"}]}, {"options": [{"name": "queue", "default": "$x"}]},
+    {"options": [{"name": "connect_id"}]},
+    {"options": [{"name": "client_version"}]}, {"options": [{"name": "no-name"}]}, {"options": [{"name": "queue", "default": "$x"}]},
     {"options": [{"name": "queue", "type": "choice"}]}, {"options": [{"name": "queue", "type": "choice", "choices": [{"value": "a"}], "default": "b"}]}])
 def test_what_paraview_would_not_pass_on_is_refused(wishes):
     with pytest.raises(SessionError, match="cannot be in a server configuration"):

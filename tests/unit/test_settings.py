@@ -35,6 +35,9 @@ def test_defaults():
     ("login_ports", "40000 - 40010", "40000-40010"), ("server_ports", "11111", "11111"), ("server_ports", "", ""),
     ("client_port", 65535, 65535), ("nodes", 2, 2), ("cpus_per_task", 0, 0), ("memory", "4G", "4G"), ("memory", "500MB", "500MB"), ("memory", "2048", "2048"),
     ("queue", "gpu,debug", "gpu,debug"), ("account", "p-1.x@y", "p-1.x@y"), ("modules", ["paraview/5.13.2"], ["paraview/5.13.2"]),
+    ("modules", ["gcc/12", " Auto"], ["gcc/12", "auto"]), ("client_program", "~/ParaView 5/bin/paraview", "~/ParaView 5/bin/paraview"),
+    ("client_program", " /Applications/ParaView-5.13.2.app ", "/Applications/ParaView-5.13.2.app"), ("client_program", "paraview-5.13", "paraview-5.13"),
+    ("client_version", "6.1.1-123-gabc", "6.1.1-123-gabc"),
     ("directives", ["--qos=high", "#SBATCH --exclusive"], ["--qos=high", "#SBATCH --exclusive"]), ("setup", "a\nb 'c'", "a\nb 'c'"),
     ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]), ("scheduler", "sge", "sge"), ("qos", "high", "high"), ("reservation", "r1", "r1"),
     ("constraint", "(gpu|big)&!old", "(gpu|big)&!old"), ("constraint", "gpus=2:mem>10", "gpus=2:mem>10"), ("parallel_environment", "mpi", "mpi"),
@@ -57,6 +60,8 @@ WRONG = [
     ("queue", "a b"), ("queue", "a\n#SBATCH --x"), ("queue", "debug\n"), ("queue", "$(id)"), ("account", "a;b"), ("account", "a'"),
     ("memory", "lots"), ("memory", "4 G"), ("memory", "4G\n"), ("memory", "-4G"),
     ("qos", "a b"), ("reservation", "$(id)"), ("constraint", "a b"), ("constraint", "{nodes}"), ("constraint", "a'"), ("parallel_environment", "a\n"),
+    ("client_program", "bin/paraview"), ("client_program", "~alice/paraview"), ("client_program", "para view"), ("client_program", "/opt/a\nb"),
+    ("client_version", "new"), ("client_version", "5"), ("client_version", "5.13 2"),
     ("scheduler", "cron"), ("scheduler", ""), ("scheduler", "auto\n"),
     ("directives", ["a\nb"]), ("directives", [""]), ("directives", ["  "]), ("modules", ["a\rb"]), ("modules", [""]), ("modules", ["a\0"]), ("route_order", []),
 ]
@@ -80,6 +85,13 @@ def test_what_does_not_go_together_is_refused_before_anything_is_touched(wishes,
     with pytest.raises(SessionError) as caught:
         check(**wishes)
     assert what in caught.value.what
+
+
+@pytest.mark.parametrize("value", [["auto", "paraview"], ["auto", "AUTO"]])
+def test_auto_stands_behind_other_modules(value):
+    with pytest.raises(SessionError) as caught:
+        check(modules=value)
+    assert caught.value.what == "paraview_modules: {0!r} cannot be".format(value) and "auto stands behind" in caught.value.why
 
 
 def test_a_scheduler_of_the_inventory_can_be_named():
