@@ -45,6 +45,8 @@ ASK = r"""bounded() (
   fi
   wait "$asked"; code=$?
   [ -z "$clock" ] || kill -KILL "-$clock" || kill -KILL "$clock"
+  # Such as a display, which takes its files away if it may.
+  for pause in 0.1 0.2 0.3 0.5; do kill -TERM "-$asked" || break; sleep $pause; done
   kill -KILL "-$asked"
   # A process that is just becoming another program has no environment for a moment.
   for pause in 0.05 0.1 0.2; do

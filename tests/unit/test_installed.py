@@ -106,10 +106,10 @@ def test_one_that_needs_a_display_is_known_by_what_stands_beside_it(host):
 
 def test_one_that_does_not_tell(host, monkeypatch):
     monkeypatch.setattr(version_probe, "ANSWER_SECONDS", 1)
-    path = paraview(host / "bin/paraview", "", "#!/bin/sh\nexec sleep 98763\n")
+    path = paraview(host / "bin/paraview", "", "#!/bin/sh\nexec sleep 9{0}\n".format(os.getpid()))
     (one,) = [one for one in installed.here() if not one.program.startswith("/usr")]
     assert one == ("paraview", "", "no answer from {0} --version".format(path))
-    assert "98763" not in subprocess.run(["ps", "axww", "-o", "args"], stdout=subprocess.PIPE, check=True).stdout.decode()
+    assert "sleep 9{0}".format(os.getpid()) not in subprocess.run(["ps", "axww", "-o", "args"], stdout=subprocess.PIPE, check=True).stdout.decode()
 
 
 @pytest.mark.parametrize("name", ["ParaView-5.13.2/bin/paraview", "ParaView-5.13.2", "Applications/ParaView-5.13.2.app"])

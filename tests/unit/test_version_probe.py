@@ -3,12 +3,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """pvserver's own version, asked of the command as it is."""
 
+import os
 import subprocess
 import time
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import version_probe
 
+# Seconds that a program of this test process sleeps, by which it is known in the list of processes.
+LONG = "9{0}".format(os.getpid())
 SAYS = "#!/bin/sh\necho \"paraview version ${PARAVIEW_TEST:-5.12.0}\"\n"
 # Says with what it was called.
 WRAPPER = "#!/bin/sh\necho \"wrapper $*\"\ncase $* in *--version) echo paraview version 6.0.1;; esac\n"
@@ -107,12 +110,12 @@ def test_a_program_that_says_nothing(ask, program):
 def test_a_program_that_hangs_is_ended(shells, program, tmp_path, monkeypatch, lacks):
     """Where there is no timeout too, as on macOS."""
     monkeypatch.setattr(version_probe, "ANSWER_SECONDS", 1)
-    path = program("pvserver", "#!/bin/sh\ntrap '' TERM\necho hello\nsleep 98761\nsleep 98761\n")
+    path = program("pvserver", "#!/bin/sh\ntrap '' TERM\necho hello\nsleep {0}\nsleep {0}\n".format(LONG))
     began = time.monotonic()
     answer = version_probe.ask(lambda text, seconds: shells(without(tmp_path, lacks) + text, 60), [], [path])
     assert answer.why == "no answer from {0} --version within 1 s".format(path)
     assert time.monotonic() - began < 15
-    assert not left_over("98761")
+    assert not left_over("sleep " + LONG)
 
 
 def without(tmp_path, names):
@@ -129,12 +132,21 @@ def without(tmp_path, names):
 
 
 @pytest.mark.parametrize("lacks", [(), ("timeout",)])
-@pytest.mark.parametrize("leaves", ["sleep 98762 &", "setsid sleep 98762 &", "(trap '' HUP TERM; sleep 98762) &"])
+@pytest.mark.parametrize("leaves", ["sleep {0} &", "setsid sleep {0} &", "(trap '' HUP TERM; sleep {0}) &"])
 def test_nothing_is_left_running(shells, program, tmp_path, leaves, lacks):
-    path = program("pvserver", "#!/bin/sh\n{0}\necho paraview version 5.11.0\n".format(leaves))
+    path = program("pvserver", "#!/bin/sh\n{0}\necho paraview version 5.11.0\n".format(leaves.format(LONG)))
     answer = version_probe.ask(lambda text, seconds: shells(without(tmp_path, lacks) + text, seconds), [], [path])
     assert answer.version == "5.11.0"
-    assert not left_over("98762")
+    assert not left_over("sleep " + LONG)
+
+
+def test_what_is_ended_may_take_its_files_away(shells, program, tmp_path):
+    """A display that xvfb-run leaves for a moment."""
+    lock = tmp_path / "lock"
+    path = program("pvserver", "#!/bin/sh\n(trap 'rm -f {0}; exit' TERM; : > {0}; while :; do sleep 0.02; done) &\nuntil [ -e {0} ]; do sleep 0.01; done\n"
+                               "echo paraview version 5.11.0\n".format(lock))
+    assert version_probe.ask(shells, [], [path]).version == "5.11.0"
+    assert not lock.exists()
 
 
 @pytest.mark.parametrize("command", [
