@@ -46,7 +46,8 @@ class Pairing:
         """Pair; raises SessionError where nothing goes together."""
         named = self.wishes["modules"]
         if named[-1:] == [AUTO]:
-            return self._searched(named[:-1] or self._others())
+            # The site's own choice of a ParaView is what auto takes the place of.
+            return self._searched(named[:-1] or [name for name in self._others() if "paraview" not in name.lower()])
         modules = named or self._of_site()
         server = self._ask(modules)
         client = self._fitting(server.version)

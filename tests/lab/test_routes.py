@@ -1,6 +1,7 @@
 """Every route with a real client, what auto chooses under each policy of a site, and what speaks against a route that is named."""
 
 import contextlib
+import re
 
 import pytest
 from test_connect import rendered_on_a_node
@@ -177,6 +178,36 @@ def test_a_module_that_fits_the_client_is_taken(desk):
     node = desk.report()["nodes"][0]
     environment = desk.lab.on(node, "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
     assert f"PARAVIEW_LAB_MODULE={desk.lab.series}\n" in environment
+
+
+def test_a_module_that_fits_is_searched_for(desk):
+    """By the site's own program for modules."""
+    done = desk.connect(route="forward_tunnel", modules=["auto"])
+    assert re.search(r"(?m)^lab: ParaView (\d+\.\d+)\S* here, \1\S* there \(module paraview/\1\S*\)$", done.stdout), done.stdout
+
+
+def test_of_several_paraviews_here_the_one_that_fits_is_taken(desk):
+    """The first one on the PATH is of another generation."""
+    other = "#!/bin/sh\necho paraview version 4.4.0\n"
+    desk.lab.on("workstation", "sh", "-euc", "cat > /usr/local/bin/paraview; chmod 755 /usr/local/bin/paraview", input=other)
+    try:
+        refused = desk.connect(client_program="/usr/local/bin/paraview", check=False)
+        done = desk.connect()
+    finally:
+        desk.lab.on("workstation", "rm", "/usr/local/bin/paraview")
+    assert re.search(r"(?m)^lab: ParaView \S+ here \(/usr/bin/paraview\), ", done.stdout)
+    assert ": /usr/bin/paraview --server-url=" in desk.lines(done)[-1]
+    assert refused.returncode != 0 and "ParaView 4.4.0 here does not go with pvserver" in refused.stdout and "submitted" not in refused.stdout
+
+
+def test_a_pvserver_that_does_not_tell_its_version_is_told_of(desk):
+    silent = "#!/bin/sh\n[ \"$1\" = --version ] && exit 3\nexec pvserver \"$@\"\n"
+    desk.lab.on("login", "sh", "-euc", "mkdir -p /opt/silent; cat > /opt/silent/pvserver; chmod 755 /opt/silent/pvserver", input=silent)
+    try:
+        done = desk.run(*desk.words("connect", "lab", pvserver="/opt/silent/pvserver"), "--check", check=False)
+    finally:
+        desk.lab.on("login", "rm", "-r", "/opt/silent")
+    assert "here, pvserver's version there is not known (no answer from /opt/silent/pvserver --version)" in done.stdout
 
 
 # --- a job of one's own ---
