@@ -266,6 +266,18 @@ options:
       - Port, host and connect-id are added at its end.
     type: raw
     default: pvserver
+  rendering:
+    description:
+      - What pvserver draws through. The job finds out on its node what pvserver was built for, since login nodes and nodes differ.
+      - V(auto) leaves it to pvserver. One that draws through a display alone (a ParaView before 6 without EGL and OSMesa) gets a display of its own by
+        C(xvfb-run) where its node has none; a line says so. Nothing is changed where something stands in front of pvserver in O(pvserver).
+      - V(egl), V(osmesa) and V(glx) ask for one of them. It is an error before pvserver starts if it was not built for that, if its library is not there, or,
+        with V(glx), if no display answers.
+      - V(xvfb) puts C(xvfb-run -a -s -noreset) in front in any case. A display of that kind draws in software, also on a node with GPUs.
+      - Where a node shows several GPUs to each of pvserver's processes, each draws with one of its own, unless E(VTK_DEFAULT_EGL_DEVICE_INDEX) is set.
+    type: str
+    choices: [auto, glx, egl, osmesa, xvfb]
+    default: auto
   deadline:
     description:
       - How long the job may wait in the queue, counted from its submission. Then it is cancelled.

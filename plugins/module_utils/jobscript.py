@@ -10,14 +10,14 @@ file systems.
 
 Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every two or three seconds),
 ``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
-``batch.log`` (the batch system's). With a lifeline (lifeline.py) also its program, ``key``, ``agent.log``, and what the agent is
+``batch.log`` (the batch system's), ``rank.sh`` (rendering.py). With a lifeline (lifeline.py) also its program, ``key``, ``agent.log``, and what the agent is
 told: ``pvserver`` (where pvserver waits) and ``line`` (where the line leads), an address and port each.
 """
 
 import re
 import shlex
 
-from . import directives, hostlists, launchers
+from . import directives, hostlists, launchers, rendering
 from .paraview import STATUS_LINES
 
 _JOB = r"""
@@ -152,6 +152,8 @@ knows() {
   case $help in *"$1"*) ;; *) return 1;; esac
 }
 library= help=
+@RENDERING@
+@LOOK@
 @FIND_AGENT@
 # The client warns its user of the end of the wall time where pvserver can tell it (from 5.10).
 if [ -x left ] && knows --timeout-command; then warning=--timeout-command=@DIR@/left; else warning=; fi
@@ -177,7 +179,7 @@ done < go
 rm -f go
 [ -z "$warning" ] || set -- "$@" "$warning"
 cd || :
-exec @COMMAND@ "$@"
+start @PVSERVER@ "$@"
 """
 
 # The agent needs a Python of 3.6 or newer; ParaView's own will do. From 3.13 it can encrypt.
@@ -262,7 +264,8 @@ def files(about, directory, wishes, asked, modules, outage_s=0):
         # Made beforehand, so that it is private whatever umask the batch system opens it with.
         "batch.log": "",
         "job.sh": job_script(about, directory, asked, wishes["idle"], wishes["walltime"] if about.get("on_login_node") else 0),
-        "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"], outage_s),
+        "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"], outage_s, wishes.get("rendering", "auto")),
+        rendering.RANK_FILE: rendering.RANK,
     }
 
 
@@ -285,7 +288,7 @@ def job_script(about, directory, wishes, idle_s, limit_s=0):
     return "\n".join(["#!/bin/sh"] + head) + body
 
 
-def pvserver_script(directory, launcher, pvserver, modules=(), setup="", outage_s=0):
+def pvserver_script(directory, launcher, pvserver, modules=(), setup="", outage_s=0, draws_through="auto", look=""):
     """Text of pvserver.sh.
 
     Args:
@@ -295,20 +298,30 @@ def pvserver_script(directory, launcher, pvserver, modules=(), setup="", outage_
         modules (list[str]): environment modules to load.
         setup (str): shell lines of the user's own, run before pvserver.
         outage_s (int): how long the lifeline may be away; 0 for no lifeline.
+        draws_through (str): of rendering.CHOICES.
+        look (str): shell lines that are run before the go file is waited for; ``start`` starts something there as pvserver is started.
     Returns:
         str
     """
     load = _fill(_MODULES, NAMES=" ".join(shlex.quote(name) for name in modules)) if modules else ""
     program = pvserver_program(pvserver)
-    command = " ".join(shlex.quote(word) for word in list(launcher) + list(pvserver))
     agent = {"FIND_AGENT": _fill(_FIND_AGENT, OUTAGE=str(int(outage_s))), "AGENT": _AGENT} if outage_s else {"FIND_AGENT": "", "AGENT": ""}
-    return "#!/bin/sh\n" + _FREE_PORT + _fill(_PVSERVER, DIR=shlex.quote(directory), MODULES=load, SETUP=setup, PROGRAM=shlex.quote(program),
-                                              COMMAND=command, **agent)
+    return "#!/bin/sh\n" + _FREE_PORT + _fill(
+        _PVSERVER, DIR=shlex.quote(directory), MODULES=load, SETUP=setup, PROGRAM=shlex.quote(program),
+        RENDERING=rendering.lines(draws_through, program, pvserver, launcher, directory), LOOK=look,
+        PVSERVER=" ".join(shlex.quote(word) for word in pvserver), **agent)
 
 
 def pvserver_program(pvserver):
-    """str: the word of a pvserver command that is pvserver; wrappers may stand in front."""
-    return next((word for word in pvserver if re.search(r"(^|/)pvserver[^/]*$", word)), pvserver[0])
+    """str: the word of a pvserver command that is pvserver; wrappers may stand in front. Text for a shell is a wrapper, whatever it starts."""
+    return next((word for place, word in enumerate(pvserver) if rendering.is_pvserver(word) and not _is_script(pvserver[:place])), pvserver[0])
+
+
+def _is_script(before):
+    """Whether what comes behind these words is text for a shell."""
+    before = before[:-1] if before[-1:] == ["--"] else before
+    shells = [word for word in before if re.match(r"(?:ba|da|k|z|tc|c|fi)?sh\Z", word.rpartition("/")[2])]
+    return bool(shells) and bool(re.match(r"-[a-z]*c\Z", before[-1]))
 
 
 def go_file(arguments):
@@ -329,6 +342,7 @@ class Progress:
         host (str): where the job script runs. nodes (list[str]). addresses (list[str]): IPv4 addresses of that host.
         said (list[str]): pvserver's status lines. connected (bool): a client was there. leaving (bool): pvserver goes.
         fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
+        display (str): what the job found on displays, for rendering.told(); empty for nothing.
         ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
         elsewhere (bool): pvserver accepts connections, but not on this host.
         lifeline (bool or None): whether an agent can be there; None while that is not known.
@@ -337,7 +351,7 @@ class Progress:
 
     def __init__(self, text=""):
         self.host, self.nodes, self.addresses, self.said, self.fault, self.ended = "", [], [], [], None, None
-        self.lifeline, self.agent, self.elsewhere = None, None, False
+        self.lifeline, self.agent, self.elsewhere, self.display = None, None, False, ""
         for line in text.split("\n"):
             self._read(line)
 
@@ -359,10 +373,12 @@ class Progress:
             self.addresses = re.findall(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", rest)[:32]
         elif word == "said":
             self.said.append(rest)
-        elif word in ("missing", "module", "ports"):
+        elif word in ("missing", "module", "ports", "rendering"):
             self.fault = (word, rest)
         elif word == "elsewhere":
             self.elsewhere = True
+        elif word == "display":
+            self.display = rest
         elif word == "lifeline":
             self.lifeline = bool(rest)
         elif word == "agent":

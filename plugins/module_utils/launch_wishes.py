@@ -23,7 +23,8 @@ WISHES = {
     "scheduler": "the batch system, where it is not found by itself", "server_ports": "ports for pvserver, as 11111-11120",
     "modules": "environment modules, with blanks between them; auto finds the one that fits",
     "setup": "shell lines before pvserver", "launcher": "what starts several processes",
-    "pvserver": "pvserver's command", "directives": "further lines for the batch system, each a line",
+    "pvserver": "pvserver's command", "rendering": "what pvserver draws through: auto, glx, egl, osmesa or xvfb",
+    "directives": "further lines for the batch system, each a line",
 }
 #: What a site may say for its users: the same, and batch systems of its own.
 PRESET = tuple(WISHES) + ("schedulers",)

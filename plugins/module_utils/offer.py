@@ -80,6 +80,8 @@ def _option(name, usual, wish):
     kind = {"int": "int", "bool": "bool"}.get(settings.SPEC[name]["type"], "str")
     about = dict({"label": name.replace("_", " ").capitalize(), "type": kind}, **usual)
     about.update(wish, name=name)
+    if name != "route" and settings.SPEC[name]["type"] == "str" and "choices" in settings.SPEC[name]:
+        about.setdefault("choices", settings.SPEC[name]["choices"])
     if "choices" in about:
         about["choices"] = _choices(about["choices"])
     return about

@@ -5,7 +5,7 @@
 
 import time
 
-from . import durations, endings, jobs, paraview, schedulers
+from . import durations, endings, jobs, paraview, rendering, schedulers
 from .channel import ChannelLost
 from .errors import SessionError
 from .jobscript import Progress
@@ -276,6 +276,9 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline
             status.accepting = _reachable(status.accepting, progress, lifeline)
         late = lifeline or route.client_may_be_late
         if status.connected or ((progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
+            display = rendering.told(progress.host, progress.display)
+            if display:
+                follower.say(display)
             return status
         if progress.ended:
             raise follower.died()
@@ -339,6 +342,8 @@ def fault_error(job_id, host, fault, pvserver):
     if kind == "module":
         return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
                             "see what there is by: module avail paraview; then set paraview_modules", hopeless=True)
+    if kind == "rendering":
+        return rendering.error(job_id, host, thing)
     if kind == "agent":
         return SessionError("the lifeline's agent ended on {0}".format(host), one_line(thing) or "it said nothing",
                             "set paraview_lifeline to false for this host", hopeless=True)

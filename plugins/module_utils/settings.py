@@ -7,7 +7,7 @@ import json
 import re
 import shlex
 
-from . import directives, durations, endpoints, installed, launchers, paraview, routes, scheduler_checks
+from . import directives, durations, endpoints, installed, launchers, paraview, rendering, routes, scheduler_checks
 from .errors import SessionError
 
 #: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
@@ -46,6 +46,7 @@ SPEC = {
     "setup": {"type": "str", "default": ""},
     "launcher": {"type": "raw", "default": ""},
     "pvserver": {"type": "raw", "default": "pvserver"},
+    "rendering": {"type": "str", "default": "auto", "choices": list(rendering.CHOICES)},
     "deadline": {"type": "raw", "default": "24h"},
     "idle": {"type": "raw", "default": 20},
     "detach": {"type": "bool", "default": False},
@@ -104,6 +105,8 @@ def check(wishes):
                 raise wrong(name, value, "each entry is one line that says something")
     if not known["route_order"]:
         raise wrong("route_order", known["route_order"], "it names no route; known are " + ", ".join(routes.ORDER))
+    if known["rendering"] not in rendering.CHOICES:
+        raise wrong("rendering", known["rendering"], "it is one of " + ", ".join(rendering.CHOICES))
     if not known["pvserver"]:
         raise wrong("pvserver", wishes["pvserver"], "it names no command")
     if known["launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:

@@ -43,6 +43,9 @@ def test_what_a_host_says_of_its_dialog():
     assert "account" not in offered
     assert offered["memory"] == {"name": "memory", "label": "Memory", "type": "str", "default": ""}
     assert offered["exclusive"]["type"] == "bool" and offered["gpus_per_node"]["type"] == "int"
+    assert by_name({"paraview_dialog": {"rendering": {}}, "paraview_rendering": "egl"})["rendering"] == {
+        "name": "rendering", "label": "Rendering", "type": "choice", "default": "egl",
+        "choices": [{"value": one} for one in ("auto", "glx", "egl", "osmesa", "xvfb")]}
     assert offered["walltime"]["choices"][0] == {"value": "1:00:00", "label": "an hour"}
 
 

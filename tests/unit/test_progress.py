@@ -204,6 +204,7 @@ def test_clock_times():
 @pytest.mark.parametrize(("fault", "words"), [
     (("missing", "pvserver"), ["not found on c101", "xvfb-run -a -s -noreset pvserver", "paraview_modules"]),
     (("module", "paraview/9\x1b[31m"), ["module paraview/9 cannot be loaded on c101", "module avail", "paraview_modules"]),
+    (("rendering", "egl build GLX\x1b[31m"), ["pvserver on c101 cannot draw as paraview_rendering: egl asks", "built for GLX alone", "at auto"]),
     (("ports", "11111-11120"), ["no port is free on c101", "11111-11120", "paraview_server_ports"])])
 def test_faults(fault, words):
     error = fault_error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])
@@ -280,6 +281,16 @@ def test_neither_a_sign_nor_an_answer_is_no_end(follow, clock):
     for _second in range(300):
         clock[0] += 1
         next(events)
+
+@pytest.mark.parametrize(("display", "words"), [("display xvfb\n", ["c101 has none", "xvfb-run"]), ("display none Xvfb\n", ["nor Xvfb"]), ("", [])])
+def test_what_pvserver_has_for_a_display_is_told_once_it_speaks(follow, display, words):
+    class Route:
+        reverse = client_may_be_late = False
+
+    follower = follow(["running c101\n" + display + "said Accepting connection(s): c101:40123\n"], ["running_scontrol_o"])
+    assert progress.until_pvserver_speaks(follower, Route, ["pvserver"]).accepting == ("c101", 40123)
+    assert len(follower.lines) == (1 if words else 0)
+    assert all(word in follower.lines[0] for word in words)
 
 
 CONNECTED = "running c101\nsaid Client connected."
