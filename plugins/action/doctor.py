@@ -14,11 +14,13 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
     checks,
     directives,
     doctor,
+    drawing,
     jobscript,
     launchers,
     paraview,
     processes,
     remote,
+    rendering,
     routing,
     scheduler_checks,
     sessions,
@@ -28,7 +30,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import (
 from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower
+from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
 from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import scheduler_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
@@ -37,6 +39,8 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 # A small job may still wait for its turn.
 _START_SECONDS = 60
+# What the job is given beside that: for the frame that it draws, and for pvserver.
+_IDLE_SECONDS = 120 + drawing.SECONDS
 _NODE = "node"
 
 
@@ -127,11 +131,13 @@ class ActionModule(SessionAction):
         program = jobscript.pvserver_program(wishes["pvserver"])
         ends = self._ends(around)
         setup = wishes["setup"] + "\n" + doctor.job_lines(program, path, ends)
+        look = drawing.lines(wishes["pvserver"], program, path)
         numbers = wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]
         launcher = launchers.command(launchers.chosen(about, wishes), *numbers)
         directory.create({
-            "batch.log": "", "job.sh": jobscript.job_script(about, path, head, 120, 180 if about.get("on_login_node") else 0),
-            "pvserver.sh": jobscript.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], setup)})
+            "batch.log": "", "job.sh": jobscript.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
+            "pvserver.sh": jobscript.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], setup, 0, wishes["rendering"], look),
+            rendering.RANK_FILE: rendering.RANK, drawing.PROGRAM: drawing.TEXT})
         queue = Jobs(over(channel.script, record["prelude"], path + "/submitted", 180), about)
         job_id = queue.submit(path + "/job.sh")
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
@@ -149,7 +155,7 @@ class ActionModule(SessionAction):
         self.names[node] = "NODE"
         self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
         directory.put("go", jobscript.go_file(paraview.forward_arguments(around.wishes["server_ports"] or 0, paraview.new_connect_id())))
-        self._wait_for_pvserver(follower, directory, node, record, program)
+        self._wait_for_pvserver(follower, directory, node, record, wishes)
 
     def _ends(self, around):
         """Endpoints on the login node for the node to dial: one of sshd's, on the side of the cluster."""
@@ -159,18 +165,27 @@ class ActionModule(SessionAction):
         except surroundings.Unfit:
             return []
 
-    def _wait_for_pvserver(self, follower, directory, node, record, program):
+    def _wait_for_pvserver(self, follower, directory, node, record, wishes):
         accepting = None
-        for _news in follower.events(time.monotonic() + _START_SECONDS):
+        for _news in follower.events(time.monotonic() + _START_SECONDS + drawing.SECONDS):
             status = paraview.Status()
             for line in follower.progress.said:
                 status.read(line)
             accepting = status.accepting
             if accepting or follower.progress.ended:
                 break
-        self._see(*doctor.read_job(directory.read("doctor"), node, record["login_node"], program))
+        program, fault = jobscript.pvserver_program(wishes["pvserver"]), follower.progress.fault
+        drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, wishes["gpus_per_node"], wishes["pvserver"])
+        # Who has drawn has what it takes.
+        known = any(one.result != "cannot tell" for one in drawn)
+        self._see(*(one for one in doctor.read_job(directory.read("doctor"), node, record["login_node"], program) if one.name != "display" or not known))
+        self._see(*drawn)
         if accepting:
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
+            return
+        if fault:
+            error = fault_error(record["job_id"], node, fault, wishes["pvserver"])
+            self._see(checks.failed(_NODE, "pvserver starts", error.why, "you", error.way_out, error.what))
             return
         if follower.progress.ended:
             ending, log = follower.ending()

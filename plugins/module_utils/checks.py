@@ -11,11 +11,14 @@ from .text import one_line
 
 #: Where a check looks, in the order of the way from the client to pvserver.
 HOPS = ("client", "client to login node", "login node", "login node to nodes", "node")
-RESULTS = ("ok", "failed", "cannot tell")
+RESULTS = ("ok", "warning", "failed", "cannot tell")
+# Those that have a cause, somebody who can mend it, and a way to do it.
+_TO_MEND = ("warning", "failed")
 WHO = {"you": "you", "site": "the site's admin"}
 
 Check = collections.namedtuple("Check", "hop name result said cause who way_out")
-Check.__doc__ = """One check: where (of HOPS), what of, its result (of RESULTS), what was seen; for a failure its cause, who can mend it (of WHO) and how."""
+Check.__doc__ = """One check: where (of HOPS), what of, its result (of RESULTS), what was seen; for a failure or a warning its cause, who can mend it (of WHO)
+and how."""
 
 
 def ok(hop, name, said=""):
@@ -28,18 +31,23 @@ def failed(hop, name, cause, who, way_out, said=""):
     return Check(hop, name, "failed", one_line(said, 300), one_line(cause, 500), who, way_out)
 
 
+def warning(hop, name, cause, who, way_out, said=""):
+    """Check that found what a session can live with, and should not."""
+    return failed(hop, name, cause, who, way_out, said)._replace(result="warning")
+
+
 def unsure(hop, name, said):
     """Check that could not be made, and why."""
     return Check(hop, name, "cannot tell", one_line(said, 300), "", "", "")
 
 
 def table(checks):
-    """list[str]: lines of a table; below each failure stand its cause and the way out."""
+    """list[str]: lines of a table; below each failure and warning stand its cause and the way out."""
     width = max([len(one.name) for one in checks] or [0])
     lines = []
     for one in checks:
         lines.append("{0:<11}  {1:<{2}}  {3}".format(one.result, one.name, width, one.said or one.cause).rstrip())
-        if one.result == "failed":
+        if one.result in _TO_MEND:
             if one.said:
                 lines.append("{0:<11}  because {1}".format("", one.cause))
             lines.append("{0:<11}  to mend by {1}: {2}".format("", WHO[one.who], one.way_out.replace("\n", "\n" + " " * 13)))
@@ -47,9 +55,9 @@ def table(checks):
 
 
 def summary(checks):
-    """str: one line of counts."""
+    """str: one line of counts; warnings are in it where there are any."""
     counts = collections.Counter(one.result for one in checks)
-    return ", ".join("{0} {1}".format(counts[result], result) for result in RESULTS)
+    return ", ".join("{0} {1}".format(counts[result], result) for result in RESULTS if result != "warning" or counts[result])
 
 
 class Blanks:
@@ -76,11 +84,11 @@ class Blanks:
         return [one._replace(said=self.text(one.said), cause=self.text(one.cause), way_out=self.text(one.way_out)) for one in checks]
 
 
-_COLOURS = {"ok": "#2e7d32", "failed": "#c62828", "cannot tell": "#9e9e9e"}
+_COLOURS = {"ok": "#2e7d32", "warning": "#ef6c00", "failed": "#c62828", "cannot tell": "#9e9e9e"}
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2em auto; max-width: 60em; padding: 0 1em; color: #212121; background: #fff }
 table { border-collapse: collapse; width: 100% } td, th { text-align: left; vertical-align: top; padding: .4em .8em; border-top: 1px solid #ddd }
-.ok { color: #2e7d32 } .failed { color: #c62828; font-weight: 600 } .cannot-tell { color: #757575 }
+.ok { color: #2e7d32 } .warning { color: #ef6c00 } .failed { color: #c62828; font-weight: 600 } .cannot-tell { color: #757575 }
 pre { white-space: pre-wrap; margin: .3em 0; background: #f5f5f5; padding: .5em } svg { width: 100%; height: auto }
 """
 
@@ -101,7 +109,7 @@ def page(title, checks):
 
 
 def _mending(one):
-    if one.result != "failed":
+    if one.result not in _TO_MEND:
         return ""
     return "<p>{0}</p><p>To mend by {1}:</p><pre>{2}</pre>".format(html.escape(one.cause), html.escape(WHO[one.who]), html.escape(one.way_out))
 
@@ -109,7 +117,7 @@ def _mending(one):
 def worst(checks, hop):
     """str: the worst result at a hop; cannot tell where nothing was looked at."""
     results = [one.result for one in checks if one.hop == hop]
-    return "failed" if "failed" in results else "ok" if "ok" in results else "cannot tell"
+    return next((result for result in ("failed", "warning", "ok") if result in results), "cannot tell")
 
 
 def picture(checks):

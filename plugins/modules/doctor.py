@@ -27,7 +27,8 @@ attributes:
 options:
   job:
     description:
-      - Whether to submit a small job, which tells what only a node can, such as whether pvserver starts there, and whether it reaches the login node.
+      - Whether to submit a small job, which tells what only a node can, such as whether pvserver starts there, what it draws with, and whether it reaches the
+        login node.
     type: bool
     default: false
   html:
@@ -81,7 +82,7 @@ checks:
       type: str
       sample: remote forwarding to the cluster
     result:
-      description: One of C(ok), C(failed), C(cannot tell).
+      description: One of C(ok), C(warning), C(failed), C(cannot tell).
       returned: always
       type: str
       sample: failed
@@ -91,12 +92,12 @@ checks:
       type: str
       sample: ""
     cause:
-      description: Why it failed.
+      description: Why it failed, or why there is a warning.
       returned: always
       type: str
       sample: sshd on login2 put the forward on 127.0.0.1 instead of 10.0.0.2 (GatewayPorts no)
     who:
-      description: Who can mend it, V(you) or V(site), empty where nothing failed.
+      description: Who can mend it, V(you) or V(site), empty where there is nothing to mend.
       returned: always
       type: str
       sample: site

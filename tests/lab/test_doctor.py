@@ -57,7 +57,8 @@ def test_a_whole_cluster(desk):
     seen, done = look(desk, job=True, html=PAGE, modules=[desk.lab.module])
     assert not [one for one in seen.values() if one["result"] == "failed"]
     assert {"ssh", "name", "port", "authentication", "shell start-up", "home", "clock", "batch system", "remote forwarding to the cluster", "local forwarding",
-            "login node to node", "version", "queue", "node to login node", "pvserver starts"} <= {name for name, one in seen.items() if one["result"] == "ok"}
+            "login node to node", "version", "queue", "node to login node", "renderer",
+            "pvserver starts"} <= {name for name, one in seen.items() if one["result"] == "ok"}
     assert any(line.endswith("0 failed, 3 cannot tell") for line in desk.lines(done)), done.stdout
     page = desk.run("cat", PAGE).stdout
     assert "<svg" in page and "198.18.2.1" in page

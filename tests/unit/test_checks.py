@@ -31,6 +31,15 @@ def test_a_table_names_cause_and_way_out():
     assert checks.table([]) == []
 
 
+def test_a_warning_has_a_way_out_and_is_no_failure():
+    renderer = checks.warning("node", "renderer", "the job has GPUs and does not draw with them", "you", "take another pvserver", "llvmpipe")
+    seen = [checks.ok("node", "job"), renderer]
+    assert [line.strip() for line in checks.table(seen)[1:]] == [
+        "warning      renderer  llvmpipe", "because the job has GPUs and does not draw with them", "to mend by you: take another pvserver"]
+    assert checks.summary(seen) == "1 ok, 1 warning, 0 failed, 0 cannot tell"
+    assert "take another pvserver" in Page(checks.page("ParaView and frontera", seen)).words
+
+
 class Page(HTMLParser):
     """What stands in a page: its tags and its text."""
 
@@ -73,6 +82,7 @@ def test_names_and_addresses_can_be_left_out():
 
 
 @pytest.mark.parametrize(("results", "worst"), [
-    ([], "cannot tell"), (["ok", "cannot tell"], "ok"), (["ok", "failed"], "failed"), (["cannot tell"], "cannot tell")])
+    ([], "cannot tell"), (["ok", "cannot tell"], "ok"), (["ok", "failed"], "failed"), (["ok", "warning"], "warning"),
+    (["failed", "warning"], "failed"), (["cannot tell"], "cannot tell")])
 def test_the_worst_counts(results, worst):
     assert checks.worst([checks.Check("node", "x", result, "", "", "", "") for result in results], "node") == worst
