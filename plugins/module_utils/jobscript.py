@@ -135,6 +135,7 @@ echo $$ > pid.new && mv pid.new pid
 fault() { (umask 077; printf '%s\n' "$*" > fault.new; mv fault.new fault); }
 # What the user saves has the rights that the user's own umask gives.
 umask "$1"
+inherited=${DISPLAY-}
 @MODULES@
 @SETUP@
 cd @DIR@ || exit 1

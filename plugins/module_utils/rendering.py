@@ -68,6 +68,18 @@ answers() {
        case $code in 0 | 126 | 127) ;; *) return 1;; esac;;
   esac
 }
+# The same of a server that the set-up has started, which may take some seconds.
+answers_soon() {
+  if answers; then return; fi
+  case ${DISPLAY-} in "$inherited") return 1;; :*) ;; *) return 1;; esac
+  tries=0
+  while [ $tries -lt 20 ]; do
+    sleep 0.5 2>/dev/null || sleep 1
+    if answers; then return; fi
+    tries=$((tries + 1))
+  done
+  return 1
+}
 # Whether a library that pvserver loads as it draws can be found here: where the loader looks, and what was built into pvserver's own libraries looks.
 found() {
   while IFS= read -r place; do
@@ -90,7 +102,7 @@ cannot() { fault rendering @WISH@ "$@"; echo "paraview_rendering @WISH@: $*"; ex
 
 _AUTO = r"""
 look_at_build
-if [ -n "$backends" ] && ! answers; then
+if [ -n "$backends" ] && ! answers_soon; then
   # A display of the login node's is of no use here, and waiting for it is none either.
   unset DISPLAY
   if [ "$backends" = " GLX" ] || { has GLX && ! { has EGL && found libEGL; } && ! { has OSMesa && found libOSMesa; }; }; then
@@ -102,14 +114,14 @@ fi
 _GLX = r"""
 look_at_build
 [ -z "$backends" ] || has GLX || cannot build $backends
-answers || cannot display "${DISPLAY-}"
+answers_soon || cannot display "${DISPLAY-}"
 window=vtkXOpenGLRenderWindow
 """
 _HEADLESS = r"""
 look_at_build
 [ -z "$backends" ] || has @NAME@ || cannot build $backends
 [ -z "$chooses" ] || found lib@NAME@ || cannot library lib@NAME@
-answers || unset DISPLAY
+answers_soon || unset DISPLAY
 window=@CLASS@
 """
 _XVFB = r"""

@@ -45,6 +45,8 @@ class Node:
         self.environment = {"HOME": str(top), "PATH": str(self.bin)}
 
     def program(self, name, text):
+        # It may be a link to the machine's own.
+        (self.bin / name).unlink(missing_ok=True)
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
 
@@ -260,6 +262,24 @@ def test_a_display_that_answers_without_a_program_to_ask_it(node):
         assert node.start(DISPLAY=display).told["DISPLAY"] == display
     (node.bin / "timeout").unlink()
     assert node.start(DISPLAY=display).told["DISPLAY"] == display, "it cannot be asked: whoever set it is believed"
+
+
+@pytest.mark.parametrize(("wish", "build"), [("auto", GLX), ("auto", SIX), ("glx", GLX)])
+def test_a_display_that_the_setup_starts_may_take_its_time(node, wish, build):
+    node.xvfb()
+    node.built_for(build)
+    node.program("sleep", "#!/bin/sh\n")
+    node.program("xdpyinfo", '#!/bin/sh\necho >> "$HOME/asked"\n[ "$(grep -c "" "$HOME/asked")" -gt 3 ]\n')
+    node.start(wish, setup="DISPLAY=:5; export DISPLAY")
+    assert node.code == 0, node.out
+    assert node.told["DISPLAY"] == ":5" and not node.progress.display
+
+
+def test_a_display_that_the_setup_names_and_nobody_starts(node):
+    node.xvfb()
+    node.built_for(GLX)
+    node.program("sleep", "#!/bin/sh\n")
+    assert node.start(setup="export DISPLAY=:5").told["DISPLAY"] == ":99"
 
 
 def _bound(listener, port):
