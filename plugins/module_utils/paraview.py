@@ -8,6 +8,8 @@ Sources: Remoting/Core/vtkTCPNetworkAccessManager.cxx, vtkRemotingCoreConfigurat
 
 import re
 
+from .errors import SessionError
+
 #: What the job passes on of pvserver's output, as one extended regular expression for grep.
 STATUS_LINES = (r"^(Waiting for client|Connecting to client|Connection URL: |Accepting connection\(s\): |Client connected|Exiting)")
 
@@ -68,13 +70,21 @@ def url(reverse, port, host="127.0.0.1"):
 
 
 def client_command(path, name, program="paraview"):
-    """list[str]: ParaView, started so that it opens an entry of a server configuration file at once."""
-    return [program, "--servers-file={0}".format(path), "--server={0}".format(name)]
+    """list[str]: ParaView, started so that it opens an entry of a server configuration file at once. SessionError for a path that it would not take."""
+    return [program, "--servers-file={0}".format(_whole(path)), "--server={0}".format(name)]
 
 
 def script_command(path, program="paraview"):
-    """list[str]: ParaView, started so that it runs a Python script at once."""
-    return [program, "--script={0}".format(path)]
+    """list[str]: ParaView, started so that it runs a Python script at once. SessionError for a path that it would not take."""
+    return [program, "--script={0}".format(_whole(path))]
+
+
+def _whole(path):
+    """str: a path, which ParaView takes apart at commas."""
+    if "," in path:
+        raise SessionError("ParaView cannot be started with the file {0}".format(path), "ParaView takes an argument with a comma for several",
+                           "set paraview_state_dir to a directory without one, or leave out paraview_start_client")
+    return path
 
 
 def client_environment(url_, port, connect_id):

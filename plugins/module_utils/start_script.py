@@ -13,10 +13,10 @@ from .text import one_line
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles", "connect", "files", "connect_at_start.py")
 _NOTE = re.compile(r"^paraview-connect: (begun|listening|connected|refused|unable)(?: (.*))?$", re.MULTILINE)
-# What a ParaView without Python answers to --script; the second is that of one which does not know the option.
+# What a ParaView prints whose window opens and whose script does not run.
 _NO_PYTHON = (
     (re.compile(r"Python support not enabled"), "it was built without Python"),
-    (re.compile(r"(?:arguments? (?:was|were) not expected|[Uu]nknown (?:option|argument)).*--script"), "it does not know the option --script"),
+    (re.compile(r"^(?:Python path configuration:|Fatal Python error)", re.MULTILINE), "its Python does not start; PYTHONHOME may lead to another one"),
 )
 
 

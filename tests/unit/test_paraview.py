@@ -7,6 +7,7 @@ import re
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import paraview
+from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,6 +61,10 @@ def test_arguments():
     assert paraview.forward_arguments("11111-11120", 0) == ["--server-port=11111-11120"]
     assert paraview.reverse_arguments("10.0.0.2", 41233, 17) == [
         "--reverse-connection", "--client-host=10.0.0.2", "--server-port=41233", "--connect-id=17"]
+    for command in (paraview.script_command, lambda path: paraview.client_command(path, "a")):
+        with pytest.raises(SessionError, match="/a,b/client") as caught:
+            command("/a,b/client")
+        assert "paraview_state_dir" in caught.value.way_out
     assert paraview.script_command("/x y/client.py", "/opt/paraview") == ["/opt/paraview", "--script=/x y/client.py"]
     assert paraview.client_command("/x/client.pvsc", "a b") == ["paraview", "--servers-file=/x/client.pvsc", "--server=a b"]
     assert paraview.client_environment("cs://127.0.0.1:5", 5, 17) == {

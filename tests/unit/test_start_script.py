@@ -49,7 +49,8 @@ def test_what_the_script_needs_to_know_is_in_its_last_lines():
     ("paraview-connect: unable ImportError: \x1b[31mlibGL\x07\n", "unable", "ImportError: libGL"),
     ("critical: In pqCommandLineOptionsBehavior.cxx, line 261\ncritical: Python support not enabled. Cannot run python scripts.\n", "unable",
      "it was built without Python"),
-    ("The following argument was not expected: --script=/home/a/client.py\n", "unable", "it does not know the option --script"),
+    ("Python path configuration:\n  PYTHONHOME = '/opt/conda'\n  PYTHONPATH = (not set)\n", "unable",
+     "its Python does not start; PYTHONHOME may lead to another one"),
     ("a user's own program says paraview-connect: refused\n", "", ""),
 ])
 def test_how_far_it_has_come(log, state, why):

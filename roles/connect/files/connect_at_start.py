@@ -108,11 +108,9 @@ def _connect_at_start(url, connect_id):
         def as_soon_as(ready):
             """Connects once ready() is true, and leaves the window usable until then."""
             view = simple.GetActiveView()
-            clock = view.GetInteractor() if view and hasattr(view, "GetInteractor") else None
-            if not clock:  # nothing here has a timer: the window stands still until pvserver calls
-                while not connect():
-                    pass
-                return
+            clock = view.GetInteractor() if hasattr(view, "GetInteractor") else None
+            if clock is None:  # the user may have chosen to begin without a view, or with a table
+                clock = simple.CreateView("RenderView").GetInteractor()
 
             def look():
                 # Other timers of this view's come by too, even while ParaView connects.
