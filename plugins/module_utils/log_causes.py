@@ -114,7 +114,7 @@ SPEAKERS = (
     ("flux", r"^(?:[\d.]+s: )?flux-shell\[\d+\]: +(?:ERROR|FATAL): (?P<words>.*)"),
     ("alps", r"^\[NID \S+\] .*\bApid \d+: (?P<words>.*)"),
     ("alps", r"^_pmiu_daemon\(SIGCHLD\): .*(?P<words>PE RANK \d+ exit signal .*)"),
-    ("pals", r"^[\w.-]+: (?P<words>rank \d+ (?:died from signal \d+|exited with code \d+).*)"),
+    ("pals", r"^[\w.-]+: (?P<words>(?:rank \d+|shepherd) (?:died from signal \d+|exited with code \d+).*)"),
     ("plexec", r"^\[(?:ERR|WARN)\.?\] PLE \d{4} plexec (?P<words>.*)"),
     ("kernel", r"^(?:\[[ \d.]+\] |(?:.{0,60} )?kernel: (?:\[[ \d.]+\] )?)?(?P<words>(?:Memory cgroup out|Out) of memory: .*|oom-kill:.*)"),
     ("kernel", r"^(?:Out of memory|oom-kill)\.?$"),
@@ -171,9 +171,7 @@ RULES = (
     ("srun", ENDED, "", r"tasks? [\d,-]+: Exited with exit code"),
     ("srun", CRASH, None, r"tasks? [\d,-]+: (?P<signal>[A-Z][a-z]+(?: \w+)*?)(?: \(core dumped\))?$"),
     ("srun", FATAL, "launcher_option", r"(?:unrecognized|unknown|invalid) option (?:-- )?'?(?P<option>[^\s']+)"),
-    ("srun", REFUSED, "srun", r"(?P<said>(?:Unable to (?:create step|confirm allocation|allocate)|Invalid |Couldn't find the specified plugin"
-                              r"|[Aa]pplication launch failed|Task launch for|Could not establish|Requested "
-                              r"|More processors requested|cpus-per-task set by).*)"),
+    ("srun", REFUSED, "srun", r"(?P<said>.*)"),
     ("pbs", VERDICT, "time", r"job killed: walltime"),
     ("pbs", VERDICT, "memory", r"job killed: \w*mem\w* |Cgroup \w*mem\w* limit exceeded"),
     ("pbs", VERDICT, "cpu_time", r"job killed: cput"),
@@ -197,6 +195,7 @@ RULES = (
     ("flux", FATAL, "program", r"start failed: (?P<program>\S+): " + _WHY),
     ("alps", VERDICT, "memory", r"OOM killer terminated"),
     ("alps", CRASH, None, r"exit signal (?P<signal>\w[\w ]*)"),
+    ("pals", FATAL, "node", r"^shepherd died"),
     ("pals", CRASH, None, r"died from signal (?P<signal>\d+)"),
     ("pals", ENDED, "", r"exited with code"),
     ("plexec", CRASH, None, r"\(sig=(?P<signal>\d+)\)"),
@@ -211,7 +210,8 @@ RULES = (
     ("vtk", FATAL, "connect_id", r"connection ids do not match"),
     ("vtk", FATAL, "display", r"bad X server connection"),
     ("vtk", HINT, "opengl", r"(?P<library>lib\w*(?:GL|Mesa)\w*) not found|Failed to load (?P<missing>EGL|GLX|OSMesa|OpenGL)"),
-    ("vtk", HINT, "opengl_somehow", r"EGL.*(?:[Ff]ailed|[Cc]ould not|[Uu]nable|No )|Unable to find a valid OpenGL|GLEW could not be initialized"
+    ("vtk", HINT, "opengl_somehow", r"EGL.*(?:[Ff]ailed|[Cc]ould not|[Uu]nable|No )|^vtkEGLRenderWindow \("
+                                    r"|Unable to find a valid OpenGL|GLEW could not be initialized"
                                     r"|[Uu]nable to create (?:a|an) .*(?:context|OpenGL)"),
     ("vtk", HINT, "own_memory", r"Unable to allocate \d+ elements|std::bad_alloc"),
     ("vtk", HINT, "disk", _NO_SPACE),
@@ -371,9 +371,9 @@ class _Found:
             signal = values["signal"]
             signal = int(signal) % 128 if signal.isdigit() else _SIGNALS.get(signal, _SIGNALS.get(signal.strip().lower()))
             # A rank that is told to end is none that failed.
-            weight, cause = (CRASH, _killed(signal, line)) if signal in _NAMES else (ENDED, None)
+            weight, cause = (CRASH, _killed(signal, line)) if signal in _NAMES else (ENDED, Cause("ended", "", "", line))
         else:
-            cause = self._filled(name, values, line) if name else None
+            cause = self._filled(name, values, line) if name else Cause("ended", "", "", line)
             if cause and cause.kind in _WHILE_CALLING and not self.dials:
                 weight = STRAY
         if cause:
@@ -406,8 +406,11 @@ class _Found:
             while last and fatal[last - 1].kind == fatal[-1].kind:
                 last -= 1
             return fatal[last]
-        return self._crash(exit_status, end) or next(iter(self._weighing(REFUSED)), None) or self._quiet_end(exit_status) or next(
-            iter(self._weighing(ENDED)), None)
+        ended = self._weighing(ENDED)
+        # What ended has been started.
+        refused = [] if ended else self._weighing(REFUSED)
+        return self._crash(exit_status, end) or next(iter(refused[-1:]), None) or self._quiet_end(exit_status) or next(
+            (one for one in ended if one.what), None)
 
     def _weighing(self, weight):
         return [cause for its, _number, _speaker, cause in self.causes if its == weight]

@@ -73,6 +73,7 @@ SPOKEN = [
     ("crash", "_pmiu_daemon(SIGCHLD): [NID 00012] [c0-0c0s3n0] [Mon Nov 30 02:00:00 2026] PE RANK 0 exit signal Segmentation fault"),
     ("crash", "x1000c0s0b0n0: rank 3 died from signal 11 and dumped core\nx1000c0s0b0n1: rank 0 died from signal 15"),
     ("killed", "x1000c0s0b0n0.hsn: rank 3 died from signal 9"),
+    ("node", "x1000c0s0b0n0.hsn: shepherd died from signal 9\nx1000c0s0b0n1: rank 0 died from signal 11"),
     ("crash", "[WARN] PLE 0610 plexec The process terminated with the signal.(rank=0)(nid=0x01010004)(sig=11)"),
     ("memory", "[ 1234.567890] Out of memory: Killed process 4242 (pvserver) total-vm:8391000kB, anon-rss:8388608kB"),
     ("memory", "Nov 30 02:00:00 c101 kernel: Memory cgroup out of memory: Killed process 4242 (pvserver) total-vm:8391000kB"),
@@ -92,6 +93,9 @@ SPOKEN = [
     ("slots", "A request was made to bind to that would result in binding more\nprocesses than cpus on a resource:\n   Bind to:     CORE"),
     ("launcher", "srun: error: Unable to create step for job 77: More processors requested than permitted"),
     ("launcher", "srun: error: Couldn't find the specified plugin name for mpi/pmix looking at all files"),
+    ("launcher", "srun: error: If munged is up, restart with --num-threads=10\n"
+     "srun: error: Munge encode failed: Failed to access \"/run/munge/munge.socket.2\""),
+    ("node", "PRTE has lost communication with a remote daemon.\n\n  HNP daemon   : [prterun-c101-42@0,0] on node c101"),
     ("option", "srun: unrecognized option '--frobnicate'\nsrun: error: unrecognized option '--frobnicate'"),
     ("option", "The following arguments were not expected: --b=2 --a"), ("option", "Could not convert: --sp = abc"), ("option", "--sp: 1 required INT missing"),
     ("program", "/bin/sh: 1: pvserver: not found"), ("program", "pvserver.sh: line 33: exec: pvserver: not found"), ("program", "pvserver: Command not found."),
@@ -228,6 +232,20 @@ def test_a_client_that_hangs_up_without_a_word():
     assert explain(CALLS + "Client connected.\nExiting...", 0) is None
     assert explain(CALLS, 0) is None
     assert explain(READY + "Exiting...", 0) is None
+
+
+def test_what_a_launcher_complains_of_while_it_starts_something():
+    """It is no cause where what it started has ended by itself."""
+    log = "srun: error: spank: x11.so: could not be loaded\n"
+    assert explain(log) == "launcher"
+    assert explain(log + "srun: error: c101: task 0: Exited with exit code 1") is None
+    assert explain(log + READY) is None
+
+
+def test_an_egl_that_cannot_be_used():
+    log = CONNECTED + "( 1.263s) [pvserver        ]vtkEGLRenderWindow.cxx:381    ERR| vtkEGLRenderWindow (0x4): Only EGL 1.4 and greater allows OpenGL\n"
+    assert explain(log) is None
+    assert explain(log, 139) == "opengl"
 
 
 def test_values_of_options_are_not_shown():
