@@ -124,11 +124,12 @@ class ActionModule(SessionAction):
 
     @staticmethod
     def _ended_well(record, progress, directory):
-        """SessionError where pvserver ended before its client did."""
+        """SessionError where the job ended, and not because its client left."""
         log = directory.log()
         ending = endings.of(progress, log)
-        if ending.state == "failed":
-            raise SessionError("job {0} ended while the client was connected".format(record["job_id"]), ending.reason + "; the end of its log:\n" + tail(log),
+        if ending.reason != endings.CLIENT_LEFT:
+            when = "while the client was connected" if progress.connected else "before the client connected"
+            raise SessionError("job {0} ended {1}".format(record["job_id"], when), ending.reason + "; the end of its log:\n" + (tail(log) or "    (none)"),
                                ending.way_out or "look at the log's words above, and connect again", hopeless=True)
 
     def _let_through(self, record, channel, route, around, directory):

@@ -42,9 +42,10 @@ def of(progress, log):
     code, why = progress.ended or (None, "")
     if why in _BY_ITSELF:
         return _by_itself(why, log)
-    if why == "pvserver" and progress.connected and (progress.leaving or code == 0 and not _killed(log)):
-        return Ending("ended", CLIENT_LEFT)
     cause = log_causes.explain(log, code if why == "pvserver" else None)
+    # What happens once pvserver goes by itself is nobody's loss. Some MPI launchers end with 0 although pvserver crashed.
+    if progress.connected and why in ("pvserver", "attach", "") and (progress.leaving or code == 0 and not cause):
+        return Ending("ended", CLIENT_LEFT)
     if why in ("walltime", "cancelled"):
         return _stopped(why, cause)
     state = "cancelled" if cause and cause.kind == "cancelled" else "ended" if cause and cause.kind == "time" else "failed"
@@ -60,12 +61,6 @@ def _by_itself(why, log):
     if cause and cause.kind in ("versions", "connect_id"):
         return Ending("ended", "{0}; {1}".format(_BY_ITSELF[why], cause.what), cause.way_out, cause.line)
     return Ending("ended", _BY_ITSELF[why])
-
-
-def _killed(log):
-    """Whether the log tells of a process that did not end by itself; some MPI launchers end with 0 all the same."""
-    cause = log_causes.explain(log)
-    return cause is not None and cause.kind != "refused"
 
 
 def _stopped(why, cause):

@@ -219,7 +219,7 @@ def ended_error(job_id, state, why, log, cancelled=False, line="", way_out=""):
         way_out (str): what to do about that cause.
     """
     reasons = [why]
-    if state.state in ("failed", "cancelled"):
+    if state.state == "failed" or state.state == "cancelled" and not (why and cancelled):
         reasons.append(state.explanation or "{0} {1}".format(state.native, state.reason).strip())
     if state.exit_status:
         reasons.append("exit status {0}".format(state.exit_status))

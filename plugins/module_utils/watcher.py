@@ -487,10 +487,10 @@ class Watcher:
 
     def _note_end(self, record, progress, connected):
         """Its log goes with its directory, so the cause is read before."""
+        # Until it is over, the same text is news once more.
+        self.seen = ""
         ending = self._ending(record, progress)
         if ending is None:
-            # The same text is news once more.
-            self.seen = ""
             return
         reason = endings.told(ending)
         if ending.late:

@@ -23,6 +23,7 @@ OTHER_ID = "( 3.5s) [pvserver        ]vtkTCPNetworkAccessMana:572    ERR| vtkTCP
     # What happens at the exit of an MPI is nobody's loss.
     (CONNECTED + "said Exiting...\nended 139 pvserver", CRASH, "ended", "the client left"),
     (CONNECTED + "ended 0 pvserver", "", "ended", "the client left"),
+    (CONNECTED + "said Exiting...\n", "", "ended", "the client left"),
     (CONNECTED + "ended 0 pvserver", CRASH, "failed", "pvserver crashed (signal 11, segmentation fault)"),
     (CONNECTED + "ended 139 pvserver", CRASH, "failed", "pvserver crashed (signal 11, segmentation fault)"),
     (CONNECTED + "ended 1 pvserver", OOM, "failed", "the job ran out of memory"),

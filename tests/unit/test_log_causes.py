@@ -1,8 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The cause that a log names: recorded logs of real ParaViews (tests/fixtures/logs), and lines in the form of batch systems and launchers."""
+"""The cause that a log names: recorded logs of real ParaViews (tests/unit/logs), and lines in the form of batch systems and launchers."""
 
+import re
 import time
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils import log_causes
 from hypothesis import given
 from hypothesis import strategies as st
 
-LOGS = Path(__file__).parents[1] / "fixtures" / "logs"
+LOGS = Path(__file__).parent / "logs"
+VARIABLES = Path(__file__).parents[2] / "roles" / "connect" / "meta" / "argument_specs.yml"
 READY = "Waiting for client...\nConnection URL: cs://c101:0\nAccepting connection(s): c101:40123\n"
 CONNECTED = READY + "Client connected.\n"
 CALLS = "Connecting to client (reverse connection requested)...\nConnection URL: csrc://login:40112\n"
@@ -283,3 +285,9 @@ def test_every_rule_has_its_speaker_and_its_sentence():
     assert {speaker for speaker, _weight, _name, _pattern in log_causes.RULES} | {"pvserver"} == speakers
     named = {name for _speaker, _weight, name, _pattern in log_causes.RULES if name}
     assert named | {"refused"} == set(log_causes.CAUSES)
+
+
+def test_ways_out_name_variables_that_there_are():
+    known = set(re.findall(r"^ *(paraview_\w+):", VARIABLES.read_text(), re.M)) | {"paraview_rendering"}
+    named = {name for _kind, _what, way_out in log_causes.CAUSES.values() for name in re.findall(r"paraview_\w+", way_out)}
+    assert named <= known
