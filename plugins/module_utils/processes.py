@@ -52,20 +52,50 @@ def wait_gone(known, seconds):
 
 
 def end(known, patience=3.0):
-    """Ends a process group that we started: asks first, then kills. Does nothing if it is gone.
+    """Ends a process group that we started: asks first, then kills. Does nothing if its leader is gone.
 
     Args:
         known (list): identity() of the group's leader.
         patience (float): seconds it has to go by itself.
     """
+    if not alive(known):
+        return
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
-        if not alive(known):
-            return
         try:
             os.killpg(known[0], number)
         except (ProcessLookupError, PermissionError):
             return
-        wait_gone(known, seconds)
+        if _group_gone(known, seconds):
+            return
+
+
+def _group_gone(known, seconds):
+    """Whether a process group ended within some seconds; its leader may go before the others do."""
+    deadline = time.monotonic() + seconds
+    while alive(known) or _has_members(known[0]):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _has_members(group):
+    """bool: whether a process group has a process that is no zombie; where /proc does not show that, True as long as the group is there."""
+    if not os.path.exists("/proc/self/stat"):
+        try:
+            os.killpg(group, 0)
+        except (ProcessLookupError, PermissionError):
+            return False
+        return True
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/{0}/stat".format(pid), encoding="utf-8", errors="replace") as stream:
+                fields = stream.read().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[2] == str(group) and fields[0] not in "ZX":
+            return True
+    return False
 
 
 class Child:

@@ -26,6 +26,7 @@ _OTHER_NAMES = ("gcc", "gnu", "intel", "icc", "oneapi", "llvm", "clang", "aocc",
                 "mpich", "mpich2", "mvapich", "mvapich2", "impi", "mpi", "intelmpi", "cuda", "rocm", "qt", "vtk", "hdf5", "ospray", "tbb", "boost", "netcdf",
                 "adios2")
 
+
 def read(text):
     """str: ``5.11`` or ``5.11.0`` of what a program or ldd printed, noise of others around it; empty where nothing tells."""
     text = clean(text, len(text) + 1)

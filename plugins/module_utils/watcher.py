@@ -506,7 +506,8 @@ class Watcher:
             ending = endings.of(progress, Directory(self.shell.run, record["remote_directory"]).last_words())
         except SessionError:
             return endings.of(progress, "") if time.monotonic() - self.ended_since >= _HANGING else None
-        return None if ending.late and now - self.ended_since < _LAST_WORDS else ending
+        # One that has long given no sign of life has had this time already.
+        return None if ending.late and max(now - self.ended_since, self.pulse.missed) < _LAST_WORDS else ending
 
     def _queue(self, record):
         return Jobs(over(self.shell.run, record.get("prelude", "")), schedulers.of(record))

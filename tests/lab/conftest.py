@@ -27,6 +27,9 @@ for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
 class Lab:
     """The commands of tests/lab, as functions."""
 
+    def __init__(self):
+        self.known = {}
+
     hosts = ("workstation", "firewall", "login", "login2", "compute1", "compute2")
 
     @staticmethod
@@ -92,10 +95,11 @@ class Lab:
         """str: the login node's own Python, by a name that has its version."""
         return self.on("login", "readlink", "-f", "/usr/bin/python3").stdout.strip()
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019, there is one lab
     def has(self, thing):
         """Whether the lab's generation has a thing of NEEDS."""
-        return self.on("login", "test", "-e", NEEDS[thing][0], check=False).returncode == 0
+        if thing not in self.known:
+            self.known[thing] = self.on("login", "test", "-e", NEEDS[thing][0], check=False).returncode == 0
+        return self.known[thing]
 
     @staticmethod
     def wait(condition, seconds=10, what="the condition"):

@@ -52,10 +52,12 @@ def administered(lab, **names):
     lab.sshd_policy(admin.node, None)
     lab.on(admin.node, "groupadd", "-f", "paraview")
     lab.on(admin.node, "usermod", "-aG", "paraview", "alice")
-    yield admin
-    lab.on(admin.node, "sh", "-c",
-           "systemctl stop paraview-sshd-rollback.timer; rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true")
-    lab.sshd_policy(admin.node, None)
+    try:
+        yield admin
+    finally:
+        lab.on(admin.node, "sh", "-c",
+               "systemctl stop paraview-sshd-rollback.timer; rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true")
+        lab.sshd_policy(admin.node, None)
 
 
 @pytest.fixture

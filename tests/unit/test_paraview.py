@@ -90,4 +90,3 @@ def test_connect_ids_of_the_users_own(value, number):
 def test_what_is_no_connect_id(value):
     with pytest.raises(ValueError, match="is no connect-id"):
         paraview.parse_connect_id(value)
-

@@ -59,6 +59,14 @@ def test_end_kills_what_does_not_listen(start):
     assert process.wait(10) == -9
 
 
+def test_end_kills_what_does_not_listen_and_outlives_its_leader(start, until):
+    """The leader, such as xvfb-run, is gone at once; a program that it started is deaf."""
+    process = start("(trap '' TERM; while :; do sleep 0.1; done) & echo; echo $!; exec sleep 600")
+    deaf = processes.identity(int(process.stdout.readline()))
+    processes.end(processes.identity(process.pid), patience=0.3)
+    until(lambda: not processes.alive(deaf), 5)
+
+
 def test_a_process_id_used_again_is_left_alone(start):
     process = start("echo; sleep 1000")
     processes.end([process.pid, "1"])

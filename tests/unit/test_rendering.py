@@ -421,5 +421,3 @@ def test_a_wrapper_that_names_pvserver_by_its_path(node):
 def test_what_a_status_file_has_is_told_on_a_line(text):
     assert "\n" not in rendering.told("c101", text)
     assert len(rendering.error("17", "c101", text).lines()) == 3
-
-
