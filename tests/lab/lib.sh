@@ -106,21 +106,30 @@ with_freezer() {
         done' with_freezer "$NAME" "$1" || true
 }
 
-# What this machine needs.
-host_packages() {
-    local missing=() pair
+# Debian packages that this machine lacks, a line each
+missing_packages() {
+    local pair
     for pair in mmdebstrap:mmdebstrap systemd-nspawn:systemd-container nft:nftables ip:iproute2 sysctl:procps \
         python3:python3 git:git pip:python3-pip /usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring; do
-        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || missing+=("${pair#*:}")
+        command -v "${pair%%:*}" >/dev/null || [ -e "${pair%%:*}" ] || echo "${pair#*:}"
     done
-    [ -x /usr/bin/python3 ] || missing+=(python3)
-    [ ${#missing[@]} -gt 0 ] || return 0
-    command -v apt-get >/dev/null || die "missing here: ${missing[*]}"
-    say "installing ${missing[*]}"
-    local apt=(apt-get -qq -o DPkg::Lock::Timeout=600)
-    { "${apt[@]}" update && DEBIAN_FRONTEND=noninteractive \
-        "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } </dev/null >/dev/null ||
-        die "apt-get cannot install ${missing[*]}"
+    [ -x /usr/bin/python3 ] || echo python3
+}
+
+host_packages() {
+    local missing lock apt=(apt-get -qq -o DPkg::Lock::Timeout=600)
+    [ -n "$(missing_packages)" ] || return 0
+    exec {lock}>>/run/sciviz-paraview-lab.packages   # apt-get update does not wait for another one
+    flock "$lock"
+    mapfile -t missing < <(missing_packages | sort -u)
+    if [ ${#missing[@]} -gt 0 ]; then
+        command -v apt-get >/dev/null || die "missing here: ${missing[*]}"
+        say "installing ${missing[*]}"
+        { "${apt[@]}" update && DEBIAN_FRONTEND=noninteractive \
+            "${apt[@]}" install -y --no-install-recommends "${missing[@]}"; } </dev/null >/dev/null ||
+            die "apt-get cannot install ${missing[*]}"
+    fi
+    exec {lock}>&-
 }
 
 # build_image SUITE: what hosts of this suite start from, made anew where the recipe has changed

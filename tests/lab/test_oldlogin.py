@@ -65,7 +65,7 @@ def test_its_relay_is_installed_and_taken_away(admin):
 
 def test_its_relay_lets_a_user_with_a_job_through(admin, oldslurm):
     lab = admin.lab
-    admin.provision(relay=True, relay_networks=["198.18.2.0/24"], cluster_address=ADDRESS, login_ports=f"11111-{PORT}")
+    admin.provision(sshd_profile="relay", relay=True, relay_networks=["198.18.2.0/24"], cluster_address=ADDRESS, login_ports=f"11111-{PORT}")
     job = lab.on("login", "sbatch", "--parsable", "-w", "compute1", "-o", "/dev/null", "--wrap", "exec sleep 600", user="alice").stdout.strip()
     ends = [lab.start("workstation", "socat", "TCP-LISTEN:40007,bind=127.0.0.1,fork,reuseaddr", "EXEC:cat", user="alice", stdin=subprocess.DEVNULL),
             lab.start("workstation", "ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{PORT}:127.0.0.1:40007", LOGIN, user="alice",
