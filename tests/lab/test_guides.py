@@ -61,6 +61,7 @@ exec xvfb-run -a -s -noreset /usr/bin/pvpython "$2" ~/client.py "$url"
 VARIABLES = "paraview_pvserver: xvfb-run -a -s -noreset pvserver\n"
 # What may differ in what a command says: a pattern of the guide's words, and one of what is really said.
 FREE = {
+    r"ParaView \d[\d.]* here, \d[\d.]* there": r"ParaView \d[\d.]* here, \d[\d.]* there",
     r"\.\.\.": ".*", r"after \d+ s": "after .*?", r"\bc\d+\b|\blogin\d\b": r"\w+", r"/home/alice/": r"\S+/", r"\d+": r"\d+", r" +": " +",
 }
 OVER = ("ended", "failed", "cancelled", "gone")
