@@ -104,7 +104,7 @@ def test_a_session_stays_up_where_no_history_is_kept(desk, no_history):
     desk.connect()
     report = desk.report()
     asked = len(no_history.asked("qstat"))
-    desk.lab.wait(lambda: len(no_history.asked("qstat")) >= asked + 3, 120, "three more questions")
+    desk.lab.wait(lambda: len(no_history.asked("qstat")) >= asked + 2, 120, "two more questions")
     desk.status()
     assert (desk.report()["state"], desk.jobs()) == ("ready", [report["job_id"].partition(".")[0]])
     assert not [line for line in no_history.asked("qstat")[asked:] if " -x " in line]
@@ -115,7 +115,8 @@ def test_a_session_stays_up_where_no_history_is_kept(desk, no_history):
 
 
 @PBS_ALONE
-@pytest.mark.parametrize(("end", "state"), [("scancel", "cancelled"), ("kill", "ended"), ("disconnect", None)])
+@pytest.mark.parametrize(("end", "state"), [
+    ("scancel", "cancelled"), pytest.param("kill", "ended", marks=pytest.mark.torture), pytest.param("disconnect", None, marks=pytest.mark.torture)])
 def test_the_end_of_a_job_is_noticed_where_no_history_is_kept(desk, no_history, end, state):
     desk.connect()
     report = desk.report()

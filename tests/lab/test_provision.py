@@ -42,7 +42,7 @@ class Admin:
 
     def value(self, keyword, user):
         told = self.lab.on(self.node, "/usr/sbin/sshd", "-T", "-C", f"user={user},host=h,addr=198.18.1.10,laddr={self.address},lport=22").stdout
-        return re.search(rf"(?m)^{keyword} (.*)$", told).group(1)
+        return re.search(rf"(?mi)^{keyword} (.*)$", told).group(1)
 
 
 @contextlib.contextmanager
