@@ -83,7 +83,7 @@ def test_once_it_was_refused_nothing_more_is_begun_and_nothing_spins(site):
 
 
 def test_a_node_that_was_just_started_is_asked_once_more_where_nobody_had_to_answer(site, monkeypatch):
-    monkeypatch.setattr(reconnection, "_ONCE_MORE", (0.2,))
+    monkeypatch.setattr(reconnection, "_ONCE_MORE", (0.2, 0.4))
     site.fares(pinned="asks", name="asks")
     site.begin()
     site.steps(10, lambda: site.tries.refused)
