@@ -92,14 +92,14 @@ class Held:
         return processes.alive([int(pid), began])
 
     def left(self):
-        """Processes of the job: what has this test's directory in its command."""
+        """Processes of the job: what has this test's directory in its command, or works in it, as pvserver.sh does."""
         found = []
         for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
             try:
-                command = Path("/proc/{0}/cmdline".format(pid)).read_bytes()
+                about = Path("/proc/{0}/cmdline".format(pid)).read_bytes() + b"\0" + os.readlink("/proc/{0}/cwd".format(pid)).encode()
             except OSError:
                 continue
-            if str(self.tmp_path).encode() + b"/" in command:
+            if str(self.tmp_path).encode() + b"/" in about:
                 found.append(pid)
         return found
 
