@@ -59,10 +59,11 @@ class ActionModule(SessionAction):
         if not record.get("go") and (record.get("lifeline") or routing.load(record, channel).client_may_be_late):
             return False
         around = routing.client_of(record, channel)
-        if self._listens(around, port) or self._met(record):
+        if self._expects(record, around) or self._met(record):
             return False
         if record["settings"]["start_client"]:
-            record = self._start(record, around)
+            if not self._listens(around, port):
+                record = self._start(record, around)
         else:
             self.session.update(reason="waiting for a client")
             sessions.write_report(record["settings"]["json"], [self.session.report()])
@@ -70,8 +71,7 @@ class ActionModule(SessionAction):
         directory = remote.Directory(channel.script, record["remote_directory"])
         deadline = time.monotonic() + record["settings"]["idle"]
         next_look = time.monotonic() + 2
-        # The stub may be quicker than we are, and ParaView listens no more.
-        while not (self._listens(around, port) or self._met(record)):
+        while not self._expects(record, around):
             record = self._watched(record, around, before_pvserver=True)
             if time.monotonic() > deadline:
                 raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
@@ -84,6 +84,13 @@ class ActionModule(SessionAction):
                     raise SessionError("job {0} ended before a client listened".format(record["job_id"]), ending.reason, ending.way_out or "connect again")
             time.sleep(around.pause)
         return True
+
+    def _expects(self, record, around):
+        """bool: whether ParaView takes a call. One that connects by a script says so itself: between its first moment as a listener and that word it would
+        refuse pvserver, for want of the connect-id."""
+        if not self._listens(around, record["client_port"]):
+            return False
+        return record.get("client_by") != "script" or start_script.state(around.last_words(self.log, self.known_as))[0] in ("listening", "connected")
 
     @staticmethod
     def _listens(around, port):

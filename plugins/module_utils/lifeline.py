@@ -123,10 +123,8 @@ class Stub:
         # One that nobody knows of any more ends with the job's own patience.
         words += ["--wait", str(wishes["idle"] + _LATE), "--outage", str(wishes["outage"])]
         if route.reverse:
-            # ssh takes a connection to another host before it knows whether anybody listens there.
-            to = "@" + self.client_path if side.name else side.target(port)
             line = "0.0.0.0:{0}".format(route.known["client_port"]) if route.name in EXPOSED else _place(route.target)
-            return words + ["--line-listen", line, "--to", to]
+            return words + ["--line-listen", line, "--to", "@" + self.client_path]
         return words + ["--line-to", "@" + self.line_path, "--listen", _place(side.entrance(port))]
 
     @property
@@ -172,14 +170,14 @@ class Stub:
         write_private(self.line_path, _place(end) + "\n")
 
     def lead_to_client(self, side, port):
-        """Tells it that ParaView listens on another host; on this one it sees that by itself.
+        """Names ParaView's port, once ParaView expects a call there: ssh takes one to another host before anybody listens, and ParaView on this host before
+        it knows the session's connect-id.
 
         Args:
             side (client_host.Here or There): where ParaView runs.
             port (int): its port there.
         """
-        if side.name:
-            write_private(self.client_path, _place(side.target(port)) + "\n")
+        write_private(self.client_path, _place(side.target(port)) + "\n")
 
     def keep_key(self, key):
         """Writes the session's key down."""

@@ -6,6 +6,7 @@
 import json
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.action import paraview_client as action
@@ -78,6 +79,31 @@ def test_a_client_that_the_stub_met_before_we_saw_it_listen(waiting, monkeypatch
     stub_says(waiting.session, "connected")
     monkeypatch.setattr(action.routing, "client_of", lambda _record, _channel: Here())
     assert waiting._listening(waiting.session.read(), None) is False
+
+
+class Listening(Here):
+    """A ParaView that connects by a script listens, and says how far it has come one look after the other."""
+
+    def __init__(self, *words):
+        self.words = list(words)
+
+    def owner(self, _port):
+        return self.uid
+
+    def lives(self, _record):
+        return True
+
+    def last_words(self, _log, _session):
+        return self.words.pop(0) if len(self.words) > 1 else self.words[0]
+
+
+def test_paraview_is_called_once_it_has_the_connect_id(waiting, monkeypatch):
+    around = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
+    monkeypatch.setattr(action.routing, "client_of", lambda _record, _channel: around)
+    monkeypatch.setattr(action.remote, "Directory", lambda _script, _path: Directory(""))
+    waiting.session.update(client_by="script", settings=dict(waiting.session.read()["settings"], start_client=["paraview"]))
+    waiting._listening(waiting.session.read(), SimpleNamespace(script=None))
+    assert around.words == ["paraview-connect: begun\nparaview-connect: listening\n"]
 
 
 @pytest.fixture(name="starting")

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What carries a lifeline, and how its stub is started for it."""
 
+import os
+
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, lifeline, routes, transport
 from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
@@ -26,9 +28,14 @@ def session(tmp_path):
 @pytest.mark.parametrize(("route", "place"), [
     ("reverse_tunnel", "unix:/run/c.r7000"), ("node_tunnel_reverse", "unix:/run/c.r7000"), ("reverse", "0.0.0.0:7000"), ("reverse_relay", "0.0.0.0:7000")])
 def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, route, place):
-    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {"client_port": 7000}), client_host.Here(), 11111, WISHES)
+    stub = lifeline.Stub(session)
+    words = stub.command(routes.ROUTES[route](Around(), {"client_port": 7000}), client_host.Here(), 11111, WISHES)
     assert words[words.index("--line-listen") + 1] == place
-    assert words[words.index("--to") + 1] == "127.0.0.1:11111"
+    where = words[words.index("--to") + 1]
+    assert where.startswith("@") and not os.path.exists(where[1:]), "ParaView is called before it expects that"
+    stub.lead_to_client(client_host.Here(), 11111)
+    with open(where[1:]) as stream:
+        assert stream.read() == "127.0.0.1:11111\n"
 
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward", "node_tunnel"])
