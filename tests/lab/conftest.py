@@ -14,7 +14,8 @@ from names import NAME, WORKER
 
 HERE = Path(__file__).parent
 # What a test needs that not every generation has: a file of the login node, and why it may be missing.
-NEEDS = {"gridengine": ("/usr/bin/qstat", "Debian has no Grid Engine from forky on")}
+NEEDS = {"gridengine": ("/usr/bin/qstat", "Debian has no Grid Engine from forky on"),
+         "pmix": ("/usr/lib/*/slurm*/mpi_pmix.so", "Debian's Slurm has no mpi/pmix from forky on, and OpenMPI 5 speaks nothing else that srun has")}
 # Why some things are not tried on an old login node: its own Slurm is that of its age, which later ones do not understand.
 TOO_OLD = "the commands of Slurm 20.11 do not reach a later Slurm than 22.05"
 
@@ -98,7 +99,7 @@ class Lab:
     def has(self, thing):
         """Whether the lab's generation has a thing of NEEDS."""
         if thing not in self.known:
-            self.known[thing] = self.on("login", "test", "-e", NEEDS[thing][0], check=False).returncode == 0
+            self.known[thing] = self.on("login", "sh", "-c", "ls " + NEEDS[thing][0], check=False).returncode == 0
         return self.known[thing]
 
     @staticmethod

@@ -61,7 +61,7 @@ def test_forward_tunnel_starts_the_client(desk):
 
 @pytest.mark.torture
 def test_reverse_tunnel_waits_for_a_client_before_pvserver_starts(desk):
-    process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel", connect_id=77), user="alice")
+    process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel", connect_id=77, lifeline=False), user="alice")
     line = next(line for line in process.stdout if "start the client now" in line)
     assert "--server-url=csrc://127.0.0.1:" in line
     assert "77" not in line.split("--connect-id")[1], "the connect-id is given by reference"

@@ -258,7 +258,7 @@ def test_a_job_that_can_never_start(lab):
     lab.on("login", "scancel", number)
 
 
-@pytest.mark.parametrize("launcher", [("srun",), ("salloc", "-Q", "mpiexec")])
+@pytest.mark.parametrize("launcher", [pytest.param(("srun",), marks=pytest.mark.needs("pmix")), ("salloc", "-Q", "mpiexec")])
 def test_mpi_over_two_nodes(lab, launcher):
     lab.on("login", "sh", "-c", "cat >ranks.py", user="bob", input=RANKS)
     command = (*launcher[:1], "-N2", "-n2", *launcher[1:], "pvbatch", "--sym", "ranks.py")
