@@ -48,6 +48,7 @@ cat > ~/client.py <<'END'
 import os, sys, time
 from paraview.simple import *
 way, _slashes, port = sys.argv[1].partition("://127.0.0.1:")
+print("paraview-connect: listening" if way == "csrc" else "paraview-connect: begun", file=sys.stderr, flush=True)
 ReverseConnect(port) if way == "csrc" else Connect("127.0.0.1", int(port))
 Sphere().UpdatePipeline()
 while "PV_CONNECTION_URI" in os.environ:

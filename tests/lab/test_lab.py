@@ -390,7 +390,6 @@ def left():
     """What a lab that is down must not leave."""
     mounts = [line for line in Path("/proc/mounts").read_text().splitlines() if re.search(rf"\b{re.escape(NAME)}[- /]", line)]
     names = list(Path("/run/netns").glob(f"{NAME}-*"))
-    groups = [path for path in Path("/sys/fs/cgroup").rglob(NAME) if path.is_dir()]
     running = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -398,7 +397,7 @@ def left():
                 running.append(path)
         except OSError:
             pass  # ended meanwhile
-    return mounts + names + groups + running
+    return mounts + names + groups(NAME) + running
 
 
 def test_a_second_up_leaves_the_hosts_alone(lab):
@@ -428,10 +427,15 @@ def test_down_and_up(lab):
     assert lab.on("login", "true").returncode == 0
 
 
+def groups(path):
+    """A cgroup of the lab, wherever the hierarchy is mounted. Those of another lab come and go meanwhile."""
+    return [one for place in ("", "*/") for one in Path("/sys/fs/cgroup").glob(place + path) if one.is_dir()]
+
+
 def killed_up(lab, host):
     """Kill an up at the moment at which HOST begins to boot."""
     with subprocess.Popen([HERE / "up"], stdout=subprocess.DEVNULL) as up:
-        lab.wait(lambda: up.poll() is not None or any(Path("/sys/fs/cgroup").rglob(f"{NAME}/{host}")), 300)
+        lab.wait(lambda: up.poll() is not None or groups(f"{NAME}/{host}"), 300)
         up.kill()
 
 
