@@ -5,9 +5,13 @@
 
 import os
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import far_client, routes, routing, sessions, transport
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import remote
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline_route
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.client_login import log_in_on_client
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -23,8 +27,8 @@ class ActionModule(SessionAction):
         channel = self.channel()
         known = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
         name = os.path.basename(self.session.directory)
-        channel.request("farewell", script=far_client.forget_script(name))
-        code, out, err = channel.client_script(far_client.keep_script(name, self.session.connect_id()))
+        channel.request("farewell", script=remote.forget_script(name))
+        code, out, err = channel.client_script(remote.keep_script(name, self.session.connect_id()))
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
             raise SessionError("cannot keep the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state there writable for you")
@@ -35,8 +39,8 @@ class ActionModule(SessionAction):
         """What led to a connection that was lost is made anew."""
         if record.get("lifeline") and record.get("stub"):
             # Where ParaView is called, that is done once it listens.
-            if not routes.ROUTES[record["route"]].reverse:
-                transport.lead_from_client(self.session, record, routing.client_of(record, channel))
+            if not route_names.is_reverse(record["route"]):
+                lifeline_route.lead_from_client(self.session, record, routing.client_of(record, channel))
         elif record.get("route"):
             route = routing.load(record, channel, self.session)
             route.take_back()

@@ -10,29 +10,23 @@ import socket
 import tempfile
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import (
-    checks,
-    directives,
-    doctor,
-    drawing,
-    jobscript,
-    launchers,
-    paraview,
-    processes,
-    remote,
-    rendering,
-    routing,
-    scheduler_checks,
-    sessions,
-    settings,
-    surroundings,
-)
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, fault_error
-from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import scheduler_of
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import scheduler_of
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import Follower, fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import drawing, probes
+from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import report as checks
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver, rendering
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver as paraview
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import base
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import directives, mpi, validation
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over, polling
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import route
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -68,26 +62,26 @@ class ActionModule(SessionAction):
     def _look(self, wishes, job):
         target = target_of(self._connection, self.name)
         self.names.update({target.host: "LOGIN", target.user or "": "USER"})
-        self._see(*doctor.client(target.executable))
-        self.clients, seen = doctor.paraview(wishes)
+        self._see(*probes.client(target.executable))
+        self.clients, seen = probes.paraview(wishes)
         self._see(seen)
-        self._see(*doctor.network(target))
+        self._see(*probes.network(target))
         if wishes["client_host"]:
             self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(wishes["client_host"])))
         self.session.begin(owner=self.owner, settings=dict(wishes, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
         try:
             log_in(self.session, target, self.owner, password_of(self._connection))
-            self._see(doctor.authentication())
+            self._see(probes.authentication())
             self._look_at_login(wishes, job)
         except SessionError as error:
             if any(one.name == "authentication" for one in self.found):
                 self._see(checks.failed("login node", "answer", error.why or error.what, "you", error.way_out, error.what))
             else:
-                self._see(doctor.authentication(error))
+                self._see(probes.authentication(error))
 
     def _look_at_login(self, wishes, job):
         channel = Channel(self.session.read()["socket"], self.name)
-        tables = scheduler_checks.tables(wishes["schedulers"])
+        tables = validation.tables(wishes["schedulers"])
         facts = facts_of(self.name, channel, tables, self.say)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
         scheduler, why = None, ""
@@ -100,7 +94,7 @@ class ActionModule(SessionAction):
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
             facts=facts, scheduler=scheduler or "none", table=about, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
-        look = doctor.LoginNode(routing.surroundings(record, channel, self.session), self.name, about, facts["prelude"])
+        look = probes.LoginNode(route.surroundings(record, channel, self.session), self.name, about, facts["prelude"])
         self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
         self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
         found, modules = look.pvserver(self.clients, wishes)
@@ -110,15 +104,15 @@ class ActionModule(SessionAction):
 
     def _look_at_queue(self, look, wishes, facts, about, modules, job):
         try:
-            head = settings.asked(wishes, facts["site"])
+            head = directives.asked(wishes, facts["site"])
             directives.check(about, head)
         except SessionError as error:
             self._see(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
             return
         if not job:
-            self._see(look.acceptance(jobscript.job_script(about, "/tmp", head, 60)))
+            self._see(look.acceptance(job_scripts.job_script(about, "/tmp", head, 60)))
             return
-        record = self.session.update(modules=modules, remote_directory=remote.directory(facts["home"], self.session.read()["id"]))
+        record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read()["id"]))
         try:
             self._trial(look.around, record, about, head, wishes)
         except SessionError as error:
@@ -127,16 +121,16 @@ class ActionModule(SessionAction):
     def _trial(self, around, record, about, head, wishes):
         """A small job: what only a node can tell."""
         channel, path = Channel(record["socket"], self.name), record["remote_directory"]
-        directory = remote.Directory(channel.script, path)
-        program = jobscript.pvserver_program(wishes["pvserver"])
+        directory = job_directory.Directory(channel.script, path)
+        program = pvserver.pvserver_program(wishes["pvserver"])
         ends = self._ends(around)
-        setup = wishes["setup"] + "\n" + doctor.job_lines(program, path, ends)
+        setup = wishes["setup"] + "\n" + probes.job_lines(program, path, ends)
         look = drawing.lines(wishes["pvserver"], program, path)
         numbers = wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]
-        launcher = launchers.command(launchers.chosen(about, wishes), *numbers)
+        launcher = mpi.command(mpi.chosen(about, wishes), *numbers)
         directory.create({
-            "batch.log": "", "job.sh": jobscript.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
-            "pvserver.sh": jobscript.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], setup, 0, wishes["rendering"], look),
+            "batch.log": "", "job.sh": job_scripts.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
+            "pvserver.sh": job_scripts.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], setup, 0, wishes["rendering"], look),
             rendering.RANK_FILE: rendering.RANK, drawing.PROGRAM: drawing.TEXT})
         queue = Jobs(over(channel.script, record["prelude"], path + "/submitted", 180), about)
         job_id = queue.submit(path + "/job.sh")
@@ -154,7 +148,7 @@ class ActionModule(SessionAction):
         node = follower.progress.nodes[0] if follower.progress.nodes else follower.progress.host
         self.names[node] = "NODE"
         self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
-        directory.put("go", jobscript.go_file(paraview.forward_arguments(around.wishes["server_ports"] or 0, paraview.new_connect_id())))
+        directory.put("go", job_scripts.go_file(paraview.forward_arguments(around.wishes["server_ports"] or 0, paraview.new_connect_id())))
         self._wait_for_pvserver(follower, directory, node, record, wishes)
 
     def _ends(self, around):
@@ -162,7 +156,7 @@ class ActionModule(SessionAction):
         try:
             address = around.cluster_address(around.facts.get("first", ""))
             return ["{0}:{1}".format(address, around.remote_forward(address, around.wishes["login_ports"], "127.0.0.1:9"))]
-        except surroundings.Unfit:
+        except base.Unfit:
             return []
 
     def _wait_for_pvserver(self, follower, directory, node, record, wishes):
@@ -174,11 +168,11 @@ class ActionModule(SessionAction):
             accepting = status.accepting
             if accepting or follower.progress.ended:
                 break
-        program, fault = jobscript.pvserver_program(wishes["pvserver"]), follower.progress.fault
+        program, fault = pvserver.pvserver_program(wishes["pvserver"]), follower.progress.fault
         drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, wishes["gpus_per_node"], wishes["pvserver"])
         # Who has drawn has what it takes.
         known = any(one.result != "cannot tell" for one in drawn)
-        self._see(*(one for one in doctor.read_job(directory.read("doctor"), node, record["login_node"], program) if one.name != "display" or not known))
+        self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record["login_node"], program) if one.name != "display" or not known))
         self._see(*drawn)
         if accepting:
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
@@ -220,7 +214,7 @@ class ActionModule(SessionAction):
         if arguments["html"]:
             path = os.path.abspath(os.path.expanduser(arguments["html"]))
             try:
-                sessions.write_private(path, checks.page("ParaView and {0}".format(shown), found))
+                files.write_private(path, checks.page("ParaView and {0}".format(shown), found))
             except OSError as error:
                 raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory of yours")
         return {"changed": False, "checks": [one._asdict() for one in found]}

@@ -7,25 +7,19 @@ import os
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import (
-    connect_entry,
-    durations,
-    endings,
-    installed,
-    jobscript,
-    lifeline,
-    paraview,
-    processes,
-    pvsc,
-    remote,
-    routes,
-    routing,
-    sessions,
-    start_script,
-)
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import tail
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import start_script
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import endings, job_directory, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import connect_entry
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, servers_file
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # A ParaView client gives a forward connection up after 60 s.
@@ -54,7 +48,7 @@ class ActionModule(SessionAction):
     def _listening(self, record, channel):
         """Reverse routes: somebody of ours has to listen before pvserver may start."""
         port = record["client_port"]
-        if not routes.ROUTES[record["route"]].reverse or record.get("was_connected"):
+        if not route_names.is_reverse(record["route"]) or record.get("was_connected"):
             return False
         if not record.get("go") and (record.get("lifeline") or routing.load(record, channel).client_may_be_late):
             return False
@@ -68,7 +62,7 @@ class ActionModule(SessionAction):
             self.session.update(reason="waiting for a client")
             sessions.write_report(record["settings"]["json"], [self.session.report()])
             self.say("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
-        directory = remote.Directory(channel.script, record["remote_directory"])
+        directory = job_directory.Directory(channel.script, record["remote_directory"])
         deadline = time.monotonic() + record["settings"]["idle"]
         next_look = time.monotonic() + 2
         while not self._expects(record, around):
@@ -78,7 +72,7 @@ class ActionModule(SessionAction):
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
             if time.monotonic() > next_look:
                 next_look = time.monotonic() + 2
-                progress = jobscript.Progress(directory.status("", 0))
+                progress = job_scripts.Progress(directory.status("", 0))
                 if progress.ended:
                     ending = endings.of(progress, directory.log())
                     raise SessionError("job {0} ended before a client listened".format(record["job_id"]), ending.reason, ending.way_out or "connect again")
@@ -96,7 +90,7 @@ class ActionModule(SessionAction):
     def _listens(around, port):
         owner = around.owner(port)
         if owner not in (None, -1, around.uid):
-            raise routes.port_taken(port, owner, around)
+            raise choice.port_taken(port, owner, around)
         return owner is not None
 
     def _met(self, record):
@@ -105,8 +99,8 @@ class ActionModule(SessionAction):
 
     def _served(self, record, channel):
         """All stands: the client is started where it was asked for, and the user is told."""
-        directory = remote.Directory(channel.script, record["remote_directory"])
-        progress = jobscript.Progress(directory.status("", 0))
+        directory = job_directory.Directory(channel.script, record["remote_directory"])
+        progress = job_scripts.Progress(directory.status("", 0))
         route, around = routing.load(record, channel), routing.client_of(record, channel)
         if route.reverse and not record.get("was_connected"):
             progress = self._let_through(record, channel, route, around, directory)
@@ -149,7 +143,7 @@ class ActionModule(SessionAction):
             else:
                 route.let_through(record["root_node"])
         except Unfit as unfit:
-            raise routes.none_works([(route.name, str(unfit))], route.name)
+            raise choice.none_works([(route.name, str(unfit))], route.name)
         progress = self._wait_connected(record, directory, around)
         self.say(routing.came_through(record, route))
         return progress
@@ -168,7 +162,7 @@ class ActionModule(SessionAction):
         text = ""
         while True:
             text = directory.status(text, 1)
-            progress = jobscript.Progress(text)
+            progress = job_scripts.Progress(text)
             connected = progress.connected
             if connected or progress.ended:
                 if not connected:
@@ -214,19 +208,19 @@ class ActionModule(SessionAction):
         wish = record["settings"]["start_client"]
         program = installed.to_start(record)
         words = getattr(self, "_by_" + by)(record, around, connect_id, program) if program else wish
-        environment = paraview.client_environment(record["url"], record["client_port"], connect_id)
+        environment = pvserver.client_environment(record["url"], record["client_port"], connect_id)
         return self.session.update(client_by=by if program else "command", **around.start(words, environment, self.log, self.known_as))
 
     def _by_script(self, record, around, connect_id, program):
         """list[str]: ParaView, with a script that connects it and asks nothing."""
         text = start_script.text(record["url"], connect_id)
-        return paraview.script_command(around.keep(self.session.script_path, self.known_as, text), program)
+        return pvserver.script_command(around.keep(self.session.script_path, self.known_as, text), program)
 
     def _by_entry(self, record, around, connect_id, program):
         """list[str]: ParaView, with an entry for this session, whose name none of the user's own has: that would be taken instead."""
         name = "{0} (session {1})".format(self.name, record["id"])
-        text = pvsc.Configuration(b"", "").put(name, connect_entry.ready_entry(name, record["url"], connect_id))
-        return paraview.client_command(around.keep(self.session.entry_path, self.known_as, text.decode("ascii")), name, program)
+        text = servers_file.Configuration(b"", "").put(name, connect_entry.ready_entry(name, record["url"], connect_id))
+        return pvserver.client_command(around.keep(self.session.entry_path, self.known_as, text.decode("ascii")), name, program)
 
     @property
     def known_as(self):

@@ -6,24 +6,25 @@
 import shlex
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import (
-    jobscript,
-    lifeline,
-    pulse,
-    remote,
-    routes,
-    routing,
-    schedulers,
-    settings,
-    teardown,
-    transport,
+from ansible_collections.sciviz.paraview.plugins.module_utils.client.host import Here
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat, job_directory, job_scripts, teardown
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import (
+    Follower,
+    submitted,
+    until_lifeline_is_known,
+    until_pvserver_speaks,
+    until_running,
 )
-from ansible_collections.sciviz.paraview.plugins.module_utils.client_host import Here
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over, polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, submitted, until_lifeline_is_known, until_pvserver_speaks, until_running
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit, port_taken
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import port_taken
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, directives
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over, polling
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
 
 # A busy batch system takes its time, and a submission that was broken off may be a job all the same.
@@ -47,11 +48,11 @@ class ActionModule(SessionAction):
         if record.get("job_id") and self._still_there(record, channel):
             return {"changed": False}
         wishes = record["settings"]
-        about = schedulers.of(record)
-        path = remote.directory(record["facts"]["home"], record["id"])
+        about = answers.of(record)
+        path = job_directory.directory(record["facts"]["home"], record["id"])
         hindrance = lifeline.hindrance(wishes, record["route"])
         asked = wishes.get("lifeline") and not hindrance
-        files = jobscript.files(about, path, wishes, settings.asked(wishes, record["facts"]["site"]), record["modules"], wishes["outage"] if asked else 0)
+        files = job_scripts.files(about, path, wishes, directives.asked(wishes, record["facts"]["site"]), record["modules"], wishes["outage"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
@@ -67,7 +68,7 @@ class ActionModule(SessionAction):
             files.update(lifeline.files(key))
         # None: it is not known before the job runs.
         self.session.update(remote_directory=path, lifeline=None if asked else False)
-        directory = remote.Directory(channel.script, path)
+        directory = job_directory.Directory(channel.script, path)
         directory.create(files)
         if wishes["job_id"]:
             self._attach(record, channel, about, node, path)
@@ -81,7 +82,7 @@ class ActionModule(SessionAction):
     def _look_at_line_port(wishes, route):
         """SessionError where somebody listens already where the line would come in."""
         port = wishes.get("line_port")
-        owner = Here().owner(port) if port and route in lifeline.EXPOSED else None
+        owner = Here().owner(port) if port and route_names.ALL[route].exposed else None
         if owner is not None:
             raise port_taken(port, owner, variable="paraview_line_port")
 
@@ -111,9 +112,9 @@ class ActionModule(SessionAction):
         self.say("job {0} is yours: pvserver is started in it".format(job_id))
 
     def _still_there(self, record, channel):
-        job = Jobs(over(channel.script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
-        directory = remote.Directory(channel.script, record["remote_directory"])
-        if (not job.gone and job.state not in schedulers.OVER) or pulse.lives(directory):
+        job = Jobs(over(channel.script, record["prelude"]), answers.of(record)).ask(record["job_id"])
+        directory = job_directory.Directory(channel.script, record["remote_directory"])
+        if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(directory):
             return True
         self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
         directory.remove()
@@ -123,8 +124,8 @@ class ActionModule(SessionAction):
         return False
 
     def _follower(self, record, channel):
-        queue = Jobs(over(channel.script, record["prelude"]), schedulers.of(record))
-        directory = remote.Directory(channel.script, record["remote_directory"])
+        queue = Jobs(over(channel.script, record["prelude"]), answers.of(record))
+        directory = job_directory.Directory(channel.script, record["remote_directory"])
         return Follower(record["job_id"], queue, directory, polling(record), self.say)
 
     def _running(self, record, channel):
@@ -146,7 +147,7 @@ class ActionModule(SessionAction):
             self._without_lifeline(hindrance)
             return self.session.update(lifeline=False)
         fields = {"lifeline": True}
-        if routes.ROUTES[record["route"]].reverse:
+        if route_names.is_reverse(record["route"]):
             # The route ends at the stub, and that goes on to ParaView.
             fields["route_known"] = dict(record["route_known"], client_port=lifeline.line_port(record["settings"], record["route"]), port=None)
         return self.session.update(**fields)
@@ -167,14 +168,14 @@ class ActionModule(SessionAction):
         """Puts up what has to stand before pvserver, and lets it start; raises Unfit."""
         connect_id = self.session.connect_id()
         if record.get("lifeline"):
-            record = transport.begin(self.session, self.session.update(server=transport.server_of(record, channel)), route,
+            record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, channel)), route,
                                      routing.client_of(record, channel))
-            transport.put_up(route, record, directory)
+            lifeline_route.put_up(route, record, directory)
             arguments = lifeline.pvserver_arguments(route, connect_id)
         else:
             route.before_start(record["root_node"])
             arguments = route.pvserver_arguments(connect_id)
-        directory.put("go", jobscript.go_file(arguments))
+        directory.put("go", job_scripts.go_file(arguments))
         self.session.update(go=True)
 
     def _started(self, record, channel):
@@ -186,7 +187,7 @@ class ActionModule(SessionAction):
             try:
                 self._go(record, route, channel, follower.directory)
             except Unfit as unfit:
-                raise routes.none_works([(route.name, str(unfit))], route.name)
+                raise choice.none_works([(route.name, str(unfit))], route.name)
             finally:
                 self.session.update(**routing.kept(route))
         status = until_pvserver_speaks(follower, route, record["settings"]["pvserver"], lifeline=record.get("lifeline"))

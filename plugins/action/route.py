@@ -3,8 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chooses a session's route, confirms it and opens it; documented in plugins/modules/route.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import lifeline, paraview, routes, routing, transport, tunnels
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice, tunnels
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -15,7 +19,7 @@ class ActionModule(SessionAction):
         record = self.session.read()
         changed = getattr(self, "_" + arguments["state"])(record, self.channel())
         record = self.session.read()
-        return {"changed": changed, "route": record["route"], "reverse": routes.ROUTES[record["route"]].reverse,
+        return {"changed": changed, "route": record["route"], "reverse": route_names.is_reverse(record["route"]),
                 "client_port": record.get("client_port"), "url": record.get("url")}
 
     def _chosen(self, record, channel):
@@ -38,7 +42,7 @@ class ActionModule(SessionAction):
         except Unfit as unfit:
             self.session.update(**routing.kept(route))
             if record["settings"]["route"] != "auto":
-                raise routes.none_works([(route.name, str(unfit))], route.name)
+                raise choice.none_works([(route.name, str(unfit))], route.name)
             self.say("route {0} does not lead to {1} ({2})".format(route.name, record["root_node"], unfit))
         names = [name for name in self._names(record) if name != route.name]
         self._choose(self.session.read(), channel, names, record["root_node"])
@@ -54,7 +58,7 @@ class ActionModule(SessionAction):
         try:
             port = route.after_start(record["accepting"], record["root_node"])
         except Unfit as unfit:
-            raise routes.none_works([(route.name, str(unfit))], route.name)
+            raise choice.none_works([(route.name, str(unfit))], route.name)
         finally:
             self.session.update(forwards=route.around.forwards)
         self.session.update(client_port=port, url=route.url(port), opened=record["watcher"], **routing.kept(route))
@@ -67,16 +71,16 @@ class ActionModule(SessionAction):
             if opened is None:
                 route = routing.load(record, channel, self.session)
                 try:
-                    transport.lead(route, record, stub)
+                    lifeline_route.lead(route, record, stub)
                 finally:
                     self.session.update(**routing.kept(route))
             elif opened != record["watcher"]:
-                transport.restore(self.session, record, channel)
+                lifeline_route.restore(self.session, record, channel)
         except Unfit as unfit:
-            raise routes.none_works([(record["route"], str(unfit))], record["route"])
-        transport.await_line(stub, self.session.read())
-        reverse = routes.ROUTES[record["route"]].reverse
-        self.session.update(opened=record["watcher"], lost_at=None, url=paraview.url(reverse, self.session.read()["client_port"]))
+            raise choice.none_works([(record["route"], str(unfit))], record["route"])
+        lifeline_route.await_line(stub, self.session.read())
+        reverse = route_names.is_reverse(record["route"])
+        self.session.update(opened=record["watcher"], lost_at=None, url=pvserver.url(reverse, self.session.read()["client_port"]))
         return opened != record["watcher"]
 
     @staticmethod
@@ -88,7 +92,7 @@ class ActionModule(SessionAction):
     def _line_port(record, name):
         """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
         wishes = record["settings"]
-        wanted = name in lifeline.EXPOSED and wishes.get("lifeline") and not record.get("job_id") and not lifeline.hindrance(wishes, name)
+        wanted = route_names.ALL[name].exposed and wishes.get("lifeline") and not record.get("job_id") and not lifeline.hindrance(wishes, name)
         return lifeline.line_port(wishes, name) if wanted else 0
 
     @staticmethod
@@ -102,7 +106,7 @@ class ActionModule(SessionAction):
         ports = {}
 
         def attempt(name):
-            route = routes.ROUTES[name](around)
+            route = choice.ROUTES[name](around)
             ports[name] = route.client_port()
             if route.reverse:
                 route.known["client_port"] = self._line_port(record, name) or ports[name]
@@ -110,11 +114,11 @@ class ActionModule(SessionAction):
             return route
 
         try:
-            route, passed = routes.choose(names, record["facts"]["site"].get("routes_forbidden", []), attempt)
+            route, passed = choice.choose(names, record["facts"]["site"].get("routes_forbidden", []), attempt)
         finally:
             self.session.update(forwards=around.forwards)
         if route is None:
-            raise routes.none_works(passed, record["settings"]["route"])
+            raise choice.none_works(passed, record["settings"]["route"])
         if not record.get("job_id"):
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
             route.take_back()
@@ -126,6 +130,6 @@ class ActionModule(SessionAction):
             # Whether there will be a stub is known when the job runs.
             route.known["client_port"] = port
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **routing.kept(route))
-        self.say("route {0}{1}".format(route.name, " (passed over {0})".format(routes.told(passed)) if passed else ""))
+        self.say("route {0}{1}".format(route.name, " (passed over {0})".format(choice.told(passed)) if passed else ""))
         if getattr(route, "note", ""):
             self.say(route.note)

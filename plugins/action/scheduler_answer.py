@@ -5,8 +5,9 @@
 
 import json
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import recordings, scheduler_checks, schedulers, sessions
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, recordings, validation
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 _FIELDS = ("state", "native", "reason", "explanation", "never", "nodes", "root_node", "exit_status", "expected_start")
@@ -20,14 +21,14 @@ class ActionModule(SessionAction):
     }
 
     def act(self, arguments):
-        about = schedulers.table(arguments["scheduler"], scheduler_checks.tables(arguments["schedulers"]))
+        about = answers.table(arguments["scheduler"], validation.tables(arguments["schedulers"]))
         job = recordings.read(about, arguments["scheduler"], arguments["job_id"], self._recorded(arguments["answer"]))
         told = {name: getattr(job, name) for name in _FIELDS}
         line = json.dumps(told)
         self.say(line, len(line))
         if arguments["json"]:
             try:
-                sessions.write_private(arguments["json"], line + "\n")
+                files.write_private(arguments["json"], line + "\n")
             except OSError as error:
                 raise SessionError("cannot write paraview_json: {0}".format(arguments["json"]), error.strerror, "name a file in a directory of yours")
         return {"changed": False, "job": told}

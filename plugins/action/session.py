@@ -8,11 +8,15 @@ import difflib
 import socket
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import installed, openssh, paraview, processes, routes, sessions, settings, terminals, versions
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import comes_to_its_end
-from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import comes_to_its_end
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_directory import Directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes, terminals
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, versions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
@@ -54,7 +58,7 @@ class ActionModule(SessionAction):
                                "connect, look and disconnect there; if that host is gone for good, remove the record")
 
     def _begin(self, wishes):
-        connect_id = paraview.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
+        connect_id = pvserver.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
         record = self.session.begin(
             owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None,
             waiting=self._waiting(wishes), terminal=terminals.of_process(self.owner[0]))
@@ -139,8 +143,8 @@ class ActionModule(SessionAction):
         if not port:
             return self.session.read()
         changed = {"settings": dict(record["settings"], client_port=port)}
-        if record.get("route") and routes.ROUTES[record["route"]].reverse:
-            changed.update(client_port=port, url=paraview.url(True, port))
+        if record.get("route") and route_names.is_reverse(record["route"]):
+            changed.update(client_port=port, url=pvserver.url(True, port))
             if not record.get("lifeline"):
                 # What leads to the old port is made anew when the route is confirmed.
                 changed["route_known"] = dict(record["route_known"], client_port=port, port=None)

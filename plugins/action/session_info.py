@@ -5,11 +5,14 @@
 
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import durations, jobscript, remote, schedulers, sessions
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean, one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean, one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
 _COLUMNS = ("host", "route", "job", "state", "nodes", "left", "open")
@@ -49,10 +52,10 @@ class ActionModule(SessionAction):
     @staticmethod
     def _refresh(session, record):
         script = Channel(record["socket"], session.name).script
-        progress = jobscript.Progress(remote.Directory(script, record["remote_directory"]).status("", 0))
+        progress = job_scripts.Progress(job_directory.Directory(script, record["remote_directory"]).status("", 0))
         if record["state"] == "ready" and progress.connected:
             session.update(state="connected", was_connected=True)
-        job = Jobs(over(script, record["prelude"]), schedulers.of(record)).ask(record["job_id"])
+        job = Jobs(over(script, record["prelude"]), answers.of(record)).ask(record["job_id"])
         if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
         if job.state in ("pending", "running") and not session.read().get("lost_at"):

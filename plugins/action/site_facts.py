@@ -3,9 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import installed, scheduler_checks
-from ansible_collections.sciviz.paraview.plugins.module_utils.pairing import Pairing
-from ansible_collections.sciviz.paraview.plugins.module_utils.surveys import batch_system
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import batch_system
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.pairing import Pairing
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import validation
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
@@ -20,7 +21,7 @@ class ActionModule(SessionAction):
         return {"changed": False, "site": record["facts"], "scheduler": record["scheduler"]}
 
     def _gather(self, wishes):
-        tables = scheduler_checks.tables(wishes["schedulers"])
+        tables = validation.tables(wishes["schedulers"])
         facts = facts_of(self.name, self.channel(), tables, self.say)
         scheduler = batch_system(wishes, facts, tables)
         pair = self._pair(wishes, facts)
@@ -31,7 +32,7 @@ class ActionModule(SessionAction):
 
     def _look_again(self, record):
         """The connection was lost, and the new one may lead to another login node of the site."""
-        facts = facts_of(self.name, self.channel(), scheduler_checks.tables(record["settings"]["schedulers"]), self.say)
+        facts = facts_of(self.name, self.channel(), validation.tables(record["settings"]["schedulers"]), self.say)
         if facts["login_node"] != record["login_node"]:
             self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record["login_node"]))
         return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record["watcher"])

@@ -9,9 +9,9 @@ import socket
 import subprocess
 
 from ansible.inventory.manager import InventoryManager
-from ansible_collections.sciviz.paraview.plugins.module_utils import sessions
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 _ADDRESS = re.compile(r"^(?:(?P<user>[A-Za-z0-9._][A-Za-z0-9._@-]*)@)?(?P<host>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[?[0-9a-fA-F:]+\]?)$")
@@ -24,11 +24,11 @@ class ActionModule(SessionAction):
 
     def act(self, arguments):
         pattern = arguments["pattern"].strip()
-        sessions.write_report(arguments["json"], [], fresh=True)
+        record.write_report(arguments["json"], [], fresh=True)
         if not pattern:
             raise SessionError("no host was named", "", "say which: -e host=NAME, an inventory host or group, or [user@]login.site.edu")
         found = {}
-        recorded = {one.name for one in sessions.all_sessions(self.base)} if arguments["records"] else set()
+        recorded = {one.name for one in record.all_sessions(self.base)} if arguments["records"] else set()
         manager = self._inventory()
         if any(sign in pattern for sign in "&!"):
             for name in self._matches(manager, pattern):
@@ -43,7 +43,7 @@ class ActionModule(SessionAction):
 
     def fail(self, error, arguments):
         self.name = str(arguments.get("pattern") or self.name)
-        self.session = sessions.Session(self.base, self.name)
+        self.session = record.Session(self.base, self.name)
         return super().fail(error, arguments)
 
     def undo_own(self, hopeless):

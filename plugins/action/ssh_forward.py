@@ -5,9 +5,9 @@
 
 import os
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners as endpoints
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 

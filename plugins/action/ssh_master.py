@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Opens the session's one authenticated connection; documented in plugins/modules/ssh_master.py."""
 
-from ansible_collections.sciviz.paraview.plugins.module_utils import sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 

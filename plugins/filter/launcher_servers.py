@@ -47,20 +47,21 @@ _value:
 """
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry, pvsc
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import launcher_entry
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import servers_file
 
 
 def launcher_servers(clusters, system):
     """str: the content of a server configuration."""
-    known, names = pvsc.Configuration(b"", "the configuration"), set()
+    known, names = servers_file.Configuration(b"", "the configuration"), set()
     for cluster in clusters:
         if cluster["name"] in names:
             raise AnsibleFilterError("the cluster {0!r} is there twice".format(cluster["name"]))
         names.add(cluster["name"])
         for client in cluster.get("windows_clients", ["ssh"]) if system == "windows" else ["ssh"]:
             try:
-                known = pvsc.Configuration(known.put(*_entry(cluster, system, client)), "the configuration")
+                known = servers_file.Configuration(known.put(*_entry(cluster, system, client)), "the configuration")
             except (SessionError, ValueError) as error:
                 raise AnsibleFilterError("{0}: {1}".format(cluster["name"], error))
             except (KeyError, TypeError, AttributeError) as error:

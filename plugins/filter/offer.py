@@ -6,8 +6,8 @@
 import json
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.sciviz.paraview.plugins.module_utils import offer
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import offer
 
 
 def _plain(value):

@@ -49,8 +49,8 @@ from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ..module_utils.errors import SessionError
-from ..module_utils.launch_wishes import spoken
+from ..module_utils.common.errors import SessionError
+from ..module_utils.launcher.options import spoken
 from ..plugin_utils.launcher_archive import build
 
 

@@ -238,9 +238,9 @@ user:
 import getpass
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.sciviz.paraview.plugins.module_utils import forward_trial, paramiko_login
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import paramiko_login, probe, probe_requests
 
 
 def main():
@@ -267,8 +267,8 @@ def main():
         module.fail_json(msg=missing_required_lib("paramiko"), exception=paramiko_login.MISSING)
     given = module.params
     try:
-        requests = forward_trial.parse("remote", given["remote"] or []) + forward_trial.parse("local", given["local"] or [])
-        found = forward_trial.check(paramiko_login.Login(
+        requests = probe_requests.parse("remote", given["remote"] or []) + probe_requests.parse("local", given["local"] or [])
+        found = probe.check(paramiko_login.Login(
             host=given["host"], port=given["port"], user=given["user"] or getpass.getuser(), password=given["password"] or "",
             private_key=given["private_key"] or "", passphrase=given["passphrase"] or "", agent=given["agent"], answers=given["answers"],
             known_hosts=[given["known_hosts"], "/etc/ssh/ssh_known_hosts"], host_key_checking=given["host_key_checking"],

@@ -255,9 +255,10 @@ import pwd
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, launcher_entry, pvsc
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import connect_entry, launcher_entry
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import servers_file
 
 CHOICE = {"value": {"type": "str", "required": True}, "label": {"type": "str"}}
 OPTION = {
@@ -369,13 +370,13 @@ def change(module):
     if os.path.exists(path):
         with open(path, "rb") as stream:
             old = stream.read()
-    known = pvsc.Configuration(old, path)
+    known = servers_file.Configuration(old, path)
     new = wanted(module, known)
     # Of a file that is not there nothing has to be taken out.
     changed = new != known.data or (not old and module.params["state"] == "present")
     if changed:
-        pvsc.refuse_while_it_runs(path)
-    known = pvsc.Configuration(new if changed else old, path)
+        servers_file.refuse_while_it_runs(path)
+    known = servers_file.Configuration(new if changed else old, path)
     if changed and not module.check_mode:
         write(module, path, new)
     shown = [one.decode("utf-8", "replace") for one in (old, new if changed else old)]

@@ -56,9 +56,10 @@ path:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import changes, site_file
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import site_file
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
 
 SPEC = {
     "owned": {"type": "list", "elements": "str", "required": True}, "values": {"type": "dict", "default": {}},
@@ -70,11 +71,11 @@ def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     path = module.params["path"]
     try:
-        old = changes.read_old(path).content
+        old = files.read_old(path).content
         text = None if old is None else old.decode("utf-8", "surrogateescape")
         new = site_file.merge(text, module.params["owned"], module.params["values"])
         if new != text and not module.check_mode:
-            changes.publish(path, new)
+            files.publish(path, new)
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     except OSError as error:

@@ -273,9 +273,12 @@ reloaded:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import changes, forwarding, rollback, sshd, sshd_change, sshd_config, sshd_plan, sshd_trial
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply, config, policy, rollback, samples
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import planner as sshd_plan
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
 
 _LISTS = ("permit_listen", "permit_open")
 SPEC = dict(
@@ -283,11 +286,11 @@ SPEC = dict(
     state={"type": "str", "choices": ["present", "absent"], "default": "present"},
     match={"type": "dict", "default": {}},
     verify={"type": "list", "elements": "dict", "default": [],
-            "options": dict(sshd_trial.FIELDS, must={"type": "dict", "default": {}}, must_not={"type": "dict", "default": {}})},
+            "options": dict(samples.FIELDS, must={"type": "dict", "default": {}}, must_not={"type": "dict", "default": {}})},
     override={"type": "bool", "default": True}, reload={"type": "bool", "default": True}, backup={"type": "bool", "default": False},
     confirm={"type": "int", "default": 0},
     path={"type": "path", "default": "/etc/ssh/sshd_config"}, sshd={"type": "path"},
-    **{option: {"type": "list", "elements": "str"} if option in _LISTS else {"type": "str"} for option in forwarding.KEYWORDS}
+    **{option: {"type": "list", "elements": "str"} if option in _LISTS else {"type": "str"} for option in policy.KEYWORDS}
 )
 
 
@@ -305,31 +308,31 @@ def main():
 
 
 def perform(wishes, check_mode, scratch):
-    forwarding.check_name(wishes["name"])
-    asked, match, verify = forwarding.policy(wishes), forwarding.criteria(wishes["match"]), sshd_trial.named(wishes["verify"])
+    policy.check_name(wishes["name"])
+    asked, match, verify = policy.policy(wishes), policy.criteria(wishes["match"]), samples.named(wishes["verify"])
     if wishes["state"] == "present" and not asked:
         raise SessionError("the policy {0} asks for nothing".format(wishes["name"]), "none of the keywords is set",
-                           "set one of " + ", ".join(forwarding.KEYWORDS))
+                           "set one of " + ", ".join(policy.KEYWORDS))
     if wishes["confirm"] and wishes["confirm"] < 5:
         raise SessionError("confirm: {0} s is too short".format(wishes["confirm"]), "nobody logs in so quickly", "take 5 s or more, or 0 for no timer")
-    path, writable = sshd_change.main_file(wishes["path"])
+    path, writable = apply.main_file(wishes["path"])
     daemon = sshd.Daemon()
-    program, notes = sshd_change.program_for(path, wishes["sshd"] or "", daemon, scratch)
-    view = sshd_config.View()
+    program, notes = apply.program_for(path, wishes["sshd"] or "", daemon, scratch)
+    view = config.View()
     directory = os.path.dirname(view.real(path))
     armed = rollback.Rollback()
-    with changes.lock(directory):
+    with files.lock(directory):
         if not check_mode:
             armed.sweep(sshd.run)
-            changes.sweep({directory} | {os.path.dirname(one) for one in sshd_config.Tree(view, path).files})
+            files.sweep({directory} | {os.path.dirname(one) for one in config.Tree(view, path).files})
         planner = sshd_plan.Planner(program, view, path, wishes["name"], writable)
         if wishes["state"] == "present":
             plan = planner.present(asked, match, verify, wishes["override"])
         else:
             plan = planner.absent(verify or planner.bystanders(match))
         tidy = planner.made_directories() if wishes["state"] == "absent" else []
-        pending = sshd_change.Pending(path)
-        change = sshd_change.Change(program, view, path, daemon if wishes["reload"] else None, pending)
+        pending = apply.Pending(path)
+        change = apply.Change(program, view, path, daemon if wishes["reload"] else None, pending)
         stale = wishes["reload"] and pending.there()
         old = {one: view.read(one) for one in plan.changes}
         if plan.changes and wishes["state"] == "present" and armed.armed and not wishes["confirm"]:

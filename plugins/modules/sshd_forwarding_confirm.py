@@ -56,9 +56,9 @@ confirmed:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import rollback, sshd
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program, rollback
 
 SPEC = {"new_login": {"type": "bool", "default": True}}
 
@@ -67,7 +67,7 @@ def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     armed = rollback.Rollback()
     try:
-        changed = armed.armed if module.check_mode else armed.confirm(sshd.run, module.params["new_login"])
+        changed = armed.armed if module.check_mode else armed.confirm(program.run, module.params["new_login"])
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     except OSError as error:

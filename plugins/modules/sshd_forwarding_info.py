@@ -106,12 +106,13 @@ connections:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config, sshd_trial
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply, config, policy, samples
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
 
 SPEC = {
-    "connections": {"type": "list", "elements": "dict", "default": [], "options": sshd_trial.FIELDS},
+    "connections": {"type": "list", "elements": "dict", "default": [], "options": samples.FIELDS},
     "path": {"type": "path", "default": "/etc/ssh/sshd_config"}, "sshd": {"type": "path"},
 }
 
@@ -119,10 +120,10 @@ SPEC = {
 def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     try:
-        path = sshd_change.main_file(module.params["path"])[0]
-        program, warnings = sshd_change.program_for(path, module.params["sshd"] or "", sshd.Daemon(), module.tmpdir)
-        tried = sshd_trial.named(module.params["connections"] or [{}])
-        tree = sshd_config.Tree(sshd_config.View(), path)
+        path = apply.main_file(module.params["path"])[0]
+        program, warnings = apply.program_for(path, module.params["sshd"] or "", sshd.Daemon(), module.tmpdir)
+        tried = samples.named(module.params["connections"] or [{}])
+        tree = config.Tree(config.View(), path)
         if path not in tree.files:
             raise SessionError("there is no {0}".format(path), "", "correct path")
         found = program.effective(tree, [one.connection for one in tried])
@@ -132,7 +133,7 @@ def main():
         module.fail_json(msg="cannot ask sshd\n{0}\nrun it as root".format(clean(str(error))))
     for warning in warnings:
         module.warn(warning)
-    connections = [{"connection": one.label, "policy": forwarding.values(effective), "origins": forwarding.sources(effective, tree)}
+    connections = [{"connection": one.label, "policy": policy.values(effective), "origins": policy.sources(effective, tree)}
                    for one, effective in zip(tried, found)]
     module.exit_json(changed=False, main_file=path, files=list(tree.files), connections=connections)
 

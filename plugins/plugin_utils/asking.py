@@ -18,8 +18,8 @@ import time
 from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible.utils.display import Display
 
-from ..module_utils.errors import SessionError
-from ..module_utils.text import clean, one_line
+from ..module_utils.common.errors import SessionError
+from ..module_utils.common.text import clean, one_line
 
 _PROGRAM = """#!/bin/sh
 exec {python} -I -S -c {code} {socket} "$1" "$SSH_ASKPASS_PROMPT"

@@ -3,14 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The connection to the host on which ParaView runs, where that is another one; the session's watcher holds it."""
 
-from ..module_utils import openssh
-from ..module_utils.channel import Channel
-from ..module_utils.errors import SessionError
-from ..module_utils.sessions import Session
+from ..module_utils.common.errors import SessionError
+from ..module_utils.session.record import Session
+from ..module_utils.ssh import client
+from ..module_utils.ssh.channel import Channel
 from .login import answered, by_watcher
 
 
-def log_in_on_client(session: Session, channel: Channel, target: openssh.Target, host: str, password: str = "") -> dict:
+def log_in_on_client(session: Session, channel: Channel, target: client.Target, host: str, password: str = "") -> dict:
     """Has the session's watcher log in on the client host.
 
     Args:

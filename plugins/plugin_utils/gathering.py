@@ -7,13 +7,13 @@ import typing as t
 
 import yaml
 
-from ..module_utils import surveys
-from ..module_utils.channel import Channel
+from ..module_utils.cluster import facts
+from ..module_utils.ssh.channel import Channel
 
 
 def facts_of(name: str, channel: Channel, tables: dict, say: t.Callable) -> dict:
-    """surveys.facts_of(), with site.yml read as the YAML that it is."""
-    return surveys.facts_of(name, channel.script, tables, say, _load)
+    """cluster.facts.facts_of(), with site.yml read as the YAML that it is."""
+    return facts.facts_of(name, channel.script, tables, say, _load)
 
 
 def _load(text):

@@ -11,13 +11,13 @@ import re
 import typing as t
 import zipfile
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from ..module_utils import launch_wishes
-from ..module_utils.errors import SessionError
+from ..module_utils.common.errors import SessionError
+from ..module_utils.launcher import options
 
 TOP = Path(__file__).resolve().parents[2]
-ENTRY = "launch"
+ENTRY = "launcher.main"
 PACKAGE = "sciviz_paraview"
 _HEAD = "# The launcher of sciviz.paraview; GPL-3.0-or-later\n"
 _MAIN = _HEAD + "import sys\n\nfrom {0}.{1} import run\n\nsys.exit(run())\n"
@@ -41,31 +41,42 @@ def build(interpreter: str, wishes: t.Optional[dict] = None) -> bytes:
     files = {"__main__.py": _MAIN.format(PACKAGE, ENTRY).encode(), PACKAGE + "/__init__.py": _HEAD.encode()}
     helpers = TOP / "plugins/module_utils"
     for name in modules(helpers, ENTRY):
-        files["{0}/{1}.py".format(PACKAGE, name)] = (helpers / (name + ".py")).read_bytes()
-    files[PACKAGE + "/paraview-relay"] = (TOP / "roles/relay/files/paraview-relay").read_bytes()
-    files[PACKAGE + "/launcher.json"] = json.dumps({"version": version(), "wishes": launch_wishes.preset(wishes or {})}, sort_keys=True).encode()
+        path = name.replace(".", "/")
+        files.update({"{0}/{1}/__init__.py".format(PACKAGE, one): _HEAD.encode() for one in parents(path)})
+        files["{0}/{1}.py".format(PACKAGE, path)] = (helpers / (path + ".py")).read_bytes()
+    files[PACKAGE + "/routes/paraview-relay"] = (TOP / "roles/relay/files/paraview-relay").read_bytes()
+    files[PACKAGE + "/launcher/launcher.json"] = json.dumps({"version": version(), "wishes": options.preset(wishes or {})}, sort_keys=True).encode()
     files.update(jmespath())
     return first.encode() + packed(files)
 
 
+def parents(path: str) -> t.List[str]:
+    """The directories on the way to a file."""
+    return [str(one) for one in PurePosixPath(path).parents if one.name]
+
+
 def modules(place: Path, entry: str) -> t.List[str]:
-    """The modules of a directory that one of them imports, itself among them, wherever it does so."""
+    """The modules below a directory that one of them imports, itself among them, wherever it does so; as ``package.module``."""
     found: t.Set[str] = set()
     todo = [entry]
     while todo:
         name = todo.pop()
-        if name not in found:
+        path = place.joinpath(*name.split("."))
+        if name not in found and not path.is_dir():
             found.add(name)
-            todo += imported(ast.parse((place / (name + ".py")).read_text(encoding="utf-8")))
+            todo += imported(ast.parse(path.with_suffix(".py").read_text(encoding="utf-8")), name)
     return sorted(found)
 
 
-def imported(tree: ast.AST) -> t.List[str]:
-    """The neighbours that a module imports."""
+def imported(tree: ast.AST, name: str) -> t.List[str]:
+    """The neighbours that a module of this name imports; where a package is imported from, each of its names is a module."""
     names: t.List[str] = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level == 1:
-            names += [node.module.partition(".")[0]] if node.module else [one.name for one in node.names]
+        if isinstance(node, ast.ImportFrom) and node.level:
+            package = name.split(".")[:-node.level]
+            inner = package + node.module.split(".") if node.module else package
+            names += [".".join(inner)] if (TOP / "plugins/module_utils").joinpath(*inner).with_suffix(".py").is_file() else [
+                ".".join([*inner, one.name]) for one in node.names]
     return names
 
 

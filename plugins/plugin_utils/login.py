@@ -16,11 +16,15 @@ import typing as t
 
 import yaml
 
-from ..module_utils import openssh, processes, reconnection, schedulers, sessions
-from ..module_utils.channel import Channel
-from ..module_utils.errors import SessionError
-from ..module_utils.sessions import Session
-from ..module_utils.text import clean
+from ..module_utils.common import processes
+from ..module_utils.common.errors import SessionError
+from ..module_utils.common.text import clean
+from ..module_utils.schedulers import answers
+from ..module_utils.session import reconnection
+from ..module_utils.session import record as sessions
+from ..module_utils.session.record import Session
+from ..module_utils.ssh import client, control_path, master, messages
+from ..module_utils.ssh.channel import Channel
 from .asking import Patience, Questions
 
 _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
@@ -33,7 +37,7 @@ _LOOK_EVERY = 0.1
 _YOURS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
 
 
-def target_of(connection, name: str) -> openssh.Target:
+def target_of(connection, name: str) -> client.Target:
     """Whom ssh calls, as Ansible's own connection to this host would; SessionError where that is no ssh."""
     if getattr(connection, "transport", "") != "ssh":
         raise SessionError("cannot log in to {0} by connection {1}".format(name, getattr(connection, "transport", "unknown")),
@@ -46,7 +50,7 @@ def target_of(connection, name: str) -> openssh.Target:
         arguments += shlex.split(value) if value != _DEFAULT_SSH_ARGS else []
     if option("host_key_checking") is False:
         arguments += ["-o", "StrictHostKeyChecking=no"]
-    return openssh.Target(executable=option("ssh_executable"), host=str(option("host")), user=_text(option("remote_user")),
+    return client.Target(executable=option("ssh_executable"), host=str(option("host")), user=_text(option("remote_user")),
                           port=option("port") or None, key=_text(option("private_key_file")), arguments=arguments, timeout=int(option("timeout") or 10))
 
 
@@ -59,7 +63,7 @@ def password_of(connection) -> str:
     return str(connection.get_option("password") or "")
 
 
-def log_in(session: Session, target: openssh.Target, owner: list, password: str = "") -> dict:
+def log_in(session: Session, target: client.Target, owner: list, password: str = "") -> dict:
     """Logs in and leaves a watcher that holds the connection; what ssh asks is passed on to the user.
 
     Where the user has a control master that leads there, it is used, and nothing is asked.
@@ -84,15 +88,15 @@ def log_in(session: Session, target: openssh.Target, owner: list, password: str 
         os.kill(record["watcher"][0], signal.SIGKILL)
     _forget_guest(session, record)
     session_id = record["id"]
-    path = openssh.control_path(session_id)
+    path = control_path.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "waiting": record.get("waiting"), "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": openssh.live_master(target),
-            "mender": _program("transport"),
-            "leave_node": openssh.Master(path + ".n", target.executable).command("-O", "exit")}
+            "owner": owner, "waiting": record.get("waiting"), "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
+            "mender": _program("session.lifeline_route"),
+            "leave_node": master.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
     if wish["master"]:
-        cancel = openssh.Master(wish["master"], target.executable).command("-O", "cancel")[:-2]
-        answer = _start(session, dict(wish, command=openssh.guest_command(target, wish["master"]), take_back=cancel), target)
+        cancel = master.Master(wish["master"], target.executable).command("-O", "cancel")[:-2]
+        answer = _start(session, dict(wish, command=master.guest_command(target, wish["master"]), take_back=cancel), target)
     if "error" in answer:
         wish["master"] = ""
         answer = _log_in_anew(session, target, path, password, lambda command, questions, one: _start(
@@ -107,13 +111,13 @@ def _forget_guest(session, record):
     """What a killed watcher left in the user's own control master is taken back."""
     if record.get("guest"):
         for option, specification in record.get("forwards", ()):
-            openssh.Master(record["guest"], record["ssh"]).cancel(option, specification)
+            master.Master(record["guest"], record["ssh"]).cancel(option, specification)
         session.update(forwards=[])
 
 
 def _same_node(session, record):
     """A job without a batch system is a process of one login node, of which another one knows nothing."""
-    if not record.get("job_id") or not schedulers.of(record).get("on_login_node"):
+    if not record.get("job_id") or not answers.of(record).get("on_login_node"):
         return
     there = Channel(record["socket"], session.name).script("hostname")[1].strip()
     if there != record["login_node"]:
@@ -176,20 +180,20 @@ def _awaited(channel, operation, questions, patience):
 
 def _log_in_anew(session, target, path, password, attempt):
     """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
-    pinned = openssh.pinned(target, session.read().get("facts", {}).get("client_side", ""))
+    pinned = client.pinned(target, session.read().get("facts", {}).get("client_side", ""))
     # Behind a translation of addresses somebody else may be at that one: then the name has to do.
     # A job without a batch system is a process of that one login node.
-    fixed = pinned != target and sessions.away(session.read()) and schedulers.of(session.read()).get("on_login_node")
+    fixed = pinned != target and sessions.away(session.read()) and answers.of(session.read()).get("on_login_node")
     for one in [pinned] * (pinned != target) + [target] * (not fixed):
         answer, error = answered(session, one, path, password, lambda command, questions, one=one: attempt(command, questions, one))
         if error is None:
             return answer
-        if not (openssh.unreachable(answer["error"]) or openssh.distrusts(answer["error"])):
+        if not (messages.unreachable(answer["error"]) or messages.distrusts(answer["error"])):
             break
     raise error
 
 
-def answered(session: Session, target: openssh.Target, control_path: str, password: str, attempt: t.Callable, host: str = "") -> tuple:
+def answered(session: Session, target: client.Target, control_path: str, password: str, attempt: t.Callable, host: str = "") -> tuple:
     """An attempt at a login, whose questions are answered; where ssh does not know all options, another one in older words.
 
     Args:
@@ -203,17 +207,17 @@ def answered(session: Session, target: openssh.Target, control_path: str, passwo
         What the last attempt returned, and None or the SessionError that it ended with.
     """
     for old in (False, True):
-        names = functools.partial(openssh.names, target)
+        names = functools.partial(client.names, target)
         with Questions(host or session.name, session.directory, control_path + ".a", password, names) as questions:
-            answer = attempt(openssh.master_command(target, control_path, old=old), questions)
+            answer = attempt(client.master_command(target, control_path, old=old), questions)
         said = answer.get("error")
         if said is None:
             return dict(answer, asked=questions.asked), None
         if "Bad configuration option" not in said:
             break
-    if questions.unanswered and not openssh.distrusts(said):
+    if questions.unanswered and not messages.distrusts(said):
         return answer, questions.nobody_there(target.host)
-    return answer, openssh.explain(target.host, said, "client host" if host else "login node")
+    return answer, messages.explain(target.host, said, "client host" if host else "login node")
 
 
 def _libraries():
@@ -240,7 +244,7 @@ def _interpreter(code):
         cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         sys.pycache_prefix = os.path.join(cache, "paraview-connect")
     try:
-        compileall.compile_dir(helpers, maxlevels=0, quiet=2)
+        compileall.compile_dir(helpers, maxlevels=2, quiet=2)
         words = [sys.executable, "-I", "-S"]
         if sys.pycache_prefix:
             words += ["-X", "pycache_prefix=" + sys.pycache_prefix]
@@ -256,7 +260,7 @@ def _start(session, wish, target, questions=None):
     """Starts a watcher; returns its last line, which says that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        process = subprocess.Popen(_program("watcher"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        process = subprocess.Popen(_program("session.daemon"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=log, start_new_session=True, cwd="/")
     except OSError as error:
         raise SessionError("cannot start {0}".format(sys.executable), str(error), "check the Python that runs Ansible")

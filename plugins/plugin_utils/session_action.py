@@ -11,11 +11,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ..module_utils import processes, sessions, settings, teardown
-from ..module_utils.channel import Channel
-from ..module_utils.errors import SessionError
-from ..module_utils.openssh import Master
-from ..module_utils.text import clean, one_line
+from ..module_utils.cluster import teardown
+from ..module_utils.common import processes
+from ..module_utils.common.errors import SessionError
+from ..module_utils.common.text import clean, one_line
+from ..module_utils.config import settings
+from ..module_utils.session import record as sessions
+from ..module_utils.ssh.channel import Channel
+from ..module_utils.ssh.master import Master
 
 display = Display()
 

@@ -1,6 +1,6 @@
 """A ParaView client that renders the cluster's data on the cluster, and proves that it did: run by pvpython on the workstation.
 
-usage: pvpython [--connect-id=N] client.py forward|reverse PORT PICTURE [wait]
+usage: pvpython [--connect-id=N] local.py forward|reverse PORT PICTURE [wait]
 With a fourth argument it stays until somebody ends the session. In a ParaView that is connected already it takes PICTURE from its environment, and what it
 says goes into PICTURE.txt.
 """

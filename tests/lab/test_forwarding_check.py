@@ -253,7 +253,7 @@ def test_the_guide(policy):
 def test_the_errors_that_it_names_are_said():
     top = GUIDE.parents[3] / "plugins"
     sources = "\n".join((top / name).read_text() for name in (
-        "module_utils/forward_trial.py", "module_utils/paramiko_login.py", "modules/forwarding_check.py"))
+        "module_utils/sshd/probe.py", "module_utils/sshd/probe_requests.py", "module_utils/sshd/paramiko_login.py", "modules/forwarding_check.py"))
     rows = re.findall(r"^``([^`]+)``  +\S", GUIDE.read_text().split("it says ")[-1], re.M)
     assert len(rows) == 7
     for words in rows:

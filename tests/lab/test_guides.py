@@ -198,7 +198,7 @@ def test_shorter_guides(lab, terminal, guide):
 
 
 def test_the_errors_that_it_names_are_said():
-    sources = "\n".join(one.read_text() for folder in ("action", "module_utils", "plugin_utils") for one in (TOP / "plugins" / folder).glob("*.py"))
+    sources = "\n".join(one.read_text() for folder in ("action", "module_utils", "plugin_utils") for one in (TOP / "plugins" / folder).rglob("*.py"))
     rows = re.findall(r"^``([^`]+)``  +\S", GUIDE.read_text().split("it says ")[1], re.M)
     assert len(rows) > 15
     for words in rows:

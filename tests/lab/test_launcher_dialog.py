@@ -8,7 +8,8 @@ from xml.sax.saxutils import quoteattr
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.filter.launcher_servers import launcher_servers
-from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry, pvsc
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import launcher_entry
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import servers_file
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import launcher_archive
 from screen import Screen
 from test_guides import GUIDES, blocks, pattern_of, steps
@@ -57,7 +58,7 @@ class Bob:
 
     def choose(self, options=(), reverse=True, environment=None, **launcher):
         text = launcher_entry.entry("The lab", {"login": LOGIN, **launcher}, reverse, options)
-        self.write("workstation", f"{PLACE}/lab.pvsc", pvsc.Configuration(b"", "").put("The lab", text).decode())
+        self.write("workstation", f"{PLACE}/lab.pvsc", servers_file.Configuration(b"", "").put("The lab", text).decode())
         self.screen.choose(f"{PLACE}/lab.pvsc", "The lab", **(environment or {}))
 
     def recorded(self, host):

@@ -104,7 +104,7 @@ def test_whatever_is_killed_no_process_stays_on_the_login_node(desk, victim):
     desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
     assert relays(desk)
     if victim in ("watcher", "ssh"):
-        pattern = "module_utils.watcher|watcher.main" if victim == "watcher" else "ControlMaster=yes"
+        pattern = "module_utils.session.daemon" if victim == "watcher" else "ControlMaster=yes"
         host, found = "workstation", [one for one in desk.processes("workstation") if re.search(pattern, one)]
     else:
         pattern = {"sshd": r"sshd(-session)?: alice", "relay": r"paraview-relay --listen", "shell": r"\d+ /bin/sh$"}[victim]

@@ -11,7 +11,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config, sshd_plan, sshd_trial
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, policy, program, samples
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import planner as sshd_plan
 
 TOP = Path(__file__).resolve().parents[2]
 ACCOUNTS = TOP / "tests/fixtures/sshd-accounts"
@@ -35,7 +36,7 @@ def real_sshd():
     return ["env", "LD_LIBRARY_PATH=" + (place / "libraries").read_text(), str(place / "root/usr/sbin/sshd"), "-h", str(place / "key")]
 
 
-class Accounts(sshd_trial.Accounts):
+class Accounts(samples.Accounts):
     """Those of tests/fixtures/sshd-accounts, which the real sshd sees too."""
 
     _groups = {line.split(":")[0]: (int(line.split(":")[2]), [name for name in line.split(":")[3].split(",") if name])
@@ -61,7 +62,7 @@ class LoginNode:
 
     def __init__(self, root, path="/etc/ssh/sshd_config"):
         self.root, self.path = Path(root), path
-        self.program = sshd.Program(real_sshd())
+        self.program = program.Program(real_sshd())
 
     def copy(self, tree):
         shutil.copytree(tree, self.root, symlinks=True, dirs_exist_ok=True)
@@ -78,14 +79,14 @@ class LoginNode:
 
     @property
     def view(self):
-        return sshd_config.View(str(self.root))
+        return config.View(str(self.root))
 
     def planner(self, name="viz", **options):
         return sshd_plan.Planner(self.program, self.view, self.path, name, accounts=Accounts(), **options)
 
     def plan(self, name="viz", match=None, verify=(), override=True, writable=True, **options):
-        asked = forwarding.policy(options)
-        return self.planner(name, writable=writable).present(asked, forwarding.criteria(match), sshd_trial.named(verify), override)
+        asked = policy.policy(options)
+        return self.planner(name, writable=writable).present(asked, policy.criteria(match), samples.named(verify), override)
 
     def apply(self, plan):
         """Puts a plan in place the plain way."""
@@ -108,8 +109,8 @@ class LoginNode:
                 for path in self.root.rglob("*") if path.is_symlink() or path.is_file()}
 
     def effective(self, user="alice", **fields):
-        connection = sshd.Connection(user, **fields)
-        return self.program.effective(sshd_config.Tree(self.view, self.path), [connection])[0]
+        connection = program.Connection(user, **fields)
+        return self.program.effective(config.Tree(self.view, self.path), [connection])[0]
 
     def value(self, keyword, user="alice", **fields):
         return self.effective(user, **fields).value(keyword)

@@ -8,9 +8,9 @@ import os
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import changes
-from ansible_collections.sciviz.paraview.plugins.module_utils.changes import Changes
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files as changes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.files import Changes
 
 CALLS = ("open", "fchown", "fchmod", "fsync", "rename", "unlink", "mkdir", "rmdir")
 

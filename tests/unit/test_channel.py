@@ -8,8 +8,8 @@ import socket
 import threading
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 
 
 @pytest.fixture(name="answering")

@@ -6,38 +6,38 @@
 from html.parser import HTMLParser
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import checks
+from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import report
 from hypothesis import given
 from hypothesis import strategies as st
 
 SEEN = [
-    checks.ok("client", "ssh", "OpenSSH 9.2"),
-    checks.failed("client to login node", "port", "nothing listens on port 22 of login.site.edu", "you", "correct ansible_port"),
-    checks.failed("login node", "remote forwarding to the cluster", "it is on 127.0.0.1 instead of 10.0.0.2", "site",
+    report.ok("client", "ssh", "OpenSSH 9.2"),
+    report.failed("client to login node", "port", "nothing listens on port 22 of login.site.edu", "you", "correct ansible_port"),
+    report.failed("login node", "remote forwarding to the cluster", "it is on 127.0.0.1 instead of 10.0.0.2", "site",
                   "in sshd_config:\nGatewayPorts clientspecified", "seen"),
-    checks.unsure("login node to nodes", "login node to node", "no node is known"),
+    report.unsure("login node to nodes", "login node to node", "no node is known"),
 ]
 
 
 def test_a_table_names_cause_and_way_out():
-    lines = checks.table(SEEN)
+    lines = report.table(SEEN)
     assert lines[0] == "ok           ssh                               OpenSSH 9.2"
     assert lines[1].startswith("failed       port ") and lines[1].endswith("nothing listens on port 22 of login.site.edu")
     assert lines[2].strip() == "to mend by you: correct ansible_port"
     assert lines[4].strip() == "because it is on 127.0.0.1 instead of 10.0.0.2"
     assert lines[5].split("\n")[1].strip() == "GatewayPorts clientspecified"
     assert lines[-1].startswith("cannot tell  login node to node")
-    assert checks.summary(SEEN) == "1 ok, 2 failed, 1 cannot tell"
-    assert checks.table([]) == []
+    assert report.summary(SEEN) == "1 ok, 2 failed, 1 cannot tell"
+    assert report.table([]) == []
 
 
 def test_a_warning_has_a_way_out_and_is_no_failure():
-    renderer = checks.warning("node", "renderer", "the job has GPUs and does not draw with them", "you", "take another pvserver", "llvmpipe")
-    seen = [checks.ok("node", "job"), renderer]
-    assert [line.strip() for line in checks.table(seen)[1:]] == [
+    renderer = report.warning("node", "renderer", "the job has GPUs and does not draw with them", "you", "take another pvserver", "llvmpipe")
+    seen = [report.ok("node", "job"), renderer]
+    assert [line.strip() for line in report.table(seen)[1:]] == [
         "warning      renderer  llvmpipe", "because the job has GPUs and does not draw with them", "to mend by you: take another pvserver"]
-    assert checks.summary(seen) == "1 ok, 1 warning, 0 failed, 0 cannot tell"
-    assert "take another pvserver" in Page(checks.page("ParaView and frontera", seen)).words
+    assert report.summary(seen) == "1 ok, 1 warning, 0 failed, 0 cannot tell"
+    assert "take another pvserver" in Page(report.page("ParaView and frontera", seen)).words
 
 
 class Page(HTMLParser):
@@ -57,7 +57,7 @@ class Page(HTMLParser):
 
 
 def test_a_page_stands_alone_and_shows_the_hops():
-    page = Page(checks.page("ParaView and frontera", SEEN))
+    page = Page(report.page("ParaView and frontera", SEEN))
     assert "GatewayPorts clientspecified" in page.words and "the site's admin" in page.words
     assert not [value for name, value in page.attributes if name in ("src", "href")], "it needs nothing from elsewhere"
     assert page.tags.count("tr") == 1 + len(SEEN)
@@ -67,17 +67,17 @@ def test_a_page_stands_alone_and_shows_the_hops():
 
 @given(st.text(), st.text())
 def test_nothing_that_a_site_says_is_markup(said, cause):
-    plain = Page(checks.page("x", [checks.failed("node", "job", "c", "you", "w", "s")]))
-    page = Page(checks.page(said, [checks.failed("node", "job", cause, "you", said, said)]))
+    plain = Page(report.page("x", [report.failed("node", "job", "c", "you", "w", "s")]))
+    page = Page(report.page(said, [report.failed("node", "job", cause, "you", said, said)]))
     assert page.tags == plain.tags and [name for name, _value in page.attributes] == [name for name, _value in plain.attributes]
 
 
 def test_names_and_addresses_can_be_left_out():
-    blanks = checks.Blanks({"login2.site.edu": "LOGIN", "alice": "USER", "": "NOTHING", "c101": "NODE"})
+    blanks = report.Blanks({"login2.site.edu": "LOGIN", "alice": "USER", "": "NOTHING", "c101": "NODE"})
     others = "c1012 and malice are others; 1.2.3.4.5 is none"
     shown = blanks.text("alice on login2.site.edu (10.0.0.2), c101 is 10.0.0.11, login2.site.edu again, 10.0.0.2; " + others)
     assert shown == "USER on LOGIN (ADDRESS-1), NODE is ADDRESS-2, LOGIN again, ADDRESS-1; " + others
-    (one,) = blanks.checks([checks.failed("login node", "port", "alice", "you", "10.0.0.2", "c101")])
+    (one,) = blanks.checks([report.failed("login node", "port", "alice", "you", "10.0.0.2", "c101")])
     assert (one.said, one.cause, one.way_out, one.hop) == ("NODE", "USER", "ADDRESS-1", "login node")
 
 
@@ -85,4 +85,4 @@ def test_names_and_addresses_can_be_left_out():
     ([], "cannot tell"), (["ok", "cannot tell"], "ok"), (["ok", "failed"], "failed"), (["ok", "warning"], "warning"),
     (["failed", "warning"], "failed"), (["cannot tell"], "cannot tell")])
 def test_the_worst_counts(results, worst):
-    assert checks.worst([checks.Check("node", "x", result, "", "", "", "") for result in results], "node") == worst
+    assert report.worst([report.Check("node", "x", result, "", "", "", "") for result in results], "node") == worst

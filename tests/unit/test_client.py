@@ -7,18 +7,19 @@ import os
 import stat
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import client, processes
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import local
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 
 
 def test_a_client(program, tmp_path, until):
     log = tmp_path / "client.log"
     log.write_text("an old one\n")
     path = program("paraview", '#!/bin/sh\necho "$PV_CONNECT_ID" "$@" "$HOME"\necho trouble >&2\nexec sleep 1000\n')
-    known = client.start([path, "--server-url=cs://127.0.0.1:5", "a b $(id)"], {"PV_CONNECT_ID": "17"}, str(log))
+    known = local.start([path, "--server-url=cs://127.0.0.1:5", "a b $(id)"], {"PV_CONNECT_ID": "17"}, str(log))
     try:
         words = "17 --server-url=cs://127.0.0.1:5 a b $(id) {0}\ntrouble\n".format(os.environ["HOME"])
-        until(lambda: client.last_words(str(log)) == words)
+        until(lambda: local.last_words(str(log)) == words)
         assert processes.alive(known)
         assert os.getsid(known[0]) == known[0] != os.getsid(0)
     finally:
@@ -28,7 +29,7 @@ def test_a_client(program, tmp_path, until):
 
 def test_a_new_log_is_private(tmp_path, until):
     log = tmp_path / "client.log"
-    known = client.start(["true"], {}, str(log))
+    known = local.start(["true"], {}, str(log))
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert processes.wait_gone(known, 10)
 
@@ -36,12 +37,12 @@ def test_a_new_log_is_private(tmp_path, until):
 @pytest.mark.parametrize("command", ["/no/such/paraview", "no-such-paraview", "/"])
 def test_a_client_that_is_not_there(tmp_path, command):
     with pytest.raises(SessionError, match=repr(command)) as caught:
-        client.start([command], {}, str(tmp_path / "log"))
+        local.start([command], {}, str(tmp_path / "log"))
     assert caught.value.why and "paraview_start_client" in caught.value.way_out
 
 
 def test_last_words(tmp_path):
-    assert client.last_words(str(tmp_path / "nothing")) == ""
+    assert local.last_words(str(tmp_path / "nothing")) == ""
     (tmp_path / "log").write_bytes(b"x" * 9000 + b"\xffthe end")
-    assert client.last_words(str(tmp_path / "log")).endswith("\ufffdthe end")
-    assert len(client.last_words(str(tmp_path / "log"))) <= 4000
+    assert local.last_words(str(tmp_path / "log")).endswith("\ufffdthe end")
+    assert len(local.last_words(str(tmp_path / "log"))) <= 4000

@@ -8,10 +8,10 @@ import socket
 import subprocess
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, far_client
-from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import host, remote
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 
 UMASK = os.umask(0)
 os.umask(UMASK)
@@ -45,7 +45,7 @@ class Far:
 def _there(tmp_path):
     def make(**wishes):
         far = Far(**wishes)
-        return client_host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c")), far
+        return host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c")), far
 
     return make
 
@@ -74,7 +74,7 @@ def test_a_port_there_is_led_to_a_local_forward(there, tmp_path):
 
 
 def test_a_stub_is_reached_by_sockets_of_ours(tmp_path):
-    stub = client_host.AtStub(str(tmp_path / "c"))
+    stub = host.AtStub(str(tmp_path / "c"))
     assert stub.owner(7000) is None
     with socket.socket(socket.AF_UNIX) as taken, socket.socket() as port:
         taken.bind(stub.target(7000))
@@ -112,13 +112,13 @@ def _home(tmp_path, monkeypatch):
         done = subprocess.run(["/bin/sh", "-s"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
-    return client_host.There("bigscreen", os.getuid(), None, script, str(tmp_path / "c"))
+    return host.There("bigscreen", os.getuid(), None, script, str(tmp_path / "c"))
 
 
 def test_a_client_there(home, program, until, tmp_path):
     words = ["it's", "a b", "$x", "\n"]
     tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"; umask\nexec sleep 1000\n')
-    state = home.script(far_client.keep_script("lab", 17), 5)[1].strip()
+    state = home.script(remote.keep_script("lab", 17), 5)[1].strip()
     assert state == str(tmp_path / ".local/state/paraview-connect")
     path = tmp_path / ".local/state/paraview-connect/lab.connect_id"
     assert path.read_text() == "17\n" and path.stat().st_mode & 0o077 == 0 and path.parent.stat().st_mode & 0o077 == 0
@@ -133,23 +133,23 @@ def test_a_client_there(home, program, until, tmp_path):
     command = subprocess.run(["ps", "-o", "args=", "-p", str(record["client_there"][0])], stdout=subprocess.PIPE, check=True).stdout
     assert b"PV_CONNECT_ID" not in command
     assert not home.lives({"client_there": [record["client_there"][0], "another"]}), "a number that is used again"
-    home.script(far_client.end_script([record["client_there"][0], "another"]), 5)
+    home.script(remote.end_script([record["client_there"][0], "another"]), 5)
     assert home.lives(record)
     home.end(record)
     assert not home.lives(record)
-    home.script(far_client.forget_script("lab"), 5)
+    home.script(remote.forget_script("lab"), 5)
     assert not path.parent.exists()
 
 
 def test_a_client_that_is_not_there(home, until):
-    home.script(far_client.keep_script("it's", 0), 5)
+    home.script(remote.keep_script("it's", 0), 5)
     record = home.start(["/nowhere/paraview"], {}, None, "it's")
     until(lambda: not home.lives(record))
     assert "/nowhere/paraview" in home.last_words(None, "it's")
 
 
 def test_here_nothing_lies_between():
-    client = client_host.Here()
+    client = host.Here()
     assert client.target(5) == client.entrance(5) == "127.0.0.1:5"
     assert client.lead(5) is None
     assert client.uid == os.getuid()

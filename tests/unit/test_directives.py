@@ -4,8 +4,8 @@
 """What a user asks for, in each batch system's own words."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import directives, launchers, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, directives, mpi
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +46,7 @@ LACKS = {
 
 @pytest.mark.parametrize("name", sorted(HEADS))
 def test_all_that_can_be_asked_for(name):
-    about = schedulers.TABLES[name]
+    about = answers.TABLES[name]
     wishes = {wish: value for wish, value in MUCH.items() if wish not in LACKS[name] and (name, wish) != ("pbs", "queue")}
     assert directives.head(about, dict(wishes, extra=["-l more", about["directives"]["prefix"] + "-l most"]), "/h/batch.log") == [
         about["directives"]["prefix"] + line for line in HEADS[name] + ["-l more", "-l most"]]
@@ -54,7 +54,7 @@ def test_all_that_can_be_asked_for(name):
 
 @pytest.mark.parametrize("name", sorted(LITTLE))
 def test_what_is_not_asked_for_is_left_out(name):
-    about = schedulers.TABLES[name]
+    about = answers.TABLES[name]
     wishes = dict.fromkeys(MUCH, "") | {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0, "walltime": 3630, "exclusive": False}
     always = len(about["directives"]["always"])
     assert directives.head(about, wishes, "/o")[always:] == [about["directives"]["prefix"] + line for line in LITTLE[name]]
@@ -63,9 +63,9 @@ def test_what_is_not_asked_for_is_left_out(name):
 @pytest.mark.parametrize(("name", "wish"), [(name, wish) for name, wishes in LACKS.items() for wish in wishes])
 def test_a_wish_that_cannot_be_had_is_named(name, wish):
     with pytest.raises(SessionError) as caught:
-        directives.check(schedulers.TABLES[name], {wish: MUCH[wish]})
+        directives.check(answers.TABLES[name], {wish: MUCH[wish]})
     assert "paraview_{0}: {1!r} cannot be had".format(wish, MUCH[wish]) in str(caught.value)
-    assert schedulers.TABLES[name]["title"] in caught.value.why
+    assert answers.TABLES[name]["title"] in caught.value.why
     assert "paraview_directives" in caught.value.way_out
 
 
@@ -78,7 +78,7 @@ def test_a_wish_that_cannot_be_had_is_named(name, wish):
     ("pbs", {"extra": ["# a remark"]}, "a remark")])
 def test_what_cannot_go_together_is_refused(name, wishes, words):
     with pytest.raises(SessionError) as caught:
-        directives.check(schedulers.TABLES[name], wishes)
+        directives.check(answers.TABLES[name], wishes)
     assert words in str(caught.value)
     assert caught.value.way_out
 
@@ -86,12 +86,12 @@ def test_what_cannot_go_together_is_refused(name, wishes, words):
 @pytest.mark.parametrize(("memory", "megabytes"), [
     ("4G", 4096), ("500M", 500), ("500", 500), ("500MB", 500), ("1.5G", 1536), ("1T", 1048576), ("1K", 1), ("2000K", 2)])
 def test_memory_in_whole_megabytes(memory, megabytes):
-    assert "mem={0}mb".format(megabytes) in directives.head(schedulers.TABLES["pbs"], {"nodes": 1, "tasks_per_node": 1, "memory": memory})[4]
+    assert "mem={0}mb".format(megabytes) in directives.head(answers.TABLES["pbs"], {"nodes": 1, "tasks_per_node": 1, "memory": memory})[4]
 
 
 @given(st.sampled_from(sorted(HEADS)), st.text(st.sampled_from("ab1.,_@:+=&|*()[]!<>/-"), min_size=1, max_size=20), st.integers(1, 10 ** 7))
 def test_every_line_is_a_directive_and_one_line(name, constraint, walltime):
-    about = schedulers.TABLES[name]
+    about = answers.TABLES[name]
     lines = directives.head(about, {"nodes": 1, "tasks_per_node": 1, "walltime": walltime, "constraint": constraint}, "/h/batch.log")
     assert all(line.startswith(about["directives"]["prefix"]) and "\n" not in line for line in lines)
     assert any(constraint in line for line in lines)
@@ -102,9 +102,9 @@ def test_every_line_is_a_directive_and_one_line(name, constraint, walltime):
     ("aprun", "aprun -n 16 -N 8 -d 2"), ("flux", "flux run --nodes=2 --ntasks=16 --cores-per-task=2"), ("none", ""),
     (["ibrun", "-n", "{tasks}", "{x}", "{"], "ibrun -n 16 {x} {")])
 def test_launchers(launcher, command):
-    assert launchers.command(launchers.words(launcher), 2, 8, 2) == command.split()
+    assert mpi.command(mpi.words(launcher), 2, 8, 2) == command.split()
 
 
 def test_a_launcher_by_name_in_a_list():
-    assert launchers.words(["aprun"]) == launchers.LAUNCHERS["aprun"]
-    assert "-d 1" in " ".join(launchers.command(launchers.words("aprun"), 1, 1))
+    assert mpi.words(["aprun"]) == mpi.LAUNCHERS["aprun"]
+    assert "-d 1" in " ".join(mpi.command(mpi.words("aprun"), 1, 1))

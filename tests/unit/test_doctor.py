@@ -8,10 +8,14 @@ import socket
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import doctor, installed, schedulers, settings
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Target
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import probes
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.client import Target
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 from test_routes import FACTS, WISHES, Login
 
 WISHED = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
@@ -26,31 +30,31 @@ def results(checks):
 
 
 def test_tools_here(program):
-    assert results(doctor.client("ssh", ":0"))["ssh"] == "ok"
-    broken = doctor.client(program("ssh", "#!/bin/sh\necho 'PuTTY'\n"), ":0")[0]
+    assert results(probes.client("ssh", ":0"))["ssh"] == "ok"
+    broken = probes.client(program("ssh", "#!/bin/sh\necho 'PuTTY'\n"), ":0")[0]
     assert (broken.result, broken.who) == ("failed", "you") and "OpenSSH" in broken.cause
-    assert doctor.client("no such program", ":0")[0].result == "failed"
-    assert results(doctor.client("ssh", ""))["display"] == "cannot tell"
+    assert probes.client("no such program", ":0")[0].result == "failed"
+    assert results(probes.client("ssh", ""))["display"] == "cannot tell"
 
 
 def test_name_and_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert results(doctor.network(target(port=port))) == {"name": "ok", "port": "ok"}
-    closed = doctor.network(target(port=port))
+        assert results(probes.network(target(port=port))) == {"name": "ok", "port": "ok"}
+    closed = probes.network(target(port=port))
     assert (closed[-1].name, closed[-1].result, closed[-1].who) == ("port", "failed", "you") and "nothing listens" in closed[-1].cause
-    unknown = doctor.network(target("no.such.host.invalid"))
+    unknown = probes.network(target("no.such.host.invalid"))
     assert results(unknown) == {"name": "failed"} and "ansible_host" in unknown[0].way_out
 
 
 def test_behind_a_jump_host_ssh_alone_can_tell():
     jump = target("login.invalid")._replace(arguments=["-F", os.devnull, "-o", "ProxyJump=bastion"])
-    (one,) = doctor.network(jump)
+    (one,) = probes.network(jump)
     assert one.result == "cannot tell" and "bastion" in one.said
 
 
 def test_a_login_that_failed_is_told_in_its_own_words():
-    one = doctor.authentication(SessionError("login2 refuses this login", "Permission denied (publickey)", "load the key with ssh-add"))
+    one = probes.authentication(SessionError("login2 refuses this login", "Permission denied (publickey)", "load the key with ssh-add"))
     assert (one.result, one.cause, one.way_out) == ("failed", "Permission denied (publickey)", "load the key with ssh-add")
 
 
@@ -75,7 +79,7 @@ def _look():
     def make(host=None, facts=None, scheduler="slurm"):
         host = host or Host()
         facts = dict(FACTS, home="/home/alice", site={}, cluster_address="", first="c101", **(facts or {}))
-        return doctor.LoginNode(Surroundings(host, host.script, str, facts, dict(WISHES)), "frontera", schedulers.TABLES.get(scheduler), "")
+        return probes.LoginNode(Surroundings(host, host.script, str, facts, dict(WISHES)), "frontera", schedulers.TABLES.get(scheduler), "")
 
     return make
 
@@ -139,10 +143,10 @@ def test_the_sites_relay(look):
     assert look().relay().result == "cannot tell"
     site = {"site": {"relay": {"address": "10.0.0.2", "ports": "11111-11115"}}}
     host = Host()
-    missing = doctor.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay()
+    missing = probes.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay()
     assert missing.result == "failed" and "paraview_relay=true" in missing.way_out
     host.forward("-R", "10.0.0.2:11112:127.0.0.1:9")
-    assert doctor.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay().result == "ok"
+    assert probes.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay().result == "ok"
 
 
 @pytest.mark.parametrize(("said", "client", "found"), [
@@ -167,20 +171,20 @@ def test_paraview_here(program, tmp_path, monkeypatch):
     path = program("paraview", "#!/bin/sh\necho paraview version 5.12.1\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "{0}:{1}".format(os.path.dirname(path), os.environ["PATH"]))
-    clients, check = doctor.paraview(WISHED)
+    clients, check = probes.paraview(WISHED)
     assert clients[0].version == "5.12.1" and check.result == "ok" and "5.12.1 (paraview)" in check.said
-    clients, check = doctor.paraview(dict(WISHED, client_program="/no/such/paraview"))
+    clients, check = probes.paraview(dict(WISHED, client_program="/no/such/paraview"))
     assert clients == [] and (check.result, check.who) == ("failed", "you") and "paraview_client_program" in check.said
-    clients, check = doctor.paraview(dict(WISHED, client_host="bigscreen"))
+    clients, check = probes.paraview(dict(WISHED, client_host="bigscreen"))
     assert clients[0].why == check.said == "it runs on bigscreen, and is not asked from here"
 
 
 def test_what_a_job_tells(script, tmp_path, program):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         there = "127.0.0.1:{0}".format(listener.getsockname()[1])
-        lines = doctor.job_lines(program("pvserver", "#!/bin/sh\n"), str(tmp_path), [there, "127.0.0.1:1"])
+        lines = probes.job_lines(program("pvserver", "#!/bin/sh\n"), str(tmp_path), [there, "127.0.0.1:1"])
         assert script(lines)[0] == 0
-    found = doctor.read_job((tmp_path / "doctor").read_text(), "c101", "login2", "pvserver")
+    found = probes.read_job((tmp_path / "doctor").read_text(), "c101", "login2", "pvserver")
     assert [(one.name, one.result) for one in found if one.name != "display"] == [
         ("pvserver", "ok"), ("node to login node", "ok"), ("node to login node", "failed")]
     assert "127.0.0.1:1" in found[-1].cause and found[-1].who == "site"
@@ -188,7 +192,7 @@ def test_what_a_job_tells(script, tmp_path, program):
 
 
 def test_what_a_job_misses():
-    found = doctor.read_job("pvserver\nmissing libosmesa.so.8\ndisplay no\ngarbage\ndial \n", "c101", "login2", "pvserver")
+    found = probes.read_job("pvserver\nmissing libosmesa.so.8\ndisplay no\ngarbage\ndial \n", "c101", "login2", "pvserver")
     assert [(one.name, one.result) for one in found] == [("pvserver", "failed"), ("libraries", "failed"), ("display", "cannot tell")]
     assert "paraview_modules" in found[0].way_out and "libosmesa.so.8" in found[1].cause
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
 
 TOP = Path(__file__).resolve().parents[2]
 PLUGINS = "ansible_collections.sciviz.paraview.plugins"

@@ -9,7 +9,10 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import checks, drawing, jobscript, rendering
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import drawing, report
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview.pvserver import pvserver_program
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,9 +73,9 @@ def _draw(request, tmp_path):
             if name:
                 (place / name).write_text(text)
                 (place / name).chmod(0o755)
-        program = jobscript.pvserver_program(list(pvserver))
+        program = pvserver_program(list(pvserver))
         look = drawing.lines(list(pvserver), program, str(job))
-        (job / "pvserver.sh").write_text(jobscript.pvserver_script(str(job), list(launcher), list(pvserver), (), "", 0, "auto", look))
+        (job / "pvserver.sh").write_text(job_scripts.pvserver_script(str(job), list(launcher), list(pvserver), (), "", 0, "auto", look))
         (job / "go").write_text("")
         dev = tmp_path / "dev"
         dev.mkdir(exist_ok=True)
@@ -164,7 +167,7 @@ def test_software_on_a_node_with_gpus_is_a_warning(window, xvfb, gpus, asked, wo
     one = only(drawing.read(text, "c101", asked))
     assert (one.result, one.who) == ("warning", "you") and "llvmpipe (software)" in one.said
     assert all(word in one.way_out for word in words)
-    assert checks.table([one])[0].startswith("warning      renderer  ")
+    assert report.table([one])[0].startswith("warning      renderer  ")
 
 
 def test_software_where_nobody_asked_for_more_is_as_it_should_be():
@@ -188,5 +191,5 @@ FIELDS = ["drawn c1/1 window", "drawn c1/2 renderer", "drawn - status", "drawn -
 @given(st.one_of(st.text(), st.lists(st.tuples(st.sampled_from(FIELDS), st.text(max_size=20)).map(" ".join)).map("\n".join)), st.integers(0, 4))
 def test_whatever_a_job_leaves_is_a_check(text, asked):
     found = drawing.read(text, "c101", asked)
-    assert found and all(one.result in checks.RESULTS for one in found)
+    assert found and all(one.result in report.RESULTS for one in found)
     assert all(one.cause and one.way_out and one.who for one in found if one.result in ("failed", "warning"))

@@ -4,7 +4,7 @@
 """Spans of time as people write and read them."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import durations
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations
 from hypothesis import given
 from hypothesis import strategies as st
 

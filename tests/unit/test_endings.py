@@ -4,8 +4,8 @@
 """Why a job ended: its own notes together with its log."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import endings
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import endings
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_scripts import Progress
 
 WAITS = "running c101\nsaid Waiting for client...\nsaid Accepting connection(s): c101:40123\n"
 CALLS = "running c101\nsaid Connecting to client (reverse connection requested)...\n"

@@ -7,8 +7,8 @@ import os
 import socket
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints
-from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,53 +30,53 @@ def _listening():
 
 
 def test_listeners_are_read_and_connections_are_not():
-    assert endpoints.parse(PROC) == [
+    assert listeners.parse(PROC) == [
         Listener("127.0.0.1", 11111, 1000), Listener("0.0.0.0", 22, 0), Listener("10.0.0.2", 11111, 1001)]
 
 
 @given(st.one_of(st.text(), st.text("0123456789AF: x-\u00b2").map("0: 0100007F:0016 00000000:0000 0A 0 0 0 {0}".format)))
 def test_odd_text_has_no_listeners_and_no_error(text):
-    for one in endpoints.parse(text):
+    for one in listeners.parse(text):
         assert 0 <= one.port <= 65535
 
 
 def test_a_dial_reaches_the_narrowest_listener():
     wide, narrow = Listener("0.0.0.0", 5, 1), Listener("10.0.0.2", 5, 2)
     others = [Listener("10.0.0.3", 5, 3), Listener("10.0.0.2", 6, 4)]
-    assert endpoints.covering([wide, *others, narrow], "10.0.0.2", 5) == [narrow, wide]
-    assert endpoints.covering(others, "10.0.0.2", 5) == []
+    assert listeners.covering([wide, *others, narrow], "10.0.0.2", 5) == [narrow, wide]
+    assert listeners.covering(others, "10.0.0.2", 5) == []
 
 
 def test_the_login_nodes_script_shows_what_parse_reads(listening, script):
-    code, out, _err = script(endpoints.SCRIPT)
+    code, out, _err = script(listeners.SCRIPT)
     assert code == 0
-    assert Listener("127.0.0.1", listening, os.getuid()) in endpoints.parse(out)
+    assert Listener("127.0.0.1", listening, os.getuid()) in listeners.parse(out)
 
 
 def test_the_owner_of_a_port(listening):
-    assert endpoints.local_owner(listening) == os.getuid()
-    assert endpoints.local_owner(endpoints.free_port()) is None
+    assert listeners.local_owner(listening) == os.getuid()
+    assert listeners.local_owner(listeners.free_port()) is None
 
 
 def test_without_proc_a_taken_port_is_still_seen(listening, monkeypatch):
-    monkeypatch.setattr(endpoints, "local", lambda: None)
-    assert endpoints.local_owner(listening) == -1
-    assert endpoints.local_owner(endpoints.free_port()) is None
+    monkeypatch.setattr(listeners, "local", lambda: None)
+    assert listeners.local_owner(listening) == -1
+    assert listeners.local_owner(listeners.free_port()) is None
 
 
 @pytest.mark.parametrize(("text", "ports"), [("11111-11120", (11111, 11120)), (" 1 - 65535 ", (1, 65535)), ("22", (22, 22)), (22, (22, 22))])
 def test_ranges(text, ports):
-    assert endpoints.parse_range(text) == ports
+    assert listeners.parse_range(text) == ports
 
 
 @pytest.mark.parametrize("text", ["", "0", "65536", "20-10", "1-2-3", "a-b", "-5", "1,2", "1-70000", None, "1.5"])
 def test_what_is_no_range(text):
     with pytest.raises(ValueError, match="is no range of ports"):
-        endpoints.parse_range(text)
+        listeners.parse_range(text)
 
 
 @given(st.tuples(st.integers(1, 65535), st.integers(1, 65535)).map(sorted), st.integers(1, 50))
 def test_ports_to_try_are_of_the_range_and_differ(ports, most):
-    tried = endpoints.shuffled(ports, most)
+    tried = listeners.shuffled(ports, most)
     assert len(tried) == len(set(tried)) == min(most, ports[1] - ports[0] + 1)
     assert all(ports[0] <= port <= ports[1] for port in tried)

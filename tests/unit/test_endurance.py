@@ -14,9 +14,10 @@ import sys
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, processes
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import ChannelLost
-from ansible_collections.sciviz.paraview.plugins.module_utils.lifeline import Stub
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.lifeline import Stub
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import ChannelLost
 from test_watcher import Held
 
 # Stands for ssh: refuses, is not answered, or gives a shell, as a file says; each call is on record.
@@ -53,8 +54,8 @@ class Enduring(Held):
     def begin(self, program, outage=3600, terminal=None):
         (self.tmp_path / "network").write_text("up")
         ssh = program("ssh", SSH.format(self.tmp_path))
-        target = openssh.Target(executable=ssh, host="login", user=None, port=None, key=None, arguments=[], timeout=10)
-        command = openssh.master_command(target, str(self.control))
+        target = client.Target(executable=ssh, host="login", user=None, port=None, key=None, arguments=[], timeout=10)
+        command = client.master_command(target, str(self.control))
         self.start(command, libraries=[], mender=[sys.executable, "-IS", "-c", MENDER.format(self.tmp_path)])
         self.submit(program)
         self.stub = Stub(self.session)
@@ -153,9 +154,9 @@ def test_where_only_the_user_can_log_in_it_waits_for_that(held, program, until):
     calls = held.calls()
     held.network("up")
     # connect again: the login that the user answers for.
-    target = openssh.Target(**held.session.read()["target"])
+    target = client.Target(**held.session.read()["target"])
     path = str(held.control) + ".3"
-    held.channel.request("begin_login", command=openssh.master_command(target, path), environment={"SSH_ASKPASS": "/bin/false"}, path=path)
+    held.channel.request("begin_login", command=client.master_command(target, path), environment={"SSH_ASKPASS": "/bin/false"}, path=path)
     until(lambda: held.channel.request("login_state").get("begun"))
     assert held.calls() == calls + 1, "nobody was asked for anything meanwhile"
     until(held.is_back)

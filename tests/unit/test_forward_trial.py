@@ -15,8 +15,9 @@ import sys
 
 import paramiko
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints, forward_trial, paramiko_login
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import paramiko_login, probe, probe_report, probe_requests
 from hypothesis import given
 from hypothesis import strategies as st
 from sshd_of_paramiko import Sshd
@@ -59,7 +60,7 @@ def _login(sshd, tmp_path, monkeypatch):
 def _ask(login):
     """The only finding of one request."""
     def ask(kind, wish, **wishes):
-        (found,) = forward_trial.check(login(**wishes), forward_trial.parse(kind, [wish]))["forwards"]
+        (found,) = probe.check(login(**wishes), probe_requests.parse(kind, [wish]))["forwards"]
         return found
 
     return ask
@@ -95,8 +96,8 @@ def refuse(words):
     ("local", {"socket": "/run/x", "port": None}, "/run/x"),
 ])
 def test_forms_of_a_request(kind, wish, told):
-    (request,) = forward_trial.parse(kind, [wish])
-    assert (request.kind, forward_trial.written(request), request.expect) == (kind, told, ())
+    (request,) = probe_requests.parse(kind, [wish])
+    assert (request.kind, probe_requests.written(request), request.expect) == (kind, told, ())
 
 
 @pytest.mark.parametrize(("kind", "wish"), [
@@ -107,7 +108,7 @@ def test_forms_of_a_request(kind, wish, told):
     ("local", {"host": "c101", "port": 5, "expect": "perhaps"}), ("local", {"host": "c101", "port": 5, "expect": {"allowed": True}}),
 ])
 def test_what_is_no_request(kind, wish):
-    assert repr(wish) in error_of(forward_trial.parse, kind, [wish]).what
+    assert repr(wish) in error_of(probe_requests.parse, kind, [wish]).what
 
 
 @given(st.one_of(st.text(), st.dictionaries(
@@ -115,14 +116,14 @@ def test_what_is_no_request(kind, wish):
 def test_odd_requests_are_told_and_no_traceback(wish):
     for kind in ("remote", "local"):
         try:
-            (request,) = forward_trial.parse(kind, [wish])
+            (request,) = probe_requests.parse(kind, [wish])
         except SessionError:
             continue
-        assert forward_trial.parse(kind, [forward_trial.written(request)])[0] == request._replace(expect=())
+        assert probe_requests.parse(kind, [probe_requests.written(request)])[0] == request._replace(expect=())
 
 
 def test_nothing_to_ask(login):
-    assert "nothing to ask" in error_of(forward_trial.check, login(), []).what
+    assert "nothing to ask" in error_of(probe.check, login(), []).what
 
 
 # --- remote forwards ---
@@ -167,7 +168,7 @@ def test_a_forward_on_ipv6_alone(sshd, ask, taken, seen):
 
 def test_a_forward_that_listens_nowhere(sshd, ask):
     sshd.forward = lambda address, port: ()
-    found = ask("remote", "127.0.0.1:{0}".format(endpoints.free_port()))
+    found = ask("remote", "127.0.0.1:{0}".format(listeners.free_port()))
     assert (found["verdict"], found["as_asked"], found["reached"], found["listens_on"]) == ("allowed", False, None, [])
 
 
@@ -189,7 +190,7 @@ def test_an_sshd_that_tells_and_gives_no_reason_could_not_listen(sshd, ask, take
     assert ask("remote", "127.0.0.1:80")["verdict"] == "refused"
     sshd.shell = False
     assert ask("remote", "127.0.0.1:{0}".format(taken))["why"].startswith("port taken")
-    found = ask("remote", "127.0.0.1:{0}".format(endpoints.free_port()))
+    found = ask("remote", "127.0.0.1:{0}".format(listeners.free_port()))
     assert (found["verdict"], "in use out of sight" in found["why"]) == ("failed", True)
     assert sshd.listeners == {}
 
@@ -210,10 +211,10 @@ def test_a_refusal_of_a_server_that_gives_no_reasons(sshd, ask, taken):
     sshd.version = "SSH-2.0-dropbear_2022.83"
     sshd.forward = lambda address, port: None if port else ("127.0.0.1",)
     assert ask("remote", "127.0.0.1:{0}".format(taken))["verdict"] == "failed"
-    found = ask("remote", "127.0.0.1:{0}".format(endpoints.free_port()))
+    found = ask("remote", "127.0.0.1:{0}".format(listeners.free_port()))
     assert (found["verdict"], "another is granted" in found["why"]) == ("refused", True)
     sshd.forward = refuse(None)
-    for port in (0, taken, endpoints.free_port()):
+    for port in (0, taken, listeners.free_port()):
         assert ask("remote", "127.0.0.1:{0}".format(port))["verdict"] == "refused"
 
 
@@ -233,7 +234,7 @@ def test_without_commands_the_listener_is_dialled(sshd, ask, shell):
 
 def test_where_nothing_can_be_seen_it_is_unknown(sshd, login):
     sshd.shell, sshd.direct = False, lambda host, port: ADMIN_PROHIBITED
-    report = forward_trial.check(login(), forward_trial.parse("remote", [{"expect": "allowed"}]))
+    report = probe.check(login(), probe_requests.parse("remote", [{"expect": "allowed"}]))
     (found,) = report["forwards"]
     assert (found["verdict"], found["as_asked"], found["reached"], found["as_expected"]) == ("allowed", None, None, True)
     assert "unknown" in found["why"]
@@ -243,7 +244,7 @@ def test_where_nothing_can_be_seen_it_is_unknown(sshd, login):
 
 def test_silence_ends_the_trials_and_is_told(sshd, login):
     sshd.forward = lambda address, port: "silence" if port else ("127.0.0.1",)
-    report = forward_trial.check(login(timeout=1), forward_trial.parse("remote", ["127.0.0.1:0", "127.0.0.1:5000", "127.0.0.1:0"]))
+    report = probe.check(login(timeout=1), probe_requests.parse("remote", ["127.0.0.1:0", "127.0.0.1:5000", "127.0.0.1:0"]))
     assert [(one["verdict"], one["why"]) for one in report["forwards"][1:]] == [
         ("failed", "no answer within 1 s"), ("failed", "the connection is gone")]
 
@@ -288,19 +289,19 @@ def test_a_socket_is_looked_at_and_removed(sshd, login, tmp_path):
         return True
 
     sshd.socket_forward = forward
-    report = forward_trial.check(login(), forward_trial.parse("remote", [str(path)]))
+    report = probe.check(login(), probe_requests.parse("remote", [str(path)]))
     (found,) = report["forwards"]
     made[0].close()
     assert (found["verdict"], found["as_asked"], found["listens_on"], report["warnings"]) == ("allowed", True, [str(path)], [])
     assert not path.exists()
     sshd.socket_forward = lambda name: True
-    (found,) = forward_trial.check(login(), forward_trial.parse("remote", [str(path)]))["forwards"]
+    (found,) = probe.check(login(), probe_requests.parse("remote", [str(path)]))["forwards"]
     assert (found["verdict"], found["as_asked"], found["listens_on"]) == ("allowed", False, [])
 
 
 def test_a_socket_that_cannot_be_removed_is_told(sshd, login, tmp_path):
     sshd.shell = False
-    report = forward_trial.check(login(), forward_trial.parse("remote", [str(tmp_path / "s")]))
+    report = probe.check(login(), probe_requests.parse("remote", [str(tmp_path / "s")]))
     assert report["forwards"][0]["as_asked"] is None
     assert "left behind" in report["warnings"][0]
 
@@ -325,7 +326,7 @@ def test_local_sockets(sshd, ask, tmp_path):
 
 def test_another_socket_tells_whether_sockets_are_dialled(sshd, ask, monkeypatch, tmp_path):
     other = str(tmp_path / "other")
-    monkeypatch.setattr(forward_trial, "_SERVED", ("/nonexistent", other))
+    monkeypatch.setattr(probe, "_SERVED", ("/nonexistent", other))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(other)
         listener.listen(1)
@@ -384,27 +385,27 @@ def test_a_dial_without_an_answer(sshd, ask):
     ("*", "allowed", False), ("*", "elsewhere", True), ("*", ["refused", "elsewhere"], True),
 ])
 def test_expectations(sshd, login, bind, expect, right):
-    report = forward_trial.check(login(), forward_trial.parse("remote", [{"bind": bind, "expect": expect}]))
+    report = probe.check(login(), probe_requests.parse("remote", [{"bind": bind, "expect": expect}]))
     assert report["forwards"][0]["as_expected"] is right
     assert report["differences"] == (0 if right else 1)
 
 
 def test_the_table(sshd, login):
     sshd.direct = lambda host, port: ADMIN_PROHIBITED
-    wishes = forward_trial.parse("remote", [{"expect": "refused"}, "*:0"]) + forward_trial.parse("local", ["c101:11111"])
-    report = forward_trial.check(login(), wishes)
+    wishes = probe_requests.parse("remote", [{"expect": "refused"}, "*:0"]) + probe_requests.parse("local", ["c101:11111"])
+    report = probe.check(login(), wishes)
     assert [re.sub(r"\d{5}", "N", line).split(None, 3)[:3] for line in report["table"]] == [
         ["kind", "request", "verdict"], ["remote", "127.0.0.1:0", "allowed"], ["remote", "*:0", "allowed"], ["local", "c101:N", "refused"]]
     column = report["table"][0].index("expected")
     assert [line[column:].split("  ")[0] for line in report["table"]] == ["expected", "NOT refused", "-", "-"]
     assert "GatewayPorts no" in report["table"][2]
-    plain = forward_trial.table([dict(one, expect=[], as_expected=None) for one in report["forwards"]])
+    plain = probe_report.table([dict(one, expect=[], as_expected=None) for one in report["forwards"]])
     assert "expected" not in plain[0]
 
 
 def test_what_the_server_says_of_itself_is_cleaned(sshd, login):
     sshd.version = "SSH-2.0-evil\x1b[2J\u202e " + "x" * 200
-    report = forward_trial.check(login(), forward_trial.parse("remote", [{}]))
+    report = probe.check(login(), probe_requests.parse("remote", [{}]))
     assert report["server"].startswith("SSH-2.0-evil xx")
     assert len(report["server"]) < 120
     assert report["user"] == "carol"
@@ -431,7 +432,7 @@ def test_what_the_server_says_of_itself_is_cleaned(sshd, login):
     ("login2", ["0.0.0.0", "::"], set(), False),
 ])
 def test_where_a_listener_shall_stand(bind, mine, others, as_asked):
-    found, why = forward_trial.judge(bind, 5000, mine, others)
+    found, why = probe.judge(bind, 5000, mine, others)
     assert found is as_asked
     assert bool(why) is (as_asked is not True)
 
@@ -439,9 +440,9 @@ def test_where_a_listener_shall_stand(bind, mine, others, as_asked):
 def test_ipv6_listeners_are_read():
     with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
         with open("/proc/net/tcp6", encoding="ascii") as stream:
-            found = endpoints.parse6(stream.read())
-        assert endpoints.Listener("::1", listener.getsockname()[1], os.getuid()) in found
-    assert endpoints.parse6("x\n 0: 0000:0016 0 0A 0 0 0 0 0\n") == []
+            found = listeners.parse6(stream.read())
+        assert listeners.Listener("::1", listener.getsockname()[1], os.getuid()) in found
+    assert listeners.parse6("x\n 0: 0000:0016 0 0A 0 0 0 0 0\n") == []
 
 
 # --- the login ---
@@ -451,7 +452,7 @@ def answer(ask, **wishes):
 
 
 def failure(login, **wishes):
-    return error_of(forward_trial.check, login(**wishes), forward_trial.parse("remote", [{}]))
+    return error_of(probe.check, login(**wishes), probe_requests.parse("remote", [{}]))
 
 
 def test_a_password_is_tried_once(sshd, login):
@@ -534,7 +535,7 @@ def test_a_silent_login(sshd, login, monkeypatch):
 # --- reaching it ---
 
 def test_nobody_is_there(login):
-    assert "nothing listens there" in failure(login, port=endpoints.free_port()).why
+    assert "nothing listens there" in failure(login, port=listeners.free_port()).why
 
 
 def test_no_such_name(login):

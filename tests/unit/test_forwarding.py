@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_change import main_file
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, program
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import policy as forwarding
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.apply import main_file
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from login_node import LoginNode
@@ -26,9 +27,9 @@ POLICIES = {
     "global": {"allow_tcp_forwarding": "no", "stream_local_bind_mask": "0117"},
 }
 INSIDE = {"addr": "198.18.1.10", "laddr": "198.18.2.1"}
-CONNECTIONS = [sshd.Connection("alice"), sshd.Connection("alice", **INSIDE), sshd.Connection("carol", addr="2001:db8::7", host="node7.cluster.example"),
-               sshd.Connection("bob"), sshd.Connection("bob", **INSIDE), sshd.Connection("dave", **INSIDE), sshd.Connection("sftpuser"),
-               sshd.Connection("root")]
+CONNECTIONS = [program.Connection("alice"), program.Connection("alice", **INSIDE),
+               program.Connection("carol", addr="2001:db8::7", host="node7.cluster.example"), program.Connection("bob"),
+               program.Connection("bob", **INSIDE), program.Connection("dave", **INSIDE), program.Connection("sftpuser"), program.Connection("root")]
 
 
 @pytest.fixture(name="node")
@@ -47,7 +48,7 @@ def meant(wishes, connection):
 
 
 def everybody(node):
-    return dict(zip(CONNECTIONS, node.program.effective(sshd_config.Tree(node.view, node.path), CONNECTIONS)))
+    return dict(zip(CONNECTIONS, node.program.effective(config.Tree(node.view, node.path), CONNECTIONS)))
 
 
 def holds(node, wishes, before):

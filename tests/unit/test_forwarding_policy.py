@@ -9,11 +9,12 @@ import pwd
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_config, sshd_plan
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.forwarding import body, criteria, policy
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_trial import Accounts as HostAccounts
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_trial import Derived, named
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, planner, program
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import policy as forwarding
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.policy import body, criteria, policy
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.samples import Accounts as HostAccounts
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.samples import Derived, named
 from hypothesis import given
 from hypothesis import strategies as st
 from login_node import Accounts, LoginNode
@@ -107,7 +108,7 @@ def test_no_text_gets_a_second_line_in(option, text):
         assert option in error.what
         return
     [line] = body(asked, {})
-    assert len(sshd_config.lines(line)) == 1 and not re.search(r"[^ -~]", line)
+    assert len(config.lines(line)) == 1 and not re.search(r"[^ -~]", line)
 
 
 @given(st.sampled_from(forwarding.CRITERIA), st.text(max_size=20))
@@ -117,9 +118,9 @@ def test_no_criterion_gets_a_second_one_in(name, text):
     except SessionError as error:
         assert name in error.what
         return
-    [line] = sshd_config.lines(body({}, match)[0])
+    [line] = config.lines(body({}, match)[0])
     assert line.keyword == "match"
-    assert sshd_config.arguments(line.rest) == [name, text.strip()]
+    assert config.arguments(line.rest) == [name, text.strip()]
 
 
 @pytest.mark.parametrize(("match", "what"), [
@@ -158,7 +159,7 @@ def test_name_that_is_taken(name):
 
 def test_connections_by_name():
     [one] = named([{"user": "alice", "addr": "", "lport": 2222, "must": {"gateway_ports": True}, "must_not": {"permit_listen": "any"}}])
-    assert one.connection == sshd.Connection("alice", lport="2222")
+    assert one.connection == program.Connection("alice", lport="2222")
     assert (dict(one.must), dict(one.must_not)) == ({"GatewayPorts": "yes"}, {"PermitListen": "any"})
     with pytest.raises(SessionError, match="correct verify"):
         named([{"user": "alice,bob"}])
@@ -226,7 +227,7 @@ def test_one_beside_it_for_each_criterion(node):
     outside = dict(known.outside("alice"))
     assert list(outside) == ["User", "Address", "LocalAddress", "Host", "LocalPort"]
     node.write(main="\n".join(body(policy({"gateway_ports": "yes"}), match)) + "\n")
-    tree = sshd_config.Tree(node.view, MAIN)
+    tree = config.Tree(node.view, MAIN)
     found = node.program.effective(tree, [known.inside("alice"), *outside.values()])
     assert [one.value("GatewayPorts") for one in found] == ["yes"] + ["no"] * 5
     for connection in outside.values():
@@ -245,7 +246,7 @@ def test_named_connections_are_tried(node):
     plan = node.plan(**VIZ, verify=[{"user": "alice", "must": {"allow_tcp_forwarding": "local"}}, {"user": "bob", "must": {"allow_tcp_forwarding": "yes"}}])
     assert [(before.value("AllowTcpForwarding"), after.value("AllowTcpForwarding")) for before, after in zip(plan.before, plan.after)] == [
         ("yes", "local"), ("yes", "yes")]
-    told = sshd_plan.told(plan)
+    told = planner.told(plan)
     assert told[0]["before"]["allow_tcp_forwarding"] == "yes" and told[0]["after"]["allow_tcp_forwarding"] == "local"
     assert told[0]["origins"] == {"allow_tcp_forwarding": DROP_IN + ":4"}
 
@@ -522,7 +523,7 @@ def test_mask_and_others_go_to_two_places_where_they_must(node):
 
 def test_sources_of_values(node):
     node.write(main=INCLUDE + "\n  GatewayPorts = yes # \x1b[31mred\n", a="# a\n\nMatch User alice\n\tAllowTcpForwarding local\n")
-    tree = sshd_config.Tree(node.view, MAIN)
+    tree = config.Tree(node.view, MAIN)
     effective = node.effective()
     assert forwarding.sources(effective, tree) == {
         "gateway_ports": {"file": MAIN, "line": 3, "text": "GatewayPorts = yes # red"},

@@ -7,8 +7,9 @@ import os
 import subprocess
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import installed, settings, version_probe
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, version_probe
 
 DEFAULTS = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 PLIST = """<?xml version="1.0" encoding="UTF-8"?>

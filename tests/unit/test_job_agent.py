@@ -9,7 +9,9 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, lifeline, routes
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
 from test_jobscript import NONE, SHELLS, Job
 
 KEY = "5a" * 32
@@ -209,9 +211,9 @@ def test_an_agent_that_cannot_begin_is_told(job, program, until, tmp_path, go):
 
 
 def test_a_job_without_a_lifeline_has_nothing_of_it():
-    script = jobscript.pvserver_script("/home/alice/.paraview-connect/0123456789abcdef", [], ["pvserver"])
+    script = job_scripts.pvserver_script("/home/alice/.paraview-connect/0123456789abcdef", [], ["pvserver"])
     assert "lifeline" not in script and "agent" not in script
-    assert "lifeline" not in "".join(jobscript.files(NONE, "/d", WISHES, {}, []))
+    assert "lifeline" not in "".join(job_scripts.files(NONE, "/d", WISHES, {}, []))
 
 
 WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "launcher": [], "idle": 60, "walltime": 60, "pvserver": ["pvserver"], "setup": "",
@@ -235,8 +237,8 @@ def test_where_none_can_be(wishes, route, words):
     ("nodes c101 c102\nrunning c101.site\nlifeline /usr/bin/python3\n", ""), ("running c101\nlifeline\n", "c101 has no Python"),
     ("nodes c101\nrunning mom1\nlifeline python3\n", "runs on mom1, and pvserver on c101")])
 def test_where_a_job_can_have_none(status, words):
-    assert words in lifeline.hindrance_of_job(jobscript.Progress(status))
-    assert bool(words) == bool(lifeline.hindrance_of_job(jobscript.Progress(status)))
+    assert words in lifeline.hindrance_of_job(job_scripts.Progress(status))
+    assert bool(words) == bool(lifeline.hindrance_of_job(job_scripts.Progress(status)))
 
 
 class Around:
@@ -249,7 +251,7 @@ class Around:
     ("node_tunnel", "@take 127.0.0.1 11111-11120", ["--server-port=0", "--connect-id=17", "?--bind-address=127.0.0.1"]),
     ("reverse_tunnel", "@make", ["--reverse-connection", "--client-host=127.0.0.1", "--server-port=@agent", "--connect-id=17"])])
 def test_what_the_go_file_says(route, first, rest):
-    assert lifeline.pvserver_arguments(routes.ROUTES[route](Around(), {}), 17) == [first, *rest]
+    assert lifeline.pvserver_arguments(choice.ROUTES[route](Around(), {}), 17) == [first, *rest]
 
 
 def test_the_program_is_where_the_collection_has_it():

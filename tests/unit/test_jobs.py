@@ -7,8 +7,9 @@ import os
 import signal
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, scheduler_checks, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import jobs, validation
 from conftest import Answer
 
 SLURM = schedulers.TABLES["slurm"]
@@ -245,7 +246,7 @@ def test_a_job_that_was_moved_to_another_server_is_not_over(recorded):
 def test_a_table_of_an_inventory_asks_as_it_always_did(recorded):
     """One that changes the shipped table, and one of a site's own."""
     ask = {"json": {"argv": ["/opt/site/qstat", "-f", "-F", "json", "{job_id}"]}, "text": None, "history": None}
-    changed = scheduler_checks.tables({"pbs": {"ask": ask}})["pbs"]
+    changed = validation.tables({"pbs": {"ask": ask}})["pbs"]
     run = Fake(recorded("running_qstat_f_json", "pbs"))
     assert jobs.Jobs(run, changed).ask("0.login1").state == "running"
     assert run.asked == [["/opt/site/qstat", "-f", "-F", "json", "0.login1"]]

@@ -13,12 +13,14 @@ import socket
 import subprocess
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, processes, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_scripts import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from hypothesis import given
 from hypothesis import strategies as st
 
-NONE, SLURM = schedulers.TABLES["none"], schedulers.TABLES["slurm"]
+NONE, SLURM = answers.TABLES["none"], answers.TABLES["slurm"]
 BASHES = "/bin/bash /usr/bin/bash"
 SHELLS = [name for name in ("dash", "bash") if shutil.which(name)]
 
@@ -48,9 +50,9 @@ class Job:
         for name, content in (files or {}).items():
             (self.directory / name).write_text(content)
             (self.directory / name).chmod(0o600)
-        script = jobscript.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup, outage)
+        script = job_scripts.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup, outage)
         (self.directory / "pvserver.sh").write_text(script)
-        text = jobscript.job_script(NONE, str(self.directory), {}, idle, limit)
+        text = job_scripts.job_script(NONE, str(self.directory), {}, idle, limit)
         # pvserver.sh takes bash where there is one; here each shell gets its turn.
         assert BASHES in text
         (self.directory / "job.sh").write_text(text.replace(BASHES, shutil.which(self.shell)))
@@ -64,7 +66,7 @@ class Job:
                                         stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
     def go(self, arguments=("--server-port=0",)):
-        (self.directory / "go.new").write_text(jobscript.go_file(arguments))
+        (self.directory / "go.new").write_text(job_scripts.go_file(arguments))
         (self.directory / "go.new").rename(self.directory / "go")
 
     def progress(self):
@@ -368,7 +370,7 @@ def test_endless_output_does_not_stop_the_job(job, program, home):
 
 
 def test_the_head_of_a_slurm_job():
-    text = jobscript.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": 3600, "extra": ["--qos=x"]}, 1200)
+    text = job_scripts.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": 3600, "extra": ["--qos=x"]}, 1200)
     lines = text.splitlines()
     assert lines[0] == "#!/bin/sh"
     assert lines[1:7] == ["#SBATCH --no-requeue", "#SBATCH --job-name=pvserver", "#SBATCH --output=/h/.paraview-connect/0123456789abcdef/batch.log",
@@ -380,8 +382,8 @@ def test_the_head_of_a_slurm_job():
 @given(arguments=st.lists(st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=("Cs",))), max_size=5))
 def test_go_file_round_trip(shell, arguments, tmp_path):
     """The job's own reading loop gives back what was written."""
-    loop = jobscript.pvserver_script("/", [], ["pvserver"]).partition("set --\n")[2].partition("rm -f go")[0]
-    (tmp_path / "go").write_bytes(jobscript.go_file(arguments).encode())
+    loop = job_scripts.pvserver_script("/", [], ["pvserver"]).partition("set --\n")[2].partition("rm -f go")[0]
+    (tmp_path / "go").write_bytes(job_scripts.go_file(arguments).encode())
     expected = [argument for argument in arguments if not (argument.startswith("--server-port=") and "-" in argument[14:]) and not argument.startswith("?--")]
     done = subprocess.run([shell, "-c", "set --\n" + loop + 'for word; do printf "%s\\0" "$word"; done'], cwd=str(tmp_path), stdout=subprocess.PIPE,
                           check=True)
@@ -390,7 +392,7 @@ def test_go_file_round_trip(shell, arguments, tmp_path):
 
 def test_a_newline_in_an_argument_is_refused():
     with pytest.raises(ValueError, match="newline"):
-        jobscript.go_file(["--a\n--b"])
+        job_scripts.go_file(["--a\n--b"])
 
 
 @given(st.one_of(st.text(), st.lists(st.tuples(st.sampled_from(["running", "nodes", "said", "missing", "ended", "ports", ""]), st.one_of(

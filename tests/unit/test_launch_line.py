@@ -10,15 +10,17 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import launch_line, processes
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.launch_line import HungUp, Line, Shells
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import caller
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.caller import HungUp, Line
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.shells import Shells
 from conftest import TOP
 
 LOOKS = """
 import sys, time
 sys.path.insert(0, {0!r})
-from ansible_collections.sciviz.paraview.plugins.module_utils.launch_line import HungUp, Line
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.caller import HungUp, Line
 line = Line()
 line.listen()
 sys.stderr.write("ready\\n"); sys.stderr.flush()
@@ -88,7 +90,7 @@ def test_the_server_of_a_connection_is_known_and_its_end_noticed(tmp_path, monke
     server = tmp_path / "sshd-session"
     server.symlink_to("/bin/sleep")
     process = subprocess.Popen([str(server), "30"])
-    until(lambda: launch_line.server_of(process.pid) == process.pid)
+    until(lambda: caller.server_of(process.pid) == process.pid)
     line = Line()
     line.server = processes.identity(process.pid)
     line.look()
@@ -100,10 +102,10 @@ def test_the_server_of_a_connection_is_known_and_its_end_noticed(tmp_path, monke
 
 def test_nothing_of_sshs_above():
     process = subprocess.Popen(["sleep", "30"], start_new_session=True)
-    assert launch_line.server_of(process.pid) in (0, launch_line.server_of(os.getpid()))
+    assert caller.server_of(process.pid) in (0, caller.server_of(os.getpid()))
     process.kill()
     process.wait()
-    assert launch_line.server_of(process.pid) == 0
+    assert caller.server_of(process.pid) == 0
 
 
 def test_what_is_said_obeys_no_terminal(capfd):
@@ -112,7 +114,7 @@ def test_what_is_said_obeys_no_terminal(capfd):
 
 
 def test_something_is_said_after_a_long_silence(capfd, monkeypatch):
-    monkeypatch.setattr(launch_line, "_SILENCE", 0)
+    monkeypatch.setattr(caller, "_SILENCE", 0)
     line = Line()
     line.look()
     assert capfd.readouterr().out == "", "there is nothing to say yet"

@@ -4,11 +4,11 @@
 """Which route a forward belongs to that the client's ssh has made, and whether it is the user's own."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import launch_routes
-from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.launch_routes import GivenTunnel, GivenTunnelRelay, Surroundings, given
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import routes
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.routes import GivenTunnel, GivenTunnelRelay, Surroundings, given
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
 
 INSIDE, OUTSIDE, PORT, BOB = "10.0.0.1", "192.0.2.1", 41000, 1001
 
@@ -21,7 +21,7 @@ class Around(Surroundings):
         facts = {"login_node": "login", "uid": BOB, "addresses": [OUTSIDE, INSIDE], "site": site, "cluster_address": site.get("cluster_address", ""),
                  "client_side": OUTSIDE}
         super().__init__(None, None, None, facts, {"on_login_node": on_login_node, "user_relay": True, "idle": 60, "client_port": PORT, "login_ports": ""},
-                         client=launch_routes.Elsewhere())
+                         client=routes.Elsewhere())
         self.found = [Listener(address, PORT, uid) for address, uid in found]
         self.facing = facing
 
@@ -70,7 +70,7 @@ def test_pvserver_on_the_login_node_dials_loopback():
 
 
 def test_nobody_listens(monkeypatch):
-    monkeypatch.setattr(launch_routes, "_PATIENCE", 0)
+    monkeypatch.setattr(routes, "_PATIENCE", 0)
     with pytest.raises(SessionError, match="nobody listens on port 41000"):
         chosen()
 
@@ -133,7 +133,7 @@ def test_a_host_is_reached_if_it_answers():
 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        assert launch_routes.reached("127.0.0.1", listener.getsockname()[1])
+        assert routes.reached("127.0.0.1", listener.getsockname()[1])
         listener.listen(1)
-        assert launch_routes.reached("127.0.0.1", listener.getsockname()[1])
-    assert not launch_routes.reached("no.such.host.invalid", 1)
+        assert routes.reached("127.0.0.1", listener.getsockname()[1])
+    assert not routes.reached("no.such.host.invalid", 1)

@@ -6,12 +6,13 @@
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import launch_session, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, Polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import Follower
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import session
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, Polling
 
-SLURM = schedulers.TABLES["slurm"]
+SLURM = answers.TABLES["slurm"]
 RUNS = "running node01\nsaid Client connected."
 
 
@@ -53,7 +54,7 @@ def _attend(recorded, monkeypatch):
         job.hangs = hangs
         monkeypatch.setattr(time, "monotonic", lambda: job.clock)
         about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
-        launch = launch_session.Launch(None, job, None)
+        launch = session.Launch(None, job, None)
         launch.record["job_id"] = recorded(case).command.split()[-1]
         launch.follower = Follower(launch.record["job_id"], Jobs(job.run, about), job, Polling(time.time() - 1000), job.say)
         launch._until_over()

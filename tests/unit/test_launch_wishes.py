@@ -4,14 +4,15 @@
 """The wishes of whoever calls the launcher."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import launch_wishes, settings
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import options
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def wished(*arguments, preset=None, **environment):
-    return launch_wishes.read(launch_wishes.parser().parse_args(list(arguments)), environment, preset or {})
+    return options.read(options.parser().parse_args(list(arguments)), environment, preset or {})
 
 
 def test_environment_and_command_line_say_the_same():
@@ -30,13 +31,13 @@ def test_the_command_line_goes_first_then_the_environment_then_the_site():
 
 
 def test_what_is_empty_is_not_said():
-    empty = wished("reverse", port="11111", **dict.fromkeys(launch_wishes.WISHES, ""), connect_id="", version=" ")
+    empty = wished("reverse", port="11111", **dict.fromkeys(options.WISHES, ""), connect_id="", version=" ")
     assert empty.job == wished("reverse", port="11111").job
     assert empty.job == settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 
 
 def test_every_wish_is_one_of_a_session():
-    assert set(launch_wishes.WISHES) < set(settings.SPEC)
+    assert set(options.WISHES) < set(settings.SPEC)
 
 
 def test_kinds_of_values():
@@ -46,7 +47,7 @@ def test_kinds_of_values():
 
 def test_the_environment_is_taken_out_of_it():
     environment = {"LC_PARAVIEW_PORT": "1", "LC_PARAVIEW_CONNECT_ID": "2", "LC_ALL": "C", "PATH": "/bin"}
-    assert launch_wishes.taken_from(environment) == {"port": "1", "connect_id": "2"}
+    assert options.taken_from(environment) == {"port": "1", "connect_id": "2"}
     assert environment == {"LC_ALL": "C", "PATH": "/bin"}
 
 
@@ -72,14 +73,14 @@ def test_what_cannot_be(wish, said):
         return
     with pytest.raises(SessionError) as caught:
         wished("reverse", **values)
-    lines = [launch_wishes.spoken(line) for line in caught.value.lines()]
+    lines = [options.spoken(line) for line in caught.value.lines()]
     assert lines[0].startswith("--{0}: ".format(said))
     assert "paraview_" not in "".join(lines) and "-e " not in "".join(lines)
 
 
 @given(st.text(max_size=30))
 def test_any_value_is_taken_or_refused(text):
-    for name in list(launch_wishes.WISHES) + ["port", "connect_id", "version"]:
+    for name in list(options.WISHES) + ["port", "connect_id", "version"]:
         try:
             wished("reverse", **dict({"port": "11111"}, **{name: text}))
         except SessionError as error:
@@ -103,21 +104,21 @@ def test_a_forward_needs_a_connect_id():
     (["forward", "--connect-id", "5", "--port", "1"], ["forward", "--port", "1"], "5"), (["forward", "--connect-id=5"], ["forward"], "5"),
     (["forward", "--connect-id"], ["forward", "--connect-id"], ""), (["about"], ["about"], "")])
 def test_a_command_line_without_its_connect_id(line, left, found):
-    assert launch_wishes.hidden(line) == (left, found)
+    assert options.hidden(line) == (left, found)
 
 
 @pytest.mark.parametrize("line", [["reverse", "--nosuch"], [], ["sideways"], ["reverse", "--leave"], ["reverse", "--por", "11111"]])
 def test_a_wrong_command_line_is_three_lines(line):
     with pytest.raises(SessionError) as caught:
-        launch_wishes.parser().parse_args(line)
+        options.parser().parse_args(line)
     assert len(caught.value.lines()) == 3
 
 
 def test_the_sites_own_are_looked_at():
     own = {"walltime": "30m", "nodes": 2, "schedulers": {"ours": {"based_on": "slurm"}}, "scheduler": "ours"}
-    assert launch_wishes.preset(own) == own
+    assert options.preset(own) == own
     assert wished("reverse", preset=own, port="11111").job["scheduler"] == "ours"
     with pytest.raises(SessionError, match="'client_port' is no option of the launcher"):
-        launch_wishes.preset({"client_port": 1})
+        options.preset({"client_port": 1})
     with pytest.raises(SessionError, match="paraview_nodes"):
-        launch_wishes.preset({"nodes": "many"})
+        options.preset({"nodes": "many"})

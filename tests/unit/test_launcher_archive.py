@@ -15,7 +15,7 @@ import sys
 import zipfile
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import launcher_archive
 from conftest import TOP
 from relay import free_ports, interpreters
@@ -129,17 +129,20 @@ def test_the_same_collection_is_the_same_bytes():
 def test_what_is_packed_is_what_is_imported_and_no_more():
     names = zipfile.ZipFile(io.BytesIO(launcher_archive.build("/usr/bin/python3"))).namelist()
     helpers = {name[len("sciviz_paraview/"):-3] for name in names if name.startswith("sciviz_paraview/") and name.endswith(".py")}
-    assert {"launch", "launch_session", "jobs", "schedulers", "scheduler_tables", "user_relay", "text"} < helpers
-    assert not helpers & {"watcher", "sshd", "forward_trial", "sshd_config", "doctor", "client_entry"}
-    assert {"__main__.py", "sciviz_paraview/paraview-relay", "sciviz_paraview/launcher.json"} < set(names)
+    assert {"launcher/main", "launcher/session", "schedulers/jobs", "schedulers/answers", "schedulers/tables/slurm", "routes/user_relay",
+            "common/text"} < helpers
+    assert not {name.split("/")[0] for name in helpers} & {"session", "sshd", "doctor", "dialog"}
+    assert {"__main__.py", "sciviz_paraview/routes/paraview-relay", "sciviz_paraview/launcher/launcher.json"} < set(names)
     assert "jmespath/LICENSE" in names or "jmespath/__init__.py" not in names
 
 
 def test_imports_of_every_kind_are_found():
     import ast
 
-    text = "import os\nfrom . import a, b\nfrom .c import d\ndef f():\n    from .e import g\n    from x import y\n"
-    assert sorted(launcher_archive.imported(ast.parse(text))) == ["a", "b", "c", "e"]
+    text = "import os\nfrom . import choice\nfrom ..common import text, files as f\nfrom ..common.errors import SessionError\ndef f():\n" \
+           "    from ..schedulers.tables.registry import TABLES\n    from x import y\n"
+    assert sorted(launcher_archive.imported(ast.parse(text), "routes.relays")) == [
+        "common.errors", "common.files", "common.text", "routes.choice", "schedulers.tables.registry"]
 
 
 @pytest.mark.parametrize("python", ["python3", "/opt/my python/bin/python3", "/opt/" + "long" * 40, "/usr/bin/python3\n#"])
@@ -296,7 +299,7 @@ def test_an_error_of_its_own_is_no_traceback(packed, tmp_path):
     program = packed().read_bytes()
     with zipfile.ZipFile(io.BytesIO(program)) as archive:
         files = {name: archive.read(name) for name in archive.namelist()}
-    files["sciviz_paraview/launcher.json"] = json.dumps({"version": "x"}).encode()
+    files["sciviz_paraview/launcher/launcher.json"] = json.dumps({"version": "x"}).encode()
     broken.write_bytes(launcher_archive.packed(files))
     done = subprocess.run([sys.executable, "-IS", str(broken), "about"], stderr=subprocess.PIPE, check=False)
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 3 and b"Traceback" not in done.stderr

@@ -10,8 +10,8 @@ import sys
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import launcher_entry
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import launcher_entry
 
 LOGIN = "login1.frontera.example.edu"
 OPTIONS = [{"name": "nodes", "type": "int", "min": 1, "max": 64, "default": "2"},
@@ -164,5 +164,5 @@ def test_what_would_not_arrive_is_refused(wishes):
 
 
 def test_every_wish_is_one_of_the_launcher():
-    known = pytest.importorskip("ansible_collections.sciviz.paraview.plugins.module_utils.launch_wishes")
+    known = pytest.importorskip("ansible_collections.sciviz.paraview.plugins.module_utils.launcher.options")
     assert set(launcher_entry.WISHES) <= set(known.WISHES)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import log_causes
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import log_causes
 from hypothesis import given
 from hypothesis import strategies as st
 

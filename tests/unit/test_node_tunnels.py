@@ -9,9 +9,11 @@ import socket
 import stat
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import direct, endpoints, node_login, node_tunnels
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused, Master
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings, Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import direct, node_login, node_tunnels
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused, Master
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ5mB0f8cGk3z6b9y1mJx4u2o0b1n7Y3c5Z8w9qTtest"
 SOURCE = "address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n"
@@ -101,8 +103,8 @@ def test_a_node_tunnel(around, node, monkeypatch):
     assert Node.made.opened == ["10.0.0.11"]
     assert route.known == {"node": "c101"}
     assert route.pvserver_arguments(17) == ["--server-port=0", "--connect-id=17", "?--bind-address=127.0.0.1"]
-    monkeypatch.setattr(endpoints, "local_owner", lambda _port: os.getuid())
-    monkeypatch.setattr(endpoints, "free_port", lambda: 40123)
+    monkeypatch.setattr(listeners, "local_owner", lambda _port: os.getuid())
+    monkeypatch.setattr(listeners, "free_port", lambda: 40123)
     assert route.after_start(("c101", 33333), "c101") == 40123
     assert Node.made.forwards == [("-L", "127.0.0.1:40123:127.0.0.1:33333")]
     assert route.url(40123) == "cs://127.0.0.1:40123"
@@ -141,7 +143,7 @@ def test_on_the_login_node_itself_there_is_no_node(around, node):
 
 
 def test_a_reverse_node_tunnel(around, node, monkeypatch):
-    monkeypatch.setattr(endpoints, "local_owner", lambda _port: os.getuid())
+    monkeypatch.setattr(listeners, "local_owner", lambda _port: os.getuid())
     route = node_tunnels.NodeTunnelReverse(around(), {"client_port": 40123})
     route.ready_for("c101")
     assert (route.address, route.port) == ("127.0.0.1", 40000)
@@ -253,6 +255,6 @@ def test_refusals_of_a_node_are_told(around, monkeypatch):
     monkeypatch.setattr(login, "_listeners", list)
     with pytest.raises(Unfit, match="did not put the forward on its loopback"):
         login.look_at(40123)
-    monkeypatch.setattr(login, "_listeners", lambda: [endpoints.Listener("127.0.0.1", 40123, 4711)])
+    monkeypatch.setattr(login, "_listeners", lambda: [listeners.Listener("127.0.0.1", 40123, 4711)])
     with pytest.raises(Unfit, match="another account .uid 4711."):
         login.look_at(40123)

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sciviz.paraview.plugins.filter.offer import FilterModule
-from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, offer
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import connect_entry, offer
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,12 +8,13 @@ import re
 import stat
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import openssh
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client, control_path, messages
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused, Master, guest_command, live_master
 from hypothesis import given
 from hypothesis import strategies as st
 
-TARGET = openssh.Target("ssh", "login.site.edu", "alice", 2222, "/home/a b/key", ["-o", "ProxyJump=gate"], 10)
+TARGET = client.Target("ssh", "login.site.edu", "alice", 2222, "/home/a b/key", ["-o", "ProxyJump=gate"], 10)
 
 # What ssh was seen to say, and words of the three lines that the user sees.
 SAID = [
@@ -37,7 +38,7 @@ SAID = [
 
 @pytest.mark.parametrize(("said", "what", "why", "way_out"), SAID)
 def test_a_failed_login_is_explained(said, what, why, way_out):
-    error = openssh.explain("login.site.edu", said)
+    error = messages.explain("login.site.edu", said)
     assert what in error.what and "login.site.edu" in error.what
     assert why in error.why
     assert way_out in error.way_out
@@ -46,13 +47,13 @@ def test_a_failed_login_is_explained(said, what, why, way_out):
 
 @given(st.text(), st.sampled_from(["", "Permission denied ", "Connection refused\n", "{0} {host} {"]))
 def test_any_words_become_three_plain_lines(said, before):
-    error = openssh.explain("{host}", before + said)
+    error = messages.explain("{host}", before + said)
     assert len(error.lines()) == 3 == len(str(error).splitlines())
     assert "\x1b" not in str(error)
 
 
 def test_the_masters_command():
-    command = openssh.master_command(TARGET, "/run/user/1000/100%/x")
+    command = client.master_command(TARGET, "/run/user/1000/100%/x")
     options = [value for option, value in zip(command, command[1:]) if option == "-o"]
     assert command[:2] == ["ssh", "-T"]
     assert command[-10:] == ["ProxyJump=gate", "-i", "/home/a b/key", "-p", "2222", "-l", "alice", "--", "login.site.edu", "exec /bin/sh"]
@@ -63,26 +64,26 @@ def test_the_masters_command():
 
 
 def test_the_masters_command_for_an_old_ssh():
-    words = " ".join(openssh.master_command(TARGET, "/x", old=True))
+    words = " ".join(client.master_command(TARGET, "/x", old=True))
     assert "SessionType" not in words and "ForkAfterAuthentication" not in words and "ControlMaster=yes" in words
 
 
 def test_a_host_is_never_an_option():
-    bare = openssh.Target("ssh", "-oProxyCommand=x", None, None, None, [], 10)
-    assert openssh.destination_arguments(bare) == ["--", "-oProxyCommand=x"]
+    bare = client.Target("ssh", "-oProxyCommand=x", None, None, None, [], 10)
+    assert client.destination_arguments(bare) == ["--", "-oProxyCommand=x"]
 
 
 @pytest.mark.parametrize(("said", "version"), [("OpenSSH_9.2p1 Debian-2", (9, 2)), ("OpenSSH_for_Windows_8.6p1", (8, 6)), ("OpenSSH_10.0p2", (10, 0)),
                                                ("Dropbear v2020.81", (0, 0))])
 def test_versions(program, said, version):
-    assert openssh.version(program("ssh", "#!/bin/sh\necho '{0}' >&2\n".format(said))) == version
+    assert client.version(program("ssh", "#!/bin/sh\necho '{0}' >&2\n".format(said))) == version
 
 
 @pytest.fixture(name="master")
 def _master(program, tmp_path):
     """A master whose ssh keeps its arguments and does what the test says."""
     def make(text):
-        return openssh.Master("/run/a b", program("ssh", '#!/bin/sh\nprintf "%s\\n" "$@" > {0}/asked\n{1}\n'.format(tmp_path, text)))
+        return Master("/run/a b", program("ssh", '#!/bin/sh\nprintf "%s\\n" "$@" > {0}/asked\n{1}\n'.format(tmp_path, text)))
 
     return make
 
@@ -99,9 +100,9 @@ def test_a_forward_with_a_port_of_the_servers_choice(master, tmp_path):
 
 def test_a_forward_that_is_refused(master):
     said = "mux_client_forward: forwarding request failed: Port forwarding failed"
-    with pytest.raises(openssh.ForwardRefused, match=said):
+    with pytest.raises(ForwardRefused, match=said):
         master("printf '{0}\\r\\n' >&2; exit 255".format(said)).forward("-R", "x")
-    with pytest.raises(openssh.ForwardRefused, match="255"):
+    with pytest.raises(ForwardRefused, match="255"):
         master("exit 255").forward("-R", "x")
 
 
@@ -144,14 +145,14 @@ def _runtime(short_path, monkeypatch):
 def test_the_place_of_sockets(runtime):
     before = os.umask(0)
     try:
-        path = openssh.control_directory()
+        path = control_path.control_directory()
     finally:
         os.umask(before)
-    assert path == str(runtime / "paraview-connect") == openssh.control_directory()
+    assert path == str(runtime / "paraview-connect") == control_path.control_directory()
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o700
-    assert os.path.dirname(openssh.control_path("a")) == path
-    assert openssh.control_path("a") == openssh.control_path("a") != openssh.control_path("b")
-    assert len(openssh.control_path("a")) <= 90
+    assert os.path.dirname(control_path.control_path("a")) == path
+    assert control_path.control_path("a") == control_path.control_path("a") != control_path.control_path("b")
+    assert len(control_path.control_path("a")) <= 90
 
 
 @pytest.mark.parametrize("make", [
@@ -160,7 +161,7 @@ def test_the_place_of_sockets(runtime):
 def test_a_place_that_is_not_ours_alone_is_refused(runtime, make):
     make(runtime / "paraview-connect")
     with pytest.raises(SessionError, match="yours alone") as caught:
-        openssh.control_directory()
+        control_path.control_directory()
     assert str(runtime / "paraview-connect") in caught.value.what
 
 
@@ -168,7 +169,7 @@ def test_a_place_of_somebody_else_is_refused(runtime, monkeypatch):
     (runtime / "paraview-connect").mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(SessionError, match="yours alone"):
-        openssh.control_directory()
+        control_path.control_directory()
 
 
 @pytest.mark.parametrize("value", ["", "/nonexistent", "/tmp/" + "x" * 60])
@@ -178,7 +179,7 @@ def test_without_a_runtime_directory_it_is_tmp(monkeypatch, value):
     monkeypatch.setattr(os, "getuid", lambda: 4294967294)
     monkeypatch.setattr(os, "mkdir", lambda path, mode: made.append((path, mode)))
     monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((stat.S_IFDIR | 0o700, 0, 0, 0, 4294967294, 0, 0, 0, 0, 0)))
-    assert openssh.control_directory() == "/tmp/paraview-connect-4294967294"
+    assert control_path.control_directory() == "/tmp/paraview-connect-4294967294"
     assert made == [("/tmp/paraview-connect-4294967294", 0o700)]
 
 
@@ -189,18 +190,18 @@ def test_without_a_runtime_directory_it_is_tmp(monkeypatch, value):
     ("hostname login\nport 22\n", "2001:db8::1", "login")])
 def test_one_address_of_those_that_a_name_stands_for(program, configuration, hostname, alias):
     ssh = program("ssh", "#!/bin/sh\nprintf '{0}'\n".format(configuration.replace("\n", "\\n")))
-    target = openssh.Target(ssh, "login", None, None, None, ["-o", "HostName=elsewhere"], 10)
-    one = openssh.pinned(target, hostname)
+    target = client.Target(ssh, "login", None, None, None, ["-o", "HostName=elsewhere"], 10)
+    one = client.pinned(target, hostname)
     assert one.host == "login"
     assert one.arguments == ["-o", "HostName=" + hostname, "-o", "HostKeyAlias=" + alias, "-o", "HostName=elsewhere"]
-    assert openssh.names(one) == {"login"} | set(re.findall("(?:hostname|hostkeyalias) (.*)", configuration))
+    assert client.names(one) == {"login"} | set(re.findall("(?:hostname|hostkeyalias) (.*)", configuration))
 
 
 @pytest.mark.parametrize("place", ["", "$(touch /tmp/x)", "198.18.3.10;true", "login2", "-oProxyCommand=true", "198.18.3.10\n", "fe80::1%$(id)"])
 def test_only_an_address_is_gone_back_to(place):
     """What a login node says of itself may end up in a shell here, by way of a ProxyCommand."""
-    target = openssh.Target("ssh", "login", None, None, None, [], 10)
-    assert openssh.pinned(target, place) == target
+    target = client.Target("ssh", "login", None, None, None, [], 10)
+    assert client.pinned(target, place) == target
 
 
 @pytest.mark.parametrize(("said", "configuration", "told"), [
@@ -209,14 +210,14 @@ def test_only_an_address_is_gone_back_to(place):
 def test_a_host_on_the_way_does_not_get_the_password(program, said, configuration, told):
     """Of an older ssh's questions nobody knows who asks."""
     ssh = program("ssh", "#!/bin/sh\ncase $1 in -V) echo {0} >&2;; *) printf 'hostname login\n{1}\n';; esac\n".format(said, configuration))
-    assert openssh.names(openssh.Target(ssh, "login", None, None, None, [], 10)) == ({"login"} if told else set())
+    assert client.names(client.Target(ssh, "login", None, None, None, [], 10)) == ({"login"} if told else set())
 
 
 @pytest.mark.parametrize(("said", "answer"), [
     ("ssh: connect to host login port 22: Connection timed out", True), ("ssh: connect to host login port 22: No route to host", True),
     ("alice@login: Permission denied (publickey).", False), ("Host key verification failed.", False), ("", False)])
 def test_whether_nobody_answered(said, answer):
-    assert openssh.unreachable(said) is answer
+    assert messages.unreachable(said) is answer
 
 
 @pytest.mark.parametrize(("check", "there", "found"), [
@@ -226,18 +227,18 @@ def test_a_control_master_of_the_users_own(program, tmp_path, monkeypatch, check
     if there:
         socket.touch()
     ssh = program("ssh", "#!/bin/sh\ncase $1 in -G) printf 'user alice\\ncontrolpath {0}\\n';; *) {1};; esac\n".format(socket, check))
-    monkeypatch.setattr(openssh.Master, "check", lambda self, _seconds: self._request("-O", "check", timeout=0.3)[0] == 0)
-    target = openssh.Target(ssh, "login", None, None, None, [], 10)
-    assert openssh.live_master(target) == (str(socket) if found else "")
+    monkeypatch.setattr(Master, "check", lambda self, _seconds: self._request("-O", "check", timeout=0.3)[0] == 0)
+    target = client.Target(ssh, "login", None, None, None, [], 10)
+    assert live_master(target) == (str(socket) if found else "")
 
 
 def test_without_a_control_path_there_is_no_master(program):
     ssh = program("ssh", "#!/bin/sh\nprintf 'controlpath none\\n'\n")
-    assert openssh.live_master(openssh.Target(ssh, "login", None, None, None, [], 10)) == ""
+    assert live_master(client.Target(ssh, "login", None, None, None, [], 10)) == ""
 
 
 def test_a_shell_over_a_master_that_is_there():
-    command = openssh.guest_command(openssh.Target("ssh", "login", None, None, None, ["-o", "RemoteForward=1 x:2"], 10), "/home/alice/.ssh/cm-%x")
+    command = guest_command(client.Target("ssh", "login", None, None, None, ["-o", "RemoteForward=1 x:2"], 10), "/home/alice/.ssh/cm-%x")
     assert command[command.index("-S") + 1] == "/home/alice/.ssh/cm-%%x"
     assert command[-3:] == ["--", "master", "exec /bin/sh"]
     assert not [word for word in command if "RemoteForward" in word]

@@ -4,10 +4,10 @@
 """A ParaView here and a pvserver there that go together, or words on why none do."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import settings
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.installed import Installed
-from ansible_collections.sciviz.paraview.plugins.module_utils.pairing import Pairing
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.pairing import Pairing
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview.installed import Installed
 
 DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
 # Modules of a site: a name, and the version that pvserver has once it is loaded; - for no pvserver, ! for one that cannot be loaded.

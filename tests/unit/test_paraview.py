@@ -6,8 +6,8 @@
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import paraview
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ REVERSE = ["Connecting to client (reverse connection requested)...", "Connection
 
 
 def _status(lines):
-    status = paraview.Status()
+    status = pvserver.Status()
     for line in lines:
         status.read(line)
     return status.accepting, status.connecting, status.connected
@@ -53,40 +53,40 @@ def test_no_line_is_an_error(text, before):
 
 @pytest.mark.parametrize("line", [*FORWARD, *REVERSE, "Exiting..."])
 def test_the_job_passes_every_status_line_on(line, script):
-    assert script("grep -aE '{0}' <<'E'\n{1}\nsomething else\nE\n".format(paraview.STATUS_LINES, line))[1] == line + "\n"
+    assert script("grep -aE '{0}' <<'E'\n{1}\nsomething else\nE\n".format(pvserver.STATUS_LINES, line))[1] == line + "\n"
 
 
 def test_arguments():
-    assert paraview.forward_arguments(0, 17) == ["--server-port=0", "--connect-id=17"]
-    assert paraview.forward_arguments("11111-11120", 0) == ["--server-port=11111-11120"]
-    assert paraview.reverse_arguments("10.0.0.2", 41233, 17) == [
+    assert pvserver.forward_arguments(0, 17) == ["--server-port=0", "--connect-id=17"]
+    assert pvserver.forward_arguments("11111-11120", 0) == ["--server-port=11111-11120"]
+    assert pvserver.reverse_arguments("10.0.0.2", 41233, 17) == [
         "--reverse-connection", "--client-host=10.0.0.2", "--server-port=41233", "--connect-id=17"]
-    for command in (paraview.script_command, lambda path: paraview.client_command(path, "a")):
+    for command in (pvserver.script_command, lambda path: pvserver.client_command(path, "a")):
         with pytest.raises(SessionError, match="/a,b/client") as caught:
             command("/a,b/client")
         assert "paraview_state_dir" in caught.value.way_out
-    assert paraview.script_command("/x y/client.py", "/opt/paraview") == ["/opt/paraview", "--script=/x y/client.py"]
-    assert paraview.client_command("/x/client.pvsc", "a b") == ["paraview", "--servers-file=/x/client.pvsc", "--server=a b"]
-    assert paraview.client_environment("cs://127.0.0.1:5", 5, 17) == {
+    assert pvserver.script_command("/x y/client.py", "/opt/paraview") == ["/opt/paraview", "--script=/x y/client.py"]
+    assert pvserver.client_command("/x/client.pvsc", "a b") == ["paraview", "--servers-file=/x/client.pvsc", "--server=a b"]
+    assert pvserver.client_environment("cs://127.0.0.1:5", 5, 17) == {
         "PV_CONNECTION_URI": "cs://127.0.0.1:5", "PV_SERVER_PORT": "5", "PV_CONNECT_ID": "17"}
 
 
 def test_urls():
-    assert (paraview.url(False, 40123), paraview.url(True, 40123)) == ("cs://127.0.0.1:40123", "csrc://127.0.0.1:40123")
+    assert (pvserver.url(False, 40123), pvserver.url(True, 40123)) == ("cs://127.0.0.1:40123", "csrc://127.0.0.1:40123")
 
 
 def test_new_connect_ids_are_ones_that_paraview_takes():
-    drawn = {paraview.new_connect_id() for _number in range(100)}
+    drawn = {pvserver.new_connect_id() for _number in range(100)}
     assert len(drawn) > 90
-    assert all(paraview.parse_connect_id(one) == one > 0 for one in drawn)
+    assert all(pvserver.parse_connect_id(one) == one > 0 for one in drawn)
 
 
 @pytest.mark.parametrize(("value", "number"), [(0, 0), ("17", 17), (" 17 ", 17), (2 ** 31 - 1, 2147483647)])
 def test_connect_ids_of_the_users_own(value, number):
-    assert paraview.parse_connect_id(value) == number
+    assert pvserver.parse_connect_id(value) == number
 
 
 @pytest.mark.parametrize("value", [-1, 2 ** 31, "", "x", "1.5", True, None, "0x10", "\u00b2", "9" * 5000])
 def test_what_is_no_connect_id(value):
     with pytest.raises(ValueError, match="is no connect-id"):
-        paraview.parse_connect_id(value)
+        pvserver.parse_connect_id(value)

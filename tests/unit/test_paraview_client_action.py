@@ -9,10 +9,12 @@ import stat
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.action import paraview_client as action
-from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, lifeline, processes
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from ansible_collections.sciviz.paraview.plugins.action import paraview_client
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 
 # The process of a client that has ended.
 GONE = [1, "0"]
@@ -34,10 +36,10 @@ def _waiting(tmp_path, monkeypatch):
     session.begin(route="reverse_tunnel", go=True, lifeline=True, client_port=1, client=GONE, remote_directory="/d", job_id="11",
                   settings={"start_client": False, "idle": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
     session.keep_connect_id(0)
-    waiting = object.__new__(action.ActionModule)
+    waiting = object.__new__(paraview_client.ActionModule)
     waiting.session, waiting.name, waiting.log, waiting.left_at, waiting.look_at, waiting.said = session, "lab", str(tmp_path / "log"), None, 0, []
-    monkeypatch.setattr(action.ActionModule, "say", lambda self, line: self.said.append(line))
-    monkeypatch.setattr(action, "_LATE_NEWS", 5)
+    monkeypatch.setattr(paraview_client.ActionModule, "say", lambda self, line: self.said.append(line))
+    monkeypatch.setattr(paraview_client, "_LATE_NEWS", 5)
     return waiting
 
 
@@ -77,7 +79,7 @@ def test_a_client_that_ended_and_was_never_there(waiting):
 def test_a_client_that_the_stub_met_before_we_saw_it_listen(waiting, monkeypatch):
     """It listens for a moment only."""
     stub_says(waiting.session, "connected")
-    monkeypatch.setattr(action.routing, "client_of", lambda _record, _channel: Here())
+    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: Here())
     assert waiting._listening(waiting.session.read(), None) is False
 
 
@@ -99,8 +101,8 @@ class Listening(Here):
 
 def test_paraview_is_called_once_it_has_the_connect_id(waiting, monkeypatch):
     around = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
-    monkeypatch.setattr(action.routing, "client_of", lambda _record, _channel: around)
-    monkeypatch.setattr(action.remote, "Directory", lambda _script, _path: Directory(""))
+    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: around)
+    monkeypatch.setattr(paraview_client.job_directory, "Directory", lambda _script, _path: Directory(""))
     waiting.session.update(client_by="script", settings=dict(waiting.session.read()["settings"], start_client=["paraview"]))
     waiting._listening(waiting.session.read(), SimpleNamespace(script=None))
     assert around.words == ["paraview-connect: begun\nparaview-connect: listening\n"]
@@ -115,7 +117,7 @@ def _starting(waiting, program):
         path = program("paraview", "#!/bin/sh\n" + text)
         waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read()["settings"], start_client=wish or [path]))
         waiting.session.keep_connect_id(4711)
-        record = waiting._start(waiting.session.read(), client_host.Here())
+        record = waiting._start(waiting.session.read(), host.Here())
         known.append(record["client"])
         return record
 
@@ -130,8 +132,8 @@ def watch(waiting, until, record, condition):
 
     def look():
         waiting.look_at = 0
-        known.append(waiting._watched(known[-1], client_host.Here(), before_pvserver=False))
-        return condition(known[-1], client_host.Here().last_words(waiting.log, ""))
+        known.append(waiting._watched(known[-1], host.Here(), before_pvserver=False))
+        return condition(known[-1], host.Here().last_words(waiting.log, ""))
 
     until(look)
     return known[-1]
@@ -159,7 +161,7 @@ ASKS = 'case $1 in --script=*) {0};; esac; echo "asks: $*"; exec sleep 1000\n'
 def test_a_paraview_that_runs_no_script_asks_its_user(waiting, starting, until, no_script):
     first = starting(ASKS.format(no_script))
     record = watch(waiting, until, first, lambda _record, log: "asks: " in log)
-    words = client_host.Here().last_words(waiting.log, "")
+    words = host.Here().last_words(waiting.log, "")
     assert "--servers-file=" in words and "--server=lab (session " in words and "4711" not in words
     assert not processes.alive(first["client"]) and processes.alive(record["client"])
     (line,) = waiting.said

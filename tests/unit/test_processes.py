@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 
 
 @pytest.fixture(name="start")
@@ -79,8 +79,8 @@ def test_wait_gone_gives_up(start):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
 def test_a_child_ends_with_a_parent_that_is_killed(until):
-    plugins = os.path.dirname(os.path.dirname(processes.__file__))
-    text = f"""import sys; sys.path.insert(0, {plugins!r}); from module_utils import processes
+    plugins = os.path.dirname(os.path.dirname(os.path.dirname(processes.__file__)))
+    text = f"""import sys; sys.path.insert(0, {plugins!r}); from module_utils.common import processes
 print(processes.Child(['sleep', '1000']).pid, flush=True); input()"""
     with subprocess.Popen([sys.executable, "-c", text], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
         child = processes.identity(int(parent.stdout.readline()))

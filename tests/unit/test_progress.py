@@ -7,12 +7,14 @@ import collections
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import progress, routes, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, Polling
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import Follower, clock_time, comes_to_its_end, fault_error, until_pvserver_speaks
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import follow as progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import Follower, clock_time, comes_to_its_end, fault_error, until_pvserver_speaks
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, Polling
 
-SLURM = schedulers.TABLES["slurm"]
+SLURM = answers.TABLES["slurm"]
 LONG_AGO = time.time() - 1000
 
 
@@ -307,8 +309,8 @@ def test_a_client_that_may_just_have_left(texts, over, monkeypatch):
     assert comes_to_its_end(Files(*texts)) is over
 
 
-FORWARD = routes.ROUTES["forward_tunnel"]
-NODE_TUNNEL = routes.ROUTES["node_tunnel"]
+FORWARD = choice.ROUTES["forward_tunnel"]
+NODE_TUNNEL = choice.ROUTES["node_tunnel"]
 RUNNING = "running c101\nagent 127.0.0.1 40865\nsaid Waiting for client...\n"
 
 

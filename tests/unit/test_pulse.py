@@ -4,30 +4,30 @@
 """A job's sign of life."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import pulse
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat
 
 
 @pytest.fixture(name="clock")
 def _clock(monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr(pulse.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock[0])
     return clock
 
 
 def test_a_job_that_never_gave_a_sign_is_not_missed(clock):
-    felt = pulse.Pulse()
+    felt = heartbeat.Pulse()
     assert not felt.feel("")
     clock[0] += 1000
     assert (felt.missed, felt.faint, felt.alarming, felt.fresh) == (0.0, False, False, False)
 
 
 def test_a_job_that_falls_silent(clock):
-    felt = pulse.Pulse()
+    felt = heartbeat.Pulse()
     assert felt.feel("17")
-    clock[0] += pulse.FAINT - 1
+    clock[0] += heartbeat.FAINT - 1
     assert not felt.feel("17") and felt.fresh and not felt.faint
     assert felt.feel("16"), "the node's clock was put back: a sign all the same"
-    clock[0] += pulse.FAINT
+    clock[0] += heartbeat.FAINT
     assert felt.faint and felt.alarming and not felt.fresh
     clock[0] += 60
     assert felt.faint and not felt.alarming, "a job that is only suspended is not asked about for ever"
@@ -58,5 +58,5 @@ RUNS = "nodes c101\nrunning c101\n"
 def test_a_job_lives_where_it_gives_a_new_sign(clock, texts, beats, lives):
     files = Files(clock, texts, beats)
     began = clock[0]
-    assert pulse.lives(files) is lives
-    assert clock[0] - began <= pulse.FAINT + 1
+    assert heartbeat.lives(files) is lives
+    assert clock[0] - began <= heartbeat.FAINT + 1

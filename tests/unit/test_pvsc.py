@@ -6,8 +6,8 @@
 from xml.etree import ElementTree
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import pvsc
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import servers_file
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,19 +26,19 @@ SITES = [
 
 
 def names(data):
-    return pvsc.Configuration(data, "servers.pvsc").names()
+    return servers_file.Configuration(data, "servers.pvsc").names()
 
 
 @pytest.mark.parametrize("site", SITES)
 def test_an_entry_comes_goes_and_leaves_no_trace(site):
     before = names(site)
-    one = pvsc.Configuration(site, "servers.pvsc").put("ours", OURS)
+    one = servers_file.Configuration(site, "servers.pvsc").put("ours", OURS)
     assert names(one) == [*before, "ours"]
     assert ElementTree.fromstring(one).findall("Server")[-1].get("resource") == "cs://127.0.0.1:1"
-    assert pvsc.Configuration(one, "servers.pvsc").put("ours", OURS) == one, "again it is the same"
-    other = pvsc.Configuration(one, "servers.pvsc").put("ours", OURS.replace(":1", ":2"))
+    assert servers_file.Configuration(one, "servers.pvsc").put("ours", OURS) == one, "again it is the same"
+    other = servers_file.Configuration(one, "servers.pvsc").put("ours", OURS.replace(":1", ":2"))
     assert other == one.replace(b"127.0.0.1:1", b"127.0.0.1:2")
-    gone = pvsc.Configuration(one, "servers.pvsc").remove("ours")
+    gone = servers_file.Configuration(one, "servers.pvsc").remove("ours")
     assert names(gone) == before
     if b"<Servers/>" not in site and b"<Servers />" not in site:
         assert gone.replace(b"\n", b"").replace(b"\r", b"") == site.replace(b"\n", b"").replace(b"\r", b"")
@@ -46,21 +46,21 @@ def test_an_entry_comes_goes_and_leaves_no_trace(site):
 
 @pytest.mark.parametrize("site", SITES)
 def test_others_are_never_touched(site):
-    one = pvsc.Configuration(site, "servers.pvsc").put("ours", OURS)
-    for place in pvsc.Configuration(site, "servers.pvsc").places:
+    one = servers_file.Configuration(site, "servers.pvsc").put("ours", OURS)
+    for place in servers_file.Configuration(site, "servers.pvsc").places:
         assert site[place.start:place.end] in one
 
 
 def test_of_several_of_one_name_one_is_left():
     data = b'<Servers>\n  <Server name="ours" resource="cs://a:1"/>\n  <Server name="b"/>\n  <Server name="ours" resource="cs://c:1"/>\n</Servers>\n'
-    one = pvsc.Configuration(data, "servers.pvsc").put("ours", OURS)
+    one = servers_file.Configuration(data, "servers.pvsc").put("ours", OURS)
     assert names(one) == ["b", "ours"]
-    assert names(pvsc.Configuration(data, "servers.pvsc").remove("ours")) == ["b"]
+    assert names(servers_file.Configuration(data, "servers.pvsc").remove("ours")) == ["b"]
 
 
 def test_a_file_that_is_not_there():
     assert names(b"") == []
-    assert pvsc.Configuration(b" \n", "servers.pvsc").put("ours", OURS).startswith(b"<?xml")
+    assert servers_file.Configuration(b" \n", "servers.pvsc").put("ours", OURS).startswith(b"<?xml")
 
 
 @pytest.mark.parametrize(("data", "line", "why"), [
@@ -70,7 +70,7 @@ def test_a_file_that_is_not_there():
     (b"hello", 1, "syntax error"), (b"<Servers/>\n<Servers/>", 2, "junk")])
 def test_what_is_malformed_is_refused(data, line, why):
     with pytest.raises(SessionError, match="no server configuration") as caught:
-        pvsc.Configuration(data, "/etc/servers.pvsc")
+        servers_file.Configuration(data, "/etc/servers.pvsc")
     assert caught.value.why.startswith("line {0}: ".format(line)) and why in caught.value.why
     assert "/etc/servers.pvsc" in caught.value.what
 
@@ -78,7 +78,7 @@ def test_what_is_malformed_is_refused(data, line, why):
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_file_or_refused(data):
     try:
-        found = pvsc.Configuration(data, "servers.pvsc")
+        found = servers_file.Configuration(data, "servers.pvsc")
     except SessionError:
         return
     assert "ours" in names(found.put("ours", OURS))
@@ -87,7 +87,7 @@ def test_any_bytes_are_a_file_or_refused(data):
 @given(st.text())
 def test_any_value_arrives_or_is_refused(value):
     try:
-        text = pvsc.element("Server", [("name", value)])
+        text = servers_file.element("Server", [("name", value)])
     except ValueError:
         return
     text.encode("ascii")
@@ -95,5 +95,5 @@ def test_any_value_arrives_or_is_refused(value):
 
 
 def test_elements_in_each_other():
-    text = pvsc.element("Server", [("name", "a")], [lambda indent: pvsc.element("ManualStartup", indent=indent)])
+    text = servers_file.element("Server", [("name", "a")], [lambda indent: servers_file.element("ManualStartup", indent=indent)])
     assert text == '  <Server name="a">\n    <ManualStartup/>\n  </Server>\n'

@@ -6,11 +6,11 @@
 import threading
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.action import pvserver_job as action
-from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from ansible_collections.sciviz.paraview.plugins.action import pvserver_job
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 
-NONE = schedulers.TABLES["none"]
+NONE = answers.TABLES["none"]
 
 
 @pytest.fixture(name="earlier")
@@ -20,7 +20,7 @@ def _earlier(tmp_path, session_directory, script):
     session = Session(str(tmp_path / "state"), "lab")
     ask = {"process": dict(NONE["ask"]["process"], argv=["/bin/sh", "-c", "echo GONE", "sh", "{job_id}"])}
     session.begin(state="unknown", job_id="11", scheduler="none", table=dict(NONE, ask=ask), prelude="", remote_directory=str(session_directory))
-    earlier = object.__new__(action.ActionModule)
+    earlier = object.__new__(pvserver_job.ActionModule)
     earlier.session, earlier.lines, earlier.channel = session, [], type("Channel", (), {"script": staticmethod(script)})
     earlier.say = earlier.lines.append
     return earlier
@@ -55,7 +55,7 @@ def test_a_job_that_gives_signs_of_life_is_there_still(earlier, session_director
 
 @pytest.mark.parametrize("status", ["", "running c101\nended 0 pvserver\n", "running c101\n"], ids=["never ran", "ended", "killed"])
 def test_a_job_that_gives_none_is_over(earlier, session_directory, status, monkeypatch):
-    monkeypatch.setattr(action.pulse, "FAINT", 0.5)
+    monkeypatch.setattr(pvserver_job.heartbeat, "FAINT", 0.5)
     (session_directory / "status").write_text(status)
     (session_directory / "beat").write_text("17\n")
     assert not earlier._still_there(earlier.session.read(), earlier.channel)

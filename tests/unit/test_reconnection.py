@@ -7,7 +7,8 @@ import select
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import openssh, reconnection
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import reconnection
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
 
 # Two targets stand for the login node that the session was on (by its address) and for any of its name; a file says how each fares.
 SSH = """#!/bin/sh
@@ -30,7 +31,7 @@ exec /bin/sh
 def _site(tmp_path, short_path, program, monkeypatch):
     class Site:
         record = {
-            "target": openssh.Target(program("ssh", SSH.format(tmp_path)), "login", "alice", None, None, [], 10)._asdict(),
+            "target": client.Target(program("ssh", SSH.format(tmp_path)), "login", "alice", None, None, [], 10)._asdict(),
             "facts": {"client_side": "198.18.3.10"}, "control_path": str(short_path / "c"), "scheduler": "slurm"}
         configuration = tmp_path / "configuration"
 
@@ -138,8 +139,8 @@ def test_where_somebody_on_the_way_could_ask_nothing_is_tried(site, line, tried)
 
 
 def test_jump_of_the_command_line_gives_way():
-    target = openssh.Target("ssh", "login", None, None, None, ["-o", "A=b", "-J", "gate", "-Jgate2", "-v"], 10)
-    assert openssh._without_jump(target.arguments) == ["-o", "A=b", "-v"]
+    target = client.Target("ssh", "login", None, None, None, ["-o", "A=b", "-J", "gate", "-Jgate2", "-v"], 10)
+    assert client._without_jump(target.arguments) == ["-o", "A=b", "-v"]
 
 
 def test_a_job_without_a_batch_system_is_sought_on_its_own_login_node_alone(site):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobs, recordings, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, jobs, recordings
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = {"gridengine": "sge"}
@@ -23,7 +23,7 @@ def cases(*kinds):
 
 def table(name):
     system = name.partition("/")[0]
-    return schedulers.TABLES[NAMES.get(system, system)]
+    return answers.TABLES[NAMES.get(system, system)]
 
 
 def recorded(name):
@@ -93,7 +93,7 @@ def test_a_submission(name):
         return
     with pytest.raises(SessionError, match="refused the job|does not answer") as caught:
         queue.submit("/home/alice/job.sh")
-    assert EXPECTED[name]["refused"] in caught.value.why or recorded(name).code in schedulers.TIME_LIMIT
+    assert EXPECTED[name]["refused"] in caught.value.why or recorded(name).code in answers.TIME_LIMIT
     assert caught.value.way_out
 
 
@@ -109,7 +109,7 @@ def test_a_cancellation(name):
 @pytest.mark.parametrize("name", cases("detected"))
 def test_a_version_shows_its_system(name):
     one = recorded(name)
-    found = [known for known, about in schedulers.TABLES.items() if "detect" in about and re.search(
+    found = [known for known, about in answers.TABLES.items() if "detect" in about and re.search(
         about["detect"]["pattern"], one.out + one.err, re.MULTILINE)]
     expected = EXPECTED[name]["detected"]
     assert found == [NAMES.get(expected, expected)] * bool(expected)

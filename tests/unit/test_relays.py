@@ -7,12 +7,13 @@ import os
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints
-from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
-from ansible_collections.sciviz.paraview.plugins.module_utils.relays import ReverseRelay, ReverseTunnelRelay
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings, Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners as endpoints
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.relays import ReverseRelay, ReverseTunnelRelay
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 
 ALICE, EVE, SERVICE = 1000, 1001, 61200
 DIRECTORY = "/tmp/paraview-relay.0123456789"

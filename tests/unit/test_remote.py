@@ -6,19 +6,19 @@
 import threading
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import remote
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 
 ODD = "it's \"odd\" $(touch ran) `touch ran` \\n %s\n\n-e\n\ttabs\r\n# EOF caf\u00e9\n"
 
 
 @pytest.fixture(name="directory")
 def _directory(script, session_directory):
-    return remote.Directory(script, str(session_directory))
+    return job_directory.Directory(script, str(session_directory))
 
 
 def test_the_place():
-    assert remote.directory("/home/u/", "0123456789abcdef") == "/home/u/.paraview-connect/0123456789abcdef"
+    assert job_directory.directory("/home/u/", "0123456789abcdef") == "/home/u/.paraview-connect/0123456789abcdef"
 
 
 def test_files_are_made_as_they_are_and_private(directory, session_directory):
@@ -84,7 +84,7 @@ def test_log_shows_both_ends(directory, session_directory):
 
 
 def test_a_log_that_cannot_be_read_is_no_empty_log():
-    hanging = remote.Directory(lambda _text, _seconds: (124, "", ""), "/home/u/.paraview-connect/0123456789abcdef")
+    hanging = job_directory.Directory(lambda _text, _seconds: (124, "", ""), "/home/u/.paraview-connect/0123456789abcdef")
     assert hanging.log() == ""
     with pytest.raises(SessionError, match="cannot read the log"):
         hanging.last_words()
@@ -113,4 +113,4 @@ def test_any_other_path_is_refused(path):
         raise AssertionError("it was touched")
 
     with pytest.raises((ValueError, SessionError)):
-        remote.Directory(never, path).remove()
+        job_directory.Directory(never, path).remove()

@@ -10,9 +10,11 @@ import socket
 import subprocess
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, rendering
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobscript import Progress
-from ansible_collections.sciviz.paraview.plugins.module_utils.progress import fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_scripts import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview.pvserver import pvserver_program
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,10 +72,10 @@ class Node:
         self.program("ldd", '#!/bin/sh\ncat "$HOME/ldd.${1##*/}" 2>/dev/null || { echo "	not a dynamic executable" >&2; exit 1; }\n')
 
     def start(self, wish="auto", pvserver=("pvserver",), launcher=(), setup="", **environment):
-        script = jobscript.pvserver_script(str(self.job), list(launcher), list(pvserver), (), setup, 0, wish)
+        script = job_scripts.pvserver_script(str(self.job), list(launcher), list(pvserver), (), setup, 0, wish)
         (self.job / "pvserver.sh").write_text(script)
         (self.job / "rank.sh").write_text(rendering.RANK)
-        (self.job / "go").write_text(jobscript.go_file(["--server-port=0"]))
+        (self.job / "go").write_text(job_scripts.go_file(["--server-port=0"]))
         (self.top / "told").unlink(missing_ok=True)
         done = subprocess.run([shutil.which(self.shell), "pvserver.sh", "022"], cwd=str(self.job), env=dict(self.environment, **environment),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
@@ -405,7 +407,7 @@ def test_the_mpi_launcher_starts_it_in_front_of_each_pvserver(node, launcher):
     (["sh", "-c", 'exec "$@"', "sh", "/sw/bin/pvserver"], "/sw/bin/pvserver"),
     (["taskset", "-c", "0-3", "pvserver"], "pvserver"), (["ssh", "-c", "pvserver"], "pvserver"), (["/opt/a b/pvserver"], "/opt/a b/pvserver")])
 def test_the_word_that_is_pvserver(pvserver, program):
-    assert jobscript.pvserver_program(pvserver) == program
+    assert pvserver_program(pvserver) == program
 
 
 def test_a_wrapper_that_names_pvserver_by_its_path(node):

@@ -9,9 +9,10 @@ import signal
 import subprocess
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import processes, rollback
-from ansible_collections.sciviz.paraview.plugins.module_utils.changes import Changes
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.files import Changes
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import rollback
 
 
 class Host:

@@ -7,12 +7,15 @@ import os
 import socket
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints, routes
-from ansible_collections.sciviz.paraview.plugins.module_utils.endpoints import Listener
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.openssh import ForwardRefused
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings, Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.tunnels import ForwardTunnel, ReverseTunnel
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.tunnels import ForwardTunnel, ReverseTunnel
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 
 ALICE, EVE = 1000, 1001
 FACTS = {"login_node": "login2", "uid": ALICE, "addresses": ["198.18.2.2", "10.0.0.2"], "client_side": "198.18.2.2"}
@@ -47,7 +50,7 @@ class Login:
         return self.way
 
     def script(self, text, _seconds):
-        if text != endpoints.SCRIPT:
+        if text != listeners.SCRIPT:
             return 0, self.source, ""
         lines = ["{0}: {1}:{2:04X} 00000000:0000 0A 00000000:00000000 00:00000000 00000000 {3} 0 1".format(
             number, "".join("{0:02X}".format(int(part)) for part in reversed(one.address.split("."))), one.port, one.uid)
@@ -82,7 +85,7 @@ def reverse(surroundings):
 
 
 def test_a_reverse_tunnel(around, monkeypatch):
-    monkeypatch.setattr(endpoints, "local_owner", lambda _port: os.getuid())
+    monkeypatch.setattr(listeners, "local_owner", lambda _port: os.getuid())
     surroundings = around()
     route = reverse(surroundings)
     route.ready_for("c101")
@@ -92,10 +95,10 @@ def test_a_reverse_tunnel(around, monkeypatch):
     assert len(surroundings.forwards) == 1
     assert route.pvserver_arguments(17) == ["--reverse-connection", "--client-host=10.0.0.2", "--server-port=41233", "--connect-id=17"]
     assert route.after_start(None, "c101") == 40123
-    monkeypatch.setattr(endpoints, "local_owner", lambda _port: None)
+    monkeypatch.setattr(listeners, "local_owner", lambda _port: None)
     with pytest.raises(SessionError, match="no longer listens on port 40123"):
         route.before_start("c101")
-    monkeypatch.setattr(endpoints, "local_owner", lambda _port: EVE)
+    monkeypatch.setattr(listeners, "local_owner", lambda _port: EVE)
     with pytest.raises(SessionError, match="port 40123 on this host is taken"):
         route.before_start("c101")
 
@@ -198,7 +201,7 @@ def test_a_reverse_clients_port(around, taken):
 
 @pytest.mark.parametrize("route", [ForwardTunnel, ReverseTunnel])
 def test_a_client_port_of_somebody_else_is_refused(around, taken, monkeypatch, route):
-    monkeypatch.setattr(endpoints, "local", lambda: [Listener("127.0.0.1", taken, os.getuid() + 1)])
+    monkeypatch.setattr(listeners, "local", lambda: [Listener("127.0.0.1", taken, os.getuid() + 1)])
     with pytest.raises(SessionError, match="port {0} on this host is taken".format(taken)) as caught:
         route(around(client_port=taken)).client_port()
     assert "uid {0}".format(os.getuid() + 1) in caught.value.why
@@ -267,27 +270,27 @@ def _attempt(unfit):
 
 
 def test_the_first_route_that_works_is_chosen():
-    assert routes.choose(["a", "b", "c"], ["a"], _attempt({"b": "no way"})) == ("C", [("a", "this site does not offer it"), ("b", "no way")])
-    assert routes.choose(["a"], [], _attempt({})) == ("A", [])
-    assert routes.choose(["a"], [], _attempt({"a": "no"})) == (None, [("a", "no")])
+    assert choice.choose(["a", "b", "c"], ["a"], _attempt({"b": "no way"})) == ("C", [("a", "this site does not offer it"), ("b", "no way")])
+    assert choice.choose(["a"], [], _attempt({})) == ("A", [])
+    assert choice.choose(["a"], [], _attempt({"a": "no"})) == (None, [("a", "no")])
 
 
 def test_no_route_works():
-    error = routes.none_works([("a", "no"), ("b", "never")], "auto")
+    error = choice.none_works([("a", "no"), ("b", "never")], "auto")
     assert (error.what, error.why) == ("no route works here", "a: no; b: never")
-    error = routes.none_works([("a", "no")], "a")
+    error = choice.none_works([("a", "no")], "a")
     assert error.what == "route a cannot work here" and "paraview_route" in error.way_out
 
 
 def test_routes_for_one_reason_are_told_together():
-    assert routes.told([("a", "no"), ("b", "never"), ("c", "no")]) == "a, c: no; b: never"
+    assert choice.told([("a", "no"), ("b", "never"), ("c", "no")]) == "a, c: no; b: never"
 
 
 def test_the_table():
-    assert all(about.name == name for name, about in routes.ROUTES.items())
-    assert set(routes.ROUTES) - set(routes.ORDER) == {"reverse_relay", "reverse", "forward"}, "what is not encrypted is taken by name alone"
+    assert all(about.name == name for name, about in choice.ROUTES.items())
+    assert set(choice.ROUTES) - set(route_names.ORDER) == {"reverse_relay", "reverse", "forward"}, "what is not encrypted is taken by name alone"
     # The sections of ParaView's wiki page "Reverse connection and port forwarding", each of which is a route here.
-    assert {name: about.section for name, about in routes.ROUTES.items()} == {
+    assert {name: about.section for name, about in choice.ROUTES.items()} == {
         "node_tunnel": "Forward Connection Over an ssh Tunnel: create a tunnel directly to the compute node",
         "node_tunnel_reverse": "Reverse Connection Over an ssh Tunnel: create a tunnel directly to the compute node",
         "forward_tunnel": "Forward Connection Over an ssh Tunnel", "reverse_tunnel": "Reverse Connection Over an ssh Tunnel",

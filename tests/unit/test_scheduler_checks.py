@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import directives, jobs, scheduler_checks, schedulers, site
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import facts
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, directives, jobs, validation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ OWN = yaml.safe_load((Path(__file__).resolve().parents[1] / "fixtures" / "own_sc
 
 def refused(given):
     with pytest.raises(SessionError) as caught:
-        scheduler_checks.tables(given)
+        validation.tables(given)
     assert caught.value.why and "nothing was touched" in caught.value.way_out
     return caught.value
 
@@ -37,7 +38,7 @@ def changed(path, value):
 
 def test_a_batch_system_takes_no_python(tmp_path):
     """The guide's table: read, submitted to, asked and cancelled."""
-    about = scheduler_checks.tables(OWN)["spool"]
+    about = validation.tables(OWN)["spool"]
     assert directives.head(about, {"nodes": 2, "tasks_per_node": 4, "walltime": 3600, "queue": "fast"}, "/o") == [
         "#SPOOL log=/o", "#SPOOL hosts=2", "#SPOOL slots=4", "#SPOOL minutes=60", "#SPOOL lane=fast"]
     answer = iter([(0, "accepted as s-17\n", ""), (0, "s-17 W 0 - lane is closed\n", ""), (0, "s-17 X 0 c3,c4 -\n", ""), (0, "s-17 D 3 c3,c4 -\n", ""),
@@ -61,11 +62,11 @@ def block(caption):
 def test_the_guide_shows_the_table_that_is_tried_here():
     assert yaml.safe_load(block("~/spool.yml"))["paraview_schedulers"] == OWN
     changes = yaml.safe_load(block("~/group_vars/all.yml"))["paraview_schedulers"]
-    assert scheduler_checks.tables(changes)["slurm"]["launcher"][1] == "--mpi=pmix"
+    assert validation.tables(changes)["slurm"]["launcher"][1] == "--mpi=pmix"
 
 
 def test_the_guide_names_every_entry():
-    class Names(scheduler_checks._Checked):
+    class Names(validation._Checked):
         """Notes what may stand where."""
 
         def __init__(self):
@@ -77,30 +78,30 @@ def test_the_guide_names_every_entry():
             return super()._entries(path, given, kinds, required)
 
     checked = Names()
-    checked.table(copy.deepcopy(schedulers.TABLES["sge"]))
+    checked.table(copy.deepcopy(answers.TABLES["sge"]))
     assert {"argv", "fields", "silence", "needs", "node"} <= checked.names
     assert not {name for name in checked.names - {"pattern"} - set(directives.WISHES) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
     assert not [name for name in directives.BLANKS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
 
 
 def test_a_sites_own_is_looked_for_first():
-    assert list(scheduler_checks.tables(OWN)) == ["spool"] + list(schedulers.TABLES)
+    assert list(validation.tables(OWN)) == ["spool"] + list(answers.TABLES)
 
 
 def test_single_entries_are_overridden_and_taken_out():
-    tables = scheduler_checks.tables({"slurm": {
+    tables = validation.tables({"slurm": {
         "launcher": ["srun", "--mpi=pmix", "-n", "{tasks}"], "ask": {"sacct": None}, "never": {"Priority": "it will not get better"},
         "directives": {"lines": {"gpus_per_node": "--gpus-per-node={gpus_per_node}"}}}})
     assert list(tables["slurm"]["ask"]) == ["scontrol", "squeue"]
     assert "#SBATCH --gpus-per-node=2" in directives.head(tables["slurm"], {"gpus_per_node": 2})
-    assert tables["slurm"]["states"] == schedulers.TABLES["slurm"]["states"]
-    assert "Priority" not in schedulers.TABLES["slurm"]["never"], "the shipped table stays as it is"
-    assert "sacct" in schedulers.TABLES["slurm"]["ask"]
+    assert tables["slurm"]["states"] == answers.TABLES["slurm"]["states"]
+    assert "Priority" not in answers.TABLES["slurm"]["never"], "the shipped table stays as it is"
+    assert "sacct" in answers.TABLES["slurm"]["ask"]
 
 
 def test_another_one_is_based_on_one_that_is_known():
-    tables = scheduler_checks.tables({"night": {"based_on": "pbs", "title": "Night queue", "submit": {"argv": ["nqsub", "{script}"]}}})
-    assert tables["night"]["ask"] == schedulers.TABLES["pbs"]["ask"]
+    tables = validation.tables({"night": {"based_on": "pbs", "title": "Night queue", "submit": {"argv": ["nqsub", "{script}"]}}})
+    assert tables["night"]["ask"] == answers.TABLES["pbs"]["ask"]
     assert tables["night"]["submit"]["argv"] == ["nqsub", "{script}"]
 
 
@@ -163,10 +164,10 @@ def test_a_pattern_whose_group_may_be_left_out_is_no_error(change):
     own = copy.deepcopy(OWN)
     own["spool"]["ask"]["show"].update(change)
     own["spool"].update(node="R|(?P<value>c[0-9])", never={"(?i)LANE.*": "x"}, first_node={"argv": ["x"], "pattern": "(?P<value>a)?b"})
-    about = scheduler_checks.tables(own)["spool"]
+    about = validation.tables(own)["spool"]
     for out in ("s-17 X 0 c3,c4 -", "s-17 R 0 c3 -", "s-17 W 0 - lane is closed", "R", "X", ""):
-        assert schedulers.read(about, about["ask"]["show"], "s-17", 0, out, "").job.state in schedulers.STATES
-    assert site._first_node(about, "xb") == ""
+        assert answers.read(about, about["ask"]["show"], "s-17", 0, out, "").job.state in answers.STATES
+    assert facts._first_node(about, "xb") == ""
 
 
 def test_what_is_no_mapping_at_all():
@@ -178,11 +179,11 @@ ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(ma
         st.sampled_from(["argv", "ask", "fields", "native", "states", "lines", "x"]), inner, max_size=3)), max_leaves=10)
 
 
-@given(st.sampled_from(sorted(set(schedulers.TABLES["slurm"]) | {"based_on", "x"})), ANY)
+@given(st.sampled_from(sorted(set(answers.TABLES["slurm"]) | {"based_on", "x"})), ANY)
 def test_nothing_that_is_written_is_a_traceback(entry, value):
     try:
-        tables = scheduler_checks.tables({"slurm": {entry: value}})
+        tables = validation.tables({"slurm": {entry: value}})
     except SessionError as error:
         assert error.what.startswith("paraview_schedulers")
     else:
-        assert set(tables) == set(schedulers.TABLES)
+        assert set(tables) == set(answers.TABLES)

@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import hostlists, jobs, scheduler_checks, schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import hostlists, jobs, validation
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,7 +21,7 @@ SLURM = schedulers.TABLES["slurm"]
 
 
 def answers(about, job_id="11"):
-    """What each of a table's questions makes of one answer: (code, out, err) -> list[schedulers.Answer]."""
+    """What each of a table's questions makes of one answer: (code, out, err) -> list[answers.Answer]."""
     return lambda code, out, err: [schedulers.read(about, question, job_id, code, out, err) for question in about["ask"].values()]
 
 
@@ -105,8 +106,9 @@ def test_an_answer_without_the_job_tells_nothing_of_it(name, out):
     ("lsf", "11|" * 300000), ("flux", "11|" * 300000), ("torque", "Job Id: 11\n" + "    comment = \n\t" * 100000), ("sge", "=\n" * 300000)])
 def test_no_answer_takes_long(name, text, script):
     """In a process of its own with a limit of its time: a watcher that is kept busy answers nobody."""
-    code = "import sys; sys.path.insert(0, {0!r}); from module_utils import schedulers; about = schedulers.TABLES[{1!r}]; text = sys.stdin.read(); {2}".format(
-        str(Path(schedulers.__file__).parents[1]), name, "[schedulers.read(about, one, '11', 0, text, '') for one in about['ask'].values()]")
+    code = ("import sys; sys.path.insert(0, {0!r}); from module_utils.schedulers import answers; about = answers.TABLES[{1!r}]; "
+            "text = sys.stdin.read(); {2}").format(
+        str(Path(schedulers.__file__).parents[2]), name, "[answers.read(about, one, '11', 0, text, '') for one in about['ask'].values()]")
     done = subprocess.run([sys.executable, "-c", code], input=text.encode(), stderr=subprocess.PIPE, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -212,8 +214,8 @@ def test_no_node_list_is_an_error(text):
         assert name == "".join(char for char in name if char.isalnum() or char in "._-")
 
 
-_EXPAND = 'import sys; sys.path.insert(0, "{0}"); from module_utils.hostlists import expand; {1}'.format(
-    Path(hostlists.__file__).parents[1], "assert len(expand(sys.stdin.read())) <= 20000")
+_EXPAND = 'import sys; sys.path.insert(0, "{0}"); from module_utils.schedulers.hostlists import expand; {1}'.format(
+    Path(hostlists.__file__).parents[2], "assert len(expand(sys.stdin.read())) <= 20000")
 
 
 @pytest.mark.parametrize("text", [
@@ -238,7 +240,7 @@ def test_blanks_are_filled_once():
 
 
 def test_every_table_passes_the_check_that_a_sites_own_has_to_pass():
-    assert scheduler_checks.tables({name: {} for name in schedulers.TABLES}) == schedulers.TABLES
+    assert validation.tables({name: {} for name in schedulers.TABLES}) == schedulers.TABLES
 
 
 @pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])

@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import connect_entry, launcher_entry, pvsc
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import connect_entry, launcher_entry
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import servers_file
 from ansible_collections.sciviz.paraview.plugins.modules import server_config
 from test_documentation import documentation
 from test_sshd_modules import comparable
@@ -111,7 +112,7 @@ def test_the_module_puts_an_entry_in_and_out(run, tmp_path):
     assert run("--check", **wishes)["changed"] and not path.exists()
     assert run(**wishes)["changed"]
     assert path.stat().st_mode & 0o777 == 0o644
-    assert pvsc.Configuration(path.read_bytes(), "").names() == ["frontera"]
+    assert servers_file.Configuration(path.read_bytes(), "").names() == ["frontera"]
     assert not run(**wishes)["changed"]
     seen = run("--diff", **dict(wishes, host="other"))
     assert seen["changed"] and seen["names"] == ["frontera"]
@@ -190,14 +191,14 @@ def test_a_path_from_here_on(run, tmp_path, monkeypatch):
 
 def test_a_file_that_paraview_will_write_anew_is_left_alone(tmp_path, program, until):
     path = tmp_path / ".config/ParaView/servers.pvsc"
-    pvsc.refuse_while_it_runs(str(path))
+    servers_file.refuse_while_it_runs(str(path))
     paraview = subprocess.Popen([program("paraview-real", "#!/bin/sh\nsleep 1000 & wait\n")], start_new_session=True)
     try:
         until(lambda: Path("/proc/{0}/comm".format(paraview.pid)).read_text() == "paraview-real\n")
         with pytest.raises(SessionError, match="cannot be changed now") as caught:
-            pvsc.refuse_while_it_runs(str(path))
+            servers_file.refuse_while_it_runs(str(path))
         assert str(paraview.pid) in caught.value.why
-        pvsc.refuse_while_it_runs(str(tmp_path / "servers.pvsc"))
+        servers_file.refuse_while_it_runs(str(tmp_path / "servers.pvsc"))
     finally:
         os.killpg(paraview.pid, 9)
         paraview.wait()

@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.action import session as action
-from ansible_collections.sciviz.paraview.plugins.module_utils import processes
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import ChannelLost
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import ChannelLost
 
 
 @pytest.fixture(name="ending")

@@ -9,9 +9,10 @@ import signal
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import processes, sessions
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -252,7 +253,7 @@ def test_a_lock_is_let_go_by_the_dead(session):
     ours, theirs = os.pipe()
     holder = os.fork()
     if holder == 0:
-        with sessions.locked(session.base):
+        with files.locked(session.base):
             os.write(theirs, b"locked")
             signal.pause()
     os.read(ours, 6)

@@ -4,13 +4,14 @@
 """What a user may wish, and what is said of a wish that cannot be."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import launchers, settings
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import mpi
 from hypothesis import given
 from hypothesis import strategies as st
 
 DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
-LAUNCHERS = launchers.LAUNCHERS
+LAUNCHERS = mpi.LAUNCHERS
 
 
 def check(**wishes):

@@ -10,8 +10,8 @@ import subprocess
 import threading
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.shell import Shell, ShellLost
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.shell import Shell, ShellLost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

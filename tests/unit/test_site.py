@@ -7,7 +7,8 @@ import os
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import schedulers, site
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import facts
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,7 +28,7 @@ def answer(**changes):
 
 
 def read(text):
-    return site.read(text, schedulers.TABLES)
+    return facts.read(text, answers.TABLES)
 
 
 def test_a_login_node():
@@ -83,7 +84,7 @@ def test_garbage_is_refused_in_one_of_two_ways(text):
 
 @pytest.mark.parametrize("listing", [GUARD, GUARD.replace("4096", "  4096"), GUARD.replace("xr-x ", "xr-x. ").replace("--r-- ", "--r--. ")])
 def test_what_is_trusted(listing):
-    assert site.trusted(listing)
+    assert facts.trusted(listing)
 
 
 @pytest.mark.parametrize("listing", [
@@ -93,7 +94,7 @@ def test_what_is_trusted(listing):
     GUARD.replace("drwxr-xr-x", "drwxr-xrwx"), GUARD.replace("drwxr-xr-x", "drwxrwxrwt"), GUARD.replace("-rw-r--r--", "lrwxrwxrwx"),
     GUARD.replace("-rw-r--r--", "lrwxr-xr-x"), GUARD.replace("drwxr-xr-x", "lrwxr-xr-x"), "d 1 0\nd 1 0", "- - -\n- - -", "x\ny"])
 def test_what_is_not_trusted(listing):
-    assert not site.trusted(listing)
+    assert not facts.trusted(listing)
     known = read(answer(guard=listing))
     assert (known["site_text"], known["site_untrusted"]) == ("", True)
 
@@ -106,14 +107,14 @@ def test_what_is_not_trusted(listing):
     ("127.0.0.1 10.0.0.7", ["10.0.0.7"]), ("10.0.0.7 10.0.0.7", ["10.0.0.7"]), ("999.1.2.3 x", []), ("", []),
 ])
 def test_addresses(text, found):
-    assert site.addresses(text) == found
+    assert facts.addresses(text) == found
 
 
 def test_settings_keep_what_is_known_and_of_its_type():
     relay = {"address": "10.0.0.2", "ports": "11111-11130", "owner_required": True}
     good = {"version": 1, "name": "Lab", "relay": relay, "account_required": True, "modules": ["paraview/5.13"], "server_ports": "11111-11120"}
-    assert site.settings(good) == good
-    assert site.settings({
+    assert facts.settings(good) == good
+    assert facts.settings({
         "version": "1", "name": 5, "relay": [], "account_required": "yes", "modules": "paraview", "poll_floor_s": True, "ssh_args": "-oProxyCommand=x",
         "paraview_setup": "x", 5: 5, None: None, "launcher": None}) == {}
 
@@ -122,35 +123,35 @@ def test_settings_keep_what_is_known_and_of_its_type():
     {}, {"address": "10.0.0.2"}, {"ports": "1-2"}, {"address": "login2", "ports": "1-2"}, {"address": "10.0.0.2", "ports": "2-1"},
     {"address": ["10.0.0.2"], "ports": "1-2"}, {"address": "10.0.0.2", "ports": None}])
 def test_a_relay_that_is_none_is_passed_over(relay):
-    assert site.settings({"relay": relay}) == {}
+    assert facts.settings({"relay": relay}) == {}
 
 
 def test_of_a_relay_only_what_is_known_counts():
     relay = {"address": "10.0.0.2", "ports": 11111, "owner_required": "perhaps", "command": "rm"}
-    assert site.settings({"relay": relay}) == {"relay": {"address": "10.0.0.2", "ports": "11111", "owner_required": True}}
+    assert facts.settings({"relay": relay}) == {"relay": {"address": "10.0.0.2", "ports": "11111", "owner_required": True}}
 
 
 def test_settings_hold_plain_text():
-    assert site.settings({"message": "\x1b]0;x\x07Hello"}) == {"message": "Hello"}
-    assert site.settings({"modules": [1, {}, "good", ["x"], None]}).get("modules") in (["good"], None)
-    assert "\n" not in site.settings({"server_ports": "1-2\n--x"}).get("server_ports", "")
-    assert "\x1b" not in "".join(site.settings({"modules": ["\x1b[31mred"]}).get("modules", []))
+    assert facts.settings({"message": "\x1b]0;x\x07Hello"}) == {"message": "Hello"}
+    assert facts.settings({"modules": [1, {}, "good", ["x"], None]}).get("modules") in (["good"], None)
+    assert "\n" not in facts.settings({"server_ports": "1-2\n--x"}).get("server_ports", "")
+    assert "\x1b" not in "".join(facts.settings({"modules": ["\x1b[31mred"]}).get("modules", []))
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 5, True])
 def test_what_is_no_site_file(data):
-    assert site.settings(data) == {}
+    assert facts.settings(data) == {}
 
 
 def test_sources():
-    assert site.read_source("address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n    cache\n") == ("10.0.0.11", "10.0.0.2")
-    assert site.read_source("address \n") == ("", "")
-    assert site.read_source("") == ("", "")
+    assert facts.read_source("address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n    cache\n") == ("10.0.0.11", "10.0.0.2")
+    assert facts.read_source("address \n") == ("", "")
+    assert facts.read_source("") == ("", "")
 
 
 def test_the_way_to_a_node_is_asked_safely(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert script(site.source_probe("$(touch ran); touch ran"))[1].startswith("address ")
+    assert script(facts.source_probe("$(touch ran); touch ran"))[1].startswith("address ")
     assert not os.listdir(tmp_path)
 
 
@@ -160,7 +161,7 @@ def test_the_probe_tells_what_read_understands(script, shell, program, monkeypat
     program("sinfo", "#!/bin/sh\necho c101\necho c102\n")
     monkeypatch.setenv("PATH", path + ":" + os.environ["PATH"])
     monkeypatch.setenv("SSH_CONNECTION", "198.18.1.2 51234 198.18.2.2 22")
-    code, out, _err = script(site.probe(schedulers.TABLES), shell=shell)
+    code, out, _err = script(facts.probe(answers.TABLES), shell=shell)
     known = read(out)
     assert code in (0, 1)
     assert known["uid"] == os.getuid() and known["home"] == os.environ["HOME"]

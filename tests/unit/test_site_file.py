@@ -5,8 +5,8 @@
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.site_file import merge, read
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.site_file import merge, read
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from hypothesis import given
 from hypothesis import strategies as st
 

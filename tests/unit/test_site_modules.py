@@ -4,7 +4,7 @@
 """Lists of modules, as programs for modules print them."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import site_modules
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import site_modules
 from hypothesis import given
 from hypothesis import strategies as st
 

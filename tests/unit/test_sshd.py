@@ -11,9 +11,9 @@ import sys
 import threading
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import sshd
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import Connection, Daemon, Effective
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.program import Connection, Daemon, Effective
 from login_node import LoginNode, real_sshd
 
 MAIN = "/etc/ssh/sshd_config"

@@ -7,9 +7,12 @@ import errno
 import os
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_change, sshd_config, sshd_plan
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_change import Change, Pending, main_file, program_for
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply as sshd_change
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, policy
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import planner as sshd_plan
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.apply import Change, Pending, main_file, program_for
 from login_node import LoginNode
 
 MAIN = "/etc/ssh/sshd_config"
@@ -300,9 +303,9 @@ def test_options_of_the_daemon_are_passed_on(site):
     assert not warnings
     assert program.options == ["-o", "AllowTcpForwarding=no", "-o", "MaxSessions=3"]
     program.command = site.node.program.command
-    [effective] = program.effective(sshd_config.Tree(site.node.view, MAIN), [sshd.Connection("alice")])
+    [effective] = program.effective(config.Tree(site.node.view, MAIN), [sshd.Connection("alice")])
     assert (effective.value("AllowTcpForwarding"), effective.value("MaxSessions")) == ("no", "3")
-    assert forwarding.origins(effective)["allow_tcp_forwarding"] == "command-line:0"
+    assert policy.origins(effective)["allow_tcp_forwarding"] == "command-line:0"
 
 
 def test_command_line_that_wins_over_a_policy_is_named(site):

@@ -8,9 +8,9 @@ import os
 import re
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import sshd, sshd_config
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd_config import Tree, View, block_lines, with_block, without_block
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, program
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.config import Tree, View, block_lines, with_block, without_block
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from login_node import LoginNode, real_sshd
@@ -37,8 +37,8 @@ def tree_of(texts, path=MAIN):
 def test_line_says_to_us_what_it_says_to_sshd(node, spelled):
     node.write(main="# first\n" + spelled + "\n")
     assert node.value("GatewayPorts") == "yes"
-    [line] = sshd_config.lines("# first\n" + spelled + "\n")
-    assert (line.number, line.keyword, sshd_config.arguments(line.rest)) == (2, "gatewayports", ["yes"])
+    [line] = config.lines("# first\n" + spelled + "\n")
+    assert (line.number, line.keyword, config.arguments(line.rest)) == (2, "gatewayports", ["yes"])
     assert node.effective().origin("GatewayPorts").line == 2
 
 
@@ -46,7 +46,7 @@ def test_line_says_to_us_what_it_says_to_sshd(node, spelled):
 def test_line_that_says_nothing(node, text):
     node.write(main=text)
     assert node.value("GatewayPorts") == "no"
-    assert sshd_config.lines(text) == []
+    assert config.lines(text) == []
 
 
 @given(rest=st.text(alphabet="ab# \t\"'\\,*\xe9", min_size=1, max_size=16))
@@ -54,10 +54,10 @@ def test_arguments_are_those_of_sshd(tmp_path_factory, rest):
     # Of AcceptEnv, sshd prints every argument on a line of its own.
     node = LoginNode(tmp_path_factory.mktemp("node"))
     node.write(main="AcceptEnv first " + rest + "\n")
-    ours = ["first", *sshd_config.arguments(rest.rstrip())]
+    ours = ["first", *config.arguments(rest.rstrip())]
     try:
         effective = node.effective()
-    except sshd.Refused as error:
+    except program.Refused as error:
         assert "" in ours or "quote" in error.why.lower() or "invalid" in error.why.lower()
         return
     assert list(effective.values["acceptenv"]) == [word.strip() for word in ours]
@@ -67,26 +67,26 @@ def test_arguments_are_those_of_sshd(tmp_path_factory, rest):
 def test_quoted_word_comes_back_from_sshd(tmp_path_factory, word):
     if "\t" in word:
         with pytest.raises(SessionError, match="cannot stand in sshd_config"):
-            sshd_config.quote(word)
+            config.quote(word)
         return
     node = LoginNode(tmp_path_factory.mktemp("node"))
-    node.write(main="AcceptEnv {0}\n".format(sshd_config.quote(word)))
+    node.write(main="AcceptEnv {0}\n".format(config.quote(word)))
     assert node.effective().values["acceptenv"] == (word.strip(),)
-    assert sshd_config.arguments(sshd_config.quote(word)) == [word]
+    assert config.arguments(config.quote(word)) == [word]
 
 
 @pytest.mark.parametrize("word", ['a"b', "a\\b", "a\nb", "a\x00b", "a\x7fb"])
 def test_word_that_cannot_be_quoted(word):
     with pytest.raises(SessionError, match="leave that out"):
-        sshd_config.quote(word)
+        config.quote(word)
 
 
 @given(st.text())
 def test_any_text_can_be_read(text):
-    for line in sshd_config.lines(text):
+    for line in config.lines(text):
         assert line.keyword == line.keyword.lower()
         assert line.keyword and not line.keyword.startswith("#")
-        sshd_config.arguments(line.rest)
+        config.arguments(line.rest)
         assert line.number <= text.count("\n") + 1
 
 
@@ -216,9 +216,9 @@ def test_sshd_reads_the_same_through_the_mirror(node, tmp_path):
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file()}
     tree = Tree(View(), str(place / "main"))
     for user in ("alice", "bob"):
-        code, out, _err = sshd.run([*real_sshd(), "-T", "-f", str(place / "main"), "-C", sshd.spec(sshd.Connection(user))])
+        code, out, _err = program.run([*real_sshd(), "-T", "-f", str(place / "main"), "-C", program.spec(program.Connection(user))])
         assert code == 0
-        [effective] = node.program.effective(tree, [sshd.Connection(user)])
+        [effective] = node.program.effective(tree, [program.Connection(user)])
         mirrored = [keyword + (" " + value if value else "") for keyword, values in effective.values.items() for value in values]
         # Asked with -ddd, it says DEBUG3 of its own loglevel.
         assert sorted(mirrored) == sorted(line.rstrip().replace("loglevel INFO", "loglevel DEBUG3") for line in out.splitlines())
@@ -252,12 +252,12 @@ def test_blocks_leave_no_byte_behind(text, steps, order):
         now = without_block(now, name)
         before = {"end": None, "head": 1, "match": next((number for number, line in enumerate(now.split("\n"), 1) if line.startswith("Match ")), None)}[where]
         # As the caller has it: what would go into another block goes before that one.
-        before = before - 1 if where == "match" and before in sshd_config.ours(now) else before
+        before = before - 1 if where == "match" and before in config.ours(now) else before
         now = with_block(now, name, ["Match Group {0}".format(name), "    GatewayPorts yes", "Match all"], before)
         inside = block_lines(now, name)
         assert len(inside) == 5
         assert [line.rstrip("\r") for number, line in enumerate(now.split("\n"), 1) if number in inside][1] == "Match Group " + name
-        read = [line.rest for line in sshd_config.lines(now) if line.number in inside and line.keyword == "match"]
+        read = [line.rest for line in config.lines(now) if line.number in inside and line.keyword == "match"]
         assert read == ["Group " + name, "all"], "sshd sees the lines of the block"
     for name in order:
         now = without_block(now, name)
@@ -313,7 +313,7 @@ def test_blocks_have_one_order(text):
         assert re.findall("BEGIN .* (.)(?:,.*)?\r?\n", now) == ["z", "a", "b", "0"], "what is global before what is for somebody before what is for all"
         for name in order:
             assert with_block(without_block(now, name), name, bodies[name]) == now
-        assert len(sshd_config.ours(now)) == sum(2 + len(body) for body in bodies.values())
+        assert len(config.ours(now)) == sum(2 + len(body) for body in bodies.values())
 
 
 def test_lines_of_a_block():
@@ -327,6 +327,6 @@ def test_lines_of_a_block():
 def test_sshd_takes_a_block(node):
     node.write(main="GatewayPorts no\r\nMatch User bob\r\n  X11Forwarding no")
     main = with_block(node.view.read(MAIN), "a", ["Match User alice", "    GatewayPorts yes", "Match all"])
-    effective = node.program.effective(Tree(node.view.with_changes({MAIN: main}), MAIN), [sshd.Connection("alice"), sshd.Connection("bob")])
+    effective = node.program.effective(Tree(node.view.with_changes({MAIN: main}), MAIN), [program.Connection("alice"), program.Connection("bob")])
     assert [one.value("GatewayPorts") for one in effective] == ["yes", "no"]
     assert without_block(main, "a") == node.view.read(MAIN)

@@ -7,8 +7,9 @@ import shlex
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils import forwarding, sshd, sshd_trial
-from ansible_collections.sciviz.paraview.plugins.module_utils.rollback import Rollback
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import policy, samples
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.rollback import Rollback
 from ansible_collections.sciviz.paraview.plugins.modules import sshd_forwarding
 from login_node import real_sshd
 from test_documentation import CHECKED, TOP, documentation, module
@@ -55,23 +56,23 @@ def test_examples_take_known_options(name):
 
 def test_examples_are_policies():
     for task in tasks("sshd_forwarding"):
-        forwarding.check_name(task.get("name", "forwarding"))
-        match = forwarding.criteria(task.get("match"))
-        assert task.get("state") == "absent" or "Match" in forwarding.body(forwarding.policy(task), match)[0]
-        sshd_trial.named(task.get("verify", []))
+        policy.check_name(task.get("name", "forwarding"))
+        match = policy.criteria(task.get("match"))
+        assert task.get("state") == "absent" or "Match" in policy.body(policy.policy(task), match)[0]
+        samples.named(task.get("verify", []))
 
 
 def test_every_keyword_is_an_option():
     spec = module("modules", "sshd_forwarding").SPEC
-    assert set(forwarding.KEYWORDS) < set(spec)
-    assert all("default" not in spec[option] for option in forwarding.KEYWORDS), "what is not asked for is left alone"
+    assert set(policy.KEYWORDS) < set(spec)
+    assert all("default" not in spec[option] for option in policy.KEYWORDS), "what is not asked for is left alone"
 
 
 @pytest.mark.parametrize(("name", "option"), [("sshd_forwarding", "verify"), ("sshd_forwarding_info", "connections")])
 def test_connection_without_a_field_is_the_default_one(name, option):
     fields = module("modules", name).SPEC[option]["options"]
     defaults = {field: about.get("default") for field, about in fields.items() if field in sshd.Connection._fields}
-    assert sshd_trial.named([defaults])[0].connection == sshd.Connection()
+    assert samples.named([defaults])[0].connection == sshd.Connection()
 
 
 def test_whoever_changes_nothing_is_told_that_the_host_will(tmp_path, monkeypatch):

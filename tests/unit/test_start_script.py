@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import start_script
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import start_script
 
 URL = "csrc://127.0.0.1:40123"
 

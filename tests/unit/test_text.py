@@ -6,7 +6,7 @@
 import unicodedata
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import text
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import text
 from hypothesis import given
 from hypothesis import strategies as st
 

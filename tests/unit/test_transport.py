@@ -6,16 +6,18 @@
 import os
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import client_host, lifeline, routes, transport
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 
 WISHES = {"idle": 60, "outage": 60}
 
 
 class Around:
     wishes = {"server_ports": "", "on_login_node": False}
-    client = client_host.AtStub("/run/c")
+    client = host.AtStub("/run/c")
 
 
 @pytest.fixture
@@ -29,18 +31,18 @@ def session(tmp_path):
     ("reverse_tunnel", "unix:/run/c.r7000"), ("node_tunnel_reverse", "unix:/run/c.r7000"), ("reverse", "0.0.0.0:7000"), ("reverse_relay", "0.0.0.0:7000")])
 def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, route, place):
     stub = lifeline.Stub(session)
-    words = stub.command(routes.ROUTES[route](Around(), {"client_port": 7000}), client_host.Here(), 11111, WISHES)
+    words = stub.command(choice.ROUTES[route](Around(), {"client_port": 7000}), host.Here(), 11111, WISHES)
     assert words[words.index("--line-listen") + 1] == place
     where = words[words.index("--to") + 1]
     assert where.startswith("@") and not os.path.exists(where[1:]), "ParaView is called before it expects that"
-    stub.lead_to_client(client_host.Here(), 11111)
+    stub.lead_to_client(host.Here(), 11111)
     with open(where[1:]) as stream:
         assert stream.read() == "127.0.0.1:11111\n"
 
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward", "node_tunnel"])
 def test_paraview_is_served_on_loopback_alone(session, route):
-    words = lifeline.Stub(session).command(routes.ROUTES[route](Around(), {}), client_host.Here(), 7000, WISHES)
+    words = lifeline.Stub(session).command(choice.ROUTES[route](Around(), {}), host.Here(), 7000, WISHES)
     assert words[words.index("--listen") + 1] == "127.0.0.1:7000"
 
 
@@ -63,11 +65,11 @@ def test_a_port_of_another_host_is_led_to_the_stub_once(session):
     session.update(client_port=40123, client_side={"name": "bigscreen"})
     far = Far()
     for _time in range(2):
-        transport.lead_from_client(session, session.read(), far)
+        lifeline_route.lead_from_client(session, session.read(), far)
     assert far.led == [40123]
     session.update(client_side={"name": "bigscreen"})  # it was logged in to anew
     with pytest.raises(SessionError, match="port 40123 on bigscreen is taken"):
-        transport.lead_from_client(session, session.read(), Far(owner=1000))
+        lifeline_route.lead_from_client(session, session.read(), Far(owner=1000))
 
 
 class Channel:
@@ -82,5 +84,5 @@ class Channel:
     ("login1\n198.18.1.9 50000 198.18.2.2 22\n", "198.18.1.9"), ("login1\n\n", "192.0.2.7"), ("login1\nfe80::1 50000 fe80::2 22\n", "192.0.2.7")])
 def test_a_laptop_that_comes_back_with_another_address_is_called_there(session, said, address):
     """A route on which the cluster calls this machine would lead to whoever has its old address."""
-    assert transport.look_around(session, session.read(), Channel(said))["facts"]["client_address"] == address
+    assert lifeline_route.look_around(session, session.read(), Channel(said))["facts"]["client_address"] == address
     assert session.read()["facts"]["client_address"] == address

@@ -12,10 +12,11 @@ import threading
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import endpoints
-from ansible_collections.sciviz.paraview.plugins.module_utils.shell import Shell
-from ansible_collections.sciviz.paraview.plugins.module_utils.surroundings import Surroundings, Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.user_relay import UserRelay
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.user_relay import UserRelay
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.shell import Shell
 
 
 def wait(condition, seconds=15):
@@ -101,7 +102,7 @@ def said_back(port, seconds=10):
 
 def nothing_left(login, directory, port):
     wait(lambda: not os.path.exists(directory) and not login.processes())
-    assert not endpoints.covering(endpoints.local(), "127.0.0.1", port)
+    assert not listeners.covering(listeners.local(), "127.0.0.1", port)
 
 
 def test_it_holds_a_connection_until_its_source_is_allowed(login, target):
@@ -179,7 +180,7 @@ def test_whatever_is_killed_no_process_is_left_once_the_connection_is_gone(login
     os.kill(login.processes()[which], signal.SIGKILL)
     login.process.kill()
     wait(lambda: not login.processes())
-    assert not endpoints.covering(endpoints.local(), "127.0.0.1", port)
+    assert not listeners.covering(listeners.local(), "127.0.0.1", port)
     shutil.rmtree(directory, ignore_errors=True)
 
 

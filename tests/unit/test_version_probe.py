@@ -8,7 +8,7 @@ import subprocess
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import version_probe
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import version_probe
 
 # Seconds that a program of this test process sleeps, by which it is known in the list of processes.
 LONG = "9{0}".format(os.getpid())

@@ -4,7 +4,7 @@
 """Versions of ParaView, in what programs print and in names of modules."""
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import versions
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import versions
 from hypothesis import given
 from hypothesis import strategies as st
 

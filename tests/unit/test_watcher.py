@@ -13,19 +13,23 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils import jobscript, processes, schedulers, watcher
-from ansible_collections.sciviz.paraview.plugins.module_utils.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.module_utils.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.jobs import Jobs, over
-from ansible_collections.sciviz.paraview.plugins.module_utils.remote import Directory
-from ansible_collections.sciviz.paraview.plugins.module_utils.sessions import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_directory import Directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import daemon
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 
-NONE = schedulers.TABLES["none"]
+NONE = answers.TABLES["none"]
 # As the playbook starts it, but looking more often and less patient.
-START = ("import sys; sys.path.insert(0, {0!r}); from module_utils import endurance, jobs, pulse, watcher; watcher._TICK = 0.05; "
-         "endurance._NOBODY_ASKS = 1.0; watcher._STATUS_EVERY = 0.1; "
-         "watcher._ASK_EVERY = {1}; watcher._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; pulse.FAINT = 3.5; "
-         "watcher.Jobs.cancel_and_wait.__defaults__ = (10.0, watcher.time.sleep); watcher.main()")
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, recovery; "
+         "from module_utils.schedulers import jobs; from module_utils.cluster import heartbeat; daemon._TICK = 0.05; "
+         "recovery._NOBODY_ASKS = 1.0; daemon._STATUS_EVERY = 0.1; "
+         "daemon._ASK_EVERY = {1}; daemon._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; heartbeat.FAINT = 3.5; "
+         "daemon.Jobs.cancel_and_wait.__defaults__ = (10.0, daemon.time.sleep); daemon.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
 while [ ! -e {0}/client ]; do sleep 0.02; done
@@ -57,7 +61,7 @@ class Held:
         shims = self.tmp_path / "shims"
         shims.mkdir()
         (shims / "sync").symlink_to("/bin/true")  # a slow disk tells nothing here
-        code = START.format(str(Path(watcher.__file__).parents[1]), ask_every)
+        code = START.format(str(Path(daemon.__file__).parents[2]), ask_every)
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, cwd="/", env=dict(os.environ, PATH="{0}{1}:{2}".format(path, shims, os.environ["PATH"])))
@@ -82,8 +86,8 @@ class Held:
         pvserver = program("pvserver", text.format(self.tmp_path))
         path = str(self.directory)
         Directory(self.channel.script, path).create({
-            "job.sh": jobscript.job_script(NONE, path, {}, 60), "pvserver.sh": jobscript.pvserver_script(path, [], [pvserver]),
-            "go": jobscript.go_file(["--server-port=0"])})
+            "job.sh": job_scripts.job_script(NONE, path, {}, 60), "pvserver.sh": job_scripts.pvserver_script(path, [], [pvserver]),
+            "go": job_scripts.go_file(["--server-port=0"])})
         self.job = Jobs(over(self.channel.script), NONE).submit(path + "/job.sh")
         self.session.update(remote_directory=path, job_id=self.job, state="pending")
 
@@ -458,7 +462,7 @@ def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
 
 
 def test_a_record_that_is_gone_when_the_batch_system_would_be_asked(tmp_path):
-    watched = watcher.Watcher({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
+    watched = daemon.Watcher({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
     watched.next_status = float("inf")
     watched._look()
     assert watched.stopping

@@ -1,0 +1,45 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The client that connect starts on the client host."""
+
+import os
+import subprocess
+
+from ..common import processes
+from ..common.errors import SessionError
+
+
+def start(words, environment, log_path, directory=None):
+    """Starts a client in a session of its own, so that it outlives the playbook.
+
+    Args:
+        words (list[str]): command and arguments; no shell is involved.
+        environment (dict[str, str]): added to ours.
+        log_path (str): gets what it prints.
+        directory (str): where it begins; by default where we are.
+    Returns:
+        list: its identity (processes.identity).
+    Raises:
+        SessionError: there is no such command.
+    """
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=directory,
+                                   env=dict(os.environ, **environment))
+    except OSError as error:
+        raise SessionError("cannot start the client {0!r}".format(words[0]), error.strerror,
+                           "put it on the PATH or name it with its full path in paraview_start_client")
+    finally:
+        os.close(log)
+    return processes.identity(process.pid)
+
+
+def last_words(log_path):
+    """str: the end of a client's log."""
+    try:
+        with open(log_path, "rb") as stream:
+            stream.seek(max(0, os.path.getsize(log_path) - 4000))
+            return stream.read().decode("utf-8", "replace")
+    except OSError:
+        return ""

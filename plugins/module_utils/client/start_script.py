@@ -1,0 +1,46 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The script that ParaView runs as it starts, which connects it without a question, and what is learned of it.
+
+The program is connect_at_start.py of the role connect. What it has to say it writes into the client's log.
+"""
+
+import os
+import re
+
+from ..common.text import one_line
+
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles", "connect", "files", "connect_at_start.py")
+_NOTE = re.compile(r"^paraview-connect: (begun|listening|connected|refused|unable)(?: (.*))?$", re.MULTILINE)
+# What a ParaView prints whose window opens and whose script does not run.
+_NO_PYTHON = (
+    (re.compile(r"Python support not enabled"), "it was built without Python"),
+    (re.compile(r"^(?:Python path configuration:|Fatal Python error)", re.MULTILINE), "its Python does not start; PYTHONHOME may lead to another one"),
+)
+
+
+def text(url, connect_id):
+    """str: the script for one session.
+
+    Args:
+        url (str): what ParaView opens, ``cs://HOST:PORT`` or ``csrc://HOST:PORT``.
+        connect_id (int): 0 for none. It stands in the script, so the file has to be readable by its owner alone.
+    """
+    with open(_PROGRAM, encoding="utf-8") as stream:
+        return "{0}\n\n_connect_at_start({1}, {2:d})\ndel _connect_at_start\n".format(stream.read().rstrip("\n"), ascii(str(url)), connect_id)
+
+
+def state(log):
+    """tuple[str, str]: how far the script has come, and why not farther.
+
+    Args:
+        log (str): what ParaView printed, or its end.
+    Returns:
+        ``""`` where nothing is known yet, ``begun``, ``listening``, ``connected``; ``refused`` where ParaView tried and is not connected;
+        ``unable`` where this ParaView cannot run the script.
+    """
+    notes = _NOTE.findall(log)
+    if notes:
+        return notes[-1][0], one_line(notes[-1][1])
+    return next((("unable", why) for pattern, why in _NO_PYTHON if pattern.search(log)), ("", ""))

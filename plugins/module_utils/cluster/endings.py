@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Why a job ended: what it noted itself, together with the cause that its log names."""
+
+import collections
+
+from ..paraview import log_causes
+
+Ending = collections.namedtuple("Ending", "state reason way_out line known late")
+Ending.__new__.__defaults__ = ("", "", True, False)
+Ending.__doc__ = """The end of a job.
+
+Attributes:
+    state (str): ended, failed or cancelled, as a session's state.
+    reason (str): one sentence, without capital and full stop.
+    way_out (str): what the reader can do about it; may be empty.
+    line (str): the log's own line that names the cause; may be empty.
+    known (bool): the job, its log or pvserver named the cause.
+    late (bool): it was killed, and whoever did it may give the reason within some seconds.
+"""
+
+#: The reason of an end that is none to worry about.
+CLIENT_LEFT = "the client left"
+# What the job does by itself, for a reason that it notes.
+_BY_ITSELF = {
+    "idle": "no client came in time",
+    "outage": "the line was away for longer than paraview_outage",
+    "lost": "what was kept beside ParaView is gone",
+}
+
+
+def of(progress, log):
+    """Tells how a job ended.
+
+    Args:
+        progress (job_scripts.Progress): what the job noted; it may have had no time to note its end.
+        log (str): the end of its log.
+    Returns:
+        Ending
+    """
+    code, why = progress.ended or (None, "")
+    if why in _BY_ITSELF:
+        return _by_itself(why, log)
+    cause = log_causes.explain(log, code if why == "pvserver" else None)
+    # What happens once pvserver goes by itself is nobody's loss. Some MPI launchers end with 0 although pvserver crashed.
+    if progress.connected and why in ("pvserver", "attach", "") and (progress.leaving or code == 0 and not cause):
+        return Ending("ended", CLIENT_LEFT)
+    if why in ("walltime", "cancelled"):
+        return _stopped(why, cause)
+    state = "cancelled" if cause and cause.kind == "cancelled" else "ended" if cause and cause.kind == "time" else "failed"
+    if cause:
+        # Nobody kills with this signal without a reason.
+        return Ending(state, cause.what, cause.way_out, cause.line, late=cause.kind == "killed")
+    return Ending("ended" if why == "pvserver" and code == 0 else "failed", _unexplained(code, why), known=False, late=code is None or code > 128)
+
+
+def _by_itself(why, log):
+    """The job ended itself; a client that pvserver turned away explains why none came."""
+    cause = log_causes.explain(log) if why == "idle" else None
+    if cause and cause.kind in ("versions", "connect_id"):
+        return Ending("ended", "{0}; {1}".format(_BY_ITSELF[why], cause.what), cause.way_out, cause.line)
+    return Ending("ended", _BY_ITSELF[why])
+
+
+def _stopped(why, cause):
+    """The job was told to end, and the batch system may have said what for."""
+    if cause and cause.kind in ("time", "memory", "node", "preempted"):
+        return Ending("ended" if cause.kind == "time" else "failed", cause.what, cause.way_out, cause.line)
+    if why == "walltime":
+        return Ending("ended", "its wall time was over", "raise paraview_walltime")
+    return Ending("cancelled", "the job was cancelled")
+
+
+def _unexplained(code, why):
+    if why == "attach":
+        return "its step in the job ended without a word, with exit status {0}".format(code)
+    return "" if code is None else "pvserver ended with exit status {0}".format(code)
+
+
+def told(ending):
+    """str: reason and way out in one line."""
+    return ending.reason + (": " + ending.way_out if ending.way_out else "")

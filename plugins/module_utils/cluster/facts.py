@@ -1,0 +1,222 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a login node tells about itself, gathered in one round trip."""
+
+import ipaddress
+import re
+import shlex
+
+from ..common import listeners
+from ..common.addresses import address
+from ..common.errors import SessionError
+from ..common.text import clean, one_line
+from ..schedulers import hostlists
+from . import site_file
+from .site_file import KEYS, PATH
+
+_PROBE = r"""
+part() { printf '\n==%s\n' "$1"; }
+limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 "$@"; else shift; "$@"; fi; }
+part host; hostname
+part uid; id -u
+part home; printf '%s\n' "$HOME"
+part connection; printf '%s\n' "$SSH_CONNECTION"
+PATH=$PATH:/usr/sbin:/sbin
+part addresses; { ip -4 -o addr show scope global || hostname -I; } 2>/dev/null
+have=
+for c in @COMMANDS@; do command -v "$c" >/dev/null 2>&1 && have=1; done
+if [ -z "$have" ] && [ -r /etc/profile ]; then . /etc/profile >/dev/null 2>&1 </dev/null; part profile; echo read; fi
+LC_ALL=C; export LC_ALL
+@DETECT@
+part tools; for c in setsid grep sed awk; do command -v "$c" >/dev/null 2>&1 || echo "$c"; done
+part guard; ls -ldn @SITE_DIRECTORY@ @SITE_FILE@ 2>/dev/null
+part site; cat @SITE_FILE@ 2>/dev/null
+"""
+_DETECT = r"""if command -v {program} >/dev/null 2>&1; then
+part detect_{name}; limit 10 {detect} 2>&1 </dev/null | head -n 200
+part first_node_{name}; limit 10 {first_node} 2>/dev/null </dev/null | head -n 2000
+fi
+"""
+_SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
+[ -z "$address" ] || ip -4 route get "$address" 2>/dev/null
+"""
+
+
+def probe(tables):
+    """str: the shell script whose answer read() understands.
+
+    Args:
+        tables (dict): batch systems to look for, by name.
+    """
+    sought = {name: about for name, about in tables.items() if "detect" in about}
+    detect = "".join(_DETECT.format(
+        name=name, program=shlex.quote(about["detect"]["argv"][0]), detect=_command(about["detect"]["argv"]),
+        first_node=_command(about.get("first_node", {}).get("argv", ["true"]))) for name, about in sought.items())
+    blanks = {"COMMANDS": " ".join(shlex.quote(about["detect"]["argv"][0]) for about in sought.values()), "DETECT": detect,
+              "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
+    return re.sub(r"@([A-Z_]+)@", lambda match: blanks[match.group(1)], _PROBE)
+
+
+def _command(argv):
+    return " ".join(shlex.quote(word) for word in argv)
+
+
+def read(text, tables):
+    """What a login node answered.
+
+    Args:
+        text (str): what probe() printed there.
+        tables (dict): those that probe() was given.
+    Returns:
+        dict: login_node, uid, home, client_side (an IP address or empty) and client_side_port (where it was reached), client_address (IPv4, whence),
+        addresses (list), prelude (shell lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
+        missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
+    """
+    parts = {}
+    # site.yml comes last, and nothing in it can stand for another part.
+    told, _mark, site_text = text.partition("\n==site\n")
+    for chunk in re.split(r"(?m)^==", told)[1:]:
+        name, _newline, body = chunk.partition("\n")
+        parts.setdefault(name.strip(), body)
+    first = {name: parts.get(name, "").strip() for name in ("host", "uid", "home", "connection")}
+    found = [name for name, about in tables.items() if "detect" in about
+             and re.search(about["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
+    connection = first["connection"].split()
+    guarded = parts.get("guard", "")
+    return {
+        "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
+        "client_side": address(connection[2]) if len(connection) == 4 else "",
+        "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
+        "client_address": whence(first["connection"]),
+        "addresses": addresses(parts.get("addresses", "")),
+        "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
+        "schedulers": found,
+        "first_node": {name: _first_node(tables[name], parts.get("first_node_" + name, "")) for name in found},
+        "missing": parts.get("tools", "").split(),
+        "site_text": site_text if trusted(guarded) else "",
+        "site_untrusted": bool(site_text.strip()) and not trusted(guarded),
+    }
+
+
+def whence(connection):
+    """str: the IPv4 address that sshd says it was called from; empty where there is none.
+
+    Args:
+        connection (str): its SSH_CONNECTION.
+    """
+    words = connection.split()
+    return "".join(addresses(words[0])) if len(words) == 4 else ""
+
+
+def _first_node(about, text):
+    match = re.search(about["first_node"]["pattern"], text, re.MULTILINE) if "first_node" in about else None
+    return "".join(hostlists.expand(match.group("value") or "")[:1]) if match else ""
+
+
+def addresses(text):
+    """list[str]: IPv4 addresses in what ``ip -4 -o addr`` or ``hostname -I`` printed, loopback left out."""
+    found = []
+    for word in re.findall(r"\binet ([0-9.]+)", text) or text.split():
+        try:
+            if ipaddress.IPv4Address(word).is_loopback or word in found:
+                continue
+        except ValueError:
+            continue
+        found.append(word)
+    return found
+
+
+def trusted(listing):
+    """bool: whether ``ls -ldn`` of site.yml and its directory shows both owned by root and writable by nobody else."""
+    lines = [line.split(None, 3) for line in listing.splitlines() if line.strip()]
+    return len(lines) == 2 and all(
+        len(fields) > 2 and len(fields[0]) >= 10 and fields[2] == "0" and fields[0][0] in "d-" and "w" not in (fields[0][5], fields[0][8]) for fields in lines)
+
+
+def settings(data):
+    """dict: what of a site.yml counts: known keys of the right type, in text that a terminal may show."""
+    if not isinstance(data, dict):
+        return {}
+    kept = {}
+    for key, value in data.items():
+        kind = KEYS.get(key)
+        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _sound(key, value):
+            kept[key] = _shown(value)
+    return kept
+
+
+def _sound(key, value):
+    try:
+        if key in ("login_ports", "server_ports"):
+            listeners.parse_range(value)
+        if key == "cluster_address":
+            ipaddress.IPv4Address(value)
+        if key == "relay":
+            ipaddress.IPv4Address(value["address"])
+            listeners.parse_range(value["ports"])
+    except (KeyError, TypeError):
+        return False
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value):
+    if isinstance(value, str):
+        return one_line(value, 500)
+    if isinstance(value, dict):
+        return {"address": str(value["address"]), "ports": str(value["ports"]), "owner_required": value.get("owner_required") is not False}
+    return [one_line(one, 200) for one in value if isinstance(one, str)] if isinstance(value, list) else value
+
+
+def source_probe(node):
+    """str: a script that asks which address of the login node faces a node."""
+    return _SOURCE.format(node=shlex.quote(node))
+
+
+def read_source(text):
+    """tuple[str, str]: a node's address and the login node's own on the way there; empty where not known."""
+    address = re.search(r"^address (\d+\.\d+\.\d+\.\d+)$", text, re.MULTILINE)
+    source = re.search(r"\bsrc (\d+\.\d+\.\d+\.\d+)", text)
+    return (address.group(1) if address else "", source.group(1) if source else "")
+
+
+def facts_of(name, script, tables, say, load):
+    """What read() tells, with the site's own values under ``site``.
+
+    Args:
+        name (str): the host's, for messages.
+        script (callable): ``script(text, seconds) -> (code, out, err)`` there.
+        tables (dict): batch systems to look for.
+        say (callable): takes a line for the user.
+        load (callable): reads the text of site.yml; raises ValueError where it is none.
+    Returns:
+        dict
+    Raises:
+        SessionError: it is nothing that can be worked with.
+    """
+    _code, out, err = script(probe(tables), 90)
+    try:
+        facts = read(out, tables)
+    except (KeyError, ValueError):
+        raise SessionError("cannot make out what {0} is".format(name), one_line(err or out) or "it answered nothing",
+                           "a POSIX shell with hostname and id is needed there; try: ssh {0} /bin/sh -c id".format(name))
+    if "sed" in facts["missing"] or "grep" in facts["missing"]:
+        raise SessionError("{0} lacks {1}".format(name, " ".join(facts["missing"])), "they are not on its PATH", "ask the site")
+    facts["site"] = _site(facts, say, load)
+    facts["cluster_address"] = facts["site"].get("cluster_address", "")
+    return facts
+
+
+def _site(facts, say, load):
+    if facts.pop("site_untrusted"):
+        say("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
+    try:
+        values = settings(load(facts.pop("site_text")))
+    except ValueError as error:
+        say("{0} is passed over: {1}".format(site_file.PATH, one_line(str(error))))
+        return {}
+    if values.get("message"):
+        say(one_line(values["message"]))
+    return values

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job's sign of life, and its absence: what is killed says no last words.
+
+A new sign contradicts a batch system by which the job is over: an answer may be wrong, and there are servers that never answer this right.
+"""
+
+import time
+
+from .job_scripts import Progress
+
+# Seconds without a sign after which a job is asked about; job_scripts.py gives one every two or three.
+FAINT = 5.0
+# Seconds for which the batch system is asked more often than usual. A job that is only suspended gives no sign either.
+_ALARM = 20.0
+
+
+class Pulse:
+    """The signs of life of one job, by the clock of whoever looks: clocks on a cluster may differ."""
+
+    def __init__(self):
+        self._beat = ""
+        self._felt_at = None
+
+    def feel(self, beat):
+        """Takes note of a sign.
+
+        Args:
+            beat (str): what the job wrote last; empty where it wrote none yet.
+        Returns:
+            bool: whether it is a new one.
+        """
+        if not beat or beat == self._beat:
+            return False
+        self._beat, self._felt_at = beat, time.monotonic()
+        return True
+
+    @property
+    def missed(self):
+        """float: seconds since the last new sign; 0 where there never was one."""
+        return 0.0 if self._felt_at is None else time.monotonic() - self._felt_at
+
+    @property
+    def fresh(self):
+        """bool: a new sign came just now: the job lives, whatever its batch system answers."""
+        return self._felt_at is not None and not self.faint
+
+    @property
+    def faint(self):
+        """bool: the job may have been killed."""
+        return self.missed >= FAINT
+
+    @property
+    def alarming(self):
+        """bool: it may have been killed just now."""
+        return FAINT <= self.missed < FAINT + _ALARM
+
+
+def lives(directory):
+    """Whether a job gives a new sign of life, which is waited for.
+
+    Args:
+        directory (job_directory.Directory): its files.
+    Returns:
+        bool: false where it never ran, has said that it is over, or gives no new sign for FAINT seconds.
+    Raises:
+        SessionError: its files cannot be read.
+    """
+    pulse, signs, text = Pulse(), 0, ""
+    while not pulse.faint:
+        text = directory.status(text, 0 if signs == 0 else 1)
+        progress = Progress(text)
+        if progress.ended or not (progress.host and directory.beat):
+            return False
+        signs += pulse.feel(directory.beat)
+        if signs > 1:
+            return True
+    return False

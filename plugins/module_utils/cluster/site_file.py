@@ -1,0 +1,137 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""site.yml, in which a login node publishes the site's own values; several writers own keys of it, each its own."""
+
+import json
+import re
+
+from ..common.errors import SessionError
+
+PATH = "/etc/paraview-connect/site.yml"
+
+#: What site.yml may say, and of which type; nothing in it can set what runs on the client host.
+KEYS = {
+    "version": int, "name": str, "message": str, "cluster_address": str, "gateway_ports": str, "forwarding_group": str,
+    "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
+    "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
+    "pvserver_on_login_node": bool, "launcher": str,
+}
+# What YAML takes for something else than text.
+_OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
+_PLAIN = re.compile("[A-Za-z0-9/_][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
+_OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob]?[0-9a-fA-F_]+\Z"
+                            r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9][0-9_]*(?::[0-5]?[0-9])+")
+_HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
+
+
+def merge(text, owned, values):
+    """The file's text with one writer's keys as wanted.
+
+    Args:
+        text (str or None): what is there. owned (list[str]): the writer's keys. values (dict): of some of them; the others go.
+    Returns:
+        str or None: None where nothing is left to say.
+    Raises:
+        SessionError: names the key and the value.
+    """
+    _check(owned, values)
+    kept, found = [], set()
+    for key, block in _blocks(text or ""):
+        if key not in owned:
+            kept.append(block)
+        elif key in values and key not in found:
+            found.add(key)
+            kept.append(block if block == _line(key, values[key]) else _line(key, values[key]))
+    if kept and not kept[-1].endswith("\n") and set(values) - found:
+        kept[-1] += "\n"
+    kept += [_line(key, values[key]) for key in owned if key in values and key not in found]
+    body = "".join(kept)
+    if not re.search(r"(?m)^\s*[^#\s]", body.replace("---", "")) and body.replace(_HEADER, "").strip() in ("", "---"):
+        return None
+    return body if text is not None else _HEADER + body
+
+
+def read(text):
+    """What a file says, read without a library: lines as merge() writes them, and the simplest of what people write.
+
+    Args:
+        text (str)
+    Returns:
+        tuple[dict, list[str]]: values by key, and the keys whose value could not be read.
+    """
+    values, unread = {}, []
+    for key, block in _blocks(text):
+        if key:
+            try:
+                values[key] = _value(block.partition(":")[2])
+            except (ValueError, RecursionError):
+                unread.append(key)
+                values.pop(key, None)
+    return values, unread
+
+
+def _value(text):
+    """The value of a key, of what stands behind its colon; ValueError where it is nothing simple."""
+    lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() if '"' not in line and "'" not in line else line.rstrip()
+                               for line in text.split("\n")) if line.strip() not in ("", "---", "...")]
+    if lines and text.partition("\n")[0].strip() and len(lines) == 1:
+        return _scalar(lines[0].strip())
+    items = [re.match(r"\s*-\s+(.*)\Z", line) for line in lines]
+    if not items or None in items:
+        raise ValueError("this is no simple value")
+    return [_scalar(item.group(1).strip()) for item in items]
+
+
+def _scalar(text):
+    if re.match(r"\[[A-Za-z0-9/_., +-]*\]\Z", text) and text[1:-1].strip():
+        return [_plain(item.strip()) for item in text[1:-1].split(",")]
+    if text[:1] in ('"', "[", "{"):
+        # YAML's escapes of eight digits are unknown to JSON.
+        return json.loads(re.sub(r"\\(?:U([0-9a-f]{8})|(.))", lambda found: json.dumps(chr(int(found.group(1), 16)))[1:-1] if found.group(1)
+                                 else found.group(0), text, flags=re.DOTALL))
+    if re.match(r"'(?:[^']|'')*'\Z", text):
+        return text[1:-1].replace("''", "'")
+    return _plain(text)
+
+
+def _plain(text):
+    """A value without quotes, where YAML takes it for nothing else."""
+    if text in ("true", "false"):
+        return text == "true"
+    if re.match(r"-?(?:0|[1-9][0-9]{0,17})\Z", text):
+        return int(text)
+    if _PLAIN.match(text) and not re.search(r":(?:\s|\Z)|\s#", text) and text.lower() not in _OTHER_WORDS and not _OTHER_NUMBERS.match(text):
+        return text
+    raise ValueError("this is no simple value")
+
+
+def _check(owned, values):
+    for key in list(owned) + list(values):
+        if key not in KEYS:
+            raise SessionError("{0!r} is no key of site.yml".format(key), "", "take one of " + ", ".join(sorted(KEYS)))
+    for key, value in values.items():
+        if key not in owned:
+            raise SessionError("{0} is not among the keys that are owned".format(key), "", "add it to owned")
+        if not isinstance(value, KEYS[key]) or (KEYS[key] is int and isinstance(value, bool)):
+            raise SessionError("{0}: {1!r} is of the wrong type".format(key, value), "it has to be a {0}".format(KEYS[key].__name__), "correct it")
+
+
+def _line(key, value):
+    # JSON is YAML, but for how it escapes what is beyond the first plane.
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return "{0}: {1}\n".format(key, re.sub(r"[^\x20-\x7e]", lambda char: "\\U{0:08x}".format(ord(char.group(0))), text))
+
+
+def _blocks(text):
+    """Yields (key, lines) for each top-level key, and ("", lines) for what stands before the first."""
+    key, held = "", []
+    for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
+        begun = re.match(r"([A-Za-z_][A-Za-z0-9_]*)\s*:", line)
+        if begun:
+            if held:
+                yield key, "".join(held)
+            key, held = begun.group(1), []
+        held.append(line)
+    if held:
+        yield key, "".join(held)

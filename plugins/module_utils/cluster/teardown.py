@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Undoing a session: its job, its files on the cluster, its client. Forwards end with the connection."""
+
+import time
+
+from ..common import processes
+from ..schedulers import answers
+from ..schedulers.jobs import Jobs, over
+from .heartbeat import lives
+from .job_directory import Directory
+from .job_scripts import Progress
+
+_LEAVING_SECONDS = 20
+
+
+def undo(record, script, client_too=True):
+    """Undoes what a session's record names.
+
+    Args:
+        record (dict): the session's record.
+        script (callable): ``script(text, seconds) -> (code, out, err)`` on the login node.
+        client_too (bool): end the client that we started even if it was connected.
+    Returns:
+        str: empty, or what could not be undone.
+    """
+    objection = ""
+    if record.get("remote_directory"):
+        directory = Directory(script, record["remote_directory"])
+        objection = _undo_job(record, script, directory)
+        if not objection:
+            directory.remove()
+    end_client(record, client_too)
+    if not objection:
+        end_stub(record)
+    return objection
+
+
+def end_client(record, connected_too):
+    """Ends the client that we started; one that was connected holds somebody's work, so it ends only when asked for."""
+    if record.get("client") and (connected_too or not record.get("was_connected")):
+        processes.end(record["client"])
+
+
+def end_stub(record):
+    """Ends the lifeline's end beside ParaView; what it still has for it is passed on."""
+    if record.get("stub"):
+        processes.end(record["stub"])
+
+
+def _undo_job(record, script, directory):
+    jobs = Jobs(over(script, record.get("prelude", "")), answers.of(record))
+    # A connect that died between the submission and the next line knows no id; the cluster's file does.
+    job_id = record.get("job_id") or answers.read_job_id(jobs.about, directory.read("submitted"))
+    if not job_id or record.get("job_over"):
+        return ""
+    if record.get("settings", {}).get("job_id"):
+        return _leave(directory)
+    return jobs.cancel_and_wait(job_id) or _end_what_lives_on(job_id, jobs.about["title"], directory)
+
+
+def _end_what_lives_on(job_id, title, directory):
+    """Ends a job by its own file that its batch system has let go, and that gives signs of life all the same.
+
+    Returns:
+        str: empty, or why it is still there.
+    """
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while lives(directory):
+        if time.monotonic() > deadline:
+            return "{0} does not list job {1} any more, and the job gives signs of life".format(title, job_id)
+        directory.put("stop", "")
+    return ""
+
+
+def _leave(directory):
+    """Ends what was started in a job that is the user's own, and waits for it; the job stays."""
+    text = directory.read("status")
+    if not text or Progress(text).ended:
+        return ""
+    directory.put("stop", "")
+    deadline = time.monotonic() + _LEAVING_SECONDS
+    while not Progress(text).ended:
+        if time.monotonic() > deadline:
+            return "pvserver in the job does not end"
+        text = directory.status(text, 2)
+    return ""

@@ -1,0 +1,15 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses as text."""
+
+import ipaddress
+
+
+def address(text):
+    """str: an IP address, empty where it is none; a host name of ssh's may end up in a shell (ProxyCommand)."""
+    try:
+        # A scope may be any text.
+        return "" if "%" in text else str(ipaddress.ip_address(text))
+    except ValueError:
+        return ""

@@ -1,0 +1,248 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change of several files of which each is replaced in one step, and which can be taken back."""
+
+import collections
+import contextlib
+import errno
+import fcntl
+import glob
+import itertools
+import os
+import shutil
+import stat
+import time
+
+from .errors import SessionError
+
+_TEMPORARY = ".sciviz-paraview-"
+_NUMBERS = itertools.count()
+
+#: What a file was: bytes, stat and extended attributes; content None where there was none.
+Old = collections.namedtuple("Old", "content stat attributes")
+
+
+@contextlib.contextmanager
+def lock(directory, seconds=120.0):
+    """One change of a directory's files at a time; nothing is written for it."""
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except OSError as error:
+        raise SessionError("cannot open {0}".format(directory), error.strerror or str(error), "correct path; nothing was changed")
+    try:
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise SessionError("{0} is being changed by somebody else".format(directory), "it stayed locked for {0:.0f} s".format(seconds), "try again")
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(handle)
+
+
+def read_old(path):
+    """Old: what a path holds now."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+            about = os.fstat(file.fileno())
+    except FileNotFoundError:
+        return Old(None, None, {})
+    return Old(content, about, _attributes(path))
+
+
+def _attributes(path):
+    found = {}
+    with contextlib.suppress(OSError, AttributeError):
+        for name in os.listxattr(path):
+            with contextlib.suppress(OSError):
+                found[name] = os.getxattr(path, name)
+    return found
+
+
+def replace(path, content, like):
+    """Replaces a file in one step, flushed to disk, with the owner, mode and extended attributes of ``like``.
+
+    Args:
+        path (str): links followed by the caller. content (bytes). like (Old): what to look like.
+    Raises:
+        OSError: with nothing changed.
+    """
+    temporary = _staged(path, content, like)
+    try:
+        os.rename(temporary, path)
+    except BaseException:
+        _drop(temporary)
+        raise
+    _flush(os.path.dirname(path))
+
+
+def _staged(path, content, like):
+    """str: path of a temporary file beside a file, whole and flushed, that only needs its name."""
+    temporary = os.path.join(os.path.dirname(path), "{0}{1}-{2}.tmp".format(_TEMPORARY, os.getpid(), next(_NUMBERS)))
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            if like.stat is not None:
+                with contextlib.suppress(PermissionError):
+                    os.fchown(file.fileno(), like.stat.st_uid, like.stat.st_gid)
+                os.fchmod(file.fileno(), stat.S_IMODE(like.stat.st_mode))
+            for name, value in like.attributes.items():
+                with contextlib.suppress(OSError):
+                    os.setxattr(file.fileno(), name, value)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        _drop(temporary)
+        raise
+    return temporary
+
+
+def _drop(path):
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _flush(directory):
+    with contextlib.suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+class Changes:
+    """New texts for files.
+
+    Args:
+        texts (dict[str, str or None]): by path, links followed; None removes the file.
+        like (str): a file whose owner, mode and SELinux context new ones take.
+    """
+
+    def __init__(self, texts, like):
+        self.texts = collections.OrderedDict(sorted(texts.items(), key=lambda item: (item[1] is None, os.path.exists(item[0]), item[0])))
+        self.old = {path: read_old(path) for path in self.texts}
+        about = read_old(like)
+        kept = {name: value for name, value in about.attributes.items() if name == "security.selinux"}
+        self.like = about._replace(attributes=kept)
+        self.made = []
+
+    def put(self):
+        """Puts all in place: new files first, what is removed last. SessionError with nothing changed where one cannot be written.
+
+        Every new text is on the disk before the first file is replaced, so that a full disk is no matter of taking back.
+        """
+        staged = {}
+        try:
+            for path, text in self.texts.items():
+                if text is not None:
+                    staged[path] = self._stage(path, text)
+            for path in self.texts:
+                if path in staged:
+                    os.rename(staged[path], path)
+                else:
+                    os.unlink(path)
+                _flush(os.path.dirname(path))
+        except BaseException as error:
+            for temporary in staged.values():
+                _drop(temporary)
+            self.restore()
+            if isinstance(error, OSError):
+                raise SessionError("cannot write {0}".format(path), _why(error), "nothing was changed")
+            raise
+
+    def _stage(self, path, text):
+        directory = os.path.dirname(path)
+        if not os.path.isdir(directory):
+            os.mkdir(directory, 0o755)
+            self.made.append(directory)
+        old = self.old[path]
+        return _staged(path, text.encode("utf-8", "surrogateescape"), self.like if old.content is None else old)
+
+    def restore(self):
+        """Puts the old files back."""
+        for path, old in self.old.items():
+            if read_old(path).content == old.content:
+                continue
+            if old.content is None:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+            else:
+                replace(path, old.content, old)
+        for directory in self.made:
+            with contextlib.suppress(OSError):
+                os.rmdir(directory)
+
+
+def _why(error):
+    reasons = {errno.EPERM: "Operation not permitted: is the file immutable (lsattr)?", errno.ENOSPC: "No space left on device",
+               errno.EROFS: "Read-only file system"}
+    return reasons.get(error.errno, error.strerror or str(error))
+
+
+def sweep(directories):
+    """Removes temporary files of a change that was killed; to be called under the lock."""
+    for directory in directories:
+        for path in glob.glob(os.path.join(glob.escape(directory), _TEMPORARY + "*.tmp")):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+
+def keep_copy(path):
+    """str: path of a backup beside a file, with its owner and mode; empty where there is no file."""
+    if not os.path.exists(path):
+        return ""
+    copy = "{0}.{1}~".format(path, time.strftime("%Y-%m-%d@%H:%M:%S"))
+    old = read_old(path)
+    replace(copy, old.content, old)
+    shutil.copystat(path, copy)
+    return copy
+
+
+def publish(path, text):
+    """Writes a file for everybody to read and nobody else to write, in a directory of the same kind; None removes it, and the empty directory."""
+    directory = os.path.dirname(path)
+    if text is None:
+        os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.rmdir(directory)
+        return
+    if not os.path.isdir(directory):
+        os.mkdir(directory)
+        os.chmod(directory, 0o755)
+    replace(path, text.encode("utf-8", "surrogateescape"), Old(None, None, {}))
+    os.chmod(path, 0o644)
+
+
+def write_private(path, text):
+    """Writes a file 0600 beside its place, flushes and renames it."""
+    temporary = "{0}.{1}".format(path, os.urandom(4).hex())
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def locked(directory):
+    """Holds a directory's lock; the directory itself is it, so that no lock file is left."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

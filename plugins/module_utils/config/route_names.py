@@ -1,0 +1,29 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The routes' names, and what everybody has to know of each. What a route does stands in the package routes."""
+
+import collections
+
+#: reverse: pvserver calls the client. encrypted: the bytes cross no network in clear; what is not encrypted is taken only by name.
+#: exposed: the network has to leave a port of the client host open.
+Route = collections.namedtuple("Route", "reverse encrypted exposed")
+
+#: Every route, the least exposed first.
+ALL = collections.OrderedDict([
+    ("node_tunnel", Route(reverse=False, encrypted=True, exposed=False)),
+    ("node_tunnel_reverse", Route(reverse=True, encrypted=True, exposed=False)),
+    ("forward_tunnel", Route(reverse=False, encrypted=True, exposed=False)),
+    ("reverse_tunnel", Route(reverse=True, encrypted=True, exposed=False)),
+    ("reverse_tunnel_relay", Route(reverse=True, encrypted=True, exposed=False)),
+    ("reverse_relay", Route(reverse=True, encrypted=False, exposed=True)),
+    ("reverse", Route(reverse=True, encrypted=False, exposed=True)),
+    ("forward", Route(reverse=False, encrypted=False, exposed=False)),
+])
+#: What ``auto`` tries, in this order.
+ORDER = tuple(name for name, about in ALL.items() if about.encrypted)
+
+
+def is_reverse(name):
+    """bool or None: whether pvserver calls the client on a route of that name (str); None where there is no such route."""
+    return ALL[name].reverse if name in ALL else None

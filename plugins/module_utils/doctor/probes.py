@@ -1,0 +1,310 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is looked at, hop by hop, when a cluster does not do what it should; each look gives checks (report.py)."""
+
+import os
+import shlex
+import socket
+import subprocess
+import time
+
+from ..cluster.pairing import Pairing
+from ..common import listeners
+from ..common.errors import SessionError
+from ..common.text import one_line
+from ..paraview import installed
+from ..routes.base import Unfit
+from ..routes.node_login import NodeLogin
+from ..schedulers import answers
+from ..schedulers.jobs import Jobs, over
+from ..ssh import client as openssh
+from .report import failed, ok, unsure
+
+_CLIENT, _TO_LOGIN, _LOGIN, _TO_NODES, _NODE = "client", "client to login node", "login node", "login node to nodes", "node"
+_PROVISION = "ansible-playbook sciviz.paraview.provision -e host={0}"
+# Seconds by which clocks may differ before files and tickets look wrong.
+_CLOCK = 60
+# A file of the size of a log has to fit.
+_WRITE = """umask 077; d=$HOME/.paraview-connect.$$
+mkdir "$d" && dd if=/dev/zero of="$d/f" bs=1024 count=64 2>&1
+c=$?; rm -rf "$d"; exit $c
+"""
+# A job that nobody has: what matters is whether the batch system answers.
+_NOBODYS = "999999999"
+
+
+def client(executable, display=None):
+    """Checks of this host: its tools and their versions."""
+    checks = []
+    try:
+        number = openssh.version(executable)
+    except OSError:
+        number = (0, 0)
+    if number == (0, 0):
+        checks.append(failed(_CLIENT, "ssh", "{0} is no OpenSSH client".format(executable), "you", "install OpenSSH's client, or set ansible_ssh_executable"))
+    else:
+        checks.append(ok(_CLIENT, "ssh", "OpenSSH {0}.{1}".format(*number)))
+    if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") if display is None else display):
+        checks.append(unsure(_CLIENT, "display", "there is none here; ParaView's window needs one"))
+    return checks
+
+
+def paraview(wishes):
+    """Looks for ParaView on this host.
+
+    Args:
+        wishes (dict): a session's.
+    Returns:
+        tuple[list[installed.Installed], Check]: those that a session may take.
+    """
+    if wishes["client_host"]:
+        why = "it runs on {0}, and is not asked from here".format(wishes["client_host"])
+        return [installed.Installed("", "", why)], unsure(_CLIENT, "ParaView", why)
+    try:
+        found = installed.clients(wishes)
+    except SessionError as error:
+        return [], failed(_CLIENT, "ParaView", error.why, "you", error.way_out, error.what)
+    if not found:
+        return found, unsure(_CLIENT, "ParaView", "none is on the PATH of this machine, nor where it is usually installed")
+    said = ", ".join("{0} ({1})".format(one.version or "version not known", one.program) for one in found)
+    return found, (ok if found[0].version else unsure)(_CLIENT, "ParaView", said)
+
+
+def network(target):
+    """Checks of name and port of the login node, where ssh calls it directly."""
+    said = openssh.configuration(target)
+    if said.get("proxycommand", "none") != "none" or said.get("proxyjump", "none") != "none":
+        return [unsure(_TO_LOGIN, "name and port", "ssh goes by {0}".format(said.get("proxyjump") or "a command of its configuration"))]
+    host, port = said.get("hostname", target.host), int(said.get("port") or target.port or 22)
+    try:
+        addresses = sorted({one[4][:2] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+    except (OSError, UnicodeError) as error:
+        return [failed(_TO_LOGIN, "name", "the name service does not know {0} ({1})".format(host, error), "you",
+                       "correct ansible_host of this inventory host; with a VPN: is it up?")]
+    checks = [ok(_TO_LOGIN, "name", "{0} is {1}".format(host, ", ".join(sorted({one[0] for one in addresses}))))]
+    try:
+        with socket.create_connection((host, port), 10):
+            checks.append(ok(_TO_LOGIN, "port", "port {0} answers".format(port)))
+    except ConnectionRefusedError:
+        checks.append(failed(_TO_LOGIN, "port", "nothing listens on port {0} of {1}".format(port, host), "you",
+                             "correct ansible_port, or ask the site whether sshd runs"))
+    except OSError as error:
+        checks.append(failed(_TO_LOGIN, "port", "port {0} of {1} does not answer ({2})".format(port, host, error), "you",
+                             "check the network, the VPN and the firewall between here and {0}".format(host)))
+    return checks
+
+
+def authentication(error=None):
+    """Check of the login; error is the SessionError that it ended with."""
+    if error is None:
+        return ok(_TO_LOGIN, "authentication", "accepted, and asked for once")
+    return failed(_TO_LOGIN, "authentication", error.why or error.what, "you", error.way_out, error.what)
+
+
+class LoginNode:
+    """Looks at the login node, over the session's own connection.
+
+    Args:
+        around (context.Surroundings): as a route has it.
+        host (str): the inventory host's name, for commands that mend.
+        about (dict): the batch system's table, or None where none was found.
+        prelude (str): shell lines that make its commands found.
+    """
+
+    def __init__(self, around, host, about, prelude):
+        self.around, self.host, self.about, self.prelude = around, host, about, prelude
+        self.login = around.facts["login_node"]
+
+    def shell(self):
+        """Check of what the shell prints when it starts."""
+        command = [self.around.master.executable, "-F", os.devnull, "-S", self.around.master.control_path, "-T", "--", "master", "true"]
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+        except subprocess.TimeoutExpired:
+            return failed(_LOGIN, "shell start-up", "the shell on {0} takes more than 30 s to start".format(self.login), "you",
+                          "look at what ~/.bashrc, ~/.profile and the like do there")
+        if done.returncode == 255:
+            return unsure(_LOGIN, "shell start-up", "sshd allows no second session on a connection")
+        if done.stdout.strip():
+            return failed(_LOGIN, "shell start-up", "the start-up files of the shell print, which breaks rsync, sftp and others", "you",
+                          "put this at the top of ~/.bashrc there:\ncase $- in *i*) ;; *) return ;; esac", done.stdout.decode("utf-8", "replace"))
+        return ok(_LOGIN, "shell start-up", "prints nothing")
+
+    def home(self):
+        """Check of the home directory."""
+        code, out, err = self.around.script(_WRITE, 30)
+        if code == 0:
+            return ok(_LOGIN, "home", self.around.facts["home"])
+        return failed(_LOGIN, "home", "nothing can be written in {0}".format(self.around.facts["home"]), "you",
+                      "make room there, or ask the site about your quota", err or out)
+
+    def clock(self):
+        """Check of the clock."""
+        code, out, _err = self.around.script("date +%s", 15)
+        if code != 0 or not out.strip().isdigit():
+            return unsure(_LOGIN, "clock", "it is not told")
+        apart = abs(int(out) - time.time())
+        if apart > _CLOCK:
+            return failed(_LOGIN, "clock", "the clocks of {0} and of this machine differ by {1:.0f} s".format(self.login, apart), "you",
+                          "set the clock of this machine (timedatectl set-ntp true); if that is right, tell the site")
+        return ok(_LOGIN, "clock", "{0:.0f} s apart".format(apart))
+
+    def batch_system(self, why=""):
+        """Checks of the batch system: is there one, does it answer, does it take such a job."""
+        if self.about is None:
+            return [failed(_LOGIN, "batch system", why or "none was found on {0}".format(self.login), "you",
+                           "set paraview_scheduler, or describe the site's own in paraview_schedulers")]
+        queue = Jobs(over(self.around.script, self.prelude), self.about)
+        job = queue.ask(_NOBODYS)
+        if job.gone or job.native or job.state in answers.OVER:
+            return [ok(_LOGIN, "batch system", "{0} answers".format(self.about["title"]))]
+        return [failed(_LOGIN, "batch system", "{0} does not answer: {1}".format(self.about["title"], job.reason), "site",
+                       "tell the site that its batch system does not answer on {0}".format(self.login))]
+
+    def acceptance(self, script):
+        """Check of whether the batch system would take such a job, where it can be asked without submitting one.
+
+        Args:
+            script (str): text of the job's script.
+        """
+        argv = self.about.get("would_take")
+        if not argv:
+            return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_job=true".format(self.about["title"]))
+        words = " ".join('"$f"' if word == "{script}" else shlex.quote(word) for word in argv)
+        code, out, err = self.around.script("{0}\numask 077; f=$(mktemp) || exit 1; trap 'rm -f \"$f\"' 0\nprintf %s {1} > \"$f\"\n{2}".format(
+            self.prelude, shlex.quote(script), words), 60)
+        if code == 0:
+            return ok(_LOGIN, "queue", err or out or "would take such a job")
+        return failed(_LOGIN, "queue", "{0} would not take such a job".format(self.about["title"]), "you",
+                      "change what its words name: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...", err or out)
+
+    def forwarding(self):
+        """Checks of what sshd lets one forward, by asking it, and of where its listeners stand."""
+        return [self._remote("remote forwarding to loopback", "127.0.0.1"), self._cluster_side()]
+
+    def _cluster_side(self):
+        name = "remote forwarding to the cluster"
+        try:
+            address = self.around.cluster_address(self.around.facts.get("first", ""))
+        except Unfit as unfit:
+            return failed(_LOGIN, name, str(unfit), "site", "publish cluster_address by provision: " + _PROVISION.format(self.host))
+        return self._remote(name, address)
+
+    def _remote(self, name, address):
+        try:
+            port = self.around.remote_forward(address, self.around.wishes["login_ports"] if address != "127.0.0.1" else "", "127.0.0.1:9")
+        except Unfit as unfit:
+            return failed(_LOGIN, name, str(unfit), "site", "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(
+                self.login, _PROVISION.format(self.host)))
+        try:
+            self.around.look_at(address, port)
+        except Unfit as unfit:
+            if address == "127.0.0.1":
+                return failed(_LOGIN, name, str(unfit), "site", "ask the site; two accounts should not share a port")
+            mend = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay=true"
+            return failed(_LOGIN, name, str(unfit), "site", mend.format(self.login, _PROVISION.format(self.host)))
+        finally:
+            self.around.take_back()
+        return ok(_LOGIN, name, "{0}:{1} is listened on, and yours".format(address, port))
+
+    def nodes(self, node):
+        """Checks of the ways from the login node to a node of the cluster."""
+        if not node:
+            return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_job=true")]
+        address = self.around.node_address(node)[0] or node
+        ports = self.around.wishes["server_ports"]
+        answer = self.around.reach(address, listeners.parse_range(ports)[0] if ports else 45871)
+        checks = []
+        if answer == "forbidden":
+            checks.append(failed(_LOGIN, "local forwarding", "sshd on {0} forbids local forwarding".format(self.login), "site",
+                                 "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(self.login, _PROVISION.format(self.host))))
+            checks.append(unsure(_TO_NODES, "login node to node", "it cannot be asked without local forwarding"))
+        else:
+            checks.append(ok(_LOGIN, "local forwarding", "sshd forwards"))
+            if answer == "filtered":
+                checks.append(failed(_TO_NODES, "login node to node", "{0} does not reach a port of {1}: a firewall drops it".format(self.login, node), "site",
+                                     "open the ports of pvserver on nodes for {0}, or let pvserver call: paraview_route: reverse_tunnel".format(self.login)))
+            else:
+                checks.append(ok(_TO_NODES, "login node to node", "{0} answers".format(node)))
+        try:
+            NodeLogin(self.around, node).can_be_tried(address)
+            checks.append(unsure(_TO_NODES, "ssh to nodes", "{0} has an sshd whose key is known; who has a job there may get in".format(node)))
+        except Unfit as unfit:
+            checks.append(unsure(_TO_NODES, "ssh to nodes", str(unfit)))
+        return checks
+
+    def relay(self):
+        """Check of the site's relay."""
+        site = self.around.facts["site"].get("relay") or {}
+        if not site:
+            return unsure(_LOGIN, "relay", "the site offers none")
+        low, high = listeners.parse_range(site["ports"])
+        there = [one for one in self.around.listeners() if low <= one.port <= high and one.address in (site["address"], "0.0.0.0")]
+        if there:
+            return ok(_LOGIN, "relay", "{0}, ports {1}".format(site["address"], site["ports"]))
+        mend = "on {0}: systemctl status paraview-relay; or install it anew: {1} -e paraview_relay=true"
+        return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",
+                      mend.format(self.login, _PROVISION.format(self.host)))
+
+    def pvserver(self, clients, wishes):
+        """Looks for pvserver as the login node finds it, and whether it goes with a ParaView here.
+
+        Args:
+            clients (list[installed.Installed]): as installed.clients() gives them. wishes (dict): a session's.
+        Returns:
+            tuple[list[Check], list[str]]: checks, and the modules that a job loads.
+        """
+        pairing = Pairing(self.around.script, clients, wishes, self.around.facts["site"], self.login)
+        try:
+            pair = pairing.pair()
+        except SessionError as error:
+            there = [ok(_LOGIN, "pvserver", pairing.server.version)] if pairing.server and pairing.server.version else []
+            return there + [failed(_NODE, "version", error.what, "you", error.way_out, error.why)], []
+        if not pair.server.version:
+            return [unsure(_LOGIN, "pvserver", "{0}; it may be on nodes alone".format(pair.server.why)), unsure(_NODE, "version", pair.line)], pair.modules
+        return [ok(_LOGIN, "pvserver", pair.server.version), (ok if pair.client.version else unsure)(_NODE, "version", pair.line)], pair.modules
+
+
+#: Shell lines for the job: what only the node itself can tell, into the file ``doctor`` of the session's directory.
+JOB_LINES = r"""
+doctor() {{
+  p=$(command -v {program} 2>/dev/null)
+  [ -n "$p" ] && echo "pvserver $p" || echo "pvserver"
+  [ -z "$p" ] || ldd "$p" 2>/dev/null | sed -n 's/^[[:space:]]*\(.*\) => not found.*/missing \1/p'
+  if [ -n "$DISPLAY" ] || command -v xvfb-run >/dev/null 2>&1; then echo "display yes"; else echo "display no"; fi
+  for end in {ends}; do
+    if timeout 5 /bin/bash -c 'exec 3<>"/dev/tcp/${{1%:*}}/${{1##*:}}"' bash "$end" 2>/dev/null; then echo "dial $end yes"; else echo "dial $end no"; fi
+  done
+}}
+(umask 077; doctor > {directory}/doctor.new 2>/dev/null; mv {directory}/doctor.new {directory}/doctor)
+"""
+
+
+def job_lines(program, directory, ends):
+    """str: JOB_LINES for a pvserver and endpoints (``ADDRESS:PORT``) that the node is to dial."""
+    return JOB_LINES.format(program=shlex.quote(program), directory=shlex.quote(directory), ends=" ".join(shlex.quote(one) for one in ends) or '""')
+
+
+def read_job(text, node, login, program):
+    """list[Check]: what the job found."""
+    checks = []
+    for line in text.splitlines():
+        word, _blank, rest = one_line(line).partition(" ")
+        if word == "pvserver":
+            checks.append(ok(_NODE, "pvserver", rest) if rest else failed(
+                _NODE, "pvserver", "{0} is not on the PATH of a job on {1}".format(program, node), "you",
+                "set paraview_modules (module avail paraview), or give the full path in paraview_pvserver"))
+        elif word == "missing":
+            checks.append(failed(_NODE, "libraries", "{0} is not found on {1}".format(rest, node), "you",
+                                 "load the module that has it, by paraview_modules or paraview_setup"))
+        elif word == "display" and rest == "no":
+            checks.append(unsure(_NODE, "display", "there is no display on {0}: a pvserver that needs one does not start".format(node)))
+        elif word == "dial" and rest:
+            end, _blank, answer = rest.rpartition(" ")
+            if answer == "yes":
+                checks.append(ok(_TO_NODES, "node to login node", "{0} reaches {1}".format(node, end)))
+            else:
+                checks.append(failed(_TO_NODES, "node to login node", "{0} does not reach {1} of {2}".format(node, end, login), "site",
+                                     "let nodes reach the ports of {0}, or use a forward route".format(login)))
+    return checks

@@ -1,0 +1,117 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The relay that holds a client on the login node until it is known where pvserver waits.
+
+ParaView dials as soon as its ssh runs and gives up after a minute, and a job may wait longer than that. So the relay takes
+the connection at once, and is told later where it leads. Only what the user's own sshd has connected is let in.
+"""
+
+import os
+import re
+import shlex
+import signal
+import sys
+import time
+
+from ..common.errors import SessionError
+from ..common.text import one_line
+from ..routes.base import Unfit
+from ..routes.user_relay import UserRelay
+
+# As long as the relay can.
+_HOURS = 86400
+_CONFIGURATION = """[relay]
+status = {directory}/status
+[route paraview]
+listen = 127.0.0.1:{port:d}
+owner = any
+source_owner = {uid:d}
+hold_s = {hours}
+wait_s = {hours}
+{way}
+"""
+_NOWHERE = "to = unix:{directory}/nobody\nallow_file = {directory}/allow"
+# The program keeps its process id when it reads its configuration anew.
+_RUN = """( command exec 8< {directory}/life 9>&-; cd /; sh -c 'echo $$ > "$1/pid"; exec "$2" -IS "$1/paraview-relay" --config "$1/conf" --exit-on-eof' \
+sh {directory} {python} <&8 8<&- > {directory}/said 2>&1; echo ended >> {directory}/said
+cat <&8 > /dev/null; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
+"""
+_WAIT = """n=0
+until [ -S {directory}/status ] || grep -q '^ended' {directory}/said 2>/dev/null || [ $n -ge 300 ]; do sleep 0.05 2>/dev/null || sleep 1; n=$((n + 1)); done
+[ -S {directory}/status ] && echo up; cat {directory}/said {directory}/pid
+"""
+
+
+class _Hands:
+    """As much of the surroundings as a relay needs before anything else is known."""
+
+    def __init__(self, shells, name):
+        self.hold, self.script = shells.hold, shells.script
+        self.facts = {"login_node": name, "uid": os.getuid()}
+
+
+class HoldingRelay(UserRelay):
+    """It listens on loopback, and nothing passes before lead().
+
+    Args:
+        shells (shells.Shells). name (str): this host's.
+        port (int): where.
+    """
+
+    def __init__(self, shells, name, port):
+        super().__init__(_Hands(shells, name), {"kind": "python", "program": sys.executable})
+        self.port = port
+        self.pid = 0
+
+    def listen(self):
+        """Begins it; raises SessionError."""
+        try:
+            directory = self.begin()
+        except Unfit as unfit:
+            raise SessionError("your client cannot be held on this login node", str(unfit), "ask the site")
+        self._configure(_NOWHERE.format(directory=directory))
+        self.around.hold(_RUN.format(directory=directory, python=shlex.quote(self.known["program"])), 15)
+        said = self.around.script(_WAIT.format(directory=directory), 30)[1]
+        found = re.match(r"up\n(?:.*\n)*([0-9]{1,9})\n\Z", said)
+        if not found:
+            why = one_line(re.sub(r"(?m)^(ended|[0-9]+)$|^paraview-relay: ", "", said))
+            raise SessionError("port {0} of {1} cannot be had".format(self.port, self.around.facts["login_node"]), why or "the relay on it does not come up",
+                               "take another port; no job was submitted")
+        self.pid = int(found.group(1))
+
+    def _configure(self, way):
+        directory = self.known["directory"]
+        text = _CONFIGURATION.format(directory=directory, port=self.port, uid=os.getuid(), hours=_HOURS, way=way)
+        with open(os.open(directory + "/conf.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(text)
+        os.rename(directory + "/conf.new", directory + "/conf")
+
+    def look(self, around):
+        """Looks whether it still stands, and is ours; raises Unfit."""
+        if re.search(r"(?m)^ended", self._said()):
+            raise Unfit("the relay that holds your client ended ({0})".format(one_line(self._said()[-400:], 200)))
+        around.look_at("127.0.0.1", self.port)
+
+    def _said(self):
+        try:
+            with open(self.known["directory"] + "/said", encoding="utf-8", errors="replace") as stream:
+                return stream.read()
+        except OSError:
+            return "ended\nits directory is gone"
+
+    def lead(self, host, port, seconds=15):
+        """From now on it leads there; raises Unfit.
+
+        Args:
+            host (str): an IPv4 address. port (int).
+        """
+        known = len(self._said())
+        self._configure("to = {0}:{1:d}\nallow = 127.0.0.1".format(host, port))
+        os.kill(self.pid, signal.SIGHUP)
+        until = time.monotonic() + seconds
+        while "reloaded, " not in self._said()[known:] and time.monotonic() < until:
+            time.sleep(0.05)
+        said = self._said()[known:]
+        if not re.search(r"(?<!not )reloaded, ", said):
+            raise Unfit("the relay that holds your client cannot be led to {0}:{1} ({2})".format(host, port, one_line(said, 200) or "no answer"))

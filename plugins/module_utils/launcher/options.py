@@ -1,0 +1,186 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The wishes of whoever calls the launcher: on its command line, in the environment that ssh sends along, or left to the site."""
+
+import argparse
+import os
+import re
+
+from ..common.errors import SessionError
+from ..config import settings
+from ..paraview import pvserver
+
+#: What sshd lets through in its shipped configurations is called LC_something.
+PREFIX = "LC_PARAVIEW_"
+DIRECTIONS = ("reverse", "forward")
+#: What may be wished of a job: names of settings.SPEC, and what they are.
+WISHES = {
+    "nodes": "nodes", "tasks_per_node": "processes on each node", "cpus_per_task": "cores of each process", "gpus_per_node": "GPUs on each node",
+    "memory": "memory on each node, as 4G", "walltime": "how long it may run, as 1:30:00 or 90m", "queue": "queue or partition",
+    "account": "account or project", "qos": "quality of service", "reservation": "reservation", "constraint": "features of nodes",
+    "exclusive": "nodes for this job alone (yes or no)", "parallel_environment": "of Grid Engine",
+    "deadline": "how long the queue may take, as 2h", "idle": "minutes that a job which runs waits for its client",
+    "scheduler": "the batch system, where it is not found by itself", "server_ports": "ports for pvserver, as 11111-11120",
+    "modules": "environment modules, with blanks between them; auto finds the one that fits",
+    "setup": "shell lines before pvserver", "launcher": "what starts several processes",
+    "pvserver": "pvserver's command", "rendering": "what pvserver draws through: auto, glx, egl, osmesa or xvfb",
+    "directives": "further lines for the batch system, each a line",
+}
+#: What a site may say for its users: the same, and batch systems of its own.
+PRESET = tuple(WISHES) + ("schedulers",)
+_BESIDE = {"port": "the port of the forward", "connect_id": "ParaView's connect-id", "version": "the client's version, as 5.11.0"}
+_YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
+
+
+class Wishes:
+    """What is wished.
+
+    Args:
+        direction (str): of DIRECTIONS. port (int). connect_id (int): 0 for none. version (str): the client's; may be empty.
+        leave (bool): return as soon as pvserver accepts connections.
+        job (dict): as settings.check() gives it.
+    """
+
+    def __init__(self, direction, port, connect_id, version, leave, job):
+        self.direction, self.port, self.connect_id, self.version, self.leave, self.job = direction, port, connect_id, version, leave, job
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise SessionError("the command line is not right", message, "paraview-launch --help tells what there is")
+
+
+def parser():
+    """argparse.ArgumentParser"""
+    made = _Parser(prog="paraview-launch", allow_abbrev=False, description="Starts pvserver as a job for the ParaView at the other end of an ssh connection.",
+                   epilog="ssh may send the same along as {0}PORT, {0}NODES and so on; what the command line says goes before that. "
+                          "It ends, and with it the job, when the ssh connection does.".format(PREFIX))
+    commands = made.add_subparsers(dest="command", metavar="reverse | forward | about")
+    commands.required = True
+    for name, about in (("reverse", "pvserver calls; for ssh -R"), ("forward", "pvserver is called; for ssh -L")):
+        one = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
+        for option, meaning in list(_BESIDE.items()) + list(WISHES.items()):
+            one.add_argument("--" + option.replace("_", "-"), dest=option, default="", help=meaning, metavar=option.upper())
+        if name == "forward":
+            one.add_argument("--leave", action="store_true", help="return once pvserver waits, and look after it for as long as the ssh connection lives")
+    commands.add_parser("about", help="tells what this program is")
+    return made
+
+
+def taken_from(environment):
+    """dict[str, str]: what the environment says, taken out of it, so that no job inherits it."""
+    return {name[len(PREFIX):].lower(): environment.pop(name) for name in list(environment) if name.startswith(PREFIX)}
+
+
+def hidden(arguments):
+    """A command line without its connect-id, which everybody on this host could read there.
+
+    Returns:
+        tuple[list[str], str]: the command line, and the connect-id; empty where there was none.
+    """
+    left, found, rest = [], "", list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--connect-id" and rest:
+            found = rest.pop(0)
+        elif word.startswith("--connect-id="):
+            found = word.partition("=")[2]
+        else:
+            left.append(word)
+    return left, found
+
+
+def read(options, environment, preset):
+    """What is wished, from all sides.
+
+    Args:
+        options (argparse.Namespace): what parser() made of the command line.
+        environment (dict[str, str]): as taken_from() gives it.
+        preset (dict): the site's own, by names of PRESET.
+    Returns:
+        Wishes
+    Raises:
+        SessionError: something that cannot be.
+    """
+    said = {name: getattr(options, name) or environment.get(name, "") for name in list(_BESIDE) + list(WISHES)}
+    job = {name: about["default"] for name, about in settings.SPEC.items()}
+    job.update({name: value for name, value in preset.items() if name in PRESET and value not in ("", None)})
+    job.update({name: said[name] for name in WISHES if said[name].strip()})
+    for name in WISHES:
+        job[name] = _typed(name, job[name])
+    port = _port(said["port"], options.command)
+    version = said["version"].strip()
+    if version and not re.match(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?\Z", version):
+        raise settings.wrong("version", version, "a version of ParaView is like 5.11.0")
+    return Wishes(options.command, port, _connect_id(said["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
+
+
+def preset(values):
+    """dict: the site's own, as read() takes them; SessionError for what no user could wish.
+
+    Args:
+        values (dict): by names of PRESET.
+    """
+    for name in values:
+        if name not in PRESET:
+            raise SessionError("{0!r} is no option of the launcher".format(name), "", "take one of " + ", ".join(sorted(PRESET)))
+    job = {name: about["default"] for name, about in settings.SPEC.items()}
+    job.update({name: _typed(name, value) for name, value in values.items()})
+    settings.check(job)
+    return dict(values)
+
+
+def _typed(name, value):
+    """A value as settings.check() wants it."""
+    kind, text = settings.SPEC[name]["type"], value.strip() if isinstance(value, str) else value
+    if not isinstance(text, str):
+        return value
+    if kind == "int":
+        if not re.match(r"[0-9]{1,9}\Z", text):
+            raise settings.wrong(name, value, "it is a whole number")
+        return int(text)
+    if kind == "bool":
+        if text.lower() not in _YES + _NO:
+            raise settings.wrong(name, value, "it is yes or no")
+        return text.lower() in _YES
+    if kind == "list":
+        return text.split() if name == "modules" else [line for line in text.splitlines() if line.strip()]
+    return value if name == "setup" else text
+
+
+def _port(text, direction):
+    if not text.strip():
+        raise SessionError("no port is given", "sshd here does not take {0}PORT along (AcceptEnv), or your ssh does not send it".format(PREFIX),
+                           "ask the site for AcceptEnv LC_PARAVIEW_*, or give it on the command line: paraview-launch {0} --port N".format(direction))
+    if not re.match(r"[0-9]{1,5}\Z", text.strip()) or not 1024 <= int(text) <= 65535:
+        raise settings.wrong("port", text, "a port is a number from 1024 to 65535")
+    return int(text)
+
+
+def _connect_id(text, direction):
+    try:
+        number = pvserver.parse_connect_id(text) if text.strip() else 0
+    except ValueError as error:
+        # It is a secret even where it is wrong.
+        raise settings.wrong("connect_id", "***", str(error).partition(": ")[2])
+    if direction == "forward" and not number:
+        raise SessionError("no connect-id is given", "whoever else reaches the port of a pvserver that waits would be let in",
+                           "give one: {0}CONNECT_ID in the environment, and the same to ParaView".format(PREFIX))
+    return number
+
+
+def spoken(text):
+    """str: an error of the collection's in the words of this program: options instead of variables."""
+    text = re.sub(r"correct it in the inventory or on the command line \(-e paraview_\w+=\.\.\.\)", "correct it", text)
+    # What this program does not offer.
+    text = re.sub(r", or use paraview_detach and connect again later", "", text)
+    text = re.sub(r"[;,] (?:another one is described|or describe (?:it|the site's own)) in paraview_schedulers", "", text)
+    text = text.replace("change the variable named and connect again", "change the option named and try again")
+    known = set(WISHES) | set(_BESIDE)
+    return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: "--" + found.group(1).replace("_", "-") if found.group(1) in known else found.group(0), text)
+
+
+def own_environment():
+    """dict[str, str]: taken_from() this process."""
+    return taken_from(os.environ)

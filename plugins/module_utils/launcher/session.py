@@ -1,0 +1,312 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One session of the launcher: from the first look at the login node until nothing of it is left."""
+
+import os
+import shlex
+import time
+
+from ..cluster import batch_system, endings, job_directory, job_scripts, site_file, teardown
+from ..cluster.facts import facts_of
+from ..cluster.follow import Follower, submitted, until_pvserver_speaks, until_running
+from ..cluster.job_directory import Directory
+from ..cluster.pairing import Pairing
+from ..common import durations
+from ..common.errors import SessionError
+from ..paraview.installed import Installed
+from ..routes.base import Unfit
+from ..schedulers import answers, directives, hostlists, validation
+from ..schedulers.jobs import Jobs, Polling, over
+from ..ssh.channel import ChannelLost
+from .holding_relay import HoldingRelay
+from .routes import HeldForward, given, surroundings
+
+# A busy batch system takes its time, and a submission that was broken off may be a job all the same.
+_SUBMIT_SECONDS = 180
+# From pvserver's first word of a client to that client's answer.
+_CONNECT_SECONDS = 75
+# What a client has after it started ssh until it listens.
+_HEAD_START = 3
+# How long a job that has ended may stay in the queue.
+_LEAVING_SECONDS = 30
+# Seconds between two looks at a job whose client is there, until a batch system by which it is over is asked again, and for which what it wrote may be late.
+_WHILE_CONNECTED = 2
+_ASK_AGAIN = 3
+_LATE = 5
+# What the keeper's shell does where this program was killed and could not.
+_UNDO = """paraview_undo() {{
+command exec 9>&-
+{prelude}
+{cancel} </dev/null >/dev/null 2>&1
+n=0; while [ -e {path}/status ] && ! grep -q '^ended' {path}/status && [ $n -lt 20 ]; do sleep 1; n=$((n + 1)); done
+rm -rf -- {path}; rmdir -- {parent}
+}} 2>/dev/null
+trap paraview_undo EXIT
+"""
+
+
+class Launch:
+    """One job for one client.
+
+    Args:
+        wishes (options.Wishes). line (caller.Line). shells (shells.Shells).
+    Attributes:
+        connected (bool): a client was there.
+    """
+
+    def __init__(self, wishes, line, shells):
+        self.wishes, self.line, self.shells = wishes, line, shells
+        self.name = os.uname().nodename.partition(".")[0]
+        self.connected = False
+        self.began = time.time()
+        self.record = {"prelude": "", "scheduler": "", "table": None, "job_id": None, "job_over": False}
+        self.route = self.holder = self.follower = None
+        self.ends_at, self.floor = 0.0, 0
+        self._lost_since = None
+
+    # -- until pvserver waits or is connected
+
+    def start(self):
+        """Everything until pvserver has found its client, or waits for it; raises SessionError."""
+        if self.wishes.direction == "forward":
+            # Before all else: ParaView may be dialling already.
+            self.holder = HoldingRelay(self.shells, self.name, self.wishes.port)
+            self.holder.listen()
+        facts, about, modules = self._survey()
+        self.route = self._route(facts, about)
+        self._try(lambda: self._first_look(facts))
+        self._submit(facts, about, modules)
+        self.line.state = "job {0} waits".format(self.record["job_id"])
+        nodes = until_running(self.follower, self.wishes.job["deadline"], self.wishes.job["nodes"])
+        self.ends_at = time.time() + self.wishes.job["walltime"]
+        self.line.state = "job {0} runs".format(self.record["job_id"])
+        self.route.around.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
+        self._try(lambda: self._go(nodes[0]))
+        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"], self.route.still_stands), nodes[0]))
+
+    def _survey(self):
+        job = self.wishes.job
+        tables = validation.tables(job["schedulers"])
+        facts = facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
+        self.name = facts["login_node"]
+        scheduler = batch_system.batch_system(job, facts, tables)
+        self.record.update(scheduler=scheduler, table=tables[scheduler], prelude=facts["prelude"])
+        client = Installed("", self.wishes.version, "" if self.wishes.version else "it was not sent along")
+        pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
+        if pair.client.version or pair.server.version:
+            self.line.say(pair.line)
+        return facts, tables[scheduler], pair.modules
+
+    def _site_values(self, text):
+        values, unread = site_file.read(text)
+        if unread:
+            self.line.say("{0}: {1} passed over, it is not written simply".format(site_file.PATH, ", ".join(unread)))
+        return values
+
+    def _route(self, facts, about):
+        job = self.wishes.job
+        around = surroundings(self.shells, facts, {
+            "client_port": self.wishes.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
+            "on_login_node": bool(about.get("on_login_node")), "idle": job["idle"]})
+        if self.holder:
+            route = HeldForward(around, self.holder)
+            if route.name in facts["site"].get("routes_forbidden", []):
+                raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
+                                   "ask the site which one it offers; no job was submitted")
+        else:
+            route = given(around, self.wishes.port, self.line.say)
+        self.line.say("route " + route.name)
+        return route
+
+    def _try(self, step):
+        """A step of the route; what it cannot do is an error, since there is no other route."""
+        try:
+            step()
+        except Unfit as unfit:
+            raise SessionError("route {0} cannot work here".format(self.route.name), str(unfit), "ask the site how pvserver can reach you, or you it")
+
+    def _first_look(self, facts):
+        """Before a job is queued, with a node that may become its own."""
+        first = facts["first_node"].get(self.record["scheduler"], "")
+        if self.route.reverse:
+            self.route.ready_for(first)
+            return
+        self.route.before_start(first)
+        try:
+            self.route.ready_for(first)
+        except Unfit as unfit:
+            # That node may be down, and the job's own be another.
+            self.line.say("{0}; it goes on, since the job's own node may do better".format(unfit))
+
+    def _submit(self, facts, about, modules):
+        job = self.wishes.job
+        path = job_directory.directory(facts["home"], os.urandom(8).hex())
+        directory = Directory(self.shells.script, path)
+        self.record["remote_directory"] = path
+        directory.create(job_scripts.files(about, path, job, directives.asked(job, facts["site"]), modules))
+        queue = Jobs(over(self.shells.script, facts["prelude"]), about)
+        with self.shells.undisturbed():
+            job_id = Jobs(over(self.shells.script, facts["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
+            self.record["job_id"] = job_id
+            self._insure(about, job_id, path)
+        self.line.say(submitted(job_id, dict(job, queue=directives.asked(job, facts["site"])["queue"])))
+        self.floor = facts["site"].get("poll_floor_s", 0)
+        self.follower = Follower(job_id, queue, directory, Polling(time.time(), self.floor), self.line.say)
+
+    def _insure(self, about, job_id, path):
+        cancel = " ".join(shlex.quote(word) for word in answers.fill(about["cancel"]["argv"], job_id=job_id))
+        self.shells.hold(_UNDO.format(prelude=self.record["prelude"] or ":", cancel=cancel, path=shlex.quote(path),
+                                      parent=shlex.quote(os.path.dirname(path))), 15)
+
+    def _go(self, node):
+        """At this moment the endpoint is looked at, and then pvserver may start."""
+        if not self.route.reverse:
+            self.route.ready_for(node)
+        elif not self.route.client_may_be_late:
+            # The client starts ssh first and listens then, and nobody here can see whether it does yet.
+            self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
+        self.route.before_start(node)
+        self.follower.directory.put("go", job_scripts.go_file(self.route.pvserver_arguments(self.wishes.connect_id)))
+
+    def _meet(self, status, node):
+        if not self.route.reverse:
+            self.route.after_start(status.accepting, node)
+            self.line.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
+            self.line.say("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.wishes.port, self.name, self._ends()))
+            return
+        if not status.connected:
+            self.route.let_through(node)
+            self._until_connected(time.monotonic() + _CONNECT_SECONDS)
+        self.connected = True
+        self.line.say("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+            hostlists.named(node), self.name, self.route.address, self.route.port, self.wishes.port))
+        self.line.say("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
+
+    def _took(self):
+        return "ready after {0}".format(durations.spoken(time.time() - self.began))
+
+    def _ends(self):
+        return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
+
+    def _until_connected(self, deadline):
+        for _news in self.follower.events(deadline):
+            progress = self.follower.progress
+            if progress.connected:
+                self.connected = True
+                return
+            if progress.ended:
+                raise self.follower.died()
+        raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
+                           "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
+                           "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.wishes.port))
+
+    # -- until its end
+
+    def attend(self):
+        """Waits until pvserver ends; raises SessionError where no client ever came."""
+        if not self.connected:
+            self._until_connected(None)
+            self.line.say("ParaView is connected")
+        self._until_over()
+        self._say_ending()
+
+    def _say_ending(self):
+        """A job that ended under its client's hands is an error; a client that left is none."""
+        ending, _log = self.follower.ending()
+        if ending.state != "ended":
+            raise self.follower.died()
+        if ending.reason == endings.CLIENT_LEFT:
+            self.line.say("ParaView has left, and job {0} ends".format(self.record["job_id"]))
+        else:
+            self.line.say("job {0} is over: {1}".format(self.record["job_id"], endings.told(ending)))
+
+    def _until_over(self):
+        """Looks seldom: it may take a day."""
+        polling = Polling(self.follower.submitted_at, self.floor)
+        while True:
+            try:
+                if self._has_ended() or self._has_left_the_queue(polling):
+                    return
+            except ChannelLost:
+                raise
+            except SessionError:
+                # A home that hangs says nothing about the job.
+                pass
+            self.line.wait(_WHILE_CONNECTED)
+
+    def _has_ended(self):
+        """bool: whether the job has said that it is over; its sign of life is felt."""
+        directory = self.follower.directory
+        text = directory.status("", 0)
+        self.follower.progress = job_scripts.Progress(text) if text else self.follower.progress
+        self.follower.pulse.feel(directory.beat)
+        return bool(self.follower.progress.ended)
+
+    def _has_left_the_queue(self, polling):
+        """bool: whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
+        pulse = self.follower.pulse
+        if pulse.alarming:
+            polling.hurry(_ASK_AGAIN)
+        if not polling.due():
+            return False
+        state = self.follower.queue.ask(self.record["job_id"])
+        lost = state.gone or state.state in answers.OVER
+        if lost and self._has_ended():
+            return True
+        if not lost or pulse.fresh:
+            self._lost_since = None
+            return False
+        self._lost_since = self._lost_since or time.monotonic()
+        if pulse.faint or time.monotonic() - self._lost_since > _LATE:
+            return True
+        polling.soon(_ASK_AGAIN)
+        return False
+
+    def clear_up(self):
+        """Takes everything back: relay, job, files.
+
+        Returns:
+            str: empty, or what is left.
+        """
+        self.shells.clear_up()
+        try:
+            # A relay that cannot be ended is no reason to leave the job.
+            left = [one for one in (self._undone(self._end_relay), self._undone(self._end_job)) if one]
+            if not left:
+                self._undone(lambda: self.shells.hold("trap - EXIT", 15))
+        finally:
+            self.shells.close()
+        return "; ".join(left)
+
+    @staticmethod
+    def _undone(step):
+        """str: what a step of clearing up could not."""
+        try:
+            left = step()
+        except SessionError as error:
+            left = "; ".join(error.lines())
+        return left if isinstance(left, str) else ""
+
+    def _end_relay(self):
+        if self.holder:
+            self.holder.stop()
+        elif self.route:
+            self.route.take_back()
+
+    def _end_job(self):
+        if self.record["job_id"]:
+            self._let_end()
+        return teardown.undo(self.record, self.shells.script, False)
+
+    def _let_end(self):
+        """A job that has said that it ends leaves the queue by itself."""
+        if not job_scripts.Progress(Directory(self.shells.script, self.record["remote_directory"]).read("status")).ended:
+            return
+        queue, deadline = Jobs(over(self.shells.script, self.record["prelude"]), answers.of(self.record)), time.monotonic() + _LEAVING_SECONDS
+        while time.monotonic() < deadline:
+            state = queue.ask(self.record["job_id"])
+            if state.gone or state.state in answers.OVER:
+                self.record["job_over"] = True
+                return
+            time.sleep(max(1, self.floor))

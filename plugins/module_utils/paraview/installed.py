@@ -1,0 +1,209 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The ParaViews that are installed where ParaView runs, and the one of them that a session takes.
+
+A shell script finds them, the same one on this machine and on another client host, on Linux and on macOS, where there is no ldd,
+no timeout and no /proc, and where a ParaView is a bundle (``/Applications/ParaView-5.13.2.app``).
+"""
+
+import collections
+import os
+import re
+import shlex
+import signal
+import subprocess
+
+from ..common.errors import SessionError
+from ..common.text import clean
+from . import version_probe, versions
+
+#: Seconds that the search may take.
+SEARCH_SECONDS = 90
+# Where people unpack what they download, and where packages put it; behind them stands bin/paraview.
+_PREFIXES = tuple(
+    place + name for place in ("/opt/", "/opt/*/", "/usr/local/", "/usr/local/opt/", "~/", "~/opt/", "~/apps/", "~/software/", "~/programs/", "~/tools/",
+                               "~/.local/", "~/.local/opt/", "~/Downloads/")
+    for name in ("ParaView*", "paraview*")) + ("/opt/ParaView/*", "/opt/paraview/*", "/usr/local", "/usr", "/opt/homebrew", "/opt/local", "~/.local", "~")
+_BUNDLES = ("/Applications/ParaView*.app", "/Applications/*/ParaView*.app", "~/Applications/ParaView*.app")
+_IN_BUNDLE = "/Contents/MacOS/paraview"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
+
+_SCRIPT = r"""LC_ALL=C; export LC_ALL
+newline='
+'
+seen= asked=0
+real() {
+  file=$1 n=0
+  while [ -L "$file" ] && [ $n -lt 20 ]; do
+    to=$(readlink "$file") || break
+    case $to in /*) file=$to;; *) file=${file%/*}/$to;; esac
+    n=$((n + 1))
+  done
+  printf '%s\n' "$file"
+}
+library() { sed -n 's/.*\(lib[a-z][A-Za-z]*-pv[0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1; }
+bundle() {
+  { plutil -convert xml1 -o - "$1" || cat "$1"; } 2>/dev/null | tr '\n\r\t' '   ' |
+    sed -n 's/.*<key>CFBundleShortVersionString<\/key> *<string> *\([0-9][^< ]*\).*/paraview version \1/p'
+}
+ask() {
+  file=$(real "$1") said=
+  case $file in */Contents/MacOS/*) said=$(bundle "${file%/MacOS/*}/Info.plist");; esac
+  for one in "$file" "$file-real"; do
+    [ -n "$said" ] || said=$({ ldd "$one" || otool -L "$one"; } 2>/dev/null | library)
+  done
+  prefix=${file%/*}/..
+  case $file in *[pP]ara[vV]iew*/bin/*) [ -n "$said" ] || said=$(ls "$prefix/lib" "$prefix/lib64" 2>/dev/null | library);; esac
+  if [ -z "$said" ] && [ $asked -lt 4 ]; then
+    asked=$((asked + 1))
+    said=$(answer @SECONDS@ "$1" --version)
+    # Without a display a ParaView may not get as far as that; what stands beside it needs none.
+    for one in pvpython pvbatch pvserver; do
+      if printf '%s' "$said" | grep -qiE '(paraview|pvserver)[^0-9]*[0-9]+\.[0-9]'; then break; fi
+      if [ -x "${file%/*}/$one" ]; then said=$(answer @SECONDS@ "${file%/*}/$one" --version); fi
+    done
+  fi
+  printf '%s\n' "$said"
+}
+found() {
+  if [ ! -f "$1" ] || [ ! -x "$1" ]; then return; fi
+  case $1 in *[[:cntrl:]]*) return;; esac
+  set -f; IFS=$newline
+  for one in $seen; do [ "$one" -ef "$1" ] && { set +f; unset IFS; return; }; done
+  set +f; unset IFS
+  seen=$seen$newline$1
+  printf '\n==program %s %s\n' "$2" "$1"
+  ask "$1"
+}
+"""
+_SEARCH = r"""set -f; IFS=:
+set -- $PATH
+set +f; unset IFS
+for directory in "$@"; do
+  if [ -n "$seen" ]; then how=other; else how=path; fi
+  case $directory in /*) found "$directory/paraview" $how;; esac
+done
+# macOS asks its user before a program may look into some of the others.
+if [ "$(uname)" = Darwin ]; then set -- @BUNDLES@; else set -- @BUNDLES@ @PLACES@; fi
+for one in "$@"; do found "$one" other; done
+"""
+_NAMED = r"""program=@PROGRAM@
+if [ -d "$program" ]; then
+  for one in "$program@IN_BUNDLE@" "$program/bin/paraview"; do [ -f "$one" ] && program=$one && break; done
+fi
+case $program in /*) ;; *) program=$(command -v -- "$program") || program=;; esac
+case $program in /*) found "$program" named;; esac
+"""
+
+Installed = collections.namedtuple("Installed", "program version why")
+Installed.__doc__ = """A ParaView of a client host.
+
+Attributes:
+    program (str): what starts it: ``paraview`` for the first one on the PATH, else its full path. Empty for a ParaView that runs already.
+    version (str): empty where it is not known. why (str): why it is not known.
+"""
+
+
+def script(program=""):
+    """str: a shell script that looks for ParaViews and prints what read() understands.
+
+    Args:
+        program (str): the only one to look at, as check() takes it; empty for all.
+    """
+    text = version_probe.shell_functions() + _SCRIPT.replace("@SECONDS@", str(version_probe.ANSWER_SECONDS))
+    if program:
+        return text + _NAMED.replace("@PROGRAM@", _quoted(program)).replace("@IN_BUNDLE@", _IN_BUNDLE)
+    return text + _SEARCH.replace("@PLACES@", _patterns(_PREFIXES, "/bin/paraview")).replace("@BUNDLES@", _patterns(_BUNDLES, _IN_BUNDLE))
+
+
+def _quoted(path):
+    """A path for the shell; a ~ in front is the home of whoever runs it, and nothing else in it means anything."""
+    return '"$HOME"/' + shlex.quote(path[2:]) if path.startswith("~/") else shlex.quote(path)
+
+
+def _patterns(places, program):
+    """str: patterns of paths, for the shell."""
+    return " ".join(('"$HOME"' + one[1:] if one.startswith("~") else one) + program for one in places)
+
+
+def shown(record):
+    """str: the ParaView of a session, as a shell takes it."""
+    return shlex.quote(record.get("client_program") or "paraview")
+
+
+def read(text):
+    """list[Installed]: what a search printed: the one on the PATH first, then the newest."""
+    found = []
+    for chunk in re.split(r"(?m)^==program ", text)[1:]:
+        head, _newline, said = chunk.partition("\n")
+        how, _blank, path = head.partition(" ")
+        if not path.startswith("/") or clean(path) != path:
+            continue
+        version = versions.read(said)
+        why = "" if version else "no answer from {0} --version".format(path)
+        found.append((how != "other", Installed("paraview" if how == "path" else path, version, why)))
+    return [one for _first, one in sorted(found, key=lambda pair: (pair[0], versions.numbers(pair[1].version)), reverse=True)]
+
+
+def here(program=""):
+    """list[Installed]: the ParaViews of this machine, or the one that is named, if it is there."""
+    process = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
+    try:
+        out = process.communicate(script(program).encode("utf-8", "surrogateescape"), SEARCH_SECONDS)[0]
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out = process.communicate()[0]
+    return read(out.decode("utf-8", "surrogateescape"))
+
+
+def clients(settings, run=None, where="this machine"):
+    """The ParaViews that a session may be for.
+
+    Args:
+        settings (dict): a session's. where (str): the client host, for messages.
+        run (callable): ``run(text, seconds) -> (code, out, err)`` on the client host, where that is not this machine.
+    Returns:
+        list[Installed]: the ParaView that asks, or the one that is named, else all, the one on the PATH first.
+    Raises:
+        SessionError: the one that is named is not there.
+    """
+    if settings["client_version"]:
+        return [Installed("", settings["client_version"], "")]
+    program = settings["client_program"] or _of_command(settings["start_client"])
+    found = read(run(script(program), SEARCH_SECONDS)[1]) if run else here(program)
+    if settings["client_program"] and not found:
+        raise SessionError("paraview_client_program: {0!r} cannot be".format(program), "{0} has no such program".format(where),
+                           "name ParaView's program by its full path, or leave paraview_client_program out, and those that are installed are looked for")
+    if settings["start_client"] is True and not found:
+        raise SessionError("paraview_start_client: {0} has no ParaView to start".format(where), "none is on the PATH, nor where ParaView is usually installed",
+                           "name ParaView's program by its full path in paraview_client_program, or leave paraview_start_client out")
+    return found
+
+
+def check(program):
+    """str: a program as a user names it; ValueError where it is neither a name on the PATH nor a full path.
+
+    A path may begin with ``~/``, and may lead to a bundle of macOS or to a directory that holds ``bin/paraview``.
+    """
+    program = program.strip()
+    if re.search(r"[\x00-\x1f\x7f]", program):
+        raise ValueError("a program is named on one line")
+    if program and not program.startswith(("/", "~/")) and not _NAME.match(program):
+        raise ValueError("it is neither the name of a program on the PATH nor a full path, such as ~/ParaView-5.13.2/bin/paraview")
+    return program
+
+
+def to_start(record):
+    """str: the ParaView that a session starts; empty where its user named a command of another kind.
+
+    Args:
+        record (dict): a session's.
+    """
+    wish = record["settings"]["start_client"]
+    return record.get("client_program") or "paraview" if wish in (True, ["paraview"]) else _of_command(wish)
+
+
+def _of_command(wish):
+    """str: the path that paraview_start_client names, where that is a ParaView's and nothing else."""
+    return wish[0] if isinstance(wish, list) and len(wish) == 1 and re.search("/paraview$", wish[0]) else ""

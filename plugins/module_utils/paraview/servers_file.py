@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ParaView's server configuration files (.pvsc): one entry is put in, changed or taken out, all else stays byte for byte.
+
+Source: Qt/Core/pqServerConfiguration.cxx, pqServerConfigurationCollection.cxx.
+"""
+
+import collections
+import os
+import re
+import subprocess
+from xml.parsers import expat
+from xml.sax.saxutils import quoteattr
+
+from ..common.errors import SessionError
+
+EMPTY = b'<?xml version="1.0" encoding="UTF-8"?>\n<Servers>\n</Servers>\n'
+# What XML 1.0 cannot hold, not even as a reference.
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# A start tag; a value may hold a ``>``.
+_TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
+
+Place = collections.namedtuple("Place", "name start end command")
+Place.__doc__ = """An entry's name, the bytes that it takes, from its first to behind its last, and the program that it runs, empty for none."""
+
+
+class Configuration:
+    """The content of a file.
+
+    Args:
+        data (bytes): it; empty for a file that is not there.
+        path (str): for messages.
+    Attributes:
+        places (list[Place]): the entries, in their order.
+    Raises:
+        SessionError: it is no such file; the message names the line.
+    """
+
+    def __init__(self, data, path):
+        self.path = path
+        self.data = data if data.strip() else EMPTY
+        self.places = []
+        self._open = []
+        self._outer = self._inner_end = None
+        if b"\0" in self.data or self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            self._refuse(1, "it is in UTF-16, and has to be in UTF-8")
+        self._parse()
+
+    def _parse(self):
+        parser = expat.ParserCreate()
+        parser.StartElementHandler = lambda name, attributes: self._start(parser, name, attributes)
+        parser.EndElementHandler = lambda name: self._end(parser)
+        parser.StartDoctypeDeclHandler = lambda *_about: self._refuse(parser.CurrentLineNumber, "a document type has no place in it")
+        parser.XmlDeclHandler = lambda _version, encoding, _alone: self._encoding(parser, encoding)
+        try:
+            parser.Parse(self.data, True)
+        except expat.ExpatError as error:
+            self._refuse(error.lineno, expat.ErrorString(error.code))
+
+    def _refuse(self, line, why):
+        raise SessionError("{0} is no server configuration of ParaView's".format(self.path), "line {0}: {1}".format(line, why),
+                           "correct that line, or move the file away; nothing was changed")
+
+    def _encoding(self, parser, encoding):
+        if encoding and encoding.lower() not in ("utf-8", "us-ascii", "iso-8859-1", "latin1"):
+            self._refuse(parser.CurrentLineNumber, "it is in {0}, and has to be in UTF-8".format(encoding))
+
+    def _start(self, parser, name, attributes):
+        if not self._open and name != "Servers":
+            self._refuse(parser.CurrentLineNumber, "it begins with <{0}> and not with <Servers>".format(name))
+        if len(self._open) == 1 and name == "Server":
+            self.places.append(Place(attributes.get("name", ""), parser.CurrentByteIndex, None, ""))
+        if name == "Command" and len(self._open) > 2:
+            self.places[-1:] = [one._replace(command=attributes.get("exec", "")) for one in self.places[-1:]]
+        self._open.append((name, parser.CurrentByteIndex))
+
+    def _end(self, parser):
+        name, start = self._open.pop()
+        if len(self._open) > 1 or (self._open and name != "Server"):
+            return
+        tag = _TAG.match(self.data, start)
+        # Of an empty element the end is reported behind it.
+        empty = tag.group(0).endswith(b"/>")
+        if not self._open:
+            self._outer, self._inner_end = tag, None if empty else parser.CurrentByteIndex
+        else:
+            end = tag.end() if empty else self.data.index(b">", parser.CurrentByteIndex) + 1
+            self.places[-1] = self.places[-1]._replace(end=end)
+
+    def names(self):
+        """list[str]: of the entries, in their order."""
+        return [one.name for one in self.places]
+
+    def commands(self):
+        """dict[str, str]: the program that each entry runs, by its name; empty for none."""
+        return {one.name: one.command for one in self.places}
+
+    def put(self, name, text):
+        """bytes: the file with an entry in it.
+
+        Args:
+            name (str): of the entry. One of that name is replaced; ParaView takes the last of several, so the others go.
+            text (str): the entry's XML, ASCII alone, its lines indented for its place.
+        """
+        mine = [one for one in self.places if one.name == name]
+        new = text.strip().encode("ascii")
+        if not mine:
+            return self._append(new)
+        last = mine[-1]
+        return self._without(mine[:-1], self.data[:last.start] + new + self.data[last.end:])
+
+    def remove(self, name):
+        """bytes: the file without an entry."""
+        return self._without([one for one in self.places if one.name == name], self.data)
+
+    @staticmethod
+    def _without(places, data):
+        for one in reversed(places):
+            start = one.start
+            # With the line that it stands on.
+            blank = re.search(rb"\r?\n[ \t]*\Z", data[:start])
+            start = blank.start() if blank else start
+            data = data[:start] + data[one.end:]
+        return data
+
+    def _append(self, new):
+        if self._inner_end is None:
+            head = self._outer.group(0)[:-2].rstrip()
+            return self.data[:self._outer.start()] + head + b">\n  " + new + b"\n</Servers>" + self.data[self._outer.end():]
+        before = self.data[:self._inner_end]
+        line = re.search(rb"\n[ \t]*\Z", before)
+        if line:
+            return before[:line.start() + 1] + b"  " + new + b"\n" + before[line.start() + 1:] + self.data[self._inner_end:]
+        return before + b"\n  " + new + b"\n" + self.data[self._inner_end:]
+
+
+def element(name, attributes=(), children=(), indent=1):
+    """An XML element, ASCII alone.
+
+    Args:
+        name (str): its name.
+        attributes (list[tuple[str, str]]): in their order.
+        children (list[callable]): each takes an indent and returns its text.
+        indent (int): how deep it stands.
+    Returns:
+        str
+    Raises:
+        ValueError: a value that XML cannot hold.
+    """
+    blank = "  " * indent
+    words = "".join(" {0}={1}".format(key, _quoted(value)) for key, value in attributes)
+    if not children:
+        return "{0}<{1}{2}/>\n".format(blank, name, words)
+    return "{0}<{1}{2}>\n{3}{0}</{1}>\n".format(blank, name, words, "".join(child(indent + 1) for child in children))
+
+
+def _quoted(value):
+    found = _UNSPEAKABLE.search(value)
+    if found:
+        raise ValueError("{0!r} holds {1!r}, which XML cannot hold".format(value, found.group(0)))
+    text = quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
+    return "".join(char if ord(char) < 128 else "&#{0:d};".format(ord(char)) for char in text)
+
+
+def refuse_while_it_runs(path):
+    """SessionError where the file is one that a running ParaView will write anew when it ends.
+
+    Args:
+        path (str): the file; its owner is that of the nearest directory that is there.
+    """
+    if not path.endswith(os.path.join(".config", "ParaView", os.path.basename(path))):
+        return
+    place = path
+    while not os.path.exists(place):
+        place = os.path.dirname(place)
+    number = _running(os.stat(place).st_uid)
+    if number:
+        raise SessionError("{0} cannot be changed now".format(path), "ParaView runs (process {0}) and writes it anew when it ends".format(number),
+                           "end ParaView first, or write a file for all users, or one for paraview --servers-file; nothing was changed")
+
+
+def _running(owner):
+    """str: the number of a process of ParaView's that an account runs; empty for none."""
+    if not os.path.isdir("/proc/self"):
+        listing = subprocess.run(["ps", "-axo", "pid=,uid=,comm="], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
+        rows = [line.split(None, 2) for line in listing.stdout.decode("utf-8", "replace").splitlines()]
+        return next((row[0] for row in rows if len(row) == 3 and row[1] == str(owner) and os.path.basename(row[2]).lower().startswith("paraview")), "")
+    for number in (name for name in os.listdir("/proc") if name.isdigit()):
+        try:
+            with open("/proc/{0}/comm".format(number), "rb") as stream:
+                if stream.read().startswith(b"paraview") and os.stat("/proc/" + number).st_uid == owner:
+                    return number
+        except OSError:
+            continue
+    return ""

@@ -1,0 +1,241 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The question for the version of a pvserver, and what a host answers.
+
+The name of a library tells it at once. Where that says nothing, the command of the session is asked, as it is, with what stands in front of it.
+"""
+
+import collections
+import os
+import re
+import shlex
+
+from ..common.text import clean, one_line
+from . import versions
+from .pvserver import pvserver_program
+
+#: Seconds that a program may take to answer.
+ANSWER_SECONDS = 20
+_MISSING = " is not found there"
+# What may stand in front of pvserver and has it run on the same system, so that the pvserver of the PATH is the one that is meant.
+_SEE_THROUGH = ("xvfb-run", "env", "nice", "ionice", "taskset", "numactl", "stdbuf", "nohup", "setsid", "time", "timeout", "vglrun", "dbus-run-session")
+_LAUNCHERS = re.compile(r"^(?:srun|salloc|sbatch|qsub|bsub|mpiexec|mpirun|orterun|prun|prterun|aprun|ibrun|jsrun|lrun|ccc_mprun|poe|flux|ssh)(?:[.-].*)?\Z")
+_LAUNCHER_WITHIN = re.compile(r"\s(?:\S*/)?(?:srun|mpiexec|mpirun|aprun|ibrun|jsrun|flux)\s|^(?:\S*/)?(?:srun|mpiexec|mpirun|aprun|ibrun|jsrun|flux)\s")
+_CONTAINERS = ("apptainer", "singularity", "shifter", "podman", "podman-hpc", "docker", "ch-run", "enroot", "sarus", "pcocc-rs", "uenv", "nix", "nix-shell",
+               "guix", "conda", "mamba", "micromamba", "pixi", "flatpak")
+# By these a launcher takes pvserver from somewhere else than the PATH.
+_ELSEWHERE = re.compile(r"^--(?:uenv|container[a-z-]*|environment|image)(?:=.*)?\Z")
+
+# answer SECONDS COMMAND...: those lines of a command's output that may tell a version or what is wrong, at last how it ended. The command has
+# no input, no terminal and a process group of its own; whatever it leaves behind is ended. Where there is no timeout (macOS), a clock ends it.
+ASK = r"""bounded() (
+  mark=@MARK@.$$.$(date +%s) seconds=$1 clock=; shift
+  ulimit -c 0
+  if command -v timeout >/dev/null; then
+    env PARAVIEW_ASKED="$mark" timeout -k 2 "$seconds" "$@" </dev/null 2>&1 & asked=$!
+  else
+    set -m
+    env PARAVIEW_ASKED="$mark" "$@" </dev/null 2>&1 & asked=$!
+    {
+      sleep "$seconds"; kill -TERM "-$asked" || kill -TERM "$asked"
+      sleep 2; kill -KILL "-$asked" || kill -KILL "$asked"
+    } </dev/null >/dev/null 2>&1 & clock=$!
+    set +m
+  fi
+  wait "$asked"; code=$?
+  [ -z "$clock" ] || kill -KILL "-$clock" || kill -KILL "$clock"
+  # Such as a display, which takes its files away if it may.
+  for pause in 0.1 0.2 0.3 0.5; do kill -TERM "-$asked" || break; sleep $pause; done
+  kill -KILL "-$asked"
+  # A process that is just becoming another program has no environment for a moment.
+  for pause in 0.05 0.1 0.2; do
+    left=$(grep -lsa "PARAVIEW_ASKED=$mark" /proc/[0-9]*/environ)
+    for one in $left; do one=${one#/proc/}; kill -KILL "${one%/*}"; done
+    if [ -z "$left" ] && [ $pause != 0.05 ]; then break; fi
+    sleep $pause
+  done
+  printf '\n==ended %s\n' "$code"
+) 2>/dev/null
+answer() {
+  bounded "$@" | head -c 50000000 | tr '\000\r' '\n\n' | { fold -b -w 4000 2>/dev/null || cat; } |
+    grep -aiE '@LINES@' | tail -n 40
+}
+"""
+_LINES = (r"^==ended|paraview|pvserver|-pv[0-9]+\.[0-9]+|^[^a-z]*[0-9]+\.[0-9]+\.[0-9]+[^ ]*[^a-z]*$"
+          r"|error|cannot|could not|not found|no such|denied|fail|abort|refus|illegal|not allowed")
+_MODULES = r"""command -v module >/dev/null 2>&1 || { [ -r /etc/profile ] && . /etc/profile; } >/dev/null 2>&1 </dev/null
+"""
+_LOAD = r"""if module load @NAMES@ >/dev/null 2>&1 </dev/null; then :; else
+  printf '==unloaded %s\n' "$(module load @NAMES@ 2>&1 </dev/null | tr -s '\n\r\t ' ' ' | head -c 600)"
+  [ -z "$LMOD_CMD$LMOD_VERSION" ] || module spider @LAST@ 2>&1 </dev/null | sed -n '/need to load/,/^ *Help/s/^/==needs /p' | head -n 30
+  exit 0
+fi
+"""
+_PROBE = r"""
+program=$(command -v @PROGRAM@ 2>/dev/null)
+if [ -n "$program" ]; then
+  for one in "$program" "$program-real"; do
+    said=$(ldd "$one" 2>/dev/null | grep -m 1 -e 'vtkRemotingCore-pv' -e 'libvtk.*-pv[0-9]') && break
+  done
+fi
+"""
+_WHOLE = r"""if ! known && command -v @FIRST@ >/dev/null 2>&1; then said=$(answer @SECONDS@ @COMMAND@ --version); fi
+"""
+_KNOWN = r"""said=
+known() { printf '%s' "$said" | grep -qiE -e '-pv[0-9]' -e '(paraview|pvserver)[^0-9]*[0-9]+\.[0-9]'; }
+"""
+
+Answer = collections.namedtuple("Answer", "version why fault needs")
+Answer.__doc__ = """What became of the question for pvserver's version.
+
+Attributes:
+    version (str): as ``5.11`` or ``5.11.0``; empty where it is not known.
+    why (str): why it is not known, on one line.
+    fault (str): ``unloaded`` where the modules cannot be loaded, ``missing`` where pvserver is not there; else empty.
+    needs (list[list[str]]): modules that Lmod wants loaded before, one list for each way.
+"""
+
+
+def shell_functions():
+    """str: shell functions with ``answer``, each time with a mark of its own for the processes that they start."""
+    return ASK.replace("@MARK@", os.urandom(8).hex()).replace("@LINES@", _LINES)
+
+
+def load_modules(names):
+    """str: shell lines that load environment modules; where that fails, they print why and end the script.
+
+    Args:
+        names (list[str]): modules, in their order; for none there are no lines.
+    """
+    if not names:
+        return ""
+    quoted = " ".join(shlex.quote(name) for name in names)
+    return module_command() + _LOAD.replace("@NAMES@", quoted).replace("@LAST@", shlex.quote(names[-1]))
+
+
+def module_command():
+    """str: shell lines that make the command ``module`` known, if the host has it."""
+    return _MODULES
+
+
+def probe(modules, pvserver):
+    """str: a shell script that prints what read() understands, where pvserver is.
+
+    The command is asked as it is, with what stands in front of pvserver, but for an MPI launcher.
+
+    Args:
+        modules (list[str]): environment modules to load first.
+        pvserver (str or list[str]): pvserver, or its command.
+    """
+    words = question(pvserver)
+    if not words:
+        return ":\n"
+    lines = [shell_functions(), load_modules(modules), _KNOWN]
+    program = pvserver_program(words)
+    asked = [words]
+    if sees_through(words):
+        lines.append(_PROBE.replace("@PROGRAM@", shlex.quote(program)))
+        # A wrapper may be on nodes alone.
+        asked += [] if words[0] == program else [[program]]
+    for command in asked:
+        lines.append(_WHOLE.replace("@FIRST@", shlex.quote(command[0])).replace("@SECONDS@", str(ANSWER_SECONDS))
+                     .replace("@COMMAND@", " ".join(shlex.quote(word) for word in command)))
+    lines.append("[ -z \"$said\" ] || printf '%s\\n' \"$said\"\n")
+    return "".join(lines)
+
+
+def question(pvserver):
+    """list[str]: the words of a pvserver command that are asked for the version, without an MPI launcher, which nobody may start on a login node.
+
+    Nothing is left where only the launcher knows what it starts.
+
+    Args:
+        pvserver (str or list[str]): its command.
+    """
+    words = [pvserver] if isinstance(pvserver, str) else list(pvserver)
+    program = words.index(pvserver_program(words))
+    # Options of pvserver's own are no part of the question, and some do something.
+    if os.path.basename(words[program]) == "pvserver":
+        words = words[:program + 1]
+    launchers = [number for number, word in enumerate(words[:program + 1]) if _LAUNCHERS.match(os.path.basename(word))]
+    if any(_LAUNCHER_WITHIN.search(word) for word in words) or program in launchers or "ssh" in words[:program]:
+        return []
+    if not launchers:
+        return words
+    if chooses_pvserver(words[:program]):
+        return []
+    wrappers = [number for number in range(launchers[-1] + 1, program) if os.path.basename(words[number]) in _CONTAINERS + _SEE_THROUGH]
+    return words[wrappers[0] if wrappers else program:]
+
+
+def chooses_pvserver(launcher):
+    """bool: whether a launcher's own options name a container or an environment from which pvserver comes.
+
+    Args:
+        launcher (list[str]): its command; may be None.
+    """
+    return any(_ELSEWHERE.match(word) for word in launcher or [])
+
+
+def sees_through(words):
+    """bool: whether the pvserver of a command is one of the host's own, and not one in a container or of an unknown wrapper."""
+    program = pvserver_program(words)
+    front = [os.path.basename(word) for word in words[:words.index(program)]]
+    return not front or front[0] in _SEE_THROUGH and not set(front) & set(_CONTAINERS)
+
+
+def by_path(pvserver):
+    """bool: whether an environment module may decide which pvserver a command starts.
+
+    Args:
+        pvserver (list[str]): the command.
+    """
+    words = question(pvserver)
+    return bool(words) and sees_through(words) and "/" not in pvserver_program(words)
+
+
+def ask(script, modules, pvserver):
+    """Answer: which version pvserver has, where a script runs.
+
+    Args:
+        script (callable): ``script(text, seconds) -> (code, out, err)``.
+        modules (list[str]): environment modules to load first. pvserver (list[str]): its command.
+    """
+    code, out, _err = script(probe(modules, pvserver), 3 * ANSWER_SECONDS)
+    return read_answer(out, modules, pvserver, code == 124)
+
+
+def read_answer(text, modules, pvserver, cut_off=False):
+    """Answer: what the output of probe() says; cut_off (bool): the script took too long."""
+    unloaded = re.search(r"(?m)^==unloaded(.*)$", text)
+    if unloaded:
+        said = one_line(unloaded.group(1), 160)
+        why = "module {0} cannot be loaded there{1}".format(" ".join(modules), ": " + said if said else "")
+        return Answer("", why, "unloaded", _needs(text))
+    version = versions.read(text)
+    why = "" if version else _silence(text, question(pvserver), cut_off)
+    return Answer(version, why, "missing" if why.endswith(_MISSING) else "", [])
+
+
+def _silence(text, words, cut_off):
+    """str: why a program did not tell its version."""
+    if not words:
+        return "an MPI launcher is not started for that"
+    asked = one_line(" ".join(words + ["--version"]), 120)
+    ended = re.search(r"(?m)^==ended (\d+)$", text)
+    if cut_off or (ended and ended.group(1) in ("124", "137", "143")):
+        return "no answer from {0} within {1} s".format(asked, 3 * ANSWER_SECONDS if cut_off else ANSWER_SECONDS)
+    if not ended:
+        return one_line(words[0], 120) + _MISSING
+    said = one_line("\n".join([line for line in clean(text, 4000).splitlines() if line.strip() and not line.startswith("==")][-1:]), 120)
+    return "no answer from {0}{1}".format(asked, ": " + said if said else "")
+
+
+def _needs(text):
+    """list[list[str]]: what Lmod's description of a module wants loaded before it."""
+    lines = [line[len("==needs "):].strip() for line in text.splitlines() if line.startswith("==needs ")]
+    # Behind the sentence, which may take several lines, and a blank one.
+    below = lines[lines.index(""):] if "" in lines else []
+    ways = [re.split(r"\s+", line) for line in below if re.match(r"[A-Za-z0-9_][^\s:]*(?:\s+[A-Za-z0-9_][^\s:]*)*\Z", line)]
+    return ways[:3]

@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes without any tunnel, for networks without a firewall between client and nodes. Nothing of them is encrypted: they are taken by name alone."""
+
+import socket
+
+from ..common import listeners
+from ..paraview import pvserver
+from .base import Unfit
+from .context import not_from_afar
+from .tunnels import TRIED_PORT, ForwardTunnel, Reverse
+
+_SECONDS = 4
+
+
+class Forward(ForwardTunnel):
+    """client → root node:Y."""
+
+    name = "forward"
+    section = "the other direction of Reverse Connection"
+    note = "route forward is not encrypted: whoever is on the way can read along"
+
+    def ready_for(self, node):
+        """Looks whether this host reaches the node; raises Unfit."""
+        not_from_afar(self.around)
+        address = self._host(node)
+        if not address:
+            return
+        ports = self.around.wishes["server_ports"]
+        said = _refused_or_open(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
+        if said:
+            raise Unfit("this machine cannot reach a port of {0} ({1})".format(node, said))
+
+    def _host(self, node):
+        if self.around.wishes["on_login_node"]:
+            return self.around.facts.get("client_side", "")
+        return self.around.node_address(node)[0] or node
+
+    def after_start(self, accepting, node):
+        """int: pvserver's own port, which the client dials."""
+        self.known["host"] = self._host(node)
+        return accepting[1]
+
+    def url(self, port):
+        """str: what the client opens."""
+        return pvserver.url(False, port, self.known.get("host") or "127.0.0.1")
+
+
+class ReverseDirect(Reverse):
+    """pvserver → client host:P."""
+
+    name = "reverse"
+    section = "Reverse Connection"
+    note = "route reverse is not encrypted: whoever is on the way can read along"
+    place = "the network"
+
+    def ready_for(self, _node):
+        """Nothing is put up; the address is the one from which the login node was called. Raises Unfit."""
+        not_from_afar(self.around)
+        host = self.around.facts.get("client_address", "")
+        if not host:
+            raise Unfit("{0} does not tell from where it was called".format(self.around.facts["login_node"]))
+        self.address, self.port = host, self.known["client_port"]
+
+
+def _refused_or_open(address, port):
+    """str: empty where a host answers, else why not. That nobody listens on the port does not matter."""
+    try:
+        with socket.create_connection((address, port), _SECONDS):
+            return ""
+    except ConnectionRefusedError:
+        return ""
+    except OSError as error:
+        return str(error) or "no answer"

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An ssh connection to the root node, through the login node's own connection.
+
+It rides on a channel of the session's control master, so it ends with that. Host keys of nodes are taken from where the login node has
+them, where root there or the user put them; none is accepted that is not known.
+"""
+
+import os
+import re
+import shlex
+import subprocess
+
+from ..common import listeners
+from ..common.text import clean, one_line
+from ..ssh import client
+from ..ssh.master import ForwardRefused, Master
+from .base import Unfit
+
+_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2", "$HOME/.ssh/known_hosts")
+_KEYS = r"""PATH=$PATH:/usr/sbin:/sbin
+for file in {files}; do
+  [ -r "$file" ] || continue
+  for name in {names}; do ssh-keygen -F "$name" -f "$file" 2>/dev/null; done
+done
+"""
+_KEY = re.compile(r"^(?:(@cert-authority|@revoked) )?\S+ ((?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+)")
+# What ssh has been told of the login node may hold for the nodes too: who one is, not where to go.
+_IDENTITY = ("identityfile", "identityagent", "certificatefile", "identitiesonly", "pkcs11provider")
+_SECONDS = 20
+
+
+class NodeLogin:
+    """The connection to one node.
+
+    Args:
+        surroundings (context.Surroundings): its master, its script, and in wishes ``target`` (client.Target as a dict: the login node's).
+        node (str): as the login node calls it.
+    """
+
+    def __init__(self, surroundings, node):
+        self.around = surroundings
+        self.node = node
+        self.path = surroundings.master.control_path + ".n"
+        self.log = surroundings.master.control_path + ".l"
+        self.keys = surroundings.master.control_path + ".k"
+        self.master = Master(self.path, surroundings.master.executable)
+
+    def can_be_tried(self, address):
+        """Looks, before there is a job, whether the login node leads to the node's sshd, and knows its key; raises Unfit."""
+        login = self.around.facts["login_node"]
+        answer = self.around.reach(address, 22)
+        if answer == "forbidden":
+            raise Unfit("sshd on {0} forbids local forwarding".format(login))
+        if answer != "open":
+            raise Unfit("no sshd on {0} answers {1}".format(self.node, login))
+        if not self._host_keys(address):
+            raise Unfit("{0} knows no host key of {1}".format(login, self.node))
+
+    def open(self, address):
+        """Logs in on the node, if that is not done yet; raises Unfit with ssh's words."""
+        if os.path.exists(self.path) and self.master.check():
+            return
+        self.close()
+        keys = self._host_keys(address)
+        if not keys:
+            raise Unfit("{0} knows no host key of {1}".format(self.around.facts["login_node"], self.node))
+        for path, text in ((self.keys, keys), (self.log, "")):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(text)
+        try:
+            with open(self.log, "ab") as log:
+                code = subprocess.run(self._command(address), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, timeout=_SECONDS,
+                                      check=False, start_new_session=True).returncode
+        except subprocess.TimeoutExpired:
+            code = 255
+        if code != 0:
+            said = self.said()
+            self.close()
+            raise Unfit("ssh to {0} fails ({1})".format(self.node, one_line(_last(said)) or "no answer within {0} s".format(_SECONDS)))
+
+    def close(self):
+        """Ends the connection, and with it every forward."""
+        if os.path.exists(self.path):
+            self.master.exit()
+        for path in (self.path, self.keys, self.log):
+            if os.path.lexists(path):
+                os.unlink(path)
+
+    def said(self):
+        """str: what ssh said so far."""
+        try:
+            with open(self.log, "rb") as stream:
+                return clean(stream.read())
+        except OSError:
+            return ""
+
+    def leads_to_loopback(self):
+        """Looks whether the node's sshd forwards to its own loopback; raises Unfit."""
+        seen = [len(self.said())]
+
+        def messages():
+            said = self.said()
+            new, seen[0] = said[seen[0]:], len(said)
+            return new
+
+        if self.master.reach("127.0.0.1", 1, messages) == "forbidden":
+            raise Unfit("sshd on {0} forbids local forwarding".format(self.node))
+
+    def listen(self, target):
+        """int: the port of the node's loopback that now leads to a target here; raises Unfit."""
+        try:
+            port = self.master.forward("-R", "127.0.0.1:0:" + target)
+        except ForwardRefused as refused:
+            raise Unfit("sshd on {0} refuses a remote forward on its loopback ({1})".format(self.node, refused))
+        self.look_at(port)
+        return port
+
+    def look_at(self, port):
+        """Looks whether what listens on a port of the node's loopback is ours; raises Unfit."""
+        hits = listeners.covering(self._listeners(), "127.0.0.1", port)
+        if not hits:
+            raise Unfit("sshd on {0} did not put the forward on its loopback".format(self.node))
+        if hits[0].uid != self.around.facts["uid"]:
+            raise Unfit("port {0} of {1} belongs to another account (uid {2})".format(port, self.node, hits[0].uid))
+
+    def _listeners(self):
+        command = [self.around.master.executable, "-F", os.devnull, "-S", self.path, "-T", "--", "master", "exec /bin/sh -s"]
+        try:
+            done = subprocess.run(command, input=listeners.SCRIPT.encode() + b"\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS,
+                                  check=False)
+        except subprocess.TimeoutExpired:
+            return []
+        return listeners.parse(done.stdout.decode("utf-8", "replace"))
+
+    def _host_keys(self, address):
+        """str: lines of a known_hosts file for this node alone."""
+        names = [self.node, self.node.partition(".")[0], address]
+        out = self.around.script(_KEYS.format(files=" ".join('"{0}"'.format(one) for one in _KNOWN_HOSTS),
+                                              names=" ".join(shlex.quote(one) for one in dict.fromkeys(names) if one)), 15)[1]
+        found = [_KEY.match(line) for line in out.splitlines()]
+        return "".join("{0}{1} {2}\n".format(one.group(1) + " " if one.group(1) else "", self.node, one.group(2)) for one in found if one)
+
+    def _command(self, address):
+        target = client.Target(**self.around.wishes["target"])
+        proxy = " ".join(shlex.quote(word.replace("%", "%%")) for word in (
+            target.executable, "-F", os.devnull, "-S", self.around.master.control_path)) + " -W {0}:22 master".format(shlex.quote(address))
+        options = [
+            "ControlMaster=yes", "ControlPersist=no", "ControlPath=" + self.path.replace("%", "%%"), "ProxyCommand=" + proxy, "BatchMode=yes",
+            "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + self.keys, "GlobalKnownHostsFile=" + os.devnull, "HostKeyAlias=" + self.node, "CheckHostIP=no",
+            "ForwardAgent=no", "ForwardX11=no", "PermitLocalCommand=no", "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4",
+            "ConnectTimeout=10", "StreamLocalBindUnlink=no", "UpdateHostKeys=no",
+        ] + client.identity(target, _IDENTITY)
+        command = [target.executable, "-F", os.devnull, "-f", "-N", "-T"]
+        for option in options:
+            command += ["-o", option]
+        return command + ["--", self.node]
+
+
+def _last(text):
+    """The last line that says something."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

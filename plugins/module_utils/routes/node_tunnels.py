@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes over an ssh connection to the root node itself: pvserver's bytes are encrypted all the way, and leave its node by ssh alone."""
+
+from ..paraview import pvserver
+from .base import Unfit
+from .node_login import NodeLogin
+from .tunnels import ForwardTunnel, Reverse
+
+
+class _OnNode:
+    """What both directions have in common: the connection to the node."""
+
+    def _login(self, node):
+        """NodeLogin of a node; raises Unfit where there can be none."""
+        if self.around.wishes["on_login_node"]:
+            raise Unfit("pvserver runs on the login node itself")
+        return NodeLogin(self.around, node)
+
+    def _address(self, node):
+        return self.around.node_address(node)[0] or node
+
+    def take_back(self):
+        """Takes back what was put up."""
+        self.around.take_back()
+        if self.known.pop("node", None):
+            NodeLogin(self.around, "").close()
+
+    def _reach(self, node):
+        """The connection to the job's node, made if need be; None before there is a job. Raises Unfit."""
+        login = self._login(node)
+        if not self.around.job["nodes"]:
+            # A node lets nobody in who has no job there: more is to be seen once there is one.
+            if node:
+                login.can_be_tried(self._address(node))
+            return None
+        self.known["node"] = node
+        try:
+            login.open(self._address(node))
+        except Unfit:
+            self.take_back()
+            raise
+        return login
+
+
+class NodeTunnel(_OnNode, ForwardTunnel):
+    """client → localhost:Z ⇒ ssh through the login node to the root node ⇒ its loopback:Y."""
+
+    name = "node_tunnel"
+    section = "Forward Connection Over an ssh Tunnel: create a tunnel directly to the compute node"
+    needs_job = True
+    line_address = "127.0.0.1"
+
+    def ready_for(self, node):
+        """Looks whether ssh leads to this node; raises Unfit."""
+        login = self._reach(node)
+        if login is None:
+            return
+        try:
+            login.leads_to_loopback()
+        except Unfit:
+            self.take_back()
+            raise
+
+    def pvserver_arguments(self, connect_id):
+        """list[str]: nobody has to reach pvserver but by the loopback, where its version can leave the rest out."""
+        return super().pvserver_arguments(connect_id) + [pvserver.where_known("--bind-address=127.0.0.1")]
+
+    def _forward(self, entrance, accepting, node):
+        login = self._login(node)
+        login.open(self._address(node))
+        login.master.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, accepting[1]))
+
+
+class NodeTunnelReverse(_OnNode, Reverse):
+    """pvserver → loopback:Q of its node ⇒ ssh -R through the login node ⇒ client:P."""
+
+    name = "node_tunnel_reverse"
+    section = "Reverse Connection Over an ssh Tunnel: create a tunnel directly to the compute node"
+    needs_job = True
+    #: Where pvserver comes out, for the user's eyes.
+    place = "its own loopback"
+
+    def ready_for(self, node):
+        """Puts the endpoint up on the node and looks at it; raises Unfit."""
+        login = self._reach(node)
+        if login is None:
+            return
+        try:
+            if not self.port or not self._stands(login):
+                self.address, self.port = "127.0.0.1", login.listen(self.target)
+        except Unfit:
+            self.take_back()
+            raise
+
+    def take_back(self):
+        super().take_back()
+        self.port = None
+
+    def _stands(self, login):
+        try:
+            login.look_at(self.port)
+        except Unfit:
+            return False
+        return True

@@ -1,0 +1,185 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes over an ssh forward that reaches as far as the cluster."""
+
+from ..common import listeners
+from ..common.errors import SessionError
+from ..paraview import pvserver
+from ..ssh.master import ForwardRefused
+from .base import Unfit
+from .context import port_taken
+
+# Where login nodes are tried for their way to a node: nobody is expected to listen there, and "refused" is an answer.
+TRIED_PORT = 45871
+
+
+class ForwardTunnel:
+    """client → localhost:Z ⇒ ssh -L ⇒ login node → root node:Y."""
+
+    name = "forward_tunnel"
+    reverse = False
+    #: Whether nothing is sure before the job runs.
+    needs_job = False
+    client_may_be_late = False
+    section = "Forward Connection Over an ssh Tunnel"
+
+    def __init__(self, surroundings, known=None):
+        self.around = surroundings
+        self.known = known or {}
+
+    def ready_for(self, node):
+        """Looks whether the login node forwards to this node; raises Unfit."""
+        address = self.around.node_address(node)[0] or node
+        if not address:
+            return
+        ports = self.around.wishes["server_ports"]
+        answer = self.around.reach(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
+        if answer == "forbidden":
+            raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
+        if answer == "filtered":
+            raise Unfit("{0} cannot reach a port of {1}".format(self.around.facts["login_node"], node))
+
+    def take_back(self):
+        """Takes back what was put up."""
+        self.around.take_back()
+
+    def client_port(self):
+        """int: the local end of the tunnel, free at this moment."""
+        wish, client = self.around.wishes["client_port"], self.around.client
+        owner = client.owner(wish) if wish else None
+        if owner is not None:
+            raise port_taken(wish, owner, client)
+        return wish or client.free_port()
+
+    def before_start(self, _node):
+        """Nothing has to stand before pvserver: it is the one that waits."""
+
+    @property
+    def line_address(self):
+        """str: where the root node is called."""
+        return "127.0.0.1" if self.around.wishes["on_login_node"] else "0.0.0.0"
+
+    def pvserver_arguments(self, connect_id):
+        """list[str]"""
+        return pvserver.forward_arguments(self.around.wishes["server_ports"] or 0, connect_id)
+
+    def after_start(self, accepting, node):
+        """Leads a local port to where pvserver waits.
+
+        Args:
+            accepting (tuple[str, int]): host and port of pvserver's own words.
+            node (str): the root node.
+        Returns:
+            int: the local port.
+        """
+        wish, client = self.around.wishes["client_port"], self.around.client
+        for attempt in range(5):
+            port = self.client_port()
+            try:
+                self._forward(client.entrance(port), accepting, node)
+                client.lead(port)
+                break
+            except ForwardRefused as refused:
+                if wish or attempt == 4:
+                    raise SessionError("cannot open port {0} here for the tunnel".format(port), str(refused),
+                                       "choose another paraview_client_port, or leave it out")
+        owner = client.owner(port)
+        if owner is None:
+            raise SessionError("cannot open port {0} here for the tunnel".format(port), "ssh said it would, but nothing listens there over IPv4",
+                               "choose another paraview_client_port, or leave it out")
+        if owner not in (client.uid, -1):
+            raise port_taken(port, owner, client)
+        return port
+
+    def _forward(self, entrance, accepting, node):
+        # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
+        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
+        host = (self.around.node_address(node)[0] if same else "") or accepting[0]
+        self.around.forward("-L", "{0}:{1}:{2}".format(entrance, host, accepting[1]))
+
+    def url(self, port):
+        """str: what the client opens."""
+        return pvserver.url(False, port)
+
+
+class Reverse:
+    """What routes have in common in which pvserver calls."""
+
+    reverse = True
+    needs_job = False
+    #: Whether pvserver may be started before the client listens.
+    client_may_be_late = False
+
+    def __init__(self, surroundings, known=None):
+        self.around = surroundings
+        self.known = known or {}
+        self.address = self.known.get("address")
+        self.port = self.known.get("port")
+
+    def take_back(self):
+        """Takes back what was put up on the login node."""
+        self.around.take_back()
+        self.port = None
+
+    def client_port(self):
+        """int: where the client has to listen."""
+        wish, client = self.around.wishes["client_port"], self.around.client
+        owner = client.owner(wish) if wish else None
+        if owner not in (None, -1, client.uid):
+            raise port_taken(wish, owner, client)
+        return wish or client.free_port()
+
+    @property
+    def target(self):
+        """str: where a remote forward has to lead to come to the client."""
+        return self.around.client.target(self.known["client_port"])
+
+    def before_start(self, node):
+        """Looks once more, at this moment, whether both ends stand and are ours."""
+        self.ready_for(node)
+        if not self.client_may_be_late:
+            self.look_at_client()
+
+    def look_at_client(self):
+        """Looks whether the client listens, and is ours."""
+        owner = self.around.client.owner(self.known["client_port"])
+        if owner is None:
+            raise SessionError("the client no longer listens on port {0}".format(self.known["client_port"]), "it ended, or gave up",
+                               "start it again, and connect again")
+        if owner not in (-1, self.around.client.uid):
+            raise port_taken(self.known["client_port"], owner, self.around.client)
+
+    def pvserver_arguments(self, connect_id):
+        """list[str]"""
+        return pvserver.reverse_arguments(self.address, self.port, connect_id)
+
+    def after_start(self, _accepting, _node):
+        """int: the client's port; pvserver has found its way there by itself."""
+        return self.known["client_port"]
+
+    def url(self, port):
+        """str: what the client opens."""
+        return pvserver.url(True, port)
+
+
+class ReverseTunnel(Reverse):
+    """pvserver → login node:Q ⇒ ssh -R ⇒ client:P."""
+
+    name = "reverse_tunnel"
+    section = "Reverse Connection Over an ssh Tunnel"
+
+    def ready_for(self, node):
+        """Puts the endpoint up and looks at it; raises Unfit."""
+        address = self.around.cluster_address(node)
+        # A forward on record may have gone with an earlier connection.
+        ours = self.around.facts["uid"]
+        if not (self.port and address == self.address and any((one.port, one.uid) == (self.port, ours) for one in self.around.listeners())):
+            self.take_back()
+            self.address = address
+            self.port = self.around.remote_forward(address, self.around.wishes["login_ports"], self.target)
+        try:
+            self.around.look_at(self.address, self.port)
+        except Unfit:
+            self.around.take_back()
+            raise

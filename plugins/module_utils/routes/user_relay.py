@@ -1,0 +1,178 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The relay under the user's own account on a login node, for one session.
+
+It hangs on the session's connection: it ends as soon as nobody holds the other end of a fifo any more, and nobody does but
+the shell of that connection. Where the login node has no Python, socat or ncat does what it can.
+"""
+
+import functools
+import os
+import pkgutil
+import re
+import shlex
+import time
+
+from ..common import listeners
+from ..common.text import one_line
+from .base import Unfit
+
+_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles", "relay", "files", "paraview-relay")
+_FIND = r"""PATH=$PATH:/usr/sbin:/sbin
+for p in python3 /usr/libexec/platform-python python3.13 python3.12 python3.11 python3.9 python3.8 python3.6; do
+  if command -v "$p" >/dev/null 2>&1 && "$p" -ISc 'import select, sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1; then
+    printf 'python %s\n' "$(command -v "$p")"; exit 0
+  fi
+done
+for p in socat ncat; do command -v "$p" >/dev/null 2>&1 && printf '%s %s\n' "$p" "$(command -v "$p")"; done
+:
+"""
+# These run in the connection's own shell, which nothing in them may end.
+_BEGIN = r"""paraview_relay=$(mktemp -d /tmp/paraview-relay.XXXXXXXXXX) && mkfifo -m 600 "$paraview_relay/life" && command exec 9<>"$paraview_relay/life" &&
+: > "$paraview_relay/allow" && cat > "$paraview_relay/paraview-relay" <<'{word}' && printf 'directory %s\n' "$paraview_relay"
+{program}
+{word}
+"""
+_RUN = """( command exec 8< {directory}/life 9>&-; cd /; {command} <&8 8<&- > {directory}/said 2>&1; echo ended >> {directory}/said
+cat <&8 > /dev/null; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
+"""
+# Two look after what does not know of the fifo, so that it ends even where one of them is killed.
+_RUN_GUARDED = """( command exec 8< {directory}/life 9>&-; cd /; {command} < /dev/null 8<&- > {directory}/said 2>&1 & p=$!
+( cat <&8 > /dev/null; kill $p ) & cat <&8 > /dev/null; kill $p; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
+"""
+_STOP = "command exec 9>&-\n"
+_WAIT = """n=0
+until grep -E '^(listening|ended)' {directory}/said 2>/dev/null || [ $n -ge 150 ]; do sleep 0.1 2>/dev/null || sleep 1; n=$((n + 1)); done
+cat {directory}/said
+"""
+_GONE = """n=0
+while [ -d {directory} ] && [ $n -lt 50 ]; do sleep 0.1 2>/dev/null || sleep 1; n=$((n + 1)); done
+rm -rf {directory}
+"""
+#: What is lost where the relay's own program cannot run.
+LOST = {
+    "socat": "one connection from one address, nobody looks who owns its target, and the client has to listen before pvserver starts",
+    "ncat": "nobody looks who owns its target, the end of one direction ends the other, and the client has to listen before pvserver starts",
+}
+
+
+@functools.lru_cache(maxsize=None)
+def program():
+    """str: the text of the relay's program: of its role, or of the archive in which it was packed beside this file."""
+    try:
+        with open(_PROGRAM, encoding="utf-8") as stream:
+            return stream.read()
+    except OSError:
+        return pkgutil.get_data(__package__, "paraview-relay").decode("utf-8")
+
+
+class UserRelay:
+    """A relay of the user's own.
+
+    Args:
+        around (context.Surroundings)
+        known (dict): what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
+    """
+
+    def __init__(self, around, known):
+        self.around = around
+        self.known = known
+
+    @property
+    def holds(self):
+        """bool: whether it holds pvserver's connection until allow() is called."""
+        return self.known.get("kind") == "python"
+
+    def find(self):
+        """Finds what can run on the login node; raises Unfit."""
+        if "kind" not in self.known:
+            kind, _blank, path = self.around.script(_FIND, 20)[1].partition("\n")[0].partition(" ")
+            if kind not in ("python", "socat", "ncat") or not re.match(r"^/[\x21-\x7e]+\Z", path):
+                raise Unfit("{0} has neither Python 3.6 or newer nor socat nor ncat for a relay of your own".format(self.around.facts["login_node"]))
+            self.known.update(kind=kind, program=path)
+
+    def begin(self):
+        """str: a directory on the login node for this relay alone; raises Unfit."""
+        self.find()
+        word = os.urandom(12).hex()
+        text = program().rstrip("\n") if self.holds else ""
+        _code, out, err = self.around.hold(_BEGIN.format(word=word, program=text), 30)
+        found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
+        if not found:
+            raise Unfit("no directory can be made in /tmp of {0} ({1})".format(self.around.facts["login_node"], one_line(err) or "no reason given"))
+        self.known["directory"] = found.group(1)
+        return found.group(1)
+
+    def start(self, address, ports, target, sources):
+        """Starts it, and waits until it listens.
+
+        Args:
+            address (str): where. ports (str): a range, or empty for any.
+            target (str): ``HOST:PORT`` or ``unix:PATH``.
+            sources (list[str]): addresses; those whom socat or ncat let in.
+        Returns:
+            int: the port.
+        Raises:
+            Unfit: with its own words.
+        """
+        self.known["sources"] = sources
+        if self.holds:
+            return self._start_own(address, ports, target)
+        for wish in self._free_ports(address, ports):
+            self.around.hold(_RUN_GUARDED.format(command=self._foreign(address, wish, target, sources), directory=self.known["directory"]), 15)
+            deadline = time.monotonic() + 5
+            while time.monotonic() < deadline:
+                if listeners.covering(self.around.listeners(), address, wish):
+                    return wish
+                time.sleep(0.1)
+        raise Unfit("{0} on {1} does not listen on {2}".format(self.known["kind"], self.around.facts["login_node"], address))
+
+    def _start_own(self, address, ports, target):
+        idle = str(max(60, int(self.around.wishes["idle"])))
+        argv = [self.known["program"], "-IS", self.known["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
+                "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
+        if target.startswith(("unix:", "127.")):
+            argv += ["--owner", str(self.around.facts["uid"])]
+        command = " ".join(shlex.quote(word) for word in argv)
+        self.around.hold(_RUN.format(command=command, directory=self.known["directory"]), 15)
+        said = self.around.script(_WAIT.format(directory=self.known["directory"]), 30)[1]
+        found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", said, re.MULTILINE)
+        if not found:
+            raise Unfit("a relay of your own on {0} does not come up ({1})".format(
+                self.around.facts["login_node"], one_line(re.sub(r"(?m)^ended$", "", said)) or "it said nothing"))
+        return int(found.group(1))
+
+    def _foreign(self, address, port, target, sources):
+        unix, path = target.startswith("unix:"), target.partition(":")[2]
+        if self.known["kind"] == "socat":
+            to = "UNIX-CONNECT:" + path if unix else "TCP4:{0},nodelay,keepalive".format(target)
+            argv = [self.known["program"], "-t", "86400",
+                    "TCP4-LISTEN:{0},bind={1},range={2}/32,reuseaddr,nodelay,keepalive".format(port, address, (sources or ["127.0.0.2"])[0]), to]
+        else:
+            to = ["-U", path] if unix else target.split(":")
+            inner = " ".join(shlex.quote(word) for word in ["exec", self.known["program"]] + to)
+            argv = [self.known["program"], "-4", "-l", address, str(port), "--allow", ",".join(sources or ["127.0.0.2"]), "-m", "8", "-k", "--sh-exec", inner]
+        return " ".join(shlex.quote(word) for word in argv)
+
+    def _free_ports(self, address, ports):
+        taken = {one.port for one in self.around.listeners() if one.address in (address, "0.0.0.0")}
+        candidates = listeners.shuffled(listeners.parse_range(ports) if ports else (20000, 32000))
+        return [port for port in candidates if port not in taken][:5]
+
+    def allow(self, sources):
+        """Lets connections from these addresses through, also one that is held already; raises Unfit."""
+        path = self.known["directory"] + "/allow"
+        lines = " ".join(shlex.quote(one) for one in sources)
+        code, _out, err = self.around.script("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
+        if code != 0:
+            raise Unfit("the relay of your own on {0} cannot be told whom to let through ({1})".format(
+                self.around.facts["login_node"], one_line(err) or "no reason given"))
+        self.known["sources"] = sources
+
+    def stop(self):
+        """Ends it, and takes its directory away."""
+        directory = self.known.pop("directory", "")
+        if directory:
+            self.around.hold(_STOP, 15)
+            self.around.script(_GONE.format(directory=directory), 30)

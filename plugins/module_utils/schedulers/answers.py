@@ -1,0 +1,349 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine that reads batch systems' tables (tables.py): commands to run, and what their answers mean."""
+
+import collections
+import re
+import signal
+import time
+
+from ..common.errors import SessionError
+from ..common.text import clean, one_line
+from . import hostlists
+from .tables.registry import TABLES
+
+STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
+OVER = ("ended", "failed", "cancelled")
+#: Exit codes of a command that its time limit ended, by SIGTERM or, where that did not do, by SIGKILL.
+TIME_LIMIT = (124, 137)
+# What an older release prints that does not know an option, or not beside another one.
+_NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)|conflicting options|^\s*usage:", re.MULTILINE)
+# What a site prints beyond this is cut off, not believed.
+_MOST = 4 * 1024 * 1024
+
+JobState = collections.namedtuple(
+    "JobState", "state native reason explanation never nodes root_node exit_status expected_start time_left_s gone")
+JobState.__doc__ = """What a batch system says of one job.
+
+state is one of STATES; native and reason are its own words, explanation is ours; never is true where the job can never
+run; nodes (list) and root_node; exit_status (int or None); expected_start (ISO 8601 without zone, or None); time_left_s
+(seconds or None); gone is true where it says that it knows no such job (any more), the state then is unknown.
+"""
+#: What an answer is worth: told, over (and no word on how), gone, silent (no answer about the job), unreadable (in another form than asked for).
+Answer = collections.namedtuple("Answer", "worth job")
+
+
+def table(name, tables=None):
+    """dict: the table of a batch system; SessionError if there is none of that name."""
+    tables = TABLES if tables is None else tables
+    if name not in tables:
+        raise SessionError("there is no batch system {0!r}".format(name), "known are " + ", ".join(sorted(tables)),
+                           "set paraview_scheduler to one of them, or to auto, or describe it in paraview_schedulers")
+    return tables[name]
+
+
+def of(record):
+    """dict: the table of a session's batch system, which may be the inventory's own."""
+    return record.get("table") or table(record["scheduler"])
+
+
+def fill(argv, **values):
+    """list[str]: a command of a table with its blanks filled in."""
+    return [re.sub(r"\{(script|job_id|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
+
+
+def read_job_id(about, out):
+    """str or None: the job id in what a submit command printed; warnings may stand around it."""
+    match = re.search(about["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
+    return match.group("job_id") if match else None
+
+
+def same_job(asked, told):
+    """bool: whether two ids mean one job; the server's name may be left out."""
+    return asked == told or told.startswith(asked + ".") or asked.startswith(told + ".")
+
+
+def unknown(reason, explanation="", gone=False):
+    """JobState of a job of which nothing is known."""
+    return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
+
+
+def read(about, question, job_id, code, out, err):
+    """What an answer to one of a table's questions means.
+
+    Args:
+        about (dict): the table.
+        question (dict): of its ``ask``.
+        job_id (str): the job that was asked for.
+        code (int): exit code. out (str), err (str): what the command printed.
+    Returns:
+        Answer
+    """
+    out = out[:_MOST].replace("\r\n", "\n")
+    words, told = one_line(err) or one_line(out), out + "\n" + err
+    unreadable = None
+    try:
+        fields = _FORMATS[question.get("format", "text")](question, job_id, out)
+    except _Unreadable as error:
+        fields, unreadable = {}, str(error)
+    if fields:
+        return Answer("told", _interpret(about, question, fields))
+    if _says(question, "gone", told) or (code == 0 and (_says(question, "complete", out) or (
+            question.get("silence") == "gone" and not told.strip()))):
+        return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(about["title"]), True))
+    if _says(question, "over", told):
+        return Answer("over", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
+    refused = _NO_SUCH_OPTION.search(err)
+    if unreadable and code not in TIME_LIMIT:
+        # A server that is down says so, whatever else it prints.
+        return Answer("unreadable" if code == 0 or refused or not err.strip() else "silent", unknown(words or _code(code), unreadable))
+    other_form = code == 0 and out.strip() or refused
+    said = unknown(words or "no answer ({0})".format(_code(code)), "{0} does not answer".format(about["title"]))
+    return Answer("unreadable" if other_form else "silent", said)
+
+
+def _says(question, name, text):
+    return bool(question.get(name)) and re.search(question[name], text, re.MULTILINE) is not None
+
+
+def _code(code):
+    return "time limit" if code in TIME_LIMIT else "exit code {0}".format(code)
+
+
+class _Unreadable(Exception):
+    """An answer is not in the form that was asked for; the text says so."""
+
+
+# --- reading: raw values of one job; empty where the answer has no such job ---
+
+
+def _text_fields(question, job_id, out, decode=str):
+    if question.get("unwrap"):
+        out = re.sub(question["unwrap"], "", out)
+    own = _own_text(question, job_id, out)
+    if own is None:
+        return {}
+    fields = {name: [decode(value) for value in _found(patterns, own)] for name, patterns in question["fields"].items()}
+    fields = {name: values if name in question.get("every", ()) else values[:1] for name, values in fields.items()}
+    for name, value in question.get("otherwise", {}).items() if fields.get("id") or "record" in question else ():
+        fields[name] = fields.get(name) or [value]
+    return fields if fields.get("native") else {}
+
+
+def _own_text(question, job_id, out):
+    """The part of a text that is about one job; None if there is none."""
+    id_pattern = question["fields"].get("id")
+    if "record" not in question:
+        told = _found(id_pattern, out) if id_pattern else []
+        return None if told and not same_job(job_id, told[0]) else out
+    own = []
+    for match in re.finditer(question["record"], out, re.MULTILINE | (re.DOTALL if question.get("format") == "xml" else 0)):
+        body = match.group("body") or ""
+        told = [match.group("id") or ""] if "id" in match.re.groupindex else _found(id_pattern, body)
+        if told and same_job(job_id, told[0]):
+            own.append(body)
+    if not own:
+        return None
+    return own[-1] if question.get("latest") else "\n".join(own)
+
+
+def _found(patterns, text):
+    """Values of the first pattern that is there at all."""
+    for pattern in [patterns] if isinstance(patterns, str) else patterns or []:
+        values = [match.group("value") or "" for match in re.finditer(pattern, text, re.MULTILINE)]
+        if any(value.strip() for value in values):
+            return [value for value in values if value.strip()]
+    return []
+
+
+def _xml_fields(question, job_id, out):
+    import html
+
+    return _text_fields(question, job_id, out, html.unescape)
+
+
+def _json_fields(question, job_id, out):
+    search = _jmespath()
+    if search is None:
+        raise _Unreadable("JSON is read with jmespath, which is not there")
+    data = _json(out)
+    jobs = search(question["jobs"], data)
+    found = jobs.items() if isinstance(jobs, dict) else [
+        (_scalar(search(question["fields"].get("id", "id"), one)), one) for one in jobs or [] if isinstance(one, dict)] if isinstance(jobs, list) else []
+    own = [one for told, one in found if isinstance(one, dict) and (same_job(job_id, told) or (question.get("single") and len(found) == 1))]
+    if not own:
+        return {}
+    fields = {}
+    for name, queries in question["fields"].items():
+        values = [_scalar(search(query, own[-1])) for query in ([queries] if isinstance(queries, str) else queries)]
+        fields[name] = [value for value in values if value.strip()][:1]
+    return fields if fields.get("native") else {}
+
+
+def _json(out):
+    import json
+
+    # Some wrappers speak before what they wrap does.
+    for text in (out, out[out.find("{"):]):
+        try:
+            return json.loads(text, strict=False)
+        except (ValueError, RecursionError):
+            pass
+    raise _Unreadable("its answer is no JSON" if out.strip() else "no answer")
+
+
+def _jmespath():
+    """jmespath.search, no query of which is an error for the data it meets; None where the library is not there."""
+    try:
+        import jmespath
+    except ImportError:
+        return None
+
+    def search(query, data):
+        try:
+            return jmespath.search(query, data)
+        except (jmespath.exceptions.JMESPathError, TypeError, RecursionError, ArithmeticError):
+            return None
+
+    return search
+
+
+def _scalar(value):
+    if isinstance(value, bool) or value is None or isinstance(value, dict):
+        return ""
+    if isinstance(value, list):
+        return ",".join(_scalar(one) for one in value if not isinstance(one, list))
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value)
+
+
+_FORMATS = {"text": _text_fields, "xml": _xml_fields, "json": _json_fields}
+
+
+# --- meaning ---
+
+
+def _interpret(about, question, fields):
+    first = {name: one_line(values[0], 1000) for name, values in fields.items() if values}
+    native = first["native"]
+    known = _Meaning(about, question, native, first.get("detail", ""))
+    reasons = list(dict.fromkeys(one_line(value, 1000) for value in fields.get("reason", ()) if value.strip()))
+    reasons = [one for one in reasons if one not in about.get("no_reason", ())]
+    reason = one_line("; ".join(reasons), 1000)
+    exit_status = _exit_status(about, known.state, native, first)
+    state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reasons))
+    nodes = _nodes(about, fields.get("nodes", ()))
+    root_node = hostlists.named(first.get("root_node", "")) or "".join(nodes[:1])
+    nodes.sort(key=lambda name: name != root_node)
+    return JobState(
+        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and known.never(reasons) != "",
+        nodes=nodes, root_node=root_node, exit_status=exit_status,
+        expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
+        time_left_s=_time_left(first) if state == "running" else None, gone=False)
+
+
+class _Meaning:
+    """What a native state means, with its detail where that makes a difference."""
+
+    def __init__(self, about, question, native, detail):
+        self.about = about
+        self.question = question
+        token = re.match(r"-?[\w.]+", detail)
+        self.names = (["{0}/{1}".format(native, token.group())] if token else []) + [native]
+        states = question.get("states") or about["states"]
+        self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
+
+    def never(self, reasons):
+        """str: why a job can never run; empty where nothing proves that."""
+        return _first_of_any(self.about.get("never", {}), reasons)
+
+    def explain(self, reasons):
+        """str: our sentence for a job that is not over."""
+        if self.state != "pending":
+            reasons = []
+        known = self.about.get("explanations", {})
+        return self.never(reasons) or _first_of_any(known, reasons) or _lookup(known, self.names)
+
+    def end(self, exit_status, first):
+        """tuple[str, str]: how a job ended, and our sentence for it. It may keep the reason for which it once waited: that says nothing."""
+        if self.question.get("may_be_walltime") and exit_status and _time_left(first) == 0:
+            return "failed", "its wall time was over"
+        state = "failed" if self.state == "ended" and exit_status else self.state
+        explanation = _lookup(self.about.get("explanations", {}), self.names)
+        if not explanation and state == "failed" and exit_status:
+            explanation = self.about.get("exits", {}).get(str(exit_status)) or _signal(exit_status - self.about.get("signals_from", 128))
+        return state, explanation
+
+
+def _lookup(sentences, words):
+    """The sentence for the first word that has one; its key is the word itself, or a pattern for all of it."""
+    return next((sentence for word in words for sentence in [sentences.get(word) or _first_of_any(sentences, [word])] if sentence), "")
+
+
+def _first_of_any(sentences, words):
+    """The first sentence that is for any of the words: a batch system tells its reasons in no order."""
+    return next((sentence for pattern, sentence in sentences.items() if any(re.fullmatch(pattern, word, re.DOTALL) for word in words)), "")
+
+
+def _signal(number):
+    if not 0 < number < 65:
+        return ""
+    try:
+        return "it was killed by signal {0} ({1})".format(number, signal.Signals(number).name)
+    except ValueError:
+        return "it was killed by signal {0}".format(number)
+
+
+def _nodes(about, values):
+    if "node" in about:
+        names = [match.group("value") or "" for value in values for match in re.finditer(about["node"], value[:_MOST])]
+    else:
+        names = [name for value in values for name in hostlists.expand(value)]
+    return [name for name in dict.fromkeys(names) if hostlists.named(name)]
+
+
+def _exit_status(about, state, native, first):
+    told = first.get("exit_status", "")
+    if not re.match(r"^-?[0-9]{1,9}\Z", told) or not (state in OVER or native in about.get("exiting", ())):
+        return None
+    number = first.get("signal", "0")
+    number = int(number) if re.match(r"^[0-9]{1,9}\Z", number) else 0
+    return about.get("signals_from", 128) + number if number else int(told)
+
+
+def _time_left(fields):
+    spans = [_span(fields.get(name, "")) for name in ("limit", "elapsed")]
+    return None if None in spans or not spans[0] else max(0, spans[0] - spans[1])
+
+
+def _span(text):
+    """Seconds of ``[DAYS-][[HOURS:]MINUTES:]SECONDS``; None for anything else."""
+    match = re.match(r"^(?:([0-9]{1,6})-)?((?:[0-9]{1,9}:){0,2}[0-9]{1,9})\Z", text)
+    if not match:
+        return None
+    seconds = 0
+    for part in match.group(2).split(":"):
+        seconds = seconds * 60 + int(part)
+    return int(match.group(1) or 0) * 86400 + seconds
+
+
+# Whatever language this host speaks, batch systems are asked in English.
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def _moment(text):
+    """A point in time as ISO 8601 in the site's own zone (that of this host for seconds since 1970); None for what is none."""
+    if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}\Z", text):
+        return text
+    if re.match(r"^[0-9]{9,11}(?:\.[0-9]{1,9})?\Z", text):
+        return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(float(text)))
+    match = re.match(r"^(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?: ([0-9]{4}))?(?: [A-Z])?\Z", text)
+    if not match or match.group(1) not in _MONTHS:
+        return None
+    month, day = 1 + _MONTHS.index(match.group(1)), int(match.group(2))
+    now = time.localtime()
+    # Without a year it is the next such day.
+    year = int(match.group(5) or now.tm_year + ((month, day) < (now.tm_mon, now.tm_mday)))
+    return "{0:04d}-{1:02d}-{2:02d}T{3}{4}".format(year, month, day, match.group(3), match.group(4) or ":00")

@@ -1,0 +1,232 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job of a batch system: submit, ask, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
+
+import os
+import re
+import shlex
+import time
+
+from ..common.errors import SessionError
+from ..common.text import one_line, tail
+from . import answers
+
+
+def over(script, prelude="", kept="", seconds=30):
+    """A ``run(argv)`` for Jobs.
+
+    Args:
+        script (callable): ``script(text, seconds) -> (code, out, err)`` where the batch system's commands are.
+        prelude (str): shell lines that make them found.
+        seconds (int): how long a command may take.
+        kept (str): a file there that keeps what a command prints, so that a job id survives whoever asked for it.
+    Returns:
+        callable
+    """
+    def run(argv):
+        command = " ".join(shlex.quote(word) for word in argv)
+        if kept:
+            command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
+            # A job inherits what it is submitted with, a language too.
+            return script("{0}\n{1}".format(prelude, command), seconds)
+        return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), seconds)
+
+    return run
+
+
+class Jobs:
+    """The jobs of one batch system, asked one at a time.
+
+    Args:
+        run (callable): takes argv (list) and returns exit code, stdout and stderr.
+        about (dict): the system's table.
+    """
+
+    def __init__(self, run, about):
+        self.run = run
+        self.about = about
+
+    def submit(self, script):
+        """Hands in a job script.
+
+        Args:
+            script (str): its path where the command runs.
+        Returns:
+            str: the job id.
+        Raises:
+            SessionError: refused, with the system's own words.
+        """
+        argv = answers.fill(self.about["submit"]["argv"], script=script)
+        code, out, err = self.run(argv)
+        refused = self.about["submit"].get("refused")
+        job_id = answers.read_job_id(self.about, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
+        if code in answers.TIME_LIMIT:
+            raise SessionError("{0} does not answer".format(self.about["title"]), "it did not take the job within its time limit",
+                               "try again later; a job that it took all the same ends as soon as it starts")
+        if not job_id and code == 0 and not (refused and re.search(refused, out + err)):
+            raise SessionError("{0} refused the job, or said its id in words that are not known".format(self.about["title"]),
+                               one_line(out + "\n" + err) or "exit code 0, and not a word",
+                               "look whether a job is left there, and correct submit.job_id in paraview_schedulers")
+        if not job_id:
+            raise SessionError("{0} refused the job".format(self.about["title"]), one_line(err or out) or "exit code {0}".format(code),
+                               "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
+        return job_id
+
+    def attach(self, job_id, node, script):
+        """list[str]: the command that runs a script inside a job that is there; by ssh where the batch system has none."""
+        argv = self.about.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
+        return answers.fill(argv, job_id=job_id, node=node, script=script)
+
+    def ask(self, job_id):
+        """answers.JobState: what the table's questions, asked in their order as far as need be, tell of a job."""
+        told = answer = None
+        for question in self.about["ask"].values():
+            if told is None or _wanted(question.get("when", "first"), told, answer):
+                answer = answers.read(self.about, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id)))
+                told = answer if told is None else _joined(told, answer, question.get("when"))
+        return told.job
+
+    def cancel(self, job_id):
+        """Cancels a job; one that is over is no error.
+
+        Returns:
+            str: empty, or what the batch system objected.
+        """
+        about = self.about["cancel"]
+        objection = ""
+        for argv in filter(None, (about["argv"], about.get("force"))):
+            code, out, err = self.run(answers.fill(argv, job_id=job_id))
+            if code == 0 or (about.get("over") and re.search(about["over"], out + err)):
+                return ""
+            objection = objection or one_line(err + "\n" + out) or "exit code {0}".format(code)
+            if code in answers.TIME_LIMIT:
+                break
+        return objection
+
+    def cancel_and_wait(self, job_id, seconds=30.0, pause=time.sleep):
+        """Cancels a job and waits until the queue has let it go.
+
+        Returns:
+            str: empty, or why it is still there.
+        """
+        objection = self.cancel(job_id)
+        deadline = time.monotonic() + seconds
+        while True:
+            state = self.ask(job_id)
+            leaving = state.native in self.about.get("leaving", ())
+            if state.gone or (state.state in answers.OVER and not leaving):
+                return ""
+            if time.monotonic() > deadline:
+                # A node that is lost confirms nothing; the batch system has taken note.
+                return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
+            pause(0.2)
+
+
+def _wanted(when, told, answer):
+    """Whether a further question is to be asked: told is what is known by now, answer the one to the question before."""
+    if when == "unexplained":
+        return told.worth == "told" and told.job.state in ("pending", "failed") and not told.job.reason
+    if when == "gone":
+        return told.worth in ("gone", "over")
+    return answer.worth == when
+
+
+def _joined(told, answer, when):
+    """What two answers tell together."""
+    if answer.worth == "told" and when == "unexplained":
+        # Both were asked one after the other: the state of the first holds.
+        more = answer.job
+        return told._replace(job=told.job._replace(
+            reason=more.reason, explanation=more.explanation or told.job.explanation, never=more.never or told.job.never))
+    if answer.worth == "gone" and told.worth == "over":
+        return told
+    return answer if answer.worth in ("told", "over", "gone") else told
+
+
+class Polling:
+    """When a batch system is asked about a job: soon at first, then ever more rarely.
+
+    Args:
+        submitted_at (float): seconds since 1970.
+        floor (float): seconds that the site wants between two questions at least.
+    """
+
+    def __init__(self, submitted_at, floor=0.0):
+        self.submitted_at = submitted_at
+        self.floor = floor
+        self._next = self._asked = 0.0
+
+    def due(self):
+        """bool: whether to ask now; whoever is told so asks."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._asked = now
+        self.put_off(poll_pause(time.time() - self.submitted_at))
+        return True
+
+    def put_off(self, seconds):
+        """Waits at least so long from now, and as long as the site wants."""
+        self._next = max(self._next, time.monotonic() + max(seconds, self.floor))
+
+    def soon(self, seconds):
+        """Asks again so long from now, or as soon as the site wants."""
+        self._next = time.monotonic() + max(seconds, self.floor)
+
+    def hurry(self, seconds):
+        """Asks at the latest so long after the last question, or as soon as the site wants."""
+        self._next = min(self._next, self._asked + max(seconds, self.floor))
+
+
+def polling(record):
+    """Polling of the job that a session's record names."""
+    site = record.get("facts", {}).get("site", {})
+    return Polling(record.get("submitted_at", time.time()), site.get("poll_floor_s", 0))
+
+
+def poll_pause(waited):
+    """Seconds until a batch system is asked again: 1 s at first, 10 s after two minutes, 60 s after half an hour.
+
+    Args:
+        waited (float): seconds since the job was submitted.
+    """
+    waited = max(0.0, waited)
+    if waited < 120:
+        pause = 1 + 9 * waited / 120
+    else:
+        pause = min(60.0, 10 + 50 * (waited - 120) / 1680)
+    # Jitter; the random module would stay in the watcher's memory.
+    return pause * (0.9 + 0.2 * os.urandom(1)[0] / 255)
+
+
+def never_error(job_id, state):
+    """SessionError for a job that the batch system will never start."""
+    return SessionError("job {0} can never run".format(job_id), "{0}: {1}".format(state.reason, state.explanation),
+                        "it was cancelled; change the variable named and connect again", hopeless=True)
+
+
+def ended_error(job_id, state, why, log, cancelled=False, line="", way_out=""):
+    """SessionError for a job that ended when it should have run.
+
+    Args:
+        job_id (str): its id.
+        state (answers.JobState): what the batch system says now.
+        why (str): what is known from the job itself; may be empty.
+        log (str): the end of its log.
+        cancelled (bool): the job was told to end.
+        line (str): the log's line that names the cause; it is shown wherever it stands.
+        way_out (str): what to do about that cause.
+    """
+    reasons = [why]
+    if state.state == "failed" or state.state == "cancelled" and not (why and cancelled):
+        reasons.append(state.explanation or "{0} {1}".format(state.native, state.reason).strip())
+    if state.exit_status:
+        reasons.append("exit status {0}".format(state.exit_status))
+    shown = tail(log)
+    if line and tail(line) not in shown:
+        shown = tail(line) + "\n    ...\n" + shown
+    text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
+    return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
+                        way_out or "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run",
+                        cancelled=cancelled or state.state == "cancelled", hopeless=True)

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flux. Sources: flux-jobs(1), flux-batch(1)."""
+
+_GONE = r"[Uu]nknown job|JobID \S+ unknown|No such job|invalid job ?id"
+TABLE = {
+    "title": "Flux",
+    "detect": {"argv": ["flux", "version"], "pattern": r"^(?:commands|libflux-core):"},
+    "submit": {
+        # A decimal id is one in every locale.
+        "argv": ["/bin/sh", "-c", 'id=$(flux batch "$1") || exit; flux job id --to=dec "$id" 2>/dev/null || echo "$id"', "sh", "{script}"],
+        "job_id": r"^(?P<job_id>\d+|[\u0192f]\w+)$",
+    },
+    "ask": {
+        "json": {
+            "argv": ["flux", "jobs", "-a", "--json", "{job_id}"], "format": "json", "gone": _GONE,
+            "like": r"\bflux jobs\b.*--json",
+            "jobs": "jobs || [@]", "single": True,
+            "fields": {
+                "id": "id", "native": "status || state", "detail": "urgency", "nodes": "nodelist", "exit_status": "returncode",
+                "reason": ["exception.note", "annotations.sched.reason_pending"], "expected_start": "annotations.sched.t_estimate",
+            },
+        },
+        "text": {
+            "argv": ["flux", "jobs", "-a", "-n", "-o",
+                     "{id.dec}|{status}|{urgency}|{nodelist}|{returncode}|{exception.note}|{annotations.sched.reason_pending}|"
+                     "{annotations.sched.t_estimate}", "{job_id}"],
+            "like": r"\bflux jobs\b", "when": "unreadable", "gone": _GONE, "single": True,
+            "record": r"^(?P<id>\S+?)(?P<body>\|.*)$",
+            "fields": {
+                "native": r"^\|(?P<value>[A-Z]+)", "detail": r"^\|[^|]*\|(?P<value>\d+)", "nodes": r"^\|(?:[^|]*\|){2}(?P<value>[^|\s]+)",
+                "exit_status": r"^\|(?:[^|]*\|){3}(?P<value>-?\d{1,9})",
+                "reason": [r"^\|(?:[^|]*\|){4}(?P<value>[^|]*\S)", r"^\|(?:[^|]*\|){5}(?P<value>[^|]*\S)"],
+                "expected_start": r"^\|(?:[^|]*\|){6}(?P<value>\d+(?:\.\d+)?)",
+            },
+        },
+    },
+    "cancel": {"argv": ["flux", "cancel", "{job_id}"], "over": r"inactive|[Uu]nknown job|No such job", "force": ["flux", "job", "cancel", "{job_id}"]},
+    "first_node": {"argv": ["flux", "resource", "list", "-n", "-s", "free,allocated", "-o", "{nodelist}"], "pattern": r"^(?P<value>\S+)$"},
+    "states": {
+        "DEPEND": "pending", "PRIORITY": "pending", "SCHED": "pending", "RUN": "running", "CLEANUP": "running", "COMPLETED": "ended", "FAILED": "failed",
+        "CANCELED": "cancelled", "TIMEOUT": "failed",
+    },
+    "leaving": ["CLEANUP"],
+    "explanations": {
+        "DEPEND": "waits for another job", "PRIORITY/0": "held: release it with flux job urgency", "SCHED/0": "held: release it with flux job urgency",
+        "PRIORITY": "it has to wait for its turn", "SCHED": "waits for nodes to become free", "CLEANUP": "it is ending",
+        "CANCELED": "it was cancelled", "TIMEOUT": "its wall time was over",
+    },
+    "directives": {
+        "prefix": "#FLUX: ", "always": ["--job-name=pvserver"], "exclusive": "--exclusive",
+        "lines": {
+            "output": "--output={output}", "nodes": "--nodes={nodes}", "tasks": "--nslots={tasks}", "cpus_per_task": "--cores-per-slot={cpus_per_task}",
+            "gpus_per_node": "--gpus-per-slot={gpus_per_task}", "walltime": "--time-limit={walltime_s}s", "queue": "--queue={queue}",
+            "account": "--bank={account}", "constraint": "--requires={constraint}", "exclusive": "{exclusive}",
+        },
+    },
+    "job_nodes": "flux getattr hostlist",
+    "launcher": "flux",
+}

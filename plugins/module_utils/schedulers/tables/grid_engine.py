@@ -1,0 +1,83 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Grid Engine. Sources: qstat(1), qacct(1), submit(1), and what Grid Engine was recorded to say."""
+
+_PENDING = ("qw", "hqw", "hRwq", "hRqw", "Rqw", "Rwq", "Rq", "w", "hw")
+_HELD = ("hqw", "hRwq", "hRqw", "hw")
+_RUNNING = ("r", "t", "hr", "ht", "Rr", "Rt", "hRr", "hRt")
+_SUSPENDED = ("s", "ts", "S", "tS", "T", "tT", "Rs", "Rts", "RS", "RtS", "RT", "RtT")
+_FAILED = ("Eqw", "Ehqw", "EhRqw", "ERqw")
+_LEAVING = ("dr", "dt", "dRr", "dRt", "ds", "dS", "dT", "dRs", "dRS", "dRT", "dts", "dtS", "dqw", "dhqw")
+TABLE = {
+    "title": "Grid Engine",
+    "detect": {"argv": ["qstat", "-help"], "pattern": r"^(?:SGE|UGE|GE|AGE|OGS|OCS|GCS)\b"},
+    "submit": {"argv": ["qsub", "-terse", "{script}"], "job_id": r"^(?:Your job )?(?P<job_id>\d+)(?: \(.*\) has been submitted)?$"},
+    "ask": {
+        # There is no way to ask for one job that tells its state too. Only the user's own are listed.
+        "listing": {
+            "argv": ["/bin/sh", "-c", 'exec qstat -u "$(id -un)" -g t -xml'], "format": "xml", "every": ["nodes"],
+            # Both ends: what is too long loses its beginning.
+            "complete": r"<job_info\s+xmlns[\s\S]*</job_info>\s*\Z",
+            "like": r"\bqstat(?!.*\s-(?:j|f|explain)\b)",
+            "record": r"<job_list\b[^<>]*>(?P<body>(?:(?!</?job_list\b).)*)</job_list>",
+            "fields": {
+                "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<state>(?P<value>[A-Za-z]+)</state>",
+                "nodes": r"<queue_name>[^<@]*@(?P<value>[^<]+)</queue_name>",
+                "root_node": r"<queue_name>[^<@]*@(?P<value>[^<]+)</queue_name>\s*<master>MASTER</master>",
+            },
+        },
+        "details": {
+            "argv": ["qstat", "-j", "{job_id}", "-xml"], "format": "xml", "when": "unexplained", "gone": r"<unknown_jobs|do not exist",
+            "like": r"\bqstat\b.*\s-j\b",
+            "every": ["reason"],
+            "fields": {
+                "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<JAT_status>(?P<value>\d+)</JAT_status>",
+                "detail": r"<MES_message_number>(?P<value>32)</MES_message_number>",
+                "reason": [r"<QIM_message>(?P<value>[^<]*)</QIM_message>", r"<MES_message>(?P<value>[^<]*)</MES_message>"],
+            },
+            "otherwise": {"native": "qw"},
+            "states": {"qw": "pending", "0": "pending", "0/32": "failed", "64": "running", "128": "running", "256": "running", "384": "running"},
+        },
+        "accounting": {
+            "argv": ["qacct", "-j", "{job_id}"], "when": "gone", "gone": r"job id \S+ not found",
+            "record": r"^=+\n(?P<body>(?:(?!^====).*\n?)*)", "latest": True, "may_be_walltime": True,
+            "fields": {
+                "id": r"^jobnumber\s+(?P<value>\d+)", "native": r"^failed\s+(?P<value>\d+)", "reason": r"^failed\s+\d+\s*:\s*(?P<value>.*\S)",
+                "nodes": r"^hostname\s+(?P<value>\S+)", "exit_status": r"^exit_status\s+(?P<value>\d{1,9})",
+                "limit": r"^category\s.*\bh_rt=(?P<value>[\d:]+)", "elapsed": r"^ru_wallclock\s+(?P<value>\d+)",
+            },
+            "states": {"0": "ended", "100": "cancelled", "*": "failed"},
+        },
+    },
+    "would_take": ["qsub", "-w", "v", "{script}"],
+    "cancel": {"argv": ["qdel", "{job_id}"], "over": r"job \"?\d+\"? does not exist"},
+    "first_node": {"argv": ["qhost"], "pattern": r"^(?P<value>(?!HOSTNAME\b|global\b)[A-Za-z0-9]\S*)(?:\s+\S+){2,6}?\s+[0-9]+\.[0-9]+\s"},
+    "states": {
+        **dict.fromkeys(_PENDING, "pending"), **dict.fromkeys(_RUNNING + _SUSPENDED, "running"), "z": "ended",
+        **dict.fromkeys(_FAILED, "failed"), **dict.fromkeys(_LEAVING, "cancelled"),
+    },
+    # qdel was heard, but the job is there until its node has confirmed.
+    "leaving": list(_LEAVING),
+    "explanations": {
+        "Job is in hold state.*": "held: release it with qrls", "execution time not reached.*": "its begin time has not come",
+        "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; where its parallel environment never offers as many, lower paraview_nodes or "
+                                                       "paraview_tasks_per_node",
+        ".*dropped because it is full.*": "waits for nodes to become free", ".*dropped because it is disabled.*": "its queue is disabled",
+        "100": "it was cancelled", "0/32": "it could not be started on the node",
+        **dict.fromkeys(_HELD, "held: release it with qrls"), **dict.fromkeys(_SUSPENDED, "suspended by the batch system"),
+        **dict.fromkeys(_FAILED, "it could not be started on the node"), **dict.fromkeys(_LEAVING, "it was cancelled"),
+    },
+    "directives": {
+        # Without -notify a deleted job is killed before it can say so.
+        "prefix": "#$ ", "always": ["-N pvserver", "-S /bin/sh", "-j y", "-r n", "-notify"],
+        "needs": {"parallel_environment": ["cores", "qconf -spl lists them; it decides how many slots each node gives"]},
+        "lines": {
+            "output": "-o {output}", "slots": "-pe {parallel_environment} {cores}", "memory": "-l mem_free={memory_mb_per_core}M",
+            "walltime": "-l h_rt={walltime_hms}", "queue": "-q {queue}", "account": "-P {account}", "reservation": "-ar {reservation}",
+            "constraint": "-l {constraint}",
+        },
+    },
+    "job_nodes": 'if [ -r "$PE_HOSTFILE" ]; then awk \'!seen[$1]++ { print $1 }\' "$PE_HOSTFILE"; else hostname; fi',
+    "launcher": "mpiexec",
+}

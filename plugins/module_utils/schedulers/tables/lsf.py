@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""LSF. Sources: IBM's pages on bjobs and bsub."""
+
+_GONE = r"is not found|No job found|No matching job"
+_NAMES = "jobid stat exec_host pend_reason exit_code exit_reason kill_reason suspend_reason estimated_start_time"
+TABLE = {
+    "title": "LSF",
+    "detect": {"argv": ["bsub", "-V"], "pattern": r"\bLSF\b"},
+    # The directives are read from standard input alone.
+    "submit": {"argv": ["/bin/sh", "-c", 'exec bsub < "$1"', "sh", "{script}"], "job_id": r"^Job <(?P<job_id>\d+)> is submitted"},
+    "ask": {
+        "json": {
+            "argv": ["bjobs", "-a", "-json", "-o", _NAMES, "{job_id}"], "format": "json",
+            "gone": _GONE, "complete": r'"RECORDS"\s*:\s*\[\s*\]',
+            "like": r"\bbjobs\b.*-json",
+            "jobs": "RECORDS",
+            "fields": {
+                "id": "JOBID", "native": "STAT", "detail": "EXIT_REASON || KILL_REASON", "nodes": "EXEC_HOST", "exit_status": "EXIT_CODE",
+                "reason": ["PEND_REASON", "SUSPEND_REASON", "EXIT_REASON", "KILL_REASON"], "expected_start": "ESTIMATED_START_TIME",
+            },
+        },
+        "text": {
+            "argv": ["bjobs", "-a", "-noheader", "-o", _NAMES + " delimiter='|'", "{job_id}"], "when": "unreadable",
+            "gone": _GONE, "record": r"^(?P<id>\d+)(?P<body>\|.*)$",
+            "fields": {
+                "native": r"^\|(?P<value>[A-Z]+)", "nodes": r"^\|[^|]*\|(?P<value>[^|-][^|]*)",
+                "reason": [r"^\|(?:[^|]*\|){2}(?P<value>[^|-][^|]*)", r"^\|(?:[^|]*\|){6}(?P<value>[^|-][^|]*)",
+                           r"^\|(?:[^|]*\|){4}(?P<value>[^|-][^|]*)", r"^\|(?:[^|]*\|){5}(?P<value>[^|-][^|]*)"],
+                "exit_status": r"^\|(?:[^|]*\|){3}(?P<value>\d{1,9})",
+                "detail": [r"^\|(?:[^|]*\|){4}(?P<value>[^|-][^|]*)", r"^\|(?:[^|]*\|){5}(?P<value>[^|-][^|]*)"],
+                "expected_start": r"^\|(?:[^|]*\|){7}(?P<value>[^|-][^|]*)",
+            },
+        },
+    },
+    "cancel": {"argv": ["bkill", "{job_id}"], "over": r"is not found|already finished|[Nn]o matching job", "force": ["bkill", "-r", "{job_id}"]},
+    "first_node": {"argv": ["bhosts", "-w"], "pattern": r"^(?P<value>[A-Za-z0-9]\S*)\s+(?:ok|closed_Full|closed_Busy)\b"},
+    "states": {
+        "PEND": "pending", "PSUSP": "pending", "PROV": "pending", "WAIT": "pending", "RUN": "running", "USUSP": "running", "SSUSP": "running",
+        "UNKWN": "running", "ZOMBI": "running", "DONE": "ended", "EXIT": "failed", "EXIT/TERM_OWNER": "cancelled", "EXIT/TERM_ADMIN": "cancelled",
+        "EXIT/TERM_FORCE_OWNER": "cancelled", "EXIT/TERM_FORCE_ADMIN": "cancelled",
+    },
+    "explanations": {
+        "PSUSP": "held: release it with bresume", "USUSP": "suspended by its owner or an administrator", "SSUSP": "suspended by the batch system",
+        "UNKWN": "the batch system has lost contact with its node", "ZOMBI": "the batch system has lost contact with its node",
+        "PROV": "its nodes are being started", "EXIT/TERM_RUNLIMIT": "its wall time was over", "EXIT/TERM_DEADLINE": "its deadline was over",
+        "EXIT/TERM_MEMLIMIT": "it ran out of memory: raise paraview_memory", "EXIT/TERM_SWAP": "it ran out of memory: raise paraview_memory",
+        "EXIT/TERM_PREEMPT": "another job took its place", "EXIT/TERM_OWNER": "it was cancelled", "EXIT/TERM_ADMIN": "it was cancelled by an administrator",
+        "EXIT/TERM_FORCE_OWNER": "it was cancelled", "EXIT/TERM_FORCE_ADMIN": "it was cancelled by an administrator",
+        ".*(?:dependency condition).*": "waits for another job", ".*(?:[Nn]ot enough|not satisfied|slot limit).*": "waits for nodes to become free",
+    },
+    "directives": {
+        "prefix": "#BSUB ", "always": ["-J pvserver", "-rn"], "exclusive": "-x",
+        "lines": {
+            "output": "-o {output}", "tasks": "-n {tasks}", "span": '-R "span[ptile={tasks_per_node}]"',
+            "cpus_per_task": '-R "affinity[core({cpus_per_task})]"',
+            "gpus_per_node": '-gpu "num={gpus_per_node}"', "memory": '-R "rusage[mem={memory_mb}MB]"', "walltime": "-W {walltime_hm}", "queue": "-q {queue}",
+            "account": "-P {account}", "qos": "-sla {qos}", "reservation": "-U {reservation}", "constraint": '-R "select[{constraint}]"',
+            "exclusive": "{exclusive}",
+        },
+    },
+    # LSB_HOSTS is left out where the list is long.
+    "job_nodes": "{ cat \"$LSB_DJOB_HOSTFILE\" 2>/dev/null || printf '%s\\n' $LSB_HOSTS; } | awk '!seen[$0]++'",
+    "node": r"(?:^|[:\s])(?:\d+\*)?(?P<value>[^:*\s]+)",
+    "launcher": "mpiexec",
+}

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""OpenPBS and PBS Pro. Sources: qsub(1B), qstat(1B), pbs_job_attributes(7B), and what OpenPBS was recorded to say."""
+
+# A value may hold newlines, so what stands first counts: state and substate come before what a user may put in.
+QSTAT_RECORD = r"^Job Id: (?P<id>\S+)[ \t]*\n(?P<body>(?:(?!^Job Id: ).*\n?)*)"
+QSTAT_FIELDS = {
+    "native": r"^    job_state = (?P<value>[A-Z])$", "detail": r"^    substate = (?P<value>\d+)$",
+    "reason": r"^    comment = (?P<value>.*)$", "nodes": r"^    exec_host = (?P<value>\S+)$",
+    "exit_status": r"^    Exit_status = (?P<value>-?\d{1,9})$", "expected_start": r"^    estimated\.start_time = (?P<value>.*)$",
+    "limit": r"^    Resource_List\.walltime = (?P<value>[\d:]+)$", "elapsed": r"^    resources_used\.walltime = (?P<value>[\d:]+)$",
+}
+_TEXT = {
+    "gone": r"Unknown Job Id", "over": r"Job has finished", "unwrap": r"\n\t", "record": QSTAT_RECORD, "fields": QSTAT_FIELDS,
+    "like": r"\bqstat(?!.*-F)(?!.*\s-\w*x)",
+}
+NODE = r"(?:^|\+)\(?(?P<value>[^/+:()*\s]+)"
+NODE_FILE = "awk '!seen[$0]++' \"$PBS_NODEFILE\""
+TABLE = {
+    "title": "PBS",
+    "detect": {"argv": ["qsub", "--version"], "pattern": r"\bpbs_version\b"},
+    "submit": {"argv": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\[\])?\.[A-Za-z0-9._-]+)$"},
+    "ask": {
+        # Without -x: a server that keeps no history of jobs, as it is installed, refuses -x for every job, also for one that runs.
+        "json": {
+            "argv": ["qstat", "-f", "-F", "json", "{job_id}"], "format": "json", "gone": _TEXT["gone"], "over": _TEXT["over"],
+            "like": r"\bqstat\S*\s.*-F json",
+            "jobs": "Jobs",
+            "fields": {
+                "native": "job_state", "detail": "substate", "reason": "comment", "nodes": "exec_host", "exit_status": "Exit_status",
+                "expected_start": "estimated.start_time", "limit": "Resource_List.walltime", "elapsed": "resources_used.walltime",
+            },
+        },
+        "text": dict(_TEXT, argv=["qstat", "-f", "-w", "{job_id}"], when="unreadable"),
+        # Releases before 18 know no -F, and print a table for -w.
+        "wrapped": dict(_TEXT, argv=["qstat", "-f", "{job_id}"], when="unreadable"),
+        # How a job ended. Where no history is kept this answers nothing, and the answer before stands.
+        "history": dict(_TEXT, argv=["qstat", "-x", "-f", "{job_id}"], when="gone", like=r"\bqstat(?!.*-F)(?=.*\s-\w*x)"),
+    },
+    # A node that died cannot confirm: the owner may insist.
+    "cancel": {"argv": ["qdel", "{job_id}"], "over": r"Unknown Job Id|Job has finished", "force": ["qdel", "-W", "force", "{job_id}"]},
+    "first_node": {
+        "argv": ["/bin/sh", "-c", "pbsnodes -a | head -n 2000"],
+        "pattern": r"^(?P<value>[A-Za-z0-9]\S*)\n(?:[ \t].*\n)*?[ \t]+state = (?:free|job-busy|job-exclusive|resv-exclusive)\b",
+    },
+    "states": {
+        "Q": "pending", "H": "pending", "W": "pending", "T": "pending", "R": "running", "S": "running", "U": "running", "B": "running",
+        "E": "running", "M": "pending", "F": "ended", "F/91": "cancelled", "F/93": "failed", "X": "ended",
+    },
+    "never": {
+        "Can Never Run.*Insufficient amount of .*": "no node has as much: lower paraview_nodes, paraview_tasks_per_node, paraview_cpus_per_task, "
+                                                    "paraview_gpus_per_node or paraview_memory",
+        "Can Never Run.*": "the batch system will never start it as it is: change what its words name, or choose another paraview_queue",
+    },
+    "explanations": {
+        "Q/10": "it has to wait for its turn", "Not Running: (?:Not enough free|Insufficient amount|No available).*": "waits for nodes to become free",
+        "Not Running: .*limit.*": "waits until a limit on running jobs allows it", "Not Running: Queue not started.*": "waits until its queue is started",
+        "Not Running: .*(?:dedicated|reservation).*": "waits for the end of a reserved time", "H/20": "held: release it with qrls",
+        "H/22": "waits for another job", "H": "held: release it with qrls", "W": "its begin time has not come", "T": "it is being moved",
+        "M": "it was moved to another server", "S": "suspended by the batch system", "U": "suspended while the node's owner works",
+        "R/41": "it is being started", "E": "it is ending", "F/91": "it was cancelled",
+    },
+    "exits": {
+        "-29": "its wall time was over", "-28": "it used more memory than it asked for: raise paraview_memory",
+        "-27": "it used more memory than it asked for: raise paraview_memory", "-1": "it could not be started on the node",
+        "-2": "it could not be started on the node", "-3": "it could not be started on the node", "-11": "a node was lost",
+        "254": "its shell is not there on the node",
+    },
+    "exiting": ["E"],
+    "leaving": ["E", "M"],
+    "signals_from": 256,
+    "directives": {
+        "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",
+        "apart": [["queue", "reservation"]],
+        "lines": {
+            "output": "-o {output}",
+            "select": "-l select={nodes}:ncpus={cores_per_node}:mpiprocs={tasks_per_node}<:ngpus={gpus_per_node}><:mem={memory_mb}mb><:{constraint}>",
+            "place": "-l place=scatter<:{exclusive}>", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
+            # A reservation is a queue of its own.
+            "reservation": "-q {reservation}",
+        },
+    },
+    "job_nodes": NODE_FILE,
+    "node": NODE,
+    "launcher": "mpiexec",
+}

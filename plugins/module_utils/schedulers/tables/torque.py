@@ -1,0 +1,55 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Torque. Source: its administrator guide."""
+
+from .pbs import NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD
+
+_GONE = r"Unknown Job Id"
+_ASK = {
+    "gone": _GONE, "unwrap": r"\n(?:\t|  (?=\S))", "record": QSTAT_RECORD, "may_be_walltime": True,
+    "fields": dict(QSTAT_FIELDS, detail=r"^    exit_status = (?P<value>-?\d{1,9})$", exit_status=r"^    exit_status = (?P<value>-?\d{1,9})$",
+                   reason=[r"^    comment = (?P<value>.*)$", r"^    sched_hint = (?P<value>.*)$"]),
+}
+TABLE = {
+    "title": "Torque",
+    "detect": {"argv": ["qstat", "--version"], "pattern": r"^[Vv]ersion:?\s*v?[2-9]\."},
+    "submit": {"argv": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\.[A-Za-z0-9._-]+)?)$"},
+    "ask": {
+        "text": dict(_ASK, argv=["qstat", "-f", "-1", "{job_id}"], like=r"\bqstat\b.*\s-1\b"),
+        # Before 2.4 there was no -1.
+        "wrapped": dict(_ASK, argv=["qstat", "-f", "{job_id}"], when="unreadable"),
+    },
+    "cancel": {"argv": ["qdel", "{job_id}"], "over": r"Unknown Job Id|invalid state for job - COMPLETE", "force": ["qdel", "-p", "{job_id}"]},
+    "first_node": {
+        "argv": ["/bin/sh", "-c", "pbsnodes -a | head -n 2000"],
+        "pattern": r"^(?P<value>[A-Za-z0-9]\S*)\n(?:[ \t].*\n)*?[ \t]+state = (?:free|job-exclusive)\b",
+    },
+    "states": {
+        "Q": "pending", "H": "pending", "W": "pending", "T": "pending", "R": "running", "S": "running", "E": "running", "C": "ended",
+        # 256 + SIGTERM
+        "C/271": "cancelled",
+    },
+    "explanations": {
+        "H": "held: release it with qrls", "W": "its begin time has not come", "T": "it is being moved", "S": "suspended by the batch system",
+        "E": "it is ending", "C/271": "it was cancelled",
+    },
+    "exits": {
+        "-1": "it could not be started on the node", "-2": "it could not be started on the node", "-3": "it could not be started on the node",
+        "-10": "it used more memory than it asked for: raise paraview_memory", "-11": "its wall time was over",
+    },
+    "exiting": ["E"],
+    "leaving": ["E"],
+    "signals_from": 256,
+    "directives": {
+        "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",
+        "lines": {
+            "output": "-o {output}", "nodes": "-l nodes={nodes}:ppn={cores_per_node}<:gpus={gpus_per_node}><:{constraint}>",
+            "memory": "-l pmem={memory_mb_per_task}mb", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
+            "qos": "-l qos={qos}", "reservation": "-W x=FLAGS:ADVRES:{reservation}", "exclusive": "{exclusive}",
+        },
+    },
+    "job_nodes": NODE_FILE,
+    "node": NODE,
+    "launcher": "mpiexec",
+}

@@ -1,0 +1,287 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tables of batch systems that an inventory adds or changes (paraview_schedulers), looked at entry by entry."""
+
+import copy
+import difflib
+import re
+
+from ..common.errors import SessionError
+from . import answers, directives, mpi
+
+_FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "expected_start", "limit", "elapsed")
+_WHEN = ("first", "unreadable", "gone", "unexplained")
+_DEFAULTS = {"directives": {"prefix": "# "}, "job_nodes": "hostname", "launcher": "mpiexec"}
+_REQUIRED = {"submit": ("argv", "job_id"), "cancel": ("argv",), "detect": ("argv", "pattern"), "first_node": ("argv", "pattern"),
+             "question": ("argv", "fields"), "table": ("submit", "ask", "cancel", "states", "directives", "job_nodes", "launcher")}
+
+
+def tables(given):
+    """dict: every batch system's table by name, in the order in which they are looked for: the inventory's own first.
+
+    Args:
+        given (dict): of paraview_schedulers: by name, a whole table, or what differs from the shipped one of that name or from the
+            one that ``based_on`` names. An entry that is null is taken out.
+    Raises:
+        SessionError: names the entry, the value and what is wrong with it.
+    """
+    if not isinstance(given, dict):
+        raise _wrong("", given, "it maps names of batch systems to their tables")
+    own, shipped = {}, dict(answers.TABLES)
+    for name, changes in given.items():
+        path = ".{0}".format(name)
+        if not re.match(r"^[a-z][a-z0-9_]{0,30}\Z", str(name)) or name == "auto":
+            raise _wrong("", name, "a name begins with a lower-case letter and holds letters, digits and _ only")
+        (shipped if name in shipped else own)[name] = _whole(path, str(name), changes)
+    return dict(own, **shipped)
+
+
+def _whole(path, name, changes):
+    if not isinstance(changes, dict):
+        raise _wrong(path, changes, "a table is a mapping of entries")
+    base = changes.get("based_on", name)
+    if "based_on" in changes and base not in list(answers.TABLES):
+        raise _wrong(path + ".based_on", base, "known are " + ", ".join(sorted(answers.TABLES)))
+    start = answers.TABLES.get(base) or _DEFAULTS
+    whole = _merged(copy.deepcopy(start), {key: value for key, value in changes.items() if key != "based_on"})
+    whole.setdefault("title", name)
+    return _Checked(path).table(whole)
+
+
+def _merged(base, changes):
+    for key, value in changes.items():
+        key = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
+        if value is None:
+            base.pop(key, None)
+        elif isinstance(value, dict) and isinstance(base.get(key), dict):
+            base[key] = _merged(base[key], value)
+        else:
+            base[key] = _merged({}, value) if isinstance(value, dict) else value
+    return base
+
+
+class _Checked:
+    """A table in which everything is what the engine relies on.
+
+    Args:
+        path (str): where it stands, for messages.
+    """
+
+    def __init__(self, path):
+        self.path = path
+
+    def table(self, table):
+        kinds = {
+            "title": self._text, "detect": self._part("detect", argv=self._argv, pattern=self._regex),
+            "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex),
+            "ask": self._each(self._question),
+            "cancel": self._part("cancel", argv=self._argv_with("{job_id}"), over=self._regex, force=self._argv_with("{job_id}")),
+            "attach": self._argv_with("{script}"), "would_take": self._argv_with("{script}"),
+            "first_node": self._part("first_node", argv=self._argv, pattern=self._regex_with("value")),
+            "states": self._each(self._choice(answers.STATES)), "no_reason": self._texts, "never": self._sentences,
+            "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._texts, "leaving": self._texts,
+            "signals_from": self._number, "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._text,
+            "job_setup": self._text, "launcher": self._launcher, "on_login_node": self._bool,
+        }
+        table = self._entries("", table, kinds, _REQUIRED["table"])
+        if not table["ask"]:
+            raise self._no(".ask", table["ask"], "it asks nothing")
+        for number, (name, question) in enumerate(table["ask"].items()):
+            when = question.get("when", "first")
+            if (number == 0) != (when == "first"):
+                raise self._no(".ask.{0}.when".format(name), question.get("when"),
+                               "the first question is asked first, every further one after an answer: " + ", ".join(_WHEN[1:]))
+        return table
+
+    def _entries(self, path, given, kinds, required=()):
+        if not isinstance(given, dict):
+            raise self._no(path, given, "it is a mapping with the entries " + ", ".join(sorted(kinds)))
+        for name in given:
+            if name not in kinds:
+                near = difflib.get_close_matches(str(name), kinds, 1)
+                raise self._no("{0}.{1}".format(path, name), given[name], "there is no such entry; {0}".format(
+                    "is {0} meant?".format(near[0]) if near else "known are " + ", ".join(sorted(kinds))))
+        for name in required:
+            if name not in given:
+                raise self._no("{0}.{1}".format(path, name), None, "it is missing")
+        return {name: kinds[name]("{0}.{1}".format(path, name), value) for name, value in given.items()}
+
+    def _part(self, name, **kinds):
+        return lambda path, value: self._entries(path, value, kinds, _REQUIRED[name])
+
+    def _each(self, kind):
+        def check(path, value):
+            if not isinstance(value, dict):
+                raise self._no(path, value, "it is a mapping")
+            for key in value:
+                if not isinstance(key, str):
+                    raise self._no(path, key, "put quotes around it: YAML takes it for something else than a word")
+            return {str(key): kind("{0}.{1}".format(path, key), one) for key, one in value.items()}
+
+        return check
+
+    def _question(self, path, value):
+        json = isinstance(value, dict) and value.get("format") == "json"
+        field = self._query if json else self._regex_with("value")
+        kinds = {
+            # A listing that shows where it ends may leave the job out.
+            "argv": self._argv if isinstance(value, dict) and value.get("complete") else self._argv_with("{job_id}"),
+            "format": self._choice(("text", "xml", "json")), "like": self._regex, "when": self._choice(_WHEN), "gone": self._regex, "over": self._regex,
+            "complete": self._regex, "silence": self._choice(("gone",)), "unwrap": self._regex, "record": self._regex_with("body"), "latest": self._bool,
+            "single": self._bool, "every": self._names(_FIELDS), "otherwise": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._text)),
+            "states": self._each(self._choice(answers.STATES)), "may_be_walltime": self._bool, "jobs": self._query,
+            "fields": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._one_or_more(field)), ("native",)),
+        }
+        question = self._entries(path, value, kinds, _REQUIRED["question"] + (("jobs",) if json else ()))
+        if question.get("record") and "id" not in question["fields"] and "id" not in re.compile(question["record"]).groupindex:
+            raise self._no(path + ".record", question["record"], "it needs a group (?P<id>...), or fields.id has to tell which job it is about")
+        return question
+
+    def _directives(self, path, value):
+        kinds = {
+            "prefix": self._plain, "always": lambda path, one: [self._plain(path, line) for line in self._texts(path, one)], "exclusive": self._plain,
+            "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.WISHES, self._need)),
+            "apart": self._pairs,
+        }
+        return self._entries(path, value, kinds, ("prefix",))
+
+    def _need(self, path, value):
+        if not (isinstance(value, list) and len(value) == 2 and value[0] in ("tasks", "cores", "cores_per_node") and isinstance(value[1], str)):
+            raise self._no(path, value, "it is a list of two: tasks, cores or cores_per_node, and a hint")
+        return [str(one) for one in value]
+
+    def _pairs(self, path, value):
+        if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 and set(one) <= set(directives.WISHES) for one in value):
+            raise self._no(path, value, "it is a list of pairs of what can be asked for")
+        return [[str(name) for name in one] for one in value]
+
+    def _plain(self, path, value):
+        text = self._text(path, value)
+        if re.search(r"[\n\r]|\{[a-z_]+\}", text):
+            raise self._no(path, value, "it is one line without blanks to fill in")
+        return text
+
+    def _template(self, path, value):
+        text = self._text(path, value)
+        for name in re.findall(r"\{([^{}]*)\}", text):
+            if name not in directives.BLANKS:
+                near = difflib.get_close_matches(name, directives.BLANKS, 1)
+                hint = "is {{{0}}} meant?".format(near[0]) if near else "known are " + ", ".join(directives.BLANKS)
+                raise self._no(path, value, "{{{0}}} stands for nothing; {1}".format(name, hint))
+        if "\n" in text:
+            raise self._no(path, value, "a directive is one line")
+        return text
+
+    def _text(self, path, value):
+        if not isinstance(value, str) or not value.strip():
+            raise self._no(path, value, "it is a text" if value or not isinstance(value, str) else "it is empty; to take it out, set it to null")
+        return str(value)
+
+    def _names(self, known):
+        def check(path, value):
+            for name in self._texts(path, value):
+                if name not in known:
+                    raise self._no(path, name, "known are " + ", ".join(known))
+            return [str(name) for name in value]
+
+        return check
+
+    def _texts(self, path, value):
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self._no(path, value, "it is a list of texts")
+        return [str(one) for one in value]
+
+    def _argv(self, path, value):
+        words = self._texts(path, value) if isinstance(value, list) else None
+        if not words or not words[0]:
+            raise self._no(path, value, "a command is a list of words, its name first")
+        return words
+
+    def _argv_with(self, blank):
+        def check(path, value):
+            words = self._argv(path, value)
+            if not any(blank in word for word in words):
+                raise self._no(path, value, "{0} is missing in it".format(blank))
+            return words
+
+        return check
+
+    def _regex(self, path, value):
+        text = self._text(path, value)
+        try:
+            re.compile(text)
+        except (re.error, RecursionError, OverflowError) as error:
+            raise self._no(path, value, "it is no regular expression: {0}".format(error))
+        return text
+
+    def _regex_with(self, group):
+        def check(path, value):
+            text = self._regex(path, value)
+            if group not in re.compile(text).groupindex:
+                raise self._no(path, value, "the group (?P<{0}>...) is missing in it".format(group))
+            return text
+
+        return check
+
+    def _query(self, path, value):
+        text = self._text(path, value)
+        try:
+            import jmespath
+        except ImportError:
+            return text
+        try:
+            jmespath.compile(text)
+        except jmespath.exceptions.JMESPathError as error:
+            raise self._no(path, value, "it is no JMESPath query: {0}".format(str(error).splitlines()[0]))
+        return text
+
+    def _one_or_more(self, kind):
+        def check(path, value):
+            if not isinstance(value, list):
+                return kind(path, value)
+            if not value:
+                raise self._no(path, value, "the list is empty; to take it out, set it to null")
+            return [kind("{0}[{1}]".format(path, index), one) for index, one in enumerate(value)]
+
+        return check
+
+    def _sentences(self, path, value):
+        checked = self._each(self._text)(path, value)
+        for word in checked:
+            self._regex("{0}.{1}".format(path, word), word)
+        return checked
+
+    def _choice(self, choices):
+        def check(path, value):
+            if value not in choices:
+                raise self._no(path, value, "it is one of " + ", ".join(choices))
+            return str(value)
+
+        return check
+
+    def _number(self, path, value):
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._no(path, value, "it is a whole number")
+        return int(value)
+
+    def _bool(self, path, value):
+        if not isinstance(value, bool):
+            raise self._no(path, value, "it is true or false")
+        return bool(value)
+
+    def _launcher(self, path, value):
+        if isinstance(value, str) and value in mpi.LAUNCHERS:
+            return str(value)
+        if isinstance(value, str) or not isinstance(value, list):
+            raise self._no(path, value, "it is one of {0}, or a command as a list of words".format(", ".join(sorted(mpi.LAUNCHERS))))
+        return self._argv(path, value)
+
+    def _no(self, path, value, why):
+        return _wrong(self.path + path, value, why)
+
+
+def _wrong(path, value, why):
+    what = "paraview_schedulers{0}".format(path)
+    return SessionError("{0} cannot be".format(what if value is None else "{0}: {1!r}".format(what, value)), why,
+                        "correct it in the inventory; nothing was touched. The guide Batch systems tells what each entry means")

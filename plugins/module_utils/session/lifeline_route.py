@@ -1,0 +1,233 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What carries a session's lifeline: its route, between agent and stub instead of pvserver and ParaView."""
+
+import json
+import shlex
+import signal
+import sys
+import time
+
+from ..client import local
+from ..cluster import job_directory, teardown
+from ..cluster.facts import facts_of, whence
+from ..common import processes
+from ..common.errors import SessionError
+from ..common.text import one_line
+from ..routes.base import Unfit
+from ..routes.context import port_taken
+from ..schedulers import answers, validation
+from ..ssh.channel import Channel
+from ..ssh.master import ForwardRefused
+from . import lifeline
+from . import route as routing
+from .record import Session
+from .recovery import ELSEWHERE
+
+# The line is there at once, or not at all; a job's directory may be shown late on the other side.
+_SECONDS = 30.0
+# Who serves this connection on the login node: sshd's process for it, else the shell. One that was lost would hold its ports for hours.
+_WHO = """for paraview_pid in {asked}; do
+printf '%s %s %s\\n' "$(hostname)" "$paraview_pid" "$(sed 's/.*) //' "/proc/$paraview_pid/stat" 2>/dev/null | cut -d' ' -f20)"
+done
+"""
+_END = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/dev/null | cut -d' ' -f20)" = {start} ] && kill {pid}
+:
+"""
+
+
+def begin(session, record, route, side):
+    """dict: the record; starts the stub. On a reverse route it is where the route ends.
+
+    Args:
+        session (record.Session). record (dict): its record.
+        route: of choice.ROUTES.
+        side (host.Here or There): where ParaView runs.
+    Raises:
+        SessionError: it does not come up.
+    """
+    teardown.end_stub(record)
+    stub = lifeline.Stub(session)
+    stub.forget_status()
+    port = _client_port(record, side)
+    known = local.start(stub.command(route, side, port, record["settings"]), {}, stub.log_path, "/")
+    # Before it is waited for: whatever happens next, it is ended.
+    record = session.update(stub=known)
+    found = stub.listens(known)
+    if not found:
+        processes.end(known)
+        raise SessionError("the lifeline cannot begin on this machine", one_line(stub.last_words(), 300) or "it said nothing",
+                           "choose another {0}, or set paraview_lifeline to false".format("paraview_line_port" if route.reverse else "paraview_client_port"))
+    if not route.reverse:
+        record = session.update(client_port=port or int(found.rpartition(":")[2]))
+        lead_from_client(session, record, side)
+    return record
+
+
+def _client_port(record, side):
+    """int: ParaView's port; 0 for one that the stub takes."""
+    return record.get("client_port") or record["settings"]["client_port"] or (side.free_port() if side.name else 0)
+
+
+def lead_from_client(session, record, side):
+    """Leads ParaView's port on another host to the stub; on this host they find each other.
+
+    Args:
+        session (record.Session). record (dict): its record.
+        side (host.Here or There): where ParaView runs.
+    Raises:
+        SessionError: that cannot be.
+    """
+    # A login there makes that anew.
+    known, port = record.get("client_side"), record["client_port"]
+    if not side.name or known.get("led") == port:
+        return
+    owner = side.owner(port)
+    if owner is not None:
+        raise port_taken(port, owner, side)
+    side.lead(port)
+    session.update(client_side=dict(known, led=port))
+
+
+def put_up(route, record, directory):
+    """Makes what the agent calls, and tells it; raises Unfit. A route that the agent waits at needs nothing yet.
+
+    Args:
+        route: of choice.ROUTES. record (dict). directory (job_directory.Directory): the job's.
+    """
+    if not route.reverse:
+        return
+    route.before_start(record["root_node"])
+    if route.client_may_be_late:
+        # The line proves itself; nothing has to be held back.
+        route.let_through(record["root_node"])
+    directory.put("line", "{0}:{1}\n".format(route.address, route.port))
+
+
+def lead(route, record, stub):
+    """Leads the stub to the agent; raises Unfit. One that the agent calls needs nothing more.
+
+    Args:
+        route: of choice.ROUTES. record (dict). stub (lifeline.Stub)
+    """
+    if not route.reverse:
+        port = route.after_start((record["root_node"], record["agent"][1]), record["root_node"])
+        host = route.known.get("host")
+        stub.lead("{0}:{1}".format(host, port) if host else route.around.client.target(port))
+
+
+def await_line(stub, record):
+    """Waits until agent and stub have found each other; SessionError where they do not."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        told = stub.status()
+        if told.get("state") == "connected" or (told.get("state") == "ended" and stub.done):
+            return
+        if not processes.alive(record["stub"]) or time.monotonic() > deadline:
+            raise SessionError("the lifeline between this machine and {0} does not come about".format(record["root_node"]),
+                               one_line(told.get("reason") or stub.last_words(), 300) or "no answer",
+                               "look whether something on the way changes or holds back what is sent; paraview_lifeline: false does without it")
+        time.sleep(0.05)
+
+
+def server_of(record, channel):
+    """list or None: who serves the connection on the login node; None where it does not tell.
+
+    Args:
+        record (dict): the session's. channel (channel.Channel): the connection.
+    """
+    # A connection of the user's own serves others, too.
+    words = channel.hold(_WHO.format(asked="$$" if record.get("guest") else "$PPID"), 15)[1].split()
+    return words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None
+
+
+def _end_server(record, channel):
+    """Ends what served the connection that was lost."""
+    if record.get("server"):
+        host, pid, start = record["server"]
+        channel.script(_END.format(host=shlex.quote(host), pid=int(pid), start=shlex.quote(start)), 15)
+
+
+def restore(session, record, channel):
+    """Makes the way for the line anew, after the connection was lost or the stub came to its end.
+
+    Args:
+        session (record.Session). record (dict). channel (channel.Channel): to the login node.
+    Raises:
+        SessionError, Unfit: with the reason.
+    """
+    record, ended = look_around(session, record, channel), not processes.alive(record.get("stub"))
+    server = server_of(record, channel)
+    same = server is not None and server == record.get("server")
+    if not same:
+        _end_server(record, channel)
+        # What listens there may be what is left of the lost connection.
+        record = session.update(server=server, forwards=[], route_known=dict(record["route_known"], port=None))
+    stub, directory = lifeline.Stub(session), job_directory.Directory(channel.script, record["remote_directory"])
+    if ended and record.get("was_connected") and not stub.done:
+        # What it had for ParaView went with it; the agent would wait for it until the outage is over.
+        directory.put("lost", "")
+        raise SessionError("the session on {0} cannot go on".format(record["root_node"]), "what was kept beside ParaView is gone, as by a restart of its host",
+                           "its job ends now; connect again")
+    route = routing.load(record, channel, session)
+    if ended:
+        record = begin(session, record, route, routing.client_of(record, channel))
+        if same:
+            return
+    elif same:
+        route.take_back()
+    try:
+        put_up(route, record, directory)
+        lead(route, record, stub)
+    finally:
+        session.update(**routing.kept(route))
+
+
+def look_around(session, record, channel):
+    """dict: the record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
+    there, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
+    if there.strip() == record["login_node"]:
+        return session.update(facts=dict(record["facts"], client_address=whence(connection) or record["facts"].get("client_address", "")))
+    if answers.of(record).get("on_login_node"):
+        raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record["login_node"], one_line(there, 100)))
+    facts = facts_of(session.name, channel.script, validation.tables(record["settings"]["schedulers"]), lambda _line: None, _load)
+    return session.update(facts=facts, login_node=facts["login_node"])
+
+
+class Elsewhere(Exception):
+    """Another login node answered than pvserver runs on."""
+
+
+def _load(text):
+    try:
+        import yaml
+    except ImportError:
+        raise ValueError("there is no PyYAML")
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ValueError("it is no YAML")
+
+
+def _stop(_number, _frame):
+    raise SystemExit(1)
+
+
+def main():
+    """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
+    # So that what was put up gets on record even where this takes too long.
+    signal.signal(signal.SIGTERM, _stop)
+    wish = json.load(sys.stdin)
+    sys.path.extend(wish.get("libraries", ()))
+    session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
+    try:
+        record = session.read()
+        if record:
+            restore(session, record, Channel(record["socket"], session.name))
+    except Elsewhere as elsewhere:
+        sys.stdout.write(str(elsewhere))
+        raise SystemExit(ELSEWHERE)
+    except (SessionError, Unfit, ForwardRefused) as error:
+        sys.stdout.write(" ".join(str(error).split()))
+        raise SystemExit(1)

@@ -1,0 +1,257 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Session records: what one connect has made, so that whatever happens it can be undone.
+
+A session has a directory of its own, named after its host, with ``session.json`` (the record), ``connect_id``, and the logs
+of what runs here. All are 0600 in a directory 0700.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import re
+import time
+
+from ..common import processes
+from ..common.errors import SessionError
+from ..common.files import locked, write_private
+
+#: Fields of a report, in order; every report has them all.
+REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason",
+          "lifeline")
+#: States in which nothing of a session is left to undo but its record.
+OVER = ("ended", "failed", "cancelled", "gone")
+
+
+def state_directory(wish=""):
+    """str: where session records lie: the wish, else below XDG_STATE_HOME, else below ~/.local/state."""
+    if wish:
+        return os.path.abspath(os.path.expanduser(wish))
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "paraview-connect")
+
+
+# Both are wanted now and then only, and the watcher stays small without them.
+def _file_name(name):
+    from urllib.parse import quote
+
+    if not name:
+        raise SessionError("a session needs a name", "", "name an inventory host")
+    # A name that begins with a dot would be the directory itself, or the one above.
+    return re.sub(r"^\.", "%2E", quote(name, safe="@:+,"))
+
+
+def _remove_tree(path):
+    from shutil import rmtree
+
+    rmtree(path, ignore_errors=True)
+
+
+class Session:
+    """The record of one session.
+
+    Args:
+        base (str): the directory of all records, as state_directory() gives it.
+        name (str): the inventory host's name.
+        directory (str): its directory, where that is known already.
+        only (str): the id of the one session that is meant; the record of a later one of that host is not touched.
+    """
+
+    def __init__(self, base, name, directory="", only=""):
+        self.base = base
+        self.name = name
+        self.only = only
+        self.directory = directory or os.path.join(base, _file_name(name))
+        self.path = os.path.join(self.directory, "session.json")
+        self.connect_id_path = os.path.join(self.directory, "connect_id")
+        self.entry_path = os.path.join(self.directory, "client.pvsc")
+        self.script_path = os.path.join(self.directory, "client.py")
+        self.key_path = os.path.join(self.directory, "lifeline.key")
+
+    def read(self):
+        """dict: the record; empty where there is none.
+
+        Raises:
+            SessionError: the file is damaged.
+        """
+        try:
+            with open(self.path, encoding="utf-8") as stream:
+                record = json.load(stream)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return {}
+            raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its rights")
+        except ValueError as error:
+            raise SessionError("the session record {0} is damaged".format(self.path), str(error),
+                               "look whether a job of yours is left at {0}, then remove {1}".format(self.name, self.directory))
+        if not isinstance(record, dict) or (self.only and record.get("id") != self.only):
+            return {}
+        return record
+
+    def begin(self, **fields):
+        """Makes a new record in place of one that is over.
+
+        Raises:
+            SessionError: a directory cannot be made, or another connect was quicker.
+        """
+        try:
+            os.makedirs(self.base, mode=0o700, exist_ok=True)
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise SessionError("cannot keep a session record in {0}".format(self.directory), error.strerror,
+                               "set paraview_state_dir to a directory of yours")
+        with locked(self.base):
+            old = self.read()
+            if old and old.get("state") not in OVER:
+                raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
+            record = dict({"version": 1, "id": os.urandom(8).hex(), "name": self.name, "state": "starting", "created": time.time()}, **fields)
+            write_private(self.path, json.dumps(record, indent=1) + "\n")
+        return record
+
+    def update(self, **fields):
+        """dict: the record with some fields changed; a record that is gone stays gone."""
+        with locked(self.base):
+            record = self.read()
+            if record:
+                record.update(fields)
+                write_private(self.path, json.dumps(record, indent=1) + "\n")
+            return record
+
+    def remove(self):
+        """Takes the record and all that lies with it away."""
+        with contextlib.suppress(FileNotFoundError):
+            with locked(self.base):
+                if self._mine():
+                    _remove_tree(self.directory)
+
+    def keep_connect_id(self, connect_id):
+        """Writes the connect-id into a file of its own, by which messages refer to it."""
+        self.update(has_connect_id=bool(connect_id))
+        write_private(self.connect_id_path, "{0:d}\n".format(connect_id))
+
+    def connect_id(self):
+        """int: the session's connect-id, 0 for none.
+
+        Raises:
+            SessionError: it should have one, and it cannot be read: a pvserver without would be open to everybody.
+        """
+        if not self.read().get("has_connect_id"):
+            return 0
+        try:
+            with open(self.connect_id_path, encoding="ascii") as stream:
+                return int(stream.read())
+        except (OSError, ValueError):
+            raise SessionError("the connect-id of {0} cannot be read".format(self.name), "{0} is gone or damaged".format(self.connect_id_path),
+                               "disconnect, and connect again")
+
+    def forget_secrets(self):
+        """Takes away the connect-id and the lifeline's key of a session that is over."""
+        with contextlib.suppress(OSError):
+            with locked(self.base):
+                for path in (self.connect_id_path, self.entry_path, self.script_path, self.key_path) if self._mine() else ():
+                    with contextlib.suppress(OSError):
+                        os.unlink(path)
+
+    def _mine(self):
+        return not self.only or bool(self.read())
+
+    def _lifeline(self, record):
+        """dict or None: how the line between agent and stub is (lifeline.Stub.status()); None for a session without one."""
+        if not record.get("lifeline") or record.get("state") in OVER:
+            return None
+        try:
+            with open(os.path.join(self.directory, "stub.json"), encoding="utf-8") as stream:
+                told = json.load(stream)
+        except (OSError, ValueError):
+            told = {}
+        return {"state": "outage" if record.get("lost_at") else told.get("state", "waiting"), "lost_at": record.get("lost_at"),
+                "waiting_bytes": told.get("waiting_bytes", 0), "losses": told.get("losses", 0), "encrypted": bool(told.get("encrypted"))}
+
+    def report(self, **changes):
+        """dict: what paraview_json tells of this session."""
+        record = self.read()
+        try:
+            connect_id = self.connect_id() if record and record.get("state") not in OVER else None
+        except SessionError:
+            # It is just ending.
+            connect_id = None
+        known = {
+            "host": self.name, "route": record.get("route"), "state": record.get("state", "gone"),
+            "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "url": record.get("url"),
+            "client_port": record.get("client_port"), "connect_id": connect_id,
+            "login_node": record.get("login_node"), "time_left_s": time_left(record), "reason": record.get("reason", ""),
+            "lifeline": self._lifeline(record),
+        }
+        known.update(changes)
+        return {name: known[name] for name in REPORT}
+
+
+def time_left(record):
+    """int or None: seconds until the job's wall time is over."""
+    if record.get("state") in OVER or not record.get("ends_at"):
+        return None
+    return max(0, int(record["ends_at"] - time.time()))
+
+
+def all_sessions(base):
+    """list[Session]: every session that has a record, by name."""
+    try:
+        names = sorted(os.listdir(base))
+    except OSError:
+        return []
+    from urllib.parse import unquote
+
+    found = [Session(base, unquote(name)) for name in names]
+    return [one for one in found if os.path.exists(one.path)]
+
+
+def watched(record):
+    """bool: whether the session's watcher runs and can be reached, and with it the connection."""
+    return processes.alive(record.get("watcher")) and os.path.exists(record.get("socket", ""))
+
+
+def holds_work(record):
+    """bool: whether ParaView is connected and waits, whatever has become of its connection."""
+    return bool(record.get("lifeline") and record.get("was_connected")) and processes.alive(record.get("stub"))
+
+
+def away(record):
+    """bool: whether the session has a lifeline, and its watcher seeks the connection that was lost."""
+    return bool(record.get("lost_at")) and watched(record)
+
+
+def lacks_client_host(record):
+    """bool: whether ParaView runs on another host, and the connection to it is gone."""
+    known = record.get("client_side")
+    return bool(known) and known.get("watcher") != record.get("watcher")
+
+
+def write_report(path, reports, fresh=False):
+    """Puts reports into the file that paraview_json names, one entry a host.
+
+    Args:
+        path (str): the file; empty for none.
+        reports (list[dict]): entries that replace those of the same host.
+        fresh (bool): forget what the file held.
+    """
+    if not path:
+        return
+    path = os.path.abspath(os.path.expanduser(path))
+    try:
+        with locked(os.path.dirname(path)):
+            known = [] if fresh else _read_reports(path)
+            new = {one["host"]: one for one in reports}
+            merged = [new.pop(one["host"], one) for one in known] + [one for one in reports if one["host"] in new]
+            write_private(path, json.dumps(merged, indent=1) + "\n")
+    except OSError as error:
+        raise SessionError("cannot write paraview_json: {0}".format(path), error.strerror, "name a file in a directory of yours")
+
+
+def _read_reports(path):
+    try:
+        with open(path, encoding="utf-8") as stream:
+            return [one for one in json.load(stream) if isinstance(one, dict) and "host" in one]
+    except (OSError, ValueError, TypeError):
+        return []

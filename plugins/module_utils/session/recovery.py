@@ -1,0 +1,328 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a session with a lifeline endures the loss of its connection: the watcher logs in again, and has the way for the line made anew."""
+
+import json
+import os
+import time
+
+from ..common import durations, processes, terminals
+from ..common.errors import SessionError
+from ..common.text import one_line
+from ..ssh.shell import ShellLost
+from .lifeline import Stub
+from .reconnection import Attempt, Reconnection
+from .record import lacks_client_host
+
+# Seconds for which the login node may be silent once the line is known to be away: when it is asked for a sign of life, and in the middle of something.
+_SILENCE = 3.0
+_LONG_SILENCE = 15.0
+# Seconds that a line may take to come back over a way that stands, and over one that was just made.
+_BY_ITSELF = 1.0
+_COMES_BACK = 10.0
+# Seconds that pvserver has to go after its client.
+_ENDING = 3.0
+# Seconds after which a mending that does not come to its end is given up, and those between two, which grow.
+_MENDING = 150.0
+_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
+# Seconds for which the stub goes on after the line was away too long; it is the one that counts.
+_GRACE = 30.0
+# A login that the user answers for is given up when nobody has asked about it for so long.
+_NOBODY_ASKS = 20.0
+# Seconds before another login where that came to the wrong login node.
+_ELSEWHERE_PAUSE = 20.0
+# Exit status of a mending that came to another login node than pvserver runs on.
+ELSEWHERE = 3
+
+
+class Silence(ShellLost):
+    """The shell does not answer; it may do so yet."""
+
+
+class Endurance:
+    """Looks after the line of one session that was handed over.
+
+    Args:
+        watcher (daemon.Watcher): holds the connection.
+        record (dict): the session's.
+    """
+
+    def __init__(self, watcher, record):
+        self.watcher, self.session = watcher, watcher.session
+        self.stub, self.known = Stub(watcher.session), record["stub"]
+        self.outage_s, self.terminal = record["settings"]["outage"], record.get("terminal")
+        self.told = {}
+        # A connection that is silent may come to itself again before another one is there.
+        self.silent = None
+        self.reconnection = self.attempt = None
+        self.attempt_failed, self.asked_at = "", 0.0
+        self.asks, self.login_at = "", 0.0
+        self.mender, self.mend_at, self.mended_at, self.pause = None, 0.0, time.monotonic(), _PAUSE
+        self.lost_at, self.gone_at = None, 0.0
+
+    # -- what the watcher asks
+
+    @property
+    def away(self):
+        """bool: whether there is no connection to the login node."""
+        return self.watcher.shell is None
+
+    def streams(self):
+        """list: what becomes readable when there is news."""
+        streams = self.reconnection.streams() if self.reconnection else []
+        streams += self.attempt.streams() if self.attempt else []
+        streams += [self.silent[0].stdout, self.silent[0].stderr] if self.silent else []
+        return streams + ([self.mender.stdout] if self.mender else [])
+
+    @property
+    def busy(self):
+        """bool: whether something is under way that has to be looked at often."""
+        return self.away or self.lost_at is not None
+
+    def bear(self, why):
+        """The connection is gone, or silent: another one is sought."""
+        watcher = self.watcher
+        connection, watcher.process, watcher.shell = (watcher.process, watcher.shell), None, None
+        connection[1].meanwhile = None
+        if isinstance(why, Silence):
+            self.silent = connection
+        else:
+            self._end(connection)
+        self._drop_mender()
+        self._lost(one_line(str(why).strip().rpartition("\n")[2]) or "ssh ended")
+
+    def step(self):
+        """Looks after the line; ShellLost where it will not come back any more, or the connection is found to be dead."""
+        self._look_at_stub()
+        if self.away:
+            self._log_in()
+        elif self.mender is not None:
+            self._look_at_mender()
+        elif time.monotonic() >= self.mend_at and self._needs_mending():
+            self._ask_the_login_node()
+            self._mend()
+
+    def check_silence(self):
+        """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
+        self._look_at_stub()
+        if self.lost_at is not None and time.monotonic() - self.watcher.shell.heard_at > _LONG_SILENCE:
+            raise Silence("no answer from the login node")
+
+    def begin_login(self, command, environment, path):
+        """Begins a login that the user answers for."""
+        self.end_login()
+        if self.reconnection is not None:
+            self.reconnection.close()
+        os.environ.update(environment)
+        self.attempt, self.attempt_failed, self.asked_at = Attempt(command, path, 3600), "", time.monotonic()
+
+    def login_state(self):
+        """dict: how it goes: failed (str), or begun (bool) and said (str)."""
+        self.asked_at = time.monotonic()
+        if self.away:
+            self._look_at_attempt()
+        if not self.away:
+            return {"begun": True, "said": ""}
+        if self.attempt is None:
+            return {"failed": self.attempt_failed or "ssh ended"}
+        return {"begun": False, "said": self.attempt.said()}
+
+    def end_login(self):
+        """Ends a login that the user answers for."""
+        if self.attempt is not None:
+            self.attempt.close()
+            self.attempt = None
+
+    def close(self):
+        """Ends all that is under way."""
+        self._drop_mender()
+        self.end_login()
+        if self.reconnection is not None:
+            self.reconnection.close()
+        if self.silent is not None:
+            self._end(self.silent)
+
+    # -- the stub
+
+    def _look_at_stub(self):
+        self.told = self.stub.status()
+        if self.told.get("state") == "connected":
+            self.pause = _PAUSE
+        if self.told.get("state") == "outage":
+            self._lost(self.told.get("reason", ""))
+        elif self.lost_at is not None and not self.away and self.mender is None and self.told.get("state") in ("connected", "ended"):
+            self._back()
+
+    def _lost(self, why):
+        if self.lost_at is not None:
+            return
+        self.lost_at = time.time()
+        line = "the line was lost at {0} ({1}); ParaView waits, and goes on once it is back".format(time.strftime("%H:%M:%S"), one_line(why, 120))
+        self.session.update(lost_at=self.lost_at, reason=line)
+        self._say(line)
+
+    def _back(self):
+        took = durations.spoken(max(1, time.time() - self.lost_at))
+        self.lost_at = None
+        record = self.session.read()
+        self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record["client_side"]["name"]) if lacks_client_host(record) else "")
+        if self.told["state"] == "connected":
+            self._say("the line is back after {0}".format(took))
+        else:
+            self._say("the line has ended: {0}".format(one_line(self.told.get("reason", ""), 200)))
+
+    def _say(self, line):
+        terminals.tell(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
+
+    # -- the login
+
+    def _log_in(self):
+        if self.lost_at is not None and time.time() - self.lost_at > self.outage_s + _GRACE:
+            raise ShellLost("it was away for longer than paraview_outage; pvserver ends by itself")
+        if self._look_at_silent() or self.attempt is not None:
+            if self.away:
+                self._look_at_attempt()
+            return
+        if self.reconnection is None:
+            if time.monotonic() < self.login_at:
+                return
+            record = self.session.read()
+            if not record:
+                self.watcher.stopping = True
+                return
+            self.reconnection = Reconnection(record)
+        attempt = self.reconnection.step()
+        if attempt is not None:
+            self._adopt(attempt)
+        elif self.reconnection.refused and not self.asks:
+            self.asks = "waiting for you: {0} wants to know who you are ({1}); connect again: ansible-playbook sciviz.paraview.connect -e host={2}".format(
+                self.session.read().get("login_node"), one_line(self.reconnection.refused.strip().rpartition("\n")[2], 120), self.session.name)
+            self.session.update(reason=self.asks)
+            self._say(self.asks)
+
+    def _look_at_silent(self):
+        """bool: whether the connection that was silent has come to itself again."""
+        if self.silent is None:
+            return False
+        process, shell = self.silent
+        try:
+            if not shell.begun():
+                return False
+        except ShellLost:
+            self._end(self.silent)
+            self.silent = None
+            return False
+        self.silent = None
+        self._found(process, shell)
+        self.mended_at = time.monotonic()
+        return True
+
+    def _look_at_attempt(self):
+        if self.attempt is None:
+            return
+        try:
+            if self.attempt.begun():
+                attempt, self.attempt = self.attempt, None
+                self._adopt(attempt)
+                return
+        except ShellLost as lost:
+            self.attempt_failed = str(lost)
+            self.end_login()
+            return
+        if time.monotonic() - self.asked_at > _NOBODY_ASKS:
+            self.end_login()
+
+    def _adopt(self, attempt):
+        """Takes a new connection for the one that was lost."""
+        if self.silent is not None:
+            self._end(self.silent)
+            self.silent = None
+        self.watcher.forget_sockets()
+        try:
+            os.rename(attempt.path, self.watcher.wish["control_path"])
+        except OSError:
+            attempt.close()
+            raise
+        self.watcher.wish["master"] = ""
+        self._found(attempt.process, attempt.shell)
+        # What was put up went with the connection, and one of the user's own is not used any more.
+        self.session.update(forwards=[], guest="")
+        self._mend()
+
+    def _found(self, process, shell):
+        self.end_login()
+        if self.reconnection is not None:
+            self.reconnection.close()
+            self.reconnection = None
+        self.watcher.process, self.watcher.shell, self.asks = process, shell, ""
+        shell.meanwhile = self.check_silence
+
+    def _end(self, connection):
+        """Ends a connection, and takes back what it would leave in a control master of the user's own."""
+        process, _shell = connection
+        if self.watcher.wish.get("master"):
+            self.watcher.leave_master(self.session.read())
+        process.stdin.close()
+        process.end(0.5)
+        self.watcher.forget_sockets()
+
+    def _ask_the_login_node(self):
+        """A connection over which nothing comes back is none; ssh itself would wait for a minute."""
+        if self.lost_at is None:
+            return
+        try:
+            self.watcher.shell.here(":", _SILENCE)
+        except SessionError:
+            raise Silence("no answer from the login node")
+
+    # -- the way
+
+    def _needs_mending(self):
+        """bool: the stub is gone, or its line has been away for longer than it needs to come back."""
+        if not processes.alive(self.known):
+            self.known = self.session.read().get("stub")
+            self.gone_at = self.gone_at or time.monotonic()
+            # With ParaView goes pvserver, and the job.
+            return not processes.alive(self.known) and (self.told.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
+        self.gone_at = 0.0
+        if self.told.get("state") not in ("outage", "waiting") or time.monotonic() - self.mended_at < _COMES_BACK:
+            return False
+        return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
+
+    def _mend(self):
+        wish = self.watcher.wish
+        self.mender = processes.Child(wish["mender"])
+        self.mended_at = time.monotonic()
+        with self.mender.stdin as stdin:
+            stdin.write(json.dumps({name: wish[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
+
+    def _look_at_mender(self):
+        code = self.mender.ended()
+        if code is None and time.monotonic() - self.mended_at < _MENDING:
+            return
+        said = self._last_words() if code is not None else "it took too long"
+        self._drop_mender()
+        # Ever later, until the line has stood: a login node and a batch system have others to serve.
+        self.mend_at = time.monotonic() + self.pause
+        self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
+        if code == 0:
+            self.known = self.session.read().get("stub")
+            self.mended_at = time.monotonic()
+            return
+        self.mended_at = 0.0
+        self.session.update(reason="the way for the line cannot be made: {0}".format(one_line(said, 300)))
+        if code == ELSEWHERE:
+            self.login_at = time.monotonic() + _ELSEWHERE_PAUSE
+            raise ShellLost(said)
+
+    def _last_words(self):
+        said, wrong = (os.read(stream.fileno(), 65536).decode("utf-8", "replace").strip() for stream in (self.mender.stdout, self.mender.stderr))
+        return said or wrong.rpartition("\n")[2] or "no reason given"
+
+    def _drop_mender(self):
+        if self.mender is not None:
+            self.mender.end(0.5)
+            for stream in (self.mender.stdout, self.mender.stderr):
+                stream.close()
+            self.mender = None

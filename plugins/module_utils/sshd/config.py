@@ -1,0 +1,336 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lossless reading and editing of sshd_config and what it includes: every byte that is not ours stays.
+
+Source: servconf.c and misc.c of OpenSSH 8.0 to 10 (strdelim, argv_split, the Include case).
+"""
+
+import collections
+import fnmatch
+import glob
+import os
+import re
+
+from ..common.errors import SessionError
+
+#: Where relative Include patterns begin.
+DIRECTORY = "/etc/ssh"
+_DEPTH = 16
+_BLANKS = " \t\r\n\f"
+
+Line = collections.namedtuple("Line", "number keyword rest")
+
+
+def _split_keyword(text):
+    """Keyword and the rest of a line, as sshd's strdelim: parted by blanks, or by one equals sign; quotes part it too."""
+    keyword = re.match(r"[^ \t\r\n=\"]*", text).group(0)
+    rest = text[len(keyword):]
+    if rest.startswith('"'):
+        quoted, closed, rest = rest[1:].partition('"')
+        # A line whose keyword has no closing quote is none to sshd.
+        return (keyword + quoted).lower() if closed else "", rest.lstrip(" \t\r\n")
+    return keyword.lower(), re.sub(r"\A[ \t\r\n]*=?[ \t\r\n]*", "", rest)
+
+
+def lines(text):
+    """list[Line]: the lines of a file that say something; number counts from 1, keyword is in lower case."""
+    found = []
+    for number, raw in enumerate(text.split("\n"), 1):
+        stripped = raw.strip(_BLANKS)
+        if stripped and not stripped.startswith("#"):
+            keyword, rest = _split_keyword(stripped[1:] if stripped.startswith("=") else stripped)
+            if keyword:
+                found.append(Line(number, keyword, rest))
+    return found
+
+
+def arguments(rest):
+    """list[str]: the arguments of a line as sshd's argv_split has them: quotes taken off, a comment at its end left out."""
+    found, word, quoted = [], None, ""
+    place = 0
+    while place < len(rest):
+        char, after = rest[place], rest[place + 1:place + 2]
+        place += 1
+        if word is None and char == "#":
+            break
+        if not quoted and char in " \t":
+            found += [] if word is None else [word]
+            word = None
+            continue
+        word = word or ""
+        if char == "\\" and after and (after in "'\"\\" or (after == " " and not quoted)):
+            word += after
+            place += 1
+        elif not quoted and char in "'\"":
+            quoted = char
+        elif quoted and char == quoted:
+            quoted = ""
+        else:
+            word += char
+    return rest.split() if quoted else found + ([] if word is None else [word])
+
+
+def quote(word):
+    """str: an argument as sshd reads it back."""
+    if re.search(r"[\"\\\x00-\x1f\x7f]", word):
+        raise SessionError("{0!r} cannot stand in sshd_config".format(word), "it holds a quote, a backslash or a control character", "leave that out")
+    return '"{0}"'.format(word) if re.search(r"[\s#']", word) else word
+
+
+class View:
+    """The files below a root, some of them changed, none of them written.
+
+    Args:
+        root (str): what stands before every path; empty for the host's own.
+        changes (dict[str, str or None]): new texts by path; None: the file is gone.
+    """
+
+    def __init__(self, root="", changes=None):
+        self.root = root
+        self.changes = dict(changes or {})
+
+    def read(self, path):
+        """str or None: a file's text, lossless (bytes that are not UTF-8 become surrogates); None where there is none."""
+        if path in self.changes:
+            return self.changes[path]
+        try:
+            with open(self.real(path), "rb") as file:
+                return file.read().decode("utf-8", "surrogateescape")
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+        except OSError as error:
+            raise SessionError("cannot read {0}".format(path), error.strerror or str(error), "nothing was changed; run it as root")
+
+    def real(self, path):
+        """str: where a path lies; links are followed within the root."""
+        for _step in range(40):
+            parts = path.split("/")
+            for count in range(2, len(parts) + 1):
+                head = "/".join(parts[:count])
+                if os.path.islink(self.root + head):
+                    target = os.readlink(self.root + head)
+                    path = os.path.normpath(os.path.join(os.path.dirname(head), target, *parts[count:]))
+                    break
+            else:
+                return self.root + path
+        raise SessionError("cannot read {0}".format(path), "its symbolic links lead round in a circle", "mend the links; nothing was changed")
+
+    def matching(self, pattern):
+        """list[str]: paths that a pattern of Include finds, in sshd's order."""
+        found = {path[len(self.root):] for path in glob.glob(glob.escape(self.root) + pattern)}
+        if self.root:
+            # A link of the tree leads to where it would on its own host.
+            directory = os.path.dirname(pattern)
+            there = self.real(directory) if not glob.has_magic(directory) else ""
+            if there and there != self.root + directory:
+                found |= {directory + path[len(there):] for path in glob.glob(glob.escape(there) + pattern[len(directory):])}
+            found |= {directory + "/" + name for name in self._dangling(there) if fnmatch.fnmatchcase(name, os.path.basename(pattern))}
+        found |= {path for path in self.changes if _matches(path, pattern)}
+        return sorted((path for path in found if self.changes.get(path, "") is not None), key=os.fsencode)
+
+    @staticmethod
+    def _dangling(directory):
+        if not directory or not os.path.isdir(directory):
+            return []
+        return [name for name in os.listdir(directory) if os.path.islink(os.path.join(directory, name)) and not name.startswith(".")]
+
+    def with_changes(self, changes):
+        """View: the same with further changes."""
+        return View(self.root, dict(self.changes, **changes))
+
+
+def _matches(path, pattern):
+    own, wanted = path.split("/"), pattern.split("/")
+    return len(own) == len(wanted) and all(
+        fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith(".")) for name, part in zip(own, wanted))
+
+
+def patterns(line):
+    """list[str]: the absolute patterns of an Include line."""
+    return [os.path.normpath(word) if word.startswith("/") else DIRECTORY + "/" + word for word in arguments(line.rest)]
+
+
+class Tree:
+    """A configuration as sshd reads it.
+
+    Args:
+        view (View): the files.
+        path (str): the main file.
+    Attributes:
+        files (dict[str, str]): the texts by path, the main file first.
+    """
+
+    def __init__(self, view, path):
+        self.view, self.path = view, path
+        self.files = collections.OrderedDict()
+        self._take(path, 0)
+
+    def _take(self, path, depth):
+        text = self.view.read(path)
+        if text is None or path in self.files:
+            return
+        if depth > _DEPTH:
+            raise SessionError("{0} is included too deeply".format(path), "more than {0} files include one another".format(_DEPTH), "mend the Include lines")
+        self.files[path] = text
+        for line in lines(text):
+            if line.keyword == "include":
+                for pattern in patterns(line):
+                    for found in self.view.matching(pattern):
+                        self._take(found, depth + 1)
+
+    def reading(self, path="", matched=False, depth=0):
+        """Yields (file, Line, whether under a Match) in the order in which sshd reads them."""
+        path = path or self.path
+        for line in lines(self.files.get(path, "")) if depth <= _DEPTH else []:
+            if line.keyword == "match":
+                matched = True
+            elif line.keyword == "include":
+                for pattern in patterns(line):
+                    for found in self.view.matching(pattern):
+                        yield from self.reading(found, matched, depth + 1)
+            yield path, line, matched
+
+    def mirror(self, directory):
+        """Writes a copy in which every Include leads into the copy.
+
+        Args:
+            directory (str): an empty directory; a path in the copy is this and the path.
+        Returns:
+            str: path of the copy's main file.
+        """
+        for path, text in self.files.items():
+            copy = directory + path
+            if not os.path.isdir(os.path.dirname(copy)):
+                os.makedirs(os.path.dirname(copy), 0o700)
+            with open(copy, "wb") as file:
+                file.write(_redirected(text, directory).encode("utf-8", "surrogateescape"))
+            os.chmod(copy, 0o600)
+        return directory + self.path
+
+    def said(self, file, number):
+        """str: what stands in a line of a file; empty where there is no such line."""
+        text = self.files.get(file, "").split("\n")
+        return text[number - 1].strip() if 0 < number <= len(text) else ""
+
+    def drop_in_patterns(self):
+        """list[str]: patterns for drop-ins that the main file includes for everybody, in order."""
+        found = []
+        for line in lines(self.files.get(self.path, "")):
+            if line.keyword == "match":
+                break
+            if line.keyword == "include":
+                found += [pattern for pattern in patterns(line) if glob.has_magic(os.path.basename(pattern)) and not glob.has_magic(os.path.dirname(pattern))]
+        return found
+
+
+def _redirected(text, directory):
+    raw = text.split("\n")
+    for line in lines(text):
+        if line.keyword == "include":
+            raw[line.number - 1] = "Include " + " ".join('"{0}{1}"'.format(directory, pattern) for pattern in patterns(line))
+    return "\n".join(raw)
+
+
+# --- our own blocks in a main file ---
+
+#: How the last line of every block begins.
+END = "# END sciviz.paraview sshd_forwarding "
+_JOINED = ", joined to the line before"
+
+
+def _marks(name):
+    begin = r"# BEGIN sciviz\.paraview sshd_forwarding {0}(?P<joined>{1})?".format(re.escape(name), re.escape(_JOINED))
+    return begin, END + name
+
+
+def without_block(text, name):
+    """str: the text without the block of that name, to the byte as before the block was put in."""
+    begin, end = _marks(name)
+    # Another block within is none of this one's body: of one of them a line is missing.
+    inner = r"(?:(?!# BEGIN sciviz\.paraview sshd_forwarding )[^\n]*\n)*?"
+    mark = re.compile(r"(?P<before>\r?\n|\A){0}(?P<newline>\r?\n){1}{2}(?P<after>\r?\n|\Z)".format(begin, inner, re.escape(end)))
+    while True:
+        found = mark.search(text)
+        if not found:
+            break
+        kept = found.group("before")
+        if found.group("joined"):
+            # What was put in behind a joined block keeps the line end that parts it from the line before.
+            kept = kept[:len(kept) - len(found.group("newline"))] + found.group("after")
+        text = text[:found.start()] + kept + text[found.end():]
+    if re.search(r"(?m)^({0}|{1})\r?$".format(begin, re.escape(end)), text):
+        raise SessionError("the block of {0} in sshd_config is not whole".format(name), "of its BEGIN and END lines one is missing",
+                           "remove the one that is left, and what belongs to it, by hand; nothing was changed")
+    return text
+
+
+def _blocks(text):
+    """list[tuple]: (first line, last line, key, joined) of each whole block; beside one another they stand in the order of their keys."""
+    found, begun = [], None
+    raw = [line.rstrip("\r") for line in text.split("\n")]
+    for number, line in enumerate(raw, 1):
+        begin = re.match(r"# BEGIN sciviz\.paraview sshd_forwarding ([^ ,]+)({0})?\Z".format(re.escape(_JOINED)), line)
+        if begin:
+            begun = (number, begin.group(1), bool(begin.group(2)))
+        elif begun and line == END + begun[1]:
+            found.append((begun[0], number, _key(begun[1], raw[begun[0]:number - 1]), begun[2]))
+            begun = None
+    return found
+
+
+def _key(name, body):
+    """What is global goes first, what is for all last; else by name, whichever was put in first."""
+    heads = [line.rest.lower() for line in lines("\n".join(body)) if line.keyword == "match"]
+    return (0 if not heads else 2 if heads[0] == "all" else 1), name
+
+
+def _settled(text, key, place):
+    """int: the place among the blocks beside it, so that putting one in anew changes nothing."""
+    blocks = _blocks(text)
+    while True:
+        behind = next((first for first, last, other, _joined in blocks if last == place - 1 and other > key), None)
+        before = next((last + 1 for first, last, other, _joined in blocks if first == place and other < key), None)
+        if behind is None and before is None:
+            return place
+        place = before if behind is None else behind
+
+
+def with_block(text, name, body, before=None):
+    """The text with a block put in.
+
+    Args:
+        text (str): a main file.
+        name (str): of the policy.
+        body (list[str]): the block's lines.
+        before (int or None): number of the line that the block goes before; None: at the end. Blocks that stand there keep an order.
+    Returns:
+        str
+    """
+    newline = "\r\n" if "\r\n" in text and text.count("\r\n") * 2 > text.count("\n") else "\n"
+    raw = text.split("\n")
+    end = len(raw) + (raw[-1] != "")
+    place = _settled(text, _key(name, body), end if before is None else before)
+    # Before a block that is joined to its line there is no line end of others either.
+    joined = place > len(raw) or any(first == place and other for first, _last, _key_of, other in _blocks(text))
+    begin = "# BEGIN sciviz.paraview sshd_forwarding {0}{1}".format(name, _JOINED if joined else "")
+    block = newline.join([begin] + list(body) + [END + name])
+    if place > len(raw):
+        return text + newline + block
+    head = "\n".join(raw[:place - 1])
+    return head + ("\n" if place > 1 else "") + block + newline + "\n".join(raw[place - 1:])
+
+
+def ours(text):
+    """set[int]: numbers of the lines that belong to blocks of any name."""
+    return {number for first, last, _key_of, _joined in _blocks(text) for number in range(first, last + 1)}
+
+
+def block_lines(text, name):
+    """set[int]: numbers of the lines that belong to the block of that name."""
+    return {number for first, last, (_order, other), _joined in _blocks(text) if other == name for number in range(first, last + 1)}
+
+
+def block_at(text, number):
+    """str: name of the block that a line belongs to; empty for none of ours."""
+    return next((name for first, last, (_order, name), _joined in _blocks(text) if first <= number <= last), "")

@@ -1,0 +1,180 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A forwarding policy of sshd: what it asks for, for whom, and how sshd says the same."""
+
+import collections
+import ipaddress
+import re
+
+from ..common.errors import SessionError
+from ..common.text import clean
+from .config import quote
+
+_YES_NO = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
+_SIDES = dict(_YES_NO, local="local", remote="remote", all="yes")
+
+#: Option of the module, keyword of sshd, and what each value becomes.
+KEYWORDS = collections.OrderedDict((
+    ("allow_tcp_forwarding", ("AllowTcpForwarding", _SIDES)),
+    ("gateway_ports", ("GatewayPorts", dict(_YES_NO, clientspecified="clientspecified"))),
+    ("permit_listen", ("PermitListen", None)),
+    ("permit_open", ("PermitOpen", None)),
+    ("allow_stream_local_forwarding", ("AllowStreamLocalForwarding", _SIDES)),
+    ("stream_local_bind_unlink", ("StreamLocalBindUnlink", _YES_NO)),
+    ("stream_local_bind_mask", ("StreamLocalBindMask", None)),
+    ("disable_forwarding", ("DisableForwarding", _YES_NO)),
+))
+CRITERIA = ("User", "Group", "Host", "LocalAddress", "LocalPort", "Address", "RDomain")
+
+
+def policy(options):
+    """The policy that a module's options ask for.
+
+    Args:
+        options (dict): values by option name, None for those left as they are.
+    Returns:
+        OrderedDict[str, str]: values by keyword, as sshd_config has them.
+    Raises:
+        SessionError: names the option and the value.
+    """
+    asked = collections.OrderedDict()
+    for option, (keyword, known) in KEYWORDS.items():
+        value = options.get(option)
+        if value is not None:
+            asked[keyword] = _value(option, value, known)
+    return asked
+
+
+def _value(option, value, known):
+    if known is not None:
+        text = str(value).strip().lower()
+        if text not in known:
+            raise SessionError("{0}: {1!r} is not known".format(option, value), "", "take one of " + ", ".join(sorted(set(known.values()))))
+        return known[text]
+    if option == "stream_local_bind_mask":
+        if not re.match(r"^0?[0-7]{3}\Z", str(value).strip()):
+            raise SessionError("stream_local_bind_mask: {0!r} is no mask".format(value), "it takes three octal digits", 'write it with quotes, as in "0177"')
+        return "0" + str(value).strip()[-3:]
+    return " ".join(_targets(option, value))
+
+
+def _targets(option, value):
+    items = [str(item).strip() for item in (value if isinstance(value, (list, tuple)) else str(value).replace(",", " ").split())]
+    if not items:
+        raise SessionError("{0} is empty".format(option), "", "name what is allowed, or [none], or leave it out")
+    if len(items) > 1 and {"any", "none"} & set(items):
+        raise SessionError("{0}: any and none stand alone".format(option), "got " + " ".join(items), "take one of them away")
+    for item in items:
+        pattern = r"^(any|none|\*|((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.*_-]+):)?(\d{1,5}|\*))\Z"
+        port = item.rpartition(":")[2]
+        bare = option == "permit_open" and item not in ("any", "none") and ":" not in item
+        if bare or not re.match(pattern, item) or (port.isdigit() and not 0 < int(port) < 65536):
+            example = "127.0.0.1:8080, [::1]:8080, localhost:*" + ("" if option == "permit_open" else ", 8080")
+            raise SessionError("{0}: {1!r} is no address and port".format(option, item), "", "write it as in {0}".format(example))
+    return items
+
+
+def criteria(match):
+    """The criteria of a Match.
+
+    Args:
+        match (dict): value or list of values by criterion, in any case of letters.
+    Returns:
+        OrderedDict[str, list[str]]: in sshd's spelling and a fixed order.
+    Raises:
+        SessionError: names the criterion and the value.
+    """
+    spelled = {name.lower(): name for name in CRITERIA}
+    asked = {}
+    for name, value in (match or {}).items():
+        if str(name).lower() not in spelled:
+            raise SessionError("match: {0!r} is not known".format(name), "", "take one of " + ", ".join(CRITERIA))
+        values = [str(one).strip() for one in (value if isinstance(value, (list, tuple)) else str(value).split(","))]
+        if not values or not all(values):
+            raise SessionError("match: {0} is empty".format(name), "a criterion without a value matches nobody", "name what it is to match, or leave it out")
+        _check_criterion(spelled[str(name).lower()], values)
+        asked[spelled[str(name).lower()]] = values
+    return collections.OrderedDict((name, asked[name]) for name in CRITERIA if name in asked)
+
+
+def _check_criterion(name, values):
+    for value in values:
+        if re.search(r"[\s,\"'\\#\x00-\x1f\x7f]", value):
+            raise SessionError("match: {0} {1!r} cannot stand in sshd_config".format(name, value),
+                               "it holds a blank, a comma, a quote or a backslash", "correct it")
+        plain = value.lstrip("!")
+        if name in ("Address", "LocalAddress") and "/" in plain:
+            try:
+                ipaddress.ip_network(plain)
+            except ValueError as error:
+                raise SessionError("match: {0} {1!r} is no network".format(name, value), str(error), "write it as in 198.18.0.0/15")
+        if name == "LocalPort" and not (value.isdigit() and 0 < int(value) < 65536 and len(values) == 1):
+            raise SessionError("match: LocalPort {0!r} is no port".format(",".join(values)), "sshd takes a single number", "take one from 1 to 65535")
+    if all(value.startswith("!") for value in values):
+        raise SessionError("match: {0} {1} matches nobody".format(name, ",".join(values)), "sshd wants something to match besides what is negated", 'add "*"')
+
+
+def check_name(name):
+    """SessionError where a policy's name cannot be part of a file name."""
+    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z", name):
+        raise SessionError("name: {0!r} cannot name a policy".format(name), "it becomes part of a file name", "take letters, digits, - and _")
+
+
+def body(asked, match):
+    """list[str]: the lines of a policy."""
+    inner = ["{0} {1}".format(keyword, value) for keyword, value in asked.items()]
+    if not match:
+        return inner
+    return [head(match)] + ["    " + line for line in inner]
+
+
+def head(match):
+    """str: the Match line of criteria; one without values stands alone, as all does."""
+    return "Match " + " ".join(name + (" " + quote(",".join(values)) if values else "") for name, values in match.items())
+
+
+def asks_to_allow(asked):
+    """bool: a policy wants something forwarded, which DisableForwarding would undo."""
+    return any(asked.get(keyword, "no") != "no" for keyword in ("AllowTcpForwarding", "AllowStreamLocalForwarding")) or any(
+        keyword in asked and asked[keyword] not in ("none", "no") for keyword in ("PermitListen", "PermitOpen", "GatewayPorts"))
+
+
+def same(keyword, one, other):
+    """bool: two values mean the same to sshd."""
+    if one is None:
+        return False
+    if keyword in ("PermitListen", "PermitOpen"):
+        return _normal(keyword, one) == _normal(keyword, other)
+    return one.lower() == other.lower()
+
+
+def _normal(keyword, value):
+    found = []
+    for word in value.lower().split():
+        host, _colon, port = word.rpartition(":")
+        if word not in ("any", "none") and keyword == "PermitListen" and not host:
+            host = "*"
+        found.append((host.strip("[]"), port))
+    return sorted(found)
+
+
+def values(effective):
+    """dict[str, str]: the forwarding policy of one connection, by option name."""
+    return {option: effective.value(keyword) for option, (keyword, _known) in KEYWORDS.items() if effective.value(keyword) is not None}
+
+
+def origins(effective):
+    """dict[str, str]: file and line of each value that does not come from sshd's defaults, by option name."""
+    found = {option: effective.origin(keyword) for option, (keyword, _known) in KEYWORDS.items()}
+    return {option: "{0}:{1}".format(origin.file, origin.line) for option, origin in found.items() if origin is not None}
+
+
+def sources(effective, tree):
+    """dict[str, dict]: file, line and text of each value's origin, by option name."""
+    found = {}
+    for option, (keyword, _known) in KEYWORDS.items():
+        origin = effective.origin(keyword)
+        if origin is not None:
+            found[option] = {"file": origin.file, "line": origin.line, "text": clean(tree.said(origin.file, origin.line))}
+    return found

@@ -1,0 +1,112 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forwards to try, as they are asked for and written."""
+
+import collections
+import ipaddress
+import os
+import re
+
+from ..common.errors import SessionError
+
+Request = collections.namedtuple("Request", "kind address port socket expect")
+#: ``elsewhere``: granted, and then it does not listen where it was asked for.
+EXPECTATIONS = ("allowed", "refused", "failed", "elsewhere")
+_FIELDS = {"remote": ("bind", "port", "socket", "expect"), "local": ("host", "port", "socket", "expect")}
+_LONGEST_PATH = 107
+
+
+def parse(kind, wishes):
+    """Requests as users write them.
+
+    Args:
+        kind (str): ``remote`` or ``local``.
+        wishes (list): of dict, or of str: ``ADDRESS:PORT``, ``[IPV6]:PORT``, ``/path``.
+    Returns:
+        list[Request]
+    Raises:
+        SessionError: one cannot be understood.
+    """
+    return [_parse(kind, wish) for wish in wishes]
+
+
+def _wrong(kind, wish, why):
+    fields = ", ".join(_FIELDS[kind])
+    return SessionError("{0}: {1!r} is no forward".format(kind, wish), why, "write ADDRESS:PORT, [IPV6]:PORT, /path, or a dict of {0}".format(fields))
+
+
+def _parse(kind, wish):
+    if isinstance(wish, dict):
+        given = wish
+    else:
+        given = _parse_text(kind, str(wish))
+        if given is None:
+            raise _wrong(kind, wish, "it has no form that is known")
+    strange = sorted(str(name) for name in set(given) - set(_FIELDS[kind]))
+    if strange:
+        raise _wrong(kind, wish, "it has no field {0}".format(strange[0]))
+    expect = _expectations(kind, wish, given.get("expect"))
+    where = _FIELDS[kind][0]
+    path = given.get("socket")
+    if path is not None:
+        if given.get(where) is not None or given.get("port") is not None:
+            raise _wrong(kind, wish, "a socket has neither {0} nor port".format(where))
+        path = str(path)
+        if not path.startswith("/") or re.search("[\0-\x1f\x7f]", path) or len(os.fsencode(path)) > _LONGEST_PATH:
+            raise _wrong(kind, wish, "a socket is an absolute path of at most {0} bytes without control characters".format(_LONGEST_PATH))
+        return Request(kind, "", 0, path, expect)
+    return Request(kind, _address(kind, wish, given), _port(kind, wish, given), None, expect)
+
+
+def _parse_text(kind, text):
+    if text.startswith("/"):
+        return {"socket": text}
+    found = re.match(r"^(?:\[([^\[\]]*)\]|([^:\[\]]*)):([0-9]{1,5})\Z", text)
+    return found and {_FIELDS[kind][0]: found.group(1) or found.group(2) or "", "port": found.group(3)}
+
+
+def _address(kind, wish, given):
+    if kind == "local":
+        address = str(given.get("host") or "")
+        if not address:
+            raise _wrong(kind, wish, "it does not say to which host")
+    else:
+        address = given.get("bind")
+        address = "127.0.0.1" if address is None else str(address) or "*"
+    address = address.strip("[]")
+    if not re.match(r"^[\w.:%*-]+\Z", address):
+        raise _wrong(kind, wish, "{0!r} is no address".format(address))
+    return str(ip(address) or address)
+
+
+def _port(kind, wish, given):
+    lowest = 0 if kind == "remote" else 1
+    text = str(given.get("port", "0" if kind == "remote" else ""))
+    if not re.match(r"^[0-9]{1,5}\Z", text) or not lowest <= int(text) <= 65535:
+        raise _wrong(kind, wish, "its port is no number from {0} to 65535".format(lowest))
+    return int(text)
+
+
+def _expectations(kind, wish, value):
+    values = () if value is None else (value,) if isinstance(value, str) else value
+    if not isinstance(values, (list, tuple)) or [one for one in values if one not in EXPECTATIONS]:
+        raise _wrong(kind, wish, "expect is one or more of " + ", ".join(EXPECTATIONS))
+    return tuple(values)
+
+
+def ip(address):
+    try:
+        return ipaddress.ip_address(address)
+    except ValueError:
+        return None
+
+
+def endpoint(address, port):
+    """str: address and port as one writes them."""
+    return "{0}:{1}".format("[{0}]".format(address) if ":" in address else address, port)
+
+
+def written(request):
+    """str: a request in its short form."""
+    return request.socket or endpoint(request.address, request.port)

@@ -1,0 +1,297 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sshd program and its daemon: what a configuration means to it, whether it runs and answers, its reload."""
+
+import collections
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from ..common.errors import SessionError
+from ..common.text import one_line
+from .config import lines
+
+_PATH = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/usr/local/bin:/bin"
+_SETTING = re.compile(r"^debug3: (?P<file>.*):(?P<line>\d+) setting (?P<keyword>\S+)")
+_SECOND_PASS = re.compile(r"^debug[23]: (parse_server_config_depth: config reprocess config |parse_server_match_config|checking match for )")
+_DEBUG = re.compile(r"^debug\d: ")
+
+Connection = collections.namedtuple("Connection", "user host addr laddr lport rdomain")
+Connection.__new__.__defaults__ = ("nobody", "host.example", "192.0.2.1", "127.0.0.1", "22", "")
+
+#: What sshd calls its -o options, in place of a file.
+COMMAND_LINE = "command-line"
+
+#: A line that sshd took a value from. file (str), line (int); pass 2 is that of Match.
+Origin = collections.namedtuple("Origin", "file line second")
+
+
+def run(argv, seconds=30):
+    """Runs a command.
+
+    Returns:
+        tuple[int, str, str]: exit status, output, errors; 127 where there is no such command, 124 where it took too long.
+    """
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False,
+                              env=dict(os.environ, LC_ALL="C"))
+    except subprocess.TimeoutExpired:
+        return 124, "", "{0} took longer than {1} s".format(argv[0], seconds)
+    except OSError as error:
+        return 127, "", "{0}: {1}".format(argv[0], error.strerror or error)
+    return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
+
+
+def spec(connection):
+    """str: a connection as ``sshd -T -C`` takes it."""
+    fields = [(name, str(value)) for name, value in zip(Connection._fields, connection) if str(value)]
+    for name, value in fields:
+        if re.search(r"[,\s\x00-\x1f]", value):
+            raise SessionError("{0}={1!r} is no part of a connection".format(name, value), "it holds a comma or a blank", "correct verify")
+    return ",".join("{0}={1}".format(*field) for field in fields)
+
+
+class Effective:
+    """What sshd would do with a connection.
+
+    Attributes:
+        values (dict[str, tuple[str]]): by keyword in lower case, as ``sshd -T`` prints them.
+        lines (list[tuple[str, Origin]]): keyword and origin of each line that applied, in order.
+    """
+
+    def __init__(self, values, lines):
+        self.values, self.lines = values, lines
+
+    def value(self, keyword):
+        """str or None: a keyword's value; None where this sshd knows it not."""
+        found = self.values.get(keyword.lower())
+        return None if found is None else " ".join(found)
+
+    def origin(self, keyword):
+        """Origin or None: the line that the value comes from; None for sshd's default. Match goes before global, and the first line counts.
+
+        Of StreamLocalBindMask it is the last one (servconf.c, up to 10.0).
+        """
+        own = [origin for name, origin in self.lines if name == keyword.lower()]
+        own = [origin for origin in own if origin.second] or own
+        return own[-1 if keyword.lower() == "streamlocalbindmask" else 0] if own else None
+
+
+class Program:
+    """The sshd program.
+
+    Args:
+        command (list[str]): its path, and words in front where it runs elsewhere; empty to look for it.
+        options (list[str]): what the daemon has on its command line.
+        scratch (str or None): directory for the copies that it is shown; None for the system's own.
+    """
+
+    def __init__(self, command=(), options=(), scratch=None):
+        self.command, self.options, self.scratch = list(command), list(options), scratch
+        if not self.command:
+            found = shutil.which("sshd", path=_PATH)
+            if not found:
+                raise SessionError("sshd is not installed on this host", "it is not in {0}".format(_PATH), "install OpenSSH's server; nothing was changed")
+            self.command = [found]
+
+    def effective(self, tree, connections):
+        """What sshd makes of a configuration that it has not read yet.
+
+        Args:
+            tree (config.Tree): the configuration.
+            connections (list[Connection]): whom to ask for.
+        Returns:
+            list[Effective]: one for each connection.
+        Raises:
+            SessionError: with sshd's own words where it refuses the configuration.
+        """
+        directory = tempfile.mkdtemp(prefix="sshd-", dir=self.scratch)
+        try:
+            main = tree.mirror(directory)
+            self._ask(["-t"], main, directory)
+            return [self._read(*self._ask(["-ddd", "-T", "-C", spec(one)], main, directory), tree=tree, directory=directory) for one in connections]
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def _ask(self, words, main, directory):
+        argv = self.command + words + ["-f", main] + self.options
+        code, out, err = run(argv)
+        if code and "no hostkeys available" in err:
+            key = os.path.join(directory, "key")
+            if not os.path.exists(key):
+                run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
+            code, out, err = run(argv + ["-h", key])
+        if code and "privilege separation directory" in err.lower():
+            # Its unit makes it; where sshd waits for a socket the unit has not run yet.
+            made = re.search(r"directory:? (/\S+)", err)
+            if made and not os.path.exists(made.group(1)):
+                os.mkdir(made.group(1), 0o755)
+                try:
+                    return self._ask(words, main, directory)
+                finally:
+                    os.rmdir(made.group(1))
+        if code:
+            said = "\n".join(line for line in err.splitlines() if not _DEBUG.match(line)) or "exit status {0}".format(code)
+            raise Refused("sshd does not take the configuration", one_line(said.replace(directory, "")), "")
+        # A host key made for this copy is no difference to another.
+        return out.replace(directory, ""), err
+
+    def _read(self, out, err, tree, directory):
+        values = collections.OrderedDict()
+        for line in out.splitlines():
+            keyword, _blank, value = line.partition(" ")
+            values.setdefault(keyword.lower(), []).append(value.strip())
+        # sshd reads its command line before it says what it reads.
+        given = [value for flag, value in zip(self.options[::2], self.options[1::2]) if flag == "-o"]
+        found, second = [(line.keyword, Origin(COMMAND_LINE, 0, False)) for value in given for line in lines(value)], False
+        for line in err.splitlines():
+            second = second or bool(_SECOND_PASS.match(line))
+            match = _SETTING.match(line)
+            if match:
+                file = match.group("file")
+                file = tree.path if file == "reprocess config" else file[len(directory):] if file.startswith(directory) else file
+                found.append((match.group("keyword").lower(), Origin(file, int(match.group("line")), second)))
+        return Effective({name: tuple(value) for name, value in values.items()}, found)
+
+
+class Refused(SessionError):
+    """sshd does not take a configuration."""
+
+
+# --- the daemon ---
+
+def _systemd():
+    return os.path.isdir("/run/systemd/system")
+
+
+class Daemon:
+    """The running sshd of this host, under systemd or by its pid file.
+
+    Args:
+        run_ (callable): ``run(argv, seconds)`` as above.
+    """
+
+    def __init__(self, run_=run):
+        self.run = run_
+        self.unit = self._unit() if _systemd() else ""
+
+    def _unit(self):
+        found = ""
+        for name in ("sshd.service", "ssh.service"):
+            shown = self._show(name)
+            if shown.get("LoadState") == "loaded":
+                if shown.get("ActiveState") in ("active", "reloading"):
+                    return name
+                found = found or name
+        return found
+
+    def _show(self, unit):
+        _code, out, _err = self.run(["systemctl", "show", "-p", "LoadState,ActiveState,MainPID,UnitFileState", unit], 30)
+        return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
+
+    def pid(self):
+        """int: of the daemon that listens; 0 where none runs."""
+        if self.unit:
+            shown = self._show(self.unit)
+            return int(shown.get("MainPID") or 0) if shown.get("ActiveState") in ("active", "reloading") else 0
+        for path in ("/run/sshd.pid", "/var/run/sshd.pid"):
+            try:
+                with open(path) as file:
+                    pid = int(file.read().split()[0])
+                os.kill(pid, 0)
+                with open("/proc/{0}/comm".format(pid)) as file:
+                    if "sshd" in file.read():
+                        return pid
+            except (OSError, ValueError, IndexError):
+                continue
+        return 0
+
+    def waits_for_a_socket(self):
+        """bool: systemd listens in its place and starts it for a connection."""
+        return bool(self.unit) and any(self._show(name).get("ActiveState") == "active" for name in ("ssh.socket", "sshd.socket"))
+
+    def options(self):
+        """list[str]: the -o options of its command line, which win over every file; -f too."""
+        pid = self.pid()
+        if not pid:
+            return []
+        try:
+            with open("/proc/{0}/cmdline".format(pid), "rb") as file:
+                words = file.read().decode("utf-8", "replace").replace("\0", " ").split()
+        except OSError:
+            return []
+        found = []
+        for number, word in enumerate(words[1:], 1):
+            if word in ("-o", "-f") and number + 1 < len(words):
+                found += [word, words[number + 1]]
+            elif re.match(r"-[of].", word):
+                found += [word[:2], word[2:]]
+        return found
+
+    def reload(self):
+        """Has the daemon read its files anew and waits until it did; SessionError where it does not. Sessions live on."""
+        pid = self.pid()
+        if not pid:
+            return
+        before = _incarnation(pid)
+        if self.unit:
+            code, out, err = self.run(["systemctl", "reload", self.unit], 60)
+            if code:
+                raise SessionError("{0} could not be reloaded".format(self.unit), one_line(err or out), "see: systemctl status {0}".format(self.unit))
+        else:
+            os.kill(pid, signal.SIGHUP)
+        deadline = time.monotonic() + 10
+        while _incarnation(pid) == before and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if self.pid() != pid:
+            raise SessionError("sshd ended when it was reloaded", "its process {0} is gone".format(pid), "see: journalctl -u {0}".format(self.unit or "ssh"))
+
+    def answers(self, addresses, seconds=15):
+        """bool: a new connection is greeted.
+
+        Args:
+            addresses (list[tuple[str, int]]): where it listens; one that answers is enough.
+            seconds (float): how long to try.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            if any(_greets(*address) for address in addresses):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.05)
+
+
+def _incarnation(pid):
+    """The place of the stack, which another exec chooses anew."""
+    try:
+        with open("/proc/{0}/stat".format(pid)) as file:
+            return file.read().rpartition(")")[2].split()[25]
+    except (OSError, IndexError):
+        return ""
+
+
+def addresses(effective):
+    """list[tuple[str, int]]: where this host reaches its own sshd, from ``sshd -T``."""
+    found = []
+    for value in effective.values.get("listenaddress", ()):
+        match = re.match(r"\[?(?P<host>[^\]\s]*?)\]?:(?P<port>\d+)(\s|$)", value)
+        if match and "rdomain" not in value:
+            host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(match.group("host"), match.group("host"))
+            found.append((host, int(match.group("port"))))
+    return found
+
+
+def _greets(host, port):
+    try:
+        with socket.create_connection((host, port), 3) as connection:
+            connection.settimeout(3)
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The connections for which sshd is tried: those that a policy is for, and those just beside it."""
+
+import collections
+import fnmatch
+import ipaddress
+import re
+
+from ..common.errors import SessionError
+from .policy import policy
+from .program import Connection, spec
+
+#: The fields of a connection, as options of a module.
+FIELDS = {name: {"type": "int" if name == "lport" else "str", "default": int(default) if name == "lport" else default}
+          for name, default in zip(Connection._fields, Connection())}
+
+#: A connection to try. role is inside (a Match is for it), outside, anybody (of a global policy) or named (by the user); must and
+#: must_not are values by keyword; label is what messages call it.
+Tried = collections.namedtuple("Tried", "connection role must must_not label")
+
+
+class Accounts:
+    """The host's users and groups; listed once, since a directory service may have thousands."""
+
+    def __init__(self):
+        self._all_groups = self._all_users = None
+
+    def groups(self):
+        """dict[str, tuple[int, list[str]]]: number and named members by group."""
+        import grp
+
+        if self._all_groups is None:
+            self._all_groups = {group.gr_name: (group.gr_gid, list(group.gr_mem)) for group in grp.getgrall()}
+        return self._all_groups
+
+    def group(self, name):
+        """tuple[int, list[str]] or None: of one group, which a directory service need not list."""
+        import grp
+
+        try:
+            found = grp.getgrnam(name)
+        except KeyError:
+            return None
+        return found.gr_gid, list(found.gr_mem)
+
+    def users(self):
+        """dict[str, int]: number of the own group by user, the ordinary ones first."""
+        import pwd
+
+        if self._all_users is None:
+            self._all_users = {user.pw_name: user.pw_gid for user in sorted(pwd.getpwall(), key=lambda user: (not 1000 <= user.pw_uid < 60000, user.pw_uid))}
+        return self._all_users
+
+
+def _matched(value, values):
+    """bool: as sshd's match_pattern_list; a negated pattern that fits decides."""
+    if any(fnmatch.fnmatchcase(value, pattern[1:]) for pattern in values if pattern.startswith("!")):
+        return False
+    return any(fnmatch.fnmatchcase(value, pattern) for pattern in values if not pattern.startswith("!"))
+
+
+def _groups_of(user, accounts):
+    users, groups = accounts.users(), accounts.groups()
+    return [name for name, (number, members) in groups.items() if user in members or users.get(user) == number]
+
+
+def _members(values, accounts):
+    found = []
+    for pattern in values:
+        group = None if re.search(r"[!*?]", pattern) else accounts.group(pattern)
+        if group:
+            found += group[1] + [user for user, number in accounts.users().items() if number == group[0]]
+    if any(re.search(r"[*?]", pattern) for pattern in values):
+        found += [user for user in accounts.users() if any(_matched(name, values) for name in _groups_of(user, accounts))]
+    # A group that negates another refuses whoever is in both.
+    refused = [pattern[1:] for pattern in values if pattern.startswith("!")]
+    return [user for user in collections.OrderedDict.fromkeys(found)
+            if not any(fnmatch.fnmatchcase(name, pattern) for pattern in refused for name in _groups_of(user, accounts))]
+
+
+def _sample(values, default=""):
+    """str: something that the patterns match; the default where there are none."""
+    tried = [re.sub(r"[*?]", char, pattern) for pattern in values if not pattern.startswith("!") for char in "xyz01"]
+    return next((one for one in tried if _matched(one, values)), tried[0] if tried else default)
+
+
+def _address(values):
+    for pattern in values:
+        if pattern.startswith("!"):
+            continue
+        if "/" in pattern:
+            network = ipaddress.ip_network(pattern)
+            tried = [network[min(1, network.num_addresses - 1)], network[-1], network[0]]
+        else:
+            tried = [re.sub(r"\*", "1", pattern).replace("?", "1")]
+        for address in tried:
+            if _address_matched(str(address), values):
+                return str(address)
+    return ""
+
+
+def _address_matched(address, values):
+    def fits(pattern):
+        if "/" in pattern:
+            try:
+                return ipaddress.ip_address(address) in ipaddress.ip_network(pattern)
+            except ValueError:
+                return False
+        return fnmatch.fnmatchcase(address, pattern)
+
+    return not any(fits(pattern[1:]) for pattern in values if pattern.startswith("!")) and any(
+        fits(pattern) for pattern in values if not pattern.startswith("!"))
+
+
+class Derived:
+    """Connections to try where none are named: one that a Match is for, and for each criterion one that misses it.
+
+    Args:
+        match (dict): from criteria().
+        accounts (Accounts): the users there are.
+    Attributes:
+        users (list[str]): who may stand for the policy's users, best first; never empty.
+        stand_in (bool): the groups have no member yet: the Match is tried with a user in place of its group.
+    """
+
+    def __init__(self, match, accounts):
+        self.match, self.accounts = match, accounts
+        self.stand_in = False
+        self.users = self._users()
+
+    def _users(self):
+        users, groups = self.match.get("User"), self.match.get("Group")
+        if groups:
+            literal = [name for name in groups if not re.search(r"[!*?]", name)]
+            missing = [name for name in literal if self.accounts.group(name) is None]
+            if missing:
+                raise SessionError("group {0} does not exist on this host".format(", ".join(missing)), "", "create it, or correct match; nothing was changed")
+            found = [user for user in _members(groups, self.accounts) if not users or _matched(user, users)]
+            self.stand_in = not found
+            return found or [user for user in self._ordinary() if not users or _matched(user, users)][:1] or ["nobody"]
+        if users:
+            known = self.accounts.users()
+            named = [user for user in users if not re.search(r"[!*?]", user)]
+            found = [user for user in named + list(known) if _matched(user, users)]
+            return list(collections.OrderedDict.fromkeys(found)) or [_sample(users)]
+        return self._ordinary()
+
+    def _ordinary(self):
+        found = [user for user in self.accounts.users() if user != "root"]
+        return (["nobody"] if "nobody" in found else []) + found or ["nobody"]
+
+    def inside(self, user):
+        """Connection: one that the Match is for."""
+        match = self.match
+        local = _address(match.get("LocalAddress", [])) or "127.0.0.1"
+        host = _sample(match.get("Host", []), "host.example")
+        port = next((port for port in match.get("LocalPort", []) if not port.startswith("!")), "22")
+        domain = _sample(match.get("RDomain", []))
+        return Connection(user, host, _address(match.get("Address", [])) or "192.0.2.1", local, port, domain)
+
+    def outside(self, user):
+        """list[tuple[str, Connection]]: the missed criterion and a connection, where there is one that misses it."""
+        inside = self.inside(user)
+        others = {"Host": {"host": "elsewhere.invalid"}, "LocalPort": {"lport": "65535"}, "RDomain": {"rdomain": ""}}
+        found = []
+        if "User" in self.match or "Group" in self.match:
+            stranger = self._stranger()
+            if stranger:
+                found.append(("User" if "User" in self.match else "Group", inside._replace(user=stranger)))
+        for name, field in (("Address", "addr"), ("LocalAddress", "laddr")):
+            if name in self.match:
+                free = [one for one in ("203.0.113.77", "127.0.0.9", "10.99.99.99", "2001:db8:ffff::77") if not _address_matched(one, self.match[name])]
+                found += [(name, inside._replace(**{field: one})) for one in free[:1]]
+        for name, change in others.items():
+            if name in self.match and not _matched(list(change.values())[0], self.match[name]):
+                found.append((name, inside._replace(**change)))
+        return found
+
+    def _stranger(self):
+        users, groups = self.match.get("User"), self.match.get("Group")
+        for user in self._ordinary() + ["root"]:
+            if users and not _matched(user, users):
+                return user
+            if groups and user not in self.users and not any(_matched(name, groups) for name in _groups_of(user, self.accounts)):
+                return user
+        return None if groups else next((name for name in ("stranger", "zz-stranger") if not _matched(name, users)), None)
+
+
+def named(verify):
+    """What a module's ``verify`` asks to try.
+
+    Args:
+        verify (list[dict]): connections by their fields, each with must and must_not (values by option name).
+    Returns:
+        list[Tried]
+    """
+    found = []
+    for one in verify:
+        fields = {name: str(one[name]) for name in Connection._fields if one.get(name) not in (None, "")}
+        connection = Connection(**fields)
+        spec(connection)
+        must, must_not = policy(one.get("must") or {}), policy(one.get("must_not") or {})
+        found.append(Tried(connection, "named", must, must_not, spec(connection)))
+    return found
