@@ -45,6 +45,7 @@ class ActionModule(SessionAction):
 
     def act(self, arguments):
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})
+        self.check_names(self.task_vars)
         self.found = []
         self.names = {self.name: "HOST"}
         # A session of its own, beside the one that may be open.
@@ -137,7 +138,7 @@ class ActionModule(SessionAction):
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
         follower = Follower(job_id, Jobs(over(channel.script, record["prelude"]), about), directory, polling(record), self.say)
-        seconds = min(wishes["deadline"], _START_SECONDS)
+        seconds = min(wishes["queue_timeout"], _START_SECONDS)
         for _news in follower.events(time.monotonic() + seconds):
             if follower.progress.host:
                 break

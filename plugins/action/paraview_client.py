@@ -63,12 +63,12 @@ class ActionModule(SessionAction):
             sessions.write_report(record["settings"]["json"], [self.session.report()])
             self.say("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
         directory = job_directory.Directory(channel.script, record["remote_directory"])
-        deadline = time.monotonic() + record["settings"]["idle"]
+        deadline = time.monotonic() + record["settings"]["client_timeout"]
         next_look = time.monotonic() + 2
         while not self._expects(record, around):
             record = self._watched(record, around, before_pvserver=True)
             if time.monotonic() > deadline:
-                raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["idle"])), "",
+                raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["client_timeout"])), "",
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
             if time.monotonic() > next_look:
                 next_look = time.monotonic() + 2
@@ -152,12 +152,12 @@ class ActionModule(SessionAction):
         self.session.update(owner=None, detached=True)
         channel.request("hand_over")
         self.say("detached; once the job runs it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
-            durations.spoken(record["settings"]["idle"]), shlex.quote(self.name)))
+            durations.spoken(record["settings"]["client_timeout"]), shlex.quote(self.name)))
         return True
 
     def _wait_connected(self, record, directory, around):
         # One that was started here may take its time, or greet its user first.
-        seconds = record["settings"]["idle"] if record.get("client") or record.get("client_there") else _CONNECT_SECONDS
+        seconds = record["settings"]["client_timeout"] if record.get("client") or record.get("client_there") else _CONNECT_SECONDS
         deadline = time.monotonic() + seconds
         text = ""
         while True:

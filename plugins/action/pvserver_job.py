@@ -51,8 +51,9 @@ class ActionModule(SessionAction):
         about = answers.of(record)
         path = job_directory.directory(record["facts"]["home"], record["id"])
         hindrance = lifeline.hindrance(wishes, record["route"])
-        asked = wishes.get("lifeline") and not hindrance
-        files = job_scripts.files(about, path, wishes, directives.asked(wishes, record["facts"]["site"]), record["modules"], wishes["outage"] if asked else 0)
+        asked = wishes.get("reconnect") and not hindrance
+        files = job_scripts.files(about, path, wishes, directives.asked(wishes, record["facts"]["site"]), record["modules"],
+                                  wishes["reconnect_timeout"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
@@ -60,7 +61,7 @@ class ActionModule(SessionAction):
         node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record["prelude"]), about)) if wishes["job_id"] else ""
         if asked:
             self._look_at_line_port(wishes, record["route"])
-        if wishes.get("lifeline") and hindrance:
+        if wishes.get("reconnect") and hindrance:
             self._without_lifeline(hindrance)
         elif asked:
             key = lifeline.new_key()
@@ -81,13 +82,13 @@ class ActionModule(SessionAction):
     @staticmethod
     def _look_at_line_port(wishes, route):
         """SessionError where somebody listens already where the line would come in."""
-        port = wishes.get("line_port")
+        port = wishes.get("reconnect_port")
         owner = Here().owner(port) if port and route_names.ALL[route].exposed else None
         if owner is not None:
-            raise port_taken(port, owner, variable="paraview_line_port")
+            raise port_taken(port, owner, variable="paraview_reconnect_port")
 
     def _without_lifeline(self, why):
-        self.say("no lifeline, since {0}: the session ends with its connection".format(why))
+        self.say("no reconnection, since {0}: the session ends with its connection".format(why))
 
     @staticmethod
     def _root_node(job_id, queue):
@@ -132,7 +133,7 @@ class ActionModule(SessionAction):
         if record.get("root_node"):
             return {"changed": False}
         follower = self._follower(record, channel)
-        nodes = until_running(follower, record["settings"]["deadline"], record["settings"]["nodes"])
+        nodes = until_running(follower, record["settings"]["queue_timeout"], record["settings"]["nodes"])
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=follower.progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record["settings"]["walltime"], reason="")
         if record.get("lifeline", False) is None:

@@ -92,7 +92,7 @@ class ActionModule(SessionAction):
     def _line_port(record, name):
         """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
         wishes = record["settings"]
-        wanted = route_names.ALL[name].exposed and wishes.get("lifeline") and not record.get("job_id") and not lifeline.hindrance(wishes, name)
+        wanted = route_names.ALL[name].exposed and wishes.get("reconnect") and not record.get("job_id") and not lifeline.hindrance(wishes, name)
         return lifeline.line_port(wishes, name) if wanted else 0
 
     @staticmethod

@@ -4,7 +4,6 @@
 """Begins, takes up, hands over and ends a session; documented in plugins/modules/session.py."""
 
 import copy
-import difflib
 import socket
 import time
 
@@ -18,10 +17,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.session import rec
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
-
-# Variables of the collection that are no option of this action.
-_OTHERS = {"state_dir", "names", "dialog"}
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
 class ActionModule(SessionAction):
@@ -34,7 +30,7 @@ class ActionModule(SessionAction):
         if arguments["state"] == "absent":
             return self._end(arguments)
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})
-        self._check_names()
+        self.check_names(self.task_vars)
         if wishes["client_host"] and wishes["client_host"] not in self.task_vars.get("hostvars", {}):
             raise settings.wrong("client_host", wishes["client_host"], "the inventory has no such host")
         if wishes["client_program"] and not wishes["client_host"]:
@@ -81,7 +77,7 @@ class ActionModule(SessionAction):
         if sessions.away(record):
             self._refuse_another(record, wishes)
             since = time.strftime("%H:%M", time.localtime(record["lost_at"]))
-            self.say("the line to {0} is away since {1}; takes it up again".format(record["login_node"], since))
+            self.say("the connection to {0} is lost since {1}; connecting again".format(record["login_node"], since))
             return self._result(record, todo=not self._task.check_mode, changed=True)
         if sessions.watched(record) and record["state"] in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
@@ -167,13 +163,6 @@ class ActionModule(SessionAction):
         report = dict(self.session.report(), connect_id=None)
         return {"changed": changed, "todo": todo, "session": report, "detach": record["settings"]["detach"],
                 "client_host": record["settings"].get("client_host", "")}
-
-    def _check_names(self):
-        known = ["paraview_" + name for name in set(settings.SPEC) | _OTHERS]
-        for name in self.task_vars:
-            if name.startswith("paraview_") and not name.startswith("paraview__") and name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                display.warning("{0} is no variable of sciviz.paraview{1}".format(name, "; is {0} meant?".format(near[0]) if near else ""))
 
     def _end(self, arguments):
         record = self.session.read()

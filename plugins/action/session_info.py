@@ -68,7 +68,7 @@ def _open(report):
     if line.get("state") == "outage":
         return "{0}{1}".format(report["reason"], "; {0} kept".format(_size(line["waiting_bytes"])) if line["waiting_bytes"] else "")
     losses = line.get("losses", 0)
-    return "{0}{1}".format(report["url"] or report["reason"] or "-", " (line lost {0})".format(
+    return "{0}{1}".format(report["url"] or report["reason"] or "-", " (connection lost {0})".format(
         "once" if losses == 1 else "{0} times".format(losses)) if losses and report["url"] else "")
 
 

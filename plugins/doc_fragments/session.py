@@ -39,7 +39,7 @@ options:
     description:
       - Another host of the inventory, on which ParaView runs. The playbook logs in there as the inventory says, and the tunnel goes on to it. By default
         ParaView runs on this machine.
-      - The routes without a tunnel (V(reverse), V(forward), V(reverse_relay)) lead to this machine alone.
+      - The routes without a tunnel (V(reverse_unencrypted), V(forward_unencrypted), V(reverse_relay_unencrypted)) lead to this machine alone.
     type: str
     default: ""
   client_port:
@@ -49,10 +49,12 @@ options:
       - V(0) takes a free one.
     type: int
     default: 0
-  line_port:
+  reconnect_port:
     description:
-      - Port of this machine at which the lifeline comes in on the routes V(reverse) and V(reverse_relay), where the network has to leave it open.
-      - V(0) takes a free one, except where O(client_port) is set. These routes have no lifeline then, since that may be the only open one.
+      - Port of this machine that the cluster calls on the routes V(reverse_unencrypted) and V(reverse_relay_unencrypted) if O(reconnect) is true. The
+        network has to leave it open.
+      - V(0) takes a free one. If O(client_port) is set and this is not, the session is not reconnected on these routes, since that may be the only open
+        port.
     type: int
     default: 0
   client_process:
@@ -102,13 +104,15 @@ options:
         of the cluster (GatewayPorts).
       - V(reverse_tunnel_relay) has pvserver call a relay on the login node, and ssh leads from there to ParaView. sshd has to allow remote forwarding to
         loopback or to a unix socket. Where the site offers no relay, one of your own is started (O(user_relay)).
-      - V(reverse_relay) has pvserver call a relay of your own on the login node, which calls ParaView on this machine. The login node has to reach
+      - V(reverse_relay_unencrypted) has pvserver call a relay of your own on the login node, which calls ParaView on this machine. The login node has to reach
         this machine. It is taken only by name, since what goes over the network is B(not encrypted).
-      - V(reverse) has pvserver call ParaView on this machine, and V(forward) has ParaView call pvserver on its node, without any tunnel. They are taken only by
+      - V(reverse_unencrypted) has pvserver call ParaView on this machine, and V(forward_unencrypted) has ParaView call pvserver on its node, without any
+        tunnel. They are taken only by
         name, and B(not encrypted).
       - A named route that cannot work is an error.
     type: str
-    choices: [auto, node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay, reverse, forward]
+    choices: [auto, node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay_unencrypted, reverse_unencrypted,
+              forward_unencrypted]
     default: auto
   route_order:
     description:
@@ -117,19 +121,20 @@ options:
     elements: str
     choices: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
     default: [node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay]
-  lifeline:
+  reconnect:
     description:
-      - Whether a session outlives its connection. One program beside pvserver and one beside ParaView keep what is on its way. When the connection
-        was lost, it is made again as soon as the network is there, and ParaView has seen a pause.
-      - It needs Python 3.6 or newer on the root node, or ParaView's own. Where that is not there, with O(client_host), on the routes V(reverse) and
-        V(reverse_relay), with O(job_id), and for a pvserver that serves several clients, the session goes on without, and says so.
+      - Whether a session outlives its connection. One program beside pvserver and one beside ParaView keep what is on its way. If the connection is
+        lost, it is restored as soon as the network is there, and ParaView has seen a pause.
+      - It needs Python 3.6 or newer on the root node, or ParaView's own. Where that is not there, with O(client_host), on the routes V(reverse_unencrypted) and
+        V(reverse_relay_unencrypted), with O(job_id), and for a pvserver that serves several clients, the session goes on without, and says so.
     type: bool
     default: true
-  outage:
+  reconnect_timeout:
     description:
-      - How long the connection may be away, in minutes, or as V(2h), V(1:30:00). Then pvserver ends, and the job with it.
+      - How long the connection may be lost. Then pvserver ends, and the job with it.
+      - It is written like O(walltime).
     type: raw
-    default: 60
+    default: 1h
   user_relay:
     description:
       - Whether V(auto) may start a relay of your own on the login node, for V(reverse_tunnel_relay) where the site offers none. It listens on one port for
@@ -189,9 +194,9 @@ options:
   walltime:
     description:
       - How long the job may run. Where pvserver knows how to (from 5.10), it tells the client how much of it is left, and ParaView warns before the end.
-      - Write V(1:30:00) (H:MM:SS), V(2-00:00:00) (D-HH:MM:SS), V(90m), V(2h), V(1d), V(45s), or a bare number, which is minutes.
-      - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A bare number
-        of more than a day of minutes (1440) is therefore refused; a smaller one cannot be told from minutes.
+      - Write it as V(90s), V(15m), V(2h), V(1d), V(1:30:00) (H:MM:SS) or V(2-00:00:00) (D-HH:MM:SS).
+      - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A number without a unit
+        is refused.
     type: raw
     default: "1:00:00"
   queue:
@@ -250,7 +255,7 @@ options:
         C(/bin/sh).
     type: str
     default: ""
-  launcher:
+  mpi_launcher:
     description:
       - What starts pvserver's processes. It is V(srun), V(mpiexec), V(mpirun), V(aprun), V(flux), V(none) (pvserver is started by itself), or a
         command, as text or as a list of words.
@@ -278,21 +283,21 @@ options:
     type: str
     choices: [auto, glx, egl, osmesa, xvfb]
     default: auto
-  deadline:
+  queue_timeout:
     description:
       - How long the job may wait in the queue, counted from its submission. Then it is cancelled.
       - It is written like O(walltime).
     type: raw
     default: 24h
-  idle:
+  client_timeout:
     description:
       - How long a started job waits for its client. Then it ends by itself.
       - It is written like O(walltime).
     type: raw
-    default: 20
+    default: 20m
   detach:
     description:
-      - Whether to come back as soon as the job is queued. Connect again once it runs, within O(idle).
+      - Whether to come back as soon as the job is queued. Connect again once it runs, within O(client_timeout).
     type: bool
     default: false
   connect_id:

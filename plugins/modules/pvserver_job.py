@@ -11,10 +11,10 @@ description:
   - O(state=submitted) writes the job's scripts into a directory of the user's own on the cluster and hands them to the batch system.
     A job of the session that is still there is kept.
   - O(state=running) waits until the job runs, and shows what the batch system says whenever that changes. A job that can never run
-    is an error, and so is one that waits longer than O(sciviz.paraview.session#module:deadline).
+    is an error, and so is one that waits longer than O(sciviz.paraview.session#module:queue_timeout).
   - O(state=started) sees to it that the route's endpoint on the login node stands and belongs to the user, and only then lets the job
     start pvserver. It returns when pvserver accepts connections or has found its client.
-  - The job ends by itself when its client leaves, when none came within O(sciviz.paraview.session#module:idle), or with its wall time.
+  - The job ends by itself when its client leaves, when none came within O(sciviz.paraview.session#module:client_timeout), or with its wall time.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group

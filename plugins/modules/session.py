@@ -12,7 +12,7 @@ description:
     all of it can be undone.
   - With O(state=present) the options are checked and a record is written. Nothing else happens yet. The steps that follow
     (see M(sciviz.paraview.pvserver_job)) read what they need from the record.
-  - A session that was begun earlier and is not over is taken up where it stands. Of the options only O(start_client), O(deadline),
+  - A session that was begun earlier and is not over is taken up where it stands. Of the options only O(start_client), O(queue_timeout),
     O(detach) and O(json) then count; the others stay as they were. One that is open already is left alone.
   - With O(state=absent) the job is cancelled, and the session's files on the cluster, its forwards, its connection and the client
     that was started for it are taken away. Where the connection is gone, it logs in anew to do so.

@@ -10,6 +10,7 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.cluster import teardown
 from ..module_utils.common import processes
@@ -19,6 +20,7 @@ from ..module_utils.config import settings
 from ..module_utils.session import record as sessions
 from ..module_utils.ssh.channel import Channel
 from ..module_utils.ssh.master import Master
+from . import variables
 
 display = Display()
 
@@ -59,6 +61,11 @@ class SessionAction(ActionBase):
     def say(self, line: str, limit: int = 2000) -> None:
         """Shows a line at once, behind the host's name."""
         display.display("{0}: {1}".format(clean(self.name, 100), clean(line, limit)))
+
+    def check_names(self, names: t.Iterable[str]) -> None:
+        """Looks at the names of a host's variables, and of those of the command line; raises SessionError for a slip."""
+        for line in variables.check(names, load_extra_vars(self._loader)):
+            display.warning(line)
 
     @property
     def owner(self) -> list:

@@ -40,7 +40,7 @@ def session(desk, route, lifeline, copier=""):
     way = "forward" if route == "forward_tunnel" else "reverse"
     words = ["sh", "-c", f'COPIER={shlex.quote(copier)} exec python3 peer.py client {way} "$PV_SERVER_PORT" {FRAMES}']
     pvserver = ["env", f"COPIER={copier}", "python3", "peer.py", "pvserver"]
-    desk.connect(route=route, pvserver=pvserver, start_client=words, walltime="0:05:00", lifeline=lifeline)
+    desk.connect(route=route, pvserver=pvserver, start_client=words, walltime="0:05:00", reconnect=lifeline)
     desk.nothing_left()
     return figures(desk.run("cat", f"{STATE}/lab/client.log").stdout)
 

@@ -15,7 +15,7 @@ from desk import Desk  # noqa: E402
 
 RUNS = 5
 # By hand it is a forward tunnel; node_tunnel is what `auto` tries first.
-ROUTES = {"forward_tunnel": {}, "forward_tunnel, no lifeline": {"route": "forward_tunnel", "lifeline": False}, "node_tunnel": {}}
+ROUTES = {"forward_tunnel": {}, "forward_tunnel, no lifeline": {"route": "forward_tunnel", "reconnect": False}, "node_tunnel": {}}
 
 
 def timed(process, ready, end):

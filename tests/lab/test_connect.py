@@ -61,7 +61,7 @@ def test_forward_tunnel_starts_the_client(desk):
 
 @pytest.mark.torture
 def test_reverse_tunnel_waits_for_a_client_before_pvserver_starts(desk):
-    process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel", connect_id=77, lifeline=False), user="alice")
+    process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel", connect_id=77, reconnect=False), user="alice")
     line = next(line for line in process.stdout if "start the client now" in line)
     assert "--server-url=csrc://127.0.0.1:" in line
     assert "77" not in line.split("--connect-id")[1], "the connect-id is given by reference"
@@ -189,7 +189,7 @@ def test_a_connect_that_is_stopped_leaves_nothing(desk, number):
 
 @pytest.mark.torture
 def test_idle_ends_a_job_whose_client_never_came(desk):
-    desk.connect(idle="10s")
+    desk.connect(client_timeout="10s")
     desk.nothing_left(45)
     desk.status()
     assert (desk.report()["state"], desk.report()["reason"]) == ("ended", "no client came in time")
@@ -429,7 +429,7 @@ def test_errors(desk, case):
 def test_the_deadline_cancels_a_pending_job(desk):
     full = desk.lab.on("login", "sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "sleep 600", user="bob").stdout.strip()
     try:
-        done = desk.connect(deadline="4s", check=False)
+        done = desk.connect(queue_timeout="4s", check=False)
         assert done.returncode != 0
         assert re.search(r"lab: job \d+ pending, (Resources|Priority)", done.stdout)
         assert "did not start within 4 s" in done.stdout

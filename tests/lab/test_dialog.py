@@ -13,7 +13,7 @@ from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substitute
 
 SCREEN = ":77"
 PLACE = "/home/alice/dialog"
-# What the role client installed.
+# What the role workstation installed.
 CONNECT = "/opt/paraview-connect/connect"
 # Without a $, which the file cannot hold.
 HOSTILE = """it's; `touch x` & "a"  b \\ \N{LATIN SMALL LETTER E WITH ACUTE}\n\tand \N{SMILING FACE WITH OPEN MOUTH} """

@@ -8,7 +8,8 @@ NODES = ("compute1", "compute2")
 # What the network has to leave open for a route, FROM TO.
 PATHS = {
     "node_tunnel": (), "forward_tunnel": (), "node_tunnel_reverse": (), "reverse_tunnel": (), "reverse_tunnel_relay": (),
-    "forward": [("workstation", node) for node in NODES], "reverse": [(node, "workstation") for node in NODES], "reverse_relay": [("login", "workstation")],
+    "forward_unencrypted": [("workstation", node) for node in NODES], "reverse_unencrypted": [(node, "workstation") for node in NODES],
+    "reverse_relay_unencrypted": [("login", "workstation")],
 }
 
 
@@ -20,7 +21,7 @@ def test_every_route(desk, route, lifeline):
     for hosts in PATHS[route]:
         desk.lab.path("open", *hosts)
     try:
-        done = desk.connect(route=route, lifeline=lifeline, user_relay=True, start_client=desk.client_command("reverse") if reverse else False)
+        done = desk.connect(route=route, reconnect=lifeline, user_relay=True, start_client=desk.client_command("reverse") if reverse else False)
         report = desk.report()
         assert report["route"] == route
         assert any(line.startswith(f"route {route} is not encrypted") for line in desk.lines(done)) is bool(PATHS[route])

@@ -59,7 +59,7 @@ def test_job_that_is_killed_without_last_words(desk):
 
 
 def test_tells_why_a_job_waits(desk):
-    done = desk.connect(**SGE, queue="down.q", deadline="4s", check=False)
+    done = desk.connect(**SGE, queue="down.q", queue_timeout="4s", check=False)
     assert done.returncode != 0
     assert any(re.match(r"job \d+ pending, .*\(its queue is disabled\)$", line) for line in desk.lines(done))
     assert any(re.match(r"job \d+ did not start within 4 s$", line) for line in desk.lines(done))

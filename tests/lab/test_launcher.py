@@ -105,7 +105,7 @@ def changed(done):
 def installed(lab):
     assert changed(role(lab)) == 2
     yield
-    assert changed(role(lab, "-e", "paraview_state=absent")) == 2
+    assert changed(role(lab, "-e", "paraview_launcher_state=absent")) == 2
     assert lab.on("login", "ls", PROGRAM, SITE, check=False).stdout == ""
 
 

@@ -29,7 +29,7 @@ class Pictures:
         self.desk, self.host, self.there = desk, host, there
         self.on_its_host("rm", "-f", "pictures.txt", "stop", "frame.png")
         self.on_its_host("sh", "-c", "cat > pictures.py", input=(HERE / "pictures.py").read_text())
-        way = "forward" if route in ("forward_tunnel", "node_tunnel", "forward") else "reverse"
+        way = "forward" if route in ("forward_tunnel", "node_tunnel", "forward_unencrypted") else "reverse"
         script = f'exec pvpython --connect-id="$PV_CONNECT_ID" pictures.py {way} "$PV_SERVER_PORT" {"big" if big else ""}'
         self.done = desk.connect(host, route=route, user_relay=True, start_client=["xvfb-run", "-a", "-s", "-noreset", "sh", "-c", script], **wishes)
         self.more()
@@ -113,17 +113,18 @@ def kill_sshd(lab):
 def open_network(lab, route):
     """What a route without a tunnel needs of it."""
     for node in ("compute1", "compute2"):
-        if route == "forward":
+        if route == "forward_unencrypted":
             lab.path("open", "workstation", node)
-        if route == "reverse":
+        if route == "reverse_unencrypted":
             lab.path("open", node, "workstation")
-    if route == "reverse_relay":
+    if route == "reverse_relay_unencrypted":
         lab.path("open", "login", "workstation")
 
 
 @pytest.mark.everywhere
 @pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in (
-    "reverse_tunnel", "reverse_tunnel_relay", "node_tunnel", "node_tunnel_reverse", "forward", "reverse", "reverse_relay"))])
+    "reverse_tunnel", "reverse_tunnel_relay", "node_tunnel", "node_tunnel_reverse", "forward_unencrypted", "reverse_unencrypted",
+    "reverse_relay_unencrypted"))])
 def test_ssh_is_killed_at_both_ends(desk, pictures, route):
     open_network(desk.lab, route)
     client = pictures(route)
@@ -134,8 +135,8 @@ def test_ssh_is_killed_at_both_ends(desk, pictures, route):
     status = desk.status().stdout
     # Without a tunnel there is nothing of the line to be killed.
     losses = client.line()["losses"]
-    assert losses == (0 if route in ("forward", "reverse") else 2)
-    assert ("(line lost 2 times)" in status) == (losses == 2)
+    assert losses == (0 if route in ("forward_unencrypted", "reverse_unencrypted") else 2)
+    assert ("(connection lost 2 times)" in status) == (losses == 2)
     client.end()
 
 
@@ -147,7 +148,7 @@ def test_packets_are_dropped_silently(desk, pictures, route, seconds):
     cut(desk.lab)
     began = time.time()
     client.stand_still()
-    assert re.search(r"the line was lost at [0-9:]+ .*; ParaView waits, and goes on once it is back", desk.status().stdout)
+    assert re.search(r"the connection was lost at [0-9:]+ .*; ParaView waits until it is restored", desk.status().stdout)
     report = desk.report()
     assert (report["state"], report["lifeline"]["state"]) == ("connected", "outage")
     desk.lab.wait(lambda: time.time() - began >= seconds, seconds + 1, "the outage")
@@ -159,7 +160,7 @@ def test_packets_are_dropped_silently(desk, pictures, route, seconds):
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("route", ["reverse", "forward"])
+@pytest.mark.parametrize("route", ["reverse_unencrypted", "forward_unencrypted"])
 def test_packets_are_dropped_silently_without_a_tunnel(desk, pictures, route):
     open_network(desk.lab, route)
     client = pictures(route)
@@ -191,10 +192,10 @@ def test_paraview_on_another_host(desk, pictures, route):
 @pytest.mark.parametrize("port", [11111, long(0)])
 def test_the_port_that_the_network_leaves_open(desk, port):
     """One is ParaView's or the line's; with two there is a lifeline."""
-    open_network(desk.lab, "reverse")
-    wishes = {"route": "reverse", "start_client": desk.client_command("reverse"), "client_port": 11112}
-    done = desk.connect(line_port=port, **wishes)
-    said = "no lifeline, since the network may leave port 11112 alone open, which is ParaView's (paraview_line_port names another one)"
+    open_network(desk.lab, "reverse_unencrypted")
+    wishes = {"route": "reverse_unencrypted", "start_client": desk.client_command("reverse"), "client_port": 11112}
+    done = desk.connect(reconnect_port=port, **wishes)
+    said = "no reconnection, since the network may leave port 11112 alone open, which is ParaView's (paraview_reconnect_port names another one)"
     assert (said in done.stdout) == (not port)
     desk.nothing_left()
     if port:
@@ -202,9 +203,9 @@ def test_the_port_that_the_network_leaves_open(desk, port):
         listener = desk.lab.start("workstation", "python3", "-c", listens)
         try:
             assert listener.stdout.readline() == "there\n"
-            done = desk.connect(line_port=port, check=False, **wishes)
+            done = desk.connect(reconnect_port=port, check=False, **wishes)
             said = done.stdout + done.stderr
-            assert done.returncode and f"port {port} on this host is taken" in said and "another paraview_line_port" in said
+            assert done.returncode and f"port {port} on this host is taken" in said and "another paraview_reconnect_port" in said
         finally:
             listener.kill()
 
@@ -303,7 +304,7 @@ def test_the_job_ends_while_the_line_is_away(desk, pictures):
 @pytest.mark.torture
 def test_an_outage_is_bounded(desk, pictures):
     """The job ends by itself, and so does all that waits here."""
-    client = pictures("reverse_tunnel", outage="0:00:15")
+    client = pictures("reverse_tunnel", reconnect_timeout="0:00:15")
     job = desk.report()["job_id"]
     cut(desk.lab)
     client.stand_still()
@@ -353,7 +354,7 @@ def test_a_stub_that_was_killed_lets_the_job_go(desk, pictures):
 
 
 def test_without_a_lifeline_a_session_ends_with_its_connection(desk):
-    desk.connect(route="forward_tunnel", lifeline=False)
+    desk.connect(route="forward_tunnel", reconnect=False)
     assert desk.report()["lifeline"] is None
     assert not [one for one in desk.processes("workstation") if "lifeline" in one]
     kill_ssh(desk.lab)
@@ -376,7 +377,7 @@ def no_python(desk):
 def test_a_node_without_python_goes_on_without(desk, no_python, route):
     more = {"start_client": desk.client_command("reverse")} if route == "reverse_tunnel" else {}
     done = desk.connect(route=route, **more)
-    assert re.search(r"no lifeline, since compute\d has no Python 3.6 or newer: the session ends with its connection", done.stdout)
+    assert re.search(r"no reconnection, since compute\d has no Python 3.6 or newer: the session ends with its connection", done.stdout)
     if not more:
         assert "distributed True" in desk.client(desk.report()).stdout
     desk.nothing_left()
@@ -415,8 +416,8 @@ def test_a_line_at_the_terminal_tells_of_the_loss_and_one_of_the_return(desk):
         stack.callback(process.kill)
         assert any("done" in one for one in process.stdout)
         kill_ssh(desk.lab)
-        assert re.match(r"lab: the line was lost at [0-9:]+ \(.*\); ParaView waits, and goes on once it is back\s*$", next(filter(str.strip, process.stdout)))
-        assert re.match(r"lab: the line is back after \d+ s\s*$", next(filter(str.strip, process.stdout)))
+        assert re.match(r"lab: the connection was lost at [0-9:]+ \(.*\); ParaView waits until it is restored\s*$", next(filter(str.strip, process.stdout)))
+        assert re.match(r"lab: the connection is restored after \d+ s\s*$", next(filter(str.strip, process.stdout)))
         process.stdin.write("\n")
         process.stdin.close()
         assert process.wait(20) == 0
@@ -441,7 +442,7 @@ def test_every_command_of_the_guide(lab, desk, terminal):
     def end():
         desk.disconnect("frontera")
 
-    consoles = [one for one in blocks((GUIDES / "guide_lifeline.rst").read_text()) if one[0] == "console"]
+    consoles = [one for one in blocks((GUIDES / "guide_reconnect.rst").read_text()) if one[0] == "console"]
     try:
         for before, (_language, _caption, lines) in zip([lambda: None, lose, find, end], consoles, strict=True):
             before()

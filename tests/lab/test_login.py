@@ -112,7 +112,7 @@ def test_a_line_that_was_lost_waits_for_the_user(desk, codes):
     desk.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-x", "ssh")
     desk.lab.wait(lambda: "waiting for you" in desk.status().stdout, 20, "it says so")
     with Terminal(*words("connect")) as terminal:
-        terminal.until("lab: the line to login is away since .*; takes it up again")
+        terminal.until("lab: the connection to login is lost since .*; connecting again")
         answer_everything(terminal, codes)
         terminal.until("lab: ready after .*: ParaView is connected")
         assert terminal.end() == 0
@@ -461,7 +461,7 @@ def test_a_client_on_another_host_ends_with_disconnect(far):
 
 @pytest.mark.parametrize(("wishes", "words"), [
     ({"client_host": "nowhere"}, "paraview_client_host: 'nowhere' cannot be"),
-    ({"client_host": "bigscreen", "route": "reverse"}, "it leads to this machine, and ParaView runs on bigscreen")])
+    ({"client_host": "bigscreen", "route": "reverse_unencrypted"}, "it leads to this machine, and ParaView runs on bigscreen")])
 def test_what_cannot_be_with_a_client_on_another_host(far, wishes, words):
     done = far.connect(**wishes, check=False)
     assert done.returncode != 0

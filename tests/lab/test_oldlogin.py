@@ -30,7 +30,7 @@ def test_its_sshd_is_provisioned_by_the_oldest_ansible(admin):
     command = f"{OLDEST} sciviz.paraview.provision -e host={HOST} -e '{wishes}'"
     assert changed(admin.run(command), HOST)
     assert (admin.value("allowtcpforwarding", "alice"), changed(admin.run(command), HOST)) == ("local", 0)
-    admin.provision(state="absent")
+    admin.provision(sshd_state="absent")
     assert admin.tree() == before
 
 
@@ -51,21 +51,21 @@ def test_forwarding_check_and_ssh_agree_on_it(lab, oldlogin):
 def test_its_relay_is_installed_and_taken_away(admin):
     """The service runs hardened under an old systemd and an old Python, and lets through whom the batch system knows."""
     lab, before = admin.lab, admin.tree()
-    wishes = {"relay": True, "relay_networks": ["198.18.2.0/24"], "cluster_address": ADDRESS, "login_ports": f"11111-{PORT}"}
+    wishes = {"relay_install": True, "relay_networks": ["198.18.2.0/24"], "cluster_address": ADDRESS, "login_ports": f"11111-{PORT}"}
     assert changed(admin.provision(**wishes), HOST)
     assert changed(admin.provision(**wishes), HOST) == 0
     assert lab.on(admin.node, "systemctl", "is-active", "paraview-relay").stdout == "active\n"
     status = json.loads(lab.on(admin.node, "paraview-relay", "status", "--json").stdout)
     assert status["pid"] > 1
     assert lab.on("compute1", "sh", "-c", f"echo hello | timeout 20 nc -N {ADDRESS} {PORT}", check=False).stdout == "", "nobody has a job there"
-    admin.provision(state="absent", relay=True)
+    admin.provision(sshd_state="absent", relay_state="absent")
     assert admin.tree() == before
     assert "could not be found" in lab.on(admin.node, "systemctl", "status", "paraview-relay", check=False).stderr
 
 
 def test_its_relay_lets_a_user_with_a_job_through(admin, oldslurm):
     lab = admin.lab
-    admin.provision(sshd_profile="relay", relay=True, relay_networks=["198.18.2.0/24"], cluster_address=ADDRESS, login_ports=f"11111-{PORT}")
+    admin.provision(sshd_profile="relay", relay_install=True, relay_networks=["198.18.2.0/24"], cluster_address=ADDRESS, login_ports=f"11111-{PORT}")
     job = lab.on("login", "sbatch", "--parsable", "-w", "compute1", "-o", "/dev/null", "--wrap", "exec sleep 600", user="alice").stdout.strip()
     ends = [lab.start("workstation", "socat", "TCP-LISTEN:40007,bind=127.0.0.1,fork,reuseaddr", "EXEC:cat", user="alice", stdin=subprocess.DEVNULL),
             lab.start("workstation", "ssh", "-N", "-o", "ExitOnForwardFailure=yes", "-R", f"127.0.0.1:{PORT}:127.0.0.1:40007", LOGIN, user="alice",
@@ -81,7 +81,7 @@ def test_its_relay_lets_a_user_with_a_job_through(admin, oldslurm):
             process.terminate()
             process.wait(20)
         lab.on("login", "scancel", job)
-        admin.provision(state="absent", relay=True)
+        admin.provision(sshd_state="absent", relay_state="absent")
 
 
 def test_the_launcher_runs_on_it(lab, oldlogin):
@@ -93,7 +93,7 @@ def test_the_launcher_runs_on_it(lab, oldlogin):
         said = lab.on(oldlogin, "/usr/local/bin/paraview-launch", "about", user="bob").stdout
         assert said.startswith("paraview-launch ")
     finally:
-        lab.on("workstation", "sh", "-c", "cd && " + command.format(LOGIN, "-e paraview_state=absent"), input=play, timeout=120)
+        lab.on("workstation", "sh", "-c", "cd && " + command.format(LOGIN, "-e paraview_launcher_state=absent"), input=play, timeout=120)
     assert lab.on(oldlogin, "ls", "/usr/local/bin/paraview-launch", check=False).stdout == ""
 
 

@@ -108,7 +108,7 @@ def the_profile_gateway(admin):
     site = admin.lab.on(admin.node, "cat", "/etc/paraview-connect/site.yml", user="bob").stdout
     assert f'cluster_address: "{admin.address}"' in site and 'login_ports: "11111-11112"' in site
     assert admin.lab.on(admin.node, "stat", "-c", "%U %a", "/etc/paraview-connect/site.yml").stdout.split() == ["root", "644"]
-    admin.provision(state="absent")
+    admin.provision(sshd_state="absent")
     assert admin.tree() == before
 
 
@@ -169,5 +169,5 @@ def test_a_route_of_connect_by_the_policy(admin):
         listener.terminate()
         listener.wait(20)
         admin.lab.on("login", "rm", "-f", "/tmp/f")
-    admin.provision(state="absent")
+    admin.provision(sshd_state="absent")
     assert admin.value("allowtcpforwarding", "alice") == "no"

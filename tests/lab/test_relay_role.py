@@ -162,7 +162,7 @@ def test_every_command_of_the_guide(site):
                 site.lab.on("login", "nft", WALL)
                 assert site.lab.on("compute1", *dial(), check=False).stdout == ""
                 tree = site.tree()
-                assert changed(site.role("--check", "--diff", relay_wait_s=600, relay_firewall="nftables")) == 2
+                assert changed(site.role("--check", "--diff", relay_wait="10m", relay_firewall="nftables")) == 2
                 assert site.tree() == tree, "a check changes nothing"
                 command += " -e paraview_relay_firewall=nftables -e paraview_relay_python=" + site.lab.python
             done = site.run(command)
@@ -180,7 +180,7 @@ def test_every_command_of_the_guide(site):
                 assert (site.status()["pid"], site.status()["reloads"]) == (pid, 1)
                 assert site.lab.on("compute1", *dial()).stdout == "hello\n", "the firewall is open"
                 assert "systemctl restart paraview-relay.service" in done.stdout, "the service's own settings are the admin's to change"
-                again = site.role(relay_wait_s=600, relay_firewall="nftables", relay_python=site.lab.python)
+                again = site.role(relay_wait="10m", relay_firewall="nftables", relay_python=site.lab.python)
                 assert changed(again) == 0, "a second run changes nothing"
                 says(session, "still")
     site.lab.on("login", "nft", "delete table inet filter")

@@ -44,7 +44,7 @@ def relays(desk):
 
 @pytest.mark.torture
 def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
-    process, line = waiting(desk, route="reverse_tunnel_relay", connect_id=77, lifeline=False)
+    process, line = waiting(desk, route="reverse_tunnel_relay", connect_id=77, reconnect=False)
     assert "77" not in line.split("--connect-id")[1]
     record = desk.record()
     assert [one for one in desk.processes(record["root_node"]) if "--reverse-connection" in one], "pvserver runs already"
@@ -64,7 +64,7 @@ def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
 def test_auto_takes_the_sites_relay(desk, site, lifeline):  # noqa: F811
     site.role(cluster_address="198.18.2.1", relay_networks=["198.18.2.0/24"])
     desk.lab.sshd_policy("login", NO_GATEWAY)
-    process, _line = waiting(desk, connect_id=77, lifeline=lifeline)
+    process, _line = waiting(desk, connect_id=77, reconnect=lifeline)
     record = desk.record()
     assert record["route"] == "reverse_tunnel_relay"
     assert bool(record.get("go")) is lifeline, "behind the site's relay the client stands before pvserver, or the lifeline's stub"
@@ -135,11 +135,11 @@ def test_socat_takes_its_place_where_there_is_no_python(desk):
 
 @pytest.mark.torture
 def test_reverse_relay_without_ssh(desk):
-    refused = desk.connect(route="reverse_relay", check=False)
+    refused = desk.connect(route="reverse_relay_unencrypted", check=False)
     assert refused.returncode != 0 and "login cannot reach this machine at 198.18.1.10:" in refused.stdout
     assert not desk.jobs()
     desk.lab.path("open", "login", "workstation")
-    process, _line = waiting(desk, route="reverse_relay", connect_id=77)
+    process, _line = waiting(desk, route="reverse_relay_unencrypted", connect_id=77)
     rendered(desk, desk.record())
     assert let_end(process) == 0
     desk.nothing_left()

@@ -86,13 +86,13 @@ def test_a_node_that_lets_nobody_in_is_passed_over_when_the_job_runs(desk):
 @pytest.mark.torture
 @pytest.mark.parametrize("lifeline", [True, False])
 def test_forward(desk, lifeline):
-    refused = desk.connect(route="forward", check=False)
+    refused = desk.connect(route="forward_unencrypted", check=False)
     assert refused.returncode != 0 and "this machine cannot reach a port of compute" in refused.stdout and "submitted" not in refused.stdout
     for node in NODES:
         desk.lab.path("open", "workstation", node)
-    done = desk.connect(route="forward", lifeline=lifeline)
+    done = desk.connect(route="forward_unencrypted", reconnect=lifeline)
     report = desk.report()
-    assert "route forward is not encrypted: whoever is on the way can read along" in desk.lines(done)
+    assert "route forward_unencrypted is not encrypted: whoever is on the way can read along" in desk.lines(done)
     # With a lifeline ParaView calls its stub.
     there = "127.0.0.1" if lifeline else f"198.18.2.1{report['nodes'][0][-1]}"
     assert report["url"] == f"cs://{there}:{report['client_port']}"

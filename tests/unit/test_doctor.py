@@ -144,7 +144,7 @@ def test_the_sites_relay(look):
     site = {"site": {"relay": {"address": "10.0.0.2", "ports": "11111-11115"}}}
     host = Host()
     missing = probes.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay()
-    assert missing.result == "failed" and "paraview_relay=true" in missing.way_out
+    assert missing.result == "failed" and "paraview_relay_install=true" in missing.way_out
     host.forward("-R", "10.0.0.2:11112:127.0.0.1:9")
     assert probes.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay().result == "ok"
 

@@ -37,7 +37,7 @@ OTHER_ID = "( 3.5s) [pvserver        ]vtkTCPNetworkAccessMana:572    ERR| vtkTCP
     (WAITS + "ended 0 idle", CANCELLED, "ended", "no client came in time"),
     (WAITS + "ended 0 idle", "srun: error: c101: task 0: Killed", "ended", "no client came in time"),
     (WAITS + "ended 0 idle", OTHER_ID, "ended", "no client came in time; client and pvserver did not agree: the client has another connect-id"),
-    (CONNECTED + "ended 0 outage", "", "ended", "the line was away for longer than paraview_outage"),
+    (CONNECTED + "ended 0 outage", "", "ended", "the connection was lost for longer than paraview_reconnect_timeout"),
     (CONNECTED + "ended 0 lost", "", "ended", "what was kept beside ParaView is gone"),
     (CALLS + "said Exiting...\nended 0 pvserver", "Connecting to client (reverse connection requested)...\nExiting...\n", "failed",
      "the client hung up on pvserver: its connect-id or its version of ParaView is another one"),

@@ -62,7 +62,8 @@ class Enduring(Held):
         self.stub_process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
         self.started_stubs = [self.stub_process]
         self.tell(state="connected")
-        self.session.update(lifeline=True, go=True, stub=processes.identity(self.stub_process.pid), settings={"outage": outage}, target=target._asdict(),
+        self.session.update(lifeline=True, go=True, stub=processes.identity(self.stub_process.pid), settings={"reconnect_timeout": outage},
+                            target=target._asdict(),
                             control_path=str(self.control), ssh=ssh, login_node="login", terminal=terminal, state="ready")
         self.channel.request("hand_over")
 
@@ -124,11 +125,11 @@ def test_while_the_network_is_away_the_session_says_so_and_waits(held, program, 
     held.begin(program)
     held.network("down")
     held.lose()
-    until(lambda: held.reason().startswith("the line was lost at"))
+    until(lambda: held.reason().startswith("the connection was lost at"))
     until(lambda: held.calls() > 3)
     with pytest.raises(ChannelLost) as caught:
         held.channel.script("true")
-    assert "the line was lost" in caught.value.why
+    assert "the connection was lost" in caught.value.why
     report = held.session.report()
     assert (report["state"], report["lifeline"]["state"], report["lifeline"]["waiting_bytes"]) == ("ready", "outage", 1234567)
     assert held.channel.request("stop")["away"], "it cannot be ended from here now"
@@ -252,7 +253,7 @@ def test_a_way_that_cannot_be_made_is_told_and_tried_again(held, program, until)
     held.begin(program)
     (held.tmp_path / "objection").write_text("sshd on login refuses a remote forward")
     held.lose()
-    until(lambda: held.reason() == "the way for the line cannot be made: sshd on login refuses a remote forward")
+    until(lambda: held.reason() == "the connection cannot be restored: sshd on login refuses a remote forward")
     (held.tmp_path / "objection").unlink()
     until(held.is_back)
 
@@ -272,7 +273,7 @@ def test_an_outage_that_lasts_too_long_ends_it(held, program, until):
     held.over()
     record = held.session.read()
     assert (record["state"], record["watcher"]) == ("unknown", None)
-    assert "longer than paraview_outage" in record["reason"]
+    assert "longer than paraview_reconnect_timeout" in record["reason"]
     until(lambda: not processes.alive(record["stub"]))
 
 
@@ -325,13 +326,13 @@ def test_one_line_at_the_loss_and_one_at_the_return(held, program, until):
                 said += os.read(ours, 4096)
             return said
 
-        until(lambda: b"the line was lost" in read())
+        until(lambda: b"the connection was lost" in read())
         held.network("up")
-        until(lambda: b"the line is back" in read())
+        until(lambda: b"the connection is restored" in read())
         lines = [line for line in said.decode().splitlines() if line]
         assert len(lines) == 2
-        assert lines[0].startswith("lab: the line was lost at ") and lines[0].endswith("; ParaView waits, and goes on once it is back")
-        assert lines[1].startswith("lab: the line is back after ")
+        assert lines[0].startswith("lab: the connection was lost at ") and lines[0].endswith("; ParaView waits until it is restored")
+        assert lines[1].startswith("lab: the connection is restored after ")
     finally:
         os.close(ours)
         os.close(theirs)

@@ -216,16 +216,17 @@ def test_a_job_without_a_lifeline_has_nothing_of_it():
     assert "lifeline" not in "".join(job_scripts.files(NONE, "/d", WISHES, {}, []))
 
 
-WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "launcher": [], "idle": 60, "walltime": 60, "pvserver": ["pvserver"], "setup": "",
-          "client_host": "", "job_id": "", "client_port": 0, "line_port": 0}
+WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "mpi_launcher": [], "client_timeout": 60, "walltime": 60,
+          "pvserver": ["pvserver"], "setup": "",
+          "client_host": "", "job_id": "", "client_port": 0, "reconnect_port": 0}
 
 
 @pytest.mark.parametrize(("wishes", "route", "words"), [
-    ({}, "forward_tunnel", ""), ({}, "reverse_tunnel", ""), ({}, "reverse", ""), ({"client_port": 11111}, "reverse_tunnel", ""),
-    ({"client_port": 11111}, "reverse", "port 11111 alone"), ({"client_port": 11111}, "reverse_relay", "paraview_line_port"),
-    ({"client_port": 11111, "line_port": 11112}, "reverse_relay", ""), ({"client_host": "bigscreen"}, "forward_tunnel", ""),
-    ({"launcher": ["mpirun", "--nolocal"], "nodes": 2}, "reverse_tunnel", "starts the process that calls"),
-    ({"launcher": ["mpirun", "--nolocal"], "nodes": 2}, "forward_tunnel", ""),
+    ({}, "forward_tunnel", ""), ({}, "reverse_tunnel", ""), ({}, "reverse_unencrypted", ""), ({"client_port": 11111}, "reverse_tunnel", ""),
+    ({"client_port": 11111}, "reverse_unencrypted", "port 11111 alone"), ({"client_port": 11111}, "reverse_relay_unencrypted", "paraview_reconnect_port"),
+    ({"client_port": 11111, "reconnect_port": 11112}, "reverse_relay_unencrypted", ""), ({"client_host": "bigscreen"}, "forward_tunnel", ""),
+    ({"mpi_launcher": ["mpirun", "--nolocal"], "nodes": 2}, "reverse_tunnel", "starts the process that calls"),
+    ({"mpi_launcher": ["mpirun", "--nolocal"], "nodes": 2}, "forward_tunnel", ""),
     ({"job_id": "17"}, "forward_tunnel", "what is started in job 17 ends with the connection"),
     ({"pvserver": ["pvserver", "--multi-clients"]}, "forward_tunnel", "several clients")])
 def test_where_none_can_be(wishes, route, words):

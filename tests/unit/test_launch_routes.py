@@ -20,7 +20,8 @@ class Around(Surroundings):
         site = site or {}
         facts = {"login_node": "login", "uid": BOB, "addresses": [OUTSIDE, INSIDE], "site": site, "cluster_address": site.get("cluster_address", ""),
                  "client_side": OUTSIDE}
-        super().__init__(None, None, None, facts, {"on_login_node": on_login_node, "user_relay": True, "idle": 60, "client_port": PORT, "login_ports": ""},
+        super().__init__(None, None, None, facts, {"on_login_node": on_login_node, "user_relay": True, "client_timeout": 60,
+                                             "client_port": PORT, "login_ports": ""},
                          client=routes.Elsewhere())
         self.found = [Listener(address, PORT, uid) for address, uid in found]
         self.facing = facing

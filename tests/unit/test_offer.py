@@ -88,7 +88,7 @@ def test_what_is_kept_in_a_vault_is_not_for_everybody():
 
 @pytest.mark.parametrize(("variables", "directions"), [
     ({}, ["forward", "reverse"]), ({"paraview_route": "reverse_tunnel"}, ["reverse"]), ({"paraview_route_order": ["forward_tunnel"]}, ["forward"]),
-    ({"paraview_route": "forward"}, ["forward"])])
+    ({"paraview_route": "forward_unencrypted"}, ["forward"])])
 def test_directions(variables, directions):
     assert offer.directions(variables) == directions
 

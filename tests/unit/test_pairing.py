@@ -82,7 +82,7 @@ def test_what_is_not_known_with_a_module(pair):
     assert line.endswith("pvserver's version there is not known (module gcc/12.2; no answer from pvserver --version: error: no libraries)")
     assert "module nosuch cannot be loaded there: no module nosuch" in pair("5.11.0", modules=["nosuch"]).line
     assert "no-pvserver is not found there" in pair("5.11.0", pvserver="no-pvserver").line
-    assert "srun --uenv=x takes it from elsewhere" in pair("5.11.0", launcher="srun --uenv=x").line
+    assert "srun --uenv=x takes it from elsewhere" in pair("5.11.0", mpi_launcher="srun --uenv=x").line
 
 
 @pytest.mark.parametrize(("client", "plain"), [("6.1.1", "5.11.0"), ("5.11.0", "6.1.1")])

@@ -34,7 +34,7 @@ class Directory:
 def _waiting(tmp_path, monkeypatch):
     session = Session(str(tmp_path), "lab")
     session.begin(route="reverse_tunnel", go=True, lifeline=True, client_port=1, client=GONE, remote_directory="/d", job_id="11",
-                  settings={"start_client": False, "idle": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
+                  settings={"start_client": False, "client_timeout": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
     session.keep_connect_id(0)
     waiting = object.__new__(paraview_client.ActionModule)
     waiting.session, waiting.name, waiting.log, waiting.left_at, waiting.look_at, waiting.said = session, "lab", str(tmp_path / "log"), None, 0, []

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from relay import interpreters
 
-PROGRAM = Path(__file__).resolve().parents[2] / "roles/client/files/paraview-connect"
+PROGRAM = Path(__file__).resolve().parents[2] / "roles/workstation/files/paraview-connect"
 # A terminal: what follows runs on a tty of its own, whose text goes into a file.
 TERMINAL = """#!{python}
 import os, pty, sys

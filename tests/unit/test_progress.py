@@ -328,9 +328,9 @@ def test_pvserver_names_its_host_or_the_address_that_it_is_bound_to(follow, word
 @pytest.mark.parametrize("named", ["c102", "127.0.0.1"])
 def test_a_lifeline_does_not_reach_a_pvserver_on_another_node(follow, named):
     words = "elsewhere 40123\nsaid Accepting connection(s): {0}:40123".format(named)
-    with pytest.raises(SessionError, match="the lifeline does not reach pvserver") as caught:
+    with pytest.raises(SessionError, match="the reconnecting connection does not reach pvserver") as caught:
         until_pvserver_speaks(follow([RUNNING + words], ["running_scontrol_o"]), FORWARD, ["pvserver"], lifeline=True)
-    assert "port 40123 of c101" in caught.value.why and "paraview_lifeline" in caught.value.way_out
+    assert "port 40123 of c101" in caught.value.why and "paraview_reconnect" in caught.value.way_out
 
 
 def test_a_route_follows_pvserver_to_another_node_where_it_is_named(follow):

@@ -7,6 +7,7 @@ import re
 
 import pytest
 import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations
 from conftest import TOP
 from relay import module
 
@@ -49,7 +50,7 @@ def test_the_errors_that_it_names_are_said():
 def test_the_defaults_of_the_role_are_those_of_the_program():
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     relay = module()
-    assert defaults["paraview_relay_wait_s"] == relay.ROUTE_KEYS["wait_s"].default
+    assert durations.parse(defaults["paraview_relay_wait"]) == relay.ROUTE_KEYS["wait_s"].default
     assert defaults["paraview_relay_max_sessions"] == relay.RELAY_KEYS["max_sessions"].default
     assert defaults["paraview_relay_max_sessions_per_source"] == relay.ROUTE_KEYS["max_sessions_per_source"].default
     assert "status': '{0}'".format(relay.STATUS_SOCKET) in (ROLE / "vars/main.yml").read_text()

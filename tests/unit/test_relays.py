@@ -95,7 +95,8 @@ def _around():
         login = login or Login()
         facts = {"login_node": "login2", "uid": ALICE, "addresses": ["198.18.2.2", "10.0.0.2"], "client_side": "198.18.2.2", "client_address": "192.0.2.7",
                  "site": site or {}}
-        wishes = dict({"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False, "user_relay": user_relay, "idle": 1200}, **wishes)
+        wishes = dict({"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False, "user_relay": user_relay,
+                       "client_timeout": 1200}, **wishes)
         return Surroundings(login, login.script, str, facts, wishes, (), login.hold, {"nodes": ["c101"], "addresses": list(addresses)})
 
     return make

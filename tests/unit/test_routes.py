@@ -288,14 +288,17 @@ def test_routes_for_one_reason_are_told_together():
 
 def test_the_table():
     assert all(about.name == name for name, about in choice.ROUTES.items())
-    assert set(choice.ROUTES) - set(route_names.ORDER) == {"reverse_relay", "reverse", "forward"}, "what is not encrypted is taken by name alone"
+    assert all((about.reverse, about.name) == (route_names.ALL[name].reverse, name) for name, about in choice.ROUTES.items())
+    assert list(choice.ROUTES) == list(route_names.ALL)
+    by_name = set(choice.ROUTES) - set(route_names.ORDER)
+    assert by_name == {name for name in choice.ROUTES if name.endswith("_unencrypted")}, "what is not encrypted is taken by name alone"
     # The sections of ParaView's wiki page "Reverse connection and port forwarding", each of which is a route here.
     assert {name: about.section for name, about in choice.ROUTES.items()} == {
         "node_tunnel": "Forward Connection Over an ssh Tunnel: create a tunnel directly to the compute node",
         "node_tunnel_reverse": "Reverse Connection Over an ssh Tunnel: create a tunnel directly to the compute node",
         "forward_tunnel": "Forward Connection Over an ssh Tunnel", "reverse_tunnel": "Reverse Connection Over an ssh Tunnel",
-        "reverse_tunnel_relay": "Reverse Connection over a Reverse ssh Tunnel with portfwd", "reverse_relay": "Reverse Connection with portfwd",
-        "reverse": "Reverse Connection", "forward": "the other direction of Reverse Connection"}
+        "reverse_tunnel_relay": "Reverse Connection over a Reverse ssh Tunnel with portfwd", "reverse_relay_unencrypted": "Reverse Connection with portfwd",
+        "reverse_unencrypted": "Reverse Connection", "forward_unencrypted": "the other direction of Reverse Connection"}
 
 
 @pytest.mark.parametrize(("seen", "own", "answer"), [

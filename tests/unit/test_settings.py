@@ -20,16 +20,16 @@ def check(**wishes):
 
 def test_defaults():
     known = check()
-    assert (known["walltime"], known["deadline"], known["idle"]) == (3600, 86400, 1200)
-    assert (known["pvserver"], known["launcher"], known["start_client"], known["connect_id"]) == (["pvserver"], None, False, None)
+    assert (known["walltime"], known["queue_timeout"], known["client_timeout"]) == (3600, 86400, 1200)
+    assert (known["pvserver"], known["mpi_launcher"], known["start_client"], known["connect_id"]) == (["pvserver"], None, False, None)
     assert set(known) == set(settings.SPEC)
 
 
 @pytest.mark.parametrize(("name", "value", "final"), [
-    ("walltime", "2h", 7200), ("walltime", "1-00:00:00", 86400), ("deadline", 30, 1800), ("idle", "90s", 90),
+    ("walltime", "2h", 7200), ("walltime", "1-00:00:00", 86400), ("queue_timeout", "30m", 1800), ("client_timeout", "90s", 90),
     ("pvserver", "xvfb-run -a 'my pvserver'", ["xvfb-run", "-a", "my pvserver"]), ("pvserver", ["pvserver", "--x=$(id)", 5], ["pvserver", "--x=$(id)", "5"]),
-    ("launcher", "none", []), ("launcher", "srun", LAUNCHERS["srun"]), ("launcher", "mpirun -np {tasks}", ["mpirun", "-np", "{tasks}"]),
-    ("launcher", ["srun", "--mpi=pmix"], ["srun", "--mpi=pmix"]), ("launcher", None, None), ("launcher", [], []),
+    ("mpi_launcher", "none", []), ("mpi_launcher", "srun", LAUNCHERS["srun"]), ("mpi_launcher", "mpirun -np {tasks}", ["mpirun", "-np", "{tasks}"]),
+    ("mpi_launcher", ["srun", "--mpi=pmix"], ["srun", "--mpi=pmix"]), ("mpi_launcher", None, None), ("mpi_launcher", [], []),
     ("start_client", True, True), ("start_client", "yes", True), ("start_client", "False", False), ("start_client", "", False), ("start_client", None, False),
     ("start_client", "xterm -e 'paraview $X'", ["xterm", "-e", "paraview $X"]),
     ("connect_id", "17", 17), ("connect_id", 0, 0), ("connect_id", "Random", None),
@@ -43,22 +43,24 @@ def test_defaults():
     ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]), ("scheduler", "sge", "sge"), ("qos", "high", "high"), ("reservation", "r1", "r1"),
     ("constraint", "(gpu|big)&!old", "(gpu|big)&!old"), ("constraint", "gpus=2:mem>10", "gpus=2:mem>10"), ("parallel_environment", "mpi", "mpi"),
     ("exclusive", True, True),
-    ("launcher", "aprun", LAUNCHERS["aprun"]),
+    ("mpi_launcher", "aprun", LAUNCHERS["aprun"]),
 ])
 def test_good_forms(name, value, final):
     assert check(**{name: value})[name] == final
 
 
 WRONG = [
-    ("walltime", "soon"), ("walltime", 3600), ("walltime", "0"), ("walltime", None), ("walltime", "9" * 400 + "h"), ("deadline", "-1h"), ("idle", []),
-    ("idle", "1:00"), ("pvserver", ""), ("pvserver", []), ("pvserver", "it's"), ("pvserver", "a\n'b\nc'"), ("pvserver", ["a\nb"]), ("pvserver", {}),
-    ("pvserver", ["a\0"]), ("pvserver", [["a"]]), ("pvserver", None), ("launcher", "it's"), ("launcher", {"a": 1}), ("launcher", 5), ("launcher", ["a\rb"]),
+    ("walltime", "soon"), ("walltime", 3600), ("queue_timeout", 30), ("client_timeout", "20"), ("reconnect_timeout", 60),
+    ("walltime", "0"), ("walltime", None), ("walltime", "9" * 400 + "h"), ("queue_timeout", "-1h"), ("client_timeout", []),
+    ("client_timeout", "1:00"), ("pvserver", ""), ("pvserver", []), ("pvserver", "it's"), ("pvserver", "a\n'b\nc'"), ("pvserver", ["a\nb"]), ("pvserver", {}),
+    ("pvserver", ["a\0"]), ("pvserver", [["a"]]), ("pvserver", None),
+    ("mpi_launcher", "it's"), ("mpi_launcher", {"a": 1}), ("mpi_launcher", 5), ("mpi_launcher", ["a\rb"]),
     ("start_client", "it's"), ("start_client", 5), ("start_client", {"a": 1}), ("rendering", "gpu"), ("rendering", ""),
     ("connect_id", "x"), ("connect_id", -1), ("connect_id", 2 ** 31),
     ("connect_id", True), ("connect_id", None), ("connect_id", "\u00b2"),
     ("login_ports", "70000"), ("login_ports", "20-10"), ("server_ports", "1,2"), ("server_ports", "x"),
     ("nodes", 0), ("nodes", -1), ("tasks_per_node", 0), ("cpus_per_task", -1), ("gpus_per_node", -1), ("client_port", -1), ("client_port", 65536),
-    ("line_port", 65536),
+    ("reconnect_port", 65536),
     ("queue", "a b"), ("queue", "a\n#SBATCH --x"), ("queue", "debug\n"), ("queue", "$(id)"), ("account", "a;b"), ("account", "a'"),
     ("memory", "lots"), ("memory", "4 G"), ("memory", "4G\n"), ("memory", "-4G"),
     ("qos", "a b"), ("reservation", "$(id)"), ("constraint", "a b"), ("constraint", "{nodes}"), ("constraint", "a'"), ("parallel_environment", "a\n"),
@@ -79,7 +81,8 @@ def test_a_wrong_value_is_named(name, value):
 
 
 @pytest.mark.parametrize(("wishes", "what"), [
-    ({"launcher": "none", "tasks_per_node": 2}, "paraview_launcher: 'none' cannot be"), ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 cannot be had"),
+    ({"mpi_launcher": "none", "tasks_per_node": 2}, "paraview_mpi_launcher: 'none' cannot be"),
+    ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 cannot be had"),
     ({"scheduler": "sge", "qos": "high"}, "paraview_qos: 'high' cannot be had"), ({"scheduler": "sge", "nodes": 2}, "paraview_parallel_environment is missing"),
     ({"scheduler": "slurm", "directives": ["#PBS -q x"]}, "paraview_directives: '#PBS -q x' is none of Slurm"),
     ({"schedulers": {"slurm": {"states": {"PENDING": "waiting"}}}}, "paraview_schedulers.slurm.states.PENDING: 'waiting' cannot be")])

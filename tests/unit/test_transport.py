@@ -12,7 +12,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choi
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 
-WISHES = {"idle": 60, "outage": 60}
+WISHES = {"client_timeout": 60, "reconnect_timeout": 60}
 
 
 class Around:
@@ -28,7 +28,8 @@ def session(tmp_path):
 
 
 @pytest.mark.parametrize(("route", "place"), [
-    ("reverse_tunnel", "unix:/run/c.r7000"), ("node_tunnel_reverse", "unix:/run/c.r7000"), ("reverse", "0.0.0.0:7000"), ("reverse_relay", "0.0.0.0:7000")])
+    ("reverse_tunnel", "unix:/run/c.r7000"), ("node_tunnel_reverse", "unix:/run/c.r7000"), ("reverse_unencrypted", "0.0.0.0:7000"),
+    ("reverse_relay_unencrypted", "0.0.0.0:7000")])
 def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, route, place):
     stub = lifeline.Stub(session)
     words = stub.command(choice.ROUTES[route](Around(), {"client_port": 7000}), host.Here(), 11111, WISHES)
@@ -40,7 +41,7 @@ def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, r
         assert stream.read() == "127.0.0.1:11111\n"
 
 
-@pytest.mark.parametrize("route", ["forward_tunnel", "forward", "node_tunnel"])
+@pytest.mark.parametrize("route", ["forward_tunnel", "forward_unencrypted", "node_tunnel"])
 def test_paraview_is_served_on_loopback_alone(session, route):
     words = lifeline.Stub(session).command(choice.ROUTES[route](Around(), {}), host.Here(), 7000, WISHES)
     assert words[words.index("--listen") + 1] == "127.0.0.1:7000"

@@ -34,7 +34,7 @@ class Login:
         self.shell = Shell(self.process)
         self.shell.begin(10)
         facts = {"login_node": "login2", "uid": os.getuid()}
-        self.around = Surroundings(None, self.shell.run, None, facts, {"idle": 60, "on_login_node": False}, (), self.shell.here)
+        self.around = Surroundings(None, self.shell.run, None, facts, {"client_timeout": 60, "on_login_node": False}, (), self.shell.here)
 
     def processes(self):
         """list[int]: what the shell has started and is still there, the youngest last."""

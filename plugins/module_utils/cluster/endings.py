@@ -25,7 +25,7 @@ CLIENT_LEFT = "the client left"
 # What the job does by itself, for a reason that it notes.
 _BY_ITSELF = {
     "idle": "no client came in time",
-    "outage": "the line was away for longer than paraview_outage",
+    "outage": "the connection was lost for longer than paraview_reconnect_timeout",
     "lost": "what was kept beside ParaView is gone",
 }
 

@@ -224,7 +224,7 @@ def until_running(follower, seconds, wanted):
     else:
         raise SessionError("job {0} did not start within {1}".format(follower.job_id, durations.spoken(seconds)),
                            "it was pending: {0}".format((follower.state and (follower.state.reason or follower.state.native)) or "no reason given"),
-                           "it was cancelled; raise paraview_deadline, ask for less, or use paraview_detach and connect again later", cancelled=True,
+                           "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later", cancelled=True,
                            hopeless=True)
     nodes = progress.nodes or [progress.host]
     follower.say("job {0} running on {1}".format(follower.job_id, " ".join(nodes)))
@@ -301,9 +301,9 @@ def _reachable(accepting, progress, lifeline):
         where = "nothing of yours listens on port {0} of {1}, where the job's script runs{2}".format(
             port, progress.host, "" if nameless else ": pvserver runs on {0}".format(host))
         if lifeline:
-            raise SessionError("the lifeline does not reach pvserver", where, "set paraview_lifeline to false for this host", hopeless=True)
+            raise SessionError("the reconnecting connection does not reach pvserver", where, "set paraview_reconnect to false for this host", hopeless=True)
         raise SessionError("pvserver is not on the job's first node", where,
-                           "let the MPI launcher start rank 0 on the node where the job's script runs (paraview_launcher)", hopeless=True)
+                           "let the MPI launcher start rank 0 on the node where the job's script runs (paraview_mpi_launcher)", hopeless=True)
     return (progress.host, port) if nameless else accepting
 
 
@@ -349,7 +349,7 @@ def fault_error(job_id, host, fault, pvserver):
     if kind == "rendering":
         return rendering.error(job_id, host, thing)
     if kind == "agent":
-        return SessionError("the lifeline's agent ended on {0}".format(host), one_line(thing) or "it said nothing",
-                            "set paraview_lifeline to false for this host", hopeless=True)
+        return SessionError("paraview-lifeline ended on {0}".format(host), one_line(thing) or "it said nothing",
+                            "set paraview_reconnect to false for this host", hopeless=True)
     return SessionError("no port is free on {0}".format(host), "{0} is used up".format(one_line(thing)), "widen paraview_server_ports",
                         hopeless=True)

@@ -265,7 +265,7 @@ def files(about, directory, wishes, asked, modules, outage_s=0):
     return {
         # Made beforehand, so that it is private whatever umask the batch system opens it with.
         "batch.log": "",
-        "job.sh": job_script(about, directory, asked, wishes["idle"], wishes["walltime"] if about.get("on_login_node") else 0),
+        "job.sh": job_script(about, directory, asked, wishes["client_timeout"], wishes["walltime"] if about.get("on_login_node") else 0),
         "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"], outage_s, wishes.get("rendering", "auto")),
         rendering.RANK_FILE: rendering.RANK,
     }

@@ -76,8 +76,8 @@ class Pairing:
         return self.server
 
     def _answer(self, modules):
-        if version_probe.chooses_pvserver(self.wishes["launcher"]):
-            return version_probe.Answer("", "{0} takes it from elsewhere".format(one_line(" ".join(self.wishes["launcher"]), 80)), "", [])
+        if version_probe.chooses_pvserver(self.wishes["mpi_launcher"]):
+            return version_probe.Answer("", "{0} takes it from elsewhere".format(one_line(" ".join(self.wishes["mpi_launcher"]), 80)), "", [])
         return version_probe.ask(self.script, modules, self.wishes["pvserver"])
 
     def _fitting(self, version):

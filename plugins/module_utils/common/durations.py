@@ -8,19 +8,19 @@ import re
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _CLOCK = re.compile(r"^(?:(?P<days>[0-9]{1,5})-)?(?P<hours>[0-9]{1,7}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9])$")
 _NUMBER = re.compile(r"^(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?P<unit>s|m|min|h|d)?$")
-_FORMS = "write 1:30:00, 2-00:00:00, 90m, 2h, 45s, or a number of minutes"
+_FORMS = "write 90s, 15m, 2h, 3d, 1:30:00 or 2-00:00:00"
 
 
-def parse(value):
+def parse(value, zero=False):
     """Seconds of a span of time.
 
     Args:
-        value (str, int or float): ``H:MM:SS``, ``D-HH:MM:SS``, a number with s, m, h or d, or a bare number of minutes.
+        value (str): ``0s`` where zero (bool) is a duration too; ``H:MM:SS``, ``D-HH:MM:SS``, or a number with s, m, min, h or d.
     Returns:
-        int: seconds, at least 1.
+        int: seconds; at least 1, except for zero.
     Raises:
-        ValueError: it is none of these, or not above zero. YAML reads an unquoted 1:00:00 as the number 3600; a bare
-            number beyond a day is therefore refused.
+        ValueError: it is none of these, or not above zero. A bare number is neither seconds nor minutes, and YAML reads an unquoted 1:00:00 as
+            the number 3600.
     """
     text = str(value).strip().lower()
     clock = _CLOCK.match(text)
@@ -31,13 +31,22 @@ def parse(value):
         number = _NUMBER.match(text)
         if number is None:
             raise ValueError("{0!r} is no span of time: {1}".format(value, _FORMS))
-        if number.group("unit") is None and float(number.group("number")) > 1440:
-            raise ValueError("{0!r} would be more than a day of minutes; YAML reads 1:00:00 without quotes as 3600, so put "
-                             "quotes around it, or {1}".format(value, _FORMS))
-        seconds = float(number.group("number")) * _UNITS[number.group("unit") or "m"]
-    if seconds <= 0:
+        if number.group("unit") is None:
+            raise ValueError(_without_unit(value, number.group("number")))
+        seconds = float(number.group("number")) * _UNITS[number.group("unit")]
+    if seconds <= 0 and not zero:
         raise ValueError("{0!r} is not above zero: {1}".format(value, _FORMS))
-    return max(1, int(round(seconds)))
+    return max(1, int(round(seconds))) if seconds else 0
+
+
+def _without_unit(value, number):
+    """str: both readings of a bare number, and a third one where YAML may have made it of a clock time."""
+    readings = "{0}s is {1}, {0}m is {2}".format(number, spoken(float(number)), spoken(float(number) * 60))
+    seconds = int(float(number))
+    if isinstance(value, int) and seconds >= 60:
+        readings += "; YAML reads {0} without quotes as {1}, so put quotes around a time with colons".format(
+            clock(seconds) if seconds >= 3600 else "{0}:{1:02d}".format(seconds // 60, seconds % 60), number)
+    return "{0!r} has no unit: {1}".format(value, readings)
 
 
 def clock(seconds):

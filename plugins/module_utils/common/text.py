@@ -38,3 +38,24 @@ def tail(text, lines=12):
     """The last lines of a log, cleaned and indented, to stand below a message."""
     kept = [line.rstrip() for line in clean(text, 8000).splitlines() if not _NOISE.match(line)]
     return "\n".join("    " + line[:400] for line in kept[-lines:])
+
+
+def distance(one, other, enough=1000):
+    """int: how many letters have to be put in, taken out, changed or swapped with their neighbour to make one text of another.
+
+    Args:
+        one (str). other (str).
+        enough (int): what is more may be any higher number.
+    """
+    if abs(len(one) - len(other)) > enough:
+        return enough + 1
+    before, last = [], list(range(len(other) + 1))
+    for row, letter in enumerate(one, 1):
+        now = [row]
+        for column, against in enumerate(other, 1):
+            steps = min(last[column] + 1, now[column - 1] + 1, last[column - 1] + (letter != against))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == against:
+                steps = min(steps, before[column - 2] + 1)
+            now.append(steps)
+        before, last = last, now
+    return last[-1]

@@ -16,9 +16,9 @@ ALL = collections.OrderedDict([
     ("forward_tunnel", Route(reverse=False, encrypted=True, exposed=False)),
     ("reverse_tunnel", Route(reverse=True, encrypted=True, exposed=False)),
     ("reverse_tunnel_relay", Route(reverse=True, encrypted=True, exposed=False)),
-    ("reverse_relay", Route(reverse=True, encrypted=False, exposed=True)),
-    ("reverse", Route(reverse=True, encrypted=False, exposed=True)),
-    ("forward", Route(reverse=False, encrypted=False, exposed=False)),
+    ("reverse_relay_unencrypted", Route(reverse=True, encrypted=False, exposed=True)),
+    ("reverse_unencrypted", Route(reverse=True, encrypted=False, exposed=True)),
+    ("forward_unencrypted", Route(reverse=False, encrypted=False, exposed=False)),
 ])
 #: What ``auto`` tries, in this order.
 ORDER = tuple(name for name, about in ALL.items() if about.encrypted)

@@ -18,7 +18,7 @@ from . import route_names
 SPEC = {
     "client_host": {"type": "str", "default": ""},
     "client_port": {"type": "int", "default": 0},
-    "line_port": {"type": "int", "default": 0},
+    "reconnect_port": {"type": "int", "default": 0},
     "client_process": {"type": "int", "default": 0},
     "client_program": {"type": "str", "default": ""},
     "client_version": {"type": "str", "default": ""},
@@ -27,8 +27,8 @@ SPEC = {
     "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(route_names.ALL)},
     "route_order": {"type": "list", "elements": "str", "choices": list(route_names.ORDER), "default": list(route_names.ORDER)},
     "user_relay": {"type": "bool", "default": False},
-    "lifeline": {"type": "bool", "default": True},
-    "outage": {"type": "raw", "default": 60},
+    "reconnect": {"type": "bool", "default": True},
+    "reconnect_timeout": {"type": "raw", "default": "1h"},
     "scheduler": {"type": "str", "default": "auto"},
     "schedulers": {"type": "dict", "default": {}},
     "job_id": {"type": "str", "default": ""},
@@ -48,11 +48,11 @@ SPEC = {
     "directives": {"type": "list", "elements": "str", "default": []},
     "modules": {"type": "list", "elements": "str", "default": []},
     "setup": {"type": "str", "default": ""},
-    "launcher": {"type": "raw", "default": ""},
+    "mpi_launcher": {"type": "raw", "default": ""},
     "pvserver": {"type": "raw", "default": "pvserver"},
     "rendering": {"type": "str", "default": "auto", "choices": list(rendering.CHOICES)},
-    "deadline": {"type": "raw", "default": "24h"},
-    "idle": {"type": "raw", "default": 20},
+    "queue_timeout": {"type": "raw", "default": "24h"},
+    "client_timeout": {"type": "raw", "default": "20m"},
     "detach": {"type": "bool", "default": False},
     "connect_id": {"type": "raw", "default": "random"},
     "start_client": {"type": "raw", "default": False},
@@ -76,14 +76,14 @@ def check(wishes):
     Args:
         wishes (dict): names and types of SPEC.
     Returns:
-        dict: walltime, deadline, idle and outage in seconds; launcher (None: the batch system's), pvserver and start_client
+        dict: walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's), pvserver and start_client
         (False, True or a list) as lists of words; connect_id an int, None for a random one.
     Raises:
         SessionError: a value that cannot be; it names the variable, the value and the way out.
     """
     known = dict(wishes)
-    for name, reader in (("walltime", durations.parse), ("deadline", durations.parse), ("idle", durations.parse), ("outage", durations.parse),
-                         ("launcher", _launcher), ("pvserver", _command), ("start_client", _start_client),
+    for name, reader in (("walltime", durations.parse), ("queue_timeout", durations.parse), ("client_timeout", durations.parse),
+                         ("reconnect_timeout", durations.parse), ("mpi_launcher", _launcher), ("pvserver", _command), ("start_client", _start_client),
                          ("connect_id", _connect_id), ("modules", _modules), ("client_program", installed.check),
                          ("login_ports", _ports), ("server_ports", _ports)):
         try:
@@ -93,11 +93,11 @@ def check(wishes):
     for name, lowest in _LOWEST.items():
         if known[name] < lowest:
             raise wrong(name, known[name], "it has to be at least {0}".format(lowest))
-    for name in ("client_port", "line_port"):
+    for name in ("client_port", "reconnect_port"):
         if not 0 <= known[name] <= 65535:
             raise wrong(name, known[name], "a port is a number from 1 to 65535; 0 takes a free one")
-    if known["line_port"] and known["line_port"] == known["client_port"]:
-        raise wrong("line_port", known["line_port"], "ParaView has that port (paraview_client_port)")
+    if known["reconnect_port"] and known["reconnect_port"] == known["client_port"]:
+        raise wrong("reconnect_port", known["reconnect_port"], "ParaView has that port (paraview_client_port)")
     if known["client_process"] < 0 or (known["client_process"] and known["client_host"]):
         raise wrong("client_process", known["client_process"], "it is the number of a process of this machine; 0 is none")
     for name, pattern in _WORD.items():
@@ -113,8 +113,8 @@ def check(wishes):
         raise wrong("rendering", known["rendering"], "it is one of " + ", ".join(rendering.CHOICES))
     if not known["pvserver"]:
         raise wrong("pvserver", wishes["pvserver"], "it names no command")
-    if known["launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:
-        raise wrong("launcher", wishes["launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
+    if known["mpi_launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:
+        raise wrong("mpi_launcher", wishes["mpi_launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
     if known["job_id"] and known["scheduler"] == "none":
         raise wrong("job_id", known["job_id"], "without a batch system there are no jobs")
     tables = validation.tables(known["schedulers"])

@@ -133,7 +133,7 @@ def inventory(clusters):
     Raises:
         SessionError: it would tell everybody who logs in there.
     """
-    lines = ["# Written by sciviz.paraview.client; changes here are lost.\n", "all:\n", "  hosts:\n"]
+    lines = ["# Written by sciviz.paraview.workstation; changes here are lost.\n", "all:\n", "  hosts:\n"]
     for name, variables in clusters.items():
         lines.append("    {0}:{1}\n".format(json.dumps(name), "" if kept(variables) else " {}"))
         for key, value in kept(variables).items():

@@ -170,7 +170,7 @@ class LoginNode:
         """
         argv = self.about.get("would_take")
         if not argv:
-            return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_job=true".format(self.about["title"]))
+            return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_test_job=true".format(self.about["title"]))
         words = " ".join('"$f"' if word == "{script}" else shlex.quote(word) for word in argv)
         code, out, err = self.around.script("{0}\numask 077; f=$(mktemp) || exit 1; trap 'rm -f \"$f\"' 0\nprintf %s {1} > \"$f\"\n{2}".format(
             self.prelude, shlex.quote(script), words), 60)
@@ -202,7 +202,7 @@ class LoginNode:
         except Unfit as unfit:
             if address == "127.0.0.1":
                 return failed(_LOGIN, name, str(unfit), "site", "ask the site; two accounts should not share a port")
-            mend = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay=true"
+            mend = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay_install=true"
             return failed(_LOGIN, name, str(unfit), "site", mend.format(self.login, _PROVISION.format(self.host)))
         finally:
             self.around.take_back()
@@ -211,7 +211,7 @@ class LoginNode:
     def nodes(self, node):
         """Checks of the ways from the login node to a node of the cluster."""
         if not node:
-            return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_job=true")]
+            return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_test_job=true")]
         address = self.around.node_address(node)[0] or node
         ports = self.around.wishes["server_ports"]
         answer = self.around.reach(address, listeners.parse_range(ports)[0] if ports else 45871)
@@ -243,7 +243,7 @@ class LoginNode:
         there = [one for one in self.around.listeners() if low <= one.port <= high and one.address in (site["address"], "0.0.0.0")]
         if there:
             return ok(_LOGIN, "relay", "{0}, ports {1}".format(site["address"], site["ports"]))
-        mend = "on {0}: systemctl status paraview-relay; or install it anew: {1} -e paraview_relay=true"
+        mend = "on {0}: systemctl status paraview-relay; or install it anew: {1} -e paraview_relay_install=true"
         return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",
                       mend.format(self.login, _PROVISION.format(self.host)))
 

@@ -14,19 +14,21 @@ from ..paraview import pvserver
 #: What sshd lets through in its shipped configurations is called LC_something.
 PREFIX = "LC_PARAVIEW_"
 DIRECTIONS = ("reverse", "forward")
-#: What may be wished of a job: names of settings.SPEC, and what they are.
+#: What may be wished of a job, and what it is.
 WISHES = {
     "nodes": "nodes", "tasks_per_node": "processes on each node", "cpus_per_task": "cores of each process", "gpus_per_node": "GPUs on each node",
     "memory": "memory on each node, as 4G", "walltime": "how long it may run, as 1:30:00 or 90m", "queue": "queue or partition",
     "account": "account or project", "qos": "quality of service", "reservation": "reservation", "constraint": "features of nodes",
     "exclusive": "nodes for this job alone (yes or no)", "parallel_environment": "of Grid Engine",
-    "deadline": "how long the queue may take, as 2h", "idle": "minutes that a job which runs waits for its client",
+    "deadline": "how long the queue may take, as 2h", "idle": "how long a job which runs waits for its client, as 20m",
     "scheduler": "the batch system, where it is not found by itself", "server_ports": "ports for pvserver, as 11111-11120",
     "modules": "environment modules, with blanks between them; auto finds the one that fits",
     "setup": "shell lines before pvserver", "launcher": "what starts several processes",
     "pvserver": "pvserver's command", "rendering": "what pvserver draws through: auto, glx, egl, osmesa or xvfb",
     "directives": "further lines for the batch system, each a line",
 }
+# An option is named as the variable behind paraview_, except for these.
+_SETTINGS = {"deadline": "queue_timeout", "idle": "client_timeout", "launcher": "mpi_launcher"}
 #: What a site may say for its users: the same, and batch systems of its own.
 PRESET = tuple(WISHES) + ("schedulers",)
 _BESIDE = {"port": "the port of the forward", "connect_id": "ParaView's connect-id", "version": "the client's version, as 5.11.0"}
@@ -105,9 +107,9 @@ def read(options, environment, preset):
     """
     said = {name: getattr(options, name) or environment.get(name, "") for name in list(_BESIDE) + list(WISHES)}
     job = {name: about["default"] for name, about in settings.SPEC.items()}
-    job.update({name: value for name, value in preset.items() if name in PRESET and value not in ("", None)})
-    job.update({name: said[name] for name in WISHES if said[name].strip()})
-    for name in WISHES:
+    job.update({_setting(name): value for name, value in preset.items() if name in PRESET and value not in ("", None)})
+    job.update({_setting(name): said[name] for name in WISHES if said[name].strip()})
+    for name in map(_setting, WISHES):
         job[name] = _typed(name, job[name])
     port = _port(said["port"], options.command)
     version = said["version"].strip()
@@ -126,9 +128,14 @@ def preset(values):
         if name not in PRESET:
             raise SessionError("{0!r} is no option of the launcher".format(name), "", "take one of " + ", ".join(sorted(PRESET)))
     job = {name: about["default"] for name, about in settings.SPEC.items()}
-    job.update({name: _typed(name, value) for name, value in values.items()})
+    job.update({_setting(name): _typed(_setting(name), value) for name, value in values.items()})
     settings.check(job)
     return dict(values)
+
+
+def _setting(option):
+    """str: the name in settings.SPEC."""
+    return _SETTINGS.get(option, option)
 
 
 def _typed(name, value):
@@ -177,8 +184,8 @@ def spoken(text):
     text = re.sub(r", or use paraview_detach and connect again later", "", text)
     text = re.sub(r"[;,] (?:another one is described|or describe (?:it|the site's own)) in paraview_schedulers", "", text)
     text = text.replace("change the variable named and connect again", "change the option named and try again")
-    known = set(WISHES) | set(_BESIDE)
-    return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: "--" + found.group(1).replace("_", "-") if found.group(1) in known else found.group(0), text)
+    known = {_setting(name): "--" + name.replace("_", "-") for name in list(WISHES) + list(_BESIDE)}
+    return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: known.get(found.group(1), found.group(0)), text)
 
 
 def own_environment():

@@ -78,7 +78,7 @@ class Launch:
         self._try(lambda: self._first_look(facts))
         self._submit(facts, about, modules)
         self.line.state = "job {0} waits".format(self.record["job_id"])
-        nodes = until_running(self.follower, self.wishes.job["deadline"], self.wishes.job["nodes"])
+        nodes = until_running(self.follower, self.wishes.job["queue_timeout"], self.wishes.job["nodes"])
         self.ends_at = time.time() + self.wishes.job["walltime"]
         self.line.state = "job {0} runs".format(self.record["job_id"])
         self.route.around.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
@@ -108,7 +108,7 @@ class Launch:
         job = self.wishes.job
         around = surroundings(self.shells, facts, {
             "client_port": self.wishes.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
-            "on_login_node": bool(about.get("on_login_node")), "idle": job["idle"]})
+            "on_login_node": bool(about.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
             route = HeldForward(around, self.holder)
             if route.name in facts["site"].get("routes_forbidden", []):

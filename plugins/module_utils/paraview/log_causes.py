@@ -29,7 +29,7 @@ _CPU_TIME = "ask for more of it in paraview_directives"
 _ON_PATH = "set paraview_modules or paraview_setup so that it is found on the node, or give its full path in paraview_pvserver"
 _ENVIRONMENT = "load what it needs with paraview_modules or paraview_setup, or name another pvserver in paraview_pvserver"
 _NUMBERS = "make paraview_nodes, paraview_tasks_per_node and paraview_cpus_per_task fit what the job was given"
-_LAUNCHER = _NUMBERS + "; paraview_launcher names what starts the ranks"
+_LAUNCHER = _NUMBERS + "; paraview_mpi_launcher names what starts the ranks"
 _SPACE = "make room there: check the quota of your home and of the job's directories"
 _PORT = "leave paraview_server_ports out, or give another range"
 _AGAIN = "connect again"
@@ -60,7 +60,7 @@ CAUSES = {
     "srun": ("launcher", "srun did not start pvserver: {said}", _LAUNCHER),
     "slots": ("slots", "MPI was asked for more processes than the job has room for", _NUMBERS),
     "root": ("launcher", "the MPI launcher does not run as root", "connect as another user"),
-    "mpi": ("mpi", "MPI could not start: {said}", "load the MPI that this pvserver was built with (paraview_modules), or set paraview_launcher"),
+    "mpi": ("mpi", "MPI could not start: {said}", "load the MPI that this pvserver was built with (paraview_modules), or set paraview_mpi_launcher"),
     "port": ("port", "pvserver's port is taken on its node", _PORT),
     "port_refused": ("port", "pvserver may not listen on its port: {said}", _PORT),
     "port_somehow": ("port", "pvserver could not listen on its port", _PORT),
@@ -73,7 +73,7 @@ CAUSES = {
                 _SAME_ID + ", and use the same version of ParaView on both sides"),
     "option": ("option", "pvserver does not know the option {option}", "correct paraview_pvserver: pvserver --help lists what this version knows"),
     "value": ("option", "pvserver does not take this value: {said}", "correct paraview_pvserver: pvserver --help lists what this version knows"),
-    "launcher_option": ("option", "{launcher} does not know the option {option}", "correct paraview_launcher or paraview_pvserver"),
+    "launcher_option": ("option", "{launcher} does not know the option {option}", "correct paraview_mpi_launcher or paraview_pvserver"),
     "display": ("display", "pvserver has no display, and this pvserver cannot render without one",
                 "set paraview_rendering: xvfb, or load a ParaView that renders without a display (EGL or OSMesa)"),
     "xvfb": ("display", "xvfb-run could not start a display: {said}", "look whether Xvfb is installed on the nodes, or set another paraview_rendering"),

@@ -17,9 +17,9 @@ _SECONDS = 4
 class Forward(ForwardTunnel):
     """client → root node:Y."""
 
-    name = "forward"
+    name = "forward_unencrypted"
     section = "the other direction of Reverse Connection"
-    note = "route forward is not encrypted: whoever is on the way can read along"
+    note = "route forward_unencrypted is not encrypted: whoever is on the way can read along"
 
     def ready_for(self, node):
         """Looks whether this host reaches the node; raises Unfit."""
@@ -50,9 +50,9 @@ class Forward(ForwardTunnel):
 class ReverseDirect(Reverse):
     """pvserver → client host:P."""
 
-    name = "reverse"
+    name = "reverse_unencrypted"
     section = "Reverse Connection"
-    note = "route reverse is not encrypted: whoever is on the way can read along"
+    note = "route reverse_unencrypted is not encrypted: whoever is on the way can read along"
     place = "the network"
 
     def ready_for(self, _node):

@@ -149,13 +149,13 @@ class ReverseTunnelRelay(_OverUserRelay):
 class ReverseRelay(_OverUserRelay):
     """pvserver → login node:Q, a relay of the user's own → client host:P; nothing of it is encrypted."""
 
-    name = "reverse_relay"
+    name = "reverse_relay_unencrypted"
     section = "Reverse Connection with portfwd"
 
     @property
     def note(self):
         """str: what the user should know of it."""
-        return "; ".join(filter(None, ("route reverse_relay is not encrypted: whoever is on the way can read along", super().note)))
+        return "; ".join(filter(None, ("route reverse_relay_unencrypted is not encrypted: whoever is on the way can read along", super().note)))
 
     def _allowed(self):
         super()._allowed()

@@ -129,7 +129,7 @@ class UserRelay:
         raise Unfit("{0} on {1} does not listen on {2}".format(self.known["kind"], self.around.facts["login_node"], address))
 
     def _start_own(self, address, ports, target):
-        idle = str(max(60, int(self.around.wishes["idle"])))
+        idle = str(max(60, int(self.around.wishes["client_timeout"])))
         argv = [self.known["program"], "-IS", self.known["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
                 "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
         if target.startswith(("unix:", "127.")):

@@ -29,8 +29,8 @@ def chosen(about, wishes):
     Args:
         about (dict): the batch system's table. wishes (dict): a session's.
     """
-    if wishes["launcher"] is not None:
-        return wishes["launcher"]
+    if wishes["mpi_launcher"] is not None:
+        return wishes["mpi_launcher"]
     return [] if wishes["nodes"] * wishes["tasks_per_node"] == 1 else words(about["launcher"])
 
 

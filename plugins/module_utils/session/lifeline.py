@@ -44,13 +44,13 @@ def hindrance(wishes, route):
         wishes (dict): as settings.check() gives them.
         route (str): its name.
     """
-    if route_names.ALL[route].exposed and wishes["client_port"] and not wishes.get("line_port"):
-        return "the network may leave port {0} alone open, which is ParaView's (paraview_line_port names another one)".format(wishes["client_port"])
+    if route_names.ALL[route].exposed and wishes["client_port"] and not wishes.get("reconnect_port"):
+        return "the network may leave port {0} alone open, which is ParaView's (paraview_reconnect_port names another one)".format(wishes["client_port"])
     if wishes["job_id"]:
         return "what is started in job {0} ends with the connection".format(wishes["job_id"])
-    if wishes["launcher"] and wishes["nodes"] > 1 and route_names.is_reverse(route):
+    if wishes["mpi_launcher"] and wishes["nodes"] > 1 and route_names.is_reverse(route):
         # pvserver would call the loopback of a node on which somebody else may listen.
-        return "nobody knows on which node your paraview_launcher starts the process that calls"
+        return "nobody knows on which node your paraview_mpi_launcher starts the process that calls"
     if any(word.startswith("--multi-clients") for word in wishes["pvserver"]):
         return "pvserver serves several clients"
     return ""
@@ -63,7 +63,7 @@ def line_port(wishes, route):
         wishes (dict): as settings.check() gives them.
         route (str): its name.
     """
-    return (wishes.get("line_port") if route_names.ALL[route].exposed else 0) or listeners.free_port()
+    return (wishes.get("reconnect_port") if route_names.ALL[route].exposed else 0) or listeners.free_port()
 
 
 def hindrance_of_job(progress):
@@ -120,7 +120,7 @@ class Stub:
         """
         words = [sys.executable, "-I", "-S", _PROGRAM, "stub", "--key", self.session.key_path, "--status", self.status_path]
         # One that nobody knows of any more ends with the job's own patience.
-        words += ["--wait", str(wishes["idle"] + _LATE), "--outage", str(wishes["outage"])]
+        words += ["--wait", str(wishes["client_timeout"] + _LATE), "--outage", str(wishes["reconnect_timeout"])]
         if route.reverse:
             line = "0.0.0.0:{0}".format(route.known["client_port"]) if route_names.ALL[route.name].exposed else _place(route.target)
             return words + ["--line-listen", line, "--to", "@" + self.client_path]

@@ -57,8 +57,9 @@ def begin(session, record, route, side):
     found = stub.listens(known)
     if not found:
         processes.end(known)
-        raise SessionError("the lifeline cannot begin on this machine", one_line(stub.last_words(), 300) or "it said nothing",
-                           "choose another {0}, or set paraview_lifeline to false".format("paraview_line_port" if route.reverse else "paraview_client_port"))
+        raise SessionError("paraview-lifeline does not start on this machine", one_line(stub.last_words(), 300) or "it said nothing",
+                           "choose another {0}, or set paraview_reconnect to false".format(
+                               "paraview_reconnect_port" if route.reverse else "paraview_client_port"))
     if not route.reverse:
         record = session.update(client_port=port or int(found.rpartition(":")[2]))
         lead_from_client(session, record, side)
@@ -125,9 +126,9 @@ def await_line(stub, record):
         if told.get("state") == "connected" or (told.get("state") == "ended" and stub.done):
             return
         if not processes.alive(record["stub"]) or time.monotonic() > deadline:
-            raise SessionError("the lifeline between this machine and {0} does not come about".format(record["root_node"]),
+            raise SessionError("no connection between this machine and {0}".format(record["root_node"]),
                                one_line(told.get("reason") or stub.last_words(), 300) or "no answer",
-                               "look whether something on the way changes or holds back what is sent; paraview_lifeline: false does without it")
+                               "look whether something on the way changes or holds back what is sent; paraview_reconnect: false does without it")
         time.sleep(0.05)
 
 

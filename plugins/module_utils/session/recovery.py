@@ -51,7 +51,7 @@ class Endurance:
     def __init__(self, watcher, record):
         self.watcher, self.session = watcher, watcher.session
         self.stub, self.known = Stub(watcher.session), record["stub"]
-        self.outage_s, self.terminal = record["settings"]["outage"], record.get("terminal")
+        self.outage_s, self.terminal = record["settings"]["reconnect_timeout"], record.get("terminal")
         self.told = {}
         # A connection that is silent may come to itself again before another one is there.
         self.silent = None
@@ -158,7 +158,7 @@ class Endurance:
         if self.lost_at is not None:
             return
         self.lost_at = time.time()
-        line = "the line was lost at {0} ({1}); ParaView waits, and goes on once it is back".format(time.strftime("%H:%M:%S"), one_line(why, 120))
+        line = "the connection was lost at {0} ({1}); ParaView waits until it is restored".format(time.strftime("%H:%M:%S"), one_line(why, 120))
         self.session.update(lost_at=self.lost_at, reason=line)
         self._say(line)
 
@@ -168,9 +168,9 @@ class Endurance:
         record = self.session.read()
         self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record["client_side"]["name"]) if lacks_client_host(record) else "")
         if self.told["state"] == "connected":
-            self._say("the line is back after {0}".format(took))
+            self._say("the connection is restored after {0}".format(took))
         else:
-            self._say("the line has ended: {0}".format(one_line(self.told.get("reason", ""), 200)))
+            self._say("the connection has ended: {0}".format(one_line(self.told.get("reason", ""), 200)))
 
     def _say(self, line):
         terminals.tell(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
@@ -179,7 +179,7 @@ class Endurance:
 
     def _log_in(self):
         if self.lost_at is not None and time.time() - self.lost_at > self.outage_s + _GRACE:
-            raise ShellLost("it was away for longer than paraview_outage; pvserver ends by itself")
+            raise ShellLost("it was away for longer than paraview_reconnect_timeout; pvserver ends by itself")
         if self._look_at_silent() or self.attempt is not None:
             if self.away:
                 self._look_at_attempt()
@@ -311,7 +311,7 @@ class Endurance:
             self.mended_at = time.monotonic()
             return
         self.mended_at = 0.0
-        self.session.update(reason="the way for the line cannot be made: {0}".format(one_line(said, 300)))
+        self.session.update(reason="the connection cannot be restored: {0}".format(one_line(said, 300)))
         if code == ELSEWHERE:
             self.login_at = time.monotonic() + _ELSEWHERE_PAUSE
             raise ShellLost(said)

@@ -26,7 +26,7 @@ def surroundings(record, channel, session=None):
          "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
          "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
          "on_login_node": bool(answers.of(record).get("on_login_node")),
-         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "idle": wishes["idle"], "target": record.get("target"),
+         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "client_timeout": wishes["client_timeout"], "target": record.get("target"),
          "guest": bool(record.get("guest"))},
         record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])},
         AtStub(record["control_path"]) if record.get("lifeline") else client_of(record, channel),

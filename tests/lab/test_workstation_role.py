@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The role client, which offers clusters in the ParaView of a workstation."""
+"""The role workstation, which offers clusters in the ParaView of a workstation."""
 
 import json
 import re
@@ -34,7 +34,8 @@ class Workstation:
 
     def play(self, *words, timeout=240, **variables):
         """Runs the role; returns what it said."""
-        wishes = {"paraview_client_directory": PLACE, "paraview_servers_file": FILE, "paraview_client_playbook": "/usr/local/bin/ansible-playbook", **variables}
+        wishes = {"paraview_workstation_directory": PLACE, "paraview_workstation_servers_file": FILE,
+                  "paraview_workstation_playbook": "/usr/local/bin/ansible-playbook", **variables}
         # As on a host that was hardened.
         command = ["sh", "-c", 'umask 077; exec "$@"', "sh", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml"]
         return self.lab.on("workstation", *command, "-e", json.dumps(wishes), *words, timeout=timeout).stdout
@@ -62,17 +63,17 @@ def test_clusters_are_offered_and_taken_back(workstation):
     assert '<Entry value="viz" label="viz"/>' in text and '<Range type="int" min="1" max="1024" step="1" default="2"/>' in text
     assert "somebody" not in workstation.read(f"{PLACE}/clusters.yml")
     assert "changed=0" in workstation.play()
-    workstation.play(paraview_clusters="lassen", paraview_client_terminal="xterm -e")
+    workstation.play(paraview_workstation_group="lassen", paraview_workstation_terminal="xterm -e")
     assert workstation.names() == ["other", "lassen"]
     assert "PARAVIEW_TERMINAL=${PARAVIEW_TERMINAL:-'xterm -e'}" in workstation.read(f"{PLACE}/connect")
     workstation.write(f"{PLACE}/mine", "")
-    workstation.play(paraview_state="absent")
+    workstation.play(paraview_workstation_state="absent")
     assert workstation.read(FILE) == OTHERS
     assert workstation.lab.on("workstation", "ls", "-A", PLACE).stdout.split() == ["mine"], "what is not its own is left alone"
 
 
-@pytest.mark.parametrize(("wishes", "words"), [({"paraview_clusters": "nowhere"}, "no host of the inventory is nowhere"),
-                                               ({"paraview_client_directory": "/opt/a b"}, "/opt/a b cannot be")])
+@pytest.mark.parametrize(("wishes", "words"), [({"paraview_workstation_group": "nowhere"}, "no host of the inventory is nowhere"),
+                                               ({"paraview_workstation_directory": "/opt/a b"}, "/opt/a b cannot be")])
 def test_a_wish_that_cannot_be_changes_nothing(workstation, wishes, words):
     with pytest.raises(AssertionError, match=words):
         workstation.play(**wishes)
@@ -84,7 +85,7 @@ def test_what_others_have_is_not_replaced(workstation):
     with pytest.raises(AssertionError, match="entries of others with these names: lassen"):
         workstation.play()
     with pytest.raises(AssertionError, match="/usr/share is there, and holds other things"):
-        workstation.play(paraview_client_directory="/usr/share", paraview_clusters="frontera")
+        workstation.play(paraview_workstation_directory="/usr/share", paraview_workstation_group="frontera")
     assert "lassen" in workstation.read(FILE) and "frontera" not in workstation.read(FILE)
 
 
@@ -94,8 +95,8 @@ def test_it_brings_its_own_ansible(workstation):
     archive = f"{PLACE}.tar.gz"
     subprocess.run([Path(__file__).parent / "on", "workstation", "sh", "-c", f"cat > {archive}"], check=True, input=(TOP / "build" / ARCHIVE).read_bytes())
     try:
-        said = workstation.play(paraview_client_playbook="", paraview_client_collection=archive,
-                                paraview_client_pip_arguments=["--no-index", "--find-links=/opt/sciviz/wheels"])
+        said = workstation.play(paraview_workstation_playbook="", paraview_workstation_collection=archive,
+                                paraview_workstation_pip_arguments=["--no-index", "--find-links=/opt/sciviz/wheels"])
         assert "failed=0" in said
         status = Desk(workstation.lab).run(f"{PLACE}/connect", "sciviz.paraview.status").stdout
         assert "no session" in status

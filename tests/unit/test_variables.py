@@ -1,0 +1,70 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names of variables that are none of the collection's."""
+
+import re
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import distance
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import variables
+from conftest import TOP
+from hypothesis import given
+from hypothesis import strategies as st
+
+SHORT = st.text("abc", max_size=6)
+
+
+@pytest.mark.parametrize(("one", "other", "steps"), [
+    ("", "", 0), ("a", "", 1), ("nodes", "node", 1), ("nodes", "ndoes", 1), ("walltime", "waltime", 1), ("queue", "queues", 1), ("idle", "lifeline", 5),
+    ("kitten", "sitting", 3)])
+def test_how_far_apart_names_are(one, other, steps):
+    assert distance(one, other) == distance(other, one) == steps
+
+
+@given(SHORT, SHORT, SHORT)
+def test_a_distance_is_one(one, other, third):
+    assert (distance(one, other) == 0) == (one == other)
+    assert distance(one, third) <= distance(one, other) + distance(other, third) + 1, "a swap may be counted twice"
+
+
+@given(SHORT, SHORT, st.integers(0, 4))
+def test_enough_is_enough(one, other, enough):
+    exact, quick = distance(one, other), distance(one, other, enough)
+    assert quick == exact or (quick > enough and exact > enough)
+
+
+@pytest.mark.parametrize(("name", "meant"), [
+    ("paraview_node", "paraview_nodes"), ("paraview_waltime", "paraview_walltime"), ("paraview_gpu_per_node", "paraview_gpus_per_node"),
+    ("paraview_start_clinet", "paraview_start_client")])
+def test_a_slip_names_what_is_meant(name, meant):
+    with pytest.raises(SessionError) as caught:
+        variables.check(["inventory_hostname", name], [])
+    assert caught.value.lines() == [
+        f"{name} is no variable of sciviz.paraview", f"the nearest is {meant}", "correct it in the inventory; nothing was touched"]
+
+
+@pytest.mark.parametrize("name", ["paraview_lifeline", "paraview_idle", "paraview_deadline", "paraview_x\x1b[2J"])
+def test_on_the_command_line_every_unknown_name_is_an_error(name):
+    with pytest.raises(SessionError, match="is no variable of sciviz.paraview") as caught:
+        variables.check([name], [name])
+    assert "paraview_" in caught.value.why and "command line" in caught.value.way_out and "\x1b" not in str(caught.value)
+
+
+def test_another_role_may_own_a_name():
+    (line,) = variables.check(["paraview_licence_server", "paraview__own", "paraview_nodes", "other"], ["host", "paraview_nodes"])
+    assert line.startswith("paraview_licence_server is no variable of sciviz.paraview; the nearest is paraview_")
+
+
+def test_no_two_of_ours_would_be_taken_for_a_slip_of_the_other_by_the_check():
+    for name in variables.ours():
+        assert variables.check([name], [name]) == []
+
+
+def test_every_name_that_the_project_shows_is_known():
+    texts = [path.read_text() for path in (TOP / "README.md", *(TOP / "docs/docsite/rst").glob("*.rst"), *(TOP / "roles").glob("*/README.md"))]
+    shown = set(re.findall(r"-e '?\{?\"?(paraview_[a-z_]+)", "\n".join(texts))) | set(re.findall(r"\n *\"?(paraview_[a-z_]+)\"?: ", "\n".join(texts)))
+    assert len(shown) > 10 and shown <= variables.ours(), shown - variables.ours()
+    read = set(re.findall(r"\bparaview_[a-z_]+", "".join(path.read_text() for path in (TOP / "playbooks").glob("*.yml"))))
+    assert {name for name in read if not name.startswith("paraview__")} - {"paraview_selected"} <= variables.ours()
