@@ -20,8 +20,8 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 class ActionModule(SessionAction):
     def act(self, arguments):
         record = self.session.read()
-        host = record["settings"]["client_host"]
-        known = record.get("client_side") or {}
+        host = record.settings["client_host"]
+        known = record.client_side or {}
         if not host or (known and not sessions.lacks_client_host(record)):
             return {"changed": False, "control_path": known.get("control_path", "")}
         channel = self.channel()
@@ -37,11 +37,11 @@ class ActionModule(SessionAction):
 
     def _lead_on(self, record, channel):
         """What led to a connection that was lost is made anew."""
-        if record.get("lifeline") and record.get("stub"):
+        if record.lifeline and record.stub:
             # Where ParaView is called, that is done once it listens.
-            if not route_names.is_reverse(record["route"]):
+            if not route_names.is_reverse(record.route):
                 lifeline_route.lead_from_client(self.session, record, routing.client_of(record, channel))
-        elif record.get("route"):
+        elif record.route:
             route = routing.load(record, channel, self.session)
             route.take_back()
-            self.session.update(opened=None, **routing.kept(route))
+            self.session.update(opened=None, **route.kept())

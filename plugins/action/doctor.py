@@ -21,7 +21,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import draw
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import report as checks
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver, rendering
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver as paraview
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes import base
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import directives, mpi, validation
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
@@ -81,7 +81,7 @@ class ActionModule(SessionAction):
                 self._see(probes.authentication(error))
 
     def _look_at_login(self, wishes, job):
-        channel = Channel(self.session.read()["socket"], self.name)
+        channel = Channel(self.session.read().socket, self.name)
         tables = validation.tables(wishes["schedulers"])
         facts = facts_of(self.name, channel, tables, self.say)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
@@ -95,7 +95,7 @@ class ActionModule(SessionAction):
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
             facts=facts, scheduler=scheduler or "none", table=about, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
-        look = probes.LoginNode(route.surroundings(record, channel, self.session), self.name, about, facts["prelude"])
+        look = probes.LoginNode(route.context_of(record, channel, self.session), self.name, about, facts["prelude"])
         self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
         self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
         found, modules = look.pvserver(self.clients, wishes)
@@ -113,31 +113,31 @@ class ActionModule(SessionAction):
         if not job:
             self._see(look.acceptance(job_scripts.job_script(about, "/tmp", head, 60)))
             return
-        record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read()["id"]))
+        record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read().id))
         try:
-            self._trial(look.around, record, about, head, wishes)
+            self._trial(look.context, record, about, head, wishes)
         except SessionError as error:
             self._see(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
 
-    def _trial(self, around, record, about, head, wishes):
+    def _trial(self, context, record, about, head, wishes):
         """A small job: what only a node can tell."""
-        channel, path = Channel(record["socket"], self.name), record["remote_directory"]
+        channel, path = Channel(record.socket, self.name), record.remote_directory
         directory = job_directory.Directory(channel.script, path)
         program = pvserver.pvserver_program(wishes["pvserver"])
-        ends = self._ends(around)
+        ends = self._ends(context)
         setup = wishes["setup"] + "\n" + probes.job_lines(program, path, ends)
         look = drawing.lines(wishes["pvserver"], program, path)
         numbers = wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]
         launcher = mpi.command(mpi.chosen(about, wishes), *numbers)
         directory.create({
             "batch.log": "", "job.sh": job_scripts.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
-            "pvserver.sh": job_scripts.pvserver_script(path, launcher, wishes["pvserver"], record["modules"], setup, 0, wishes["rendering"], look),
+            "pvserver.sh": job_scripts.pvserver_script(path, launcher, wishes["pvserver"], record.modules, setup, 0, wishes["rendering"], look),
             rendering.RANK_FILE: rendering.RANK, drawing.PROGRAM: drawing.TEXT})
-        queue = Jobs(over(channel.script, record["prelude"], path + "/submitted", 180), about)
+        queue = Jobs(over(channel.script, record.prelude, path + "/submitted", 180), about)
         job_id = queue.submit(path + "/job.sh")
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
-        follower = Follower(job_id, Jobs(over(channel.script, record["prelude"]), about), directory, polling(record), self.say)
+        follower = Follower(job_id, Jobs(over(channel.script, record.prelude), about), directory, polling(record), self.say)
         seconds = min(wishes["queue_timeout"], _START_SECONDS)
         for _news in follower.events(time.monotonic() + seconds):
             if follower.progress.host:
@@ -149,15 +149,15 @@ class ActionModule(SessionAction):
         node = follower.progress.nodes[0] if follower.progress.nodes else follower.progress.host
         self.names[node] = "NODE"
         self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
-        directory.put("go", job_scripts.go_file(paraview.forward_arguments(around.wishes["server_ports"] or 0, paraview.new_connect_id())))
+        directory.put("go", job_scripts.go_file(paraview.forward_arguments(context.options["server_ports"] or 0, paraview.new_connect_id())))
         self._wait_for_pvserver(follower, directory, node, record, wishes)
 
-    def _ends(self, around):
+    def _ends(self, context):
         """Endpoints on the login node for the node to dial: one of sshd's, on the side of the cluster."""
         try:
-            address = around.cluster_address(around.facts.get("first", ""))
-            return ["{0}:{1}".format(address, around.remote_forward(address, around.wishes["login_ports"], "127.0.0.1:9"))]
-        except base.Unfit:
+            address = context.cluster_address(context.facts.get("first", ""))
+            return ["{0}:{1}".format(address, context.remote_forward(address, context.options["login_ports"], "127.0.0.1:9"))]
+        except RouteUnavailable:
             return []
 
     def _wait_for_pvserver(self, follower, directory, node, record, wishes):
@@ -173,13 +173,13 @@ class ActionModule(SessionAction):
         drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, wishes["gpus_per_node"], wishes["pvserver"])
         # Who has drawn has what it takes.
         known = any(one.result != "cannot tell" for one in drawn)
-        self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record["login_node"], program) if one.name != "display" or not known))
+        self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not known))
         self._see(*drawn)
         if accepting:
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
             return
         if fault:
-            error = fault_error(record["job_id"], node, fault, wishes["pvserver"])
+            error = fault_error(record.job_id, node, fault, wishes["pvserver"])
             self._see(checks.failed(_NODE, "pvserver starts", error.why, "you", error.way_out, error.what))
             return
         if follower.progress.ended:
@@ -196,10 +196,10 @@ class ActionModule(SessionAction):
         record = self.session.read()
         if sessions.watched(record):
             try:
-                answer = Channel(record["socket"], self.name).request("stop", wait=90)
-                processes.wait_gone(record["watcher"], 15)
+                answer = Channel(record.socket, self.name).request("stop", wait=90)
+                processes.wait_gone(record.watcher, 15)
                 if answer.get("objection"):
-                    self._see(checks.failed("login node", "clearing up", answer["objection"], "you", "look for job {0} there".format(record.get("job_id"))))
+                    self._see(checks.failed("login node", "clearing up", answer["objection"], "you", "look for job {0} there".format(record.job_id)))
             except SessionError as error:
                 self._see(checks.failed("login node", "clearing up", error.why or error.what, "you", error.way_out))
         shutil.rmtree(self.base, ignore_errors=True)

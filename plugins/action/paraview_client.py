@@ -16,7 +16,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.config import rout
 from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import connect_entry
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, servers_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import port_taken
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
@@ -37,90 +38,90 @@ class ActionModule(SessionAction):
         record = self.session.read()
         if self._task.check_mode:
             return {"changed": True, "session": dict(self.session.report(), connect_id=None)}
-        if not record.get("job_id"):
+        if not record.job_id:
             raise no_job(self.name)
-        self.log, self.left_at, self.look_at = os.path.join(self.session.directory, "client.log"), None, 0
+        self.log, self.left_at, self.look_at = os.path.join(self.session.directory, "client.log"), None, 0.0
         changed = getattr(self, "_" + arguments["state"])(record, self.channel())
         report = self.session.report()
-        sessions.write_report(record["settings"]["json"], [report])
+        sessions.write_report(record.settings["json"], [report])
         return {"changed": changed, "session": dict(report, connect_id=None)}
 
     def _listening(self, record, channel):
         """Reverse routes: somebody of ours has to listen before pvserver may start."""
-        port = record["client_port"]
-        if not route_names.is_reverse(record["route"]) or record.get("was_connected"):
+        port = record.client_port
+        if not route_names.is_reverse(record.route) or record.was_connected:
             return False
-        if not record.get("go") and (record.get("lifeline") or routing.load(record, channel).client_may_be_late):
+        if not record.go and (record.lifeline or routing.load(record, channel).client_may_be_late):
             return False
-        around = routing.client_of(record, channel)
-        if self._expects(record, around) or self._met(record):
+        client = routing.client_of(record, channel)
+        if self._expects(record, client) or self._met(record):
             return False
-        if record["settings"]["start_client"]:
-            if not self._listens(around, port):
-                record = self._start(record, around)
+        if record.settings["start_client"]:
+            if not self._listens(client, port):
+                record = self._start(record, client)
         else:
             self.session.update(reason="waiting for a client")
-            sessions.write_report(record["settings"]["json"], [self.session.report()])
+            sessions.write_report(record.settings["json"], [self.session.report()])
             self.say("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
-        directory = job_directory.Directory(channel.script, record["remote_directory"])
-        deadline = time.monotonic() + record["settings"]["client_timeout"]
+        directory = job_directory.Directory(channel.script, record.remote_directory)
+        deadline = time.monotonic() + record.settings["client_timeout"]
         next_look = time.monotonic() + 2
-        while not self._expects(record, around):
-            record = self._watched(record, around, before_pvserver=True)
+        while not self._expects(record, client):
+            record = self._watched(record, client, before_pvserver=True)
             if time.monotonic() > deadline:
-                raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record["settings"]["client_timeout"])), "",
+                raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record.settings["client_timeout"])), "",
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
             if time.monotonic() > next_look:
                 next_look = time.monotonic() + 2
                 progress = job_scripts.Progress(directory.status("", 0))
                 if progress.ended:
                     ending = endings.of(progress, directory.log())
-                    raise SessionError("job {0} ended before a client listened".format(record["job_id"]), ending.reason, ending.way_out or "connect again")
-            time.sleep(around.pause)
+                    raise SessionError("job {0} ended before a client listened".format(record.job_id), ending.reason, ending.way_out or "connect again")
+            time.sleep(client.pause)
         return True
 
-    def _expects(self, record, around):
+    def _expects(self, record, client):
         """bool: whether ParaView takes a call. One that connects by a script says so itself: between its first moment as a listener and that word it would
         refuse pvserver, for want of the connect-id."""
-        if not self._listens(around, record["client_port"]):
+        if not self._listens(client, record.client_port):
             return False
-        return record.get("client_by") != "script" or start_script.state(around.last_words(self.log, self.known_as))[0] in ("listening", "connected")
+        return record.client_by != "script" or start_script.state(client.last_words(self.log, self.known_as))[0] in ("listening", "connected")
 
     @staticmethod
-    def _listens(around, port):
-        owner = around.owner(port)
-        if owner not in (None, -1, around.uid):
-            raise choice.port_taken(port, owner, around)
+    def _listens(client, port):
+        owner = client.owner(port)
+        if owner not in (None, -1, client.uid):
+            raise port_taken(port, owner, client)
         return owner is not None
 
     def _met(self, record):
         """bool: whether the stub has, or had, a connection of ParaView's."""
-        return bool(record.get("lifeline")) and lifeline.Stub(self.session).status().get("paraview") in ("connected", "closed")
+        return bool(record.lifeline) and lifeline.Stub(self.session).status().get("paraview") in ("connected", "closed")
 
     def _served(self, record, channel):
         """All stands: the client is started where it was asked for, and the user is told."""
-        directory = job_directory.Directory(channel.script, record["remote_directory"])
+        directory = job_directory.Directory(channel.script, record.remote_directory)
         progress = job_scripts.Progress(directory.status("", 0))
-        route, around = routing.load(record, channel), routing.client_of(record, channel)
-        if route.reverse and not record.get("was_connected"):
-            progress = self._let_through(record, channel, route, around, directory)
-        elif record["settings"]["start_client"] and not (record.get("client") or record.get("client_there")):
-            record = self._start(record, around)
-            progress = self._wait_connected(record, directory, around)
+        route, client = routing.load(record, channel), routing.client_of(record, channel)
+        if route.reverse and not record.was_connected:
+            progress = self._let_through(record, channel, route, client, directory)
+        elif record.settings["start_client"] and not (record.client or record.client_there):
+            record = self._start(record, client)
+            progress = self._wait_connected(record, directory, client)
         if progress.ended:
             self._ended_well(record, progress, directory)
         connected = progress.connected
         state = "ended" if progress.ended else "connected" if connected else "ready"
-        took = durations.spoken(time.time() - record["created"])
+        took = durations.spoken(time.time() - record.created)
         self.session.update(state=state, was_connected=connected, owner=None, detached=False, reason="")
         channel.request("hand_over")
         if state == "ended":
-            processes.wait_gone(record["watcher"], 30)
+            processes.wait_gone(record.watcher, 30)
             self.say("the client came, worked and left after {0}; nothing is left on either side".format(took))
         else:
             self.say("ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
                 took, "ParaView is connected" if connected else self._advice(record),
-                time.strftime("%H:%M", time.localtime(record["ends_at"])), shlex.quote(self.name)))
+                time.strftime("%H:%M", time.localtime(record.ends_at)), shlex.quote(self.name)))
         return True
 
     @staticmethod
@@ -130,21 +131,21 @@ class ActionModule(SessionAction):
         ending = endings.of(progress, log)
         if ending.reason != endings.CLIENT_LEFT:
             when = "while the client was connected" if progress.connected else "before the client connected"
-            raise SessionError("job {0} ended {1}".format(record["job_id"], when), ending.reason + "; the end of its log:\n" + (tail(log) or "    (none)"),
+            raise SessionError("job {0} ended {1}".format(record.job_id, when), ending.reason + "; the end of its log:\n" + (tail(log) or "    (none)"),
                                ending.way_out or "look at the log's words above, and connect again", hopeless=True)
 
-    def _let_through(self, record, channel, route, around, directory):
+    def _let_through(self, record, channel, route, client, directory):
         """pvserver is held by a relay or a lifeline until the client listens."""
         self._listening(record, channel)
         record = self.session.read()
         try:
-            if record.get("lifeline"):
-                lifeline.Stub(self.session).lead_to_client(around, record["client_port"])
+            if record.lifeline:
+                lifeline.Stub(self.session).lead_to_client(client, record.client_port)
             else:
-                route.let_through(record["root_node"])
-        except Unfit as unfit:
-            raise choice.none_works([(route.name, str(unfit))], route.name)
-        progress = self._wait_connected(record, directory, around)
+                route.let_through(record.root_node)
+        except RouteUnavailable as unavailable:
+            raise choice.none_works([(route.name, str(unavailable))], route.name)
+        progress = self._wait_connected(record, directory, client)
         self.say(routing.came_through(record, route))
         return progress
 
@@ -152,12 +153,12 @@ class ActionModule(SessionAction):
         self.session.update(owner=None, detached=True)
         channel.request("hand_over")
         self.say("detached; once the job runs it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
-            durations.spoken(record["settings"]["client_timeout"]), shlex.quote(self.name)))
+            durations.spoken(record.settings["client_timeout"]), shlex.quote(self.name)))
         return True
 
-    def _wait_connected(self, record, directory, around):
+    def _wait_connected(self, record, directory, client):
         # One that was started here may take its time, or greet its user first.
-        seconds = record["settings"]["client_timeout"] if record.get("client") or record.get("client_there") else _CONNECT_SECONDS
+        seconds = record.settings["client_timeout"] if record.client or record.client_there else _CONNECT_SECONDS
         deadline = time.monotonic() + seconds
         text = ""
         while True:
@@ -167,60 +168,60 @@ class ActionModule(SessionAction):
             if connected or progress.ended:
                 if not connected:
                     ending = endings.of(progress, directory.log())
-                    raise SessionError("job {0} ended before the client connected".format(record["job_id"]), endings.told(ending),
-                                       "the client's last words:\n" + self._last_words(around))
+                    raise SessionError("job {0} ended before the client connected".format(record.job_id), endings.told(ending),
+                                       "the client's last words:\n" + self._last_words(client))
                 return progress
-            record = self._watched(record, around, before_pvserver=False)
+            record = self._watched(record, client, before_pvserver=False)
             if time.monotonic() > deadline:
                 raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
-                                   "its last words:\n" + self._last_words(around), "look at paraview_start_client")
+                                   "its last words:\n" + self._last_words(client), "look at paraview_start_client")
 
-    def _last_words(self, around):
-        return tail(around.last_words(self.log, self.known_as)) or "    (none)"
+    def _last_words(self, client):
+        return tail(client.last_words(self.log, self.known_as)) or "    (none)"
 
-    def _watched(self, record, around, before_pvserver):
+    def _watched(self, record, client, before_pvserver):
         """dict: the record, after a look at the client that was started; SessionError where that has ended or given up."""
-        alive = around.lives(record)
-        if record.get("client_by") == "script" and (not alive or time.monotonic() > self.look_at):
+        alive = client.lives(record)
+        if record.client_by == "script" and (not alive or time.monotonic() > self.look_at):
             self.look_at = time.monotonic() + _LOOK
-            state, why = start_script.state(around.last_words(self.log, self.known_as))
+            state, why = start_script.state(client.last_words(self.log, self.known_as))
             if state == "unable":
                 self.say("this ParaView runs no script at its start ({0}), so it asks: press OK in its window".format(why))
-                around.end(record)
-                return self._start(record, around, by="entry")
+                client.end(record)
+                return self._start(record, client, by="entry")
             if state == "refused":
-                raise SessionError("ParaView did not connect to {0}".format(record["url"]), why,
+                raise SessionError("ParaView did not connect to {0}".format(record.url), why,
                                    "connect again; if that fails too, leave out paraview_start_client and type the line that connect shows then")
         if not alive:
-            self._has_left(record, around, before_pvserver)
+            self._has_left(record, client, before_pvserver)
         return record
 
-    def _has_left(self, record, around, before_pvserver):
+    def _has_left(self, record, client, before_pvserver):
         """SessionError where a client that has ended cannot have been connected."""
         self.left_at = self.left_at or time.monotonic()
-        met = self._met(record) if record.get("lifeline") else not before_pvserver
+        met = self._met(record) if record.lifeline else not before_pvserver
         if not met or time.monotonic() - self.left_at > _LATE_NEWS:
-            raise SessionError("the client ended before it was connected", "its last words:\n" + self._last_words(around),
-                               "look at paraview_start_client: {0!r}".format(record["settings"]["start_client"]))
+            raise SessionError("the client ended before it was connected", "its last words:\n" + self._last_words(client),
+                               "look at paraview_start_client: {0!r}".format(record.settings["start_client"]))
 
-    def _start(self, record, around, by="script"):
+    def _start(self, record, client, by="script"):
         connect_id = self.session.connect_id()
-        wish = record["settings"]["start_client"]
+        wish = record.settings["start_client"]
         program = installed.to_start(record)
-        words = getattr(self, "_by_" + by)(record, around, connect_id, program) if program else wish
-        environment = pvserver.client_environment(record["url"], record["client_port"], connect_id)
-        return self.session.update(client_by=by if program else "command", **around.start(words, environment, self.log, self.known_as))
+        words = getattr(self, "_by_" + by)(record, client, connect_id, program) if program else wish
+        environment = pvserver.client_environment(record.url, record.client_port, connect_id)
+        return self.session.update(client_by=by if program else "command", **client.start(words, environment, self.log, self.known_as))
 
-    def _by_script(self, record, around, connect_id, program):
+    def _by_script(self, record, client, connect_id, program):
         """list[str]: ParaView, with a script that connects it and asks nothing."""
-        text = start_script.text(record["url"], connect_id)
-        return pvserver.script_command(around.keep(self.session.script_path, self.known_as, text), program)
+        text = start_script.text(record.url, connect_id)
+        return pvserver.script_command(client.keep(self.session.script_path, self.known_as, text), program)
 
-    def _by_entry(self, record, around, connect_id, program):
+    def _by_entry(self, record, client, connect_id, program):
         """list[str]: ParaView, with an entry for this session, whose name none of the user's own has: that would be taken instead."""
-        name = "{0} (session {1})".format(self.name, record["id"])
-        text = servers_file.Configuration(b"", "").put(name, connect_entry.ready_entry(name, record["url"], connect_id))
-        return pvserver.client_command(around.keep(self.session.entry_path, self.known_as, text.decode("ascii")), name, program)
+        name = "{0} (session {1})".format(self.name, record.id)
+        text = servers_file.Configuration(b"", "").put(name, connect_entry.ready_entry(name, record.url, connect_id))
+        return pvserver.client_command(client.keep(self.session.entry_path, self.known_as, text.decode("ascii")), name, program)
 
     @property
     def known_as(self):
@@ -228,7 +229,7 @@ class ActionModule(SessionAction):
         return os.path.basename(self.session.directory)
 
     def _advice(self, record):
-        far = record.get("client_side")
+        far = record.client_side
         path = far["connect_id_path"] if far else self.session.connect_id_path
         reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(path)) if self.session.connect_id() else ""
-        return "{2}{3} --server-url={0}{1}".format(record["url"], reference, "on {0}, ".format(far["name"]) if far else "", installed.shown(record))
+        return "{2}{3} --server-url={0}{1}".format(record.url, reference, "on {0}, ".format(far["name"]) if far else "", installed.shown(record))

@@ -19,8 +19,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors impo
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import one_line
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import port_taken
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, directives
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
@@ -37,30 +37,30 @@ class ActionModule(SessionAction):
     def act(self, arguments):
         record = self.session.read()
         if self._task.check_mode and arguments["state"] != "submitted":
-            return {"changed": True, "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "root_node": record.get("root_node")}
-        if arguments["state"] != "submitted" and not record.get("job_id"):
+            return {"changed": True, "job_id": record.job_id, "nodes": record.nodes, "root_node": record.root_node}
+        if arguments["state"] != "submitted" and not record.job_id:
             raise no_job(self.name)
         result = getattr(self, "_" + arguments["state"])(record, self.channel())
         record = self.session.read()
-        return dict(result, job_id=record.get("job_id"), nodes=record.get("nodes", []), root_node=record.get("root_node"))
+        return dict(result, job_id=record.job_id, nodes=record.nodes, root_node=record.root_node)
 
     def _submitted(self, record, channel):
-        if record.get("job_id") and self._still_there(record, channel):
+        if record.job_id and self._still_there(record, channel):
             return {"changed": False}
-        wishes = record["settings"]
+        wishes = record.settings
         about = answers.of(record)
-        path = job_directory.directory(record["facts"]["home"], record["id"])
-        hindrance = lifeline.hindrance(wishes, record["route"])
+        path = job_directory.directory(record.facts["home"], record.id)
+        hindrance = lifeline.hindrance(wishes, record.route)
         asked = wishes.get("reconnect") and not hindrance
-        files = job_scripts.files(about, path, wishes, directives.asked(wishes, record["facts"]["site"]), record["modules"],
+        files = job_scripts.files(about, path, wishes, directives.asked(wishes, record.facts["site"]), record.modules,
                                   wishes["reconnect_timeout"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
-        node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record["prelude"]), about)) if wishes["job_id"] else ""
+        node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record.prelude), about)) if wishes["job_id"] else ""
         if asked:
-            self._look_at_line_port(wishes, record["route"])
+            self._look_at_line_port(wishes, record.route)
         if wishes.get("reconnect") and hindrance:
             self._without_lifeline(hindrance)
         elif asked:
@@ -74,7 +74,7 @@ class ActionModule(SessionAction):
         if wishes["job_id"]:
             self._attach(record, channel, about, node, path)
             return {"changed": True, "diff": diff}
-        job_id = Jobs(over(channel.script, record["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
+        job_id = Jobs(over(channel.script, record.prelude, path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self.say(submitted(job_id, wishes))
         return {"changed": True, "diff": diff}
@@ -102,22 +102,22 @@ class ActionModule(SessionAction):
 
     def _attach(self, record, channel, about, node, path):
         """Starts the job's script inside a job that is there; it lives in the connection's own shell."""
-        job_id = record["settings"]["job_id"]
+        job_id = record.settings["job_id"]
         words = " ".join(shlex.quote(word) for word in Jobs(None, about).attach(job_id, node, path + "/job.sh"))
         # What is killed in it says no last words, and the job that it was in goes on.
         lines = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
-        code, _out, err = channel.hold(lines.format(shlex.quote(path), record["prelude"] or ":", words), 15)
+        code, _out, err = channel.hold(lines.format(shlex.quote(path), record.prelude or ":", words), 15)
         if code != 0:
             raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self.say("job {0} is yours: pvserver is started in it".format(job_id))
 
     def _still_there(self, record, channel):
-        job = Jobs(over(channel.script, record["prelude"]), answers.of(record)).ask(record["job_id"])
-        directory = job_directory.Directory(channel.script, record["remote_directory"])
+        job = Jobs(over(channel.script, record.prelude), answers.of(record)).ask(record.job_id)
+        directory = job_directory.Directory(channel.script, record.remote_directory)
         if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(directory):
             return True
-        self.say("job {0} of the earlier session is over; a new one is begun".format(record["job_id"]))
+        self.say("job {0} of the earlier session is over; a new one is begun".format(record.job_id))
         directory.remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
@@ -125,82 +125,82 @@ class ActionModule(SessionAction):
         return False
 
     def _follower(self, record, channel):
-        queue = Jobs(over(channel.script, record["prelude"]), answers.of(record))
-        directory = job_directory.Directory(channel.script, record["remote_directory"])
-        return Follower(record["job_id"], queue, directory, polling(record), self.say)
+        queue = Jobs(over(channel.script, record.prelude), answers.of(record))
+        directory = job_directory.Directory(channel.script, record.remote_directory)
+        return Follower(record.job_id, queue, directory, polling(record), self.say)
 
     def _running(self, record, channel):
-        if record.get("root_node"):
+        if record.root_node:
             return {"changed": False}
         follower = self._follower(record, channel)
-        nodes = until_running(follower, record["settings"]["queue_timeout"], record["settings"]["nodes"])
+        nodes = until_running(follower, record.settings["queue_timeout"], record.settings["nodes"])
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=follower.progress.addresses, running_at=time.time(),
-                                     ends_at=time.time() + record["settings"]["walltime"], reason="")
-        if record.get("lifeline", False) is None:
+                                     ends_at=time.time() + record.settings["walltime"], reason="")
+        if record.lifeline is None:
             record = self._settle_lifeline(record, follower)
         self._start_at_once(record, routing.load(record, channel, self.session), channel, follower.directory)
         return {"changed": True}
 
     def _settle_lifeline(self, record, follower):
-        until_lifeline_is_known(follower, record["settings"]["pvserver"])
+        until_lifeline_is_known(follower, record.settings["pvserver"])
         hindrance = lifeline.hindrance_of_job(follower.progress)
         if hindrance:
             self._without_lifeline(hindrance)
             return self.session.update(lifeline=False)
-        fields = {"lifeline": True}
-        if route_names.is_reverse(record["route"]):
+        known = record.route_known
+        if route_names.is_reverse(record.route):
             # The route ends at the stub, and that goes on to ParaView.
-            fields["route_known"] = dict(record["route_known"], client_port=lifeline.line_port(record["settings"], record["route"]), port=None)
-        return self.session.update(**fields)
+            known = dict(known, client_port=lifeline.line_port(record.settings, record.route), port=None)
+        return self.session.update(lifeline=True, route_known=known)
 
     def _start_at_once(self, record, route, channel, directory):
         """A forward route needs nothing before pvserver; where it does not lead to this node, the next task finds another."""
         if route.reverse:
             return
         try:
-            if route.needs_job or record["root_node"] != record["facts"]["first_node"].get(record["scheduler"]):
-                route.ready_for(record["root_node"])
-                self.session.update(**routing.kept(route))
+            if route.needs_job or record.root_node != record.facts["first_node"].get(record.scheduler):
+                route.ready_for(record.root_node)
+                self.session.update(**route.kept())
             self._go(record, route, channel, directory)
-        except Unfit:
+        except RouteUnavailable:
             pass
 
     def _go(self, record, route, channel, directory):
-        """Puts up what has to stand before pvserver, and lets it start; raises Unfit."""
+        """Puts up what has to stand before pvserver, and lets it start; raises RouteUnavailable."""
         connect_id = self.session.connect_id()
-        if record.get("lifeline"):
+        if record.lifeline:
             record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, channel)), route,
                                      routing.client_of(record, channel))
             lifeline_route.put_up(route, record, directory)
             arguments = lifeline.pvserver_arguments(route, connect_id)
         else:
-            route.before_start(record["root_node"])
+            route.before_start(record.root_node)
             arguments = route.pvserver_arguments(connect_id)
         directory.put("go", job_scripts.go_file(arguments))
         self.session.update(go=True)
 
     def _started(self, record, channel):
-        if record.get("accepting") or record.get("was_connected"):
+        if record.accepting or record.was_connected:
             return {"changed": False}
         route = routing.load(record, channel, self.session)
         follower = self._follower(record, channel)
-        if not record.get("go"):
+        if not record.go:
             try:
                 self._go(record, route, channel, follower.directory)
-            except Unfit as unfit:
-                raise choice.none_works([(route.name, str(unfit))], route.name)
+            except RouteUnavailable as unavailable:
+                raise choice.none_works([(route.name, str(unavailable))], route.name)
             finally:
-                self.session.update(**routing.kept(route))
-        status = until_pvserver_speaks(follower, route, record["settings"]["pvserver"], lifeline=record.get("lifeline"))
+                self.session.update(**route.kept())
+        status = until_pvserver_speaks(follower, route, record.settings["pvserver"], lifeline=record.lifeline)
         self.session.update(accepting=status.accepting, agent=follower.progress.agent, was_connected=status.connected)
         if status.connected and route.reverse:
             self.say(routing.came_through(record, route))
-        elif route.reverse and record.get("lifeline"):
+        elif route.reverse and record.lifeline:
             self.say("pvserver on {0} waits for the client; its line comes through {1}, {2}:{3}".format(
-                record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port))
+                record.root_node, route.place or record.login_node, route.address, route.port))
         elif route.reverse:
             self.say("pvserver on {0} dials {1}:{2}, where the relay on {3} holds it for the client".format(
-                record["root_node"], route.address, route.port, record["login_node"]))
+                record.root_node, route.address, route.port, record.login_node))
         else:
             self.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
         return {"changed": True}

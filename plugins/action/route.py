@@ -6,7 +6,7 @@
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice, tunnels
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
@@ -19,94 +19,94 @@ class ActionModule(SessionAction):
         record = self.session.read()
         changed = getattr(self, "_" + arguments["state"])(record, self.channel())
         record = self.session.read()
-        return {"changed": changed, "route": record["route"], "reverse": route_names.is_reverse(record["route"]),
-                "client_port": record.get("client_port"), "url": record.get("url")}
+        return {"changed": changed, "route": record.route, "reverse": route_names.is_reverse(record.route),
+                "client_port": record.client_port, "url": record.url}
 
     def _chosen(self, record, channel):
         """Before the job: the first that works for any node of the site."""
-        if record.get("route"):
+        if record.route:
             return False
-        node = record["facts"]["first_node"].get(record["scheduler"], "")
+        node = record.facts["first_node"].get(record.scheduler, "")
         self._choose(record, channel, self._names(record), node)
         return True
 
     def _confirmed(self, record, channel):
         """The job runs: what was chosen has to hold for its own node."""
-        if record.get("go"):
+        if record.go:
             return False
         route = routing.load(record, channel, self.session)
         try:
-            route.ready_for(record["root_node"])
-            self.session.update(**routing.kept(route))
+            route.ready_for(record.root_node)
+            self.session.update(**route.kept())
             return False
-        except Unfit as unfit:
-            self.session.update(**routing.kept(route))
-            if record["settings"]["route"] != "auto":
-                raise choice.none_works([(route.name, str(unfit))], route.name)
-            self.say("route {0} does not lead to {1} ({2})".format(route.name, record["root_node"], unfit))
+        except RouteUnavailable as unavailable:
+            self.session.update(**route.kept())
+            if record.settings["route"] != "auto":
+                raise choice.none_works([(route.name, str(unavailable))], route.name)
+            self.say("route {0} does not lead to {1} ({2})".format(route.name, record.root_node, unavailable))
         names = [name for name in self._names(record) if name != route.name]
-        self._choose(self.session.read(), channel, names, record["root_node"])
+        self._choose(self.session.read(), channel, names, record.root_node)
         return True
 
     def _opened(self, record, channel):
         """pvserver runs: the client's end is made."""
-        if record.get("lifeline"):
+        if record.lifeline:
             return self._opened_for_line(record, channel)
-        if record.get("opened") == record["watcher"]:
+        if record.opened == record.watcher:
             return False
         route = routing.load(record, channel, self.session)
         try:
-            port = route.after_start(record["accepting"], record["root_node"])
-        except Unfit as unfit:
-            raise choice.none_works([(route.name, str(unfit))], route.name)
+            port = route.after_start(record.accepting, record.root_node)
+        except RouteUnavailable as unavailable:
+            raise choice.none_works([(route.name, str(unavailable))], route.name)
         finally:
-            self.session.update(forwards=route.around.forwards)
-        self.session.update(client_port=port, url=route.url(port), opened=record["watcher"], **routing.kept(route))
+            self.session.update(forwards=route.context.forwards)
+        self.session.update(client_port=port, url=route.url(port), opened=record.watcher, **route.kept())
         return not route.reverse
 
     def _opened_for_line(self, record, channel):
         stub = lifeline.Stub(self.session)
-        opened = record.get("opened")
+        opened = record.opened
         try:
             if opened is None:
                 route = routing.load(record, channel, self.session)
                 try:
                     lifeline_route.lead(route, record, stub)
                 finally:
-                    self.session.update(**routing.kept(route))
-            elif opened != record["watcher"]:
+                    self.session.update(**route.kept())
+            elif opened != record.watcher:
                 lifeline_route.restore(self.session, record, channel)
-        except Unfit as unfit:
-            raise choice.none_works([(record["route"], str(unfit))], record["route"])
+        except RouteUnavailable as unavailable:
+            raise choice.none_works([(record.route, str(unavailable))], record.route)
         lifeline_route.await_line(stub, self.session.read())
-        reverse = route_names.is_reverse(record["route"])
-        self.session.update(opened=record["watcher"], lost_at=None, url=pvserver.url(reverse, self.session.read()["client_port"]))
-        return opened != record["watcher"]
+        reverse = route_names.is_reverse(record.route)
+        self.session.update(opened=record.watcher, lost_at=None, url=pvserver.url(reverse, self.session.read().client_port))
+        return opened != record.watcher
 
     @staticmethod
     def _names(record):
-        wish = record["settings"]["route"]
-        return record["settings"]["route_order"] if wish == "auto" else [wish]
+        wish = record.settings["route"]
+        return record.settings["route_order"] if wish == "auto" else [wish]
 
     @staticmethod
     def _line_port(record, name):
         """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
-        wishes = record["settings"]
-        wanted = route_names.ALL[name].exposed and wishes.get("reconnect") and not record.get("job_id") and not lifeline.hindrance(wishes, name)
+        wishes = record.settings
+        wanted = route_names.ALL[name].exposed and wishes.get("reconnect") and not record.job_id and not lifeline.hindrance(wishes, name)
         return lifeline.line_port(wishes, name) if wanted else 0
 
     @staticmethod
-    def _paraview_port(record, around, channel):
+    def _paraview_port(record, context, channel):
         """int: where ParaView has to listen."""
-        around.wishes["client_port"], around.client = record["settings"]["client_port"], routing.client_of(record, channel)
-        return tunnels.Reverse(around).client_port()
+        context.options["client_port"], context.client = record.settings["client_port"], routing.client_of(record, channel)
+        return tunnels.port_to_listen_on(context)
 
     def _choose(self, record, channel, names, node):
-        around = routing.surroundings(record, channel, self.session)
+        context = routing.context_of(record, channel, self.session)
         ports = {}
 
         def attempt(name):
-            route = choice.ROUTES[name](around)
+            route = choice.ROUTES[name](context)
             ports[name] = route.client_port()
             if route.reverse:
                 route.known["client_port"] = self._line_port(record, name) or ports[name]
@@ -114,22 +114,22 @@ class ActionModule(SessionAction):
             return route
 
         try:
-            route, passed = choice.choose(names, record["facts"]["site"].get("routes_forbidden", []), attempt)
+            route, passed = choice.choose(names, record.facts["site"].get("routes_forbidden", []), attempt)
         finally:
-            self.session.update(forwards=around.forwards)
+            self.session.update(forwards=context.forwards)
         if route is None:
-            raise choice.none_works(passed, record["settings"]["route"])
-        if not record.get("job_id"):
+            raise choice.none_works(passed, record.settings["route"])
+        if not record.job_id:
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
             route.take_back()
         port = ports[route.name] if route.reverse else None
-        if route.reverse and record.get("lifeline"):
+        if route.reverse and record.lifeline:
             # That one is the stub's.
-            port = self._paraview_port(record, around, channel)
+            port = self._paraview_port(record, context, channel)
         elif route.reverse:
             # Whether there will be a stub is known when the job runs.
             route.known["client_port"] = port
-        self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **routing.kept(route))
+        self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **route.kept())
         self.say("route {0}{1}".format(route.name, " (passed over {0})".format(choice.told(passed)) if passed else ""))
-        if getattr(route, "note", ""):
+        if route.note:
             self.say(route.note)

@@ -9,6 +9,7 @@ import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import comes_to_its_end
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_directory import Directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes, terminals
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names, settings
@@ -37,11 +38,11 @@ class ActionModule(SessionAction):
             installed.clients(wishes)
         record = self.session.read()
         self._refuse_elsewhere(record)
-        if record and not sessions.watched(record) and not record.get("remote_directory") and not processes.alive(record.get("owner")):
+        if record and not sessions.watched(record) and not record.remote_directory and not processes.alive(record.owner):
             # A playbook ended before it had a job: there is nothing to take up.
             self.session.remove()
-            record = {}
-        if record and record["state"] not in sessions.OVER:
+            record = SessionRecord()
+        if record and not record.over:
             return self._take_up(record, wishes)
         return self._begin(wishes)
 
@@ -49,8 +50,8 @@ class ActionModule(SessionAction):
     def _refuse_elsewhere(record):
         """A home may be shared: what runs on another client host cannot be seen from here."""
         here = socket.gethostname()
-        if record and record["state"] not in sessions.OVER and record.get("client_host", here) != here:
-            raise SessionError("the session of {0} is held by {1}".format(record["name"], record["client_host"]), "this is " + here,
+        if record and not record.over and record.client_host != here:
+            raise SessionError("the session of {0} is held by {1}".format(record.name, record.client_host), "this is " + here,
                                "connect, look and disconnect there; if that host is gone for good, remove the record")
 
     def _begin(self, wishes):
@@ -71,15 +72,15 @@ class ActionModule(SessionAction):
         return known
 
     def _take_up(self, record, wishes):
-        if record.get("owner") and record["owner"] != self.owner and processes.alive(record["owner"]):
-            raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record["owner"][0]),
+        if record.owner and record.owner != self.owner and processes.alive(record.owner):
+            raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
         if sessions.away(record):
             self._refuse_another(record, wishes)
-            since = time.strftime("%H:%M", time.localtime(record["lost_at"]))
-            self.say("the connection to {0} is lost since {1}; connecting again".format(record["login_node"], since))
+            since = time.strftime("%H:%M", time.localtime(record.lost_at))
+            self.say("the connection to {0} is lost since {1}; connecting again".format(record.login_node, since))
             return self._result(record, todo=not self._task.check_mode, changed=True)
-        if sessions.watched(record) and record["state"] in ("ready", "connected") and not sessions.lacks_client_host(record):
+        if sessions.watched(record) and record.state in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(wishes)
             if sessions.away(self.session.read()):
@@ -87,24 +88,24 @@ class ActionModule(SessionAction):
             self._refuse_another(record, wishes)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
             end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
-            self.say(line.format(" ".join(record.get("nodes", [])), end, **record))
+            self.say(line.format(" ".join(record.nodes), end, **record.as_dict()))
             sessions.write_report(wishes["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
         waiting = self._waiting(wishes)
         self._refuse_version(record, wishes)
-        if record.get("go"):
+        if record.go:
             self._refuse_another(record, wishes)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
         if sessions.watched(record):
-            Channel(record["socket"], self.name).request("own", owner=self.owner, waiting=waiting)
-        if record.get("job_id"):
+            Channel(record.socket, self.name).request("own", owner=self.owner, waiting=waiting)
+        if record.job_id:
             self.say("takes up the session of {0}, job {1}".format(
-                time.strftime("%d %b %H:%M", time.localtime(record["created"])), record["job_id"]))
-        kept = dict(record["settings"], **{name: wishes[name] for name in ("client_process", "client_version", "start_client", "deadline", "detach", "json")})
+                time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
+        kept = dict(record.settings, **{name: wishes[name] for name in ("client_process", "client_version", "start_client", "queue_timeout", "detach", "json")})
         # What an older version began knows less.
         ignored = sorted(name for name in wishes if wishes[name] != kept.get(name, wishes[name]) and name != "connect_id")
-        if record.get("job_id") and ignored:
+        if record.job_id and ignored:
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
         record = self.session.update(owner=self.owner, settings=kept, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
@@ -113,21 +114,21 @@ class ActionModule(SessionAction):
     def _another(self, record, wishes):
         """Whether a ParaView asks that waits at another port, or with another connect-id, than the session was made for."""
         return bool(wishes["client_process"]) and (
-            wishes["client_port"] not in (0, record.get("client_port") or record["settings"]["client_port"])
+            wishes["client_port"] not in (0, record.client_port or record.settings["client_port"])
             or wishes["connect_id"] not in (None, self.session.connect_id()))
 
     def _refuse_another(self, record, wishes):
         if self._another(record, wishes):
             raise SessionError("a session of {0} is open already, and not for this ParaView".format(self.name), "job {0} on {1} is {2}".format(
-                record.get("job_id"), " ".join(record.get("nodes", [])), record["state"]), "leave the ParaView that has it, or end it, then connect again: "
+                record.job_id, " ".join(record.nodes), record.state), "leave the ParaView that has it, or end it, then connect again: "
                 "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
 
     @staticmethod
     def _refuse_version(record, wishes):
         """A job that was left to the queue may be taken up by a ParaView of another version."""
-        client, server = wishes["client_version"], record.get("server_version") or ""
+        client, server = wishes["client_version"], record.server_version or ""
         if not versions.go_together(client, server):
-            raise versions.differ(client, server, record["login_node"])
+            raise versions.differ(client, server, record.login_node)
 
     def _adopt(self, record, wishes):
         """Before pvserver has its arguments the session can be another ParaView's: it waits at a port, and with a connect-id, of its own."""
@@ -138,36 +139,36 @@ class ActionModule(SessionAction):
         port = wishes["client_port"]
         if not port:
             return self.session.read()
-        changed = {"settings": dict(record["settings"], client_port=port)}
-        if record.get("route") and route_names.is_reverse(record["route"]):
+        changed = {"settings": dict(record.settings, client_port=port)}
+        if record.route and route_names.is_reverse(record.route):
             changed.update(client_port=port, url=pvserver.url(True, port))
-            if not record.get("lifeline"):
+            if not record.lifeline:
                 # What leads to the old port is made anew when the route is confirmed.
-                changed["route_known"] = dict(record["route_known"], client_port=port, port=None)
+                changed["route_known"] = dict(record.route_known, client_port=port, port=None)
         return self.session.update(**changed)
 
     @staticmethod
     def _just_ended(record):
         """Whether pvserver is over and the watcher is about to notice; waits until it has cleared up."""
         try:
-            script = Channel(record["socket"], record["name"]).script
-            if not comes_to_its_end(Directory(script, record["remote_directory"])):
+            script = Channel(record.socket, record.name).script
+            if not comes_to_its_end(Directory(script, record.remote_directory)):
                 return False
         except SessionError:
-            if record.get("lifeline"):
+            if record.lifeline:
                 # That ends nothing; the watcher seeks its connection.
                 return False
-        return processes.wait_gone(record["watcher"], 40)
+        return processes.wait_gone(record.watcher, 40)
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
-        return {"changed": changed, "todo": todo, "session": report, "detach": record["settings"]["detach"],
-                "client_host": record["settings"].get("client_host", "")}
+        return {"changed": changed, "todo": todo, "session": report, "detach": record.settings["detach"],
+                "client_host": record.settings.get("client_host", "")}
 
     def _end(self, arguments):
         record = self.session.read()
         self._refuse_elsewhere(record)
-        over = not record or record["state"] in sessions.OVER
+        over = not record or record.over
         if self._task.check_mode:
             return {"changed": bool(record), "session": dict(self.session.report(), connect_id=None)}
         report = self.session.report(state="gone", connect_id=None, url=None, reason="there is no session" if not record else "the session was over already")
@@ -176,31 +177,32 @@ class ActionModule(SessionAction):
             self._undo(record)
         self.session.remove()
         self.say("nothing to disconnect" if not record else "{0}; {1}".format(
-            "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record["job_id"]) if record.get("job_id") else ""),
+            "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record.job_id) if record.job_id else ""),
             _left_there(record) if self.far_left else "nothing is left on either side"))
         sessions.write_report(arguments["json"], [report])
         return {"changed": bool(record), "session": report}
 
     def _undo(self, record, last=False):
         if not sessions.watched(record) or sessions.away(record):
-            if not record.get("target") or record["state"] in sessions.OVER:
+            if not record.target or record.over:
                 return
             if not sessions.away(record):
                 self.session.update(owner=self.owner)
-            record = dict(record, **log_in(self.session, openssh.Target(**record["target"]), self.owner, self._password()))
+            log_in(self.session, openssh.Target(**record.target), self.owner, self._password())
+            record = self.session.read()
         try:
-            answer = Channel(record["socket"], self.name).request("stop", wait=90)
+            answer = Channel(record.socket, self.name).request("stop", wait=90)
         except ChannelLost:
             # It may just have come to its end by itself.
-            if last or not processes.wait_gone(record["watcher"], 15):
+            if last or not processes.wait_gone(record.watcher, 15):
                 raise
             self._undo(self.session.read(), last=True)
             return
-        processes.wait_gone(record["watcher"], 15)
+        processes.wait_gone(record.watcher, 15)
         self.far_left = bool(answer.get("far_left"))
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
-                               "the record is kept: run disconnect again, or cancel job {0} there".format(record.get("job_id")))
+                               "the record is kept: run disconnect again, or cancel job {0} there".format(record.job_id))
 
     def _password(self):
         """The inventory's, where this host is in one."""
@@ -213,5 +215,5 @@ class ActionModule(SessionAction):
 
 def _left_there(record):
     """What may be left on a client host that is not reached any more."""
-    known = record.get("client_side") or {}
+    known = record.client_side or {}
     return "{0} was not reached: {1}, and the client that was started there, may be left".format(known.get("name"), known.get("connect_id_path"))

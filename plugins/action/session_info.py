@@ -35,10 +35,10 @@ class ActionModule(SessionAction):
 
     def _report(self, session):
         record = session.read()
-        if not record or record["state"] in sessions.OVER:
+        if not record or record.over:
             return session.report()
         if not sessions.watched(record):
-            return session.report(state="unknown", time_left_s=None, reason=record.get("reason") or (
+            return session.report(state="unknown", time_left_s=None, reason=record.reason or (
                 "the connection is gone; connect takes up what is still there, disconnect ends it"))
         try:
             self._refresh(session, record)
@@ -51,14 +51,14 @@ class ActionModule(SessionAction):
 
     @staticmethod
     def _refresh(session, record):
-        script = Channel(record["socket"], session.name).script
-        progress = job_scripts.Progress(job_directory.Directory(script, record["remote_directory"]).status("", 0))
-        if record["state"] == "ready" and progress.connected:
+        script = Channel(record.socket, session.name).script
+        progress = job_scripts.Progress(job_directory.Directory(script, record.remote_directory).status("", 0))
+        if record.state == "ready" and progress.connected:
             session.update(state="connected", was_connected=True)
-        job = Jobs(over(script, record["prelude"]), answers.of(record)).ask(record["job_id"])
+        job = Jobs(over(script, record.prelude), answers.of(record)).ask(record.job_id)
         if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
-        if job.state in ("pending", "running") and not session.read().get("lost_at"):
+        if job.state in ("pending", "running") and not session.read().lost_at:
             session.update(reason=job.explanation or (job.reason if job.state == "pending" else ""))
 
 

@@ -14,32 +14,32 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 class ActionModule(SessionAction):
     def act(self, arguments):
         record = self.session.read()
-        if not record.get("facts"):
-            record = self._gather(record["settings"])
-        elif record.get("looked_by") != record["watcher"]:
+        if not record.facts:
+            record = self._gather(record.settings)
+        elif record.looked_by != record.watcher:
             record = self._look_again(record)
-        return {"changed": False, "site": record["facts"], "scheduler": record["scheduler"]}
+        return {"changed": False, "site": record.facts, "scheduler": record.scheduler}
 
     def _gather(self, wishes):
         tables = validation.tables(wishes["schedulers"])
         facts = facts_of(self.name, self.channel(), tables, self.say)
         scheduler = batch_system(wishes, facts, tables)
         pair = self._pair(wishes, facts)
-        return self.session.update(facts=facts, looked_by=self.session.read()["watcher"], scheduler=scheduler, modules=pair.modules,
+        return self.session.update(facts=facts, looked_by=self.session.read().watcher, scheduler=scheduler, modules=pair.modules,
                                    client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
                                    table=tables[scheduler] if scheduler in wishes["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
 
     def _look_again(self, record):
         """The connection was lost, and the new one may lead to another login node of the site."""
-        facts = facts_of(self.name, self.channel(), validation.tables(record["settings"]["schedulers"]), self.say)
-        if facts["login_node"] != record["login_node"]:
-            self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record["login_node"]))
-        return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record["watcher"])
+        facts = facts_of(self.name, self.channel(), validation.tables(record.settings["schedulers"]), self.say)
+        if facts["login_node"] != record.login_node:
+            self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
+        return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record.watcher)
 
     def _pair(self, wishes, facts):
         """Looks which ParaView here and which modules there go together."""
-        channel, far = self.channel(), self.session.read().get("client_side")
+        channel, far = self.channel(), self.session.read().client_side
         clients = installed.clients(wishes, channel.client_script, far["name"]) if far else installed.clients(wishes)
         pair = Pairing(channel.script, clients, wishes, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
         self.say(pair.line)

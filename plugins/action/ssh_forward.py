@@ -26,7 +26,7 @@ class ActionModule(SessionAction):
         channel, master = self.channel(), self.master()
         remote = arguments["direction"] == "remote"
         option = "-R" if remote else "-L"
-        forwards = record.get("forwards", [])
+        forwards = record.forwards
         known = next((one for one in forwards if one[0] == option and self._same(one[1], arguments)), None)
         if arguments["state"] == "absent":
             if known and not self._task.check_mode:
@@ -56,14 +56,11 @@ class ActionModule(SessionAction):
             listeners, uid = endpoints.local(), os.getuid()
         if listeners is None:
             return
-        hits = endpoints.covering(listeners, address, port)
-        if not hits:
-            raise SessionError("the forward on {0}:{1} does not listen there".format(address, port),
-                               "sshd put it elsewhere (GatewayPorts no)" if remote else "nothing listens over IPv4",
-                               "set GatewayPorts clientspecified on the login node" if remote else "choose another listen_address")
-        if hits[0].uid != uid:
-            raise SessionError("{0}:{1} belongs to another account".format(address, port), "uid {0} listens there".format(hits[0].uid),
-                               "choose another listen_port")
+        fault = endpoints.fault(listeners, address, port, uid, "the login node" if remote else "this machine")
+        if fault:
+            raise SessionError("the forward on {0}:{1} does not listen there".format(address, port), fault,
+                               "set GatewayPorts clientspecified on the login node, or choose another listen_port" if remote else
+                               "choose another listen_address or listen_port")
 
     @staticmethod
     def _put_up(master, option, arguments):

@@ -13,5 +13,5 @@ class ActionModule(SessionAction):
         record = self.session.read()
         changed = not sessions.watched(record) or sessions.away(record)
         if changed:
-            record = log_in(self.session, target_of(self._connection, self.name), self.owner, password_of(self._connection))
-        return {"changed": changed, "control_path": record["control_path"]}
+            log_in(self.session, target_of(self._connection, self.name), self.owner, password_of(self._connection))
+        return {"changed": changed, "control_path": self.session.read().control_path}

@@ -63,7 +63,7 @@ def password_of(connection) -> str:
     return str(connection.get_option("password") or "")
 
 
-def log_in(session: Session, target: client.Target, owner: list, password: str = "") -> dict:
+def log_in(session: Session, target: client.Target, owner: list, password: str = "") -> None:
     """Logs in and leaves a watcher that holds the connection; what ssh asks is passed on to the user.
 
     Where the user has a control master that leads there, it is used, and nothing is asked.
@@ -73,8 +73,6 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
         target: whom to call.
         owner: identity of the process with which the watcher ends until the session is handed over.
         password: answers ssh's question for the password of this host, once.
-    Returns:
-        The record's new fields.
     Raises:
         SessionError: with ssh's own words.
     """
@@ -82,15 +80,16 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     if not record:
         raise SessionError("the session of {0} was ended meanwhile".format(session.name), "", "connect again")
     if sessions.away(record):
-        return _log_in_again(session, record, target, password)
-    if processes.alive(record.get("watcher")):
+        _log_in_again(session, record, target, password)
+        return
+    if processes.alive(record.watcher):
         # It cannot be reached any more (its socket is gone): it goes without undoing anything, and its ssh with it.
-        os.kill(record["watcher"][0], signal.SIGKILL)
+        os.kill(record.watcher[0], signal.SIGKILL)
     _forget_guest(session, record)
-    session_id = record["id"]
+    session_id = record.id
     path = control_path.control_path(session_id)
     wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "waiting": record.get("waiting"), "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
+            "owner": owner, "waiting": record.waiting, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
             "mender": _program("session.lifeline_route"),
             "leave_node": master.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
@@ -104,40 +103,39 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
               "target": target._asdict(), "guest": wish["master"], "asked": bool(answer.get("asked")) or bool(wish["master"])}
     _same_node(session, session.update(**fields))
-    return fields
 
 
 def _forget_guest(session, record):
     """What a killed watcher left in the user's own control master is taken back."""
-    if record.get("guest"):
-        for option, specification in record.get("forwards", ()):
-            master.Master(record["guest"], record["ssh"]).cancel(option, specification)
+    if record.guest:
+        for option, specification in record.forwards:
+            master.Master(record.guest, record.ssh).cancel(option, specification)
         session.update(forwards=[])
 
 
 def _same_node(session, record):
     """A job without a batch system is a process of one login node, of which another one knows nothing."""
-    if not record.get("job_id") or not answers.of(record).get("on_login_node"):
+    if not record.job_id or not answers.of(record).get("on_login_node"):
         return
-    there = Channel(record["socket"], session.name).script("hostname")[1].strip()
-    if there != record["login_node"]:
-        os.kill(record["watcher"][0], signal.SIGKILL)
+    there = Channel(record.socket, session.name).script("hostname")[1].strip()
+    if there != record.login_node:
+        os.kill(record.watcher[0], signal.SIGKILL)
         session.update(watcher=None)
-        raise SessionError("pvserver runs on {0}, and {1} answered".format(record["login_node"], clean(there, 100)),
-                           "{0} stands for both".format(record["target"]["host"]), "try again until {0} answers".format(record["login_node"]))
+        raise SessionError("pvserver runs on {0}, and {1} answered".format(record.login_node, clean(there, 100)),
+                           "{0} stands for both".format(record.target["host"]), "try again until {0} answers".format(record.login_node))
 
 
 def _log_in_again(session, record, target, password):
     """The watcher that has outlived its connection gets another one."""
-    channel = Channel(record["socket"], session.name)
-    path = record["control_path"] + reconnection.SOCKETS[2]
+    channel = Channel(record.socket, session.name)
+    path = record.control_path + reconnection.SOCKETS[2]
 
     def attempt(command, questions, one):
         environment = {name: os.environ[name] for name in _YOURS if name in os.environ}
         return by_watcher(channel, "login", questions, one.timeout + 35, command=command, environment=dict(environment, **questions.environment), path=path)
 
     answer = _log_in_anew(session, target, path, password, attempt)
-    return session.update(target=target._asdict(), asked=bool(answer.get("asked")))
+    session.update(target=target._asdict(), asked=bool(answer.get("asked")))
 
 
 def by_watcher(channel: Channel, which: str, questions: Questions, seconds: float, **wish) -> dict:
@@ -180,7 +178,7 @@ def _awaited(channel, operation, questions, patience):
 
 def _log_in_anew(session, target, path, password, attempt):
     """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
-    pinned = client.pinned(target, session.read().get("facts", {}).get("client_side", ""))
+    pinned = client.pinned(target, session.read().facts.get("client_side", ""))
     # Behind a translation of addresses somebody else may be at that one: then the name has to do.
     # A job without a batch system is a process of that one login node.
     fixed = pinned != target and sessions.away(session.read()) and answers.of(session.read()).get("on_login_node")

@@ -76,20 +76,20 @@ class SessionAction(ActionBase):
         """The way to the login node; raises SessionError where no session has one."""
         record = self.session.read()
         if not sessions.watched(record):
-            raise SessionError("there is no connection to {0}".format(self.name), record.get("reason", "") or "no session is open",
+            raise SessionError("there is no connection to {0}".format(self.name), record.reason or "no session is open",
                                "connect first: ansible-playbook sciviz.paraview.connect -e host={0}".format(self.name))
-        return Channel(record["socket"], self.name)
+        return Channel(record.socket, self.name)
 
     def master(self) -> Master:
         """The session's control master."""
         record = self.session.read()
-        return Master(record["control_path"], record["ssh"])
+        return Master(record.control_path, record.ssh)
 
     def fail(self, error: SessionError, arguments: dict) -> dict:
         """Tells the error, undoes what this playbook began, and reports it."""
         for line in error.lines():
             display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
-        path = arguments.get("json") or (self.session.read().get("settings", {}).get("json", "") if self.NEEDS_SESSION else "")
+        path = arguments.get("json") or (self.session.read().settings.get("json", "") if self.NEEDS_SESSION else "")
         state = "cancelled" if error.cancelled else "failed"
         report = self.session.report(state=state, reason=one_line(str(error), 2000))
         left = self.undo_own(error.hopeless)
@@ -104,26 +104,26 @@ class SessionAction(ActionBase):
     def undo_own(self, hopeless: bool) -> str:
         """Undoes the session that this playbook began; returns what could not be undone."""
         record = self.session.read()
-        if not record or record.get("owner") != self.owner:
+        if not record or record.owner != self.owner:
             return ""
         if not sessions.watched(record):
-            if record.get("remote_directory") and not record.get("job_over"):
+            if record.remote_directory and not record.job_over:
                 self.session.update(state="unknown", owner=None)
                 return "the connection is gone; job {0} may be left. Try: ansible-playbook sciviz.paraview.disconnect -e host={1}".format(
-                    record.get("job_id") or "(no id is known)", self.name)
+                    record.job_id or "(no id is known)", self.name)
             self.session.remove()
             return ""
-        channel = Channel(record["socket"], self.name)
+        channel = Channel(record.socket, self.name)
         try:
             if sessions.holds_work(record):
                 # ParaView waits; whatever did not come about now is tried again.
                 self.session.update(owner=None, waiting=None)
                 channel.request("hand_over")
                 return ""
-            if record.get("detached") and not hopeless:
+            if record.detached and not hopeless:
                 # It has waited in the queue, and the next connect may do better.
                 teardown.end_client(record, True)
-                if record.get("client_there"):
+                if record.client_there:
                     channel.request("end_client_there", wait=30)
                 self.session.update(owner=None, client=None, waiting=None)
                 channel.request("hand_over")
@@ -131,7 +131,7 @@ class SessionAction(ActionBase):
             answer = channel.request("stop", wait=90)
         except SessionError as error:
             return str(error)
-        processes.wait_gone(record["watcher"], 10)
+        processes.wait_gone(record.watcher, 10)
         return answer.get("objection", "")
 
 

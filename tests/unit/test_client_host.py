@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import host, remote
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
@@ -127,13 +128,13 @@ def test_a_client_there(home, program, until, tmp_path):
         assert kept == str(path.parent / ("lab" + ending)) and os.stat(kept).st_mode & 0o077 == 0
         with open(kept) as stream:
             assert stream.read() == "it's $HOME\n"
-    record = home.start([tell, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab")
+    record = SessionRecord(**home.start([tell, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab"))
     until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|{0:04o}\n".format(UMASK))
     assert home.lives(record)
-    command = subprocess.run(["ps", "-o", "args=", "-p", str(record["client_there"][0])], stdout=subprocess.PIPE, check=True).stdout
+    command = subprocess.run(["ps", "-o", "args=", "-p", str(record.client_there[0])], stdout=subprocess.PIPE, check=True).stdout
     assert b"PV_CONNECT_ID" not in command
-    assert not home.lives({"client_there": [record["client_there"][0], "another"]}), "a number that is used again"
-    home.script(remote.end_script([record["client_there"][0], "another"]), 5)
+    assert not home.lives(SessionRecord(client_there=[record.client_there[0], "another"])), "a number that is used again"
+    home.script(remote.end_script([record.client_there[0], "another"]), 5)
     assert home.lives(record)
     home.end(record)
     assert not home.lives(record)
@@ -143,7 +144,7 @@ def test_a_client_there(home, program, until, tmp_path):
 
 def test_a_client_that_is_not_there(home, until):
     home.script(remote.keep_script("it's", 0), 5)
-    record = home.start(["/nowhere/paraview"], {}, None, "it's")
+    record = SessionRecord(**home.start(["/nowhere/paraview"], {}, None, "it's"))
     until(lambda: not home.lives(record))
     assert "/nowhere/paraview" in home.last_words(None, "it's")
 

@@ -8,11 +8,12 @@ import socket
 import time
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import probes
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import RouteContext
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.client import Target
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
@@ -74,12 +75,16 @@ class Host(Login):
         return super().script(text, seconds)
 
 
+def context(host, facts):
+    return RouteContext(host, LoginNode(facts["login_node"], facts["uid"], host.script), facts, dict(WISHES))
+
+
 @pytest.fixture(name="look")
 def _look():
     def make(host=None, facts=None, scheduler="slurm"):
         host = host or Host()
         facts = dict(FACTS, home="/home/alice", site={}, cluster_address="", first="c101", **(facts or {}))
-        return probes.LoginNode(Surroundings(host, host.script, str, facts, dict(WISHES)), "frontera", schedulers.TABLES.get(scheduler), "")
+        return probes.LoginNode(context(host, facts), "frontera", schedulers.TABLES.get(scheduler), "")
 
     return make
 
@@ -143,10 +148,10 @@ def test_the_sites_relay(look):
     assert look().relay().result == "cannot tell"
     site = {"site": {"relay": {"address": "10.0.0.2", "ports": "11111-11115"}}}
     host = Host()
-    missing = probes.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay()
+    missing = probes.LoginNode(context(host, dict(FACTS, **site)), "frontera", None, "").relay()
     assert missing.result == "failed" and "paraview_relay_install=true" in missing.way_out
     host.forward("-R", "10.0.0.2:11112:127.0.0.1:9")
-    assert probes.LoginNode(Surroundings(host, host.script, str, dict(FACTS, **site), dict(WISHES)), "frontera", None, "").relay().result == "ok"
+    assert probes.LoginNode(context(host, dict(FACTS, **site)), "frontera", None, "").relay().result == "ok"
 
 
 @pytest.mark.parametrize(("said", "client", "found"), [

@@ -89,11 +89,11 @@ class Enduring(Held):
         return len((self.tmp_path / "calls").read_text().splitlines())
 
     def reason(self):
-        return self.session.read().get("reason", "")
+        return self.session.read().reason
 
     def is_back(self):
         record = self.session.read()
-        return (self.tmp_path / "shell").exists() and (self.tmp_path / "mended").exists() and record["lost_at"] is None and record["reason"] == ""
+        return (self.tmp_path / "shell").exists() and (self.tmp_path / "mended").exists() and record.lost_at is None and record.reason == ""
 
     def clean(self):
         super().clean()
@@ -117,8 +117,8 @@ def test_a_connection_that_is_killed_is_made_again_and_the_way_with_it(held, pro
     until(held.is_back)
     assert held.channel.script("echo there")[1] == "there\n"
     assert held.control.exists(), "requests to the master find the new one"
-    assert held.process.poll() is None and processes.alive(held.session.read()["stub"])
-    assert held.session.read()["state"] in ("ready", "starting")
+    assert held.process.poll() is None and processes.alive(held.session.read().stub)
+    assert held.session.read().state in ("ready", "starting")
 
 
 def test_while_the_network_is_away_the_session_says_so_and_waits(held, program, until):
@@ -155,7 +155,7 @@ def test_where_only_the_user_can_log_in_it_waits_for_that(held, program, until):
     calls = held.calls()
     held.network("up")
     # connect again: the login that the user answers for.
-    target = client.Target(**held.session.read()["target"])
+    target = client.Target(**held.session.read().target)
     path = str(held.control) + ".3"
     held.channel.request("begin_login", command=client.master_command(target, path), environment={"SSH_ASKPASS": "/bin/false"}, path=path)
     until(lambda: held.channel.request("login_state").get("begun"))
@@ -168,7 +168,7 @@ def test_a_login_of_the_users_that_fails_leaves_all_as_it_was(held, program, unt
     held.begin(program)
     held.network("down")
     held.lose()
-    until(lambda: held.session.read().get("lost_at"))
+    until(lambda: held.session.read().lost_at)
     path = str(held.control) + ".3"
     held.channel.request("begin_login", command=["/bin/sh", "-c", "echo 'Connection refused' >&2; exit 255"], environment={}, path=path)
     until(lambda: "failed" in held.channel.request("login_state"))
@@ -199,7 +199,7 @@ def test_a_connection_that_comes_to_itself_is_used_again(held, program, until):
     until(lambda: held.reason().startswith("waiting for you"), 30)
     os.kill(shell, signal.SIGCONT)
     held.tell(state="connected", losses=1)
-    until(lambda: held.session.read()["lost_at"] is None and held.reason() == "")
+    until(lambda: held.session.read().lost_at is None and held.reason() == "")
     assert held.channel.hold("echo $$")[1].strip() == str(shell)
     assert held.control.exists() and not (held.tmp_path / "mended").exists()
 
@@ -208,7 +208,7 @@ def test_a_login_of_somebody_who_has_gone_is_given_up(held, program, until):
     held.begin(program)
     held.network("down")
     held.lose()
-    until(lambda: held.session.read().get("lost_at"))
+    until(lambda: held.session.read().lost_at)
     path = str(held.control) + ".3"
     held.channel.request("begin_login", command=["/bin/sh", "-c", "echo 'Password:' >&2; exec sleep 1000"], environment={}, path=path)
     held.network("up")
@@ -225,7 +225,7 @@ def test_a_take_up_that_breaks_off_leaves_the_work_alone(held, program, until):
     finally:
         other.kill()
         other.wait()
-    until(lambda: held.session.read().get("owner") is None)
+    until(lambda: held.session.read().owner is None)
     assert held.process.poll() is None and held.job_runs()
     held.lose()
     until(held.is_back)
@@ -236,16 +236,16 @@ def test_a_way_that_is_lost_alone_is_made_anew_over_the_same_connection(held, pr
     calls = held.calls()
     held.tell(state="outage", reason="it was closed")
     until((held.tmp_path / "mended").exists)
-    until(lambda: held.session.read().get("lost_at") is None)
+    until(lambda: held.session.read().lost_at is None)
     assert held.calls() == calls
 
 
 def test_a_line_that_comes_back_by_itself_is_left_alone(held, program, until):
     held.begin(program)
     held.tell(state="outage", reason="it was closed")
-    until(lambda: held.session.read().get("lost_at"))
+    until(lambda: held.session.read().lost_at)
     held.tell(state="connected", losses=1)
-    until(lambda: held.session.read().get("lost_at") is None)
+    until(lambda: held.session.read().lost_at is None)
     assert not (held.tmp_path / "mended").exists()
 
 
@@ -263,7 +263,7 @@ def test_a_stub_that_ended_gets_a_follower(held, program, until):
     held.begin(program)
     os.killpg(held.stub_process.pid, signal.SIGKILL)
     until((held.tmp_path / "mended").exists)
-    assert held.session.read().get("lost_at") is None and held.process.poll() is None
+    assert held.session.read().lost_at is None and held.process.poll() is None
 
 
 def test_an_outage_that_lasts_too_long_ends_it(held, program, until):
@@ -272,9 +272,9 @@ def test_an_outage_that_lasts_too_long_ends_it(held, program, until):
     held.lose()
     held.over()
     record = held.session.read()
-    assert (record["state"], record["watcher"]) == ("unknown", None)
-    assert "longer than paraview_reconnect_timeout" in record["reason"]
-    until(lambda: not processes.alive(record["stub"]))
+    assert (record.state, record.watcher) == ("unknown", None)
+    assert "longer than paraview_reconnect_timeout" in record.reason
+    until(lambda: not processes.alive(record.stub))
 
 
 def test_disconnect_ends_the_stub(held, program, until):

@@ -243,7 +243,7 @@ def test_where_a_job_can_have_none(status, words):
 
 
 class Around:
-    wishes = {"server_ports": "11111-11120", "on_login_node": False}
+    options = {"server_ports": "11111-11120", "on_login_node": False}
     client = None
 
 

@@ -4,30 +4,37 @@
 """Which route a forward belongs to that the client's ssh has made, and whether it is the user's own."""
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
 from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import routes
-from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.routes import GivenTunnel, GivenTunnelRelay, Surroundings, given
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.routes import GivenTunnel, GivenTunnelRelay, RouteContext, given
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 
 INSIDE, OUTSIDE, PORT, BOB = "10.0.0.1", "192.0.2.1", 41000, 1001
 
 
-class Around(Surroundings):
+class Found(LoginNode):
+    """A login node with these listeners."""
+
+    found: list
+
+    def listeners(self):
+        return self.found
+
+
+class Around(RouteContext):
     """A login node that answers as it is told."""
 
     def __init__(self, *found, site=None, facing=INSIDE, on_login_node=False):
         site = site or {}
         facts = {"login_node": "login", "uid": BOB, "addresses": [OUTSIDE, INSIDE], "site": site, "cluster_address": site.get("cluster_address", ""),
                  "client_side": OUTSIDE}
-        super().__init__(None, None, None, facts, {"on_login_node": on_login_node, "user_relay": True, "client_timeout": 60,
-                                             "client_port": PORT, "login_ports": ""},
+        node = Found("login", BOB, lambda _text, _seconds: (0, "", ""))
+        node.found = self.found = [Listener(address, PORT, uid) for address, uid in found]
+        super().__init__(None, node, facts, {"on_login_node": on_login_node, "user_relay": True, "client_timeout": 60, "client_port": PORT, "login_ports": ""},
                          client=routes.Elsewhere())
-        self.found = [Listener(address, PORT, uid) for address, uid in found]
         self.facing = facing
-
-    def listeners(self):
-        return self.found
 
     def node_address(self, node):
         return ("10.0.0.7", self.facing) if node else ("", "")
@@ -55,12 +62,12 @@ def test_the_sites_relay_is_taken_where_it_serves_the_port():
     relay = {"address": INSIDE, "ports": "41000-41010", "owner_required": True}
     route, _said, around = chosen(("127.0.0.1", BOB), site={"relay": relay})
     assert route.over_site and (route.address, route.port) == (INSIDE, PORT)
-    with pytest.raises(Unfit, match="does not listen"):
+    with pytest.raises(RouteUnavailable, match="does not listen"):
         route.ready_for("c1")
     around.found.append(Listener(INSIDE, PORT, 61200))
     route.ready_for("c1")
     around.found[-1] = Listener(INSIDE, PORT, 1002)
-    with pytest.raises(Unfit, match="belongs to another account"):
+    with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
     assert not chosen(("127.0.0.1", BOB), site={"relay": dict(relay, ports="1-5")})[0].over_site
 
@@ -86,21 +93,21 @@ def test_a_squatter_is_told_before_anything_is_queued(address):
 def test_a_squatter_beside_it():
     route, _said, around = chosen(("0.0.0.0", BOB))
     around.found.append(Listener(INSIDE, PORT, 1002))
-    with pytest.raises(Unfit, match="belongs to another account"):
+    with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
 
 
 def test_a_forward_that_changes_hands_until_the_go():
     route, _said, around = chosen((INSIDE, BOB))
     around.found[:] = [Listener(INSIDE, PORT, 1002)]
-    with pytest.raises(Unfit, match="belongs to another account"):
+    with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
-    with pytest.raises(Unfit, match="belongs to another account"):
+    with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.still_stands()
     around.found[:] = []
-    with pytest.raises(Unfit):
+    with pytest.raises(RouteUnavailable):
         route.before_start("c1")
-    with pytest.raises(Unfit):
+    with pytest.raises(RouteUnavailable):
         route.still_stands()
 
 
@@ -116,7 +123,7 @@ def test_everywhere_needs_an_excuse():
 
 def test_an_address_that_nodes_do_not_dial():
     route, _said, around = chosen((OUTSIDE, BOB))
-    with pytest.raises(Unfit, match="your forward is on 192.0.2.1, and nodes dial 10.0.0.1"):
+    with pytest.raises(RouteUnavailable, match="your forward is on 192.0.2.1, and nodes dial 10.0.0.1"):
         route.ready_for("c1")
     chosen((OUTSIDE, BOB), site={"cluster_address": OUTSIDE})[0].ready_for("c1")
     around.facing = ""

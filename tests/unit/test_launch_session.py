@@ -55,8 +55,8 @@ def _attend(recorded, monkeypatch):
         monkeypatch.setattr(time, "monotonic", lambda: job.clock)
         about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
         launch = session.Launch(None, job, None)
-        launch.record["job_id"] = recorded(case).command.split()[-1]
-        launch.follower = Follower(launch.record["job_id"], Jobs(job.run, about), job, Polling(time.time() - 1000), job.say)
+        launch.record.job_id = recorded(case).command.split()[-1]
+        launch.follower = Follower(launch.record.job_id, Jobs(job.run, about), job, Polling(time.time() - 1000), job.say)
         launch._until_over()
         return job
 

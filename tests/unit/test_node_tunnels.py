@@ -9,10 +9,11 @@ import socket
 import stat
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import direct, node_login, node_tunnels
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import RouteContext
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused, Master
 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ5mB0f8cGk3z6b9y1mJx4u2o0b1n7Y3c5Z8w9qTtest"
@@ -45,7 +46,8 @@ def _around(tmp_path):
             return 0, known if "ssh-keygen" in text else SOURCE, ""
 
         job = {"nodes": list(nodes), "addresses": []}
-        return Surroundings(Login(tmp_path / "m", way), script, str, dict(FACTS), dict(WISHES, **wishes), (), None, job)
+        return RouteContext(Login(tmp_path / "m", way), LoginNode(FACTS["login_node"], FACTS["uid"], script, messages=str), dict(FACTS),
+                            dict(WISHES, **wishes), (), job)
 
     return make
 
@@ -64,11 +66,11 @@ class Node:
 
     def can_be_tried(self, address):
         if self.refuses:
-            raise Unfit(self.refuses)
+            raise RouteUnavailable(self.refuses)
 
     def open(self, address):
         if self.refuses:
-            raise Unfit(self.refuses)
+            raise RouteUnavailable(self.refuses)
         self.opened.append(address)
 
     def close(self):
@@ -76,7 +78,7 @@ class Node:
 
     def leads_to_loopback(self):
         if not self.loopback:
-            raise Unfit("sshd on c101 forbids local forwarding")
+            raise RouteUnavailable("sshd on c101 forbids local forwarding")
 
     def forward(self, option, specification):
         self.forwards.append((option, specification))
@@ -87,7 +89,7 @@ class Node:
 
     def look_at(self, port):
         if self.owner != os.getuid():
-            raise Unfit("port {0} of c101 belongs to another account (uid {1})".format(port, self.owner))
+            raise RouteUnavailable("port {0} of c101 belongs to another account (uid {1})".format(port, self.owner))
 
 
 @pytest.fixture(name="node")
@@ -114,7 +116,7 @@ def test_before_the_job_nothing_is_opened(around, node):
     node_tunnels.NodeTunnel(around(nodes=())).ready_for("c101")
     assert Node.made.opened == []
     node.refuses = "login2 knows no host key of c101"
-    with pytest.raises(Unfit, match="no host key"):
+    with pytest.raises(RouteUnavailable, match="no host key"):
         node_tunnels.NodeTunnel(around(nodes=())).ready_for("c101")
     node_tunnels.NodeTunnel(around(nodes=())).ready_for("")
 
@@ -123,7 +125,7 @@ def test_before_the_job_nothing_is_opened(around, node):
 def test_a_node_that_lets_nobody_in(around, node, route):
     node.refuses = "ssh to c101 fails (Access denied: no job here)"
     one = route(around(), {"client_port": 40123})
-    with pytest.raises(Unfit, match="no job here"):
+    with pytest.raises(RouteUnavailable, match="no job here"):
         one.ready_for("c101")
     assert Node.made.closed == 1
     assert "node" not in one.known
@@ -132,13 +134,13 @@ def test_a_node_that_lets_nobody_in(around, node, route):
 def test_a_node_that_forbids_forwarding(around, node):
     node.loopback = False
     route = node_tunnels.NodeTunnel(around())
-    with pytest.raises(Unfit, match="forbids local forwarding"):
+    with pytest.raises(RouteUnavailable, match="forbids local forwarding"):
         route.ready_for("c101")
     assert Node.made.closed == 1
 
 
 def test_on_the_login_node_itself_there_is_no_node(around, node):
-    with pytest.raises(Unfit, match="on the login node itself"):
+    with pytest.raises(RouteUnavailable, match="on the login node itself"):
         node_tunnels.NodeTunnel(around(on_login_node=True)).ready_for("login2")
 
 
@@ -170,7 +172,7 @@ def test_host_keys_come_from_the_login_node_and_are_about_this_node_alone(around
     (KNOWN, "filtered", "no sshd on c101 answers"),
     (KNOWN, "refused", "no sshd on c101 answers")])
 def test_what_speaks_against_a_node_before_there_is_a_job(around, known, way, words):
-    with pytest.raises(Unfit, match=words):
+    with pytest.raises(RouteUnavailable, match=words):
         node_login.NodeLogin(around(known=known, way=way), "c101").can_be_tried("10.0.0.11")
 
 
@@ -181,7 +183,7 @@ def test_the_command_trusts_nobody_and_asks_nothing(around):
     assert command[:3] == ["ssh", "-F", os.devnull] and command[-2:] == ["--", "c101"]
     assert (options["StrictHostKeyChecking"], options["BatchMode"], options["HostKeyAlias"], options["ForwardAgent"]) == ("yes", "yes", "c101", "no")
     assert options["UserKnownHostsFile"] == login.keys and options["GlobalKnownHostsFile"] == os.devnull
-    assert shlex.split(options["ProxyCommand"]) == ["ssh", "-F", os.devnull, "-S", login.around.master.control_path, "-W", "10.0.0.11:22", "master"]
+    assert shlex.split(options["ProxyCommand"]) == ["ssh", "-F", os.devnull, "-S", login.context.master.control_path, "-W", "10.0.0.11:22", "master"]
     assert options["User"] if "User" in options else options["user"] == "alice"
     assert not [word for word in command if "bastion" in word], "the way to the login node is not the way to the node"
 
@@ -190,7 +192,7 @@ def test_an_ssh_that_fails_is_told_and_leaves_nothing(around, tmp_path, program)
     fake = program("ssh", "#!/bin/sh\ncase $* in *-G*) exit 0;; esac\necho 'Access denied by pam_slurm_adopt: you have no active jobs' >&2\nexit 255\n")
     surroundings = around(target=dict(TARGET, executable=fake))
     login = node_login.NodeLogin(surroundings, "c101")
-    with pytest.raises(Unfit, match=r"ssh to c101 fails \(Access denied by pam_slurm_adopt: you have no active jobs\)"):
+    with pytest.raises(RouteUnavailable, match=r"ssh to c101 fails \(Access denied by pam_slurm_adopt: you have no active jobs\)"):
         login.open("10.0.0.11")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin"]
 
@@ -214,13 +216,13 @@ def test_files_of_the_connection_are_private(around, tmp_path, program):
 def test_a_direct_connection(around, monkeypatch):
     tried = []
     monkeypatch.setattr(direct, "_refused_or_open", lambda address, port: tried.append((address, port)) or "")
-    route = direct.Forward(around(server_ports="11111-11115"))
+    route = direct.ForwardDirect(around(server_ports="11111-11115"))
     route.ready_for("c101")
     assert tried == [("10.0.0.11", 11111)]
     assert route.after_start(("c101", 11113), "c101") == 11113
     assert route.url(11113) == "cs://10.0.0.11:11113"
     monkeypatch.setattr(direct, "_refused_or_open", lambda _address, _port: "timed out")
-    with pytest.raises(Unfit, match=r"this machine cannot reach a port of c101 \(timed out\)"):
+    with pytest.raises(RouteUnavailable, match=r"this machine cannot reach a port of c101 \(timed out\)"):
         route.ready_for("c101")
     assert "not encrypted" in route.note
 
@@ -239,7 +241,7 @@ def test_a_direct_reverse_connection(around, monkeypatch):
     assert route.pvserver_arguments(0) == ["--reverse-connection", "--client-host=198.18.1.9", "--server-port=40123"]
     surroundings = around()
     surroundings.facts["client_address"] = ""
-    with pytest.raises(Unfit, match="from where"):
+    with pytest.raises(RouteUnavailable, match="from where"):
         direct.ReverseDirect(surroundings, {"client_port": 40123}).ready_for("c101")
 
 
@@ -250,11 +252,11 @@ def test_refusals_of_a_node_are_told(around, monkeypatch):
         raise ForwardRefused("remote port forwarding failed")
 
     monkeypatch.setattr(login.master, "forward", refuse)
-    with pytest.raises(Unfit, match="sshd on c101 refuses a remote forward on its loopback"):
+    with pytest.raises(RouteUnavailable, match="sshd on c101 refuses a remote forward on its loopback"):
         login.listen("127.0.0.1:40123")
     monkeypatch.setattr(login, "_listeners", list)
-    with pytest.raises(Unfit, match="did not put the forward on its loopback"):
+    with pytest.raises(RouteUnavailable, match="put the forward on nothing that listens over IPv4 instead of 127.0.0.1"):
         login.look_at(40123)
     monkeypatch.setattr(login, "_listeners", lambda: [listeners.Listener("127.0.0.1", 40123, 4711)])
-    with pytest.raises(Unfit, match="another account .uid 4711."):
+    with pytest.raises(RouteUnavailable, match="another account .uid 4711."):
         login.look_at(40123)

@@ -57,7 +57,7 @@ class Here:
         return None
 
     def lives(self, record):
-        return processes.alive(record["client"])
+        return processes.alive(record.client)
 
     def last_words(self, _log, _session):
         return "server host c101"
@@ -103,9 +103,19 @@ def test_paraview_is_called_once_it_has_the_connect_id(waiting, monkeypatch):
     around = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
     monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: around)
     monkeypatch.setattr(paraview_client.job_directory, "Directory", lambda _script, _path: Directory(""))
-    waiting.session.update(client_by="script", settings=dict(waiting.session.read()["settings"], start_client=["paraview"]))
+    waiting.session.update(client_by="script", settings=dict(waiting.session.read().settings, start_client=["paraview"]))
     waiting._listening(waiting.session.read(), SimpleNamespace(script=None))
     assert around.words == ["paraview-connect: begun\nparaview-connect: listening\n"]
+
+
+def test_another_account_on_paraviews_port_is_an_error_of_three_lines(waiting, monkeypatch):
+    stranger = Listening("")
+    stranger.owner = lambda _port: 4711
+    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: stranger)
+    with pytest.raises(SessionError) as caught:
+        waiting._listening(waiting.session.read(), None)
+    assert caught.value.lines() == [
+        "port 1 on this host is taken", "another account (uid 4711) listens there", "choose another paraview_client_port, or leave it out"]
 
 
 @pytest.fixture(name="starting")
@@ -115,14 +125,14 @@ def _starting(waiting, program):
 
     def start(text, url="cs://127.0.0.1:40123", wish=None):
         path = program("paraview", "#!/bin/sh\n" + text)
-        waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read()["settings"], start_client=wish or [path]))
+        waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read().settings, start_client=wish or [path]))
         waiting.session.keep_connect_id(4711)
         record = waiting._start(waiting.session.read(), host.Here())
-        known.append(record["client"])
+        known.append(record.client)
         return record
 
     yield start
-    for one in known + [waiting.session.read()["client"]]:
+    for one in known + [waiting.session.read().client]:
         processes.end(one)
 
 
@@ -163,7 +173,7 @@ def test_a_paraview_that_runs_no_script_asks_its_user(waiting, starting, until, 
     record = watch(waiting, until, first, lambda _record, log: "asks: " in log)
     words = host.Here().last_words(waiting.log, "")
     assert "--servers-file=" in words and "--server=lab (session " in words and "4711" not in words
-    assert not processes.alive(first["client"]) and processes.alive(record["client"])
+    assert not processes.alive(first.client) and processes.alive(record.client)
     (line,) = waiting.said
     assert "press OK" in line
 

@@ -60,4 +60,4 @@ def test_a_job_that_gives_none_is_over(earlier, session_directory, status, monke
     (session_directory / "beat").write_text("17\n")
     assert not earlier._still_there(earlier.session.read(), earlier.channel)
     assert earlier.lines == ["job 11 of the earlier session is over; a new one is begun"]
-    assert not session_directory.exists() and earlier.session.read()["job_id"] is None
+    assert not session_directory.exists() and earlier.session.read().job_id is None

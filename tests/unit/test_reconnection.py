@@ -7,6 +7,7 @@ import select
 import time
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import reconnection
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
 
@@ -52,7 +53,7 @@ def _site(tmp_path, short_path, program, monkeypatch):
             return done, turns
 
         def begin(self, **record):
-            self.tries = reconnection.Reconnection(dict(self.record, **record))
+            self.tries = reconnection.Reconnection(SessionRecord(**dict(self.record, **record)))
             return self
 
     monkeypatch.setattr(reconnection, "_ELSEWHERE_AFTER", 0.3)

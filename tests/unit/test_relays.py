@@ -7,12 +7,13 @@ import os
 import re
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners as endpoints
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import RouteContext
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.relays import ReverseRelay, ReverseTunnelRelay
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 
 ALICE, EVE, SERVICE = 1000, 1001, 61200
@@ -97,7 +98,8 @@ def _around():
                  "site": site or {}}
         wishes = dict({"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False, "user_relay": user_relay,
                        "client_timeout": 1200}, **wishes)
-        return Surroundings(login, login.script, str, facts, wishes, (), login.hold, {"nodes": ["c101"], "addresses": list(addresses)})
+        return RouteContext(login, LoginNode(facts["login_node"], facts["uid"], login.script, login.hold, str), facts, wishes, (),
+                            {"nodes": ["c101"], "addresses": list(addresses)})
 
     return make
 
@@ -145,14 +147,14 @@ def test_a_relay_that_cannot_be_told_whom_to_let_through(around):
     route = tunnel(surroundings)
     route.ready_for("c101")
     surroundings.master.full = True
-    with pytest.raises(Unfit, match="login2 cannot be told whom to let through .No space left on device."):
+    with pytest.raises(RouteUnavailable, match="login2 cannot be told whom to let through .No space left on device."):
         route.let_through("c101")
 
 
 @pytest.mark.parametrize("line", ["", "srw-rw-rw- 1 1000 1000 0 x", "srw------- 1 1001 1001 0 x", "-rw------- 1 1000 1000 0 x", "lrwxrwxrwx 1 1000 1000 0 x"])
 def test_a_socket_that_is_not_ones_own_alone_is_refused(around, line):
     surroundings = around(Login(socket_line=line))
-    with pytest.raises(Unfit, match="did not make the socket"):
+    with pytest.raises(RouteUnavailable, match="did not make the socket"):
         tunnel(surroundings).ready_for("c101")
     assert surroundings.forwards == [] and surroundings.master.relay is None
 
@@ -167,7 +169,7 @@ def test_loopback_serves_where_sshd_allows_no_sockets(around):
 
 def test_a_relay_that_another_account_has_in_its_place_is_refused(around):
     surroundings = around(Login(relay_uid=EVE))
-    with pytest.raises(Unfit, match="port 42000 of login2 belongs to another account"):
+    with pytest.raises(RouteUnavailable, match="port 42000 of login2 belongs to another account"):
         tunnel(surroundings).ready_for("c101")
     assert surroundings.forwards == []
 
@@ -192,7 +194,7 @@ def test_taken_back_it_leaves_nothing(around):
 @pytest.mark.parametrize("route", [ReverseTunnelRelay, ReverseRelay])
 def test_no_relay_is_started_that_the_user_did_not_allow(around, route):
     surroundings = around(user_relay=False)
-    with pytest.raises(Unfit, match="login2 offers no relay.*paraview_user_relay"):
+    with pytest.raises(RouteUnavailable, match="login2 offers no relay.*paraview_user_relay"):
         route(surroundings, {"client_port": 40123}).ready_for("c101")
     assert surroundings.master.begun == 0
 
@@ -231,14 +233,14 @@ def test_the_sites_relay(around):
     route.before_start("c101")
     assert len(surroundings.forwards) == 1
     login.site_relay = [Listener("10.0.0.2", 11112, EVE)]
-    with pytest.raises(Unfit, match="belongs to another account .uid 1001., not to a service"):
+    with pytest.raises(RouteUnavailable, match="belongs to another account .uid 1001., not to a service"):
         route.before_start("c101")
     assert surroundings.forwards == []
 
 
 def test_a_relay_of_the_site_that_does_not_run(around):
     surroundings = around(site=SITE)
-    with pytest.raises(Unfit, match=r"the relay of login2 does not listen on 10.0.0.2:1111[123]"):
+    with pytest.raises(RouteUnavailable, match=r"the relay of login2 does not listen on 10.0.0.2:1111[123]"):
         tunnel(surroundings).ready_for("c101")
     assert surroundings.forwards == []
 
@@ -258,6 +260,6 @@ def test_a_relay_to_this_machine(around):
 
 def test_a_machine_that_the_login_node_cannot_reach(around):
     surroundings = around(Login(reach="timed out\n"))
-    with pytest.raises(Unfit, match="login2 cannot reach this machine at 192.0.2.7:40123 .timed out."):
+    with pytest.raises(RouteUnavailable, match="login2 cannot reach this machine at 192.0.2.7:40123 .timed out."):
         ReverseRelay(surroundings, {"client_port": 40123}).ready_for("c101")
     assert surroundings.master.relay is None

@@ -7,14 +7,15 @@ import os
 import socket
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import RouteContext
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.tunnels import ForwardTunnel, ReverseTunnel
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 
 ALICE, EVE = 1000, 1001
@@ -64,7 +65,8 @@ def _around():
 
     def make(login=None, facts=None, **wishes):
         logins.append(login or Login())
-        return Surroundings(logins[-1], logins[-1].script, str, dict(FACTS, **(facts or {})), dict(WISHES, **wishes))
+        known = dict(FACTS, **(facts or {}))
+        return RouteContext(logins[-1], LoginNode(known["login_node"], known["uid"], logins[-1].script, messages=str), known, dict(WISHES, **wishes))
 
     yield make
     for login in logins:
@@ -112,14 +114,14 @@ def test_a_wider_bind_will_do(around):
 @pytest.mark.parametrize("bind", ["127.0.0.1", "198.18.2.2"])
 def test_a_bind_elsewhere_is_refused_and_taken_back(around, bind):
     surroundings = around(Login(bind=bind))
-    with pytest.raises(Unfit, match="on {0} instead of 10.0.0.2.*GatewayPorts".format(bind)):
+    with pytest.raises(RouteUnavailable, match="on {0} instead of 10.0.0.2.*GatewayPorts".format(bind)):
         reverse(surroundings).ready_for("c101")
     assert surroundings.forwards == [] and surroundings.master.up == {}
 
 
 def test_a_port_of_somebody_else_is_refused(around):
     surroundings = around(Login(uid=EVE))
-    with pytest.raises(Unfit, match="uid 1001"):
+    with pytest.raises(RouteUnavailable, match="uid 1001"):
         reverse(surroundings).ready_for("c101")
     assert surroundings.forwards == [] and surroundings.master.up == {}
 
@@ -127,7 +129,7 @@ def test_a_port_of_somebody_else_is_refused(around):
 def test_a_narrower_listener_of_somebody_else_is_seen(around):
     login = Login(bind="0.0.0.0")
     login.up["eve"] = Listener("10.0.0.2", 41233, EVE)
-    with pytest.raises(Unfit, match="uid 1001"):
+    with pytest.raises(RouteUnavailable, match="uid 1001"):
         reverse(around(login)).ready_for("c101")
 
 
@@ -137,7 +139,7 @@ def test_an_endpoint_that_somebody_took_meanwhile_is_refused(around):
     route = reverse(surroundings)
     route.ready_for("c101")
     surroundings.master.up = {"eve": Listener("10.0.0.2", 41233, EVE)}
-    with pytest.raises(Unfit):
+    with pytest.raises(RouteUnavailable):
         route.before_start("c101")
 
 
@@ -168,7 +170,7 @@ def test_the_login_nodes_address_where_no_node_is_known(around, facts, address):
 
 
 def test_no_address_is_no_route(around):
-    with pytest.raises(Unfit, match="no IPv4 address"):
+    with pytest.raises(RouteUnavailable, match="no IPv4 address"):
         reverse(around(Login(source=""), {"addresses": []})).ready_for("")
 
 
@@ -188,7 +190,7 @@ def test_login_ports_are_tried_until_one_is_free(around):
 
 @pytest.mark.parametrize("ports", ["", "40000-40003"])
 def test_a_refusal_is_told_in_sshs_words(around, ports):
-    with pytest.raises(Unfit, match="login2 refuses a remote forward on 10.0.0.2.*remote port forwarding failed") as caught:
+    with pytest.raises(RouteUnavailable, match="login2 refuses a remote forward on 10.0.0.2.*remote port forwarding failed") as caught:
         reverse(around(Login(refuse=["all"]), login_ports=ports)).ready_for("c101")
     assert ports in str(caught.value)
 
@@ -231,7 +233,7 @@ def test_a_forward_tunnel_to_the_login_node_itself(around):
 
 @pytest.mark.parametrize(("way", "reason"), [("forbidden", "login2 forbids local forwarding"), ("filtered", "login2 cannot reach a port of c101")])
 def test_a_node_that_is_not_reached(around, way, reason):
-    with pytest.raises(Unfit, match=reason):
+    with pytest.raises(RouteUnavailable, match=reason):
         ForwardTunnel(around(Login(way=way))).ready_for("c101")
 
 
@@ -263,7 +265,7 @@ def test_a_local_listener_that_does_not_appear_is_nobodys(around):
 def _attempt(unfit):
     def attempt(name):
         if name in unfit:
-            raise Unfit(unfit[name])
+            raise RouteUnavailable(unfit[name])
         return name.upper()
 
     return attempt

@@ -88,7 +88,7 @@ def test_a_second_paraview_is_told_that_the_session_is_anothers(open_session, wi
     dict(WISHES, client_port=20001, connect_id=17), dict(WISHES, client_port=0, connect_id=None), dict(WISHES, client_process=0)])
 def test_whoever_is_no_other_paraview_is_not_refused(open_session, wishes):
     open_session._refuse_another(open_session.session.read(), wishes)
-    assert open_session._adopt(open_session.session.read(), wishes)["client_port"] == 20001
+    assert open_session._adopt(open_session.session.read(), wishes).client_port == 20001
 
 
 def test_a_job_in_the_queue_is_not_for_a_paraview_of_another_version(open_session):
@@ -103,6 +103,6 @@ def test_a_job_in_the_queue_is_not_for_a_paraview_of_another_version(open_sessio
 
 def test_before_pvserver_has_its_arguments_the_session_becomes_another_paraviews(open_session):
     record = open_session._adopt(open_session.session.read(), WISHES)
-    assert (record["client_port"], record["url"], record["settings"]["client_port"]) == (20002, "csrc://127.0.0.1:20002", 20002)
-    assert record["route_known"] == {"client_port": 20002, "port": None, "address": "10.0.0.1"}
+    assert (record.client_port, record.url, record.settings["client_port"]) == (20002, "csrc://127.0.0.1:20002", 20002)
+    assert record.route_known == {"client_port": 20002, "port": None, "address": "10.0.0.1"}
     assert open_session.session.connect_id() == 18

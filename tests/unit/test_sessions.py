@@ -9,6 +9,8 @@ import signal
 import time
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import session_record
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
@@ -48,20 +50,20 @@ def test_a_record_is_private(session, base):
 
 def test_a_record_is_kept(session):
     record = session.begin(job_id="17")
-    assert record["state"] == "starting" and record["name"] == "lab" and len(record["id"]) == 16
+    assert record.state == "starting" and record.name == "lab" and len(record.id) == 16
     assert session.read() == record
-    assert session.update(nodes=["c\u00e91"]) == dict(record, nodes=["c\u00e91"]) == session.read()
+    assert session.update(nodes=["c\u00e91"]) == record.with_(nodes=["c\u00e91"]) == session.read()
 
 
 def test_the_order_of_what_is_kept_stays(session):
     """A batch system's questions are asked in the order of its table."""
     session.begin(table={"ask": {"z": {}, "a": {}, "m": {}}})
     session.update(state="pending")
-    assert list(session.read()["table"]["ask"]) == ["z", "a", "m"]
+    assert list(session.read().table["ask"]) == ["z", "a", "m"]
 
 
 def test_no_record(session, base):
-    assert session.read() == {}
+    assert not session.read()
     assert session.report()["state"] == "gone"
     assert sessions.all_sessions(base) == []
     assert session.connect_id() == 0
@@ -76,19 +78,62 @@ def test_two_connects_do_not_share_a_record(session):
     assert session.read() == first
 
 
-@pytest.mark.parametrize("state", sessions.OVER)
+@pytest.mark.parametrize("state", session_record.OVER)
 def test_a_record_that_is_over_makes_room(session, state):
     first = session.begin()
     session.update(state=state)
-    assert session.begin()["id"] != first["id"]
+    assert session.begin().id != first.id
 
 
 def test_a_record_that_is_gone_stays_gone(session):
     session.begin()
     session.remove()
     assert not os.path.exists(session.directory)
-    assert session.update(state="connected") == {}
-    assert session.read() == {}
+    assert not session.update(state="connected")
+    assert not session.read()
+
+
+OLD = {"version": 1, "id": "0123456789abcdef", "name": "lab", "state": "connected", "route": "reverse_relay", "lifeline": True, "somebody_else": 5,
+       "settings": {"lifeline": True, "outage": 3600, "line_port": 0, "deadline": 60, "idle": 1200, "launcher": None, "route": "forward", "nodes": 2}}
+
+
+def test_a_session_that_an_older_version_began_is_read_and_left_in_its_form(session):
+    """Its daemon reads the record, too."""
+    session.begin()
+    with open(session.path, "w") as stream:
+        json.dump(OLD, stream)
+    record = session.read()
+    assert (record.id, record.route, record.lifeline) == ("0123456789abcdef", "reverse_relay_unencrypted", True)
+    assert record.settings == {"reconnect": True, "reconnect_timeout": 3600, "reconnect_port": 0, "queue_timeout": 60, "client_timeout": 1200,
+                               "mpi_launcher": None, "route": "forward_unencrypted", "nodes": 2}
+    assert session.update(state="ready").state == "ready"
+    with open(session.path) as stream:
+        assert json.load(stream) == dict(OLD, state="ready")
+
+
+@pytest.mark.parametrize("version", [session_record.VERSION + 1, "2", None])
+def test_a_record_of_a_newer_version_is_refused(session, version):
+    session.begin()
+    with open(session.path, "w") as stream:
+        json.dump(dict(OLD, version=version), stream)
+    with pytest.raises(SessionError, match="has form {0}".format(version)):
+        session.read()
+
+
+def test_a_record_has_the_fields_that_it_has(session):
+    session.begin()
+    with pytest.raises(TypeError, match="no field stat"):
+        session.update(stat="ready")
+    assert session.read().state == "starting"
+
+
+def test_sessions_of_one_host_do_not_share_a_record(base):
+    ones = [Session(base, "lab"), Session(base, "lab", "second"), Session(base, "lab=second")]
+    for one in ones:
+        one.begin()
+    assert len({one.directory for one in ones}) == 3
+    assert {(one.name, one.session) for one in sessions.all_sessions(base)} == {("lab", ""), ("lab", "second"), ("lab=second", "")}
+    assert ones[1].read().session == "second"
 
 
 @pytest.mark.parametrize("text", ["", "{", "\xff\xfe", "{\"state\": }"])
@@ -138,7 +183,7 @@ def test_connect_id(session):
     session.begin()
     session.keep_connect_id(2147483647)
     assert session.connect_id() == session.report()["connect_id"] == 2147483647
-    assert "2147483647" not in json.dumps(session.read())
+    assert "2147483647" not in session.read().text()
     session.forget_secrets()
     with pytest.raises(SessionError, match="connect-id of lab cannot be read"):
         session.connect_id()
@@ -152,7 +197,7 @@ def test_no_connect_id(session):
 
 
 def test_the_record_of_a_later_session_is_not_touched(session):
-    first = session.begin()["id"]
+    first = session.begin().id
     session.keep_connect_id(17)
     old = sessions.Session(session.base, session.name, only=first)
     session.update(state="ended")
@@ -160,8 +205,8 @@ def test_the_record_of_a_later_session_is_not_touched(session):
     session.keep_connect_id(18)
     old.forget_secrets()
     old.remove()
-    assert old.read() == {} and old.update(state="unknown") == {}
-    assert session.connect_id() == 18 and session.read()["state"] == "starting"
+    assert not old.read() and not old.update(state="unknown")
+    assert session.connect_id() == 18 and session.read().state == "starting"
 
 
 def test_a_report_has_every_field(session):
@@ -176,16 +221,16 @@ def test_a_report_has_every_field(session):
 
 
 def test_time_left():
-    assert sessions.time_left({"state": "ready", "ends_at": time.time() - 5}) == 0
-    assert sessions.time_left({"state": "ended", "ends_at": time.time() + 50}) is None
-    assert sessions.time_left({"state": "pending"}) is None
-    assert sessions.time_left({}) is None
+    assert sessions.time_left(SessionRecord(state="ready", ends_at=time.time() - 5)) == 0
+    assert sessions.time_left(SessionRecord(state="ended", ends_at=time.time() + 50)) is None
+    assert sessions.time_left(SessionRecord(state="pending")) is None
+    assert sessions.time_left(SessionRecord()) is None
 
 
 def test_watched(tmp_path):
-    assert sessions.watched({"watcher": processes.identity(os.getpid()), "socket": str(tmp_path)})
-    assert not sessions.watched({"watcher": processes.identity(os.getpid()), "socket": str(tmp_path / "gone")}), "it cannot be reached"
-    assert not sessions.watched({"watcher": None}) and not sessions.watched({})
+    assert sessions.watched(SessionRecord(watcher=processes.identity(os.getpid()), socket=str(tmp_path)))
+    assert not sessions.watched(SessionRecord(watcher=processes.identity(os.getpid()), socket=str(tmp_path / "gone"))), "it cannot be reached"
+    assert not sessions.watched(SessionRecord(watcher=None)) and not sessions.watched(SessionRecord())
 
 
 def test_the_place_of_records(monkeypatch):
@@ -261,4 +306,4 @@ def test_a_lock_is_let_go_by_the_dead(session):
     os.waitpid(holder, 0)
     os.close(ours)
     os.close(theirs)
-    assert session.update(state="pending")["state"] == "pending"
+    assert session.update(state="pending").state == "pending"

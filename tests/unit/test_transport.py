@@ -16,7 +16,7 @@ WISHES = {"client_timeout": 60, "reconnect_timeout": 60}
 
 
 class Around:
-    wishes = {"server_ports": "", "on_login_node": False}
+    options = {"server_ports": "", "on_login_node": False}
     client = host.AtStub("/run/c")
 
 
@@ -85,5 +85,5 @@ class Channel:
     ("login1\n198.18.1.9 50000 198.18.2.2 22\n", "198.18.1.9"), ("login1\n\n", "192.0.2.7"), ("login1\nfe80::1 50000 fe80::2 22\n", "192.0.2.7")])
 def test_a_laptop_that_comes_back_with_another_address_is_called_there(session, said, address):
     """A route on which the cluster calls this machine would lead to whoever has its old address."""
-    assert lifeline_route.look_around(session, session.read(), Channel(said))["facts"]["client_address"] == address
-    assert session.read()["facts"]["client_address"] == address
+    assert lifeline_route.look_around(session, session.read(), Channel(said)).facts["client_address"] == address
+    assert session.read().facts["client_address"] == address

@@ -12,9 +12,10 @@ import threading
 import time
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import listeners
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.base import Unfit
-from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import Surroundings
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import RouteContext
+from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.user_relay import UserRelay
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.shell import Shell
 
@@ -34,7 +35,8 @@ class Login:
         self.shell = Shell(self.process)
         self.shell.begin(10)
         facts = {"login_node": "login2", "uid": os.getuid()}
-        self.around = Surroundings(None, self.shell.run, None, facts, {"client_timeout": 60, "on_login_node": False}, (), self.shell.here)
+        self.context = RouteContext(None, LoginNode(facts["login_node"], facts["uid"], self.shell.run, self.shell.here), facts,
+                                    {"client_timeout": 60, "on_login_node": False})
 
     def processes(self):
         """list[int]: what the shell has started and is still there, the youngest last."""
@@ -89,7 +91,7 @@ def _target():
 
 
 def begun(login, target, kind=None, sources=(), ports=""):
-    relay = UserRelay(login.around, {"kind": kind, "program": shutil.which(kind)} if kind else {})
+    relay = UserRelay(login.context, {"kind": kind, "program": shutil.which(kind)} if kind else {})
     directory = relay.begin()
     return relay, directory, relay.start("127.0.0.1", ports, target, list(sources))
 
@@ -147,9 +149,9 @@ def test_a_port_of_a_range(login, target):
 
 def test_no_port_is_free(login, target):
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        relay = UserRelay(login.around, {})
+        relay = UserRelay(login.context, {})
         directory = relay.begin()
-        with pytest.raises(Unfit, match="does not come up .*cannot listen on 127.0.0.1"):
+        with pytest.raises(RouteUnavailable, match="does not come up .*cannot listen on 127.0.0.1"):
             relay.start("127.0.0.1", str(taken.getsockname()[1]), target, [])
         relay.stop()
         wait(lambda: not os.path.exists(directory))
@@ -210,20 +212,20 @@ def test_what_a_job_leaves_running_does_not_keep_it(login, target):
 
 
 def test_no_program_for_it():
-    around = Surroundings(None, lambda text, seconds: (0, "", ""), None, {"login_node": "login2"}, {})
-    with pytest.raises(Unfit, match="login2 has neither Python 3.6 or newer nor socat nor ncat"):
+    around = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, "", "")), {}, {})
+    with pytest.raises(RouteUnavailable, match="login2 has neither Python 3.6 or newer nor socat nor ncat"):
         UserRelay(around, {}).find()
 
 
 @pytest.mark.parametrize("answer", ["python relative", "python /bin/py thon", "perl /usr/bin/perl", "python", "python \x1b/x"])
 def test_a_strange_answer_is_not_run(answer):
-    around = Surroundings(None, lambda text, seconds: (0, answer + "\n", ""), None, {"login_node": "login2"}, {})
-    with pytest.raises(Unfit):
+    around = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, answer + "\n", "")), {}, {})
+    with pytest.raises(RouteUnavailable):
         UserRelay(around, {}).find()
 
 
 @pytest.mark.parametrize("answer", ["", "directory /home/eve\n", "directory /tmp/paraview-relay.0123456789; rm\n"])
 def test_a_strange_directory_is_not_used(answer):
-    around = Surroundings(None, None, None, {"login_node": "login2"}, {}, (), lambda text, seconds: (0, answer, "No space left on device"))
-    with pytest.raises(Unfit, match="No space left"):
+    around = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, answer, "No space left on device")), {}, {})
+    with pytest.raises(RouteUnavailable, match="No space left"):
         UserRelay(around, {"kind": "python", "program": "/usr/bin/python3"}).begin()

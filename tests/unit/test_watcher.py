@@ -25,11 +25,11 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import
 
 NONE = answers.TABLES["none"]
 # As the playbook starts it, but looking more often and less patient.
-START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, recovery; "
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, job_monitor, recovery; "
          "from module_utils.schedulers import jobs; from module_utils.cluster import heartbeat; daemon._TICK = 0.05; "
-         "recovery._NOBODY_ASKS = 1.0; daemon._STATUS_EVERY = 0.1; "
-         "daemon._ASK_EVERY = {1}; daemon._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; heartbeat.FAINT = 3.5; "
-         "daemon.Jobs.cancel_and_wait.__defaults__ = (10.0, daemon.time.sleep); daemon.main()")
+         "recovery._NOBODY_ASKS = 1.0; job_monitor._STATUS_EVERY = 0.1; "
+         "job_monitor._ASK_EVERY = {1}; job_monitor._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; heartbeat.FAINT = 3.5; "
+         "jobs.Jobs.cancel_and_wait.__defaults__ = (10.0, jobs.time.sleep); daemon.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
 while [ ! -e {0}/client ]; do sleep 0.02; done
@@ -52,7 +52,7 @@ class Held:
     def start(self, command=("/bin/sh",), path="", ask_every=0.3, stub=None, **more):
         record = self.session.begin(scheduler="none", prelude="", stub=stub)
         wish = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
-                "session": record["id"], "socket": str(self.socket), "control_path": str(self.control),
+                "session": record.id, "socket": str(self.socket), "control_path": str(self.control),
                 "owner": processes.identity(self.owner.pid), "seconds": 10, **more}
         self.control.touch()
         return self.launch(wish, path, ask_every)
@@ -108,7 +108,7 @@ class Held:
         return found
 
     def state(self):
-        return self.session.read().get("state")
+        return self.session.read().state
 
     def over(self):
         """Waits for the watcher's end, which must leave nothing and say nothing."""
@@ -204,7 +204,7 @@ def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program,
     else:
         held.process.terminate()
     held.over()
-    assert held.session.read() == {}
+    assert not held.session.read()
     assert not os.path.exists(held.session.directory)
     assert not held.left() and not held.directory.parent.exists()
 
@@ -220,7 +220,7 @@ def test_a_paraview_that_ends_before_it_is_connected_takes_the_session_along(hel
     waiting.kill()
     waiting.wait()
     held.over()
-    assert held.session.read() == {} and not held.left()
+    assert not held.session.read() and not held.left()
 
 
 @pytest.mark.parametrize("handed", [False, True])
@@ -237,7 +237,7 @@ def test_a_session_that_was_left_to_the_queue_waits_for_another_paraview(held, p
         held.owner.wait()
     waiting.kill()
     waiting.wait()
-    until(lambda: handed or held.session.read().get("owner") is None)
+    until(lambda: handed or held.session.read().owner is None)
     assert held.channel.script("echo here")[1] == "here\n" and held.job_runs()
     held.channel.request("stop")
     held.over()
@@ -254,7 +254,7 @@ def test_a_paraview_that_was_connected_takes_pvserver_along_by_itself(held, prog
     waiting.wait()
     (held.tmp_path / "leave").write_text("0")
     held.over()
-    assert (held.state(), held.session.read()["reason"]) == ("ended", "the client left")
+    assert (held.state(), held.session.read().reason) == ("ended", "the client left")
 
 
 def test_the_shell_ends_with_the_watcher(held):
@@ -279,7 +279,7 @@ def test_a_session_that_was_handed_over_lives_as_long_as_its_job(held, program, 
     (held.tmp_path / "leave").write_text("0")
     held.over()
     record = held.session.read()
-    assert (record["state"], record["reason"], record["job_over"]) == ("ended", "the client left", True)
+    assert (record.state, record.reason, record.job_over) == ("ended", "the client left", True)
     assert held.session.report()["connect_id"] is None
     assert not held.left() and not held.directory.exists()
 
@@ -289,7 +289,7 @@ def test_a_pvserver_that_fails_is_told(held, program):
     held.submit(program, "#!/bin/sh\nexit 9\n")
     held.channel.request("hand_over")
     held.over()
-    assert (held.state(), held.session.read()["reason"]) == ("failed", "pvserver ended with exit status 9")
+    assert (held.state(), held.session.read().reason) == ("failed", "pvserver ended with exit status 9")
 
 
 CRASHES = """#!/bin/sh
@@ -314,7 +314,7 @@ def test_a_session_that_ends_under_its_client_names_the_cause(held, program, unt
     until(lambda: held.state() == "connected")
     (held.tmp_path / "leave").write_text(said + "\n")
     held.over()
-    assert held.state() == "failed" and reason in held.session.read()["reason"]
+    assert held.state() == "failed" and reason in held.session.read().reason
     assert not held.directory.exists()
 
 
@@ -334,7 +334,7 @@ def test_a_log_that_cannot_be_read_is_asked_for_again(held, program, until):
     assert held.state() == "connected" and held.directory.exists()
     flag.unlink()
     held.over()
-    assert "memory" in held.session.read()["reason"]
+    assert "memory" in held.session.read().reason
 
 
 def test_a_job_that_somebody_cancels_is_told(held, program, until):
@@ -344,7 +344,7 @@ def test_a_job_that_somebody_cancels_is_told(held, program, until):
     until(lambda: held.state() == "starting")
     Jobs(over(held.channel.script), NONE).cancel(held.job)
     held.over()
-    assert (held.state(), held.session.read()["reason"]) == ("cancelled", "the job was cancelled")
+    assert (held.state(), held.session.read().reason) == ("cancelled", "the job was cancelled")
     assert not held.left()
 
 
@@ -360,7 +360,7 @@ def test_a_job_that_vanished_is_told(held, program, until, ask_every):
     os.kill(int(held.job.split(".")[0]), 9)
     os.killpg(group, 9)
     held.over()
-    assert held.state() == "failed" and "killed" in held.session.read()["reason"]
+    assert held.state() == "failed" and "killed" in held.session.read().reason
     assert not held.directory.exists()
 
 
@@ -380,7 +380,7 @@ def test_a_job_that_gives_signs_of_life_is_not_over(held, program, until, answer
     held.channel.request("hand_over")
     until(lambda: asked.exists() and len(asked.read_text()) > 12)
     assert held.process.poll() is None and held.job_runs()
-    assert held.session.read()["reason"] == "Spool does not list job {0} any more, and the job gives signs of life".format(held.job)
+    assert held.session.read().reason == "Spool does not list job {0} any more, and the job gives signs of life".format(held.job)
     group = int((held.directory / "pid").read_text())
     os.kill(int(held.job.split(".")[0]), 9)
     os.killpg(group, 9)
@@ -400,7 +400,7 @@ def test_a_job_that_its_batch_system_lets_go_and_that_lives_on_is_ended(held, pr
     assert held.channel.request("stop", wait=90) == {"objection": "", "far_left": False}
     held.over()
     assert not held.job_runs() and not held.left()
-    assert held.session.read() == {} and not held.directory.exists()
+    assert not held.session.read() and not held.directory.exists()
 
 
 def test_a_playbook_takes_a_session_up_again(held, program, until):
@@ -415,7 +415,7 @@ def test_a_playbook_takes_a_session_up_again(held, program, until):
     second.kill()
     second.wait()
     held.over()
-    assert held.session.read() == {} and not held.left()
+    assert not held.session.read() and not held.left()
 
 
 @pytest.mark.parametrize("handed", [False, True])
@@ -428,8 +428,8 @@ def test_a_lost_connection_keeps_the_record(held, program, until, handed):
     os.kill(int((held.tmp_path / "shell").read_text()), 9)
     held.over()
     record = held.session.read()
-    assert (record["state"], record["watcher"], record["job_id"]) == ("unknown", None, held.job)
-    assert "connection was lost" in record["reason"]
+    assert (record.state, record.watcher, record.job_id) == ("unknown", None, held.job)
+    assert "connection was lost" in record.reason
     assert held.job_runs() and held.directory.exists()
     with pytest.raises(ChannelLost):
         held.channel.script("true")
@@ -440,7 +440,7 @@ def test_what_ssh_said_last_is_the_reason(held):
     with pytest.raises(ChannelLost) as caught:
         held.channel.script("kill -9 $(ps -o ppid= -p $PPID)")
     held.over()
-    assert "not responding" in held.session.read()["reason"]
+    assert "not responding" in held.session.read().reason
     assert caught.value.why
 
 
@@ -462,9 +462,9 @@ def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
 
 
 def test_a_record_that_is_gone_when_the_batch_system_would_be_asked(tmp_path):
-    watched = daemon.Watcher({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
-    watched.next_status = float("inf")
-    watched._look()
+    watched = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
+    watched.monitor.next_status = float("inf")
+    watched.monitor.look()
     assert watched.stopping
 
 
@@ -488,7 +488,7 @@ def test_what_cannot_be_undone_is_kept(held, program):
     assert "permission denied" in answer["objection"]
     held.process.wait(60)
     record = held.session.read()
-    assert record["state"] == "unknown" and "permission denied" in record["reason"]
+    assert record.state == "unknown" and "permission denied" in record.reason
     assert held.directory.exists()
     assert (held.tmp_path / "asked").read_text() == "\n"
 
@@ -539,8 +539,8 @@ def test_a_client_host_that_is_lost_is_told(held, until):
     held.session.update(client_side={"name": "bigscreen", "watcher": [1, "1"]})
     held.channel.request("farewell", script="true")
     os.kill(int(held.channel.client_script("ps -o ppid= -p $PPID")[1]), 9)
-    until(lambda: held.session.read().get("reason") == "the connection to bigscreen was lost")
-    assert held.session.read()["client_side"] == {"name": "bigscreen", "watcher": None}, "connect logs in there again"
+    until(lambda: held.session.read().reason == "the connection to bigscreen was lost")
+    assert held.session.read().client_side == {"name": "bigscreen", "watcher": None}, "connect logs in there again"
     assert held.channel.script("echo still")[1] == "still\n"
 
 

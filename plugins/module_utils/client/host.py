@@ -65,12 +65,12 @@ class Here:
 
     def lives(self, record):
         """bool: whether the client that was started still runs, if one was."""
-        return not record.get("client") or processes.alive(record["client"])
+        return not record.client or processes.alive(record.client)
 
     def end(self, record):
         """Ends the client that was started, if one was."""
-        if record.get("client"):
-            processes.end(record["client"])
+        if record.client:
+            processes.end(record.client)
 
     def last_words(self, log, _session):
         """str: the end of what it printed."""
@@ -189,13 +189,13 @@ class There:
 
     def lives(self, record):
         """bool: whether the client that was started there still runs, if one was."""
-        known = record.get("client_there")
+        known = record.client_there
         return not known or bool(self.script(remote.alive_script(known), 15)[1])
 
     def end(self, record):
         """Ends the client that was started there, if one was."""
-        if record.get("client_there"):
-            self.script(remote.end_script(record["client_there"]), 15)
+        if record.client_there:
+            self.script(remote.end_script(record.client_there), 15)
 
     def last_words(self, _log, session):
         """str: the end of what it printed."""

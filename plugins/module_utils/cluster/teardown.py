@@ -26,8 +26,8 @@ def undo(record, script, client_too=True):
         str: empty, or what could not be undone.
     """
     objection = ""
-    if record.get("remote_directory"):
-        directory = Directory(script, record["remote_directory"])
+    if record.remote_directory:
+        directory = Directory(script, record.remote_directory)
         objection = _undo_job(record, script, directory)
         if not objection:
             directory.remove()
@@ -39,23 +39,23 @@ def undo(record, script, client_too=True):
 
 def end_client(record, connected_too):
     """Ends the client that we started; one that was connected holds somebody's work, so it ends only when asked for."""
-    if record.get("client") and (connected_too or not record.get("was_connected")):
-        processes.end(record["client"])
+    if record.client and (connected_too or not record.was_connected):
+        processes.end(record.client)
 
 
 def end_stub(record):
     """Ends the lifeline's end beside ParaView; what it still has for it is passed on."""
-    if record.get("stub"):
-        processes.end(record["stub"])
+    if record.stub:
+        processes.end(record.stub)
 
 
 def _undo_job(record, script, directory):
-    jobs = Jobs(over(script, record.get("prelude", "")), answers.of(record))
+    jobs = Jobs(over(script, record.prelude), answers.of(record))
     # A connect that died between the submission and the next line knows no id; the cluster's file does.
-    job_id = record.get("job_id") or answers.read_job_id(jobs.about, directory.read("submitted"))
-    if not job_id or record.get("job_over"):
+    job_id = record.job_id or answers.read_job_id(jobs.about, directory.read("submitted"))
+    if not job_id or record.job_over:
         return ""
-    if record.get("settings", {}).get("job_id"):
+    if record.settings.get("job_id"):
         return _leave(directory)
     return jobs.cancel_and_wait(job_id) or _end_what_lives_on(job_id, jobs.about["title"], directory)
 

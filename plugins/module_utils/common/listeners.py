@@ -54,6 +54,23 @@ def covering(listeners, address, port):
     return sorted(hits, key=lambda one: one.address == "0.0.0.0")
 
 
+def fault(listeners, address, port, uid, host):
+    """str: why a dial of address and port would not reach a listener of an account's; empty if it would.
+
+    Args:
+        listeners (list[Listener]): those of the host. address (str): IPv4. port (int). uid (int): the account.
+        host (str): its name, for the reason.
+    """
+    hits = covering(listeners, address, port)
+    if not hits:
+        elsewhere = sorted({one.address for one in listeners if one.port == port})
+        return "sshd on {0} put the forward on {1} instead of {2} (GatewayPorts no)".format(
+            host, " and ".join(elsewhere) or "nothing that listens over IPv4", address)
+    if hits[0].uid != uid:
+        return "port {0} of {1} belongs to another account (uid {2})".format(port, host, hits[0].uid)
+    return ""
+
+
 def local():
     """list[Listener] of this host, or None where there is no /proc/net/tcp (macOS)."""
     try:

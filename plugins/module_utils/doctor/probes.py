@@ -14,8 +14,8 @@ from ..common import listeners
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import installed
-from ..routes.base import Unfit
 from ..routes.node_login import NodeLogin
+from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over
 from ..ssh import client as openssh
@@ -106,19 +106,19 @@ class LoginNode:
     """Looks at the login node, over the session's own connection.
 
     Args:
-        around (context.Surroundings): as a route has it.
+        context (context.RouteContext): as a route has it.
         host (str): the inventory host's name, for commands that mend.
         about (dict): the batch system's table, or None where none was found.
         prelude (str): shell lines that make its commands found.
     """
 
-    def __init__(self, around, host, about, prelude):
-        self.around, self.host, self.about, self.prelude = around, host, about, prelude
-        self.login = around.facts["login_node"]
+    def __init__(self, context, host, about, prelude):
+        self.context, self.host, self.about, self.prelude = context, host, about, prelude
+        self.login = context.login_node.name
 
     def shell(self):
         """Check of what the shell prints when it starts."""
-        command = [self.around.master.executable, "-F", os.devnull, "-S", self.around.master.control_path, "-T", "--", "master", "true"]
+        command = [self.context.master.executable, "-F", os.devnull, "-S", self.context.master.control_path, "-T", "--", "master", "true"]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
         except subprocess.TimeoutExpired:
@@ -133,15 +133,15 @@ class LoginNode:
 
     def home(self):
         """Check of the home directory."""
-        code, out, err = self.around.script(_WRITE, 30)
+        code, out, err = self.context.login_node.run(_WRITE, 30)
         if code == 0:
-            return ok(_LOGIN, "home", self.around.facts["home"])
-        return failed(_LOGIN, "home", "nothing can be written in {0}".format(self.around.facts["home"]), "you",
+            return ok(_LOGIN, "home", self.context.facts["home"])
+        return failed(_LOGIN, "home", "nothing can be written in {0}".format(self.context.facts["home"]), "you",
                       "make room there, or ask the site about your quota", err or out)
 
     def clock(self):
         """Check of the clock."""
-        code, out, _err = self.around.script("date +%s", 15)
+        code, out, _err = self.context.login_node.run("date +%s", 15)
         if code != 0 or not out.strip().isdigit():
             return unsure(_LOGIN, "clock", "it is not told")
         apart = abs(int(out) - time.time())
@@ -155,7 +155,7 @@ class LoginNode:
         if self.about is None:
             return [failed(_LOGIN, "batch system", why or "none was found on {0}".format(self.login), "you",
                            "set paraview_scheduler, or describe the site's own in paraview_schedulers")]
-        queue = Jobs(over(self.around.script, self.prelude), self.about)
+        queue = Jobs(over(self.context.login_node.run, self.prelude), self.about)
         job = queue.ask(_NOBODYS)
         if job.gone or job.native or job.state in answers.OVER:
             return [ok(_LOGIN, "batch system", "{0} answers".format(self.about["title"]))]
@@ -172,7 +172,7 @@ class LoginNode:
         if not argv:
             return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_test_job=true".format(self.about["title"]))
         words = " ".join('"$f"' if word == "{script}" else shlex.quote(word) for word in argv)
-        code, out, err = self.around.script("{0}\numask 077; f=$(mktemp) || exit 1; trap 'rm -f \"$f\"' 0\nprintf %s {1} > \"$f\"\n{2}".format(
+        code, out, err = self.context.login_node.run("{0}\numask 077; f=$(mktemp) || exit 1; trap 'rm -f \"$f\"' 0\nprintf %s {1} > \"$f\"\n{2}".format(
             self.prelude, shlex.quote(script), words), 60)
         if code == 0:
             return ok(_LOGIN, "queue", err or out or "would take such a job")
@@ -186,35 +186,35 @@ class LoginNode:
     def _cluster_side(self):
         name = "remote forwarding to the cluster"
         try:
-            address = self.around.cluster_address(self.around.facts.get("first", ""))
-        except Unfit as unfit:
-            return failed(_LOGIN, name, str(unfit), "site", "publish cluster_address by provision: " + _PROVISION.format(self.host))
+            address = self.context.cluster_address(self.context.facts.get("first", ""))
+        except RouteUnavailable as unavailable:
+            return failed(_LOGIN, name, str(unavailable), "site", "publish cluster_address by provision: " + _PROVISION.format(self.host))
         return self._remote(name, address)
 
     def _remote(self, name, address):
         try:
-            port = self.around.remote_forward(address, self.around.wishes["login_ports"] if address != "127.0.0.1" else "", "127.0.0.1:9")
-        except Unfit as unfit:
-            return failed(_LOGIN, name, str(unfit), "site", "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(
+            port = self.context.remote_forward(address, self.context.options["login_ports"] if address != "127.0.0.1" else "", "127.0.0.1:9")
+        except RouteUnavailable as unavailable:
+            return failed(_LOGIN, name, str(unavailable), "site", "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(
                 self.login, _PROVISION.format(self.host)))
         try:
-            self.around.look_at(address, port)
-        except Unfit as unfit:
+            self.context.look_at(address, port)
+        except RouteUnavailable as unavailable:
             if address == "127.0.0.1":
-                return failed(_LOGIN, name, str(unfit), "site", "ask the site; two accounts should not share a port")
+                return failed(_LOGIN, name, str(unavailable), "site", "ask the site; two accounts should not share a port")
             mend = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay_install=true"
-            return failed(_LOGIN, name, str(unfit), "site", mend.format(self.login, _PROVISION.format(self.host)))
+            return failed(_LOGIN, name, str(unavailable), "site", mend.format(self.login, _PROVISION.format(self.host)))
         finally:
-            self.around.take_back()
+            self.context.take_back()
         return ok(_LOGIN, name, "{0}:{1} is listened on, and yours".format(address, port))
 
     def nodes(self, node):
         """Checks of the ways from the login node to a node of the cluster."""
         if not node:
             return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_test_job=true")]
-        address = self.around.node_address(node)[0] or node
-        ports = self.around.wishes["server_ports"]
-        answer = self.around.reach(address, listeners.parse_range(ports)[0] if ports else 45871)
+        address = self.context.node_address(node)[0] or node
+        ports = self.context.options["server_ports"]
+        answer = self.context.reach(address, listeners.parse_range(ports)[0] if ports else 45871)
         checks = []
         if answer == "forbidden":
             checks.append(failed(_LOGIN, "local forwarding", "sshd on {0} forbids local forwarding".format(self.login), "site",
@@ -228,19 +228,19 @@ class LoginNode:
             else:
                 checks.append(ok(_TO_NODES, "login node to node", "{0} answers".format(node)))
         try:
-            NodeLogin(self.around, node).can_be_tried(address)
+            NodeLogin(self.context, node).can_be_tried(address)
             checks.append(unsure(_TO_NODES, "ssh to nodes", "{0} has an sshd whose key is known; who has a job there may get in".format(node)))
-        except Unfit as unfit:
-            checks.append(unsure(_TO_NODES, "ssh to nodes", str(unfit)))
+        except RouteUnavailable as unavailable:
+            checks.append(unsure(_TO_NODES, "ssh to nodes", str(unavailable)))
         return checks
 
     def relay(self):
         """Check of the site's relay."""
-        site = self.around.facts["site"].get("relay") or {}
+        site = self.context.facts["site"].get("relay") or {}
         if not site:
             return unsure(_LOGIN, "relay", "the site offers none")
         low, high = listeners.parse_range(site["ports"])
-        there = [one for one in self.around.listeners() if low <= one.port <= high and one.address in (site["address"], "0.0.0.0")]
+        there = [one for one in self.context.login_node.listeners() if low <= one.port <= high and one.address in (site["address"], "0.0.0.0")]
         if there:
             return ok(_LOGIN, "relay", "{0}, ports {1}".format(site["address"], site["ports"]))
         mend = "on {0}: systemctl status paraview-relay; or install it anew: {1} -e paraview_relay_install=true"
@@ -255,7 +255,7 @@ class LoginNode:
         Returns:
             tuple[list[Check], list[str]]: checks, and the modules that a job loads.
         """
-        pairing = Pairing(self.around.script, clients, wishes, self.around.facts["site"], self.login)
+        pairing = Pairing(self.context.login_node.run, clients, wishes, self.context.facts["site"], self.login)
         try:
             pair = pairing.pair()
         except SessionError as error:

@@ -14,9 +14,11 @@ import signal
 import sys
 import time
 
+from ..cluster.login_node import ThisHost
 from ..common.errors import SessionError
 from ..common.text import one_line
-from ..routes.base import Unfit
+from ..routes.context import RouteContext
+from ..routes.unavailable import RouteUnavailable
 from ..routes.user_relay import UserRelay
 
 # As long as the relay can.
@@ -43,14 +45,6 @@ until [ -S {directory}/status ] || grep -q '^ended' {directory}/said 2>/dev/null
 """
 
 
-class _Hands:
-    """As much of the surroundings as a relay needs before anything else is known."""
-
-    def __init__(self, shells, name):
-        self.hold, self.script = shells.hold, shells.script
-        self.facts = {"login_node": name, "uid": os.getuid()}
-
-
 class HoldingRelay(UserRelay):
     """It listens on loopback, and nothing passes before lead().
 
@@ -60,7 +54,7 @@ class HoldingRelay(UserRelay):
     """
 
     def __init__(self, shells, name, port):
-        super().__init__(_Hands(shells, name), {"kind": "python", "program": sys.executable})
+        super().__init__(RouteContext(None, ThisHost(name, os.getuid(), shells.script, shells.hold), {}, {}), {"kind": "python", "program": sys.executable})
         self.port = port
         self.pid = 0
 
@@ -68,15 +62,15 @@ class HoldingRelay(UserRelay):
         """Begins it; raises SessionError."""
         try:
             directory = self.begin()
-        except Unfit as unfit:
-            raise SessionError("your client cannot be held on this login node", str(unfit), "ask the site")
+        except RouteUnavailable as unavailable:
+            raise SessionError("your client cannot be held on this login node", str(unavailable), "ask the site")
         self._configure(_NOWHERE.format(directory=directory))
-        self.around.hold(_RUN.format(directory=directory, python=shlex.quote(self.known["program"])), 15)
-        said = self.around.script(_WAIT.format(directory=directory), 30)[1]
+        self.context.login_node.hold(_RUN.format(directory=directory, python=shlex.quote(self.known["program"])), 15)
+        said = self.context.login_node.run(_WAIT.format(directory=directory), 30)[1]
         found = re.match(r"up\n(?:.*\n)*([0-9]{1,9})\n\Z", said)
         if not found:
             why = one_line(re.sub(r"(?m)^(ended|[0-9]+)$|^paraview-relay: ", "", said))
-            raise SessionError("port {0} of {1} cannot be had".format(self.port, self.around.facts["login_node"]), why or "the relay on it does not come up",
+            raise SessionError("port {0} of {1} cannot be had".format(self.port, self.context.login_node.name), why or "the relay on it does not come up",
                                "take another port; no job was submitted")
         self.pid = int(found.group(1))
 
@@ -87,11 +81,11 @@ class HoldingRelay(UserRelay):
             stream.write(text)
         os.rename(directory + "/conf.new", directory + "/conf")
 
-    def look(self, around):
-        """Looks whether it still stands, and is ours; raises Unfit."""
+    def look(self, context):
+        """Looks whether it still stands, and is ours; raises RouteUnavailable."""
         if re.search(r"(?m)^ended", self._said()):
-            raise Unfit("the relay that holds your client ended ({0})".format(one_line(self._said()[-400:], 200)))
-        around.look_at("127.0.0.1", self.port)
+            raise RouteUnavailable("the relay that holds your client ended ({0})".format(one_line(self._said()[-400:], 200)))
+        context.look_at("127.0.0.1", self.port)
 
     def _said(self):
         try:
@@ -101,7 +95,7 @@ class HoldingRelay(UserRelay):
             return "ended\nits directory is gone"
 
     def lead(self, host, port, seconds=15):
-        """From now on it leads there; raises Unfit.
+        """From now on it leads there; raises RouteUnavailable.
 
         Args:
             host (str): an IPv4 address. port (int).
@@ -114,4 +108,4 @@ class HoldingRelay(UserRelay):
             time.sleep(0.05)
         said = self._said()[known:]
         if not re.search(r"(?<!not )reloaded, ", said):
-            raise Unfit("the relay that holds your client cannot be led to {0}:{1} ({2})".format(host, port, one_line(said, 200) or "no answer"))
+            raise RouteUnavailable("the relay that holds your client cannot be led to {0}:{1} ({2})".format(host, port, one_line(said, 200) or "no answer"))

@@ -109,7 +109,7 @@ def _launch(wishes, line):
         launch.attend()
         code = 0
     except HungUp as gone:
-        line.complain("{0}: {1}".format(gone, "job {0} is cancelled".format(launch.record["job_id"]) if launch.record["job_id"] else "nothing was submitted"))
+        line.complain("{0}: {1}".format(gone, "job {0} is cancelled".format(launch.record.job_id) if launch.record.job_id else "nothing was submitted"))
         code = 0 if launch.connected else 1
     except SessionError as error:
         _tell(line, error)

@@ -7,12 +7,13 @@ import socket
 import sys
 import time
 
+from ..cluster.login_node import ThisHost
 from ..common import listeners as endpoints
 from ..common.errors import SessionError
-from ..routes.base import Unfit
-from ..routes.context import Surroundings
+from ..routes.context import RouteContext
 from ..routes.relays import ReverseTunnelRelay
 from ..routes.tunnels import TRIED_PORT, ForwardTunnel, ReverseTunnel
+from ..routes.unavailable import RouteUnavailable
 
 _REACH_SECONDS = 4
 # Seconds that a forward may take to be there.
@@ -32,40 +33,32 @@ class Elsewhere:
         return -1
 
 
-class OnLoginNode(Surroundings):
-    """What a route works with that is on the login node itself."""
-
-    def listeners(self):
-        """list[listeners.Listener]: who listens here now."""
-        return endpoints.local() or []
-
-
-def surroundings(shells, facts, wishes):
-    """Surroundings of a route on the login node itself.
+def context_here(shells, facts, wishes):
+    """RouteContext: what a route works with that is on the login node itself.
 
     Args:
         shells (shells.Shells). facts (dict): as cluster.facts.facts_of() gives them.
         wishes (dict): client_port, server_ports, on_login_node, idle.
     """
     known = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **wishes)
-    return OnLoginNode(None, shells.script, lambda: "", facts, known, hold=shells.hold, client=Elsewhere())
+    return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, known, client=Elsewhere())
 
 
 class GivenTunnel(ReverseTunnel):
     """pvserver → login node:Q ⇒ the client's ssh -R ⇒ client:P."""
 
     def ready_for(self, node):
-        """Looks whether the forward stands where this node dials; raises Unfit."""
-        facing = self.around.node_address(node)[1]
+        """Looks whether the forward stands where this node dials; raises RouteUnavailable."""
+        facing = self.context.node_address(node)[1]
         if self.known["everywhere"]:
-            self.address = facing or self.around.cluster_address(node)
-        elif facing and self.address not in (facing, self.around.facts["cluster_address"]):
-            raise Unfit("your forward is on {0}, and nodes dial {1}".format(self.address, facing))
-        self.around.look_at(self.address, self.port)
+            self.address = facing or self.context.cluster_address(node)
+        elif facing and self.address not in (facing, self.context.facts["cluster_address"]):
+            raise RouteUnavailable("your forward is on {0}, and nodes dial {1}".format(self.address, facing))
+        self.context.look_at(self.address, self.port)
 
     def still_stands(self):
-        """Looks once more, while pvserver is on its way to it; raises Unfit."""
-        self.around.look_at(self.address, self.port)
+        """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
+        self.context.look_at(self.address, self.port)
 
     def take_back(self):
         """It is the client's."""
@@ -75,8 +68,8 @@ class GivenTunnelRelay(ReverseTunnelRelay):
     """pvserver → login node:Q, relay → its loopback ⇒ the client's ssh -R ⇒ client:P."""
 
     def still_stands(self):
-        """Looks once more, while pvserver is on its way to it; raises Unfit."""
-        self.around.look_at("127.0.0.1", self.known["client_port"])
+        """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
+        self.context.look_at("127.0.0.1", self.known["client_port"])
 
     def _lead(self, _directory):
         return "127.0.0.1:{0:d}".format(self.known["client_port"])
@@ -98,18 +91,18 @@ class GivenTunnelRelay(ReverseTunnelRelay):
             super().take_back()
 
 
-def given(around, port, say):
+def given(context, port, say):
     """The reverse route to which a forward belongs that is there already.
 
     Args:
-        around (Surroundings). port (int). say (callable): takes a line for the user.
+        context (RouteContext). port (int). say (callable): takes a line for the user.
     Returns:
         GivenTunnel or GivenTunnelRelay
     Raises:
         SessionError: there is none, it is somebody else's, or where it is the site does not want it.
     """
-    facts = around.facts
-    listeners = _listeners(around, port)
+    facts = context.facts
+    listeners = _listeners(context, port)
     ours = [one for one in listeners if one.uid == facts["uid"]]
     if not listeners:
         raise SessionError("nobody listens on port {0} of {1} over IPv4".format(port, facts["login_node"]),
@@ -119,25 +112,25 @@ def given(around, port, say):
         raise SessionError("port {0} of {1} belongs to another account".format(port, facts["login_node"]),
                            "uid {0} listens there".format(listeners[0].uid), "take another port; no job was submitted")
     at = {one.address for one in ours}
-    if around.wishes["on_login_node"] and "127.0.0.1" in at:
-        return _permitted(GivenTunnel(around, {"address": "127.0.0.1", "port": port, "client_port": port, "everywhere": False}), facts)
+    if context.options["on_login_node"] and "127.0.0.1" in at:
+        return _permitted(GivenTunnel(context, {"address": "127.0.0.1", "port": port, "client_port": port, "everywhere": False}), facts)
     inside = [one for one in ([facts["cluster_address"]] + facts["addresses"]) if one in at]
     if inside:
-        return _permitted(GivenTunnel(around, {"address": inside[0], "port": port, "client_port": port, "everywhere": False}), facts)
+        return _permitted(GivenTunnel(context, {"address": inside[0], "port": port, "client_port": port, "everywhere": False}), facts)
     if "0.0.0.0" in at:
         _everywhere(port, facts, say)
-        return _permitted(GivenTunnel(around, {"port": port, "client_port": port, "everywhere": True}), facts)
-    route = GivenTunnelRelay(around, {"client_port": port, "relay": {"kind": "python", "program": sys.executable}})
+        return _permitted(GivenTunnel(context, {"port": port, "client_port": port, "everywhere": True}), facts)
+    route = GivenTunnelRelay(context, {"client_port": port, "relay": {"kind": "python", "program": sys.executable}})
     if route.over_site:
         route.address, route.port = route.over_site["address"], port
     return _permitted(route, facts)
 
 
-def _listeners(around, port):
+def _listeners(context, port):
     """Who listens on a port; a forward may take a moment."""
     until = time.monotonic() + _PATIENCE
     while True:
-        found = [one for one in around.listeners() if one.port == port]
+        found = [one for one in context.login_node.listeners() if one.port == port]
         if found or time.monotonic() > until:
             return found
         time.sleep(0.1)
@@ -164,31 +157,31 @@ def _everywhere(port, facts, say):
 class HeldForward(ForwardTunnel):
     """client → the client's ssh -L ⇒ login node:P, a relay that holds it there until pvserver waits → root node:Y."""
 
-    def __init__(self, surroundings, relay):
-        super().__init__(surroundings)
+    def __init__(self, context, relay):
+        super().__init__(context)
         self.relay = relay
 
     def ready_for(self, node):
-        """Looks whether this host reaches the node; raises Unfit."""
-        address = self.around.node_address(node)[0] or node
-        ports = self.around.wishes["server_ports"]
+        """Looks whether this host reaches the node; raises RouteUnavailable."""
+        address = self.context.node_address(node)[0] or node
+        ports = self.context.options["server_ports"]
         if node and not reached(address, endpoints.parse_range(ports)[0] if ports else TRIED_PORT):
-            raise Unfit("{0} cannot reach a port of {1}".format(self.around.facts["login_node"], node))
+            raise RouteUnavailable("{0} cannot reach a port of {1}".format(self.context.login_node.name, node))
 
     def before_start(self, _node):
-        self.relay.look(self.around)
+        self.relay.look(self.context)
 
     def still_stands(self):
-        """Looks once more whether the client would be held; raises Unfit."""
-        self.relay.look(self.around)
+        """Looks once more whether the client would be held; raises RouteUnavailable."""
+        self.relay.look(self.context)
 
     def after_start(self, accepting, node):
         """Leads what is held, and what comes, to where pvserver waits."""
-        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
-        host = (self.around.node_address(node)[0] if same else "") or self.around.node_address(accepting[0])[0]
+        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.context.options["on_login_node"]
+        host = (self.context.node_address(node)[0] if same else "") or self.context.node_address(accepting[0])[0]
         if not host:
-            raise Unfit("{0} does not know {1}, where pvserver waits".format(self.around.facts["login_node"], accepting[0]))
-        self.relay.look(self.around)
+            raise RouteUnavailable("{0} does not know {1}, where pvserver waits".format(self.context.login_node.name, accepting[0]))
+        self.relay.look(self.context)
         self.relay.lead(host, accepting[1])
         return self.relay.port
 

@@ -12,15 +12,16 @@ from ..cluster.facts import facts_of
 from ..cluster.follow import Follower, submitted, until_pvserver_speaks, until_running
 from ..cluster.job_directory import Directory
 from ..cluster.pairing import Pairing
+from ..cluster.session_record import SessionRecord
 from ..common import durations
 from ..common.errors import SessionError
 from ..paraview.installed import Installed
-from ..routes.base import Unfit
+from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers, directives, hostlists, validation
 from ..schedulers.jobs import Jobs, Polling, over
 from ..ssh.channel import ChannelLost
 from .holding_relay import HoldingRelay
-from .routes import HeldForward, given, surroundings
+from .routes import HeldForward, context_here, given
 
 # A busy batch system takes its time, and a submission that was broken off may be a job all the same.
 _SUBMIT_SECONDS = 180
@@ -60,7 +61,7 @@ class Launch:
         self.name = os.uname().nodename.partition(".")[0]
         self.connected = False
         self.began = time.time()
-        self.record = {"prelude": "", "scheduler": "", "table": None, "job_id": None, "job_over": False}
+        self.record = SessionRecord()
         self.route = self.holder = self.follower = None
         self.ends_at, self.floor = 0.0, 0
         self._lost_since = None
@@ -77,11 +78,11 @@ class Launch:
         self.route = self._route(facts, about)
         self._try(lambda: self._first_look(facts))
         self._submit(facts, about, modules)
-        self.line.state = "job {0} waits".format(self.record["job_id"])
+        self.line.state = "job {0} waits".format(self.record.job_id)
         nodes = until_running(self.follower, self.wishes.job["queue_timeout"], self.wishes.job["nodes"])
         self.ends_at = time.time() + self.wishes.job["walltime"]
-        self.line.state = "job {0} runs".format(self.record["job_id"])
-        self.route.around.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
+        self.line.state = "job {0} runs".format(self.record.job_id)
+        self.route.context.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
         self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"], self.route.still_stands), nodes[0]))
 
@@ -91,7 +92,7 @@ class Launch:
         facts = facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
-        self.record.update(scheduler=scheduler, table=tables[scheduler], prelude=facts["prelude"])
+        self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
         client = Installed("", self.wishes.version, "" if self.wishes.version else "it was not sent along")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
@@ -106,16 +107,16 @@ class Launch:
 
     def _route(self, facts, about):
         job = self.wishes.job
-        around = surroundings(self.shells, facts, {
+        context = context_here(self.shells, facts, {
             "client_port": self.wishes.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
             "on_login_node": bool(about.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
-            route = HeldForward(around, self.holder)
+            route = HeldForward(context, self.holder)
             if route.name in facts["site"].get("routes_forbidden", []):
                 raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                                    "ask the site which one it offers; no job was submitted")
         else:
-            route = given(around, self.wishes.port, self.line.say)
+            route = given(context, self.wishes.port, self.line.say)
         self.line.say("route " + route.name)
         return route
 
@@ -123,32 +124,32 @@ class Launch:
         """A step of the route; what it cannot do is an error, since there is no other route."""
         try:
             step()
-        except Unfit as unfit:
-            raise SessionError("route {0} cannot work here".format(self.route.name), str(unfit), "ask the site how pvserver can reach you, or you it")
+        except RouteUnavailable as unavailable:
+            raise SessionError("route {0} cannot work here".format(self.route.name), str(unavailable), "ask the site how pvserver can reach you, or you it")
 
     def _first_look(self, facts):
         """Before a job is queued, with a node that may become its own."""
-        first = facts["first_node"].get(self.record["scheduler"], "")
+        first = facts["first_node"].get(self.record.scheduler, "")
         if self.route.reverse:
             self.route.ready_for(first)
             return
         self.route.before_start(first)
         try:
             self.route.ready_for(first)
-        except Unfit as unfit:
+        except RouteUnavailable as unavailable:
             # That node may be down, and the job's own be another.
-            self.line.say("{0}; it goes on, since the job's own node may do better".format(unfit))
+            self.line.say("{0}; it goes on, since the job's own node may do better".format(unavailable))
 
     def _submit(self, facts, about, modules):
         job = self.wishes.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         directory = Directory(self.shells.script, path)
-        self.record["remote_directory"] = path
+        self.record.remote_directory = path
         directory.create(job_scripts.files(about, path, job, directives.asked(job, facts["site"]), modules))
         queue = Jobs(over(self.shells.script, facts["prelude"]), about)
         with self.shells.undisturbed():
             job_id = Jobs(over(self.shells.script, facts["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
-            self.record["job_id"] = job_id
+            self.record.job_id = job_id
             self._insure(about, job_id, path)
         self.line.say(submitted(job_id, dict(job, queue=directives.asked(job, facts["site"])["queue"])))
         self.floor = facts["site"].get("poll_floor_s", 0)
@@ -156,7 +157,7 @@ class Launch:
 
     def _insure(self, about, job_id, path):
         cancel = " ".join(shlex.quote(word) for word in answers.fill(about["cancel"]["argv"], job_id=job_id))
-        self.shells.hold(_UNDO.format(prelude=self.record["prelude"] or ":", cancel=cancel, path=shlex.quote(path),
+        self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 
     def _go(self, node):
@@ -217,9 +218,9 @@ class Launch:
         if ending.state != "ended":
             raise self.follower.died()
         if ending.reason == endings.CLIENT_LEFT:
-            self.line.say("ParaView has left, and job {0} ends".format(self.record["job_id"]))
+            self.line.say("ParaView has left, and job {0} ends".format(self.record.job_id))
         else:
-            self.line.say("job {0} is over: {1}".format(self.record["job_id"], endings.told(ending)))
+            self.line.say("job {0} is over: {1}".format(self.record.job_id, endings.told(ending)))
 
     def _until_over(self):
         """Looks seldom: it may take a day."""
@@ -250,7 +251,7 @@ class Launch:
             polling.hurry(_ASK_AGAIN)
         if not polling.due():
             return False
-        state = self.follower.queue.ask(self.record["job_id"])
+        state = self.follower.queue.ask(self.record.job_id)
         lost = state.gone or state.state in answers.OVER
         if lost and self._has_ended():
             return True
@@ -295,18 +296,18 @@ class Launch:
             self.route.take_back()
 
     def _end_job(self):
-        if self.record["job_id"]:
+        if self.record.job_id:
             self._let_end()
         return teardown.undo(self.record, self.shells.script, False)
 
     def _let_end(self):
         """A job that has said that it ends leaves the queue by itself."""
-        if not job_scripts.Progress(Directory(self.shells.script, self.record["remote_directory"]).read("status")).ended:
+        if not job_scripts.Progress(Directory(self.shells.script, self.record.remote_directory).read("status")).ended:
             return
-        queue, deadline = Jobs(over(self.shells.script, self.record["prelude"]), answers.of(self.record)), time.monotonic() + _LEAVING_SECONDS
+        queue, deadline = Jobs(over(self.shells.script, self.record.prelude), answers.of(self.record)), time.monotonic() + _LEAVING_SECONDS
         while time.monotonic() < deadline:
-            state = queue.ask(self.record["job_id"])
+            state = queue.ask(self.record.job_id)
             if state.gone or state.state in answers.OVER:
-                self.record["job_over"] = True
+                self.record.job_over = True
                 return
             time.sleep(max(1, self.floor))

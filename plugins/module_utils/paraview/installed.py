@@ -129,7 +129,7 @@ def _patterns(places, program):
 
 def shown(record):
     """str: the ParaView of a session, as a shell takes it."""
-    return shlex.quote(record.get("client_program") or "paraview")
+    return shlex.quote(record.client_program or "paraview")
 
 
 def read(text):
@@ -200,8 +200,8 @@ def to_start(record):
     Args:
         record (dict): a session's.
     """
-    wish = record["settings"]["start_client"]
-    return record.get("client_program") or "paraview" if wish in (True, ["paraview"]) else _of_command(wish)
+    wish = record.settings["start_client"]
+    return record.client_program or "paraview" if wish in (True, ["paraview"]) else _of_command(wish)
 
 
 def _of_command(wish):

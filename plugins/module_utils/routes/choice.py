@@ -8,14 +8,14 @@ start, knows pvserver's arguments and what the client opens. A new route is one 
 """
 
 from ..common.errors import SessionError
-from .base import Unfit
-from .direct import Forward, ReverseDirect
+from .direct import ForwardDirect, ReverseDirect
 from .node_tunnels import NodeTunnel, NodeTunnelReverse
 from .relays import ReverseRelay, ReverseTunnelRelay
 from .tunnels import ForwardTunnel, ReverseTunnel
+from .unavailable import RouteUnavailable
 
 ROUTES = {one.name: one for one in (
-    NodeTunnel, NodeTunnelReverse, ForwardTunnel, ReverseTunnel, ReverseTunnelRelay, ReverseRelay, ReverseDirect, Forward)}
+    NodeTunnel, NodeTunnelReverse, ForwardTunnel, ReverseTunnel, ReverseTunnelRelay, ReverseRelay, ReverseDirect, ForwardDirect)}
 
 
 def choose(names, forbidden, attempt):
@@ -24,7 +24,7 @@ def choose(names, forbidden, attempt):
     Args:
         names (list[str]): in the order to try.
         forbidden (list[str]): what the site does not offer.
-        attempt (callable): takes a name; returns the route or raises Unfit.
+        attempt (callable): takes a name; returns the route or raises RouteUnavailable.
     Returns:
         tuple: the route (None if none works), and list of (name, reason) for those passed over.
     """
@@ -35,8 +35,8 @@ def choose(names, forbidden, attempt):
             continue
         try:
             return attempt(name), passed
-        except Unfit as unfit:
-            passed.append((name, str(unfit)))
+        except RouteUnavailable as unavailable:
+            passed.append((name, str(unavailable)))
     return None, passed
 
 

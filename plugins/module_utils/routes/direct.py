@@ -7,35 +7,34 @@ import socket
 
 from ..common import listeners
 from ..paraview import pvserver
-from .base import Unfit
 from .context import not_from_afar
-from .tunnels import TRIED_PORT, ForwardTunnel, Reverse
+from .tunnels import TRIED_PORT, ForwardTunnel, ReverseRoute
+from .unavailable import RouteUnavailable
 
 _SECONDS = 4
 
 
-class Forward(ForwardTunnel):
+class ForwardDirect(ForwardTunnel):
     """client → root node:Y."""
 
     name = "forward_unencrypted"
     section = "the other direction of Reverse Connection"
-    note = "route forward_unencrypted is not encrypted: whoever is on the way can read along"
 
     def ready_for(self, node):
-        """Looks whether this host reaches the node; raises Unfit."""
-        not_from_afar(self.around)
+        """Looks whether this host reaches the node; raises RouteUnavailable."""
+        not_from_afar(self.context)
         address = self._host(node)
         if not address:
             return
-        ports = self.around.wishes["server_ports"]
+        ports = self.context.options["server_ports"]
         said = _refused_or_open(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
         if said:
-            raise Unfit("this machine cannot reach a port of {0} ({1})".format(node, said))
+            raise RouteUnavailable("this machine cannot reach a port of {0} ({1})".format(node, said))
 
     def _host(self, node):
-        if self.around.wishes["on_login_node"]:
-            return self.around.facts.get("client_side", "")
-        return self.around.node_address(node)[0] or node
+        if self.context.options["on_login_node"]:
+            return self.context.facts.get("client_side", "")
+        return self.context.node_address(node)[0] or node
 
     def after_start(self, accepting, node):
         """int: pvserver's own port, which the client dials."""
@@ -47,20 +46,19 @@ class Forward(ForwardTunnel):
         return pvserver.url(False, port, self.known.get("host") or "127.0.0.1")
 
 
-class ReverseDirect(Reverse):
+class ReverseDirect(ReverseRoute):
     """pvserver → client host:P."""
 
     name = "reverse_unencrypted"
     section = "Reverse Connection"
-    note = "route reverse_unencrypted is not encrypted: whoever is on the way can read along"
     place = "the network"
 
     def ready_for(self, _node):
-        """Nothing is put up; the address is the one from which the login node was called. Raises Unfit."""
-        not_from_afar(self.around)
-        host = self.around.facts.get("client_address", "")
+        """Nothing is put up; the address is the one from which the login node was called. Raises RouteUnavailable."""
+        not_from_afar(self.context)
+        host = self.context.facts.get("client_address", "")
         if not host:
-            raise Unfit("{0} does not tell from where it was called".format(self.around.facts["login_node"]))
+            raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
         self.address, self.port = host, self.known["client_port"]
 
 

@@ -16,7 +16,7 @@ from ..common import listeners
 from ..common.text import clean, one_line
 from ..ssh import client
 from ..ssh.master import ForwardRefused, Master
-from .base import Unfit
+from .unavailable import RouteUnavailable
 
 _KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2", "$HOME/.ssh/known_hosts")
 _KEYS = r"""PATH=$PATH:/usr/sbin:/sbin
@@ -35,37 +35,37 @@ class NodeLogin:
     """The connection to one node.
 
     Args:
-        surroundings (context.Surroundings): its master, its script, and in wishes ``target`` (client.Target as a dict: the login node's).
+        context (context.RouteContext): its master, its login node, and in options ``target`` (client.Target as a dict: the login node's).
         node (str): as the login node calls it.
     """
 
-    def __init__(self, surroundings, node):
-        self.around = surroundings
+    def __init__(self, context, node):
+        self.context = context
         self.node = node
-        self.path = surroundings.master.control_path + ".n"
-        self.log = surroundings.master.control_path + ".l"
-        self.keys = surroundings.master.control_path + ".k"
-        self.master = Master(self.path, surroundings.master.executable)
+        self.path = context.master.control_path + ".n"
+        self.log = context.master.control_path + ".l"
+        self.keys = context.master.control_path + ".k"
+        self.master = Master(self.path, context.master.executable)
 
     def can_be_tried(self, address):
-        """Looks, before there is a job, whether the login node leads to the node's sshd, and knows its key; raises Unfit."""
-        login = self.around.facts["login_node"]
-        answer = self.around.reach(address, 22)
+        """Looks, before there is a job, whether the login node leads to the node's sshd, and knows its key; raises RouteUnavailable."""
+        login = self.context.login_node.name
+        answer = self.context.reach(address, 22)
         if answer == "forbidden":
-            raise Unfit("sshd on {0} forbids local forwarding".format(login))
+            raise RouteUnavailable("sshd on {0} forbids local forwarding".format(login))
         if answer != "open":
-            raise Unfit("no sshd on {0} answers {1}".format(self.node, login))
+            raise RouteUnavailable("no sshd on {0} answers {1}".format(self.node, login))
         if not self._host_keys(address):
-            raise Unfit("{0} knows no host key of {1}".format(login, self.node))
+            raise RouteUnavailable("{0} knows no host key of {1}".format(login, self.node))
 
     def open(self, address):
-        """Logs in on the node, if that is not done yet; raises Unfit with ssh's words."""
+        """Logs in on the node, if that is not done yet; raises RouteUnavailable with ssh's words."""
         if os.path.exists(self.path) and self.master.check():
             return
         self.close()
         keys = self._host_keys(address)
         if not keys:
-            raise Unfit("{0} knows no host key of {1}".format(self.around.facts["login_node"], self.node))
+            raise RouteUnavailable("{0} knows no host key of {1}".format(self.context.login_node.name, self.node))
         for path, text in ((self.keys, keys), (self.log, "")):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w") as stream:
@@ -79,7 +79,7 @@ class NodeLogin:
         if code != 0:
             said = self.said()
             self.close()
-            raise Unfit("ssh to {0} fails ({1})".format(self.node, one_line(_last(said)) or "no answer within {0} s".format(_SECONDS)))
+            raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, one_line(_last(said)) or "no answer within {0} s".format(_SECONDS)))
 
     def close(self):
         """Ends the connection, and with it every forward."""
@@ -98,7 +98,7 @@ class NodeLogin:
             return ""
 
     def leads_to_loopback(self):
-        """Looks whether the node's sshd forwards to its own loopback; raises Unfit."""
+        """Looks whether the node's sshd forwards to its own loopback; raises RouteUnavailable."""
         seen = [len(self.said())]
 
         def messages():
@@ -107,27 +107,25 @@ class NodeLogin:
             return new
 
         if self.master.reach("127.0.0.1", 1, messages) == "forbidden":
-            raise Unfit("sshd on {0} forbids local forwarding".format(self.node))
+            raise RouteUnavailable("sshd on {0} forbids local forwarding".format(self.node))
 
     def listen(self, target):
-        """int: the port of the node's loopback that now leads to a target here; raises Unfit."""
+        """int: the port of the node's loopback that now leads to a target here; raises RouteUnavailable."""
         try:
             port = self.master.forward("-R", "127.0.0.1:0:" + target)
         except ForwardRefused as refused:
-            raise Unfit("sshd on {0} refuses a remote forward on its loopback ({1})".format(self.node, refused))
+            raise RouteUnavailable("sshd on {0} refuses a remote forward on its loopback ({1})".format(self.node, refused))
         self.look_at(port)
         return port
 
     def look_at(self, port):
-        """Looks whether what listens on a port of the node's loopback is ours; raises Unfit."""
-        hits = listeners.covering(self._listeners(), "127.0.0.1", port)
-        if not hits:
-            raise Unfit("sshd on {0} did not put the forward on its loopback".format(self.node))
-        if hits[0].uid != self.around.facts["uid"]:
-            raise Unfit("port {0} of {1} belongs to another account (uid {2})".format(port, self.node, hits[0].uid))
+        """Looks whether what listens on a port of the node's loopback is ours; raises RouteUnavailable."""
+        fault = listeners.fault(self._listeners(), "127.0.0.1", port, self.context.login_node.uid, self.node)
+        if fault:
+            raise RouteUnavailable(fault)
 
     def _listeners(self):
-        command = [self.around.master.executable, "-F", os.devnull, "-S", self.path, "-T", "--", "master", "exec /bin/sh -s"]
+        command = [self.context.master.executable, "-F", os.devnull, "-S", self.path, "-T", "--", "master", "exec /bin/sh -s"]
         try:
             done = subprocess.run(command, input=listeners.SCRIPT.encode() + b"\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS,
                                   check=False)
@@ -138,15 +136,15 @@ class NodeLogin:
     def _host_keys(self, address):
         """str: lines of a known_hosts file for this node alone."""
         names = [self.node, self.node.partition(".")[0], address]
-        out = self.around.script(_KEYS.format(files=" ".join('"{0}"'.format(one) for one in _KNOWN_HOSTS),
+        out = self.context.login_node.run(_KEYS.format(files=" ".join('"{0}"'.format(one) for one in _KNOWN_HOSTS),
                                               names=" ".join(shlex.quote(one) for one in dict.fromkeys(names) if one)), 15)[1]
         found = [_KEY.match(line) for line in out.splitlines()]
         return "".join("{0}{1} {2}\n".format(one.group(1) + " " if one.group(1) else "", self.node, one.group(2)) for one in found if one)
 
     def _command(self, address):
-        target = client.Target(**self.around.wishes["target"])
+        target = client.Target(**self.context.options["target"])
         proxy = " ".join(shlex.quote(word.replace("%", "%%")) for word in (
-            target.executable, "-F", os.devnull, "-S", self.around.master.control_path)) + " -W {0}:22 master".format(shlex.quote(address))
+            target.executable, "-F", os.devnull, "-S", self.context.master.control_path)) + " -W {0}:22 master".format(shlex.quote(address))
         options = [
             "ControlMaster=yes", "ControlPersist=no", "ControlPath=" + self.path.replace("%", "%%"), "ProxyCommand=" + proxy, "BatchMode=yes",
             "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + self.keys, "GlobalKnownHostsFile=" + os.devnull, "HostKeyAlias=" + self.node, "CheckHostIP=no",

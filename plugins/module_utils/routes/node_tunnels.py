@@ -4,33 +4,34 @@
 """Routes over an ssh connection to the root node itself: pvserver's bytes are encrypted all the way, and leave its node by ssh alone."""
 
 from ..paraview import pvserver
-from .base import Unfit
+from .base import Route
 from .node_login import NodeLogin
-from .tunnels import ForwardTunnel, Reverse
+from .tunnels import ForwardTunnel, ReverseRoute
+from .unavailable import RouteUnavailable
 
 
-class _OnNode:
+class _OnNode(Route):
     """What both directions have in common: the connection to the node."""
 
     def _login(self, node):
-        """NodeLogin of a node; raises Unfit where there can be none."""
-        if self.around.wishes["on_login_node"]:
-            raise Unfit("pvserver runs on the login node itself")
-        return NodeLogin(self.around, node)
+        """NodeLogin of a node; raises RouteUnavailable where there can be none."""
+        if self.context.options["on_login_node"]:
+            raise RouteUnavailable("pvserver runs on the login node itself")
+        return NodeLogin(self.context, node)
 
     def _address(self, node):
-        return self.around.node_address(node)[0] or node
+        return self.context.node_address(node)[0] or node
 
     def take_back(self):
         """Takes back what was put up."""
-        self.around.take_back()
+        super().take_back()
         if self.known.pop("node", None):
-            NodeLogin(self.around, "").close()
+            NodeLogin(self.context, "").close()
 
     def _reach(self, node):
-        """The connection to the job's node, made if need be; None before there is a job. Raises Unfit."""
+        """The connection to the job's node, made if need be; None before there is a job. Raises RouteUnavailable."""
         login = self._login(node)
-        if not self.around.job["nodes"]:
+        if not self.context.job["nodes"]:
             # A node lets nobody in who has no job there: more is to be seen once there is one.
             if node:
                 login.can_be_tried(self._address(node))
@@ -38,7 +39,7 @@ class _OnNode:
         self.known["node"] = node
         try:
             login.open(self._address(node))
-        except Unfit:
+        except RouteUnavailable:
             self.take_back()
             raise
         return login
@@ -50,16 +51,20 @@ class NodeTunnel(_OnNode, ForwardTunnel):
     name = "node_tunnel"
     section = "Forward Connection Over an ssh Tunnel: create a tunnel directly to the compute node"
     needs_job = True
-    line_address = "127.0.0.1"
+
+    @property
+    def line_address(self):
+        """str: nobody has to reach the root node but by its loopback."""
+        return "127.0.0.1"
 
     def ready_for(self, node):
-        """Looks whether ssh leads to this node; raises Unfit."""
+        """Looks whether ssh leads to this node; raises RouteUnavailable."""
         login = self._reach(node)
         if login is None:
             return
         try:
             login.leads_to_loopback()
-        except Unfit:
+        except RouteUnavailable:
             self.take_back()
             raise
 
@@ -73,34 +78,29 @@ class NodeTunnel(_OnNode, ForwardTunnel):
         login.master.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, accepting[1]))
 
 
-class NodeTunnelReverse(_OnNode, Reverse):
+class NodeTunnelReverse(_OnNode, ReverseRoute):
     """pvserver → loopback:Q of its node ⇒ ssh -R through the login node ⇒ client:P."""
 
     name = "node_tunnel_reverse"
     section = "Reverse Connection Over an ssh Tunnel: create a tunnel directly to the compute node"
     needs_job = True
-    #: Where pvserver comes out, for the user's eyes.
     place = "its own loopback"
 
     def ready_for(self, node):
-        """Puts the endpoint up on the node and looks at it; raises Unfit."""
+        """Puts the endpoint up on the node and looks at it; raises RouteUnavailable."""
         login = self._reach(node)
         if login is None:
             return
         try:
             if not self.port or not self._stands(login):
                 self.address, self.port = "127.0.0.1", login.listen(self.target)
-        except Unfit:
+        except RouteUnavailable:
             self.take_back()
             raise
-
-    def take_back(self):
-        super().take_back()
-        self.port = None
 
     def _stands(self, login):
         try:
             login.look_at(self.port)
-        except Unfit:
+        except RouteUnavailable:
             return False
         return True

@@ -8,9 +8,9 @@ import shlex
 from ..common import listeners
 from ..common.text import one_line
 from ..ssh.master import ForwardRefused
-from .base import Unfit
 from .context import not_from_afar
-from .tunnels import Reverse
+from .tunnels import ReverseRoute
+from .unavailable import RouteUnavailable
 from .user_relay import LOST, UserRelay
 
 # systemd.exec(5), DynamicUser: accounts of services that exist only while they run.
@@ -26,12 +26,12 @@ except OSError as error:
 """
 
 
-class _OverUserRelay(Reverse):
+class _OverUserRelay(ReverseRoute):
     """pvserver → login node:Q, where a relay of the user's own leads on."""
 
-    def __init__(self, surroundings, known=None):
-        super().__init__(surroundings, known)
-        self.relay = UserRelay(surroundings, self.known.setdefault("relay", {}))
+    def __init__(self, context, known=None):
+        super().__init__(context, known)
+        self.relay = UserRelay(context, self.known.setdefault("relay", {}))
 
     @property
     def client_may_be_late(self):
@@ -42,17 +42,18 @@ class _OverUserRelay(Reverse):
     def note(self):
         """str: what the user should know of it; empty for nothing."""
         kind = self.relay.known.get("kind")
-        return "{0} has no Python for the relay, {1} takes its place: {2}".format(self.around.facts["login_node"], kind, LOST[kind]) if kind in LOST else ""
+        lost = "{0} has no Python for the relay, {1} takes its place: {2}".format(self.context.login_node.name, kind, LOST[kind]) if kind in LOST else ""
+        return "; ".join(filter(None, (super().note, lost)))
 
     def take_back(self):
         super().take_back()
         self.relay.stop()
 
     def ready_for(self, node):
-        """Puts relay and forward up and looks at them; raises Unfit."""
+        """Puts relay and forward up and looks at them; raises RouteUnavailable."""
         self._allowed()
-        address = self.around.cluster_address(node)
-        sources = self.around.sources(node)
+        address = self.context.cluster_address(node)
+        sources = self.context.sources(node)
         stands = self.port and address == self.address and self._stands(sources)
         if not stands:
             self.take_back()
@@ -61,27 +62,35 @@ class _OverUserRelay(Reverse):
                 self.address = address
                 target = self._lead(self.relay.begin())
                 self.known["target"] = target
-                self.port = self.relay.start(address, self.around.wishes["login_ports"], target, sources)
-            self.around.look_at(self.address, self.port)
+                self.port = self.relay.start(address, self.context.options["login_ports"], target, sources)
+            self.context.look_at(self.address, self.port)
             self._look_at_target()
-        except Unfit:
+        except RouteUnavailable:
             self.take_back()
             raise
 
+    def _lead(self, directory):
+        """str: where the relay leads, ADDRESS:PORT or unix:PATH; raises RouteUnavailable. The relay's own directory on the login node is given."""
+        raise NotImplementedError(self.name)
+
+    def _look_at_target(self):
+        """Looks whether the place to which the relay leads is ours; raises RouteUnavailable."""
+        raise NotImplementedError(self.name)
+
     def _allowed(self):
-        if not self.around.wishes["user_relay"]:
-            raise Unfit("{0} offers no relay, and one of your own is started only if you say so (paraview_user_relay)".format(self.around.facts["login_node"]))
+        if not self.context.options["user_relay"]:
+            raise RouteUnavailable("{0} offers no relay, and one of your own is started only if you say so (paraview_user_relay)".format(
+                self.context.login_node.name))
 
     def _stands(self, sources):
-        ours = listeners.covering(self.around.listeners(), self.address, self.port)
-        return bool(ours) and ours[0].uid == self.around.facts["uid"] and (self.relay.holds or self.relay.known.get("sources") == sources)
+        return self.context.login_node.has(self.address, self.port) and (self.relay.holds or self.relay.known.get("sources") == sources)
 
     def let_through(self, node):
         """Lets pvserver, which the relay holds, through to the client, once that is seen to be ours."""
         self.look_at_client()
-        self.around.look_at(self.address, self.port)
+        self.context.look_at(self.address, self.port)
         self._look_at_target()
-        self.relay.allow(self.around.sources(node))
+        self.relay.allow(self.context.sources(node))
 
 
 class ReverseTunnelRelay(_OverUserRelay):
@@ -96,54 +105,50 @@ class ReverseTunnelRelay(_OverUserRelay):
         return not self._site() and self.relay.holds
 
     def ready_for(self, node):
-        """Puts relay and forward up and looks at them; raises Unfit."""
+        """Puts relay and forward up and looks at them; raises RouteUnavailable."""
         site = self._site()
         if not site:
             super().ready_for(node)
             return
         try:
             self._over_site_relay(site)
-        except Unfit:
+        except RouteUnavailable:
             self.take_back()
             raise
 
     def _site(self):
-        return self.around.facts["site"].get("relay") or {}
+        return self.context.facts["site"].get("relay") or {}
 
     def _over_site_relay(self, site):
-        if not (self.port and self.address == site["address"] and self._is_ours("127.0.0.1", self.port)):
+        if not (self.port and self.address == site["address"] and self.context.login_node.has("127.0.0.1", self.port)):
             self.take_back()
-            self.port = self.around.remote_forward("127.0.0.1", site["ports"], self.target)
+            self.port = self.context.remote_forward("127.0.0.1", site["ports"], self.target)
             self.address = site["address"]
-        self.around.look_at("127.0.0.1", self.port)
-        hits = listeners.covering(self.around.listeners(), self.address, self.port)
+        self.context.look_at("127.0.0.1", self.port)
+        hits = listeners.covering(self.context.login_node.listeners(), self.address, self.port)
         if not hits:
-            raise Unfit("the relay of {0} does not listen on {1}:{2}".format(self.around.facts["login_node"], self.address, self.port))
+            raise RouteUnavailable("the relay of {0} does not listen on {1}:{2}".format(self.context.login_node.name, self.address, self.port))
         if hits[0].uid >= 1000 and hits[0].uid not in _DYNAMIC_USERS:
-            raise Unfit("{0}:{1} of {2} belongs to another account (uid {3}), not to a service".format(
-                self.address, self.port, self.around.facts["login_node"], hits[0].uid))
-
-    def _is_ours(self, address, port):
-        hits = listeners.covering(self.around.listeners(), address, port)
-        return bool(hits) and hits[0].uid == self.around.facts["uid"]
+            raise RouteUnavailable("{0}:{1} of {2} belongs to another account (uid {3}), not to a service".format(
+                self.address, self.port, self.context.login_node.name, hits[0].uid))
 
     def _lead(self, directory):
         """str: what leads to the client: a unix socket, which nobody else may open; where sshd allows none, a port of loopback."""
         to, path = self.target, directory + "/client"
         try:
-            self.around.forward("-R", "{0}:{1}".format(path, to))
+            self.context.forward("-R", "{0}:{1}".format(path, to))
             return "unix:" + path
         except ForwardRefused:
-            return "127.0.0.1:{0}".format(self.around.remote_forward("127.0.0.1", "", to))
+            return "127.0.0.1:{0}".format(self.context.remote_forward("127.0.0.1", "", to))
 
     def _look_at_target(self):
         kind, _colon, rest = self.known["target"].partition(":")
         if kind != "unix":
-            self.around.look_at("127.0.0.1", int(rest))
+            self.context.look_at("127.0.0.1", int(rest))
             return
-        fields = self.around.script("ls -ldn {0}".format(shlex.quote(rest)), 15)[1].split()
-        if len(fields) < 3 or not fields[0].startswith("srw-------") or fields[2] != str(self.around.facts["uid"]):
-            raise Unfit("sshd on {0} did not make the socket {1} of yours alone".format(self.around.facts["login_node"], rest))
+        fields = self.context.login_node.run("ls -ldn {0}".format(shlex.quote(rest)), 15)[1].split()
+        if len(fields) < 3 or not fields[0].startswith("srw-------") or fields[2] != str(self.context.login_node.uid):
+            raise RouteUnavailable("sshd on {0} did not make the socket {1} of yours alone".format(self.context.login_node.name, rest))
 
 
 class ReverseRelay(_OverUserRelay):
@@ -152,25 +157,20 @@ class ReverseRelay(_OverUserRelay):
     name = "reverse_relay_unencrypted"
     section = "Reverse Connection with portfwd"
 
-    @property
-    def note(self):
-        """str: what the user should know of it."""
-        return "; ".join(filter(None, ("route reverse_relay_unencrypted is not encrypted: whoever is on the way can read along", super().note)))
-
     def _allowed(self):
         super()._allowed()
-        not_from_afar(self.around)
+        not_from_afar(self.context)
 
     def _lead(self, _directory):
-        host = self.around.facts.get("client_address", "")
+        host = self.context.facts.get("client_address", "")
         if not host:
-            raise Unfit("{0} does not tell from where it was called".format(self.around.facts["login_node"]))
+            raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
         if self.relay.holds:
             words = [self.relay.known["program"], "-ISc", _REACH, host, str(self.known["client_port"])]
-            said = self.around.script(" ".join(shlex.quote(word) for word in words), 15)[1].strip()
+            said = self.context.login_node.run(" ".join(shlex.quote(word) for word in words), 15)[1].strip()
             if said:
-                raise Unfit("{0} cannot reach this machine at {1}:{2} ({3})".format(
-                    self.around.facts["login_node"], host, self.known["client_port"], one_line(said, 200)))
+                raise RouteUnavailable("{0} cannot reach this machine at {1}:{2} ({3})".format(
+                    self.context.login_node.name, host, self.known["client_port"], one_line(said, 200)))
         return "{0}:{1}".format(host, self.known["client_port"])
 
     def _look_at_target(self):

@@ -7,62 +7,48 @@ from ..common import listeners
 from ..common.errors import SessionError
 from ..paraview import pvserver
 from ..ssh.master import ForwardRefused
-from .base import Unfit
+from .base import Route
 from .context import port_taken
+from .unavailable import RouteUnavailable
 
 # Where login nodes are tried for their way to a node: nobody is expected to listen there, and "refused" is an answer.
 TRIED_PORT = 45871
 
 
-class ForwardTunnel:
+class ForwardTunnel(Route):
     """client → localhost:Z ⇒ ssh -L ⇒ login node → root node:Y."""
 
     name = "forward_tunnel"
-    reverse = False
-    #: Whether nothing is sure before the job runs.
-    needs_job = False
-    client_may_be_late = False
     section = "Forward Connection Over an ssh Tunnel"
 
-    def __init__(self, surroundings, known=None):
-        self.around = surroundings
-        self.known = known or {}
-
     def ready_for(self, node):
-        """Looks whether the login node forwards to this node; raises Unfit."""
-        address = self.around.node_address(node)[0] or node
+        """Looks whether the login node forwards to this node; raises RouteUnavailable."""
+        address = self.context.node_address(node)[0] or node
         if not address:
             return
-        ports = self.around.wishes["server_ports"]
-        answer = self.around.reach(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
+        ports = self.context.options["server_ports"]
+        answer = self.context.reach(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
         if answer == "forbidden":
-            raise Unfit("sshd on {0} forbids local forwarding".format(self.around.facts["login_node"]))
+            raise RouteUnavailable("sshd on {0} forbids local forwarding".format(self.context.login_node.name))
         if answer == "filtered":
-            raise Unfit("{0} cannot reach a port of {1}".format(self.around.facts["login_node"], node))
-
-    def take_back(self):
-        """Takes back what was put up."""
-        self.around.take_back()
+            raise RouteUnavailable("{0} cannot reach a port of {1}".format(self.context.login_node.name, node))
 
     def client_port(self):
         """int: the local end of the tunnel, free at this moment."""
-        wish, client = self.around.wishes["client_port"], self.around.client
+        wish, client = self.context.options["client_port"], self.context.client
         owner = client.owner(wish) if wish else None
         if owner is not None:
             raise port_taken(wish, owner, client)
         return wish or client.free_port()
 
-    def before_start(self, _node):
-        """Nothing has to stand before pvserver: it is the one that waits."""
-
     @property
     def line_address(self):
         """str: where the root node is called."""
-        return "127.0.0.1" if self.around.wishes["on_login_node"] else "0.0.0.0"
+        return "127.0.0.1" if self.context.options["on_login_node"] else "0.0.0.0"
 
     def pvserver_arguments(self, connect_id):
         """list[str]"""
-        return pvserver.forward_arguments(self.around.wishes["server_ports"] or 0, connect_id)
+        return pvserver.forward_arguments(self.context.options["server_ports"] or 0, connect_id)
 
     def after_start(self, accepting, node):
         """Leads a local port to where pvserver waits.
@@ -73,7 +59,7 @@ class ForwardTunnel:
         Returns:
             int: the local port.
         """
-        wish, client = self.around.wishes["client_port"], self.around.client
+        wish, client = self.context.options["client_port"], self.context.client
         for attempt in range(5):
             port = self.client_port()
             try:
@@ -94,46 +80,38 @@ class ForwardTunnel:
 
     def _forward(self, entrance, accepting, node):
         # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
-        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.around.wishes["on_login_node"]
-        host = (self.around.node_address(node)[0] if same else "") or accepting[0]
-        self.around.forward("-L", "{0}:{1}:{2}".format(entrance, host, accepting[1]))
-
-    def url(self, port):
-        """str: what the client opens."""
-        return pvserver.url(False, port)
+        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.context.options["on_login_node"]
+        host = (self.context.node_address(node)[0] if same else "") or accepting[0]
+        self.context.forward("-L", "{0}:{1}:{2}".format(entrance, host, accepting[1]))
 
 
-class Reverse:
+def port_to_listen_on(context):
+    """int: the port of its host that ParaView has to listen on; SessionError where another account has the one that the user named."""
+    wish, client = context.options["client_port"], context.client
+    owner = client.owner(wish) if wish else None
+    if owner not in (None, -1, client.uid):
+        raise port_taken(wish, owner, client)
+    return wish or client.free_port()
+
+
+class ReverseRoute(Route):
     """What routes have in common in which pvserver calls."""
 
     reverse = True
-    needs_job = False
-    #: Whether pvserver may be started before the client listens.
-    client_may_be_late = False
-
-    def __init__(self, surroundings, known=None):
-        self.around = surroundings
-        self.known = known or {}
-        self.address = self.known.get("address")
-        self.port = self.known.get("port")
 
     def take_back(self):
         """Takes back what was put up on the login node."""
-        self.around.take_back()
+        super().take_back()
         self.port = None
 
     def client_port(self):
         """int: where the client has to listen."""
-        wish, client = self.around.wishes["client_port"], self.around.client
-        owner = client.owner(wish) if wish else None
-        if owner not in (None, -1, client.uid):
-            raise port_taken(wish, owner, client)
-        return wish or client.free_port()
+        return port_to_listen_on(self.context)
 
     @property
     def target(self):
         """str: where a remote forward has to lead to come to the client."""
-        return self.around.client.target(self.known["client_port"])
+        return self.context.client.target(self.known["client_port"])
 
     def before_start(self, node):
         """Looks once more, at this moment, whether both ends stand and are ours."""
@@ -143,12 +121,12 @@ class Reverse:
 
     def look_at_client(self):
         """Looks whether the client listens, and is ours."""
-        owner = self.around.client.owner(self.known["client_port"])
+        owner = self.context.client.owner(self.known["client_port"])
         if owner is None:
             raise SessionError("the client no longer listens on port {0}".format(self.known["client_port"]), "it ended, or gave up",
                                "start it again, and connect again")
-        if owner not in (-1, self.around.client.uid):
-            raise port_taken(self.known["client_port"], owner, self.around.client)
+        if owner not in (-1, self.context.client.uid):
+            raise port_taken(self.known["client_port"], owner, self.context.client)
 
     def pvserver_arguments(self, connect_id):
         """list[str]"""
@@ -158,28 +136,23 @@ class Reverse:
         """int: the client's port; pvserver has found its way there by itself."""
         return self.known["client_port"]
 
-    def url(self, port):
-        """str: what the client opens."""
-        return pvserver.url(True, port)
 
-
-class ReverseTunnel(Reverse):
+class ReverseTunnel(ReverseRoute):
     """pvserver → login node:Q ⇒ ssh -R ⇒ client:P."""
 
     name = "reverse_tunnel"
     section = "Reverse Connection Over an ssh Tunnel"
 
     def ready_for(self, node):
-        """Puts the endpoint up and looks at it; raises Unfit."""
-        address = self.around.cluster_address(node)
+        """Puts the endpoint up and looks at it; raises RouteUnavailable."""
+        address = self.context.cluster_address(node)
         # A forward on record may have gone with an earlier connection.
-        ours = self.around.facts["uid"]
-        if not (self.port and address == self.address and any((one.port, one.uid) == (self.port, ours) for one in self.around.listeners())):
+        if not (address == self.address and self.context.login_node.has(address, self.port)):
             self.take_back()
             self.address = address
-            self.port = self.around.remote_forward(address, self.around.wishes["login_ports"], self.target)
+            self.port = self.context.remote_forward(address, self.context.options["login_ports"], self.target)
         try:
-            self.around.look_at(self.address, self.port)
-        except Unfit:
-            self.around.take_back()
+            self.context.look_at(self.address, self.port)
+        except RouteUnavailable:
+            self.context.take_back()
             raise

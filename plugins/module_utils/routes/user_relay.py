@@ -16,7 +16,7 @@ import time
 
 from ..common import listeners
 from ..common.text import one_line
-from .base import Unfit
+from .unavailable import RouteUnavailable
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles", "relay", "files", "paraview-relay")
 _FIND = r"""PATH=$PATH:/usr/sbin:/sbin
@@ -71,12 +71,12 @@ class UserRelay:
     """A relay of the user's own.
 
     Args:
-        around (context.Surroundings)
+        context (context.RouteContext)
         known (dict): what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
     """
 
-    def __init__(self, around, known):
-        self.around = around
+    def __init__(self, context, known):
+        self.context = context
         self.known = known
 
     @property
@@ -85,22 +85,22 @@ class UserRelay:
         return self.known.get("kind") == "python"
 
     def find(self):
-        """Finds what can run on the login node; raises Unfit."""
+        """Finds what can run on the login node; raises RouteUnavailable."""
         if "kind" not in self.known:
-            kind, _blank, path = self.around.script(_FIND, 20)[1].partition("\n")[0].partition(" ")
+            kind, _blank, path = self.context.login_node.run(_FIND, 20)[1].partition("\n")[0].partition(" ")
             if kind not in ("python", "socat", "ncat") or not re.match(r"^/[\x21-\x7e]+\Z", path):
-                raise Unfit("{0} has neither Python 3.6 or newer nor socat nor ncat for a relay of your own".format(self.around.facts["login_node"]))
+                raise RouteUnavailable("{0} has neither Python 3.6 or newer nor socat nor ncat for a relay of your own".format(self.context.login_node.name))
             self.known.update(kind=kind, program=path)
 
     def begin(self):
-        """str: a directory on the login node for this relay alone; raises Unfit."""
+        """str: a directory on the login node for this relay alone; raises RouteUnavailable."""
         self.find()
         word = os.urandom(12).hex()
         text = program().rstrip("\n") if self.holds else ""
-        _code, out, err = self.around.hold(_BEGIN.format(word=word, program=text), 30)
+        _code, out, err = self.context.login_node.hold(_BEGIN.format(word=word, program=text), 30)
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:
-            raise Unfit("no directory can be made in /tmp of {0} ({1})".format(self.around.facts["login_node"], one_line(err) or "no reason given"))
+            raise RouteUnavailable("no directory can be made in /tmp of {0} ({1})".format(self.context.login_node.name, one_line(err) or "no reason given"))
         self.known["directory"] = found.group(1)
         return found.group(1)
 
@@ -114,33 +114,33 @@ class UserRelay:
         Returns:
             int: the port.
         Raises:
-            Unfit: with its own words.
+            RouteUnavailable: with its own words.
         """
         self.known["sources"] = sources
         if self.holds:
             return self._start_own(address, ports, target)
         for wish in self._free_ports(address, ports):
-            self.around.hold(_RUN_GUARDED.format(command=self._foreign(address, wish, target, sources), directory=self.known["directory"]), 15)
+            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, wish, target, sources), directory=self.known["directory"]), 15)
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
-                if listeners.covering(self.around.listeners(), address, wish):
+                if listeners.covering(self.context.login_node.listeners(), address, wish):
                     return wish
                 time.sleep(0.1)
-        raise Unfit("{0} on {1} does not listen on {2}".format(self.known["kind"], self.around.facts["login_node"], address))
+        raise RouteUnavailable("{0} on {1} does not listen on {2}".format(self.known["kind"], self.context.login_node.name, address))
 
     def _start_own(self, address, ports, target):
-        idle = str(max(60, int(self.around.wishes["client_timeout"])))
+        idle = str(max(60, int(self.context.options["client_timeout"])))
         argv = [self.known["program"], "-IS", self.known["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
                 "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
         if target.startswith(("unix:", "127.")):
-            argv += ["--owner", str(self.around.facts["uid"])]
+            argv += ["--owner", str(self.context.login_node.uid)]
         command = " ".join(shlex.quote(word) for word in argv)
-        self.around.hold(_RUN.format(command=command, directory=self.known["directory"]), 15)
-        said = self.around.script(_WAIT.format(directory=self.known["directory"]), 30)[1]
+        self.context.login_node.hold(_RUN.format(command=command, directory=self.known["directory"]), 15)
+        said = self.context.login_node.run(_WAIT.format(directory=self.known["directory"]), 30)[1]
         found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", said, re.MULTILINE)
         if not found:
-            raise Unfit("a relay of your own on {0} does not come up ({1})".format(
-                self.around.facts["login_node"], one_line(re.sub(r"(?m)^ended$", "", said)) or "it said nothing"))
+            raise RouteUnavailable("a relay of your own on {0} does not come up ({1})".format(
+                self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", said)) or "it said nothing"))
         return int(found.group(1))
 
     def _foreign(self, address, port, target, sources):
@@ -156,23 +156,23 @@ class UserRelay:
         return " ".join(shlex.quote(word) for word in argv)
 
     def _free_ports(self, address, ports):
-        taken = {one.port for one in self.around.listeners() if one.address in (address, "0.0.0.0")}
+        taken = {one.port for one in self.context.login_node.listeners() if one.address in (address, "0.0.0.0")}
         candidates = listeners.shuffled(listeners.parse_range(ports) if ports else (20000, 32000))
         return [port for port in candidates if port not in taken][:5]
 
     def allow(self, sources):
-        """Lets connections from these addresses through, also one that is held already; raises Unfit."""
+        """Lets connections from these addresses through, also one that is held already; raises RouteUnavailable."""
         path = self.known["directory"] + "/allow"
         lines = " ".join(shlex.quote(one) for one in sources)
-        code, _out, err = self.around.script("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
+        code, _out, err = self.context.login_node.run("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
         if code != 0:
-            raise Unfit("the relay of your own on {0} cannot be told whom to let through ({1})".format(
-                self.around.facts["login_node"], one_line(err) or "no reason given"))
+            raise RouteUnavailable("the relay of your own on {0} cannot be told whom to let through ({1})".format(
+                self.context.login_node.name, one_line(err) or "no reason given"))
         self.known["sources"] = sources
 
     def stop(self):
         """Ends it, and takes its directory away."""
         directory = self.known.pop("directory", "")
         if directory:
-            self.around.hold(_STOP, 15)
-            self.around.script(_GONE.format(directory=directory), 30)
+            self.context.login_node.hold(_STOP, 15)
+            self.context.login_node.run(_GONE.format(directory=directory), 30)

@@ -45,7 +45,7 @@ def table(name, tables=None):
 
 def of(record):
     """dict: the table of a session's batch system, which may be the inventory's own."""
-    return record.get("table") or table(record["scheduler"])
+    return record.table or table(record.scheduler)
 
 
 def fill(argv, **values):

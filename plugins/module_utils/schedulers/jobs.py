@@ -181,8 +181,8 @@ class Polling:
 
 def polling(record):
     """Polling of the job that a session's record names."""
-    site = record.get("facts", {}).get("site", {})
-    return Polling(record.get("submitted_at", time.time()), site.get("poll_floor_s", 0))
+    site = record.facts.get("site", {})
+    return Polling(record.submitted_at or time.time(), site.get("poll_floor_s", 0))
 
 
 def poll_pause(waited):

@@ -14,30 +14,22 @@ import select
 import signal
 import socket
 import sys
-import time
 
-from ..client import remote, socket_names
-from ..cluster import endings, teardown
-from ..cluster.heartbeat import Pulse
+from ..client import socket_names
+from ..cluster import teardown
 from ..cluster.job_directory import Directory
-from ..cluster.job_scripts import Progress
 from ..common import processes
 from ..common.errors import SessionError
-from ..schedulers import answers
-from ..schedulers.jobs import Jobs, over, polling
-from ..ssh.shell import Shell, ShellLost
+from ..ssh.shell import ShellLost
 from . import reconnection
-from .record import Session, holds_work, lacks_client_host
-from .recovery import Endurance
+from .client_connection import ClientConnection
+from .connection import Connection
+from .job_monitor import JobMonitor
+from .record import Session, holds_work
+from .recovery import Recovery
 
 _TICK = 1.0
 _TICK_WHEN_BUSY = 0.1
-_STATUS_EVERY = 2.0
-_ASK_EVERY = 20.0
-_ASK_AGAIN = 3.0
-# Seconds for which the words of whoever killed a job may be late, and those for which a home that hangs may keep its log.
-_LAST_WORDS = 5.0
-_HANGING = 60.0
 # What lies beside the control socket: node_login.py and the playbook's questions.
 _SOCKETS = ("", ".n", ".l", ".k")
 _QUESTIONS = (".a",)
@@ -45,7 +37,7 @@ _QUESTIONS = (".a",)
 _THERE = ("run", "hold", "messages", "begin_client", "run_client")
 
 
-class Watcher:
+class SessionDaemon:
     """Holds one session.
 
     Args:
@@ -57,22 +49,23 @@ class Watcher:
 
     def __init__(self, wish):
         self.wish = wish
-        self.session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
+        self.session = Session(wish["base"], wish["name"], directory=wish["directory"], only=wish["session"])
         self.stopping = self.tried = False
         self.handed = False
-        self.seen = self.said = ""
-        self.next_status = 0.0
-        self.polling = None
-        self.pulse = Pulse()
-        self.gone = False
-        self.running = False
-        self.ended_since = None
-        self.process = self.shell = self.listener = None
-        # The connection to the client host, where that is another one, and what is to be done there at the end.
-        self.client_process = self.client_shell = None
-        self.farewell = ""
+        self.said = ""
+        self.monitor = JobMonitor(self.session, self._run, self._over, self._stop)
+        self.connection = self.listener = None
+        self.client = ClientConnection(self.session, self._unlink_lead)
         #: Where the session has a lifeline and was handed over.
-        self.endurance = None
+        self.recovery = None
+
+    @property
+    def shell(self):
+        """Shell or None: on the login node; None while the connection is lost."""
+        return self.connection.shell if self.connection else None
+
+    def _stop(self):
+        self.stopping = True
 
     def log_in(self):
         """Calls the login node; ShellLost with ssh's words if that fails."""
@@ -81,8 +74,7 @@ class Watcher:
         os.environ.update(self.wish.get("environment", {}))
         if self.wish.get("master"):
             os.symlink(self.wish["master"], self.wish["control_path"])
-        self.process = processes.Child(self.wish["command"])
-        self.shell = Shell(self.process)
+        self.connection = Connection(processes.Child(self.wish["command"]))
         self.shell.begin(self.wish["seconds"], self._meanwhile)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.wish["socket"])
@@ -91,7 +83,7 @@ class Watcher:
 
     def _meanwhile(self):
         """While the login is under way: passes on what ssh says, and looks whether anybody still waits for it."""
-        said = self.shell.messages.decode("utf-8", "replace")
+        said = self.connection.said
         if said != self.said:
             self.said = said
             _say({"said": said})
@@ -104,46 +96,45 @@ class Watcher:
     def serve(self):
         """Answers requests and looks after the session until it is over."""
         while not self.stopping:
-            ready = select.select(self._streams(), [], [], _TICK_WHEN_BUSY if self.endurance and self.endurance.busy else _TICK)[0]
+            ready = select.select(self._streams(), [], [], _TICK_WHEN_BUSY if self.recovery and self.recovery.busy else _TICK)[0]
             if self.stopping:
                 break
             try:
                 if self.listener in ready:
                     self._answer()
                 if self.shell and not self.shell.drain():
-                    raise ShellLost(self.shell.messages.decode("utf-8", "replace"))
-                if self.endurance:
-                    self._endure_patiently()
-                if self.client_shell and self.farewell and not self.client_shell.drain():
-                    self._client_host_lost()
+                    raise ShellLost(self.connection.said)
+                if self.recovery:
+                    self._recover_patiently()
+                self.client.look()
                 if self.handed:
                     if self.shell:
-                        self._look_patiently()
+                        self.monitor.look()
                 elif not processes.alive(self.wish["owner"]):
                     self._abandoned_patiently()
                 self._look_at_waiting()
             except ShellLost as lost:
-                if not self.endurance or self.endurance.away:
+                if not self.recovery or self.recovery.away:
                     self._lost(str(lost))
                     return
                 self._bear_patiently(lost)
         self._undo()
 
-    def _endure_patiently(self):
+    def _recover_patiently(self):
         try:
-            self.endurance.step()
+            self.recovery.step()
         except (SessionError, OSError):
             pass  # a home that does not answer, or no process to be had: it is looked at again
 
     def _bear_patiently(self, lost):
         try:
-            self.endurance.bear(lost)
+            self.recovery.bear(lost)
         except (SessionError, OSError):
             pass  # what could not be noted is noted when it is over
 
     def _streams(self):
-        streams = [self.listener] + ([self.process.stdout, self.process.stderr] if self.shell else [])
-        return streams + (self.endurance.streams() if self.endurance else [])
+        streams = [self.listener] + (self.connection.streams if self.connection else [])
+        return streams + (self.recovery.streams() if self.recovery else [])
 
     def leave_master(self, record):
         """Takes back what a control master of the user's own would go on with."""
@@ -165,7 +156,7 @@ class Watcher:
         except SessionError:
             return  # it is looked at again
         # One that was left to the queue waits there for whoever comes next.
-        if not record.get("was_connected") and not record.get("detached"):
+        if not record.was_connected and not record.detached:
             self.stopping = True
 
     def _abandoned_patiently(self):
@@ -177,7 +168,7 @@ class Watcher:
     def _abandoned(self):
         """The playbook ended before it handed the session over; one that had been detached goes back to that, one with somebody's work in it goes on."""
         record = self.session.read()
-        if record.get("detached") or holds_work(record):
+        if record.detached or holds_work(record):
             self.session.update(owner=None, waiting=None)
             self.wish["waiting"] = None
             self._do_hand_over({})
@@ -186,16 +177,15 @@ class Watcher:
 
     def close(self):
         """Ends the connection, and with it every forward."""
-        self._end_client_host()
+        self.client.end()
         self._leave_node()
-        if self.endurance:
-            self.endurance.close()
-        for stream in (self.process and self.process.stdin, self.listener):
-            if stream is not None:
-                stream.close()
-        # The master would wait for channels that are still open; the session they belong to is over.
-        if self.process is not None:
-            self.process.end(3)
+        if self.recovery:
+            self.recovery.close()
+        if self.listener is not None:
+            self.listener.close()
+        # The session to which open channels belong is over.
+        if self.connection is not None:
+            self.connection.end(3)
         self._unlink(_SOCKETS + _QUESTIONS + reconnection.SOCKETS)
         self._unlink_at_stub()
 
@@ -215,7 +205,7 @@ class Watcher:
     def _unlink_at_stub(self):
         """What leads to a stub or from it; one that lives waits for the next watcher."""
         try:
-            lives = processes.alive(self.session.read().get("stub"))
+            lives = processes.alive(self.session.read().stub)
         except SessionError:
             lives = True
         if not lives:
@@ -249,7 +239,7 @@ class Watcher:
             try:
                 asked = json.loads(connection.makefile("rb").readline().decode())
                 if self.shell is None and asked["op"] in _THERE:
-                    self._send(connection, {"lost": self.session.read().get("reason", "")})
+                    self._send(connection, {"lost": self.session.read().reason})
                     return
                 answer = getattr(self, "_do_" + asked["op"])(asked)
             except ShellLost as lost:
@@ -280,100 +270,47 @@ class Watcher:
         return {"code": code, "out": out, "err": err}
 
     def _do_begin_client(self, asked):
-        """Begins a login on the client host; client_state tells how it goes."""
-        self._end_client_host()
-        os.environ.update(asked["environment"])
-        self.client_process = processes.Child(asked["command"])
-        self.client_shell = Shell(self.client_process)
-        try:
-            self.client_shell.ask()
-        except ShellLost:
-            pass  # that is told next
+        """Begins a login on the client host; client_state has its result."""
+        self.client.begin(asked["command"], asked["environment"])
         return {}
 
     def _do_client_state(self, _asked):
-        if self.client_shell is None:
-            return {"failed": "ssh ended"}
-        try:
-            return {"begun": self.client_shell.begun(), "said": self.client_shell.messages.decode("utf-8", "replace")}
-        except ShellLost as lost:
-            self._end_client_host()
-            return {"failed": str(lost)}
+        return self.client.state()
 
     def _do_end_client(self, _asked):
-        self._end_client_host()
+        self.client.end()
         return {}
 
     def _do_farewell(self, asked):
         """Takes a script that the client host is left with."""
-        self.farewell = asked["script"]
+        self.client.farewell = asked["script"]
         return {}
 
     def _do_run_client(self, asked):
-        if self.client_shell is None:
-            return {"failed": "ssh ended"}
-        try:
-            code, out, err = self.client_shell.run(asked["script"], int(asked["seconds"]))
-        except ShellLost as lost:
-            self._client_host_lost()
-            return {"failed": str(lost)}
-        return {"code": code, "out": out, "err": err}
-
-    def _client_host_lost(self):
-        """connect logs in there again; ParaView has lost pvserver in any case."""
-        self._end_client_host()
-        record = self.session.read()
-        known = record.get("client_side")
-        if known:
-            # The way for a lifeline ends at this host.
-            opened = record.get("opened") if record.get("lifeline") else None
-            self.session.update(client_side=dict(known, watcher=None), opened=opened, reason="the connection to {0} was lost".format(known["name"]))
-
-    def _end_client_there(self, record, connected_too):
-        """Ends a client that we started there, as teardown.end_client() does here."""
-        if record.get("client_there") and self.client_shell and (connected_too or not record.get("was_connected")):
-            try:
-                self.client_shell.run(remote.end_script(record["client_there"]), 10)
-            except (ShellLost, SessionError):
-                pass
-
-    def _end_client_host(self):
-        """Leaves the client host, and nothing there."""
-        if self.client_process is None:
-            return
-        try:
-            if self.farewell:
-                self.client_shell.run(self.farewell, 5)
-        except (ShellLost, SessionError):
-            pass
-        self._unlink_lead()
-        self.client_process.stdin.close()
-        self.client_process.end(3)
-        self.client_process = self.client_shell = None
-        self.farewell = ""
+        return self.client.run(asked["script"], int(asked["seconds"]))
 
     def _do_hand_over(self, _asked):
         self.handed = True
         record = self.session.read()
-        if record.get("detached"):
+        if record.detached:
             self.wish["waiting"] = None
-        if record.get("lifeline") and record.get("go") and record.get("stub") and not self.endurance:
-            self.endurance = Endurance(self, record)
-            self.shell.meanwhile = self.endurance.check_silence
+        if record.lifeline and record.go and record.stub and not self.recovery:
+            self.recovery = Recovery(self, record)
+            self.shell.meanwhile = self.recovery.check_silence
         return {}
 
     def _do_begin_login(self, asked):
         """Begins a login in place of the connection that was lost; login_state tells how it goes."""
-        if self.endurance and self.endurance.away:
-            self.endurance.begin_login(asked["command"], asked["environment"], asked["path"])
+        if self.recovery and self.recovery.away:
+            self.recovery.begin_login(asked["command"], asked["environment"], asked["path"])
         return {}
 
     def _do_login_state(self, _asked):
-        return self.endurance.login_state() if self.endurance else {"begun": True, "said": ""}
+        return self.recovery.login_state() if self.recovery else {"begun": True, "said": ""}
 
     def _do_end_login(self, _asked):
-        if self.endurance:
-            self.endurance.end_login()
+        if self.recovery:
+            self.recovery.end_login()
         return {}
 
     def _do_own(self, asked):
@@ -395,12 +332,12 @@ class Watcher:
         if self.shell is None:
             return {"objection": "the connection to the login node is away", "away": True}
         self.stopping = True
-        far_left = bool(self.session.read().get("client_side")) and self.client_shell is None
+        far_left = bool(self.session.read().client_side) and self.client.connection is None
         return {"objection": self._undo(), "far_left": far_left}
 
     def _do_end_client_there(self, _asked):
         """Ends a client that was started on the client host, and lives there."""
-        self._end_client_there(self.session.read(), True)
+        self.client.end_client(True)
         self.session.update(client_there=None)
         return {}
 
@@ -409,14 +346,14 @@ class Watcher:
             return ""
         self._stop_mending()
         record = self.session.read()
-        if record.get("undone"):
+        if record.undone:
             return ""
         self.tried = True
         try:
             objection = teardown.undo(record, self._run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
-        self._end_client_there(record, True)
+        self.client.end_client(True)
         self._take_back(record)
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
@@ -431,14 +368,14 @@ class Watcher:
 
     def _take_back(self, record):
         """Takes the forwards back where the connection stays: it is the user's own."""
-        for option, specification in record.get("forwards", ()) if self.wish.get("master") else ():
+        for option, specification in record.forwards if self.wish.get("master") else ():
             self._run_here(self.wish["take_back"] + [option, specification, "--", "master"])
 
     def _stop_mending(self):
         """What is being made anew is not wanted any more."""
-        if self.endurance:
-            self.endurance.close()
-            self.endurance = None
+        if self.recovery:
+            self.recovery.close()
+            self.recovery = None
 
     def _lost(self, why):
         self._stop_mending()
@@ -446,133 +383,17 @@ class Watcher:
         self._take_back(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
-        self._end_client_there(record, False)
-
-    def _look_patiently(self):
-        try:
-            self._look()
-        except ShellLost:
-            raise
-        except Exception:
-            # A home that hangs, a batch system that is down, an answer that nobody foresaw: none says anything about the job. It is asked again.
-            self.next_status = time.monotonic() + _ASK_EVERY
-
-    def _look(self):
-        now = time.monotonic()
-        asking = self.polling is None or self.polling.due()
-        if now < self.next_status and not asking:
-            return
-        record = self.session.read()
-        if not record:
-            self.stopping = True
-            return
-        if now >= self.next_status:
-            directory = Directory(self.shell.run, record["remote_directory"])
-            text = directory.status(self.seen, 0)
-            self.next_status = now + (_STATUS_EVERY if self.pulse.feel(directory.beat) else _STATUS_EVERY / 2)
-            if text != self.seen:
-                self.seen = text
-                self._note(record, Progress(text))
-            if self.pulse.alarming and self.polling is not None:
-                self.polling.hurry(_ASK_AGAIN)
-                asking = asking or self.polling.due()
-        if not self.stopping and asking:
-            self._ask(record)
-
-    def _note(self, record, progress):
-        self.running = bool(progress.host)
-        connected = progress.connected
-        if progress.ended:
-            self._note_end(record, progress, connected)
-        elif connected and record.get("state") != "connected":
-            self.session.update(state="connected", was_connected=True, reason="")
-        elif self.running and record.get("state") == "pending":
-            self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
-
-    def _note_end(self, record, progress, connected):
-        """Its log goes with its directory, so the cause is read before."""
-        # Until it is over, the same text is news once more.
-        self.seen = ""
-        ending = self._ending(record, progress)
-        if ending is None:
-            return
-        reason = endings.told(ending)
-        if ending.late:
-            job = self._queue(record).ask(record["job_id"])
-            reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
-        self._over(ending.state, reason, connected)
-
-    def _ending(self, record, progress):
-        """endings.Ending; None where its log cannot be read yet, or is not complete yet."""
-        now = time.monotonic()
-        self.ended_since = self.ended_since or now
-        try:
-            ending = endings.of(progress, Directory(self.shell.run, record["remote_directory"]).last_words())
-        except SessionError:
-            return endings.of(progress, "") if time.monotonic() - self.ended_since >= _HANGING else None
-        # One that has long given no sign of life has had this time already.
-        return None if ending.late and max(now - self.ended_since, self.pulse.missed) < _LAST_WORDS else ending
-
-    def _queue(self, record):
-        return Jobs(over(self.shell.run, record.get("prelude", "")), answers.of(record))
-
-    def _ask(self, record):
-        if self.polling is None:
-            self.polling = polling(record)
-            self.polling.due()
-        if self.running:
-            self.polling.put_off(_ASK_EVERY)
-        job = self._queue(record).ask(record["job_id"])
-        self.gone = self.gone and job.gone
-        if job.gone or job.state in answers.OVER:
-            self._hear_of_the_end(record, job)
-        elif job.state == "pending" and record.get("state") == "pending":
-            self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
-        elif job.state == "running":
-            fields = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
-            if self.running and record.get("reason", "") != job.explanation and not lacks_client_host(record) and not record.get("lost_at"):
-                fields["reason"] = job.explanation
-            if fields:
-                self.session.update(**fields)
-
-    def _hear_of_the_end(self, record, job):
-        """By the batch system the job is over. Its own words are better; they may just have been written."""
-        directory = Directory(self.shell.run, record["remote_directory"])
-        progress = Progress(directory.status(self.seen, 0))
-        self.pulse.feel(directory.beat)
-        if progress.ended:
-            self._note(record, progress)
-        elif self.pulse.fresh:
-            # The batch system is asked again in its turn, or as soon as the signs stay out.
-            reason = "{0} does not list job {1} any more, and the job gives signs of life".format(answers.of(record)["title"], record["job_id"])
-            if record.get("reason") != reason and not lacks_client_host(record) and not record.get("lost_at"):
-                self.session.update(reason=reason)
-        elif job.gone and not self.gone and not self.pulse.faint:
-            # A session is not given up for one wrong word.
-            self.gone = True
-            self.polling.soon(_ASK_AGAIN)
-        else:
-            self._vanished(record, job, progress)
-
-    def _vanished(self, record, job, progress):
-        """It had no time to note its end; its log may tell."""
-        ending = self._ending(record, progress)
-        if ending is None:
-            self.polling.soon(1)
-        elif ending.known:
-            self._over(ending.state, endings.told(ending), bool(record.get("was_connected")))
-        else:
-            self._over("ended" if job.gone else job.state, job.explanation or job.reason, bool(record.get("was_connected")))
+        self.client.end_client(False)
 
     def _over(self, state, reason, connected):
         self._stop_mending()
         # Only when nothing of it is left may another session take its place.
         record = self.session.update(was_connected=connected, job_over=True, undone=True)
         self._take_back(record)
-        Directory(self.shell.run, record["remote_directory"]).remove()
+        Directory(self.shell.run, record.remote_directory).remove()
         teardown.end_client(record, False)
         teardown.end_stub(record)
-        self._end_client_there(record, False)
+        self.client.end_client(False)
         self.session.forget_secrets()
         self.session.update(state=state, reason=reason, watcher=None, lost_at=None)
         self.stopping = True
@@ -582,7 +403,7 @@ def main():
     """Reads the wish from standard input, answers with one line, and stays."""
     wish = json.load(sys.stdin)
     sys.path.extend(wish.get("libraries", ()))
-    watcher = Watcher(wish)
+    watcher = SessionDaemon(wish)
 
     def stop(_number, _frame):
         watcher.stopping = True

@@ -88,7 +88,7 @@ def pvserver_arguments(route, connect_id):
     """
     if route.reverse:
         return ["@make", "--reverse-connection", "--client-host=127.0.0.1", "--server-port=@agent"] + pvserver.with_id([], connect_id)
-    taken = "@take {0} {1}".format(route.line_address, route.around.wishes["server_ports"] or 0)
+    taken = "@take {0} {1}".format(route.line_address, route.context.options["server_ports"] or 0)
     return [taken] + pvserver.forward_arguments(0, connect_id) + [pvserver.where_known("--bind-address=127.0.0.1")]
 
 

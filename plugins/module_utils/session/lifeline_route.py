@@ -15,8 +15,8 @@ from ..cluster.facts import facts_of, whence
 from ..common import processes
 from ..common.errors import SessionError
 from ..common.text import one_line
-from ..routes.base import Unfit
 from ..routes.context import port_taken
+from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers, validation
 from ..ssh.channel import Channel
 from ..ssh.master import ForwardRefused
@@ -51,7 +51,7 @@ def begin(session, record, route, side):
     stub = lifeline.Stub(session)
     stub.forget_status()
     port = _client_port(record, side)
-    known = local.start(stub.command(route, side, port, record["settings"]), {}, stub.log_path, "/")
+    known = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
     # Before it is waited for: whatever happens next, it is ended.
     record = session.update(stub=known)
     found = stub.listens(known)
@@ -68,7 +68,7 @@ def begin(session, record, route, side):
 
 def _client_port(record, side):
     """int: ParaView's port; 0 for one that the stub takes."""
-    return record.get("client_port") or record["settings"]["client_port"] or (side.free_port() if side.name else 0)
+    return record.client_port or record.settings["client_port"] or (side.free_port() if side.name else 0)
 
 
 def lead_from_client(session, record, side):
@@ -81,7 +81,7 @@ def lead_from_client(session, record, side):
         SessionError: that cannot be.
     """
     # A login there makes that anew.
-    known, port = record.get("client_side"), record["client_port"]
+    known, port = record.client_side, record.client_port
     if not side.name or known.get("led") == port:
         return
     owner = side.owner(port)
@@ -92,30 +92,30 @@ def lead_from_client(session, record, side):
 
 
 def put_up(route, record, directory):
-    """Makes what the agent calls, and tells it; raises Unfit. A route that the agent waits at needs nothing yet.
+    """Makes what the agent calls, and tells it; raises RouteUnavailable. A route that the agent waits at needs nothing yet.
 
     Args:
         route: of choice.ROUTES. record (dict). directory (job_directory.Directory): the job's.
     """
     if not route.reverse:
         return
-    route.before_start(record["root_node"])
+    route.before_start(record.root_node)
     if route.client_may_be_late:
         # The line proves itself; nothing has to be held back.
-        route.let_through(record["root_node"])
+        route.let_through(record.root_node)
     directory.put("line", "{0}:{1}\n".format(route.address, route.port))
 
 
 def lead(route, record, stub):
-    """Leads the stub to the agent; raises Unfit. One that the agent calls needs nothing more.
+    """Leads the stub to the agent; raises RouteUnavailable. One that the agent calls needs nothing more.
 
     Args:
         route: of choice.ROUTES. record (dict). stub (lifeline.Stub)
     """
     if not route.reverse:
-        port = route.after_start((record["root_node"], record["agent"][1]), record["root_node"])
+        port = route.after_start((record.root_node, record.agent[1]), record.root_node)
         host = route.known.get("host")
-        stub.lead("{0}:{1}".format(host, port) if host else route.around.client.target(port))
+        stub.lead("{0}:{1}".format(host, port) if host else route.context.client.target(port))
 
 
 def await_line(stub, record):
@@ -125,8 +125,8 @@ def await_line(stub, record):
         told = stub.status()
         if told.get("state") == "connected" or (told.get("state") == "ended" and stub.done):
             return
-        if not processes.alive(record["stub"]) or time.monotonic() > deadline:
-            raise SessionError("no connection between this machine and {0}".format(record["root_node"]),
+        if not processes.alive(record.stub) or time.monotonic() > deadline:
+            raise SessionError("no connection between this machine and {0}".format(record.root_node),
                                one_line(told.get("reason") or stub.last_words(), 300) or "no answer",
                                "look whether something on the way changes or holds back what is sent; paraview_reconnect: false does without it")
         time.sleep(0.05)
@@ -139,14 +139,14 @@ def server_of(record, channel):
         record (dict): the session's. channel (channel.Channel): the connection.
     """
     # A connection of the user's own serves others, too.
-    words = channel.hold(_WHO.format(asked="$$" if record.get("guest") else "$PPID"), 15)[1].split()
+    words = channel.hold(_WHO.format(asked="$$" if record.guest else "$PPID"), 15)[1].split()
     return words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None
 
 
 def _end_server(record, channel):
     """Ends what served the connection that was lost."""
-    if record.get("server"):
-        host, pid, start = record["server"]
+    if record.server:
+        host, pid, start = record.server
         channel.script(_END.format(host=shlex.quote(host), pid=int(pid), start=shlex.quote(start)), 15)
 
 
@@ -156,20 +156,20 @@ def restore(session, record, channel):
     Args:
         session (record.Session). record (dict). channel (channel.Channel): to the login node.
     Raises:
-        SessionError, Unfit: with the reason.
+        SessionError, RouteUnavailable: with the reason.
     """
-    record, ended = look_around(session, record, channel), not processes.alive(record.get("stub"))
+    record, ended = look_around(session, record, channel), not processes.alive(record.stub)
     server = server_of(record, channel)
-    same = server is not None and server == record.get("server")
+    same = server is not None and server == record.server
     if not same:
         _end_server(record, channel)
         # What listens there may be what is left of the lost connection.
-        record = session.update(server=server, forwards=[], route_known=dict(record["route_known"], port=None))
-    stub, directory = lifeline.Stub(session), job_directory.Directory(channel.script, record["remote_directory"])
-    if ended and record.get("was_connected") and not stub.done:
+        record = session.update(server=server, forwards=[], route_known=dict(record.route_known, port=None))
+    stub, directory = lifeline.Stub(session), job_directory.Directory(channel.script, record.remote_directory)
+    if ended and record.was_connected and not stub.done:
         # What it had for ParaView went with it; the agent would wait for it until the outage is over.
         directory.put("lost", "")
-        raise SessionError("the session on {0} cannot go on".format(record["root_node"]), "what was kept beside ParaView is gone, as by a restart of its host",
+        raise SessionError("the session on {0} cannot go on".format(record.root_node), "what was kept beside ParaView is gone, as by a restart of its host",
                            "its job ends now; connect again")
     route = routing.load(record, channel, session)
     if ended:
@@ -182,17 +182,17 @@ def restore(session, record, channel):
         put_up(route, record, directory)
         lead(route, record, stub)
     finally:
-        session.update(**routing.kept(route))
+        session.update(**route.kept())
 
 
 def look_around(session, record, channel):
     """dict: the record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
     there, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
-    if there.strip() == record["login_node"]:
-        return session.update(facts=dict(record["facts"], client_address=whence(connection) or record["facts"].get("client_address", "")))
+    if there.strip() == record.login_node:
+        return session.update(facts=dict(record.facts, client_address=whence(connection) or record.facts.get("client_address", "")))
     if answers.of(record).get("on_login_node"):
-        raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record["login_node"], one_line(there, 100)))
-    facts = facts_of(session.name, channel.script, validation.tables(record["settings"]["schedulers"]), lambda _line: None, _load)
+        raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(there, 100)))
+    facts = facts_of(session.name, channel.script, validation.tables(record.settings["schedulers"]), lambda _line: None, _load)
     return session.update(facts=facts, login_node=facts["login_node"])
 
 
@@ -221,14 +221,14 @@ def main():
     signal.signal(signal.SIGTERM, _stop)
     wish = json.load(sys.stdin)
     sys.path.extend(wish.get("libraries", ()))
-    session = Session(wish["base"], wish["name"], wish["directory"], wish["session"])
+    session = Session(wish["base"], wish["name"], directory=wish["directory"], only=wish["session"])
     try:
         record = session.read()
         if record:
-            restore(session, record, Channel(record["socket"], session.name))
+            restore(session, record, Channel(record.socket, session.name))
     except Elsewhere as elsewhere:
         sys.stdout.write(str(elsewhere))
         raise SystemExit(ELSEWHERE)
-    except (SessionError, Unfit, ForwardRefused) as error:
+    except (SessionError, RouteUnavailable, ForwardRefused) as error:
         sys.stdout.write(" ".join(str(error).split()))
         raise SystemExit(1)

@@ -121,16 +121,16 @@ class Reconnection:
         self._ssh, self._messages = client, messages
         self._old = False
         self.refused, self._again_at = "", None
-        self._once_more = [] if record.get("asked") else list(_ONCE_MORE)
+        self._once_more = [] if record.asked else list(_ONCE_MORE)
         begun = time.monotonic()
-        target = self._ssh.Target(**record["target"])
-        pinned = self._ssh.pinned(target, record.get("facts", {}).get("client_side", ""))
-        path = record["control_path"]
+        target = self._ssh.Target(**record.target)
+        pinned = self._ssh.pinned(target, record.facts.get("client_side", ""))
+        path = record.control_path
         self._ways = [_Way(self._ssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, begun)]
         # A job without a batch system is a process of that one login node.
         if pinned == target or not answers.of(record).get("on_login_node"):
             self._ways.append(_Way(self._ssh.asking_nobody(target), path + SOCKETS[1], _LONG, begun + _ELSEWHERE_AFTER))
-        if record.get("asked") and not self._ssh.asks_nobody(target):
+        if record.asked and not self._ssh.asks_nobody(target):
             self.refused = "a host on the way there asked when you logged in"
 
     def streams(self):

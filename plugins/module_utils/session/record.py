@@ -13,7 +13,10 @@ import json
 import os
 import re
 import time
+import typing as t
 
+from ..cluster import session_record
+from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
 from ..common.files import locked, write_private
@@ -21,8 +24,6 @@ from ..common.files import locked, write_private
 #: Fields of a report, in order; every report has them all.
 REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason",
           "lifeline")
-#: States in which nothing of a session is left to undo but its record.
-OVER = ("ended", "failed", "cancelled", "gone")
 
 
 def state_directory(wish=""):
@@ -50,47 +51,50 @@ def _remove_tree(path):
 
 
 class Session:
-    """The record of one session.
+    """One session, by the files that lie in its directory.
 
     Args:
-        base (str): the directory of all records, as state_directory() gives it.
-        name (str): the inventory host's name.
-        directory (str): its directory, where that is known already.
-        only (str): the id of the one session that is meant; the record of a later one of that host is not touched.
+        base: the directory of all records, as state_directory() gives it.
+        name: the inventory host's name.
+        session: the session's own name, where the host has several.
+        directory: its directory, where that is known already.
+        only: the id of the one session that is meant; the record of a later one of that host is not touched.
     """
 
-    def __init__(self, base, name, directory="", only=""):
-        self.base = base
-        self.name = name
-        self.only = only
-        self.directory = directory or os.path.join(base, _file_name(name))
+    def __init__(self, base: str, name: str, session: str = "", directory: str = "", only: str = "") -> None:
+        self.base, self.name, self.session, self.only = base, name, session, only
+        self.directory = directory or os.path.join(base, _file_name(name) + ("=" + _file_name(session) if session else ""))
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
         self.entry_path = os.path.join(self.directory, "client.pvsc")
         self.script_path = os.path.join(self.directory, "client.py")
         self.key_path = os.path.join(self.directory, "lifeline.key")
 
-    def read(self):
-        """dict: the record; empty where there is none.
+    def read(self) -> SessionRecord:
+        """The record; a false one where there is none.
 
         Raises:
-            SessionError: the file is damaged.
+            SessionError: the file is damaged, or a newer version has written it.
         """
+        return self._read()[0]
+
+    def _read(self) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
+        """The record, and as it is kept."""
         try:
             with open(self.path, encoding="utf-8") as stream:
-                record = json.load(stream)
+                record, kept = session_record.read(stream.read(), self.path)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
-                return {}
+                return SessionRecord(), {}
             raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its rights")
         except ValueError as error:
             raise SessionError("the session record {0} is damaged".format(self.path), str(error),
                                "look whether a job of yours is left at {0}, then remove {1}".format(self.name, self.directory))
-        if not isinstance(record, dict) or (self.only and record.get("id") != self.only):
-            return {}
-        return record
+        if self.only and record.id != self.only:
+            return SessionRecord(), {}
+        return record, kept
 
-    def begin(self, **fields):
+    def begin(self, **fields: t.Any) -> SessionRecord:
         """Makes a new record in place of one that is over.
 
         Raises:
@@ -104,19 +108,21 @@ class Session:
                                "set paraview_state_dir to a directory of yours")
         with locked(self.base):
             old = self.read()
-            if old and old.get("state") not in OVER:
+            if old and not old.over:
                 raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
-            record = dict({"version": 1, "id": os.urandom(8).hex(), "name": self.name, "state": "starting", "created": time.time()}, **fields)
-            write_private(self.path, json.dumps(record, indent=1) + "\n")
+            known = dict({"id": os.urandom(8).hex(), "name": self.name, "session": self.session, "state": "starting", "created": time.time()}, **fields)
+            record = SessionRecord(**known)
+            write_private(self.path, record.text())
         return record
 
-    def update(self, **fields):
-        """dict: the record with some fields changed; a record that is gone stays gone."""
+    def update(self, **fields: t.Any) -> SessionRecord:
+        """The record with some fields changed; a record that is gone stays gone. Its form stays what it is: the daemon of an older version may read it."""
         with locked(self.base):
-            record = self.read()
-            if record:
-                record.update(fields)
-                write_private(self.path, json.dumps(record, indent=1) + "\n")
+            record, kept = self._read()
+            if not record:
+                return record
+            record = record.with_(**fields)
+            write_private(self.path, json.dumps(dict(kept, **fields), indent=1) + "\n")
             return record
 
     def remove(self):
@@ -137,7 +143,7 @@ class Session:
         Raises:
             SessionError: it should have one, and it cannot be read: a pvserver without would be open to everybody.
         """
-        if not self.read().get("has_connect_id"):
+        if not self.read().has_connect_id:
             return 0
         try:
             with open(self.connect_id_path, encoding="ascii") as stream:
@@ -159,29 +165,29 @@ class Session:
 
     def _lifeline(self, record):
         """dict or None: how the line between agent and stub is (lifeline.Stub.status()); None for a session without one."""
-        if not record.get("lifeline") or record.get("state") in OVER:
+        if not record.lifeline or record.over or not record:
             return None
         try:
             with open(os.path.join(self.directory, "stub.json"), encoding="utf-8") as stream:
                 told = json.load(stream)
         except (OSError, ValueError):
             told = {}
-        return {"state": "outage" if record.get("lost_at") else told.get("state", "waiting"), "lost_at": record.get("lost_at"),
+        return {"state": "outage" if record.lost_at else told.get("state", "waiting"), "lost_at": record.lost_at,
                 "waiting_bytes": told.get("waiting_bytes", 0), "losses": told.get("losses", 0), "encrypted": bool(told.get("encrypted"))}
 
     def report(self, **changes):
         """dict: what paraview_json tells of this session."""
         record = self.read()
         try:
-            connect_id = self.connect_id() if record and record.get("state") not in OVER else None
+            connect_id = self.connect_id() if record and not record.over else None
         except SessionError:
             # It is just ending.
             connect_id = None
         known = {
-            "host": self.name, "route": record.get("route"), "state": record.get("state", "gone"),
-            "job_id": record.get("job_id"), "nodes": record.get("nodes", []), "url": record.get("url"),
-            "client_port": record.get("client_port"), "connect_id": connect_id,
-            "login_node": record.get("login_node"), "time_left_s": time_left(record), "reason": record.get("reason", ""),
+            "host": self.name, "route": record.route, "state": record.state or "gone",
+            "job_id": record.job_id, "nodes": record.nodes, "url": record.url,
+            "client_port": record.client_port, "connect_id": connect_id,
+            "login_node": record.login_node, "time_left_s": time_left(record), "reason": record.reason,
             "lifeline": self._lifeline(record),
         }
         known.update(changes)
@@ -190,9 +196,9 @@ class Session:
 
 def time_left(record):
     """int or None: seconds until the job's wall time is over."""
-    if record.get("state") in OVER or not record.get("ends_at"):
+    if record.over or not record.ends_at:
         return None
-    return max(0, int(record["ends_at"] - time.time()))
+    return max(0, int(record.ends_at - time.time()))
 
 
 def all_sessions(base):
@@ -203,29 +209,30 @@ def all_sessions(base):
         return []
     from urllib.parse import unquote
 
-    found = [Session(base, unquote(name)) for name in names]
+    # A sign that no file name of ours has otherwise: quote() takes it away.
+    found = [Session(base, *[unquote(part) for part in name.partition("=")[::2]]) for name in names]
     return [one for one in found if os.path.exists(one.path)]
 
 
 def watched(record):
     """bool: whether the session's watcher runs and can be reached, and with it the connection."""
-    return processes.alive(record.get("watcher")) and os.path.exists(record.get("socket", ""))
+    return processes.alive(record.watcher) and os.path.exists(record.socket)
 
 
 def holds_work(record):
     """bool: whether ParaView is connected and waits, whatever has become of its connection."""
-    return bool(record.get("lifeline") and record.get("was_connected")) and processes.alive(record.get("stub"))
+    return bool(record.lifeline and record.was_connected) and processes.alive(record.stub)
 
 
 def away(record):
     """bool: whether the session has a lifeline, and its watcher seeks the connection that was lost."""
-    return bool(record.get("lost_at")) and watched(record)
+    return bool(record.lost_at) and watched(record)
 
 
 def lacks_client_host(record):
     """bool: whether ParaView runs on another host, and the connection to it is gone."""
-    known = record.get("client_side")
-    return bool(known) and known.get("watcher") != record.get("watcher")
+    known = record.client_side
+    return bool(known) and known.get("watcher") != record.watcher
 
 
 def write_report(path, reports, fresh=False):

@@ -11,6 +11,7 @@ from ..common import durations, processes, terminals
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..ssh.shell import ShellLost
+from .connection import Connection
 from .lifeline import Stub
 from .reconnection import Attempt, Reconnection
 from .record import lacks_client_host
@@ -40,18 +41,18 @@ class Silence(ShellLost):
     """The shell does not answer; it may do so yet."""
 
 
-class Endurance:
+class Recovery:
     """Looks after the line of one session that was handed over.
 
     Args:
-        watcher (daemon.Watcher): holds the connection.
+        watcher (daemon.SessionDaemon): holds the connection.
         record (dict): the session's.
     """
 
     def __init__(self, watcher, record):
         self.watcher, self.session = watcher, watcher.session
-        self.stub, self.known = Stub(watcher.session), record["stub"]
-        self.outage_s, self.terminal = record["settings"]["reconnect_timeout"], record.get("terminal")
+        self.stub, self.known = Stub(watcher.session), record.stub
+        self.outage_s, self.terminal = record.settings["reconnect_timeout"], record.terminal
         self.told = {}
         # A connection that is silent may come to itself again before another one is there.
         self.silent = None
@@ -72,7 +73,7 @@ class Endurance:
         """list: what becomes readable when there is news."""
         streams = self.reconnection.streams() if self.reconnection else []
         streams += self.attempt.streams() if self.attempt else []
-        streams += [self.silent[0].stdout, self.silent[0].stderr] if self.silent else []
+        streams += self.silent.streams if self.silent else []
         return streams + ([self.mender.stdout] if self.mender else [])
 
     @property
@@ -83,8 +84,8 @@ class Endurance:
     def bear(self, why):
         """The connection is gone, or silent: another one is sought."""
         watcher = self.watcher
-        connection, watcher.process, watcher.shell = (watcher.process, watcher.shell), None, None
-        connection[1].meanwhile = None
+        connection, watcher.connection = watcher.connection, None
+        connection.shell.meanwhile = None
         if isinstance(why, Silence):
             self.silent = connection
         else:
@@ -166,7 +167,7 @@ class Endurance:
         took = durations.spoken(max(1, time.time() - self.lost_at))
         self.lost_at = None
         record = self.session.read()
-        self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record["client_side"]["name"]) if lacks_client_host(record) else "")
+        self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record.client_side["name"]) if lacks_client_host(record) else "")
         if self.told["state"] == "connected":
             self._say("the connection is restored after {0}".format(took))
         else:
@@ -197,7 +198,7 @@ class Endurance:
             self._adopt(attempt)
         elif self.reconnection.refused and not self.asks:
             self.asks = "waiting for you: {0} wants to know who you are ({1}); connect again: ansible-playbook sciviz.paraview.connect -e host={2}".format(
-                self.session.read().get("login_node"), one_line(self.reconnection.refused.strip().rpartition("\n")[2], 120), self.session.name)
+                self.session.read().login_node, one_line(self.reconnection.refused.strip().rpartition("\n")[2], 120), self.session.name)
             self.session.update(reason=self.asks)
             self._say(self.asks)
 
@@ -205,16 +206,16 @@ class Endurance:
         """bool: whether the connection that was silent has come to itself again."""
         if self.silent is None:
             return False
-        process, shell = self.silent
+        connection = self.silent
         try:
-            if not shell.begun():
+            if not connection.shell.begun():
                 return False
         except ShellLost:
             self._end(self.silent)
             self.silent = None
             return False
         self.silent = None
-        self._found(process, shell)
+        self._found(connection)
         self.mended_at = time.monotonic()
         return True
 
@@ -245,26 +246,24 @@ class Endurance:
             attempt.close()
             raise
         self.watcher.wish["master"] = ""
-        self._found(attempt.process, attempt.shell)
+        self._found(Connection(attempt.process, attempt.shell))
         # What was put up went with the connection, and one of the user's own is not used any more.
         self.session.update(forwards=[], guest="")
         self._mend()
 
-    def _found(self, process, shell):
+    def _found(self, connection):
         self.end_login()
         if self.reconnection is not None:
             self.reconnection.close()
             self.reconnection = None
-        self.watcher.process, self.watcher.shell, self.asks = process, shell, ""
-        shell.meanwhile = self.check_silence
+        self.watcher.connection, self.asks = connection, ""
+        connection.shell.meanwhile = self.check_silence
 
     def _end(self, connection):
         """Ends a connection, and takes back what it would leave in a control master of the user's own."""
-        process, _shell = connection
         if self.watcher.wish.get("master"):
             self.watcher.leave_master(self.session.read())
-        process.stdin.close()
-        process.end(0.5)
+        connection.end(0.5)
         self.watcher.forget_sockets()
 
     def _ask_the_login_node(self):
@@ -281,7 +280,7 @@ class Endurance:
     def _needs_mending(self):
         """bool: the stub is gone, or its line has been away for longer than it needs to come back."""
         if not processes.alive(self.known):
-            self.known = self.session.read().get("stub")
+            self.known = self.session.read().stub
             self.gone_at = self.gone_at or time.monotonic()
             # With ParaView goes pvserver, and the job.
             return not processes.alive(self.known) and (self.told.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
@@ -307,7 +306,7 @@ class Endurance:
         self.mend_at = time.monotonic() + self.pause
         self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
         if code == 0:
-            self.known = self.session.read().get("stub")
+            self.known = self.session.read().stub
             self.mended_at = time.monotonic()
             return
         self.mended_at = 0.0

@@ -4,56 +4,54 @@
 """A session's route, made anew from its record."""
 
 from ..client.host import AtStub, Here, There
+from ..cluster.login_node import LoginNode
 from ..routes import choice
-from ..routes.context import Surroundings
+from ..routes.context import RouteContext
 from ..schedulers import answers
 from ..ssh.master import Master
 
 
-def surroundings(record, channel, session=None):
-    """Surroundings: what a route of this session works with.
+def context_of(record, channel, session=None):
+    """RouteContext: what a route of this session works with.
 
     Args:
         record (dict): the session's.
         channel (channel.Channel): to the login node.
         session (record.Session): learns of each forward before it is asked for; None for nobody.
     """
-    wishes = record["settings"]
+    wishes = record.settings
     # With a lifeline the route ends at the stub, which is content with any port.
-    return Surroundings(
-        Master(record["control_path"], record["ssh"]), channel.script, lambda: channel.request("messages")["messages"], record["facts"],
-        {"client_port": 0 if record.get("lifeline") else wishes["client_port"],
-         "login_ports": wishes["login_ports"] or record["facts"]["site"].get("login_ports", ""),
-         "server_ports": wishes["server_ports"] or record["facts"]["site"].get("server_ports", ""),
+    return RouteContext(
+        Master(record.control_path, record.ssh),
+        LoginNode(record.facts["login_node"], record.facts["uid"], channel.script, channel.hold, lambda: channel.request("messages")["messages"]),
+        record.facts,
+        {"client_port": 0 if record.lifeline else wishes["client_port"],
+         "login_ports": wishes["login_ports"] or record.facts["site"].get("login_ports", ""),
+         "server_ports": wishes["server_ports"] or record.facts["site"].get("server_ports", ""),
          "on_login_node": bool(answers.of(record).get("on_login_node")),
-         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "client_timeout": wishes["client_timeout"], "target": record.get("target"),
-         "guest": bool(record.get("guest"))},
-        record.get("forwards", ()), channel.hold, {"nodes": record.get("nodes", []), "addresses": record.get("addresses", [])},
-        AtStub(record["control_path"]) if record.get("lifeline") else client_of(record, channel),
-        (lambda forwards: session.update(forwards=forwards)) if session and record.get("guest") else None)
+         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "client_timeout": wishes["client_timeout"], "target": record.target,
+         "guest": bool(record.guest)},
+        record.forwards, {"nodes": record.nodes, "addresses": record.addresses},
+        AtStub(record.control_path) if record.lifeline else client_of(record, channel),
+        (lambda forwards: session.update(forwards=forwards)) if session and record.guest else None)
 
 
 def client_of(record, channel):
     """Here or There: where ParaView runs."""
-    known = record.get("client_side")
+    known = record.client_side
     if not known:
         return Here()
-    return There(known["name"], known["uid"], Master(known["control_path"], record["ssh"]), channel.client_script, record["control_path"])
+    return There(known["name"], known["uid"], Master(known["control_path"], record.ssh), channel.client_script, record.control_path)
 
 
 def load(record, channel, session=None):
-    """The route (of choice.ROUTES) that the session's record names; arguments as of surroundings()."""
-    return choice.ROUTES[record["route"]](surroundings(record, channel, session), record["route_known"])
+    """The route (of choice.ROUTES) that the session's record names; arguments as of context_of()."""
+    return choice.ROUTES[record.route](context_of(record, channel, session), record.route_known)
 
 
 def came_through(record, route):
     """str: the line for a pvserver that has found its client."""
     return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
-        record["root_node"], getattr(route, "place", record["login_node"]), route.address, route.port, record["client_port"],
-        record["client_side"]["name"] + "'s" if record.get("client_side") else "this machine's")
+        record.root_node, route.place or record.login_node, route.address, route.port, record.client_port,
+        record.client_side["name"] + "'s" if record.client_side else "this machine's")
 
-
-def kept(route):
-    """dict: the record's fields of a route."""
-    known = dict(route.known, address=getattr(route, "address", None), port=getattr(route, "port", None))
-    return {"route": route.name, "route_known": known, "forwards": route.around.forwards}
