@@ -25,6 +25,9 @@ demo: venv ## ParaView connected through a small cluster on this machine
 test: venv ## everything below that checks something; closes with one line of counts
 	@$(IN_VENV) python tests/tools/test.py
 
+generate: venv ## write what repeats meta/settings.yml and the tables of batch systems
+	@$(IN_VENV) python tests/tools/generate.py
+
 lint: venv ## linters for Python, YAML, shell, Ansible, documentation, change log
 	@tests/tools/lint
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user may wish of a session: one table, and the checks that types alone do not make."""
+"""What a user may ask of a session: the checks that types alone do not make. The settings stand in meta/settings.yml, and settings_table.py is made from it."""
 
 import json
 import re
@@ -12,61 +12,12 @@ from ..common.errors import SessionError
 from ..paraview import installed, pvserver, rendering
 from ..schedulers import directives, mpi, validation
 from ..schedulers.directives import asked
-from . import route_names
+from . import route_names, settings_table
 
 #: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
-SPEC = {
-    "client_host": {"type": "str", "default": ""},
-    "client_port": {"type": "int", "default": 0},
-    "reconnect_port": {"type": "int", "default": 0},
-    "client_process": {"type": "int", "default": 0},
-    "client_program": {"type": "str", "default": ""},
-    "client_version": {"type": "str", "default": ""},
-    "login_ports": {"type": "str", "default": ""},
-    "server_ports": {"type": "str", "default": ""},
-    "route": {"type": "str", "default": "auto", "choices": ["auto"] + list(route_names.ALL)},
-    "route_order": {"type": "list", "elements": "str", "choices": list(route_names.ORDER), "default": list(route_names.ORDER)},
-    "user_relay": {"type": "bool", "default": False},
-    "reconnect": {"type": "bool", "default": True},
-    "reconnect_timeout": {"type": "raw", "default": "1h"},
-    "scheduler": {"type": "str", "default": "auto"},
-    "schedulers": {"type": "dict", "default": {}},
-    "job_id": {"type": "str", "default": ""},
-    "nodes": {"type": "int", "default": 1},
-    "tasks_per_node": {"type": "int", "default": 1},
-    "cpus_per_task": {"type": "int", "default": 0},
-    "gpus_per_node": {"type": "int", "default": 0},
-    "memory": {"type": "str", "default": ""},
-    "walltime": {"type": "raw", "default": "1:00:00"},
-    "queue": {"type": "str", "default": ""},
-    "account": {"type": "str", "default": ""},
-    "qos": {"type": "str", "default": ""},
-    "reservation": {"type": "str", "default": ""},
-    "constraint": {"type": "str", "default": ""},
-    "exclusive": {"type": "bool", "default": False},
-    "parallel_environment": {"type": "str", "default": ""},
-    "directives": {"type": "list", "elements": "str", "default": []},
-    "modules": {"type": "list", "elements": "str", "default": []},
-    "setup": {"type": "str", "default": ""},
-    "mpi_launcher": {"type": "raw", "default": ""},
-    "pvserver": {"type": "raw", "default": "pvserver"},
-    "rendering": {"type": "str", "default": "auto", "choices": list(rendering.CHOICES)},
-    "queue_timeout": {"type": "raw", "default": "24h"},
-    "client_timeout": {"type": "raw", "default": "20m"},
-    "detach": {"type": "bool", "default": False},
-    "connect_id": {"type": "raw", "default": "random"},
-    "start_client": {"type": "raw", "default": False},
-    "json": {"type": "str", "default": ""},
-}
+SPEC = settings_table.SPEC
 #: The word of modules, in their last place, that has a module searched for.
 AUTO = "auto"
-_LOWEST = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0}
-_WORD = dict.fromkeys(("queue", "account", "qos", "reservation", "parallel_environment"), r"[A-Za-z0-9_.,@:+-]+")
-_WORD["job_id"] = r"[A-Za-z0-9_.\u0192\[\]-]+"
-_WORD["client_version"] = r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?"
-_WORD.update(memory=r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?", constraint=r"[A-Za-z0-9_.,@:+=&|*()!<>/\[\]-]+")
-_MAY_HOLD = {"memory": "write it as 4G or 500M", "constraint": "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only",
-             "client_version": "a version of ParaView is like 5.11.0"}
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
@@ -82,27 +33,21 @@ def check(wishes):
         SessionError: a value that cannot be; it names the variable, the value and the way out.
     """
     known = dict(wishes)
-    for name, reader in (("walltime", durations.parse), ("queue_timeout", durations.parse), ("client_timeout", durations.parse),
-                         ("reconnect_timeout", durations.parse), ("mpi_launcher", _launcher), ("pvserver", _command), ("start_client", _start_client),
-                         ("connect_id", _connect_id), ("modules", _modules), ("client_program", installed.check),
-                         ("login_ports", _ports), ("server_ports", _ports)):
+    for name, form in settings_table.FORMS.items():
         try:
-            known[name] = reader(known[name])
+            known[name] = _READERS[form](known[name])
         except ValueError as error:
             raise wrong(name, wishes[name], str(error))
-    for name, lowest in _LOWEST.items():
-        if known[name] < lowest:
-            raise wrong(name, known[name], "it has to be at least {0}".format(lowest))
-    for name in ("client_port", "reconnect_port"):
-        if not 0 <= known[name] <= 65535:
-            raise wrong(name, known[name], "a port is a number from 1 to 65535; 0 takes a free one")
+    for name, (lowest, highest, why) in settings_table.NUMBERS.items():
+        if known[name] < lowest or (highest is not None and known[name] > highest):
+            raise wrong(name, known[name], why)
     if known["reconnect_port"] and known["reconnect_port"] == known["client_port"]:
         raise wrong("reconnect_port", known["reconnect_port"], "ParaView has that port (paraview_client_port)")
-    if known["client_process"] < 0 or (known["client_process"] and known["client_host"]):
-        raise wrong("client_process", known["client_process"], "it is the number of a process of this machine; 0 is none")
-    for name, pattern in _WORD.items():
-        if known[name] and not re.match("^(?:" + pattern + r")\Z", known[name]):
-            raise wrong(name, known[name], _MAY_HOLD.get(name, "it may hold letters, digits and . , _ @ : + - only"))
+    if known["client_process"] and known["client_host"]:
+        raise wrong("client_process", known["client_process"], settings_table.NUMBERS["client_process"][-1])
+    for name, (_pattern, why) in settings_table.PATTERNS.items():
+        if known[name] and not fits(name, known[name]):
+            raise wrong(name, known[name], why)
     for name in ("directives", "modules"):
         for value in known[name]:
             if re.search(r"[\n\r\0]", value) or not value.strip():
@@ -125,6 +70,11 @@ def check(wishes):
     elif known["scheduler"] != "auto":
         raise wrong("scheduler", known["scheduler"], "known are auto, {0}; another one is described in paraview_schedulers".format(", ".join(sorted(tables))))
     return known
+
+
+def fits(name, value):
+    """bool: whether a text matches the pattern of that setting."""
+    return re.match("^(?:" + settings_table.PATTERNS[name][0] + r")\Z", value) is not None
 
 
 def wrong(name, value, why):
@@ -174,3 +124,7 @@ def _start_client(value):
 
 def _connect_id(value):
     return None if str(value).strip().lower() == "random" else pvserver.parse_connect_id(value)
+
+
+_READERS = {"duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
+            "start_client": _start_client, "connect_id": _connect_id}

@@ -113,7 +113,7 @@ def read(options, environment, preset):
         job[name] = _typed(name, job[name])
     port = _port(said["port"], options.command)
     version = said["version"].strip()
-    if version and not re.match(r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?\Z", version):
+    if version and not settings.fits("client_version", version):
         raise settings.wrong("version", version, "a version of ParaView is like 5.11.0")
     return Wishes(options.command, port, _connect_id(said["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
 

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flux. Sources: flux-jobs(1), flux-batch(1)."""
 
+NAME, ORDER, KNOWN_AS = "flux", 60, "Flux"
+PARTICULAR = "``paraview_account`` is a bank; memory cannot be asked for"
+
 _GONE = r"[Uu]nknown job|JobID \S+ unknown|No such job|invalid job ?id"
 TABLE = {
     "title": "Flux",

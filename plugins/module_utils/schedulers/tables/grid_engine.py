@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Grid Engine. Sources: qstat(1), qacct(1), submit(1), and what Grid Engine was recorded to say."""
 
+NAME, ORDER, KNOWN_AS = "sge", 30, "Grid Engine"
+PARTICULAR = "more than one core takes a parallel environment: ``paraview_parallel_environment``"
+
 _PENDING = ("qw", "hqw", "hRwq", "hRqw", "Rqw", "Rwq", "Rq", "w", "hw")
 _HELD = ("hqw", "hRwq", "hRqw", "hw")
 _RUNNING = ("r", "t", "hr", "ht", "Rr", "Rt", "hRr", "hRt")

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """LSF. Sources: IBM's pages on bjobs and bsub."""
 
+NAME, ORDER, KNOWN_AS = "lsf", 50, "LSF"
+PARTICULAR = "``paraview_qos`` is a service class, ``paraview_account`` a project"
+
 _GONE = r"is not found|No job found|No matching job"
 _NAMES = "jobid stat exec_host pend_reason exit_code exit_reason kill_reason suspend_reason estimated_start_time"
 TABLE = {

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """No batch system: a detached process on the login node."""
 
+NAME, ORDER, KNOWN_AS = "none", 1000, "none"
+PARTICULAR = "pvserver runs on the login node itself; never chosen by ``auto``"
+
 # In a shell: "$1" is the script. The start time behind the process id keeps a number used again from being taken for the job.
 _DETACH = ('setsid /bin/sh "$1" </dev/null >/dev/null 2>&1 & p=$!; '
            'set -- $(sed "s/.*) //" "/proc/$p/stat"); echo "$p.${20}"')

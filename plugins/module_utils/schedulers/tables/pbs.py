@@ -3,6 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OpenPBS and PBS Pro. Sources: qsub(1B), qstat(1B), pbs_job_attributes(7B), and what OpenPBS was recorded to say."""
 
+NAME, ORDER, KNOWN_AS = "pbs", 20, "PBS Pro, OpenPBS"
+PARTICULAR = ("asked in JSON, and as text where its JSON is none; how a job ended is told where the server keeps a history of jobs "
+              "(``job_history_enable``); a reservation is a queue")
+
 # A value may hold newlines, so what stands first counts: state and substate come before what a user may put in.
 QSTAT_RECORD = r"^Job Id: (?P<id>\S+)[ \t]*\n(?P<body>(?:(?!^Job Id: ).*\n?)*)"
 QSTAT_FIELDS = {

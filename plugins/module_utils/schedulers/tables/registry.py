@@ -1,9 +1,20 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batch systems as data: one table each. The guide "Batch systems" says what the entries mean; answers.py reads them."""
+"""Batch systems as data: one table each. The guide "Batch systems" has what the entries mean; answers.py reads them.
+
+This file is generated: `make generate` writes it from what stands beside it.
+"""
 
 from . import flux, grid_engine, lsf, none, pbs, slurm, torque
 
 #: The tables by name, in the order in which they are looked for: wrappers of another system's commands come after that system.
-TABLES = {"slurm": slurm.TABLE, "pbs": pbs.TABLE, "sge": grid_engine.TABLE, "torque": torque.TABLE, "lsf": lsf.TABLE, "flux": flux.TABLE, "none": none.TABLE}
+TABLES = {
+    "slurm": slurm.TABLE,
+    "pbs": pbs.TABLE,
+    "sge": grid_engine.TABLE,
+    "torque": torque.TABLE,
+    "lsf": lsf.TABLE,
+    "flux": flux.TABLE,
+    "none": none.TABLE,
+}

@@ -3,6 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Slurm. Sources: sbatch(1), scontrol(1), sacct(1), Slurm's job reason codes, and what Slurm was recorded to say."""
 
+NAME, ORDER, KNOWN_AS = "slurm", 10, "Slurm"
+PARTICULAR = "asked with ``scontrol``; ``sacct`` tells of a job that is no longer there, where it is in use"
+
 _PATTERNS = {
     "id": r"\bJobId=(?P<value>\d+)",
     "native": r"\bJobState=(?P<value>[A-Z_]+)",

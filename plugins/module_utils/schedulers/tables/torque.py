@@ -5,6 +5,9 @@
 
 from .pbs import NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD
 
+NAME, ORDER, KNOWN_AS = "torque", 40, "Torque"
+PARTICULAR = "memory is asked for by process"
+
 _GONE = r"Unknown Job Id"
 _ASK = {
     "gone": _GONE, "unwrap": r"\n(?:\t|  (?=\S))", "record": QSTAT_RECORD, "may_be_walltime": True,

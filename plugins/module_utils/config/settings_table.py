@@ -1,0 +1,88 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings: names, types, defaults and bounds. This file is generated: `make generate` writes it from meta/settings.yml."""
+
+#: In the form of Ansible's argument specs.
+SPEC = {
+    "client_host": {"type": "str", "default": ""},
+    "client_port": {"type": "int", "default": 0},
+    "reconnect_port": {"type": "int", "default": 0},
+    "client_process": {"type": "int", "default": 0},
+    "client_program": {"type": "str", "default": ""},
+    "client_version": {"type": "str", "default": ""},
+    "login_ports": {"type": "str", "default": ""},
+    "server_ports": {"type": "str", "default": ""},
+    "route": {"type": "str", "choices": ["auto", "node_tunnel", "node_tunnel_reverse", "forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay",
+              "reverse_relay_unencrypted", "reverse_unencrypted", "forward_unencrypted"], "default": "auto"},
+    "route_order": {"type": "list", "elements": "str", "choices": ["node_tunnel", "node_tunnel_reverse", "forward_tunnel", "reverse_tunnel",
+                    "reverse_tunnel_relay"], "default": ["node_tunnel", "node_tunnel_reverse", "forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay"]},
+    "user_relay": {"type": "bool", "default": False},
+    "reconnect": {"type": "bool", "default": True},
+    "reconnect_timeout": {"type": "raw", "default": "1h"},
+    "scheduler": {"type": "str", "default": "auto"},
+    "schedulers": {"type": "dict", "default": {}},
+    "job_id": {"type": "str", "default": ""},
+    "nodes": {"type": "int", "default": 1},
+    "tasks_per_node": {"type": "int", "default": 1},
+    "cpus_per_task": {"type": "int", "default": 0},
+    "gpus_per_node": {"type": "int", "default": 0},
+    "memory": {"type": "str", "default": ""},
+    "walltime": {"type": "raw", "default": "1:00:00"},
+    "queue": {"type": "str", "default": ""},
+    "account": {"type": "str", "default": ""},
+    "qos": {"type": "str", "default": ""},
+    "reservation": {"type": "str", "default": ""},
+    "constraint": {"type": "str", "default": ""},
+    "exclusive": {"type": "bool", "default": False},
+    "parallel_environment": {"type": "str", "default": ""},
+    "directives": {"type": "list", "elements": "str", "default": []},
+    "modules": {"type": "list", "elements": "str", "default": []},
+    "setup": {"type": "str", "default": ""},
+    "mpi_launcher": {"type": "raw", "default": ""},
+    "pvserver": {"type": "raw", "default": "pvserver"},
+    "rendering": {"type": "str", "choices": ["auto", "glx", "egl", "osmesa", "xvfb"], "default": "auto"},
+    "queue_timeout": {"type": "raw", "default": "24h"},
+    "client_timeout": {"type": "raw", "default": "20m"},
+    "detach": {"type": "bool", "default": False},
+    "connect_id": {"type": "raw", "default": "random"},
+    "start_client": {"type": "raw", "default": False},
+    "json": {"type": "str", "default": ""},
+}
+#: The least and the greatest (None: any) of a number, and why another one cannot be.
+NUMBERS = {
+    "client_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
+    "reconnect_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
+    "client_process": (0, None, "it is the number of a process of this machine; 0 is none"),
+    "nodes": (1, None, "it has to be at least 1"),
+    "tasks_per_node": (1, None, "it has to be at least 1"),
+    "cpus_per_task": (0, None, "it has to be at least 0"),
+    "gpus_per_node": (0, None, "it has to be at least 0"),
+}
+#: What all of a value has to match where it is not empty, and why another one cannot be.
+PATTERNS = {
+    "client_version": (r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?", "a version of ParaView is like 5.11.0"),
+    "job_id": (r"[A-Za-z0-9_.\u0192\[\]-]+", "it may hold letters, digits and . , _ @ : + - only"),
+    "memory": (r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?", "write it as 4G or 500M"),
+    "queue": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
+    "account": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
+    "qos": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
+    "reservation": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
+    "constraint": (r"[A-Za-z0-9_.,@:+=&|*()!<>/\[\]-]+", "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only"),
+    "parallel_environment": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
+}
+#: Which reader of settings.py gives a value its final form.
+FORMS = {
+    "client_program": "program",
+    "login_ports": "ports",
+    "server_ports": "ports",
+    "reconnect_timeout": "duration",
+    "walltime": "duration",
+    "modules": "modules",
+    "mpi_launcher": "launcher",
+    "pvserver": "command",
+    "queue_timeout": "duration",
+    "client_timeout": "duration",
+    "connect_id": "connect_id",
+    "start_client": "start_client",
+}

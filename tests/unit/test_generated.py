@@ -1,0 +1,105 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `make generate` writes is there, and each setting is bounded as meta/settings.yml describes it."""
+
+import importlib.util
+import re
+
+import pytest
+import yaml
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names, settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.tables.registry import TABLES
+from conftest import TOP
+
+_PLACE = importlib.util.spec_from_file_location("generate", TOP / "tests/tools/generate.py")
+generate = importlib.util.module_from_spec(_PLACE)
+_PLACE.loader.exec_module(generate)
+SETTINGS, _ROLES = generate.source()
+GENERATED = generate.generated()
+DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
+# Any text will do, or what it names is looked for elsewhere.
+FREE = {"client_host", "scheduler", "setup", "json", "directives"}
+
+
+def check(**values):
+    return settings.check(dict(DEFAULTS, **values))
+
+
+def refused(**values):
+    with pytest.raises(SessionError) as caught:
+        check(**values)
+    return caught.value
+
+
+@pytest.mark.parametrize("path", list(GENERATED))
+def test_a_generated_file_is_up_to_date(path):
+    assert (TOP / path).read_text() == GENERATED[path], "make generate writes something else"
+
+
+def test_a_file_that_differs_is_named_with_the_way_out(monkeypatch):
+    monkeypatch.setattr(generate.sys, "argv", ["generate", "--check"])
+    assert generate.main() == 0
+    monkeypatch.setattr(generate, "generated", lambda: {"README.md": "x", "LICENSE": (TOP / "LICENSE").read_text()})
+    assert generate.main() == "README.md: it differs from what make generate writes"
+
+
+def test_a_description_that_yaml_misreads_is_refused():
+    for text in ("Two words: one", "A number #1"):
+        with pytest.raises(generate.Wrong, match="x: YAML takes"):
+            generate.options({"x": {"description": [text], "type": "str", "default": ""}}, "  ", True)
+
+
+def test_a_role_names_variables_and_those_of_connect_in_full():
+    (entry,) = generate.of_role({"test_job": {"option": "job", "description": ["O(job) with O(route=auto)"]}}).values()
+    assert entry["description"] == ["O(paraview_test_job) with O(sciviz.paraview.connect#role:main:paraview_route=auto)"]
+
+
+def test_names_are_those_of_the_code():
+    assert settings.SPEC["route"]["choices"] == ["auto", *route_names.ALL]
+    assert settings.SPEC["route_order"]["choices"] == settings.SPEC["route_order"]["default"] == list(route_names.ORDER)
+    assert settings.SPEC["rendering"]["choices"] == list(rendering.CHOICES)
+    assert {one.NAME: one.TABLE["title"] for one in generate.batch_systems()} == {name: about["title"] for name, about in TABLES.items()}
+    assert len({one.ORDER for one in generate.batch_systems()}) == len(TABLES)
+
+
+def test_every_setting_is_documented_and_bounded():
+    for name, about in SETTINGS.items():
+        assert about["short"] and about["description"] and "connect" in about["roles"], name
+        assert about["type"] in ("bool", "dict") or name in FREE or {"choices", "minimum", "pattern", "form"} & set(about), f"{name} takes anything"
+
+
+@pytest.mark.parametrize("name", [name for name, about in SETTINGS.items() if "minimum" in about])
+def test_a_number_is_bounded(name):
+    about = SETTINGS[name]
+    assert check(**{name: about["minimum"]})[name] == about["minimum"]
+    wrong = [about["minimum"] - 1]
+    if "maximum" in about:
+        assert check(**{name: about["maximum"]})[name] == about["maximum"]
+        wrong.append(about["maximum"] + 1)
+    for value in wrong:
+        error = refused(**{name: value})
+        assert error.what == f"paraview_{name}: {value} cannot be" and error.why == about.get("hint", f"it has to be at least {about['minimum']}")
+
+
+@pytest.mark.parametrize("name", [name for name, about in SETTINGS.items() if "pattern" in about])
+def test_a_text_has_its_form(name):
+    assert check(**{name: ""})[name] == ""
+    for value in (" ", "a b", "a\n", "$(id)", "'"):
+        assert refused(**{name: value}).why == SETTINGS[name].get("hint", generate.HINTS["pattern"])
+
+
+def examples():
+    for name, about in SETTINGS.items():
+        for value in re.findall(r"\bV\(([^)]*)\)", " ".join(about["description"])):
+            if value not in route_names.ALL and about["type"] != "bool":
+                yield name, value
+
+
+@pytest.mark.parametrize(("name", "text"), list(examples()))
+def test_what_the_documentation_has_as_a_value_is_one(name, text):
+    kind = SETTINGS[name]["type"]
+    value = text if kind == "str" or kind == "raw" and name != "start_client" else yaml.safe_load(text)
+    check(**{name: [value] if kind == "list" and not isinstance(value, list) else value})
