@@ -16,7 +16,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow imp
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
-from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings, settings_table
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import drawing, probes
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import report as checks
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver, rendering
@@ -40,8 +40,7 @@ _NODE = "node"
 
 class ActionModule(SessionAction):
     NEEDS_SESSION = False
-    SPEC = {**copy.deepcopy(settings.SPEC), "job": {"type": "bool", "default": False}, "html": {"type": "str", "default": ""},
-            "blank": {"type": "bool", "default": False}}
+    SPEC = copy.deepcopy({**settings.SPEC, **settings_table.DOCTOR})
 
     def act(self, arguments):
         wishes = settings.check({name: arguments[name] for name in settings.SPEC})

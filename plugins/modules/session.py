@@ -70,7 +70,7 @@ EXAMPLES = r"""
 - name: Begin a session on a cluster whose MPI wants its own launcher
   sciviz.paraview.session:
     nodes: 4
-    launcher: ibrun -n {tasks} -o 0
+    mpi_launcher: ibrun -n {tasks} -o 0
     pvserver: pvserver --mpi
     setup: |
       export MESA_GL_VERSION_OVERRIDE=3.3

@@ -18,7 +18,8 @@ TOP = Path(__file__).resolve().parents[2]
 SOURCE = "meta/settings.yml"
 TABLES = "plugins/module_utils/schedulers/tables"
 WIDTH = 160
-KEYS = {"type", "elements", "choices", "default", "minimum", "maximum", "pattern", "form", "hint", "roles", "short", "short_default", "description",
+SPEC_KEYS = ("type", "elements", "choices", "default")
+KEYS = {*SPEC_KEYS, "minimum", "maximum", "pattern", "form", "hint", "roles", "short", "short_default", "description",
         "before", "option"}
 HINTS = {"minimum": "it has to be at least {minimum}", "pattern": "it may hold letters, digits and . , _ @ : + - only"}
 HEAD = '''# Copyright (c) 2026, The sciviz.paraview developers
@@ -136,7 +137,7 @@ def options(entries, indent, inline):
 
 def option(name, about, indent, inline):
     lines = [f"{indent}{name}:", *paragraphs(about["description"], indent + "  ", inline)]
-    lines += [line for key in ("type", "elements", "choices", "default") if key in about for line in flow(key, about[key], indent + "  ")]
+    lines += [line for key in SPEC_KEYS if key in about for line in flow(key, about[key], indent + "  ")]
     text = "\n".join(lines) + "\n"
     try:
         known = yaml.safe_load(text)[name]["description"]
@@ -189,18 +190,24 @@ def python(value):
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def settings_table(settings):
-    spec = []
-    for name, about in settings.items():
-        line = f'    "{name}": ' + python({key: about[key] for key in ("type", "elements", "choices", "default") if key in about}) + ","
-        spec += wrapped(line.strip(), "    ", " " * (line.index("{") + 1))
+def spec(entries):
+    """list[str]: the lines of an argument spec in Python."""
+    lines = []
+    for name, about in entries.items():
+        line = f'    "{name}": ' + python({key: about[key] for key in SPEC_KEYS if key in about}) + ","
+        lines += wrapped(line.strip(), "    ", " " * (line.index("{") + 1))
+    return lines
+
+
+def settings_table(settings, doctor):
     hints = {name: about.get("hint") or next((text.format(**about) for key, text in HINTS.items() if key in about), "") for name, about in settings.items()}
     numbers = [f'    "{name}": {python((about["minimum"], about.get("maximum"), hints[name]))},' for name, about in settings.items() if "minimum" in about]
     patterns = [f'    "{name}": (r"{about["pattern"]}", {python(hints[name])}),' for name, about in settings.items() if "pattern" in about]
     forms = [f'    "{name}": "{about["form"]}",' for name, about in settings.items() if "form" in about]
     about = "The settings: names, types, defaults and bounds. This file is generated: `make generate` writes it from {0}.".format(SOURCE)
     return "\n".join([
-        HEAD.format(about) + "#: In the form of Ansible's argument specs.", "SPEC = {", *spec, "}",
+        HEAD.format(about) + "#: In the form of Ansible's argument specs.", "SPEC = {", *spec(settings), "}",
+        "#: What the action doctor takes beside them.", "DOCTOR = {", *spec(doctor), "}",
         "#: The least and the greatest (None: any) of a number, and why another one cannot be.", "NUMBERS = {", *numbers, "}",
         "#: What all of a value has to match where it is not empty, and why another one cannot be.", "PATTERNS = {", *patterns, "}",
         "#: Which reader of settings.py gives a value its final form.", "FORMS = {", *forms, "}"]) + "\n"
@@ -218,8 +225,8 @@ def registry(systems):
 
 def guide(systems):
     """str: the guide's table of batch systems."""
-    widths = (16, 36, 95)
     rows = [(f"``{one.NAME}``", one.KNOWN_AS, one.PARTICULAR) for one in systems]
+    widths = (*(max(least, *(len(row[column]) for row in rows)) for column, least in ((0, 16), (1, 36))), 95)
     rule, lines = "  ".join("=" * width for width in widths), []
     for name, known_as, particular in [("name", "batch system", "what is particular"), *rows]:
         for number, text in enumerate(textwrap.wrap(particular, widths[-1], break_on_hyphens=False, break_long_words=False)):
@@ -243,10 +250,12 @@ def generated():
     """dict[str, str]: by path what each file has to be."""
     settings, roles = source()
     systems = batch_systems()
+    doctor = {about.get("option", name): about for name, about in roles["doctor"].items() if name not in settings}
     known = {
-        "plugins/module_utils/config/settings_table.py": settings_table(settings),
+        "plugins/module_utils/config/settings_table.py": settings_table(settings, doctor),
         TABLES + "/registry.py": registry(systems),
         "plugins/doc_fragments/session.py": between("plugins/doc_fragments/session.py", options(settings, "  ", False)),
+        "plugins/modules/doctor.py": between("plugins/modules/doctor.py", options(doctor, "  ", False)),
         "docs/docsite/rst/guide_batch_systems.rst": between("docs/docsite/rst/guide_batch_systems.rst", guide(systems)),
     }
     for role, own in roles.items():
@@ -255,8 +264,6 @@ def generated():
         for path, text in (("meta/argument_specs.yml", options(of_role(entries), " " * 6, True)), ("defaults/main.yml", defaults(entries)),
                            ("tasks/main.yml", arguments(entries)), ("README.md", readme(entries))):
             known[place + path] = between(place + path, text)
-    own = {about.get("option", name): about for name, about in roles["doctor"].items() if name not in settings}
-    known["plugins/modules/doctor.py"] = between("plugins/modules/doctor.py", options(own, "  ", False))
     return known
 
 

@@ -72,6 +72,25 @@ def test_documentation_of_an_action_is_complete(name):
     assert yaml.safe_load(module("modules", name).RETURN)
 
 
+def tasks_in(example):
+    """Of an example: each module of ours with its arguments."""
+    if isinstance(example, list):
+        for one in example:
+            yield from tasks_in(one)
+    elif isinstance(example, dict):
+        for key, value in example.items():
+            name = key.removeprefix("sciviz.paraview.")
+            if name != key and (TOP / f"plugins/modules/{name}.py").exists():
+                yield name, value or {}
+            yield from tasks_in(value)
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_examples_of_an_action_take_what_there_is(name):
+    for used, arguments in tasks_in(yaml.safe_load(module("modules", name).EXAMPLES)):
+        assert set(arguments) <= set(documentation(used)["options"]), used
+
+
 def test_group_of_actions_is_the_documented_one():
     groups = yaml.safe_load((TOP / "meta/runtime.yml").read_text())["action_groups"]
     documented = {name for name in ACTIONS if "sciviz.paraview.attributes.group" in documentation(name)["extends_documentation_fragment"]}

@@ -65,6 +65,12 @@ def test_names_are_those_of_the_code():
     assert len({one.ORDER for one in generate.batch_systems()}) == len(TABLES)
 
 
+def test_every_route_is_in_the_tables_that_are_written_by_hand():
+    assert re.findall(r"(?m)^\| `(\w+)` \| [^|]*\| [^|]*\|$", (TOP / "README.md").read_text()) == ["paraview_route", *route_names.ALL]
+    table = (TOP / "docs/docsite/rst/guide_security.rst").read_text().partition("\nroute   ")[2]
+    assert re.findall(r"(?m)^``(\w+)``  +\S", table) == list(route_names.ALL)
+
+
 def test_every_setting_is_documented_and_bounded():
     for name, about in SETTINGS.items():
         assert about["short"] and about["description"] and "connect" in about["roles"], name

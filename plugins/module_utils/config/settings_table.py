@@ -49,6 +49,12 @@ SPEC = {
     "start_client": {"type": "raw", "default": False},
     "json": {"type": "str", "default": ""},
 }
+#: What the action doctor takes beside them.
+DOCTOR = {
+    "job": {"type": "bool", "default": False},
+    "html": {"type": "str", "default": ""},
+    "blank": {"type": "bool", "default": False},
+}
 #: The least and the greatest (None: any) of a number, and why another one cannot be.
 NUMBERS = {
     "client_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
