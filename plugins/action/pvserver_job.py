@@ -170,7 +170,7 @@ class ActionModule(SessionAction):
         connect_id = self.session.connect_id()
         if record.lifeline:
             record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, channel)), route,
-                                     routing.client_of(record, channel))
+                                          routing.client_of(record, channel))
             lifeline_route.put_up(route, record, directory)
             arguments = lifeline.pvserver_arguments(route, connect_id)
         else:

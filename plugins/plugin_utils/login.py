@@ -51,7 +51,7 @@ def target_of(connection, name: str) -> client.Target:
     if option("host_key_checking") is False:
         arguments += ["-o", "StrictHostKeyChecking=no"]
     return client.Target(executable=option("ssh_executable"), host=str(option("host")), user=_text(option("remote_user")),
-                          port=option("port") or None, key=_text(option("private_key_file")), arguments=arguments, timeout=int(option("timeout") or 10))
+                         port=option("port") or None, key=_text(option("private_key_file")), arguments=arguments, timeout=int(option("timeout") or 10))
 
 
 def _text(value):

@@ -54,4 +54,3 @@ def came_through(record, route):
     return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
         record.root_node, route.place or record.login_node, route.address, route.port, record.client_port,
         record.client_side["name"] + "'s" if record.client_side else "this machine's")
-

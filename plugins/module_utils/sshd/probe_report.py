@@ -4,8 +4,6 @@
 """What was found of each forward, as a table."""
 
 
-
-
 def table(forwards):
     """list[str]: the findings in aligned columns."""
     expected = any(one["expect"] for one in forwards)
