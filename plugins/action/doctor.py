@@ -131,7 +131,7 @@ class ActionModule(SessionAction):
         directory.create({
             "batch.log": "", "job.sh": job_scripts.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, launcher, wishes["pvserver"], record.modules, setup, 0, wishes["rendering"], look),
-            rendering.RANK_FILE: rendering.RANK, drawing.PROGRAM: drawing.TEXT})
+            rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT})
         queue = Jobs(over(channel.script, record.prelude, path + "/submitted", 180), about)
         job_id = queue.submit(path + "/job.sh")
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-launch as one file: the helpers that it needs, the relay, and jmespath, in an archive that Python runs."""
+"""paraview-launch as one file: the helpers and the programs that it needs, and jmespath, in an archive that Python runs."""
 
 import ast
 import importlib.util
@@ -13,6 +13,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
+from ..module_utils.common import programs
 from ..module_utils.common.errors import SessionError
 from ..module_utils.launcher import options
 
@@ -44,7 +45,7 @@ def build(interpreter: str, wishes: t.Optional[dict] = None) -> bytes:
         path = name.replace(".", "/")
         files.update({"{0}/{1}/__init__.py".format(PACKAGE, one): _HEAD.encode() for one in parents(path)})
         files["{0}/{1}.py".format(PACKAGE, path)] = (helpers / (path + ".py")).read_bytes()
-    files[PACKAGE + "/routes/paraview-relay"] = (TOP / "roles/relay/files/paraview-relay").read_bytes()
+    files.update({"{0}/common/{1}/{2}".format(PACKAGE, *one): Path(programs.path(*one)).read_bytes() for one in programs.OF_THE_LAUNCHER})
     files[PACKAGE + "/launcher/launcher.json"] = json.dumps({"version": version(), "wishes": options.preset(wishes or {})}, sort_keys=True).encode()
     files.update(jmespath())
     return first.encode() + packed(files)

@@ -82,7 +82,7 @@ def _draw(request, tmp_path):
         for number in range(gpus):
             (dev / "nvidia{0}".format(number)).touch()
         (job / "draw.py").write_text(drawing.TEXT.replace('"/dev/', '"{0}/'.format(dev)).replace("path[5:]", "os.path.basename(path)"))
-        (job / "rank.sh").write_text(rendering.RANK.replace("/dev/", str(dev) + "/"))
+        (job / "rank.sh").write_text(rendering.rank_script().replace("/dev/", str(dev) + "/"))
         done = subprocess.run([shutil.which(request.param), "pvserver.sh", "022"], cwd=str(job), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=60, check=False,
                               env=dict(environment, HOME=str(tmp_path), PATH=str(place) + ":" + os.environ["PATH"]))

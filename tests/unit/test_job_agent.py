@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import programs
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
 from test_jobscript import NONE, SHELLS, Job
@@ -37,6 +38,7 @@ line.sendall(b"server")
 print("Client connected." if line.recv(100) == b"client" else "Exiting...")
 line.recv(1)
 """
+PROGRAM = programs.path("connect", "paraview-lifeline")
 
 
 class AgentJob(Job):
@@ -50,7 +52,7 @@ class AgentJob(Job):
         key = tmp_path / "stub.key"
         key.write_text(KEY + "\n")
         key.chmod(0o600)
-        process = subprocess.Popen([sys.executable, "-IS", lifeline._PROGRAM, "stub", "--key", str(key), "--outage", "60", "--wait", "0", *words],
+        process = subprocess.Popen([sys.executable, "-IS", PROGRAM, "stub", "--key", str(key), "--outage", "60", "--wait", "0", *words],
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.stubs.append(process)
         return int(process.stdout.readline().decode().rpartition(":")[2])
@@ -257,5 +259,5 @@ def test_what_the_go_file_says(route, first, rest):
 
 def test_the_program_is_where_the_collection_has_it():
     assert set(lifeline.files(KEY)) == {"paraview-lifeline", "key"}
-    done = subprocess.run([shutil.which("python3"), "-IS", lifeline._PROGRAM, "--version"], stdout=subprocess.PIPE, check=True)
+    done = subprocess.run([shutil.which("python3"), "-IS", PROGRAM, "--version"], stdout=subprocess.PIPE, check=True)
     assert done.stdout[:1].isdigit()

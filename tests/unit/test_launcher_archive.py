@@ -132,7 +132,8 @@ def test_what_is_packed_is_what_is_imported_and_no_more():
     assert {"launcher/main", "launcher/session", "schedulers/jobs", "schedulers/answers", "schedulers/tables/slurm", "routes/user_relay",
             "common/text"} < helpers
     assert not {name.split("/")[0] for name in helpers} & {"session", "sshd", "doctor", "dialog"}
-    assert {"__main__.py", "sciviz_paraview/routes/paraview-relay", "sciviz_paraview/launcher/launcher.json"} < set(names)
+    assert {"__main__.py", "sciviz_paraview/launcher/launcher.json"} < set(names)
+    assert {"sciviz_paraview/common/relay/paraview-relay", "sciviz_paraview/common/connect/pvserver.sh"} < set(names)
     assert "jmespath/LICENSE" in names or "jmespath/__init__.py" not in names
 
 

@@ -44,6 +44,7 @@ class Node:
         self.program("pvserver", PVSERVER)
         self.program("ldconfig", "#!/bin/sh\necho 'libc.so.6 (libc6,x86-64) => /lib/libc.so.6'\n")
         self.program("xdpyinfo", '#!/bin/sh\n[ "$DISPLAY" = :0 ]\n')
+        self.rank = rendering.rank_script()
         self.environment = {"HOME": str(top), "PATH": str(self.bin)}
 
     def program(self, name, text):
@@ -74,7 +75,7 @@ class Node:
     def start(self, wish="auto", pvserver=("pvserver",), launcher=(), setup="", **environment):
         script = job_scripts.pvserver_script(str(self.job), list(launcher), list(pvserver), (), setup, 0, wish)
         (self.job / "pvserver.sh").write_text(script)
-        (self.job / "rank.sh").write_text(rendering.RANK)
+        (self.job / "rank.sh").write_text(self.rank)
         (self.job / "go").write_text(job_scripts.go_file(["--server-port=0"]))
         (self.top / "told").unlink(missing_ok=True)
         done = subprocess.run([shutil.which(self.shell), "pvserver.sh", "022"], cwd=str(self.job), env=dict(self.environment, **environment),
@@ -331,7 +332,7 @@ def _device(request, tmp_path):
                     path.touch()
                 else:
                     path.symlink_to("nowhere")
-        (tmp_path / "rank.sh").write_text(rendering.RANK.replace("/dev/", str(top) + "/"))
+        (tmp_path / "rank.sh").write_text(rendering.rank_script().replace("/dev/", str(top) + "/"))
         words = [shutil.which(request.param), str(tmp_path / "rank.sh"), "sh", "-c", 'echo "${VTK_DEFAULT_EGL_DEVICE_INDEX-none} $*"', "sh", "a b", "*"]
         done = subprocess.run(words, env=dict(environment, PATH=os.environ["PATH"]), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
                               cwd=str(tmp_path))
@@ -389,12 +390,8 @@ def test_the_mpi_launcher_starts_it_in_front_of_each_pvserver(node, launcher):
         (dev / name).touch()
     node.start(launcher=launcher, CUDA_VISIBLE_DEVICES="2,1")
     assert node.told["device"] == ""
-    text = rendering.RANK
-    try:
-        rendering.RANK = text.replace("/dev/", str(dev) + "/")
-        node.start(launcher=launcher, CUDA_VISIBLE_DEVICES="2,1")
-    finally:
-        rendering.RANK = text
+    node.rank = node.rank.replace("/dev/", str(dev) + "/")
+    node.start(launcher=launcher, CUDA_VISIBLE_DEVICES="2,1")
     assert node.told["device"] == ("1" if launcher else "2")
 
 

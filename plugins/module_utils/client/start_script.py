@@ -6,12 +6,11 @@
 The program is connect_at_start.py of the role connect. What it has to say it writes into the client's log.
 """
 
-import os
 import re
 
+from ..common import programs
 from ..common.text import one_line
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles", "connect", "files", "connect_at_start.py")
 _NOTE = re.compile(r"^paraview-connect: (begun|listening|connected|refused|unable)(?: (.*))?$", re.MULTILINE)
 # What a ParaView prints whose window opens and whose script does not run.
 _NO_PYTHON = (
@@ -27,8 +26,8 @@ def text(url, connect_id):
         url (str): what ParaView opens, ``cs://HOST:PORT`` or ``csrc://HOST:PORT``.
         connect_id (int): 0 for none. It stands in the script, so the file has to be readable by its owner alone.
     """
-    with open(_PROGRAM, encoding="utf-8") as stream:
-        return "{0}\n\n_connect_at_start({1}, {2:d})\ndel _connect_at_start\n".format(stream.read().rstrip("\n"), ascii(str(url)), connect_id)
+    program = programs.text("connect", "connect_at_start.py").rstrip("\n")
+    return "{0}\n\n_connect_at_start({1}, {2:d})\ndel _connect_at_start\n".format(program, ascii(str(url)), connect_id)
 
 
 def state(log):

@@ -12,8 +12,8 @@ import os
 import pkgutil
 import sys
 
+from ..common import programs
 from ..common.errors import SessionError
-from ..routes import user_relay
 from . import options as launch_wishes
 from .caller import HungUp, Line
 from .session import Launch
@@ -75,7 +75,7 @@ def _hide(arguments, environment, program):
 
 def _load_all():
     """Takes in what would be looked for later: the file may be replaced by a newer one while this one waits."""
-    user_relay.program()
+    programs.load()
     _jmespath()
 
 

@@ -7,18 +7,15 @@ It hangs on the session's connection: it ends as soon as nobody holds the other 
 the shell of that connection. Where the login node has no Python, socat or ncat does what it can.
 """
 
-import functools
 import os
-import pkgutil
 import re
 import shlex
 import time
 
-from ..common import listeners
+from ..common import listeners, programs
 from ..common.text import one_line
 from .unavailable import RouteUnavailable
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles", "relay", "files", "paraview-relay")
 _FIND = r"""PATH=$PATH:/usr/sbin:/sbin
 for p in python3 /usr/libexec/platform-python python3.13 python3.12 python3.11 python3.9 python3.8 python3.6; do
   if command -v "$p" >/dev/null 2>&1 && "$p" -ISc 'import select, sys; sys.exit(sys.version_info < (3, 6))' >/dev/null 2>&1; then
@@ -57,16 +54,6 @@ LOST = {
 }
 
 
-@functools.lru_cache(maxsize=None)
-def program():
-    """str: the text of the relay's program: of its role, or of the archive in which it was packed beside this file."""
-    try:
-        with open(_PROGRAM, encoding="utf-8") as stream:
-            return stream.read()
-    except OSError:
-        return pkgutil.get_data(__package__, "paraview-relay").decode("utf-8")
-
-
 class UserRelay:
     """A relay of the user's own.
 
@@ -96,7 +83,7 @@ class UserRelay:
         """str: a directory on the login node for this relay alone; raises RouteUnavailable."""
         self.find()
         word = os.urandom(12).hex()
-        text = program().rstrip("\n") if self.holds else ""
+        text = programs.text("relay", "paraview-relay").rstrip("\n") if self.holds else ""
         _code, out, err = self.context.login_node.hold(_BEGIN.format(word=word, program=text), 30)
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:

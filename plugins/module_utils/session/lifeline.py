@@ -12,12 +12,12 @@ import os
 import sys
 import time
 
-from ..common import listeners, processes
+from ..common import listeners, processes, programs
 from ..common.files import write_private
 from ..config import route_names
 from ..paraview import pvserver
 
-_PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles", "connect", "files", "paraview-lifeline")
+_PROGRAM = ("connect", "paraview-lifeline")
 # Seconds that pvserver and what comes before it may take.
 _LATE = 600
 
@@ -28,8 +28,7 @@ def files(key):
     Args:
         key (str): as new_key() makes it.
     """
-    with open(_PROGRAM, encoding="utf-8") as stream:
-        return {"paraview-lifeline": stream.read(), "key": key + "\n"}
+    return {"paraview-lifeline": programs.text(*_PROGRAM), "key": key + "\n"}
 
 
 def new_key():
@@ -118,7 +117,7 @@ class Stub:
             port (int): ParaView's port there; 0 for any one that the stub takes.
             wishes (dict): the session's: outage and idle, in seconds.
         """
-        words = [sys.executable, "-I", "-S", _PROGRAM, "stub", "--key", self.session.key_path, "--status", self.status_path]
+        words = [sys.executable, "-I", "-S", programs.path(*_PROGRAM), "stub", "--key", self.session.key_path, "--status", self.status_path]
         # One that nobody knows of any more ends with the job's own patience.
         words += ["--wait", str(wishes["client_timeout"] + _LATE), "--outage", str(wishes["reconnect_timeout"])]
         if route.reverse:

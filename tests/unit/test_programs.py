@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs of roles: where they are found, and what is filled into them."""
+
+import ast
+
+import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import programs
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import launcher_archive
+from conftest import TOP
+
+TEXT = """#!/bin/sh
+# Who wrote it, and what @IT@ is for.
+
+# BEGIN one
+one() { echo "# no comment"; }  # a comment
+  # a comment
+# END one
+@SETUP@
+case $1 in
+  # BEGIN one
+  1) one;;
+  # END one
+  # BEGIN two
+  2) two;;
+  # END two
+esac
+"""
+
+
+@pytest.fixture(name="filled")
+def _filled(monkeypatch):
+    monkeypatch.setattr(programs, "text", lambda role, name: TEXT)
+
+    def filled(one, two, **blanks):
+        return programs.filled("connect", "some.sh", {"one": one, "two": two}, blanks)
+    return filled
+
+
+def test_parts_are_in_it_or_not(filled):
+    assert filled(False, False, SETUP=":") == "#!/bin/sh\n:\ncase $1 in\nesac\n"
+    assert filled(True, False, SETUP=":") == '#!/bin/sh\none() { echo "# no comment"; }  # a comment\n:\ncase $1 in\n  1) one;;\nesac\n'
+    assert "2) two" in filled(True, True, SETUP=":")
+
+
+def test_what_is_filled_in_stays_as_it_is(filled):
+    own = "#!/bin/bash\n\n# of mine\n# BEGIN one\necho @SETUP@ '\\1'\n# END one"
+    assert filled(False, False, SETUP=own) == "#!/bin/sh\n" + own + "\ncase $1 in\nesac\n"
+
+
+def test_a_blank_or_a_part_that_nobody_knows(filled):
+    with pytest.raises(KeyError, match="SETUP"):
+        filled(True, True)
+    with pytest.raises(KeyError, match="one"):
+        programs.filled("connect", "some.sh", {"two": True}, {"SETUP": ""})
+
+
+@pytest.mark.parametrize(("role", "name"), programs.OF_THE_LAUNCHER)
+def test_what_the_launcher_needs_is_there(role, name):
+    assert programs.text(role, name).startswith("#!/")
+    assert (TOP / "roles" / role / "files" / name).samefile(programs.path(role, name))
+
+
+def test_modules_do_without():
+    """Ansible sends what a module imports to another host, and no file of a role."""
+    for path in sorted((TOP / "plugins/modules").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and "plugins.module_utils" in (node.module or ""):
+                start = node.module.partition("plugins.module_utils.")[2]
+                for name in [start] if (TOP / "plugins/module_utils").joinpath(*start.split(".")).with_suffix(".py").exists() else [
+                        start + "." + one.name for one in node.names]:
+                    assert "common.programs" not in launcher_archive.modules(TOP / "plugins/module_utils", name), path
