@@ -7,7 +7,7 @@ import ipaddress
 import re
 import shlex
 
-from ..common import listeners
+from ..common import listeners, programs
 from ..common.addresses import address
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
@@ -15,27 +15,9 @@ from ..schedulers import hostlists
 from . import site_file
 from .site_file import KEYS, PATH
 
-_PROBE = r"""
-part() { printf '\n==%s\n' "$1"; }
-limit() { if command -v timeout >/dev/null 2>&1; then timeout -k 2 "$@"; else shift; "$@"; fi; }
-part host; hostname
-part uid; id -u
-part home; printf '%s\n' "$HOME"
-part connection; printf '%s\n' "$SSH_CONNECTION"
-PATH=$PATH:/usr/sbin:/sbin
-part addresses; { ip -4 -o addr show scope global || hostname -I; } 2>/dev/null
-have=
-for c in @COMMANDS@; do command -v "$c" >/dev/null 2>&1 && have=1; done
-if [ -z "$have" ] && [ -r /etc/profile ]; then . /etc/profile >/dev/null 2>&1 </dev/null; part profile; echo read; fi
-LC_ALL=C; export LC_ALL
-@DETECT@
-part tools; for c in setsid grep sed awk; do command -v "$c" >/dev/null 2>&1 || echo "$c"; done
-part guard; ls -ldn @SITE_DIRECTORY@ @SITE_FILE@ 2>/dev/null
-part site; cat @SITE_FILE@ 2>/dev/null
-"""
-_DETECT = r"""if command -v {program} >/dev/null 2>&1; then
-part detect_{name}; limit 10 {detect} 2>&1 </dev/null | head -n 200
-part first_node_{name}; limit 10 {first_node} 2>/dev/null </dev/null | head -n 2000
+_DETECT = """if command -v {program} >/dev/null 2>&1; then
+detect {name} {detect}
+first_node {name} {first_node}
 fi
 """
 _SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
@@ -55,7 +37,7 @@ def probe(tables):
         first_node=_command(about.get("first_node", {}).get("argv", ["true"]))) for name, about in sought.items())
     blanks = {"COMMANDS": " ".join(shlex.quote(about["detect"]["argv"][0]) for about in sought.values()), "DETECT": detect,
               "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
-    return re.sub(r"@([A-Z_]+)@", lambda match: blanks[match.group(1)], _PROBE)
+    return programs.filled("connect", "login_node.sh", {}, blanks)
 
 
 def _command(argv):
