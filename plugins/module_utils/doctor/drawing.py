@@ -10,6 +10,7 @@ import collections
 import re
 import shlex
 
+from ..common import programs
 from ..common.text import one_line
 from ..paraview.rendering import is_pvserver
 from .report import failed, ok, unsure, warning
@@ -69,28 +70,6 @@ for line in (made.ReportCapabilities() or "").splitlines():
 os._exit(0)
 """
 
-_LINES = r"""
-# Draws one frame as pvserver would.
-draw_frame() {
-  python=
-  if [ -n "$own" ]; then
-    name=$(command -v @PVSERVER@)
-    for one in @BESIDE@; do
-      if [ -n "$one" ] && [ -x "$one" ]; then python=$one; break; fi
-    done
-    if [ -z "$python" ]; then echo drawn - missing; return; fi
-  fi
-  [ -z "$xvfb" ] || echo drawn - xvfb
-  code=0
-  (limit=@SECONDS@; start @WORDS@) > drawn.out 2> drawn.err < /dev/null || code=$?
-  grep -a '^drawn ' drawn.out | head -n 5000
-  echo "drawn - status $code"
-  echo "drawn - lacks $(for one in xvfb-run Xvfb xauth; do command -v "$one" > /dev/null || echo "$one"; done)"
-  echo "drawn - said $(grep -aE 'ERR\||[Ee]rror|[Cc]annot|[Nn]ot found|[Nn]o such' drawn.err | head -n 1)"
-}
-(umask 077; draw_frame > drawn.new 2> /dev/null; mv drawn.new @SEEN@) || :
-"""
-
 _WITH_VALUE = ("--opengl-window-backend", "--displays", "--displays-assignment-mode", "--egl-device-index")
 _ALONE = ("--disable-xdisplay-test", "--force-offscreen-rendering", "--force-onscreen-rendering", "--mesa")
 
@@ -115,10 +94,8 @@ def lines(pvserver, program, directory):
     plain = is_pvserver(pvserver[0])
     start = '"$python" ' if plain else " ".join(shlex.quote(word) for word in wrappers) + " "
     named = shlex.quote(_python(program).rpartition("/")[2])
-    beside = '"${{name%/*}}"/{0} "${{name%/*}}/pvpython" "$(readlink -f "$name" | sed "s,/[^/]*\\$,,")/pvpython" "$(command -v {0})" "$(command -v pvpython)"'
-    blanks = {"PVSERVER": shlex.quote(program), "BESIDE": beside.format(named), "SECONDS": str(SECONDS), "WORDS": start + rest,
-              "SEEN": shlex.quote(directory + "/" + SEEN)}
-    return re.sub(r"@([A-Z]+)@", lambda match: blanks[match.group(1)], _LINES)
+    blanks = {"PVSERVER": shlex.quote(program), "PVPYTHON": named, "SECONDS": str(SECONDS), "WORDS": start + rest, "SEEN": shlex.quote(directory + "/" + SEEN)}
+    return programs.filled("doctor", "frame.sh", {}, blanks)
 
 
 def _python(word):

@@ -8,9 +8,10 @@ import shlex
 import socket
 import subprocess
 import time
+import typing as t
 
 from ..cluster.pairing import Pairing
-from ..common import listeners
+from ..common import listeners, programs
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import installed
@@ -266,24 +267,16 @@ class LoginNode:
         return [ok(_LOGIN, "pvserver", pair.server.version), (ok if pair.client.version else unsure)(_NODE, "version", pair.line)], pair.modules
 
 
-#: Shell lines for the job: what only the node itself can tell, into the file ``doctor`` of the session's directory.
-JOB_LINES = r"""
-doctor() {{
-  p=$(command -v {program} 2>/dev/null)
-  [ -n "$p" ] && echo "pvserver $p" || echo "pvserver"
-  [ -z "$p" ] || ldd "$p" 2>/dev/null | sed -n 's/^[[:space:]]*\(.*\) => not found.*/missing \1/p'
-  if [ -n "$DISPLAY" ] || command -v xvfb-run >/dev/null 2>&1; then echo "display yes"; else echo "display no"; fi
-  for end in {ends}; do
-    if timeout 5 /bin/bash -c 'exec 3<>"/dev/tcp/${{1%:*}}/${{1##*:}}"' bash "$end" 2>/dev/null; then echo "dial $end yes"; else echo "dial $end no"; fi
-  done
-}}
-(umask 077; doctor > {directory}/doctor.new 2>/dev/null; mv {directory}/doctor.new {directory}/doctor)
-"""
+def job_lines(program: str, directory: str, ends: t.List[str]) -> str:
+    """Shell lines for the job: what only the node itself can tell, into the file ``doctor`` of the session's directory.
 
-
-def job_lines(program, directory, ends):
-    """str: JOB_LINES for a pvserver and endpoints (``ADDRESS:PORT``) that the node is to dial."""
-    return JOB_LINES.format(program=shlex.quote(program), directory=shlex.quote(directory), ends=" ".join(shlex.quote(one) for one in ends) or '""')
+    Args:
+        program: pvserver.
+        directory: the session's.
+        ends: endpoints (``ADDRESS:PORT``) that the node is to dial.
+    """
+    blanks = {"PROGRAM": shlex.quote(program), "DIRECTORY": shlex.quote(directory), "ENDS": " ".join(shlex.quote(one) for one in ends) or '""'}
+    return programs.filled("doctor", "node.sh", {}, blanks)
 
 
 def read_job(text, node, login, program):
