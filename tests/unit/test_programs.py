@@ -58,7 +58,7 @@ def test_a_blank_or_a_part_that_nobody_knows(filled):
 
 @pytest.mark.parametrize(("role", "name"), programs.OF_THE_LAUNCHER)
 def test_what_the_launcher_needs_is_there(role, name):
-    assert programs.text(role, name).startswith("#!/")
+    assert programs.text(role, name).startswith(("#!/", "# shellcheck shell=sh\n"))
     assert (TOP / "roles" / role / "files" / name).samefile(programs.path(role, name))
 
 

@@ -14,6 +14,7 @@ import shlex
 import signal
 import subprocess
 
+from ..common import programs
 from ..common.errors import SessionError
 from ..common.text import clean
 from . import version_probe, versions
@@ -28,73 +29,6 @@ _PREFIXES = tuple(
 _BUNDLES = ("/Applications/ParaView*.app", "/Applications/*/ParaView*.app", "~/Applications/ParaView*.app")
 _IN_BUNDLE = "/Contents/MacOS/paraview"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
-
-_SCRIPT = r"""LC_ALL=C; export LC_ALL
-newline='
-'
-seen= asked=0
-real() {
-  file=$1 n=0
-  while [ -L "$file" ] && [ $n -lt 20 ]; do
-    to=$(readlink "$file") || break
-    case $to in /*) file=$to;; *) file=${file%/*}/$to;; esac
-    n=$((n + 1))
-  done
-  printf '%s\n' "$file"
-}
-library() { sed -n 's/.*\(lib[a-z][A-Za-z]*-pv[0-9][0-9]*\.[0-9][0-9]*\).*/\1/p' | head -n 1; }
-bundle() {
-  { plutil -convert xml1 -o - "$1" || cat "$1"; } 2>/dev/null | tr '\n\r\t' '   ' |
-    sed -n 's/.*<key>CFBundleShortVersionString<\/key> *<string> *\([0-9][^< ]*\).*/paraview version \1/p'
-}
-ask() {
-  file=$(real "$1") said=
-  case $file in */Contents/MacOS/*) said=$(bundle "${file%/MacOS/*}/Info.plist");; esac
-  for one in "$file" "$file-real"; do
-    [ -n "$said" ] || said=$({ ldd "$one" || otool -L "$one"; } 2>/dev/null | library)
-  done
-  prefix=${file%/*}/..
-  case $file in *[pP]ara[vV]iew*/bin/*) [ -n "$said" ] || said=$(ls "$prefix/lib" "$prefix/lib64" 2>/dev/null | library);; esac
-  if [ -z "$said" ] && [ $asked -lt 4 ]; then
-    asked=$((asked + 1))
-    said=$(answer @SECONDS@ "$1" --version)
-    # Without a display a ParaView may not get as far as that; what stands beside it needs none.
-    for one in pvpython pvbatch pvserver; do
-      if printf '%s' "$said" | grep -qiE '(paraview|pvserver)[^0-9]*[0-9]+\.[0-9]'; then break; fi
-      if [ -x "${file%/*}/$one" ]; then said=$(answer @SECONDS@ "${file%/*}/$one" --version); fi
-    done
-  fi
-  printf '%s\n' "$said"
-}
-found() {
-  if [ ! -f "$1" ] || [ ! -x "$1" ]; then return; fi
-  case $1 in *[[:cntrl:]]*) return;; esac
-  set -f; IFS=$newline
-  for one in $seen; do [ "$one" -ef "$1" ] && { set +f; unset IFS; return; }; done
-  set +f; unset IFS
-  seen=$seen$newline$1
-  printf '\n==program %s %s\n' "$2" "$1"
-  ask "$1"
-}
-"""
-_SEARCH = r"""set -f; IFS=:
-set -- $PATH
-set +f; unset IFS
-for directory in "$@"; do
-  if [ -n "$seen" ]; then how=other; else how=path; fi
-  case $directory in /*) found "$directory/paraview" $how;; esac
-done
-# macOS asks its user before a program may look into some of the others.
-if [ "$(uname)" = Darwin ]; then set -- @BUNDLES@; else set -- @BUNDLES@ @PLACES@; fi
-for one in "$@"; do found "$one" other; done
-"""
-_NAMED = r"""program=@PROGRAM@
-if [ -d "$program" ]; then
-  for one in "$program@IN_BUNDLE@" "$program/bin/paraview"; do [ -f "$one" ] && program=$one && break; done
-fi
-case $program in /*) ;; *) program=$(command -v -- "$program") || program=;; esac
-case $program in /*) found "$program" named;; esac
-"""
 
 Installed = collections.namedtuple("Installed", "program version why")
 Installed.__doc__ = """A ParaView of a client host.
@@ -111,10 +45,9 @@ def script(program=""):
     Args:
         program (str): the only one to look at, as check() takes it; empty for all.
     """
-    text = version_probe.shell_functions() + _SCRIPT.replace("@SECONDS@", str(version_probe.ANSWER_SECONDS))
-    if program:
-        return text + _NAMED.replace("@PROGRAM@", _quoted(program)).replace("@IN_BUNDLE@", _IN_BUNDLE)
-    return text + _SEARCH.replace("@PLACES@", _patterns(_PREFIXES, "/bin/paraview")).replace("@BUNDLES@", _patterns(_BUNDLES, _IN_BUNDLE))
+    return version_probe.shell_functions() + programs.filled("connect", "find_paraviews.sh", {"search": not program, "named": bool(program)}, {
+        "SECONDS": str(version_probe.ANSWER_SECONDS), "PROGRAM": _quoted(program), "IN_BUNDLE": _IN_BUNDLE,
+        "PLACES": _patterns(_PREFIXES, "/bin/paraview"), "BUNDLES": _patterns(_BUNDLES, _IN_BUNDLE)})
 
 
 def _quoted(path):

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 
+from ..common import programs
 from ..common.text import clean, one_line
 from . import versions
 from .pvserver import pvserver_program
@@ -27,64 +28,8 @@ _CONTAINERS = ("apptainer", "singularity", "shifter", "podman", "podman-hpc", "d
 # By these a launcher takes pvserver from somewhere else than the PATH.
 _ELSEWHERE = re.compile(r"^--(?:uenv|container[a-z-]*|environment|image)(?:=.*)?\Z")
 
-# answer SECONDS COMMAND...: those lines of a command's output that may tell a version or what is wrong, at last how it ended. The command has
-# no input, no terminal and a process group of its own; whatever it leaves behind is ended. Where there is no timeout (macOS), a clock ends it.
-ASK = r"""bounded() (
-  mark=@MARK@.$$.$(date +%s) seconds=$1 clock=; shift
-  ulimit -c 0
-  if command -v timeout >/dev/null; then
-    env PARAVIEW_ASKED="$mark" timeout -k 2 "$seconds" "$@" </dev/null 2>&1 & asked=$!
-  else
-    set -m
-    env PARAVIEW_ASKED="$mark" "$@" </dev/null 2>&1 & asked=$!
-    {
-      sleep "$seconds"; kill -TERM "-$asked" || kill -TERM "$asked"
-      sleep 2; kill -KILL "-$asked" || kill -KILL "$asked"
-    } </dev/null >/dev/null 2>&1 & clock=$!
-    set +m
-  fi
-  wait "$asked"; code=$?
-  [ -z "$clock" ] || kill -KILL "-$clock" || kill -KILL "$clock"
-  # Such as a display, which takes its files away if it may.
-  for pause in 0.1 0.2 0.3 0.5; do kill -TERM "-$asked" || break; sleep $pause; done
-  kill -KILL "-$asked"
-  # A process that is just becoming another program has no environment for a moment.
-  for pause in 0.05 0.1 0.2; do
-    left=$(grep -lsa "PARAVIEW_ASKED=$mark" /proc/[0-9]*/environ)
-    for one in $left; do one=${one#/proc/}; kill -KILL "${one%/*}"; done
-    if [ -z "$left" ] && [ $pause != 0.05 ]; then break; fi
-    sleep $pause
-  done
-  printf '\n==ended %s\n' "$code"
-) 2>/dev/null
-answer() {
-  bounded "$@" | head -c 50000000 | tr '\000\r' '\n\n' | { fold -b -w 4000 2>/dev/null || cat; } |
-    grep -aiE '@LINES@' | tail -n 40
-}
-"""
 _LINES = (r"^==ended|paraview|pvserver|-pv[0-9]+\.[0-9]+|^[^a-z]*[0-9]+\.[0-9]+\.[0-9]+[^ ]*[^a-z]*$"
           r"|error|cannot|could not|not found|no such|denied|fail|abort|refus|illegal|not allowed")
-_MODULES = r"""command -v module >/dev/null 2>&1 || { [ -r /etc/profile ] && . /etc/profile; } >/dev/null 2>&1 </dev/null
-"""
-_LOAD = r"""if module load @NAMES@ >/dev/null 2>&1 </dev/null; then :; else
-  printf '==unloaded %s\n' "$(module load @NAMES@ 2>&1 </dev/null | tr -s '\n\r\t ' ' ' | head -c 600)"
-  [ -z "$LMOD_CMD$LMOD_VERSION" ] || module spider @LAST@ 2>&1 </dev/null | sed -n '/need to load/,/^ *Help/s/^/==needs /p' | head -n 30
-  exit 0
-fi
-"""
-_PROBE = r"""
-program=$(command -v @PROGRAM@ 2>/dev/null)
-if [ -n "$program" ]; then
-  for one in "$program" "$program-real"; do
-    said=$(ldd "$one" 2>/dev/null | grep -m 1 -e 'vtkRemotingCore-pv' -e 'libvtk.*-pv[0-9]') && break
-  done
-fi
-"""
-_WHOLE = r"""if ! known && command -v @FIRST@ >/dev/null 2>&1; then said=$(answer @SECONDS@ @COMMAND@ --version); fi
-"""
-_KNOWN = r"""said=
-known() { printf '%s' "$said" | grep -qiE -e '-pv[0-9]' -e '(paraview|pvserver)[^0-9]*[0-9]+\.[0-9]'; }
-"""
 
 Answer = collections.namedtuple("Answer", "version why fault needs")
 Answer.__doc__ = """What became of the question for pvserver's version.
@@ -99,7 +44,7 @@ Attributes:
 
 def shell_functions():
     """str: shell functions with ``answer``, each time with a mark of its own for the processes that they start."""
-    return ASK.replace("@MARK@", os.urandom(8).hex()).replace("@LINES@", _LINES)
+    return programs.filled("connect", "answer.sh", {}, {"MARK": os.urandom(8).hex(), "LINES": _LINES})
 
 
 def load_modules(names):
@@ -110,13 +55,13 @@ def load_modules(names):
     """
     if not names:
         return ""
-    quoted = " ".join(shlex.quote(name) for name in names)
-    return module_command() + _LOAD.replace("@NAMES@", quoted).replace("@LAST@", shlex.quote(names[-1]))
+    blanks = {"NAMES": " ".join(shlex.quote(name) for name in names), "LAST": shlex.quote(names[-1])}
+    return programs.filled("connect", "modules.sh", {"load": True}, blanks)
 
 
 def module_command():
     """str: shell lines that make the command ``module`` known, if the host has it."""
-    return _MODULES
+    return programs.filled("connect", "modules.sh", {"load": False}, {})
 
 
 def probe(modules, pvserver):
@@ -131,18 +76,13 @@ def probe(modules, pvserver):
     words = question(pvserver)
     if not words:
         return ":\n"
-    lines = [shell_functions(), load_modules(modules), _KNOWN]
     program = pvserver_program(words)
-    asked = [words]
-    if sees_through(words):
-        lines.append(_PROBE.replace("@PROGRAM@", shlex.quote(program)))
-        # A wrapper may be on nodes alone.
-        asked += [] if words[0] == program else [[program]]
-    for command in asked:
-        lines.append(_WHOLE.replace("@FIRST@", shlex.quote(command[0])).replace("@SECONDS@", str(ANSWER_SECONDS))
-                     .replace("@COMMAND@", " ".join(shlex.quote(word) for word in command)))
-    lines.append("[ -z \"$said\" ] || printf '%s\\n' \"$said\"\n")
-    return "".join(lines)
+    direct = sees_through(words)
+    # A wrapper may be on nodes alone.
+    asked = [words] + ([[program]] if direct and words[0] != program else [])
+    return shell_functions() + load_modules(modules) + programs.filled("connect", "pvserver_version.sh", {"library": direct}, {
+        "PROGRAM": shlex.quote(program), "SECONDS": str(ANSWER_SECONDS),
+        "ASK": "\n".join("ask " + " ".join(shlex.quote(word) for word in command) for command in asked)})
 
 
 def question(pvserver):
