@@ -71,3 +71,14 @@ def test_modules_do_without():
                 for name in [start] if (TOP / "plugins/module_utils").joinpath(*start.split(".")).with_suffix(".py").exists() else [
                         start + "." + one.name for one in node.names]:
                     assert "common.programs" not in launcher_archive.modules(TOP / "plugins/module_utils", name), path
+
+
+def test_what_the_launcher_asks_for_is_packed():
+    helpers = TOP / "plugins/module_utils"
+    asked = set()
+    for name in launcher_archive.modules(helpers, launcher_archive.ENTRY):
+        for node in ast.walk(ast.parse(helpers.joinpath(*name.split(".")).with_suffix(".py").read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "programs" and node.args:
+                asked.add(tuple(one.value if isinstance(one, ast.Constant) else "?" for one in node.args[:2]))
+    # It knows what a ParaView is and looks for none; a constant names rank.sh.
+    assert asked - {("connect", "find_paraviews.sh"), ("connect", "?")} == set(programs.OF_THE_LAUNCHER) - {("connect", "rank.sh")}
