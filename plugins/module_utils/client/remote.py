@@ -9,32 +9,18 @@ It lives on when the connection ends, since somebody's work may be in it. Its en
 import re
 import shlex
 
-_WHERE = "mask=$(umask)\numask 077\nstate=${XDG_STATE_HOME:-$HOME/.local/state}/paraview-connect\n"
-_KEEP = """mkdir -p "$state" && cd "$state" && printf '%s\\n' {connect_id} > {name}.connect_id && pwd
-"""
-# The start of a process, by which its number used again is not taken for it; where there is no /proc, by its date.
-_STARTED = """started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 | grep . || ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
-"""
-_START = """cd "$state" || exit
-{exports}
-if command -v setsid >/dev/null 2>&1; then leader=setsid; else leader=nohup; fi
-(cd && umask "$mask" && exec $leader {command}) </dev/null >{name}.client.log 2>&1 9>&- &
-printf '%s %s\\n' $! "$(started $!)"
-"""
-_ALIVE = '[ "$(started {pid})" = {start} ] && echo alive\n'
-_END = """alive() {{ [ "$(started {pid})" = {start} ]; }}
-for number in TERM KILL; do
-  alive || break
-  kill -$number -{pid} 2>/dev/null || kill -$number {pid}
-  n=0
-  while alive && [ $n -lt 15 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
-done
-"""
-_FILE = """cd "$state" && printf %s {text} > {name} && printf '%s\\n' "$(pwd)"/{name}
-"""
-_FORGET = """cd "$state" && rm -f {name}.connect_id {name}.pvsc {name}.py {name}.client.log && cd .. && rmdir paraview-connect 2>/dev/null
-"""
-_WORDS = 'tail -c 4000 "$state"/{name}.client.log 2>/dev/null\n'
+from ..common import programs
+
+_PARTS = ("where", "started", "keep", "file", "start", "alive", "end", "forget", "words")
+
+
+def load() -> None:
+    """Reads the program of these scripts once and for all: a process that stays may outlive this version of the collection."""
+    programs.text("connect", "client_host.sh")
+
+
+def _script(*parts: str, **blanks: str) -> str:
+    return programs.filled("connect", "client_host.sh", {one: one in parts for one in _PARTS}, blanks)
 
 
 def keep_script(name, connect_id):
@@ -44,7 +30,7 @@ def keep_script(name, connect_id):
         name (str): the session's, as a file name.
         connect_id (int): 0 for none.
     """
-    return _WHERE + _KEEP.format(name=shlex.quote(name), connect_id=int(connect_id))
+    return _script("where", "keep", NAME=shlex.quote(name), CONNECT_ID=str(int(connect_id)))
 
 
 def file_script(name, text):
@@ -54,13 +40,13 @@ def file_script(name, text):
         name (str): the session's, as a file name, with the ending ``.pvsc`` or ``.py``.
         text (str): what is in it.
     """
-    return _WHERE + _FILE.format(name=shlex.quote(name), text=shlex.quote(text))
+    return _script("where", "file", NAME=shlex.quote(name), TEXT=shlex.quote(text))
 
 
 def start_script(name, words, environment):
     """str: starts a client, and prints what read_identity() reads."""
     exports = "\n".join("export {0}={1}".format(key, shlex.quote(str(value))) for key, value in environment.items())
-    return _WHERE + _STARTED + _START.format(exports=exports, command=" ".join(shlex.quote(word) for word in words), name=shlex.quote(name))
+    return _script("where", "started", "start", EXPORTS=exports, COMMAND=" ".join(shlex.quote(word) for word in words), NAME=shlex.quote(name))
 
 
 def read_identity(text):
@@ -71,19 +57,19 @@ def read_identity(text):
 
 def alive_script(known):
     """str: prints something if the client of a read_identity() still runs."""
-    return _STARTED + _ALIVE.format(pid=int(known[0]), start=shlex.quote(known[1]))
+    return _script("started", "alive", PID=str(int(known[0])), START=shlex.quote(known[1]))
 
 
 def end_script(known):
     """str: ends it."""
-    return _STARTED + _END.format(pid=int(known[0]), start=shlex.quote(known[1]))
+    return _script("started", "end", PID=str(int(known[0])), START=shlex.quote(known[1]))
 
 
 def forget_script(name):
     """str: takes away what lies there of a session."""
-    return _WHERE + _FORGET.format(name=shlex.quote(name))
+    return _script("where", "forget", NAME=shlex.quote(name))
 
 
 def words_script(name):
     """str: prints the end of the client's log."""
-    return _WHERE + _WORDS.format(name=shlex.quote(name))
+    return _script("where", "words", NAME=shlex.quote(name))

@@ -15,7 +15,7 @@ import signal
 import socket
 import sys
 
-from ..client import socket_names
+from ..client import remote, socket_names
 from ..cluster import teardown
 from ..cluster.job_directory import Directory
 from ..common import processes
@@ -404,6 +404,7 @@ def main():
     wish = json.load(sys.stdin)
     sys.path.extend(wish.get("libraries", ()))
     watcher = SessionDaemon(wish)
+    remote.load()
 
     def stop(_number, _frame):
         watcher.stopping = True

@@ -1,0 +1,55 @@
+# shellcheck shell=sh
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+# What is done on another host on which ParaView runs: each time the parts that are needed, one of them behind what it builds on.
+# plugins/module_utils/client/remote.py fills in the @NAMES@.
+
+# BEGIN where
+mask=$(umask)
+umask 077
+state=${XDG_STATE_HOME:-$HOME/.local/state}/paraview-connect
+# END where
+
+# BEGIN started
+# The start of a process, by which its number used again is not taken for it; where there is no /proc, by its date.
+started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 | grep . || ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
+# END started
+
+# BEGIN keep
+mkdir -p "$state" && cd "$state" && printf '%s\n' @CONNECT_ID@ > @NAME@.connect_id && pwd
+# END keep
+
+# BEGIN file
+cd "$state" && printf %s @TEXT@ > @NAME@ && printf '%s\n' "$(pwd)"/@NAME@
+# END file
+
+# BEGIN start
+cd "$state" || exit
+@EXPORTS@
+if command -v setsid >/dev/null 2>&1; then leader='setsid'; else leader='nohup'; fi
+(cd && umask "$mask" && exec $leader @COMMAND@) </dev/null >@NAME@.client.log 2>&1 9>&- &
+printf '%s %s\n' $! "$(started $!)"
+# END start
+
+# BEGIN alive
+[ "$(started @PID@)" = @START@ ] && echo alive
+# END alive
+
+# BEGIN end
+alive() { [ "$(started @PID@)" = @START@ ]; }
+for number in TERM KILL; do
+  alive || break
+  kill -$number -@PID@ 2>/dev/null || kill -$number @PID@
+  n=0
+  while alive && [ $n -lt 15 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
+done
+# END end
+
+# BEGIN forget
+cd "$state" && rm -f @NAME@.connect_id @NAME@.pvsc @NAME@.py @NAME@.client.log && cd .. && rmdir paraview-connect 2>/dev/null
+# END forget
+
+# BEGIN words
+tail -c 4000 "$state"/@NAME@.client.log 2>/dev/null
+# END words
