@@ -22,7 +22,6 @@ _NAMES = {"glx": "GLX", "egl": "EGL", "osmesa": "OSMesa", "xvfb": "GLX"}
 _PVSERVER = re.compile(r"(^|/)pvserver[^/]*$")
 # pvserver names its displays itself.
 _OWN_DISPLAYS = re.compile(r"^--displays(?:=|\Z)")
-
 _CLASSES = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow"}
 
 #: Name of the file that the MPI launcher starts in front of each of pvserver's processes.
