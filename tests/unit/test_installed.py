@@ -7,6 +7,7 @@ import os
 import subprocess
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, version_probe
@@ -171,14 +172,14 @@ def test_on_another_host_the_same_is_found(host, script):
 
 def test_what_is_started():
     def record(wish, program=""):
-        return {"settings": {"start_client": wish}, "client_program": program}
+        return SessionRecord(settings={"start_client": wish}, client_program=program)
 
     assert installed.to_start(record(True)) == installed.to_start(record(["paraview"])) == "paraview"
     assert installed.to_start(record(True, "/opt/pv/bin/paraview")) == "/opt/pv/bin/paraview"
     assert installed.to_start(record(["/usr/bin/paraview"], "/opt/pv/bin/paraview")) == "/usr/bin/paraview"
     assert installed.to_start(record(["xterm", "-e", "paraview"])) == installed.to_start(record(["pvpython"])) == ""
     assert installed.shown(record(True, "/Applications/ParaView 5.app/Contents/MacOS/paraview")) == "'/Applications/ParaView 5.app/Contents/MacOS/paraview'"
-    assert installed.shown({}) == "paraview"
+    assert installed.shown(SessionRecord()) == "paraview"
 
 
 def test_what_another_host_prints_is_data():
