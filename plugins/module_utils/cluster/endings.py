@@ -3,22 +3,30 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Why a job ended: what it noted itself, together with the cause that its log names."""
 
-import collections
+import typing as t
 
 from ..paraview import log_causes
 
-Ending = collections.namedtuple("Ending", "state reason way_out line known late")
-Ending.__new__.__defaults__ = ("", "", True, False)
-Ending.__doc__ = """The end of a job.
 
-Attributes:
-    state (str): ended, failed or cancelled, as a session's state.
-    reason (str): one sentence, without capital and full stop.
-    way_out (str): what the reader can do about it; may be empty.
-    line (str): the log's own line that names the cause; may be empty.
-    known (bool): the job, its log or pvserver named the cause.
-    late (bool): it was killed, and whoever did it may give the reason within some seconds.
-"""
+class Ending(t.NamedTuple):
+    """The end of a job.
+
+    Attributes:
+        state: ended, failed or cancelled, as a session's state.
+        reason: one sentence, without capital and full stop.
+        way_out: what the reader can do about it; may be empty.
+        line: the log's own line that names the cause; may be empty.
+        known: the job, its log or pvserver named the cause.
+        late: it was killed, and whoever did it may give the reason within some seconds.
+    """
+
+    state: str
+    reason: str
+    way_out: str = ""
+    line: str = ""
+    known: bool = True
+    late: bool = False
+
 
 #: The reason of an end that is none to worry about.
 CLIENT_LEFT = "the client left"

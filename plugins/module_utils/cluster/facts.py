@@ -6,6 +6,7 @@
 import ipaddress
 import re
 import shlex
+import typing as t
 
 from ..common import listeners, programs
 from ..common.addresses import address
@@ -55,7 +56,7 @@ def read(text, tables):
         addresses (list), prelude (shell lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
         missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
     """
-    parts = {}
+    parts: t.Dict[str, str] = {}
     # site.yml comes last, and nothing in it can stand for another part.
     told, _mark, site_text = text.partition("\n==site\n")
     for chunk in re.split(r"(?m)^==", told)[1:]:

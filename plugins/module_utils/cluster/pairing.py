@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A client and a pvserver that go together: which ParaView here, and which modules there, before a job is queued."""
 
-import collections
+
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
@@ -17,13 +18,21 @@ _TRIES = 4
 _NOBODY = Installed("", "", "no paraview is found")
 _SECONDS = 90
 
-Pair = collections.namedtuple("Pair", "client server modules line")
-Pair.__doc__ = """What goes together.
 
-Attributes:
-    client (Installed). server (version_probe.Answer).
-    modules (list[str]): what the job loads. line (str): what the user is told of it.
-"""
+class Pair(t.NamedTuple):
+    """What goes together.
+
+    Attributes:
+        client: the user's ParaView.
+        server: what pvserver answered.
+        modules: what the job loads.
+        line: what the user reads of it.
+    """
+
+    client: Installed
+    server: version_probe.Answer
+    modules: t.List[str]
+    line: str
 
 
 class Pairing:
@@ -113,7 +122,8 @@ class Pairing:
             raise SessionError("paraview_modules: {0!r} cannot choose".format(AUTO),
                                "ParaView's version {0} is not known ({1})".format(self.where, self.clients[0].why),
                                "name the program in paraview_client_program, or one of the modules: {0}".format(versions.listed(names) or "none is found"))
-        tried, silent = [], []
+        tried: t.List[str] = []
+        silent: t.List[Pair] = []
         for client in self.clients:
             for name in self._candidates(client, names)[:_TRIES if len(tried) < _TRIES else 0]:
                 found = self._try(client, before, name, tried, silent)

@@ -5,6 +5,7 @@
 
 import json
 import re
+import typing as t
 
 from ..common.errors import SessionError
 
@@ -125,7 +126,8 @@ def _line(key, value):
 
 def _blocks(text):
     """Yields (key, lines) for each top-level key, and ("", lines) for what stands before the first."""
-    key, held = "", []
+    key = ""
+    held: t.List[str] = []
     for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
         begun = re.match(r"([A-Za-z_][A-Za-z0-9_]*)\s*:", line)
         if begun:

@@ -25,8 +25,8 @@ def parse(value, zero=False):
     text = str(value).strip().lower()
     clock = _CLOCK.match(text)
     if clock:
-        seconds = sum(int(clock.group(name) or 0) * factor
-                      for name, factor in (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)))
+        seconds: float = sum(int(clock.group(name) or 0) * factor
+                             for name, factor in (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)))
     else:
         number = _NUMBER.match(text)
         if number is None:

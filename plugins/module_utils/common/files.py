@@ -13,14 +13,20 @@ import os
 import shutil
 import stat
 import time
+import typing as t
 
 from .errors import SessionError
 
 _TEMPORARY = ".sciviz-paraview-"
 _NUMBERS = itertools.count()
 
-#: What a file was: bytes, stat and extended attributes; content None where there was none.
-Old = collections.namedtuple("Old", "content stat attributes")
+
+class Old(t.NamedTuple):
+    """What a file was: bytes, stat and extended attributes; content and stat are None where there was none."""
+
+    content: t.Optional[bytes]
+    stat: t.Optional[os.stat_result]
+    attributes: t.Dict[str, bytes]
 
 
 @contextlib.contextmanager

@@ -7,18 +7,24 @@
 and on a login node alike; source: proc(5), net/ipv4/tcp_ipv4.c (get_tcp4_sock).
 """
 
-import collections
 import errno
 import random
 import re
 import socket
 import struct
+import typing as t
 
 LISTEN = "0A"
 #: A POSIX shell line that prints the IPv4 listeners of a Linux host, in the form that parse() reads.
 SCRIPT = "grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ 0A ' /proc/net/tcp || :"
 
-Listener = collections.namedtuple("Listener", "address port uid")
+
+class Listener(t.NamedTuple):
+    """A socket that listens, and the user whose it is."""
+
+    address: str
+    port: int
+    uid: int
 
 
 def parse(text):

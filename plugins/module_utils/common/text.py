@@ -4,6 +4,7 @@
 """Text that came from elsewhere, made safe to show."""
 
 import re
+import typing as t
 
 # A terminal acts on escape sequences, on C0 and C1 controls and on the characters that turn the writing direction.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])")
@@ -49,7 +50,8 @@ def distance(one, other, enough=1000):
     """
     if abs(len(one) - len(other)) > enough:
         return enough + 1
-    before, last = [], list(range(len(other) + 1))
+    before: t.List[int] = []
+    last = list(range(len(other) + 1))
     for row, letter in enumerate(one, 1):
         now = [row]
         for column, against in enumerate(other, 1):

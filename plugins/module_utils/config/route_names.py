@@ -4,13 +4,25 @@
 """The routes' names, and what everybody has to know of each. What a route does stands in the package routes."""
 
 import collections
+import typing as t
 
-#: reverse: pvserver calls the client. encrypted: the bytes cross no network in clear; what is not encrypted is taken only by name.
-#: exposed: the network has to leave a port of the client host open.
-Route = collections.namedtuple("Route", "reverse encrypted exposed")
+
+class Route(t.NamedTuple):
+    """What everybody has to know of a route.
+
+    Attributes:
+        reverse: pvserver calls the client.
+        encrypted: the bytes cross no network in clear; what is not encrypted is taken only by name.
+        exposed: the network has to leave a port of the client host open.
+    """
+
+    reverse: bool
+    encrypted: bool
+    exposed: bool
+
 
 #: Every route, the least exposed first.
-ALL = collections.OrderedDict([
+ALL: t.Dict[str, Route] = collections.OrderedDict([
     ("node_tunnel", Route(reverse=False, encrypted=True, exposed=False)),
     ("node_tunnel_reverse", Route(reverse=True, encrypted=True, exposed=False)),
     ("forward_tunnel", Route(reverse=False, encrypted=True, exposed=False)),

@@ -9,6 +9,7 @@ pvpython draws it, which stands beside pvserver: a pvserver that is asked withou
 import collections
 import re
 import shlex
+import typing as t
 
 from ..common import programs
 from ..common.text import one_line
@@ -141,7 +142,8 @@ def read(text, node, asked, command=()):
     Returns:
         list[Check]
     """
-    ranks, job = collections.OrderedDict(), {}
+    ranks: t.Dict[str, _Rank] = collections.OrderedDict()
+    job = {}
     for line in text.splitlines():
         parts = one_line(line, 400).split(" ", 3)
         if parts[0] != "drawn" or len(parts) < 3:
@@ -219,7 +221,7 @@ def _names_displays(command):
 
 def _shared(ranks):
     """list[Check]: whether the ranks of a host share GPUs of which there are several."""
-    hosts = collections.OrderedDict()
+    hosts: t.Dict[str, t.List[_Rank]] = collections.OrderedDict()
     for name, one in ranks.items():
         if one.gpus and not spoken(one.renderer).endswith("(software)"):
             hosts.setdefault(name.rpartition("/")[0], []).append(one)

@@ -79,11 +79,11 @@ def network(target):
         return [unsure(_TO_LOGIN, "name and port", "ssh goes by {0}".format(said.get("proxyjump") or "a command of its configuration"))]
     host, port = said.get("hostname", target.host), int(said.get("port") or target.port or 22)
     try:
-        addresses = sorted({one[4][:2] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
+        addresses = sorted({str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
     except (OSError, UnicodeError) as error:
         return [failed(_TO_LOGIN, "name", "the name service does not know {0} ({1})".format(host, error), "you",
                        "correct ansible_host of this inventory host; with a VPN: is it up?")]
-    checks = [ok(_TO_LOGIN, "name", "{0} is {1}".format(host, ", ".join(sorted({one[0] for one in addresses}))))]
+    checks = [ok(_TO_LOGIN, "name", "{0} is {1}".format(host, ", ".join(addresses)))]
     try:
         with socket.create_connection((host, port), 10):
             checks.append(ok(_TO_LOGIN, "port", "port {0} answers".format(port)))

@@ -6,6 +6,7 @@
 import collections
 import html
 import re
+import typing as t
 
 from ..common.text import one_line
 
@@ -16,9 +17,17 @@ RESULTS = ("ok", "warning", "failed", "cannot tell")
 _TO_MEND = ("warning", "failed")
 WHO = {"you": "you", "site": "the site's admin"}
 
-Check = collections.namedtuple("Check", "hop name result said cause who way_out")
-Check.__doc__ = """One check: where (of HOPS), what of, its result (of RESULTS), what was seen; for a failure or a warning its cause, who can mend it (of WHO)
-and how."""
+
+class Check(t.NamedTuple):
+    """One check: where (of HOPS), what of, its result (of RESULTS), what was seen; for a failure or a warning its cause, who can mend it (of WHO) and how."""
+
+    hop: str
+    name: str
+    result: str
+    said: str
+    cause: str
+    who: str
+    way_out: str
 
 
 def ok(hop, name, said=""):

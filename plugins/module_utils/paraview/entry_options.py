@@ -7,9 +7,10 @@ Source: Qt/Components/pqServerLauncher.cxx, Qt/Core/pqServerConfiguration.cxx, a
 """
 
 import re
+import typing as t
 
 from ..common.errors import SessionError
-from .servers_file import element
+from .servers_file import Child, element
 
 #: How an option may be chosen: what it is called here.
 KINDS = ("int", "str", "bool", "choice", "file")
@@ -43,6 +44,7 @@ def option(name, label, kind, about, keep, readonly=False):
         SessionError: a value that cannot be in it.
     """
     default = about.get("default")
+    what: t.List[t.Tuple[str, t.List[t.Tuple[str, str]], t.Sequence[Child]]]
     if kind == "int":
         low, high = str(about.get("min", 0)), str(about.get("max", HIGHEST))
         what = [("Range", [("type", "int"), ("min", low), ("max", high), ("step", str(about.get("step") or 1)),

@@ -7,12 +7,12 @@ A shell script finds them, the same one on this machine and on another client ho
 no timeout and no /proc, and where a ParaView is a bundle (``/Applications/ParaView-5.13.2.app``).
 """
 
-import collections
 import os
 import re
 import shlex
 import signal
 import subprocess
+import typing as t
 
 from ..common import programs
 from ..common.errors import SessionError
@@ -30,13 +30,19 @@ _BUNDLES = ("/Applications/ParaView*.app", "/Applications/*/ParaView*.app", "~/A
 _IN_BUNDLE = "/Contents/MacOS/paraview"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
 
-Installed = collections.namedtuple("Installed", "program version why")
-Installed.__doc__ = """A ParaView of a client host.
 
-Attributes:
-    program (str): what starts it: ``paraview`` for the first one on the PATH, else its full path. Empty for a ParaView that runs already.
-    version (str): empty where it is not known. why (str): why it is not known.
-"""
+class Installed(t.NamedTuple):
+    """A ParaView of a client host.
+
+    Attributes:
+        program: what starts it: ``paraview`` for the first one on the PATH, else its full path. Empty for a ParaView that runs already.
+        version: empty where it is not known.
+        why: why it is not known.
+    """
+
+    program: str
+    version: str
+    why: str
 
 
 def script(program=""):

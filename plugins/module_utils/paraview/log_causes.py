@@ -12,6 +12,7 @@ logs of the other batch systems and MPI launchers.
 
 import collections
 import re
+import typing as t
 
 from ..common import text
 
@@ -21,8 +22,15 @@ from ..common import text
 #: STRAY: somebody who called pvserver was turned away, and pvserver went on waiting.
 VERDICT, FATAL, CRASH, REFUSED, ENDED, HINT, STRAY = 6, 5, 4, 3, 2, 1, 0
 
-Cause = collections.namedtuple("Cause", "kind what way_out line")
-Cause.__doc__ = """A cause: its kind (a word), what happened, the way out (both without a capital or a full stop), and the log's own line."""
+
+class Cause(t.NamedTuple):
+    """A cause: its kind (a word), what happened, the way out (both without a capital or a full stop), and the log's own line."""
+
+    kind: str
+    what: str
+    way_out: str
+    line: str
+
 
 _MORE_MEMORY = "raise paraview_memory, take more nodes (paraview_nodes), or load less data"
 _CPU_TIME = "ask for more of it in paraview_directives"
@@ -276,7 +284,7 @@ _LONGEST = 4000
 _RANK_LABEL = re.compile(r"^(?:\d{1,5}: (?=\S)|\[\d+,\d+\](?:<std\w+>)?: ?|\[\d{1,5}\] )")
 _RULED = re.compile(r"^[-=]{20,}$")
 _KNOWN_PROGRAM = re.compile(r"(?:^|/)(?:pvserver[\w.-]*|" + _LAUNCHERS + r")$")
-_compiled = []
+_compiled: t.List[t.Tuple[str, t.Pattern]] = []
 
 
 def explain(log, exit_status=None):

@@ -6,10 +6,10 @@
 Source: Qt/Core/pqServerConfiguration.cxx, pqServerConfigurationCollection.cxx.
 """
 
-import collections
 import os
 import re
 import subprocess
+import typing as t
 from xml.parsers import expat
 from xml.sax.saxutils import quoteattr
 
@@ -21,8 +21,17 @@ _UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]
 # A start tag; a value may hold a ``>``.
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 
-Place = collections.namedtuple("Place", "name start end command")
-Place.__doc__ = """An entry's name, the bytes that it takes, from its first to behind its last, and the program that it runs, empty for none."""
+#: Takes an indent, and returns an element's text.
+Child = t.Callable[[int], str]
+
+
+class Place(t.NamedTuple):
+    """An entry's name, the bytes that it takes, from its first to behind its last, and the program that it runs, empty for none."""
+
+    name: str
+    start: int
+    end: t.Optional[int]
+    command: str
 
 
 class Configuration:

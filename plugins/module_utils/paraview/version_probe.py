@@ -6,10 +6,10 @@
 The name of a library tells it at once. Where that says nothing, the command of the session is asked, as it is, with what stands in front of it.
 """
 
-import collections
 import os
 import re
 import shlex
+import typing as t
 
 from ..common import programs
 from ..common.text import clean, one_line
@@ -31,15 +31,21 @@ _ELSEWHERE = re.compile(r"^--(?:uenv|container[a-z-]*|environment|image)(?:=.*)?
 _LINES = (r"^==ended|paraview|pvserver|-pv[0-9]+\.[0-9]+|^[^a-z]*[0-9]+\.[0-9]+\.[0-9]+[^ ]*[^a-z]*$"
           r"|error|cannot|could not|not found|no such|denied|fail|abort|refus|illegal|not allowed")
 
-Answer = collections.namedtuple("Answer", "version why fault needs")
-Answer.__doc__ = """What became of the question for pvserver's version.
 
-Attributes:
-    version (str): as ``5.11`` or ``5.11.0``; empty where it is not known.
-    why (str): why it is not known, on one line.
-    fault (str): ``unloaded`` where the modules cannot be loaded, ``missing`` where pvserver is not there; else empty.
-    needs (list[list[str]]): modules that Lmod wants loaded before, one list for each way.
-"""
+class Answer(t.NamedTuple):
+    """What became of the question for pvserver's version.
+
+    Attributes:
+        version: as ``5.11`` or ``5.11.0``; empty where it is not known.
+        why: why it is not known, on one line.
+        fault: ``unloaded`` where the modules cannot be loaded, ``missing`` where pvserver is not there; else empty.
+        needs: modules that Lmod wants loaded before, one list for each way.
+    """
+
+    version: str
+    why: str
+    fault: str
+    needs: t.List[t.List[str]]
 
 
 def shell_functions():

@@ -7,6 +7,8 @@ A route is one class. It tries itself before a job is queued, puts its endpoints
 start, knows pvserver's arguments and what the client opens. A new route is one more class in ROUTES.
 """
 
+import typing as t
+
 from ..common.errors import SessionError
 from .direct import ForwardDirect, ReverseDirect
 from .node_tunnels import NodeTunnel, NodeTunnelReverse
@@ -46,7 +48,7 @@ def told(passed):
     Args:
         passed (list): names and reasons, as choose() gives them.
     """
-    reasons = {}
+    reasons: t.Dict[str, t.List[str]] = {}
     for name, reason in passed:
         reasons.setdefault(reason, []).append(name)
     return "; ".join("{0}: {1}".format(", ".join(names), reason) for reason, names in reasons.items())

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine that reads batch systems' tables (tables.py): commands to run, and what their answers mean."""
 
-import collections
 import re
 import signal
 import time
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
@@ -22,16 +22,45 @@ _NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:o
 # What a site prints beyond this is cut off, not believed.
 _MOST = 4 * 1024 * 1024
 
-JobState = collections.namedtuple(
-    "JobState", "state native reason explanation never nodes root_node exit_status expected_start time_left_s gone")
-JobState.__doc__ = """What a batch system says of one job.
 
-state is one of STATES; native and reason are its own words, explanation is ours; never is true where the job can never
-run; nodes (list) and root_node; exit_status (int or None); expected_start (ISO 8601 without zone, or None); time_left_s
-(seconds or None); gone is true where it says that it knows no such job (any more), the state then is unknown.
-"""
-#: What an answer is worth: told, over (and no word on how), gone, silent (no answer about the job), unreadable (in another form than asked for).
-Answer = collections.namedtuple("Answer", "worth job")
+class JobState(t.NamedTuple):
+    """What a batch system says of one job.
+
+    Attributes:
+        state: one of STATES.
+        native: its own word for that.
+        reason: its own words.
+        explanation: ours.
+        never: the job can never run.
+        nodes: their names.
+        root_node: the first of them.
+        exit_status: None where it is not known.
+        expected_start: ISO 8601 without zone; None where it is not known.
+        time_left_s: seconds; None where that is not known.
+        gone: it knows no such job (any more); the state then is unknown.
+    """
+
+    state: str
+    native: str
+    reason: str
+    explanation: str
+    never: bool
+    nodes: t.List[str]
+    root_node: str
+    exit_status: t.Optional[int]
+    expected_start: t.Optional[str]
+    time_left_s: t.Optional[int]
+    gone: bool
+
+
+class Answer(t.NamedTuple):
+    """A job's state, and what an answer is worth.
+
+    That is told, over (and no word on how), gone, silent (no answer about the job), or unreadable (in another form than asked for).
+    """
+
+    worth: str
+    job: JobState
 
 
 def table(name, tables=None):

@@ -5,6 +5,7 @@
 
 import itertools
 import re
+import typing as t
 
 
 def named(value):
@@ -18,7 +19,7 @@ def expand(text, most=10000):
     Returns:
         list[str]: in order; empty for ``(null)`` or what is no list.
     """
-    names = []
+    names: t.List[str] = []
     for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text.strip()[:100000]):
         names.extend(itertools.islice(_expand(part), max(0, most - len(names))))
     return [name for name in names if named(name)]

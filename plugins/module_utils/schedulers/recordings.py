@@ -7,16 +7,24 @@ A recording is a file of four parts, each below a line of its own: ``=== command
 It may hold several, one behind the other: the table's further questions are then answered too.
 """
 
-import collections
 import os
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
 from .answers import fill
 from .jobs import Jobs
 
-Recording = collections.namedtuple("Recording", "command code out err")
+
+class Recording(t.NamedTuple):
+    """A command that was run, with its exit status and what it printed."""
+
+    command: str
+    code: int
+    out: str
+    err: str
+
 
 _PARTS = re.compile(r"^=== command\n(.*?)\n=== exit code\n\s*(-?\d+)\s*\n=== stdout\n(.*?)=== stderr\n?(.*?)(?=^=== command\n|\Z)", re.DOTALL | re.MULTILINE)
 _FORM = "it has the four lines '=== command', '=== exit code', '=== stdout' and '=== stderr', each with what belongs to it below"

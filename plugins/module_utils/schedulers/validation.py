@@ -6,6 +6,7 @@
 import copy
 import difflib
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from . import answers, directives, mpi
@@ -28,7 +29,8 @@ def tables(given):
     """
     if not isinstance(given, dict):
         raise _wrong("", given, "it maps names of batch systems to their tables")
-    own, shipped = {}, dict(answers.TABLES)
+    own: t.Dict[str, dict] = {}
+    shipped = dict(answers.TABLES)
     for name, changes in given.items():
         path = ".{0}".format(name)
         if not re.match(r"^[a-z][a-z0-9_]{0,30}\Z", str(name)) or name == "auto":

@@ -6,10 +6,10 @@
 Sources: ssh(1), ssh_config(5), clientloop.c, mux.c, and what was measured on 9.2p1.
 """
 
-import collections
 import re
 import shlex
 import subprocess
+import typing as t
 
 from ..common.addresses import address
 
@@ -22,8 +22,17 @@ _MASTER_OPTIONS = (
 # Options that ssh learnt in 8.7; an older one refuses to start on a name it does not know.
 _NEWER = ("ForkAfterAuthentication=no", "SessionType=default")
 
-Target = collections.namedtuple("Target", "executable host user port key arguments timeout")
-Target.__doc__ = """Whom ssh calls, in the words of the inventory; arguments are extra command-line arguments (list)."""
+
+class Target(t.NamedTuple):
+    """Whom ssh calls, in the words of the inventory; arguments are extra command-line arguments."""
+
+    executable: str
+    host: str
+    user: t.Optional[str]
+    port: t.Optional[int]
+    key: t.Optional[str]
+    arguments: t.List[str]
+    timeout: int
 
 
 def destination_arguments(target):

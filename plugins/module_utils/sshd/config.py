@@ -11,6 +11,7 @@ import fnmatch
 import glob
 import os
 import re
+import typing as t
 
 from ..common.errors import SessionError
 
@@ -19,7 +20,13 @@ DIRECTORY = "/etc/ssh"
 _DEPTH = 16
 _BLANKS = " \t\r\n\f"
 
-Line = collections.namedtuple("Line", "number keyword rest")
+
+class Line(t.NamedTuple):
+    """A line of a file: its number from 1, its keyword in lower case, and what follows that."""
+
+    number: int
+    keyword: str
+    rest: str
 
 
 def _split_keyword(text):
@@ -47,8 +54,8 @@ def lines(text):
 
 def arguments(rest):
     """list[str]: the arguments of a line as sshd's argv_split has them: quotes taken off, a comment at its end left out."""
-    found, word, quoted = [], None, ""
-    place = 0
+    found: t.List[str] = []
+    word, quoted, place = None, "", 0
     while place < len(rest):
         char, after = rest[place], rest[place + 1:place + 2]
         place += 1

@@ -7,7 +7,6 @@
 """
 
 import base64
-import collections
 import hashlib
 import logging
 import os
@@ -16,6 +15,7 @@ import socket
 import subprocess
 import threading
 import traceback
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
@@ -35,10 +35,29 @@ _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 _KEY_CLASSES = ("Ed25519Key", "ECDSAKey", "RSAKey")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
 
-Login = collections.namedtuple("Login", "host port user password private_key passphrase agent answers known_hosts host_key_checking timeout")
-Login.__doc__ = """Whom to call and how: known_hosts is a list of files, answers a list of str, timeout in seconds for each answer; the rest str or bool."""
 
-_Way = collections.namedtuple("_Way", "method label attempt")
+class Login(t.NamedTuple):
+    """Whom to call and how: known_hosts are files, timeout is in seconds for each answer."""
+
+    host: str
+    port: int
+    user: str
+    password: t.Optional[str]
+    private_key: t.Optional[str]
+    passphrase: t.Optional[str]
+    agent: bool
+    answers: t.List[str]
+    known_hosts: t.List[str]
+    host_key_checking: bool
+    timeout: int
+
+
+class _Way(t.NamedTuple):
+    """A way to log in; attempt returns the methods that the server goes on with."""
+
+    method: str
+    label: str
+    attempt: t.Callable[[], t.List[str]]
 
 
 class Ear(logging.Handler):
@@ -229,7 +248,9 @@ def _bracketed(login):
 # --- authentication ---
 
 def _authenticate(connection, login, ear):
-    tried, ways, agent = [], [], None
+    tried: t.List[str] = []
+    ways: t.List[_Way] = []
+    agent = None
     try:
         allowed = _none(connection, login)
         if not connection.is_authenticated():

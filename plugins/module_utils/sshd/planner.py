@@ -12,11 +12,12 @@ import fnmatch
 import itertools
 import os
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from .config import END, Tree, block_at, block_lines, lines, ours, quote, with_block, without_block
 from .policy import asks_to_allow, body, head, origins, same, values
-from .program import Origin, Refused, spec
+from .program import Effective, Origin, Refused, spec
 from .samples import Accounts, Derived, Tried
 
 # The first two sort first almost everywhere; the last is for what the last line decides.
@@ -26,10 +27,29 @@ _HEADER = "# Policy {0} of sciviz.paraview.sshd_forwarding: what is changed here
 _MADE = "# This directory was made for it."
 _TRIED_MEMBERS = 8
 
-#: changes (texts by path, None to remove), place (what it is called), tried (list[Tried]), before and after (list[program.Effective]),
-#: overrides (list[dict]), warnings (list[str]), stand_in (str: the user who was tried in place of a group without members, or empty).
-Plan = collections.namedtuple("Plan", "changes place tried before after overrides warnings stand_in")
-Plan.__new__.__defaults__ = ("",)
+
+class Plan(t.NamedTuple):
+    """What to do for a policy.
+
+    Attributes:
+        changes: texts by path, None to remove.
+        place: what it is called.
+        tried: the connections.
+        before: what sshd made of each.
+        after: what it will make of each.
+        overrides: others' lines that will not count any more.
+        warnings: what the user should know.
+        stand_in: the user who was tried in place of a group without members, or empty.
+    """
+
+    changes: t.Dict[str, t.Optional[str]]
+    place: str
+    tried: t.List[Tried]
+    before: t.List[Effective]
+    after: t.List[Effective]
+    overrides: t.List[t.Dict[str, t.Any]]
+    warnings: t.List[str]
+    stand_in: str = ""
 
 
 class Planner:
@@ -317,7 +337,7 @@ class Planner:
         return next(number for number in itertools.count(count) if number - sum(1 for own in current if own <= number) >= count)
 
     def _overrides(self, tried, before, after, asked, applies):
-        found = collections.OrderedDict()
+        found: t.Dict[tuple, dict] = collections.OrderedDict()
         for one, old, new, applied in zip(tried, before, after, applies):
             for keyword in asked:
                 origin = old.origin(keyword)

@@ -24,14 +24,8 @@ from ..common.text import one_line
 from . import paramiko_login
 from .paramiko_login import paramiko
 from .probe_report import table
-from .probe_requests import Request, endpoint, ip, written
+from .probe_requests import endpoint, ip, written
 from .probe_shell import Shell
-
-Request.__doc__ = """A forward to ask for.
-
-kind is ``remote`` or ``local``; address and port say where to listen or what to dial, unless socket is a path. expect holds what may come
-of it, out of EXPECTATIONS; empty where anything may.
-"""
 
 _LOOPBACK, _EVERYWHERE = ("127.0.0.1", "::1"), ("0.0.0.0", "::")
 # Sockets of most Linux hosts that everybody may dial; a dial that ends at once disturbs nobody.
@@ -99,7 +93,7 @@ class _Trial:
         self.ear = ear
         self.timeout = timeout
         self.silent = False
-        self.arrived = queue.Queue()
+        self.arrived: queue.Queue = queue.Queue()
         self.shell = None
         self.sockets_served = None
         self.warnings = []

@@ -3,14 +3,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Forwards to try, as they are asked for and written."""
 
-import collections
 import ipaddress
 import os
 import re
+import typing as t
 
 from ..common.errors import SessionError
 
-Request = collections.namedtuple("Request", "kind address port socket expect")
+
+class Request(t.NamedTuple):
+    """A forward to ask for.
+
+    Attributes:
+        kind: ``remote`` or ``local``.
+        address: where to listen or what to dial; empty for a socket.
+        port: the same; 0 for a socket, and for a listener on any port.
+        socket: a path, in place of both; None where there is none.
+        expect: what may come of it, out of EXPECTATIONS; empty where anything may.
+    """
+
+    kind: str
+    address: str
+    port: int
+    socket: t.Optional[str]
+    expect: t.Tuple[str, ...]
+
+
 #: ``elsewhere``: granted, and then it does not listen where it was asked for.
 EXPECTATIONS = ("allowed", "refused", "failed", "elsewhere")
 _FIELDS = {"remote": ("bind", "port", "socket", "expect"), "local": ("host", "port", "socket", "expect")}

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
@@ -22,14 +23,28 @@ _SETTING = re.compile(r"^debug3: (?P<file>.*):(?P<line>\d+) setting (?P<keyword>
 _SECOND_PASS = re.compile(r"^debug[23]: (parse_server_config_depth: config reprocess config |parse_server_match_config|checking match for )")
 _DEBUG = re.compile(r"^debug\d: ")
 
-Connection = collections.namedtuple("Connection", "user host addr laddr lport rdomain")
-Connection.__new__.__defaults__ = ("nobody", "host.example", "192.0.2.1", "127.0.0.1", "22", "")
+
+class Connection(t.NamedTuple):
+    """A connection to ask sshd for, in the words of its option -C."""
+
+    user: str = "nobody"
+    host: str = "host.example"
+    addr: str = "192.0.2.1"
+    laddr: str = "127.0.0.1"
+    lport: str = "22"
+    rdomain: str = ""
+
 
 #: What sshd calls its -o options, in place of a file.
 COMMAND_LINE = "command-line"
 
-#: A line that sshd took a value from. file (str), line (int); pass 2 is that of Match.
-Origin = collections.namedtuple("Origin", "file line second")
+
+class Origin(t.NamedTuple):
+    """A line that sshd took a value from; the second pass is that of Match."""
+
+    file: str
+    line: int
+    second: bool
 
 
 def run(argv, seconds=30):
@@ -115,7 +130,7 @@ class Program:
         try:
             main = tree.mirror(directory)
             self._ask(["-t"], main, directory)
-            return [self._read(*self._ask(["-ddd", "-T", "-C", spec(one)], main, directory), tree=tree, directory=directory) for one in connections]
+            return [self._read(self._ask(["-ddd", "-T", "-C", spec(one)], main, directory), tree, directory) for one in connections]
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
@@ -142,8 +157,9 @@ class Program:
         # A host key made for this copy is no difference to another.
         return out.replace(directory, ""), err
 
-    def _read(self, out, err, tree, directory):
-        values = collections.OrderedDict()
+    def _read(self, printed, tree, directory):
+        out, err = printed
+        values: t.Dict[str, t.List[str]] = collections.OrderedDict()
         for line in out.splitlines():
             keyword, _blank, value = line.partition(" ")
             values.setdefault(keyword.lower(), []).append(value.strip())

@@ -7,6 +7,7 @@ import collections
 import fnmatch
 import ipaddress
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from .policy import policy
@@ -16,9 +17,23 @@ from .program import Connection, spec
 FIELDS = {name: {"type": "int" if name == "lport" else "str", "default": int(default) if name == "lport" else default}
           for name, default in zip(Connection._fields, Connection())}
 
-#: A connection to try. role is inside (a Match is for it), outside, anybody (of a global policy) or named (by the user); must and
-#: must_not are values by keyword; label is what messages call it.
-Tried = collections.namedtuple("Tried", "connection role must must_not label")
+
+class Tried(t.NamedTuple):
+    """A connection to try.
+
+    Attributes:
+        connection: it.
+        role: inside (a Match is for it), outside, anybody (of a global policy) or named (by the user).
+        must: values by keyword.
+        must_not: the same.
+        label: what messages call it.
+    """
+
+    connection: Connection
+    role: str
+    must: t.Dict[str, str]
+    must_not: t.Dict[str, str]
+    label: str
 
 
 class Accounts:
@@ -92,12 +107,12 @@ def _address(values):
             continue
         if "/" in pattern:
             network = ipaddress.ip_network(pattern)
-            tried = [network[min(1, network.num_addresses - 1)], network[-1], network[0]]
+            tried = [str(network[place]) for place in (min(1, network.num_addresses - 1), -1, 0)]
         else:
             tried = [re.sub(r"\*", "1", pattern).replace("?", "1")]
         for address in tried:
-            if _address_matched(str(address), values):
-                return str(address)
+            if _address_matched(address, values):
+                return address
     return ""
 
 
