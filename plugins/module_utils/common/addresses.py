@@ -6,8 +6,8 @@
 import ipaddress
 
 
-def address(text):
-    """str: an IP address, empty where it is none; a host name of ssh's may end up in a shell (ProxyCommand)."""
+def address(text: str) -> str:
+    """An IP address, empty where it is none; a host name of ssh's may end up in a shell (ProxyCommand)."""
     try:
         # A scope may be any text.
         return "" if "%" in text else str(ipaddress.ip_address(text))

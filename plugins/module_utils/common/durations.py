@@ -4,6 +4,7 @@
 """Spans of time as people write them, and as people read them."""
 
 import re
+import typing as t
 
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _CLOCK = re.compile(r"^(?:(?P<days>[0-9]{1,5})-)?(?P<hours>[0-9]{1,7}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9])$")
@@ -11,13 +12,13 @@ _NUMBER = re.compile(r"^(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?P<unit>s|m|m
 _FORMS = "write 90s, 15m, 2h, 3d, 1:30:00 or 2-00:00:00"
 
 
-def parse(value, zero=False):
+def parse(value: t.Union[str, int], zero: bool = False) -> int:
     """Seconds of a span of time.
 
     Args:
-        value (str): ``0s`` where zero (bool) is a duration too; ``H:MM:SS``, ``D-HH:MM:SS``, or a number with s, m, min, h or d.
+        value: ``0s`` where zero is a duration too; ``H:MM:SS``, ``D-HH:MM:SS``, or a number with s, m, min, h or d.
     Returns:
-        int: seconds; at least 1, except for zero.
+        Seconds; at least 1, except for zero.
     Raises:
         ValueError: it is none of these, or not above zero. A bare number is neither seconds nor minutes, and YAML reads an unquoted 1:00:00 as
             the number 3600.
@@ -39,8 +40,8 @@ def parse(value, zero=False):
     return max(1, int(round(seconds))) if seconds else 0
 
 
-def _without_unit(value, number):
-    """str: both readings of a bare number, and a third one where YAML may have made it of a clock time."""
+def _without_unit(value: t.Union[str, int], number: str) -> str:
+    """Both readings of a bare number, and a third one where YAML may have made it of a clock time."""
     readings = "{0}s is {1}, {0}m is {2}".format(number, spoken(float(number)), spoken(float(number) * 60))
     seconds = int(float(number))
     if isinstance(value, int) and seconds >= 60:
@@ -49,14 +50,14 @@ def _without_unit(value, number):
     return "{0!r} has no unit: {1}".format(value, readings)
 
 
-def clock(seconds):
+def clock(seconds: float) -> str:
     """``H:MM:SS`` or ``D-HH:MM:SS``, as batch systems take it."""
     days, rest = divmod(int(seconds), 86400)
     text = "{0}:{1:02d}:{2:02d}".format(rest // 3600, rest % 3600 // 60, rest % 60)
     return "{0}-{1:0>8}".format(days, text) if days else text
 
 
-def spoken(seconds):
+def spoken(seconds: float) -> str:
     """``4 s``, ``6 min 12 s``, ``2 h 5 min``: as a person says it."""
     seconds = int(round(seconds))
     if seconds < 60:
@@ -66,7 +67,7 @@ def spoken(seconds):
     return "{0} h {1} min".format(seconds // 3600, seconds % 3600 // 60)
 
 
-def short(seconds):
+def short(seconds: t.Optional[float]) -> str:
     """``52:10`` or ``3:05:00``, for a column of a table; a dash where it is not known."""
     if seconds is None:
         return "-"

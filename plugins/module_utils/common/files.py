@@ -30,7 +30,7 @@ class Old(t.NamedTuple):
 
 
 @contextlib.contextmanager
-def lock(directory, seconds=120.0):
+def lock(directory: str, seconds: float = 120.0) -> t.Iterator[None]:
     """One change of a directory's files at a time; nothing is written for it."""
     try:
         handle = os.open(directory, os.O_RDONLY)
@@ -51,8 +51,8 @@ def lock(directory, seconds=120.0):
         os.close(handle)
 
 
-def read_old(path):
-    """Old: what a path holds now."""
+def read_old(path: str) -> Old:
+    """What a path holds now."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -62,8 +62,8 @@ def read_old(path):
     return Old(content, about, _attributes(path))
 
 
-def _attributes(path):
-    found = {}
+def _attributes(path: str) -> t.Dict[str, bytes]:
+    found: t.Dict[str, bytes] = {}
     with contextlib.suppress(OSError, AttributeError):
         for name in os.listxattr(path):
             with contextlib.suppress(OSError):
@@ -71,11 +71,13 @@ def _attributes(path):
     return found
 
 
-def replace(path, content, like):
+def replace(path: str, content: bytes, like: Old) -> None:
     """Replaces a file in one step, flushed to disk, with the owner, mode and extended attributes of ``like``.
 
     Args:
-        path (str): links followed by the caller. content (bytes). like (Old): what to look like.
+        path: links followed by the caller.
+        content: the new one.
+        like: what to look like.
     Raises:
         OSError: with nothing changed.
     """
@@ -88,8 +90,8 @@ def replace(path, content, like):
     _flush(os.path.dirname(path))
 
 
-def _staged(path, content, like):
-    """str: path of a temporary file beside a file, whole and flushed, that only needs its name."""
+def _staged(path: str, content: bytes, like: Old) -> str:
+    """Path of a temporary file beside a file, whole and flushed, that only needs its name."""
     temporary = os.path.join(os.path.dirname(path), "{0}{1}-{2}.tmp".format(_TEMPORARY, os.getpid(), next(_NUMBERS)))
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -110,12 +112,12 @@ def _staged(path, content, like):
     return temporary
 
 
-def _drop(path):
+def _drop(path: str) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
 
 
-def _flush(directory):
+def _flush(directory: str) -> None:
     with contextlib.suppress(OSError):
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -128,19 +130,19 @@ class Changes:
     """New texts for files.
 
     Args:
-        texts (dict[str, str or None]): by path, links followed; None removes the file.
-        like (str): a file whose owner, mode and SELinux context new ones take.
+        texts: by path, links followed; None removes the file.
+        like: a file whose owner, mode and SELinux context new ones take.
     """
 
-    def __init__(self, texts, like):
+    def __init__(self, texts: t.Dict[str, t.Optional[str]], like: str) -> None:
         self.texts = collections.OrderedDict(sorted(texts.items(), key=lambda item: (item[1] is None, os.path.exists(item[0]), item[0])))
         self.old = {path: read_old(path) for path in self.texts}
         about = read_old(like)
         kept = {name: value for name, value in about.attributes.items() if name == "security.selinux"}
         self.like = about._replace(attributes=kept)
-        self.made = []
+        self.made: t.List[str] = []
 
-    def put(self):
+    def put(self) -> None:
         """Puts all in place: new files first, what is removed last. SessionError with nothing changed where one cannot be written.
 
         Every new text is on the disk before the first file is replaced, so that a full disk is no matter of taking back.
@@ -164,7 +166,7 @@ class Changes:
                 raise SessionError("cannot write {0}".format(path), _why(error), "nothing was changed")
             raise
 
-    def _stage(self, path, text):
+    def _stage(self, path: str, text: str) -> str:
         directory = os.path.dirname(path)
         if not os.path.isdir(directory):
             os.mkdir(directory, 0o755)
@@ -172,7 +174,7 @@ class Changes:
         old = self.old[path]
         return _staged(path, text.encode("utf-8", "surrogateescape"), self.like if old.content is None else old)
 
-    def restore(self):
+    def restore(self) -> None:
         """Puts the old files back."""
         for path, old in self.old.items():
             if read_old(path).content == old.content:
@@ -187,13 +189,13 @@ class Changes:
                 os.rmdir(directory)
 
 
-def _why(error):
+def _why(error: OSError) -> str:
     reasons = {errno.EPERM: "Operation not permitted: is the file immutable (lsattr)?", errno.ENOSPC: "No space left on device",
                errno.EROFS: "Read-only file system"}
     return reasons.get(error.errno, error.strerror or str(error))
 
 
-def sweep(directories):
+def sweep(directories: t.Iterable[str]) -> None:
     """Removes temporary files of a change that was killed; to be called under the lock."""
     for directory in directories:
         for path in glob.glob(os.path.join(glob.escape(directory), _TEMPORARY + "*.tmp")):
@@ -201,8 +203,8 @@ def sweep(directories):
                 os.unlink(path)
 
 
-def keep_copy(path):
-    """str: path of a backup beside a file, with its owner and mode; empty where there is no file."""
+def keep_copy(path: str) -> str:
+    """Path of a backup beside a file, with its owner and mode; empty where there is no file."""
     if not os.path.exists(path):
         return ""
     copy = "{0}.{1}~".format(path, time.strftime("%Y-%m-%d@%H:%M:%S"))
@@ -212,7 +214,7 @@ def keep_copy(path):
     return copy
 
 
-def publish(path, text):
+def publish(path: str, text: t.Optional[str]) -> None:
     """Writes a file for everybody to read and nobody else to write, in a directory of the same kind; None removes it, and the empty directory."""
     directory = os.path.dirname(path)
     if text is None:
@@ -227,7 +229,7 @@ def publish(path, text):
     os.chmod(path, 0o644)
 
 
-def write_private(path, text):
+def write_private(path: str, text: str) -> None:
     """Writes a file 0600 beside its place, flushes and renames it."""
     temporary = "{0}.{1}".format(path, os.urandom(4).hex())
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -244,7 +246,7 @@ def write_private(path, text):
 
 
 @contextlib.contextmanager
-def locked(directory):
+def locked(directory: str) -> t.Iterator[None]:
     """Holds a directory's lock; the directory itself is it, so that no lock file is left."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:

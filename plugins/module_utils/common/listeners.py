@@ -20,31 +20,29 @@ SCRIPT = "grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ 0A ' /proc
 
 
 class Listener(t.NamedTuple):
-    """A socket that listens, and the user whose it is."""
+    """A socket that listens, and the user whose it is; an IPv4 address is dotted."""
 
     address: str
     port: int
     uid: int
 
 
-def parse(text):
+def parse(text: str) -> t.List[Listener]:
     """IPv4 listeners in the text of /proc/net/tcp.
 
     Args:
-        text (str): lines of /proc/net/tcp; a heading, IPv6 and other states are passed over.
-    Returns:
-        list[Listener]: address (dotted), port, uid.
+        text: lines of /proc/net/tcp; a heading, IPv6 and other states are passed over.
     """
     return [Listener(socket.inet_ntoa(struct.pack("<I", int(address, 16))), port, uid) for address, port, uid in _rows(text, 8)]
 
 
-def parse6(text):
+def parse6(text: str) -> t.List[Listener]:
     """IPv6 listeners in the text of /proc/net/tcp6, as parse() reads those of IPv4."""
     words = ((struct.pack("<4I", *(int(address[start:start + 8], 16) for start in (0, 8, 16, 24))), port, uid) for address, port, uid in _rows(text, 32))
     return [Listener(socket.inet_ntop(socket.AF_INET6, packed), port, uid) for packed, port, uid in words]
 
 
-def _rows(text, digits):
+def _rows(text: str, digits: int) -> t.Iterator[t.Tuple[str, int, int]]:
     for line in text.splitlines():
         fields = line.split()
         if len(fields) > 7 and fields[3] == LISTEN and re.match(r"^[0-9A-F]+:[0-9A-F]{4}\Z", fields[1]) and re.match(r"^[0-9]{1,10}\Z", fields[7]):
@@ -54,18 +52,21 @@ def _rows(text, digits):
             yield address, int(port, 16), int(fields[7])
 
 
-def covering(listeners, address, port):
+def covering(listeners: t.List[Listener], address: str, port: int) -> t.List[Listener]:
     """The listeners that a dial of address and port would reach, the narrowest first."""
     hits = [one for one in listeners if one.port == port and one.address in (address, "0.0.0.0")]
     return sorted(hits, key=lambda one: one.address == "0.0.0.0")
 
 
-def fault(listeners, address, port, uid, host):
-    """str: why a dial of address and port would not reach a listener of an account's; empty if it would.
+def fault(listeners: t.List[Listener], address: str, port: int, uid: int, host: str) -> str:
+    """Why a dial of address and port would not reach a listener of an account's; empty if it would.
 
     Args:
-        listeners (list[Listener]): those of the host. address (str): IPv4. port (int). uid (int): the account.
-        host (str): its name, for the reason.
+        listeners: those of the host.
+        address: where it is dialled, IPv4.
+        port: the port there.
+        uid: the account.
+        host: its name, for the reason.
     """
     hits = covering(listeners, address, port)
     if not hits:
@@ -77,8 +78,8 @@ def fault(listeners, address, port, uid, host):
     return ""
 
 
-def local():
-    """list[Listener] of this host, or None where there is no /proc/net/tcp (macOS)."""
+def local() -> t.Optional[t.List[Listener]]:
+    """The listeners of this host, or None where there is no /proc/net/tcp (macOS)."""
     try:
         with open("/proc/net/tcp", encoding="ascii") as stream:
             return parse(stream.read())
@@ -86,11 +87,11 @@ def local():
         return None
 
 
-def local_owner(port):
+def local_owner(port: int) -> t.Optional[int]:
     """Who listens on a port of this host over IPv4.
 
     Returns:
-        int or None: the uid; None if nobody listens; -1 if somebody does and this system does not tell who.
+        The uid; None if nobody listens; -1 if somebody does and this system does not tell who.
     """
     listeners = local()
     if listeners is not None:
@@ -99,7 +100,7 @@ def local_owner(port):
     return -1 if _taken(port) else None
 
 
-def _taken(port):
+def _taken(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:
             probe.bind(("127.0.0.1", port))
@@ -108,18 +109,18 @@ def _taken(port):
     return False
 
 
-def free_port():
+def free_port() -> int:
     """A TCP port that nobody on this host listens on at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("0.0.0.0", 0))
         return probe.getsockname()[1]
 
 
-def parse_range(text):
+def parse_range(text: t.Union[str, int]) -> t.Tuple[int, int]:
     """Ports of ``LOW-HIGH`` or of a single number.
 
     Returns:
-        tuple[int, int]: lowest and highest.
+        Lowest and highest.
     Raises:
         ValueError: no range of ports from 1 to 65535.
     """
@@ -131,7 +132,7 @@ def parse_range(text):
     raise ValueError("{0!r} is no range of ports: write it as 11111-11120".format(text))
 
 
-def shuffled(ports, most=20):
+def shuffled(ports: t.Tuple[int, int], most: int = 20) -> t.List[int]:
     """Ports of a range to try, in random order, so that two users seldom try the same first."""
     low, high = ports
     return random.sample(range(low, high + 1), min(most, high - low + 1))

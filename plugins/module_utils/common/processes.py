@@ -6,16 +6,16 @@
 import os
 import signal
 import time
+import typing as t
 
 _PR_SET_PDEATHSIG = 1
 
 
-def started(pid):
+def started(pid: int) -> t.Optional[str]:
     """When a process began.
 
     Returns:
-        str or None: clock ticks since boot (Linux) or a date (elsewhere); None if there is no such process, or only its
-            zombie.
+        Clock ticks since boot (Linux) or a date (elsewhere); None if there is no such process, or only its zombie.
     """
     try:
         with open("/proc/{0:d}/stat".format(pid), encoding="utf-8", errors="replace") as stream:
@@ -31,17 +31,17 @@ def started(pid):
     return answer.stdout.decode("ascii", "replace").strip() or None
 
 
-def identity(pid):
-    """list: process id and its start, to be kept in a record."""
+def identity(pid: int) -> list:
+    """Process id and its start, to be kept in a record."""
     return [pid, started(pid)]
 
 
-def alive(known):
+def alive(known: t.Optional[list]) -> bool:
     """Whether the process of an identity() still runs."""
     return bool(known) and known[1] is not None and started(known[0]) == known[1]
 
 
-def wait_gone(known, seconds):
+def wait_gone(known: t.Optional[list], seconds: float) -> bool:
     """Whether the process ended within some seconds."""
     deadline = time.monotonic() + seconds
     while alive(known):
@@ -51,12 +51,12 @@ def wait_gone(known, seconds):
     return True
 
 
-def end(known, patience=3.0):
+def end(known: t.Optional[list], patience: float = 3.0) -> None:
     """Ends a process group that we started: asks first, then kills. Does nothing if its leader is gone.
 
     Args:
-        known (list): identity() of the group's leader.
-        patience (float): seconds it has to go by itself.
+        known: identity() of the group's leader.
+        patience: seconds it has to go by itself.
     """
     if not alive(known):
         return
@@ -69,7 +69,7 @@ def end(known, patience=3.0):
             return
 
 
-def _group_gone(known, seconds):
+def _group_gone(known: list, seconds: float) -> bool:
     """Whether a process group ended within some seconds; its leader may go before the others do."""
     deadline = time.monotonic() + seconds
     while alive(known) or _has_members(known[0]):
@@ -79,8 +79,8 @@ def _group_gone(known, seconds):
     return True
 
 
-def _has_members(group):
-    """bool: whether a process group has a process that is no zombie; where /proc does not show that, True as long as the group is there."""
+def _has_members(group: int) -> bool:
+    """Whether a process group has a process that is no zombie; where /proc does not show that, True as long as the group is there."""
     if not os.path.exists("/proc/self/stat"):
         try:
             os.killpg(group, 0)
@@ -102,17 +102,18 @@ class Child:
     """A child process with pipes, which ends with us; subprocess would double what the watcher's memory grows by.
 
     Args:
-        command (list[str]): looked up on the PATH.
+        command: looked up on the PATH.
     Attributes:
-        pid (int). stdin, stdout, stderr (io.FileIO): our ends of its pipes.
+        pid: its process id.
+        stdin, stdout, stderr: our ends of its pipes.
     """
 
-    def __init__(self, command):
+    def __init__(self, command: t.List[str]) -> None:
         theirs_in, self_in = os.pipe()
         self_out, theirs_out = os.pipe()
         self_err, theirs_err = os.pipe()
         parent = os.getpid()
-        self._status = None
+        self._status: t.Optional[int] = None
         self.pid = os.fork()
         if self.pid == 0:
             _end_with(parent)
@@ -121,12 +122,12 @@ class Child:
             os.close(descriptor)
         self.stdin, self.stdout, self.stderr = os.fdopen(self_in, "wb", 0), os.fdopen(self_out, "rb", 0), os.fdopen(self_err, "rb", 0)
 
-    def end(self, patience):
+    def end(self, patience: float) -> None:
         """Asks it to end, and kills it if it does not within some seconds."""
         self._kill(signal.SIGTERM)
         self.wait(patience)
 
-    def wait(self, patience):
+    def wait(self, patience: float) -> None:
         """Waits for its end, and kills it after some seconds."""
         deadline = time.monotonic() + patience
         while self.ended() is None:
@@ -136,8 +137,8 @@ class Child:
                 return
             time.sleep(0.02)
 
-    def ended(self):
-        """int or None: its exit status, 128 and the signal where it was killed; None while it runs."""
+    def ended(self) -> t.Optional[int]:
+        """Its exit status, 128 and the signal where it was killed; None while it runs."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self._status = status if pid else None
@@ -145,7 +146,7 @@ class Child:
             return None
         return os.WEXITSTATUS(self._status) if os.WIFEXITED(self._status) else 128 + os.WTERMSIG(self._status)
 
-    def _kill(self, number):
+    def _kill(self, number: int) -> None:
         if self._status is not None:
             return
         try:
@@ -154,7 +155,7 @@ class Child:
             pass
 
 
-def _end_with(parent):
+def _end_with(parent: int) -> None:
     """In the child, where Linux can do it: a parent that is killed takes it along. A control master would stay for as long as a channel is open."""
     try:
         import ctypes
@@ -166,7 +167,7 @@ def _end_with(parent):
         os._exit(127)
 
 
-def _become(command, standard):
+def _become(command: t.List[str], standard: t.Tuple[int, int, int]) -> None:
     """In the child: the command, or one line on stderr that says why not. Never returns."""
     try:
         for number, descriptor in enumerate(standard):

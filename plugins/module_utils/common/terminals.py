@@ -5,15 +5,16 @@
 
 import os
 import stat
+import typing as t
 
 from . import processes
 
 
-def of_process(pid):
-    """list or None: the terminal of a process and whose it is, to be kept in a record; None where it has none, or this system does not tell.
+def of_process(pid: int) -> t.Optional[list]:
+    """The terminal of a process and whose it is, to be kept in a record; None where it has none, or this system does not tell.
 
     Args:
-        pid (int): the process.
+        pid: the process.
     """
     try:
         path = os.readlink("/proc/{0:d}/fd/1".format(pid))
@@ -22,12 +23,12 @@ def of_process(pid):
         return None
 
 
-def tell(known, line):
+def tell(known: t.Optional[list], line: str) -> None:
     """Shows a line there, if whoever sat there still does; what that is writing just now may get mixed up with it.
 
     Args:
-        known (list or None): as of_process() gave it.
-        line (str): without control characters.
+        known: as of_process() gave it.
+        line: without control characters.
     """
     if not known or not processes.alive(known[1]):
         return

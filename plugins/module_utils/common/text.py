@@ -12,14 +12,14 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200
 _NOISE = re.compile(r"^\s*$")
 
 
-def clean(text, limit=2000):
+def clean(text: t.Any, limit: int = 2000) -> str:
     """Text of another side, with nothing in it that a terminal would obey.
 
     Args:
-        text (str or bytes): anything; bytes are decoded as UTF-8, bad ones replaced.
-        limit (int): characters kept; the end is kept, since that is where a cause stands.
+        text: anything; bytes are decoded as UTF-8, bad ones replaced.
+        limit: characters kept; the end is kept, since that is where a cause stands.
     Returns:
-        str: without control characters; newlines and tabs stay.
+        Without control characters; newlines and tabs stay.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
@@ -28,25 +28,26 @@ def clean(text, limit=2000):
     return text if len(text) <= limit else "..." + text[-limit:]
 
 
-def one_line(text, limit=300):
+def one_line(text: t.Any, limit: int = 300) -> str:
     """The same on a single line: the lines that say something, joined by a semicolon."""
     lines = [line.strip() for line in clean(text, 10 * limit).splitlines() if not _NOISE.match(line)]
     joined = "; ".join(lines).replace("\t", " ")
     return joined if len(joined) <= limit else joined[:limit] + "..."
 
 
-def tail(text, lines=12):
+def tail(text: t.Union[str, bytes], lines: int = 12) -> str:
     """The last lines of a log, cleaned and indented, to stand below a message."""
     kept = [line.rstrip() for line in clean(text, 8000).splitlines() if not _NOISE.match(line)]
     return "\n".join("    " + line[:400] for line in kept[-lines:])
 
 
-def distance(one, other, enough=1000):
-    """int: how many letters have to be put in, taken out, changed or swapped with their neighbour to make one text of another.
+def distance(one: str, other: str, enough: int = 1000) -> int:
+    """How many letters have to be put in, taken out, changed or swapped with their neighbour to make one text of another.
 
     Args:
-        one (str). other (str).
-        enough (int): what is more may be any higher number.
+        one: a text.
+        other: another.
+        enough: what is more may be any higher number.
     """
     if abs(len(one) - len(other)) > enough:
         return enough + 1
