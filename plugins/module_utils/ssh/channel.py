@@ -9,6 +9,7 @@ line each way.
 
 import json
 import socket
+import typing as t
 
 from ..common.errors import SessionError
 
@@ -21,22 +22,22 @@ class Channel:
     """Requests to a session's watcher.
 
     Args:
-        path (str): its socket.
-        host (str): the session's name, for messages.
+        path: its socket.
+        host: the session's name, for messages.
     """
 
-    def __init__(self, path, host):
+    def __init__(self, path: str, host: str) -> None:
         self.path = path
         self.host = host
 
-    def request(self, operation, wait=60.0, **arguments):
+    def request(self, operation: str, wait: float = 60.0, **arguments: t.Any) -> t.Dict[str, t.Any]:
         """One request.
 
         Args:
-            operation (str): run, hold, own, hand_over, stop, messages, and those for a client host.
-            wait (float): seconds until an answer must be there.
+            operation: run, hold, own, hand_over, stop, messages, and those for a client host.
+            wait: seconds until an answer must be there.
         Returns:
-            dict: the answer.
+            The answer.
         Raises:
             ChannelLost: the watcher is gone, or the login node is.
         """
@@ -57,32 +58,32 @@ class Channel:
             raise SessionError("the connection to {0} did not take a request".format(self.host), answer["error"], "connect again")
         return answer
 
-    def _lost(self, why):
+    def _lost(self, why: str) -> ChannelLost:
         return ChannelLost("the connection to {0} is gone".format(self.host), why or "ssh ended",
                            "connect again; it takes up what is still there")
 
-    def script(self, text, seconds=30):
+    def script(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
         """Runs a POSIX shell script on the login node; it is in no process list there.
 
         Args:
-            text (str): the script.
-            seconds (int): its time limit; then its exit code is 124.
+            text: the script.
+            seconds: its time limit; then its exit code is 124.
         Returns:
-            tuple[int, str, str]: exit code, stdout, stderr.
+            Exit code, stdout, stderr.
         """
         return self._asked("run", text, seconds)
 
-    def client_script(self, text, seconds=30):
+    def client_script(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
         """Runs a script on the client host, where that is another one; returns what script() does, and raises SessionError."""
         answer = self.request("run_client", script=text, seconds=seconds, wait=seconds + 30)
         if "failed" in answer:
             raise SessionError("the connection to the client host of {0} is gone".format(self.host), answer["failed"], "disconnect, and connect again")
         return answer["code"], answer["out"], answer["err"]
 
-    def hold(self, text, seconds=30):
+    def hold(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
         """Runs lines in the connection's own shell, so that what they start ends with the connection; returns what script() does."""
         return self._asked("hold", text, seconds)
 
-    def _asked(self, operation, text, seconds):
+    def _asked(self, operation: str, text: str, seconds: int) -> t.Tuple[int, str, str]:
         answer = self.request(operation, wait=seconds + 30, script=text, seconds=seconds)
         return answer["code"], answer["out"], answer["err"]

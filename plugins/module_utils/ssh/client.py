@@ -35,8 +35,8 @@ class Target(t.NamedTuple):
     timeout: int
 
 
-def destination_arguments(target):
-    """list[str]: options and host for the end of an ssh command line."""
+def destination_arguments(target: Target) -> t.List[str]:
+    """Options and host for the end of an ssh command line."""
     arguments = list(target.arguments)
     if target.key:
         arguments += ["-i", target.key]
@@ -47,19 +47,17 @@ def destination_arguments(target):
     return arguments + ["--", target.host]
 
 
-def master_command(target, control_path, old=False, asks=True):
+def master_command(target: Target, control_path: str, old: bool = False, asks: bool = True) -> t.List[str]:
     """The command of a control master whose own session is a remote shell.
 
     The master has a session of its own for a reason: one that never had a session does not set TCP_NODELAY, which costs
     its forwards 43 ms at every turn.
 
     Args:
-        target (Target): whom to call.
-        control_path (str): the socket to make.
-        old (bool): leave out what ssh before 8.7 does not know.
-        asks (bool): whether ssh may ask for anything.
-    Returns:
-        list[str]
+        target: whom to call.
+        control_path: the socket to make.
+        old: leave out what ssh before 8.7 does not know.
+        asks: whether ssh may ask for anything.
     """
     options = [one for one in _MASTER_OPTIONS if not (old and one in _NEWER)]
     options += [] if asks else ["BatchMode=yes"]
@@ -70,8 +68,8 @@ def master_command(target, control_path, old=False, asks=True):
     return command + destination_arguments(target) + ["exec /bin/sh"]
 
 
-def configuration(target):
-    """dict[str, str]: ssh's options for a target, by their names in lower case; of one that comes several times the last."""
+def configuration(target: Target) -> t.Dict[str, str]:
+    """The options of ssh for a target, by their names in lower case; of one that comes several times the last."""
     command = [target.executable, "-G"] + destination_arguments(target)
     try:
         answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
@@ -80,8 +78,8 @@ def configuration(target):
     return dict(line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines())
 
 
-def names(target):
-    """set[str]: under which ssh asks for the password of a target's host; empty where a host on the way there could ask in its name."""
+def names(target: Target) -> t.Set[str]:
+    """The names under which ssh asks for the password of a target's host; empty where a host on the way there could ask in its name."""
     known = configuration(target)
     # It is since 8.5 that ssh says who asks.
     if version(target.executable) < (8, 5) and {known.get(one, "none") for one in ("proxyjump", "proxycommand")} != {"none"}:
@@ -89,12 +87,12 @@ def names(target):
     return {target.host} | {known[one] for one in ("hostname", "hostkeyalias") if one in known}
 
 
-def pinned(target, place):
-    """Target: the same, but at one address of those that its name may stand for; the host key is looked up by the name still.
+def pinned(target: Target, place: str) -> Target:
+    """The same target, but at one address of those that its name may stand for; the host key is looked up by the name still.
 
     Args:
-        target (Target): whom to call.
-        place (str): where; what is no IP address changes nothing.
+        target: whom to call.
+        place: where; what is no IP address changes nothing.
     """
     place = address(place)
     if not place:
@@ -106,14 +104,14 @@ def pinned(target, place):
     return target._replace(arguments=["-o", "HostName=" + place, "-o", "HostKeyAlias=" + alias] + list(target.arguments))
 
 
-def asks_nobody(target):
-    """bool: whether BatchMode holds for every host on the way to a target: ssh does not hand it on to those in between."""
+def asks_nobody(target: Target) -> bool:
+    """Whether BatchMode holds for every host on the way to a target: ssh does not hand it on to those in between."""
     known = configuration(target)
     return known.get("proxycommand", "none") == "none" and "," not in known.get("proxyjump", "")
 
 
-def asking_nobody(target):
-    """Target: the same, with a single host on the way called so that it is not asked to answer anything either."""
+def asking_nobody(target: Target) -> Target:
+    """The same target, with a single host on the way called so that it is not asked to answer anything either."""
     known = configuration(target)
     match = re.match(r"^(?:(?P<user>[^@,]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:,]+)(?::(?P<port>[0-9]+))?\Z", known.get("proxyjump", "none"))
     if not match or match.group("host") == "none":
@@ -127,7 +125,7 @@ def asking_nobody(target):
     return target._replace(arguments=["-o", "ProxyCommand=" + command] + _without_jump(target.arguments))
 
 
-def _without_jump(arguments):
+def _without_jump(arguments: t.List[str]) -> t.List[str]:
     left, words = [], iter(arguments)
     for word in words:
         if word == "-J":
@@ -137,14 +135,14 @@ def _without_jump(arguments):
     return left
 
 
-def identity(target, keywords):
+def identity(target: Target, keywords: t.Tuple[str, ...]) -> t.List[str]:
     """Who one is to a login node, for another host behind it.
 
     Args:
-        target (Target): the login node.
-        keywords (tuple[str]): of ssh_config(5), in lower case.
+        target: the login node.
+        keywords: of ssh_config(5), in lower case.
     Returns:
-        list[str]: options ``Keyword=value``, User among them, as ssh has them for the login node.
+        Options ``Keyword=value``, User among them, as ssh has them for the login node.
     """
     command = [target.executable, "-G"] + destination_arguments(target)
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
@@ -152,8 +150,8 @@ def identity(target, keywords):
     return ["{0}={1}".format(keyword, value) for keyword, value in said if keyword in keywords + ("user",) and value and value != "none"]
 
 
-def version(executable):
-    """tuple[int, int]: OpenSSH's version, (0, 0) if it cannot be told."""
+def version(executable: str) -> t.Tuple[int, int]:
+    """OpenSSH's version, (0, 0) if it cannot be told."""
     answer = subprocess.run([executable, "-V"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, timeout=10, check=False)
     match = re.search(rb"OpenSSH\D*(\d+)\.(\d+)", answer.stdout)

@@ -15,11 +15,11 @@ from ..common.errors import SessionError
 _LONGEST_CONTROL_PATH = 90
 
 
-def control_directory():
+def control_directory() -> str:
     """A directory of this user's alone that is short and on no network file system.
 
     Returns:
-        str: below XDG_RUNTIME_DIR where that outlives a logout, else in /tmp.
+        Below XDG_RUNTIME_DIR where that outlives a logout, else in /tmp.
     Raises:
         SessionError: somebody else made it first, or it would be too long a name.
     """
@@ -39,13 +39,13 @@ def control_directory():
     return path
 
 
-def _outlives_logout(runtime):
+def _outlives_logout(runtime: str) -> bool:
     # logind removes /run/user/UID with the last login, unless the account lingers.
     return not runtime.startswith("/run/user/") or os.path.exists("/var/lib/systemd/linger/" + getpass.getuser())
 
 
-def control_path(session_id):
-    """str: where the control socket of a session lies."""
+def control_path(session_id: str) -> str:
+    """Where the control socket of a session lies."""
     path = os.path.join(control_directory(), hashlib.sha256(session_id.encode()).hexdigest()[:12])
     if len(path) > _LONGEST_CONTROL_PATH:
         raise SessionError("cannot make the socket {0}".format(path), "its name is too long for a unix socket",

@@ -4,6 +4,7 @@
 """What ssh prints where it fails, and what that means."""
 
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
@@ -28,15 +29,13 @@ _CAUSES = (
 _SILENT = r"Could not resolve hostname|Connection refused|timed out|No route to host|Network is unreachable|Operation timed out"
 
 
-def explain(host, stderr, kind_of_host="login node"):
+def explain(host: str, stderr: t.Union[str, bytes], kind_of_host: str = "login node") -> SessionError:
     """The error of a login that did not come about.
 
     Args:
-        host (str): the name that was called.
-        stderr (str): what ssh said.
-        kind_of_host (str): what it is to the user.
-    Returns:
-        SessionError
+        host: the name that was called.
+        stderr: what ssh said.
+        kind_of_host: what it is to the user.
     """
     said = clean(stderr)
     for pattern, kind, why, way_out in _CAUSES:
@@ -49,25 +48,25 @@ def explain(host, stderr, kind_of_host="login node"):
                         "try it by hand: ssh -v {0}".format(host))
 
 
-def unreachable(stderr):
-    """bool: whether a login did not come about because nobody answered there."""
+def unreachable(stderr: t.Union[str, bytes]) -> bool:
+    """Whether a login did not come about because nobody answered there."""
     return _kind(stderr) == "unreachable"
 
 
-def silent(stderr):
-    """bool: whether a login did not come about because there is no way there, or nobody who answers."""
+def silent(stderr: t.Union[str, bytes]) -> bool:
+    """Whether a login did not come about because there is no way there, or nobody who answers."""
     return bool(re.search(_SILENT, clean(stderr), re.IGNORECASE))
 
 
-def refuses(stderr):
-    """bool: whether a login did not come about because of who called, or what was answered there: it may do so for the user."""
+def refuses(stderr: t.Union[str, bytes]) -> bool:
+    """Whether a login did not come about because of who called, or what was answered there: it may do so for the user."""
     return _kind(stderr) in ("refused", "host_key")
 
 
-def distrusts(stderr):
-    """bool: whether a login did not come about because of the host key."""
+def distrusts(stderr: t.Union[str, bytes]) -> bool:
+    """Whether a login did not come about because of the host key."""
     return _kind(stderr) == "host_key"
 
 
-def _kind(stderr):
+def _kind(stderr: t.Union[str, bytes]) -> str:
     return next((kind for pattern, kind, _why, _way_out in _CAUSES if re.search(pattern, clean(stderr), re.IGNORECASE)), "")

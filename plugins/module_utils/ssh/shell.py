@@ -6,8 +6,14 @@
 import os
 import select
 import time
+import typing as t
 
 from ..common.errors import SessionError
+from ..common.processes import Child
+
+if t.TYPE_CHECKING:
+    # It would stay in the watcher's memory.
+    import subprocess
 
 # What a script may print; a site that prints more is cut off, not believed.
 _MOST = 4 * 1024 * 1024
@@ -26,28 +32,28 @@ class Shell:
     so that none can end the channel. A random word marks where an answer ends.
 
     Args:
-        process (subprocess.Popen): with pipes, in binary mode.
+        process: with pipes, in binary mode.
     """
 
-    def __init__(self, process):
+    def __init__(self, process: t.Union["subprocess.Popen[bytes]", Child]) -> None:
         self.process = process
         self.messages = b""
         self.buffers = {"out": b"", "err": b""}
         self.pending = b""
         # The mark of an answer that did not come in time.
         self.late = ""
-        self.meanwhile = None
+        self.meanwhile: t.Optional[t.Callable[[], t.Any]] = None
         #: When it said something last, or was asked when it had nothing to say (time.monotonic()).
         self.heard_at = time.monotonic()
         for stream in (process.stdout, process.stderr, process.stdin):
             os.set_blocking(stream.fileno(), False)
 
-    def begin(self, seconds, meanwhile=None):
+    def begin(self, seconds: float, meanwhile: t.Optional[t.Callable[[], t.Any]] = None) -> None:
         """Waits until the shell answers; what a login prints before that is thrown away.
 
         Args:
-            seconds (float): how long that may take.
-            meanwhile (callable): called whenever ssh said something, and every second.
+            seconds: how long that may take.
+            meanwhile: called whenever ssh said something, and every second.
         Raises:
             ShellLost: it ended, or said nothing in time.
         """
@@ -59,15 +65,15 @@ class Shell:
         finally:
             self.meanwhile = None
 
-    def ask(self):
+    def ask(self) -> None:
         """Begins without waiting for the answer; see begun()."""
         try:
             self._exchange(_LIMIT, 0)
         except SessionError:
             pass
 
-    def begun(self):
-        """bool: whether the shell that was asked has answered; raises ShellLost."""
+    def begun(self) -> bool:
+        """Whether the shell that was asked has answered; raises ShellLost."""
         if self.late:
             try:
                 self._await(self.late, time.monotonic())
@@ -75,11 +81,11 @@ class Shell:
                 return False
         return True
 
-    def run(self, text, seconds):
+    def run(self, text: str, seconds: int) -> t.Tuple[int, str, str]:
         """Runs a script.
 
         Returns:
-            tuple[int, str, str]: exit code, stdout and stderr.
+            Exit code, stdout and stderr.
         Raises:
             ShellLost: the shell is gone.
             SessionError: no answer in time; whether the line is dead is ssh's to decide, and a late answer is passed over.
@@ -88,20 +94,20 @@ class Shell:
         # What here() keeps open is not for scripts, which may outlive the channel.
         return self._exchange("limit {0:d} /bin/sh 9>&- <<'{1}'\n{2}\n{1}\n".format(seconds, word, text), seconds + 10)
 
-    def here(self, text, seconds):
+    def here(self, text: str, seconds: float) -> t.Tuple[int, str, str]:
         """Runs lines in the channel's own shell, so that what they start or open can end with it.
 
         Args:
-            text (str): lines that cannot end the shell, nor wait. What they keep open is descriptor 9.
+            text: lines that cannot end the shell, nor wait. What they keep open is descriptor 9.
         Returns and raises what run() does.
         """
         return self._exchange(text, seconds)
 
-    def drain(self):
+    def drain(self) -> bool:
         """Takes in what ssh said meanwhile; False once the shell is gone."""
         return self._take("err") and self._take("out")
 
-    def _exchange(self, text, seconds):
+    def _exchange(self, text: str, seconds: float) -> t.Tuple[int, str, str]:
         mark = os.urandom(12).hex()
         deadline = time.monotonic() + seconds
         if self.late:
@@ -113,7 +119,7 @@ class Shell:
         out, rest, err = self._await(mark, deadline)
         return int(rest.split()[0]), out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
-    def _await(self, mark, deadline):
+    def _await(self, mark: str, deadline: float) -> t.Tuple[bytes, bytes, bytes]:
         """Output before a mark, what follows it on its line, and stderr before it."""
         begun = time.monotonic()
         end_out, end_err = "\n{0} ".format(mark).encode(), "\n{0}\n".format(mark).encode()
@@ -132,13 +138,13 @@ class Shell:
         out, _mark, rest = self.buffers["out"].partition(end_out)
         return out, rest, self.buffers["err"].partition(end_err)[0]
 
-    def _gone(self):
+    def _gone(self) -> t.NoReturn:
         # Whoever else holds stderr, such as a master of a jump host, may keep it open for ever.
         while select.select([self.process.stderr], [], [], 0.5)[0] and self._take("err"):
             pass
         raise ShellLost(self.messages.decode("utf-8", "replace"))
 
-    def _write(self):
+    def _write(self) -> None:
         if not self.pending:
             return
         try:
@@ -148,7 +154,7 @@ class Shell:
         except BrokenPipeError:
             self.pending = b""
 
-    def _take(self, name):
+    def _take(self, name: str) -> bool:
         """Takes in what a stream has; False at its end."""
         stream = self.process.stdout if name == "out" else self.process.stderr
         try:
