@@ -218,9 +218,10 @@ def registry(systems):
     about = "Batch systems as data: one table each. The guide \"Batch systems\" has what the entries mean; answers.py reads them.\n\n" \
             "This file is generated: `make generate` writes it from what stands beside it.\n"
     return "\n".join([
-        HEAD.format(about) + f"from . import {', '.join(files)}", "",
+        HEAD.format(about) + "import typing as t", "", f"from . import {', '.join(files)}", "",
+        "#: A batch system's entries by name, or those of one of its questions.", "Table = t.Dict[str, t.Any]",
         "#: The tables by name, in the order in which they are looked for: wrappers of another system's commands come after that system.",
-        "TABLES = {", *(f'    "{one.NAME}": {one.__name__.rpartition(".")[2]}.TABLE,' for one in systems), "}"]) + "\n"
+        "TABLES: t.Dict[str, Table] = {", *(f'    "{one.NAME}": {one.__name__.rpartition(".")[2]}.TABLE,' for one in systems), "}"]) + "\n"
 
 
 def guide(systems):

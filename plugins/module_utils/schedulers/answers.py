@@ -11,7 +11,7 @@ import typing as t
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
 from . import hostlists
-from .tables.registry import TABLES
+from .tables.registry import TABLES, Table
 
 STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
 OVER = ("ended", "failed", "cancelled")
@@ -21,6 +21,8 @@ TIME_LIMIT = (124, 137)
 _NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)|conflicting options|^\s*usage:", re.MULTILINE)
 # What a site prints beyond this is cut off, not believed.
 _MOST = 4 * 1024 * 1024
+# Raw values by the table's name for them.
+_Fields = t.Dict[str, t.List[str]]
 
 
 class JobState(t.NamedTuple):
@@ -63,8 +65,8 @@ class Answer(t.NamedTuple):
     job: JobState
 
 
-def table(name, tables=None):
-    """dict: the table of a batch system; SessionError if there is none of that name."""
+def table(name: str, tables: t.Optional[t.Dict[str, Table]] = None) -> Table:
+    """The table of a batch system; SessionError if there is none of that name."""
     tables = TABLES if tables is None else tables
     if name not in tables:
         raise SessionError("there is no batch system {0!r}".format(name), "known are " + ", ".join(sorted(tables)),
@@ -72,42 +74,41 @@ def table(name, tables=None):
     return tables[name]
 
 
-def of(record):
-    """dict: the table of a session's batch system, which may be the inventory's own."""
+def of(record: t.Any) -> Table:
+    """The table of a session's batch system, which may be the inventory's own; of the session's record."""
     return record.table or table(record.scheduler)
 
 
-def fill(argv, **values):
-    """list[str]: a command of a table with its blanks filled in."""
+def fill(argv: t.List[str], **values: str) -> t.List[str]:
+    """A command of a table with its blanks filled in."""
     return [re.sub(r"\{(script|job_id|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
-def read_job_id(about, out):
-    """str or None: the job id in what a submit command printed; warnings may stand around it."""
+def read_job_id(about: Table, out: str) -> t.Optional[str]:
+    """The job id in what a submit command printed, None where it has none; warnings may stand around it."""
     match = re.search(about["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
     return match.group("job_id") if match else None
 
 
-def same_job(asked, told):
-    """bool: whether two ids mean one job; the server's name may be left out."""
+def same_job(asked: str, told: str) -> bool:
+    """Whether two ids mean one job; the server's name may be left out."""
     return asked == told or told.startswith(asked + ".") or asked.startswith(told + ".")
 
 
-def unknown(reason, explanation="", gone=False):
-    """JobState of a job of which nothing is known."""
+def unknown(reason: str, explanation: str = "", gone: bool = False) -> JobState:
+    """The state of a job of which nothing is known."""
     return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
 
 
-def read(about, question, job_id, code, out, err):
+def read(about: Table, question: Table, job_id: str, code: int, out: str, err: str) -> Answer:
     """What an answer to one of a table's questions means.
 
     Args:
-        about (dict): the table.
-        question (dict): of its ``ask``.
-        job_id (str): the job that was asked for.
-        code (int): exit code. out (str), err (str): what the command printed.
-    Returns:
-        Answer
+        about: the table.
+        question: of its ``ask``.
+        job_id: the job that was asked for.
+        code: the command's exit code.
+        out, err: what it printed.
     """
     out = out[:_MOST].replace("\r\n", "\n")
     words, told = one_line(err) or one_line(out), out + "\n" + err
@@ -132,11 +133,11 @@ def read(about, question, job_id, code, out, err):
     return Answer("unreadable" if other_form else "silent", said)
 
 
-def _says(question, name, text):
+def _says(question: Table, name: str, text: str) -> bool:
     return bool(question.get(name)) and re.search(question[name], text, re.MULTILINE) is not None
 
 
-def _code(code):
+def _code(code: int) -> str:
     return "time limit" if code in TIME_LIMIT else "exit code {0}".format(code)
 
 
@@ -147,7 +148,7 @@ class _Unreadable(Exception):
 # --- reading: raw values of one job; empty where the answer has no such job ---
 
 
-def _text_fields(question, job_id, out, decode=str):
+def _text_fields(question: Table, job_id: str, out: str, decode: t.Callable[[str], str] = str) -> _Fields:
     if question.get("unwrap"):
         out = re.sub(question["unwrap"], "", out)
     own = _own_text(question, job_id, out)
@@ -160,7 +161,7 @@ def _text_fields(question, job_id, out, decode=str):
     return fields if fields.get("native") else {}
 
 
-def _own_text(question, job_id, out):
+def _own_text(question: Table, job_id: str, out: str) -> t.Optional[str]:
     """The part of a text that is about one job; None if there is none."""
     id_pattern = question["fields"].get("id")
     if "record" not in question:
@@ -177,7 +178,7 @@ def _own_text(question, job_id, out):
     return own[-1] if question.get("latest") else "\n".join(own)
 
 
-def _found(patterns, text):
+def _found(patterns: t.Union[str, t.List[str], None], text: str) -> t.List[str]:
     """Values of the first pattern that is there at all."""
     for pattern in [patterns] if isinstance(patterns, str) else patterns or []:
         values = [match.group("value") or "" for match in re.finditer(pattern, text, re.MULTILINE)]
@@ -186,13 +187,13 @@ def _found(patterns, text):
     return []
 
 
-def _xml_fields(question, job_id, out):
+def _xml_fields(question: Table, job_id: str, out: str) -> _Fields:
     import html
 
     return _text_fields(question, job_id, out, html.unescape)
 
 
-def _json_fields(question, job_id, out):
+def _json_fields(question: Table, job_id: str, out: str) -> _Fields:
     search = _jmespath()
     if search is None:
         raise _Unreadable("JSON is read with jmespath, which is not there")
@@ -210,7 +211,7 @@ def _json_fields(question, job_id, out):
     return fields if fields.get("native") else {}
 
 
-def _json(out):
+def _json(out: str) -> t.Any:
     import json
 
     # Some wrappers speak before what they wrap does.
@@ -222,7 +223,7 @@ def _json(out):
     raise _Unreadable("its answer is no JSON" if out.strip() else "no answer")
 
 
-def _jmespath():
+def _jmespath() -> t.Optional[t.Callable[[str, t.Any], t.Any]]:
     """jmespath.search, no query of which is an error for the data it meets; None where the library is not there."""
     try:
         import jmespath
@@ -238,7 +239,7 @@ def _jmespath():
     return search
 
 
-def _scalar(value):
+def _scalar(value: t.Any) -> str:
     if isinstance(value, bool) or value is None or isinstance(value, dict):
         return ""
     if isinstance(value, list):
@@ -254,7 +255,7 @@ _FORMATS = {"text": _text_fields, "xml": _xml_fields, "json": _json_fields}
 # --- meaning ---
 
 
-def _interpret(about, question, fields):
+def _interpret(about: Table, question: Table, fields: _Fields) -> JobState:
     first = {name: one_line(values[0], 1000) for name, values in fields.items() if values}
     native = first["native"]
     known = _Meaning(about, question, native, first.get("detail", ""))
@@ -276,7 +277,7 @@ def _interpret(about, question, fields):
 class _Meaning:
     """What a native state means, with its detail where that makes a difference."""
 
-    def __init__(self, about, question, native, detail):
+    def __init__(self, about: Table, question: Table, native: str, detail: str) -> None:
         self.about = about
         self.question = question
         token = re.match(r"-?[\w.]+", detail)
@@ -284,19 +285,19 @@ class _Meaning:
         states = question.get("states") or about["states"]
         self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
 
-    def never(self, reasons):
-        """str: why a job can never run; empty where nothing proves that."""
+    def never(self, reasons: t.List[str]) -> str:
+        """Why a job can never run; empty where nothing proves that."""
         return _first_of_any(self.about.get("never", {}), reasons)
 
-    def explain(self, reasons):
-        """str: our sentence for a job that is not over."""
+    def explain(self, reasons: t.List[str]) -> str:
+        """Our sentence for a job that is not over."""
         if self.state != "pending":
             reasons = []
         known = self.about.get("explanations", {})
         return self.never(reasons) or _first_of_any(known, reasons) or _lookup(known, self.names)
 
-    def end(self, exit_status, first):
-        """tuple[str, str]: how a job ended, and our sentence for it. It may keep the reason for which it once waited: that says nothing."""
+    def end(self, exit_status: t.Optional[int], first: t.Dict[str, str]) -> t.Tuple[str, str]:
+        """How a job ended, and our sentence for it. It may keep the reason for which it once waited: that says nothing."""
         if self.question.get("may_be_walltime") and exit_status and _time_left(first) == 0:
             return "failed", "its wall time was over"
         state = "failed" if self.state == "ended" and exit_status else self.state
@@ -306,17 +307,17 @@ class _Meaning:
         return state, explanation
 
 
-def _lookup(sentences, words):
+def _lookup(sentences: t.Dict[str, str], words: t.List[str]) -> str:
     """The sentence for the first word that has one; its key is the word itself, or a pattern for all of it."""
     return next((sentence for word in words for sentence in [sentences.get(word) or _first_of_any(sentences, [word])] if sentence), "")
 
 
-def _first_of_any(sentences, words):
+def _first_of_any(sentences: t.Dict[str, str], words: t.List[str]) -> str:
     """The first sentence that is for any of the words: a batch system tells its reasons in no order."""
     return next((sentence for pattern, sentence in sentences.items() if any(re.fullmatch(pattern, word, re.DOTALL) for word in words)), "")
 
 
-def _signal(number):
+def _signal(number: int) -> str:
     if not 0 < number < 65:
         return ""
     try:
@@ -325,7 +326,7 @@ def _signal(number):
         return "it was killed by signal {0}".format(number)
 
 
-def _nodes(about, values):
+def _nodes(about: Table, values: t.Iterable[str]) -> t.List[str]:
     if "node" in about:
         names = [match.group("value") or "" for value in values for match in re.finditer(about["node"], value[:_MOST])]
     else:
@@ -333,21 +334,21 @@ def _nodes(about, values):
     return [name for name in dict.fromkeys(names) if hostlists.named(name)]
 
 
-def _exit_status(about, state, native, first):
+def _exit_status(about: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
     told = first.get("exit_status", "")
     if not re.match(r"^-?[0-9]{1,9}\Z", told) or not (state in OVER or native in about.get("exiting", ())):
         return None
-    number = first.get("signal", "0")
-    number = int(number) if re.match(r"^[0-9]{1,9}\Z", number) else 0
+    word = first.get("signal", "0")
+    number = int(word) if re.match(r"^[0-9]{1,9}\Z", word) else 0
     return about.get("signals_from", 128) + number if number else int(told)
 
 
-def _time_left(fields):
+def _time_left(fields: t.Dict[str, str]) -> t.Optional[int]:
     spans = [_span(fields.get(name, "")) for name in ("limit", "elapsed")]
     return None if None in spans or not spans[0] else max(0, spans[0] - spans[1])
 
 
-def _span(text):
+def _span(text: str) -> t.Optional[int]:
     """Seconds of ``[DAYS-][[HOURS:]MINUTES:]SECONDS``; None for anything else."""
     match = re.match(r"^(?:([0-9]{1,6})-)?((?:[0-9]{1,9}:){0,2}[0-9]{1,9})\Z", text)
     if not match:
@@ -362,7 +363,7 @@ def _span(text):
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def _moment(text):
+def _moment(text: str) -> t.Optional[str]:
     """A point in time as ISO 8601 in the site's own zone (that of this host for seconds since 1970); None for what is none."""
     if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}\Z", text):
         return text

@@ -5,9 +5,11 @@
 
 import math
 import re
+import typing as t
 
 from ..common import durations
 from ..common.errors import SessionError
+from .tables.registry import Table
 
 #: What a user may ask for; each is a variable behind paraview_.
 WISHES = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
@@ -27,16 +29,14 @@ _MEMORY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?\Z")
 _MEGABYTES = {"K": 1.0 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}
 
 
-def head(about, wishes, output=""):
+def head(about: Table, wishes: t.Dict[str, t.Any], output: str = "") -> t.List[str]:
     """Lines for the head of a job script.
 
     Args:
-        about (dict): the batch system's table.
-        wishes (dict): of WISHES: walltime in seconds, memory as 4G or 500M (on each node), exclusive a bool, the others numbers or text;
+        about: the batch system's table.
+        wishes: of WISHES: walltime in seconds, memory as 4G or 500M (on each node), exclusive a bool, the others numbers or text;
             None, 0 and empty ones are not asked for. And extra (list of lines, with or without the system's own prefix).
-        output (str): path of the file for what the job prints.
-    Returns:
-        list[str]
+        output: path of the file for what the job prints.
     Raises:
         SessionError: a wish for which this system has no word, or one that it cannot have beside the others.
     """
@@ -48,7 +48,7 @@ def head(about, wishes, output=""):
         line if line.startswith(words["prefix"].strip()) else words["prefix"] + line for line in wishes.get("extra") or ()]
 
 
-def check(about, wishes):
+def check(about: Table, wishes: t.Dict[str, t.Any]) -> None:
     """Raises SessionError for what this batch system cannot give; nothing has to be there yet."""
     words = about["directives"]
     if about.get("on_login_node") and (wishes.get("nodes") or 1) > 1:
@@ -75,22 +75,22 @@ def check(about, wishes):
                 words["prefix"].strip()), "write the option alone, such as --name=value; the prefix is put before it")
 
 
-def _named(words):
+def _named(words: t.Dict[str, t.Any]) -> t.Set[str]:
     return {name for template in words.get("lines", {}).values() for name in _BLANK.findall(template or "")}
 
 
-def _spoken(words):
+def _spoken(words: t.Dict[str, t.Any]) -> t.Set[str]:
     """Wishes that this table has words for."""
     named = _named(words)
     return {wish for name in named for wish in _MADE_OF.get(name, (name,))} - ({"exclusive"} if not words.get("exclusive") else set())
 
 
-def _amounts(wishes):
+def _amounts(wishes: t.Dict[str, t.Any]) -> t.Dict[str, int]:
     nodes, tasks, cpus = (wishes.get(name) or 1 for name in ("nodes", "tasks_per_node", "cpus_per_task"))
     return {"tasks": nodes * tasks, "cores": nodes * tasks * cpus, "cores_per_node": tasks * cpus}
 
 
-def _values(words, wishes):
+def _values(words: t.Dict[str, t.Any], wishes: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     values = dict({name: wishes.get(name) for name in WISHES}, exclusive=words.get("exclusive") if wishes.get("exclusive") else "", **_amounts(wishes))
     seconds = wishes.get("walltime") or 0
     if seconds:
@@ -109,7 +109,7 @@ def _values(words, wishes):
     return values
 
 
-def _line(template, values):
+def _line(template: str, values: t.Dict[str, t.Any]) -> str:
     """A template with its blanks filled in; empty where one of them was not asked for. What stands between < and > may be left out."""
     def filled(text):
         names = _BLANK.findall(text)
@@ -118,11 +118,12 @@ def _line(template, values):
     return filled(_OPTIONAL.sub(lambda match: filled(match.group(1)), template))
 
 
-def asked(wishes, site):
-    """dict: what of a session's wishes its batch system is asked for.
+def asked(wishes: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What of a session's wishes its batch system is asked for.
 
     Args:
-        wishes (dict): as check() gives them. site (dict): the site's own values.
+        wishes: as check() gives them.
+        site: the site's own values.
     """
     # A reservation knows where it is.
     queue = wishes["queue"] or ("" if wishes["reservation"] else site.get("queue", ""))

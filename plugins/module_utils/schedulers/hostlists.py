@@ -8,16 +8,16 @@ import re
 import typing as t
 
 
-def named(value):
-    """str: a host's name, or nothing where it is none: a name is an argument of commands."""
+def named(value: t.Optional[str]) -> str:
+    """A host's name, or nothing where it is none: a name is an argument of commands."""
     return value if value and re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", value) and value != "n/a" else ""
 
 
-def expand(text, most=10000):
+def expand(text: str, most: int = 10000) -> t.List[str]:
     """Node names of a compressed list such as ``node[01-02,07],gpu1``.
 
     Returns:
-        list[str]: in order; empty for ``(null)`` or what is no list.
+        In order; empty for ``(null)`` or what is no list.
     """
     names: t.List[str] = []
     for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text.strip()[:100000]):
@@ -25,7 +25,7 @@ def expand(text, most=10000):
     return [name for name in names if named(name)]
 
 
-def _expand(part):
+def _expand(part: str) -> t.Iterator[str]:
     """Names of one entry; lazily, since what a site says may stand for more of them than memory holds."""
     pieces = re.split(r"(\[[^\]]*\])", part, maxsplit=4)
     choices = [_choices(piece) for piece in pieces]
@@ -34,7 +34,7 @@ def _expand(part):
     return ("".join(words) for words in _product(choices))
 
 
-def _product(choices):
+def _product(choices: t.List[t.Callable[[], t.Iterable[str]]]) -> t.Iterator[t.Tuple[str, ...]]:
     if not choices:
         yield ()
         return
@@ -43,7 +43,7 @@ def _product(choices):
             yield (first,) + rest
 
 
-def _choices(piece):
+def _choices(piece: str) -> t.Callable[[], t.Iterable[str]]:
     if not piece.startswith("["):
         return lambda: (piece,)
 

@@ -7,22 +7,25 @@ import os
 import re
 import shlex
 import time
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line, tail
 from . import answers
+from .tables.registry import Table
+
+#: Runs a command, and returns its exit code, stdout and stderr.
+Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
-def over(script, prelude="", kept="", seconds=30):
+def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = "", kept: str = "", seconds: int = 30) -> Run:
     """A ``run(argv)`` for Jobs.
 
     Args:
-        script (callable): ``script(text, seconds) -> (code, out, err)`` where the batch system's commands are.
-        prelude (str): shell lines that make them found.
-        seconds (int): how long a command may take.
-        kept (str): a file there that keeps what a command prints, so that a job id survives whoever asked for it.
-    Returns:
-        callable
+        script: ``script(text, seconds) -> (code, out, err)`` where the batch system's commands are.
+        prelude: shell lines that make them found.
+        seconds: how long a command may take.
+        kept: a file there that keeps what a command prints, so that a job id survives whoever asked for it.
     """
     def run(argv):
         command = " ".join(shlex.quote(word) for word in argv)
@@ -39,21 +42,21 @@ class Jobs:
     """The jobs of one batch system, asked one at a time.
 
     Args:
-        run (callable): takes argv (list) and returns exit code, stdout and stderr.
-        about (dict): the system's table.
+        run: runs the system's commands.
+        about: the system's table.
     """
 
-    def __init__(self, run, about):
+    def __init__(self, run: Run, about: Table) -> None:
         self.run = run
         self.about = about
 
-    def submit(self, script):
+    def submit(self, script: str) -> str:
         """Hands in a job script.
 
         Args:
-            script (str): its path where the command runs.
+            script: its path where the command runs.
         Returns:
-            str: the job id.
+            The job id.
         Raises:
             SessionError: refused, with the system's own words.
         """
@@ -73,13 +76,13 @@ class Jobs:
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 
-    def attach(self, job_id, node, script):
-        """list[str]: the command that runs a script inside a job that is there; by ssh where the batch system has none."""
+    def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
+        """The command that runs a script inside a job that is there; by ssh where the batch system has none."""
         argv = self.about.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
         return answers.fill(argv, job_id=job_id, node=node, script=script)
 
-    def ask(self, job_id):
-        """answers.JobState: what the table's questions, asked in their order as far as need be, tell of a job."""
+    def ask(self, job_id: str) -> answers.JobState:
+        """What the table's questions, asked in their order as far as need be, tell of a job."""
         told = answer = None
         for question in self.about["ask"].values():
             if told is None or _wanted(question.get("when", "first"), told, answer):
@@ -87,11 +90,11 @@ class Jobs:
                 told = answer if told is None else _joined(told, answer, question.get("when"))
         return told.job
 
-    def cancel(self, job_id):
+    def cancel(self, job_id: str) -> str:
         """Cancels a job; one that is over is no error.
 
         Returns:
-            str: empty, or what the batch system objected.
+            Empty, or what the batch system objected.
         """
         about = self.about["cancel"]
         objection = ""
@@ -104,11 +107,11 @@ class Jobs:
                 break
         return objection
 
-    def cancel_and_wait(self, job_id, seconds=30.0, pause=time.sleep):
+    def cancel_and_wait(self, job_id: str, seconds: float = 30.0, pause: t.Callable[[float], t.Any] = time.sleep) -> str:
         """Cancels a job and waits until the queue has let it go.
 
         Returns:
-            str: empty, or why it is still there.
+            Empty, or why it is still there.
         """
         objection = self.cancel(job_id)
         deadline = time.monotonic() + seconds
@@ -123,7 +126,7 @@ class Jobs:
             pause(0.2)
 
 
-def _wanted(when, told, answer):
+def _wanted(when: str, told: answers.Answer, answer: answers.Answer) -> bool:
     """Whether a further question is to be asked: told is what is known by now, answer the one to the question before."""
     if when == "unexplained":
         return told.worth == "told" and told.job.state in ("pending", "failed") and not told.job.reason
@@ -132,7 +135,7 @@ def _wanted(when, told, answer):
     return answer.worth == when
 
 
-def _joined(told, answer, when):
+def _joined(told: answers.Answer, answer: answers.Answer, when: t.Optional[str]) -> answers.Answer:
     """What two answers tell together."""
     if answer.worth == "told" and when == "unexplained":
         # Both were asked one after the other: the state of the first holds.
@@ -148,17 +151,17 @@ class Polling:
     """When a batch system is asked about a job: soon at first, then ever more rarely.
 
     Args:
-        submitted_at (float): seconds since 1970.
-        floor (float): seconds that the site wants between two questions at least.
+        submitted_at: seconds since 1970.
+        floor: seconds that the site wants between two questions at least.
     """
 
-    def __init__(self, submitted_at, floor=0.0):
+    def __init__(self, submitted_at: float, floor: float = 0.0) -> None:
         self.submitted_at = submitted_at
         self.floor = floor
         self._next = self._asked = 0.0
 
-    def due(self):
-        """bool: whether to ask now; whoever is told so asks."""
+    def due(self) -> bool:
+        """Whether to ask now; whoever is told so asks."""
         now = time.monotonic()
         if now < self._next:
             return False
@@ -166,30 +169,30 @@ class Polling:
         self.put_off(poll_pause(time.time() - self.submitted_at))
         return True
 
-    def put_off(self, seconds):
+    def put_off(self, seconds: float) -> None:
         """Waits at least so long from now, and as long as the site wants."""
         self._next = max(self._next, time.monotonic() + max(seconds, self.floor))
 
-    def soon(self, seconds):
+    def soon(self, seconds: float) -> None:
         """Asks again so long from now, or as soon as the site wants."""
         self._next = time.monotonic() + max(seconds, self.floor)
 
-    def hurry(self, seconds):
+    def hurry(self, seconds: float) -> None:
         """Asks at the latest so long after the last question, or as soon as the site wants."""
         self._next = min(self._next, self._asked + max(seconds, self.floor))
 
 
-def polling(record):
+def polling(record: t.Dict[str, t.Any]) -> Polling:
     """Polling of the job that a session's record names."""
     site = record.facts.get("site", {})
     return Polling(record.submitted_at or time.time(), site.get("poll_floor_s", 0))
 
 
-def poll_pause(waited):
+def poll_pause(waited: float) -> float:
     """Seconds until a batch system is asked again: 1 s at first, 10 s after two minutes, 60 s after half an hour.
 
     Args:
-        waited (float): seconds since the job was submitted.
+        waited: seconds since the job was submitted.
     """
     waited = max(0.0, waited)
     if waited < 120:
@@ -200,23 +203,23 @@ def poll_pause(waited):
     return pause * (0.9 + 0.2 * os.urandom(1)[0] / 255)
 
 
-def never_error(job_id, state):
+def never_error(job_id: str, state: answers.JobState) -> SessionError:
     """SessionError for a job that the batch system will never start."""
     return SessionError("job {0} can never run".format(job_id), "{0}: {1}".format(state.reason, state.explanation),
                         "it was cancelled; change the variable named and connect again", hopeless=True)
 
 
-def ended_error(job_id, state, why, log, cancelled=False, line="", way_out=""):
+def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancelled: bool = False, line: str = "", way_out: str = "") -> SessionError:
     """SessionError for a job that ended when it should have run.
 
     Args:
-        job_id (str): its id.
-        state (answers.JobState): what the batch system says now.
-        why (str): what is known from the job itself; may be empty.
-        log (str): the end of its log.
-        cancelled (bool): the job was told to end.
-        line (str): the log's line that names the cause; it is shown wherever it stands.
-        way_out (str): what to do about that cause.
+        job_id: its id.
+        state: what the batch system says now.
+        why: what is known from the job itself; may be empty.
+        log: the end of its log.
+        cancelled: the job was told to end.
+        line: the log's line that names the cause; it is shown wherever it stands.
+        way_out: what to do about that cause.
     """
     reasons = [why]
     if state.state == "failed" or state.state == "cancelled" and not (why and cancelled):

@@ -4,6 +4,9 @@
 """MPI launchers: what starts pvserver's processes in a job."""
 
 import re
+import typing as t
+
+from .tables.registry import Table
 
 #: By name; {nodes}, {tasks}, {per_node} and {cpus_per_task} are numbers. A batch system's own launcher knows its nodes by itself.
 LAUNCHERS = {
@@ -16,30 +19,31 @@ LAUNCHERS = {
 }
 
 
-def words(launcher):
-    """list[str]: a launcher's command, given by name or as words."""
+def words(launcher: t.Union[str, t.List[str]]) -> t.List[str]:
+    """A launcher's command, given by name or as words."""
     if isinstance(launcher, str):
         return LAUNCHERS[launcher]
     return LAUNCHERS[launcher[0]] if len(launcher) == 1 and launcher[0] in LAUNCHERS else list(launcher)
 
 
-def chosen(about, wishes):
-    """list[str]: the launcher that the user named, else the batch system's own; a single process needs none.
+def chosen(about: Table, wishes: t.Dict[str, t.Any]) -> t.List[str]:
+    """The launcher that the user named, else the batch system's own; a single process needs none.
 
     Args:
-        about (dict): the batch system's table. wishes (dict): a session's.
+        about: the batch system's table.
+        wishes: a session's.
     """
     if wishes["mpi_launcher"] is not None:
         return wishes["mpi_launcher"]
     return [] if wishes["nodes"] * wishes["tasks_per_node"] == 1 else words(about["launcher"])
 
 
-def command(launcher, nodes, tasks_per_node, cpus_per_task=0):
-    """list[str]: a launcher's command line with its numbers filled in.
+def command(launcher: t.List[str], nodes: int, tasks_per_node: int, cpus_per_task: int = 0) -> t.List[str]:
+    """A launcher's command line with its numbers filled in.
 
     Args:
-        launcher (list[str]): its command.
-        nodes (int), tasks_per_node (int), cpus_per_task (int): what was asked for; no cores asked for are one a task.
+        launcher: its command.
+        nodes, tasks_per_node, cpus_per_task: what was asked for; no cores asked for are one a task.
     """
     numbers = {"nodes": nodes, "tasks": nodes * tasks_per_node, "per_node": tasks_per_node, "cpus_per_task": cpus_per_task or 1}
     return [re.sub(r"\{(nodes|tasks|per_node|cpus_per_task)\}", lambda match: str(numbers[match.group(1)]), word) for word in launcher]

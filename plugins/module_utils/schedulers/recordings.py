@@ -13,8 +13,9 @@ import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
-from .answers import fill
+from .answers import JobState, fill
 from .jobs import Jobs
+from .tables.registry import Table
 
 
 class Recording(t.NamedTuple):
@@ -32,11 +33,11 @@ _FORM = "it has the four lines '=== command', '=== exit code', '=== stdout' and 
 _NOT_RECORDED = 127
 
 
-def parse(data):
-    """list[Recording]: what a file holds.
+def parse(data: bytes) -> t.List[Recording]:
+    """What a file holds.
 
     Args:
-        data (bytes): any; what is not UTF-8 is replaced.
+        data: any; what is not UTF-8 is replaced.
     Raises:
         ValueError: it holds no recording.
     """
@@ -46,8 +47,8 @@ def parse(data):
     return found
 
 
-def question_for(about, command):
-    """str or None: the name of the table's question that a command asks."""
+def question_for(about: Table, command: str) -> t.Optional[str]:
+    """The name of the table's question that a command asks; None where it is none of them."""
     for name, question in about["ask"].items():
         program = os.path.basename(question["argv"][0])
         if re.search(question.get("like") or r"(?:^|[\s/]){0}(?:\s|\Z)".format(re.escape(program)), command):
@@ -55,15 +56,14 @@ def question_for(about, command):
     return None
 
 
-def read(about, name, job_id, recordings):
+def read(about: Table, name: str, job_id: str, recordings: t.List[Recording]) -> JobState:
     """What a table makes of recordings.
 
     Args:
-        about (dict): the table. name (str): its name.
-        job_id (str): the job that they are asked about.
-        recordings (list[Recording]): answers.
-    Returns:
-        answers.JobState
+        about: the table.
+        name: its name.
+        job_id: the job that they are asked about.
+        recordings: answers.
     Raises:
         SessionError: the table asks nothing of the kind.
     """

@@ -10,19 +10,22 @@ import typing as t
 
 from ..common.errors import SessionError
 from . import answers, directives, mpi
+from .tables.registry import Table
 
 _FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "expected_start", "limit", "elapsed")
 _WHEN = ("first", "unreadable", "gone", "unexplained")
 _DEFAULTS = {"directives": {"prefix": "# "}, "job_nodes": "hostname", "launcher": "mpiexec"}
 _REQUIRED = {"submit": ("argv", "job_id"), "cancel": ("argv",), "detect": ("argv", "pattern"), "first_node": ("argv", "pattern"),
              "question": ("argv", "fields"), "table": ("submit", "ask", "cancel", "states", "directives", "job_nodes", "launcher")}
+# Takes where a value stands and the value, and returns the value as the engine takes it.
+_Check = t.Callable[[str, t.Any], t.Any]
 
 
-def tables(given):
-    """dict: every batch system's table by name, in the order in which they are looked for: the inventory's own first.
+def tables(given: t.Any) -> t.Dict[str, Table]:
+    """Every batch system's table by name, in the order in which they are looked for: the inventory's own first.
 
     Args:
-        given (dict): of paraview_schedulers: by name, a whole table, or what differs from the shipped one of that name or from the
+        given: of paraview_schedulers: by name, a whole table, or what differs from the shipped one of that name or from the
             one that ``based_on`` names. An entry that is null is taken out.
     Raises:
         SessionError: names the entry, the value and what is wrong with it.
@@ -39,7 +42,7 @@ def tables(given):
     return dict(own, **shipped)
 
 
-def _whole(path, name, changes):
+def _whole(path: str, name: str, changes: t.Any) -> Table:
     if not isinstance(changes, dict):
         raise _wrong(path, changes, "a table is a mapping of entries")
     base = changes.get("based_on", name)
@@ -51,7 +54,7 @@ def _whole(path, name, changes):
     return _Checked(path).table(whole)
 
 
-def _merged(base, changes):
+def _merged(base: t.Dict[str, t.Any], changes: t.Dict[t.Any, t.Any]) -> t.Dict[str, t.Any]:
     for key, value in changes.items():
         key = str(key) if isinstance(key, int) and not isinstance(key, bool) else key
         if value is None:
@@ -67,13 +70,13 @@ class _Checked:
     """A table in which everything is what the engine relies on.
 
     Args:
-        path (str): where it stands, for messages.
+        path: where it stands, for messages.
     """
 
-    def __init__(self, path):
+    def __init__(self, path: str) -> None:
         self.path = path
 
-    def table(self, table):
+    def table(self, table: t.Any) -> Table:
         kinds = {
             "title": self._text, "detect": self._part("detect", argv=self._argv, pattern=self._regex),
             "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex),
@@ -96,7 +99,7 @@ class _Checked:
                                "the first question is asked first, every further one after an answer: " + ", ".join(_WHEN[1:]))
         return table
 
-    def _entries(self, path, given, kinds, required=()):
+    def _entries(self, path: str, given: t.Any, kinds: t.Dict[str, _Check], required: t.Tuple[str, ...] = ()) -> t.Dict[str, t.Any]:
         if not isinstance(given, dict):
             raise self._no(path, given, "it is a mapping with the entries " + ", ".join(sorted(kinds)))
         for name in given:
@@ -109,10 +112,10 @@ class _Checked:
                 raise self._no("{0}.{1}".format(path, name), None, "it is missing")
         return {name: kinds[name]("{0}.{1}".format(path, name), value) for name, value in given.items()}
 
-    def _part(self, name, **kinds):
+    def _part(self, name: str, **kinds: _Check) -> _Check:
         return lambda path, value: self._entries(path, value, kinds, _REQUIRED[name])
 
-    def _each(self, kind):
+    def _each(self, kind: _Check) -> _Check:
         def check(path, value):
             if not isinstance(value, dict):
                 raise self._no(path, value, "it is a mapping")
@@ -123,7 +126,7 @@ class _Checked:
 
         return check
 
-    def _question(self, path, value):
+    def _question(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
         json = isinstance(value, dict) and value.get("format") == "json"
         field = self._query if json else self._regex_with("value")
         kinds = {
@@ -140,7 +143,7 @@ class _Checked:
             raise self._no(path + ".record", question["record"], "it needs a group (?P<id>...), or fields.id has to tell which job it is about")
         return question
 
-    def _directives(self, path, value):
+    def _directives(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
         kinds = {
             "prefix": self._plain, "always": lambda path, one: [self._plain(path, line) for line in self._texts(path, one)], "exclusive": self._plain,
             "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.WISHES, self._need)),
@@ -148,23 +151,23 @@ class _Checked:
         }
         return self._entries(path, value, kinds, ("prefix",))
 
-    def _need(self, path, value):
+    def _need(self, path: str, value: t.Any) -> t.List[str]:
         if not (isinstance(value, list) and len(value) == 2 and value[0] in ("tasks", "cores", "cores_per_node") and isinstance(value[1], str)):
             raise self._no(path, value, "it is a list of two: tasks, cores or cores_per_node, and a hint")
         return [str(one) for one in value]
 
-    def _pairs(self, path, value):
+    def _pairs(self, path: str, value: t.Any) -> t.List[t.List[str]]:
         if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 and set(one) <= set(directives.WISHES) for one in value):
             raise self._no(path, value, "it is a list of pairs of what can be asked for")
         return [[str(name) for name in one] for one in value]
 
-    def _plain(self, path, value):
+    def _plain(self, path: str, value: t.Any) -> str:
         text = self._text(path, value)
         if re.search(r"[\n\r]|\{[a-z_]+\}", text):
             raise self._no(path, value, "it is one line without blanks to fill in")
         return text
 
-    def _template(self, path, value):
+    def _template(self, path: str, value: t.Any) -> str:
         text = self._text(path, value)
         for name in re.findall(r"\{([^{}]*)\}", text):
             if name not in directives.BLANKS:
@@ -175,12 +178,12 @@ class _Checked:
             raise self._no(path, value, "a directive is one line")
         return text
 
-    def _text(self, path, value):
+    def _text(self, path: str, value: t.Any) -> str:
         if not isinstance(value, str) or not value.strip():
             raise self._no(path, value, "it is a text" if value or not isinstance(value, str) else "it is empty; to take it out, set it to null")
         return str(value)
 
-    def _names(self, known):
+    def _names(self, known: t.Tuple[str, ...]) -> _Check:
         def check(path, value):
             for name in self._texts(path, value):
                 if name not in known:
@@ -189,18 +192,18 @@ class _Checked:
 
         return check
 
-    def _texts(self, path, value):
+    def _texts(self, path: str, value: t.Any) -> t.List[str]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self._no(path, value, "it is a list of texts")
         return [str(one) for one in value]
 
-    def _argv(self, path, value):
+    def _argv(self, path: str, value: t.Any) -> t.List[str]:
         words = self._texts(path, value) if isinstance(value, list) else None
         if not words or not words[0]:
             raise self._no(path, value, "a command is a list of words, its name first")
         return words
 
-    def _argv_with(self, blank):
+    def _argv_with(self, blank: str) -> _Check:
         def check(path, value):
             words = self._argv(path, value)
             if not any(blank in word for word in words):
@@ -209,7 +212,7 @@ class _Checked:
 
         return check
 
-    def _regex(self, path, value):
+    def _regex(self, path: str, value: t.Any) -> str:
         text = self._text(path, value)
         try:
             re.compile(text)
@@ -217,7 +220,7 @@ class _Checked:
             raise self._no(path, value, "it is no regular expression: {0}".format(error))
         return text
 
-    def _regex_with(self, group):
+    def _regex_with(self, group: str) -> _Check:
         def check(path, value):
             text = self._regex(path, value)
             if group not in re.compile(text).groupindex:
@@ -226,7 +229,7 @@ class _Checked:
 
         return check
 
-    def _query(self, path, value):
+    def _query(self, path: str, value: t.Any) -> str:
         text = self._text(path, value)
         try:
             import jmespath
@@ -238,7 +241,7 @@ class _Checked:
             raise self._no(path, value, "it is no JMESPath query: {0}".format(str(error).splitlines()[0]))
         return text
 
-    def _one_or_more(self, kind):
+    def _one_or_more(self, kind: _Check) -> _Check:
         def check(path, value):
             if not isinstance(value, list):
                 return kind(path, value)
@@ -248,13 +251,13 @@ class _Checked:
 
         return check
 
-    def _sentences(self, path, value):
+    def _sentences(self, path: str, value: t.Any) -> t.Dict[str, str]:
         checked = self._each(self._text)(path, value)
         for word in checked:
             self._regex("{0}.{1}".format(path, word), word)
         return checked
 
-    def _choice(self, choices):
+    def _choice(self, choices: t.Tuple[str, ...]) -> _Check:
         def check(path, value):
             if value not in choices:
                 raise self._no(path, value, "it is one of " + ", ".join(choices))
@@ -262,28 +265,28 @@ class _Checked:
 
         return check
 
-    def _number(self, path, value):
+    def _number(self, path: str, value: t.Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             raise self._no(path, value, "it is a whole number")
         return int(value)
 
-    def _bool(self, path, value):
+    def _bool(self, path: str, value: t.Any) -> bool:
         if not isinstance(value, bool):
             raise self._no(path, value, "it is true or false")
         return bool(value)
 
-    def _launcher(self, path, value):
+    def _launcher(self, path: str, value: t.Any) -> t.Union[str, t.List[str]]:
         if isinstance(value, str) and value in mpi.LAUNCHERS:
             return str(value)
         if isinstance(value, str) or not isinstance(value, list):
             raise self._no(path, value, "it is one of {0}, or a command as a list of words".format(", ".join(sorted(mpi.LAUNCHERS))))
         return self._argv(path, value)
 
-    def _no(self, path, value, why):
+    def _no(self, path: str, value: t.Any, why: str) -> SessionError:
         return _wrong(self.path + path, value, why)
 
 
-def _wrong(path, value, why):
+def _wrong(path: str, value: t.Any, why: str) -> SessionError:
     what = "paraview_schedulers{0}".format(path)
     return SessionError("{0} cannot be".format(what if value is None else "{0}: {1!r}".format(what, value)), why,
                         "correct it in the inventory; nothing was touched. The guide Batch systems tells what each entry means")

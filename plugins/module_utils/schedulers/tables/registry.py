@@ -6,10 +6,14 @@
 This file is generated: `make generate` writes it from what stands beside it.
 """
 
+import typing as t
+
 from . import flux, grid_engine, lsf, none, pbs, slurm, torque
 
+#: A batch system's entries by name, or those of one of its questions.
+Table = t.Dict[str, t.Any]
 #: The tables by name, in the order in which they are looked for: wrappers of another system's commands come after that system.
-TABLES = {
+TABLES: t.Dict[str, Table] = {
     "slurm": slurm.TABLE,
     "pbs": pbs.TABLE,
     "sge": grid_engine.TABLE,
