@@ -5,23 +5,27 @@
 
 import hashlib
 import os
+import typing as t
 
 from ..common import files as changes
 from ..common.errors import SessionError
 from . import program as sshd
 from .config import Tree, View
+from .planner import Plan
+from .rollback import Rollback
 
 #: Vendors keep their own configuration here and leave the first path to the admin.
 VENDOR = {"/etc/ssh/sshd_config": "/usr/etc/ssh/sshd_config"}
 
 
-def main_file(path, root=""):
+def main_file(path: str, root: str = "") -> t.Tuple[str, bool]:
     """The main file that sshd reads.
 
     Args:
-        path (str): as the user names it. root (str): what stands before every path.
+        path: as the user names it.
+        root: what stands before every path.
     Returns:
-        tuple[str, bool]: the file, and whether it may be edited; a vendor's own may not.
+        The file, and whether it may be edited; a vendor's own may not.
     """
     other = VENDOR.get(path, "")
     if other and not os.path.exists(root + path) and os.path.exists(root + other):
@@ -29,14 +33,16 @@ def main_file(path, root=""):
     return path, True
 
 
-def program_for(path, executable, daemon, scratch=None):
+def program_for(path: str, executable: str, daemon: sshd.Daemon, scratch: t.Optional[str] = None) -> t.Tuple[sshd.Program, t.List[str]]:
     """The sshd that a configuration is for.
 
     Args:
-        path (str): the main file. executable (str): the program; empty to look for it. daemon (program.Daemon): the running one.
-        scratch (str or None): directory for copies of the configuration.
+        path: the main file.
+        executable: the program; empty to look for it.
+        daemon: the running one.
+        scratch: directory for copies of the configuration.
     Returns:
-        tuple[program.Program, list[str]]: it, with what the daemon has on its command line, and warnings.
+        It, with what the daemon has on its command line, and warnings.
     """
     if executable and not os.access(executable, os.X_OK):
         raise SessionError("there is no program {0}".format(executable), "", "correct sshd, or leave it out; nothing was changed")
@@ -57,19 +63,19 @@ def program_for(path, executable, daemon, scratch=None):
 class Pending:
     """A mark, outside of the configuration, that files were changed and the daemon has not read them yet."""
 
-    def __init__(self, path, directory="/run"):
+    def __init__(self, path: str, directory: str = "/run") -> None:
         self.file = os.path.join(directory, "sciviz-paraview-sshd.{0}".format(hashlib.sha256(path.encode()).hexdigest()[:12]))
 
-    def there(self):
+    def there(self) -> bool:
         return os.path.exists(self.file)
 
-    def set(self):
+    def set(self) -> None:
         try:
             os.close(os.open(self.file, os.O_WRONLY | os.O_CREAT, 0o600))
         except OSError:
             pass
 
-    def clear(self):
+    def clear(self) -> None:
         if self.there():
             os.unlink(self.file)
 
@@ -78,25 +84,31 @@ class Change:
     """Puts a plan in place.
 
     Args:
-        program (program.Program): whom to ask. view (View): the files. path (str): the main file.
-        daemon (program.Daemon or None): what is to read them; None for nobody.
-        pending (Pending): the mark.
+        program: whom to ask.
+        view: the files.
+        path: the main file.
+        daemon: what is to read them; None for nobody.
+        pending: the mark.
     Attributes:
-        backups (dict[str, str]): by path. warnings (list[str]).
+        backups: the copies that were kept, by path.
+        warnings: what the user should know.
     """
 
-    def __init__(self, program, view, path, daemon, pending):
+    def __init__(self, program: sshd.Program, view: View, path: str, daemon: t.Optional[sshd.Daemon], pending: Pending) -> None:
         self.program, self.view, self.path, self.daemon, self.pending = program, view, path, daemon, pending
-        self.backups, self.warnings = {}, []
-        self.addresses, self.greeted = [], False
+        self.backups: t.Dict[str, str] = {}
+        self.warnings: t.List[str] = []
+        self.addresses: t.List[t.Tuple[str, int]] = []
+        self.greeted = False
 
-    def apply(self, plan, backup=False, rollback=None, seconds=0, tidy=()):
+    def apply(self, plan: Plan, backup: bool = False, rollback: t.Optional[Rollback] = None, seconds: int = 0, tidy: t.Iterable[str] = ()) -> None:
         """Files and daemon as planned.
 
         Args:
-            plan (planner.Plan): what to do. backup (bool): whether to keep copies of what is there.
-            rollback (rollback.Rollback or None): armed for this many seconds before anything is touched.
-            tidy (list[str]): directories to remove once they are empty.
+            plan: what to do.
+            backup: whether to keep copies of what is there.
+            rollback: armed for this many seconds before anything is touched.
+            tidy: directories to remove once they are empty.
         Raises:
             SessionError: all is as before.
         """
@@ -126,20 +138,20 @@ class Change:
         self.pending.clear()
 
     @staticmethod
-    def _remove_empty(directory):
+    def _remove_empty(directory: str) -> None:
         try:
             os.rmdir(directory)
         except OSError:
             pass
 
-    def _look(self, plan):
+    def _look(self, plan: Plan) -> None:
         """Where sshd listens, and whether it can be asked there at all. No plan changes where; what is there now may be spoilt."""
         if self.daemon:
             planned = Tree(self.view.with_changes(plan.changes), self.path)
             self.addresses = sshd.addresses(self.program.effective(planned, [sshd.Connection()])[0])
             self.greeted = bool(self.daemon.pid() or self.daemon.waits_for_a_socket()) and self.daemon.answers(self.addresses, 3)
 
-    def _look_again(self, plan):
+    def _look_again(self, plan: Plan) -> None:
         """What lies there now is what was planned."""
         if plan.stand_in:
             # sshd cannot be asked for a member there is not.
@@ -149,7 +161,7 @@ class Change:
             if wanted.values != got.values:
                 raise SessionError("sshd's configuration is not what was written", "it differs for {0}".format(one.label), "is something else writing it?")
 
-    def _reload(self):
+    def _reload(self) -> None:
         if not self.daemon:
             return
         if not self.daemon.pid():
@@ -161,8 +173,8 @@ class Change:
             raise SessionError("sshd does not answer any more",
                                "nobody greets on " + ", ".join("{0}:{1}".format(*one) for one in self.addresses), "see its log")
 
-    def _take_back(self, files):
-        """str: what is back."""
+    def _take_back(self, files: changes.Changes) -> str:
+        """What is back."""
         files.restore()
         if self.daemon and self.daemon.pid():
             try:

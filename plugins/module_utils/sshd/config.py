@@ -19,6 +19,8 @@ from ..common.errors import SessionError
 DIRECTORY = "/etc/ssh"
 _DEPTH = 16
 _BLANKS = " \t\r\n\f"
+# What blocks beside one another are sorted by.
+_Key = t.Tuple[int, str]
 
 
 class Line(t.NamedTuple):
@@ -29,7 +31,7 @@ class Line(t.NamedTuple):
     rest: str
 
 
-def _split_keyword(text):
+def _split_keyword(text: str) -> t.Tuple[str, str]:
     """Keyword and the rest of a line, as sshd's strdelim: parted by blanks, or by one equals sign; quotes part it too."""
     keyword = re.match(r"[^ \t\r\n=\"]*", text).group(0)
     rest = text[len(keyword):]
@@ -40,8 +42,8 @@ def _split_keyword(text):
     return keyword.lower(), re.sub(r"\A[ \t\r\n]*=?[ \t\r\n]*", "", rest)
 
 
-def lines(text):
-    """list[Line]: the lines of a file that say something; number counts from 1, keyword is in lower case."""
+def lines(text: str) -> t.List[Line]:
+    """The lines of a file that say something; number counts from 1, keyword is in lower case."""
     found = []
     for number, raw in enumerate(text.split("\n"), 1):
         stripped = raw.strip(_BLANKS)
@@ -52,8 +54,8 @@ def lines(text):
     return found
 
 
-def arguments(rest):
-    """list[str]: the arguments of a line as sshd's argv_split has them: quotes taken off, a comment at its end left out."""
+def arguments(rest: str) -> t.List[str]:
+    """The arguments of a line as sshd's argv_split has them: quotes taken off, a comment at its end left out."""
     found: t.List[str] = []
     word, quoted, place = None, "", 0
     while place < len(rest):
@@ -78,8 +80,8 @@ def arguments(rest):
     return rest.split() if quoted else found + ([] if word is None else [word])
 
 
-def quote(word):
-    """str: an argument as sshd reads it back."""
+def quote(word: str) -> str:
+    """An argument as sshd reads it back."""
     if re.search(r"[\"\\\x00-\x1f\x7f]", word):
         raise SessionError("{0!r} cannot stand in sshd_config".format(word), "it holds a quote, a backslash or a control character", "leave that out")
     return '"{0}"'.format(word) if re.search(r"[\s#']", word) else word
@@ -89,16 +91,16 @@ class View:
     """The files below a root, some of them changed, none of them written.
 
     Args:
-        root (str): what stands before every path; empty for the host's own.
-        changes (dict[str, str or None]): new texts by path; None: the file is gone.
+        root: what stands before every path; empty for the host's own.
+        changes: new texts by path; None: the file is gone.
     """
 
-    def __init__(self, root="", changes=None):
+    def __init__(self, root: str = "", changes: t.Optional[t.Dict[str, t.Optional[str]]] = None) -> None:
         self.root = root
         self.changes = dict(changes or {})
 
-    def read(self, path):
-        """str or None: a file's text, lossless (bytes that are not UTF-8 become surrogates); None where there is none."""
+    def read(self, path: str) -> t.Optional[str]:
+        """A file's text, lossless (bytes that are not UTF-8 become surrogates); None where there is none."""
         if path in self.changes:
             return self.changes[path]
         try:
@@ -109,8 +111,8 @@ class View:
         except OSError as error:
             raise SessionError("cannot read {0}".format(path), error.strerror or str(error), "nothing was changed; run it as root")
 
-    def real(self, path):
-        """str: where a path lies; links are followed within the root."""
+    def real(self, path: str) -> str:
+        """Where a path lies; links are followed within the root."""
         for _step in range(40):
             parts = path.split("/")
             for count in range(2, len(parts) + 1):
@@ -123,8 +125,8 @@ class View:
                 return self.root + path
         raise SessionError("cannot read {0}".format(path), "its symbolic links lead round in a circle", "mend the links; nothing was changed")
 
-    def matching(self, pattern):
-        """list[str]: paths that a pattern of Include finds, in sshd's order."""
+    def matching(self, pattern: str) -> t.List[str]:
+        """Paths that a pattern of Include finds, in sshd's order."""
         found = {path[len(self.root):] for path in glob.glob(glob.escape(self.root) + pattern)}
         if self.root:
             # A link of the tree leads to where it would on its own host.
@@ -137,24 +139,24 @@ class View:
         return sorted((path for path in found if self.changes.get(path, "") is not None), key=os.fsencode)
 
     @staticmethod
-    def _dangling(directory):
+    def _dangling(directory: str) -> t.List[str]:
         if not directory or not os.path.isdir(directory):
             return []
         return [name for name in os.listdir(directory) if os.path.islink(os.path.join(directory, name)) and not name.startswith(".")]
 
-    def with_changes(self, changes):
-        """View: the same with further changes."""
+    def with_changes(self, changes: t.Dict[str, t.Optional[str]]) -> "View":
+        """The same with further changes."""
         return View(self.root, dict(self.changes, **changes))
 
 
-def _matches(path, pattern):
+def _matches(path: str, pattern: str) -> bool:
     own, wanted = path.split("/"), pattern.split("/")
     return len(own) == len(wanted) and all(
         fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith(".")) for name, part in zip(own, wanted))
 
 
-def patterns(line):
-    """list[str]: the absolute patterns of an Include line."""
+def patterns(line: Line) -> t.List[str]:
+    """The absolute patterns of an Include line."""
     return [os.path.normpath(word) if word.startswith("/") else DIRECTORY + "/" + word for word in arguments(line.rest)]
 
 
@@ -162,18 +164,18 @@ class Tree:
     """A configuration as sshd reads it.
 
     Args:
-        view (View): the files.
-        path (str): the main file.
+        view: the files.
+        path: the main file.
     Attributes:
-        files (dict[str, str]): the texts by path, the main file first.
+        files: the texts by path, the main file first.
     """
 
-    def __init__(self, view, path):
+    def __init__(self, view: View, path: str) -> None:
         self.view, self.path = view, path
-        self.files = collections.OrderedDict()
+        self.files: t.Dict[str, str] = collections.OrderedDict()
         self._take(path, 0)
 
-    def _take(self, path, depth):
+    def _take(self, path: str, depth: int) -> None:
         text = self.view.read(path)
         if text is None or path in self.files:
             return
@@ -186,7 +188,7 @@ class Tree:
                     for found in self.view.matching(pattern):
                         self._take(found, depth + 1)
 
-    def reading(self, path="", matched=False, depth=0):
+    def reading(self, path: str = "", matched: bool = False, depth: int = 0) -> t.Iterator[t.Tuple[str, Line, bool]]:
         """Yields (file, Line, whether under a Match) in the order in which sshd reads them."""
         path = path or self.path
         for line in lines(self.files.get(path, "")) if depth <= _DEPTH else []:
@@ -198,13 +200,13 @@ class Tree:
                         yield from self.reading(found, matched, depth + 1)
             yield path, line, matched
 
-    def mirror(self, directory):
+    def mirror(self, directory: str) -> str:
         """Writes a copy in which every Include leads into the copy.
 
         Args:
-            directory (str): an empty directory; a path in the copy is this and the path.
+            directory: an empty directory; a path in the copy is this and the path.
         Returns:
-            str: path of the copy's main file.
+            Path of the copy's main file.
         """
         for path, text in self.files.items():
             copy = directory + path
@@ -215,13 +217,13 @@ class Tree:
             os.chmod(copy, 0o600)
         return directory + self.path
 
-    def said(self, file, number):
-        """str: what stands in a line of a file; empty where there is no such line."""
+    def said(self, file: str, number: int) -> str:
+        """What stands in a line of a file; empty where there is no such line."""
         text = self.files.get(file, "").split("\n")
         return text[number - 1].strip() if 0 < number <= len(text) else ""
 
-    def drop_in_patterns(self):
-        """list[str]: patterns for drop-ins that the main file includes for everybody, in order."""
+    def drop_in_patterns(self) -> t.List[str]:
+        """Patterns for drop-ins that the main file includes for everybody, in order."""
         found = []
         for line in lines(self.files.get(self.path, "")):
             if line.keyword == "match":
@@ -231,7 +233,7 @@ class Tree:
         return found
 
 
-def _redirected(text, directory):
+def _redirected(text: str, directory: str) -> str:
     raw = text.split("\n")
     for line in lines(text):
         if line.keyword == "include":
@@ -246,13 +248,13 @@ END = "# END sciviz.paraview sshd_forwarding "
 _JOINED = ", joined to the line before"
 
 
-def _marks(name):
+def _marks(name: str) -> t.Tuple[str, str]:
     begin = r"# BEGIN sciviz\.paraview sshd_forwarding {0}(?P<joined>{1})?".format(re.escape(name), re.escape(_JOINED))
     return begin, END + name
 
 
-def without_block(text, name):
-    """str: the text without the block of that name, to the byte as before the block was put in."""
+def without_block(text: str, name: str) -> str:
+    """The text without the block of that name, to the byte as before the block was put in."""
     begin, end = _marks(name)
     # Another block within is none of this one's body: of one of them a line is missing.
     inner = r"(?:(?!# BEGIN sciviz\.paraview sshd_forwarding )[^\n]*\n)*?"
@@ -272,8 +274,8 @@ def without_block(text, name):
     return text
 
 
-def _blocks(text):
-    """list[tuple]: (first line, last line, key, joined) of each whole block; beside one another they stand in the order of their keys."""
+def _blocks(text: str) -> t.List[t.Tuple[int, int, _Key, bool]]:
+    """(first line, last line, key, joined) of each whole block; beside one another they stand in the order of their keys."""
     found, begun = [], None
     raw = [line.rstrip("\r") for line in text.split("\n")]
     for number, line in enumerate(raw, 1):
@@ -286,14 +288,14 @@ def _blocks(text):
     return found
 
 
-def _key(name, body):
+def _key(name: str, body: t.List[str]) -> _Key:
     """What is global goes first, what is for all last; else by name, whichever was put in first."""
     heads = [line.rest.lower() for line in lines("\n".join(body)) if line.keyword == "match"]
     return (0 if not heads else 2 if heads[0] == "all" else 1), name
 
 
-def _settled(text, key, place):
-    """int: the place among the blocks beside it, so that putting one in anew changes nothing."""
+def _settled(text: str, key: _Key, place: int) -> int:
+    """The place among the blocks beside it, so that putting one in anew changes nothing."""
     blocks = _blocks(text)
     while True:
         behind = next((first for first, last, other, _joined in blocks if last == place - 1 and other > key), None)
@@ -303,16 +305,14 @@ def _settled(text, key, place):
         place = before if behind is None else behind
 
 
-def with_block(text, name, body, before=None):
+def with_block(text: str, name: str, body: t.List[str], before: t.Optional[int] = None) -> str:
     """The text with a block put in.
 
     Args:
-        text (str): a main file.
-        name (str): of the policy.
-        body (list[str]): the block's lines.
-        before (int or None): number of the line that the block goes before; None: at the end. Blocks that stand there keep an order.
-    Returns:
-        str
+        text: a main file.
+        name: of the policy.
+        body: the block's lines.
+        before: number of the line that the block goes before; None: at the end. Blocks that stand there keep an order.
     """
     newline = "\r\n" if "\r\n" in text and text.count("\r\n") * 2 > text.count("\n") else "\n"
     raw = text.split("\n")
@@ -328,16 +328,16 @@ def with_block(text, name, body, before=None):
     return head + ("\n" if place > 1 else "") + block + newline + "\n".join(raw[place - 1:])
 
 
-def ours(text):
-    """set[int]: numbers of the lines that belong to blocks of any name."""
+def ours(text: str) -> t.Set[int]:
+    """Numbers of the lines that belong to blocks of any name."""
     return {number for first, last, _key_of, _joined in _blocks(text) for number in range(first, last + 1)}
 
 
-def block_lines(text, name):
-    """set[int]: numbers of the lines that belong to the block of that name."""
+def block_lines(text: str, name: str) -> t.Set[int]:
+    """Numbers of the lines that belong to the block of that name."""
     return {number for first, last, (_order, other), _joined in _blocks(text) if other == name for number in range(first, last + 1)}
 
 
-def block_at(text, number):
-    """str: name of the block that a line belongs to; empty for none of ours."""
+def block_at(text: str, number: int) -> str:
+    """Name of the block that a line belongs to; empty for none of ours."""
     return next((name for first, last, (_order, name), _joined in _blocks(text) if first <= number <= last), "")

@@ -34,6 +34,8 @@ else:
 _DEFAULT_KEYS = ("~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa")
 _KEY_CLASSES = ("Ed25519Key", "ECDSAKey", "RSAKey")
 _RSA = ("rsa-sha2-512", "rsa-sha2-256", "ssh-rsa")
+# Marker (``@revoked``, ``@cert-authority`` or empty), type, key in base64, ``file:line``.
+_Entry = t.Tuple[str, str, str, str]
 
 
 class Login(t.NamedTuple):
@@ -63,18 +65,18 @@ class _Way(t.NamedTuple):
 class Ear(logging.Handler):
     """What paramiko only logs: a server's SSH_MSG_DEBUG, its words at a refused channel, kinds of channels that were declined."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__(logging.DEBUG)
-        self.heard = []
+        self.heard: t.List[str] = []
         self._news = threading.Condition()
 
-    def emit(self, record):
+    def emit(self, record: logging.LogRecord) -> None:
         with self._news:
             self.heard.append(record.getMessage())
             self._news.notify_all()
 
-    def hears(self, words, mark, seconds):
-        """bool: a line beyond the first ``mark`` holds the words, or does so within some seconds."""
+    def hears(self, words: str, mark: int, seconds: float) -> bool:
+        """Whether a line beyond the first ``mark`` holds the words, or does so within some seconds."""
         with self._news:
             return self._news.wait_for(lambda: any(words in line for line in self.heard[mark:]), seconds)
 
@@ -84,7 +86,7 @@ class Connection(Transport):
 
     _path = None
 
-    def open_socket_channel(self, path, timeout):
+    def open_socket_channel(self, path: str, timeout: float) -> "paramiko.Channel":
         """Channel to a unix socket on the server's side; errors as those of open_channel()."""
         self._path = path
         return self.open_channel("direct-streamlocal@openssh.com", timeout=timeout)
@@ -99,13 +101,13 @@ class Connection(Transport):
         super()._send_user_message(data)
 
 
-def connect(login):
+def connect(login: Login) -> t.Tuple[Connection, Ear]:
     """Logs in.
 
     Args:
-        login (Login)
+        login: whom to call and how.
     Returns:
-        tuple[Connection, Ear]: authenticated; the caller closes it.
+        The authenticated connection, which the caller closes, and what it hears.
     Raises:
         SessionError: not reached, not trusted, or refused.
     """
@@ -133,7 +135,7 @@ def connect(login):
     return connection, ear
 
 
-def _listen(connection, ear):
+def _listen(connection: Connection, ear: Ear) -> None:
     name = "{0}.{1}".format(__name__, id(ear))
     logger = logging.getLogger(name)
     logger.setLevel(logging.DEBUG)
@@ -144,7 +146,7 @@ def _listen(connection, ear):
 
 # --- reaching it ---
 
-def _cause(error):
+def _cause(error: t.Union[OSError, UnicodeError]) -> t.Tuple[str, str]:
     if isinstance(error, (socket.gaierror, UnicodeError)):
         return "no such name", "check host"
     if isinstance(error, socket.timeout):
@@ -154,11 +156,11 @@ def _cause(error):
     return one_line(error.strerror or str(error)), "check the network, the VPN and the firewall between here and there"
 
 
-def _unreachable(login, why, way_out):
+def _unreachable(login: Login, why: str, way_out: str) -> SessionError:
     return SessionError("cannot reach {0}, port {1}".format(login.host, login.port), why, way_out)
 
 
-def _greet(connection, login, ear):
+def _greet(connection: Connection, login: Login, ear: Ear) -> "paramiko.PKey":
     try:
         connection.start_client(timeout=login.timeout)
         # Time that ran out shows here alone.
@@ -172,7 +174,7 @@ def _greet(connection, login, ear):
                            "an older or newer paramiko may speak what this server speaks")
 
 
-def _said(error, ear):
+def _said(error: t.Union[Exception, str], ear: Ear) -> str:
     # Where the other side hung up with a reason, paramiko has logged it.
     for line in reversed(ear.heard):
         found = re.match(r"Disconnect \(code \d+\): (.*)", line, re.DOTALL)
@@ -183,18 +185,14 @@ def _said(error, ear):
 
 # --- host keys ---
 
-def _entries(paths, host, port):
-    """Lines of known_hosts files that are about a host.
-
-    Returns:
-        list[tuple[str, str, str, str]]: marker (``@revoked``, ``@cert-authority`` or empty), type, key in base64, ``file:line``.
-    """
+def _entries(paths: t.List[str], host: str, port: int) -> t.List[_Entry]:
+    """Lines of known_hosts files that are about a host."""
     found = [entry for path in paths for entry in _entries_of(path, host.lower() if port == 22 else "[{0}]:{1}".format(host.lower(), port))]
     # ssh, too, falls back on what is known of the host's usual port.
     return found if found or port == 22 else _entries(paths, host, 22)
 
 
-def _entries_of(path, name):
+def _entries_of(path: str, name: str) -> t.Iterator[_Entry]:
     # OpenSSH's own reading of hashed names, patterns and marks.
     try:
         done = subprocess.run(["ssh-keygen", "-F", name, "-f", path], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
@@ -212,7 +210,7 @@ def _entries_of(path, name):
                 yield marker, fields[1], fields[2], where
 
 
-def _prefer(connection, known):
+def _prefer(connection: Connection, known: t.List[_Entry]) -> None:
     """A server with several keys shall show one that is known."""
     options = connection.get_security_options()
     kinds = {kind for marker, kind, _key, _where in known if not marker}
@@ -221,7 +219,7 @@ def _prefer(connection, known):
     options.key_types = sorted(options.key_types, key=lambda kind: kind not in kinds)
 
 
-def _trust(key, known, login):
+def _trust(key: "paramiko.PKey", known: t.List[_Entry], login: Login) -> None:
     kind, text = key.get_name(), key.get_base64()
     shown = "{0} SHA256:{1}".format(kind, base64.b64encode(hashlib.sha256(key.asbytes()).digest()).decode().rstrip("="))
     what = "cannot trust {0}, port {1}".format(login.host, login.port)
@@ -241,13 +239,13 @@ def _trust(key, known, login):
                        "in known_hosts".format(login.port, login.host))
 
 
-def _bracketed(login):
+def _bracketed(login: Login) -> str:
     return login.host if login.port == 22 else "'[{0}]:{1}'".format(login.host, login.port)
 
 
 # --- authentication ---
 
-def _authenticate(connection, login, ear):
+def _authenticate(connection: Connection, login: Login, ear: Ear) -> None:
     tried: t.List[str] = []
     ways: t.List[_Way] = []
     agent = None
@@ -281,7 +279,7 @@ def _authenticate(connection, login, ear):
             agent.close()
 
 
-def _refused(login, why, tried, allowed):
+def _refused(login: Login, why: str, tried: t.List[str], allowed: t.List[str]) -> SessionError:
     details = ["tried: " + (", ".join(tried) or "nothing")]
     if allowed:
         details.append("the server takes: " + one_line(", ".join(allowed)))
@@ -290,7 +288,7 @@ def _refused(login, why, tried, allowed):
                             login.port, login.user, login.host))
 
 
-def _none(connection, login):
+def _none(connection: Connection, login: Login) -> t.List[str]:
     try:
         connection.auth_none(login.user)
     except paramiko.BadAuthenticationType as error:
@@ -298,7 +296,7 @@ def _none(connection, login):
     return []
 
 
-def _ways(connection, login, agent_keys):
+def _ways(connection: Connection, login: Login, agent_keys: t.List["paramiko.PKey"]) -> t.List[_Way]:
     """What is tried, what was named explicitly first: servers do not listen for long."""
     ways = []
 
@@ -327,7 +325,7 @@ def _ways(connection, login, agent_keys):
     return ways
 
 
-def _answering(login):
+def _answering(login: Login) -> t.Callable[..., t.List[str]]:
     answers = list(login.answers)
 
     def answer(_title, _instructions, prompts):
@@ -336,7 +334,7 @@ def _answering(login):
     return answer
 
 
-def _agent_keys():
+def _agent_keys() -> t.Tuple[t.Optional["paramiko.Agent"], t.List["paramiko.PKey"]]:
     try:
         agent = paramiko.Agent()
         return agent, list(agent.get_keys())
@@ -344,7 +342,7 @@ def _agent_keys():
         return None, []
 
 
-def _load(path, passphrase):
+def _load(path: str, passphrase: t.Optional[str]) -> "paramiko.PKey":
     what = "cannot read the key {0}".format(path)
     try:
         with open(path, "rb") as stream:

@@ -15,9 +15,9 @@ import re
 import typing as t
 
 from ..common.errors import SessionError
-from .config import END, Tree, block_at, block_lines, lines, ours, quote, with_block, without_block
+from .config import END, Tree, View, block_at, block_lines, lines, ours, quote, with_block, without_block
 from .policy import asks_to_allow, body, head, origins, same, values
-from .program import Effective, Origin, Refused, spec
+from .program import Connection, Effective, Origin, Program, Refused, spec
 from .samples import Accounts, Derived, Tried
 
 # The first two sort first almost everywhere; the last is for what the last line decides.
@@ -26,6 +26,8 @@ _STEM = "sciviz-paraview-"
 _HEADER = "# Policy {0} of sciviz.paraview.sshd_forwarding: what is changed here by hand is overwritten."
 _MADE = "# This directory was made for it."
 _TRIED_MEMBERS = 8
+# Texts by path, None to remove the file.
+_Changes = t.Dict[str, t.Optional[str]]
 
 
 class Plan(t.NamedTuple):
@@ -42,7 +44,7 @@ class Plan(t.NamedTuple):
         stand_in: the user who was tried in place of a group without members, or empty.
     """
 
-    changes: t.Dict[str, t.Optional[str]]
+    changes: _Changes
     place: str
     tried: t.List[Tried]
     before: t.List[Effective]
@@ -56,15 +58,15 @@ class Planner:
     """Finds the place for a policy.
 
     Args:
-        program (program.Program): whom to ask.
-        view (config.View): the files.
-        path (str): the main file.
-        name (str): of the policy.
-        writable (bool): whether the main file may be edited; a vendor's own may not.
-        accounts (Accounts): the users there are.
+        program: whom to ask.
+        view: the files.
+        path: the main file.
+        name: of the policy.
+        writable: whether the main file may be edited; a vendor's own may not.
+        accounts: the users there are.
     """
 
-    def __init__(self, program, view, path, name, writable=True, accounts=None):
+    def __init__(self, program: Program, view: View, path: str, name: str, writable: bool = True, accounts: t.Optional[Accounts] = None) -> None:
         self.program, self.path, self.name, self.writable = program, path, name, writable
         self.accounts = accounts or Accounts()
         self.view = view
@@ -74,14 +76,14 @@ class Planner:
         self.base_changes = self._removal()
         self.base = Tree(view.with_changes(self.base_changes), path)
 
-    def _removal(self):
+    def _removal(self) -> _Changes:
         changes = dict.fromkeys(self._own_files())
         text = without_block(self.current.files[self.path], self.name)
         if text != self.current.files[self.path]:
             changes[self.path] = text
         return changes
 
-    def _own_files(self):
+    def _own_files(self) -> t.List[str]:
         names = {prefix + _STEM + self.name for prefix in _PREFIXES} | {_STEM + self.name}
         places = {os.path.dirname(pattern) for pattern in self.current.drop_in_patterns()} | {os.path.dirname(self.path), self.path + ".d"}
         found = set(self.current.files)
@@ -92,8 +94,8 @@ class Planner:
 
     # --- absent ---
 
-    def absent(self, tried):
-        """Plan: everything of the policy taken away."""
+    def absent(self, tried: t.List[Tried]) -> Plan:
+        """Everything of the policy taken away."""
         connections = [one.connection for one in tried]
         after = self._ask(self.base, connections, "without the policy")
         before = self._current(tried, after)
@@ -103,12 +105,12 @@ class Planner:
                                "correct verify; nothing was changed")
         return Plan(self.base_changes, "", tried, before, after, [], [])
 
-    def made_directories(self):
-        """list[str]: directories that were made for the policy's drop-ins."""
+    def made_directories(self) -> t.List[str]:
+        """Directories that were made for the policy's drop-ins."""
         return sorted({os.path.dirname(path) for path in self._own_files() if _MADE in self.view.read(path).split("\n")})
 
-    def bystanders(self, match):
-        """list[Tried]: whom a policy that goes was for, and who is just beside it; ordinary users where that cannot be told any more."""
+    def bystanders(self, match: t.Dict[str, t.List[str]]) -> t.List[Tried]:
+        """Whom a policy that goes was for, and who is just beside it; ordinary users where that cannot be told any more."""
         try:
             known = Derived(match, self.accounts)
         except SessionError:
@@ -116,7 +118,7 @@ class Planner:
         inside = known.inside(known.users[0])
         return [Tried(one, "outside", {}, {}, spec(one)) for one in [inside] + [one for _name, one in known.outside(inside.user)]]
 
-    def _ask(self, tree, connections, when):
+    def _ask(self, tree: Tree, connections: t.List[Connection], when: str) -> t.List[Effective]:
         try:
             return self.program.effective(tree, connections)
         except Refused as error:
@@ -124,14 +126,14 @@ class Planner:
 
     # --- present ---
 
-    def present(self, asked, match, verify=(), override=True):
+    def present(self, asked: t.Dict[str, str], match: t.Dict[str, t.List[str]], verify: t.Sequence[Tried] = (), override: bool = True) -> Plan:
         """The plan for a policy.
 
         Args:
-            asked (dict): from policy(). match (dict): from criteria(). verify (list[Tried]): from named(); empty to derive them.
-            override (bool): whether other lines that say otherwise may be overridden.
-        Returns:
-            Plan
+            asked: from policy().
+            match: from criteria().
+            verify: from named(); empty to derive them.
+            override: whether other lines that say otherwise may be overridden.
         Raises:
             SessionError: no place does, or override forbids it; it names the line that is in the way.
         """
@@ -145,7 +147,8 @@ class Planner:
             problems.append((place, plan))
         raise self._no_place(problems)
 
-    def _tried(self, asked, match, derived, verify):
+    def _tried(self, asked: t.Dict[str, str], match: t.Dict[str, t.List[str]], derived: Derived,
+               verify: t.Sequence[Tried]) -> t.Tuple[t.List[Tried], t.List[Effective]]:
         """Whom to try, and what holds for them without the policy. Whom another policy of ours binds is left to that, if there are others."""
         if verify:
             return list(verify), self._ask(self.base, [one.connection for one in verify], "without the policy")
@@ -160,8 +163,8 @@ class Planner:
             return [one for one, _old in free], [old for _one, old in free]
         return tried, before
 
-    def _is_ours(self, origin):
-        """str: name of the other policy of ours that a line belongs to; empty for none."""
+    def _is_ours(self, origin: t.Optional[Origin]) -> str:
+        """Name of the other policy of ours that a line belongs to; empty for none."""
         if origin is None or origin.file not in self.base.files:
             return ""
         text = self.base.files[origin.file]
@@ -170,8 +173,8 @@ class Planner:
             return header.group(1)
         return block_at(text, origin.line)
 
-    def _is_late(self, changes, asked, match):
-        """bool: a line of others that is read earlier says something of the same kind; it may count for a connection that nobody tries."""
+    def _is_late(self, changes: _Changes, asked: t.Dict[str, str], match: bool) -> bool:
+        """Whether a line of others that is read earlier says something of the same kind; it may count for a connection that nobody tries."""
         tree = Tree(self.view.with_changes(dict(self.base_changes, **changes)), self.path)
         keywords = {keyword.lower() for keyword in asked} - {"streamlocalbindmask"}
         for file, line, matched in tree.reading():
@@ -181,7 +184,7 @@ class Planner:
                 return True
         return False
 
-    def _places(self, asked, match):
+    def _places(self, asked: t.Dict[str, str], match: t.Dict[str, t.List[str]]) -> t.Iterator[t.Tuple[str, _Changes]]:
         """Yields (what it is called, changes to the base), the best first."""
         text = body(asked, match)
         for pattern in self.base.drop_in_patterns():
@@ -219,8 +222,8 @@ class Planner:
         yield "end of {0}".format(self.path), {self.path: with_block(main, self.name, closed)}
 
     @staticmethod
-    def _before(main, criteria_):
-        """int or None: the line before which a block goes so that it stands before the first Match of that kind, and before its comment."""
+    def _before(main: str, criteria_: str) -> t.Optional[int]:
+        """The line before which a block goes, if there is one, so that it stands before the first Match of that kind, and before its comment."""
         # A block of ours closes with a Match all of its own.
         inner = ours(main) if criteria_ else ()
         first = next((line.number for line in lines(main) if line.keyword == "match" and line.rest.lower().startswith(criteria_) and line.number not in inner),
@@ -232,14 +235,15 @@ class Planner:
             first -= 1
         return first
 
-    def _drop_in(self, text, directory):
+    def _drop_in(self, text: t.List[str], directory: str) -> str:
         made = [_MADE] if directory and not os.path.isdir(self.view.real(directory)) else []
         present = next((old for path, old in self.current.files.items() if os.path.dirname(path) == directory and path in self.base_changes), "")
         if _MADE in (present or "") and directory:
             made = [_MADE]
         return "\n".join([_HEADER.format(self.name)] + made + text) + "\n"
 
-    def _try(self, place, changes, asked, match, derived, tried, before):
+    def _try(self, place: str, changes: _Changes, asked: t.Dict[str, str], match: t.Dict[str, t.List[str]], derived: Derived, tried: t.List[Tried],
+             before: t.List[Effective]) -> t.Union[Plan, str]:
         """Plan, or str: why the place does not do."""
         combined = dict(self.base_changes, **changes)
         tree = Tree(self.view.with_changes(combined), self.path)
@@ -267,7 +271,7 @@ class Planner:
         now = {path: text for path, text in combined.items() if text != self.view.read(path)}
         return Plan(now, place, tried, self._current(tried, before), after, overrides, warnings, derived.users[0] if derived.stand_in else "")
 
-    def _current(self, tried, before):
+    def _current(self, tried: t.List[Tried], before: t.List[Effective]) -> t.List[Effective]:
         if not self.base_changes:
             return before
         try:
@@ -277,24 +281,24 @@ class Planner:
             return before
 
     @staticmethod
-    def _with_stand_in(changes, match, derived):
+    def _with_stand_in(changes: _Changes, match: t.Dict[str, t.List[str]], derived: Derived) -> _Changes:
         """A user in place of a group that has no member: what a member would get can be shown in no other way."""
         other = collections.OrderedDict((name, values) for name, values in match.items() if name != "Group")
         other["User"] = [derived.users[0]]
         return {path: (text or "").replace(head(match), head(other)) for path, text in changes.items()}
 
-    def _in_place(self, origin, changes, tree):
+    def _in_place(self, origin: Origin, changes: _Changes, tree: Tree) -> bool:
         if origin.file not in changes:
             return False
         return origin.file != self.path or block_at(tree.files[self.path], origin.line) == self.name
 
     @staticmethod
-    def _is_exception(new, asked):
-        """bool: another's Match says otherwise for that user, which a global policy leaves alone."""
+    def _is_exception(new: Effective, asked: t.Dict[str, str]) -> bool:
+        """Whether another's Match says otherwise for that user, which a global policy leaves alone."""
         differing = [new.origin(keyword) for keyword, value in asked.items() if not same(keyword, new.value(keyword), value)]
         return bool(differing) and all(origin is not None and origin.second for origin in differing)
 
-    def _problem(self, one, old, new, asked, applied, tree):
+    def _problem(self, one: Tried, old: Effective, new: Effective, asked: t.Dict[str, str], applied: bool, tree: Tree) -> str:
         wanted = dict(asked) if one.role in ("inside", "anybody") or (one.role == "named" and applied) else {}
         for keyword, value in wanted.items():
             if not same(keyword, new.value(keyword), value):
@@ -311,7 +315,7 @@ class Planner:
                 return "{0} would have {1} {2} instead of {3}".format(one.label, keyword, _told(new.value(keyword)), _told(old.value(keyword)))
         return self._expectation(one, new, tree)
 
-    def _expectation(self, one, new, tree):
+    def _expectation(self, one: Tried, new: Effective, tree: Tree) -> str:
         for keyword, value in one.must.items():
             if not same(keyword, new.value(keyword), value):
                 return "{0} must have {1} {2}, and would have {3}, {4}".format(
@@ -321,22 +325,23 @@ class Planner:
                 return "{0} must not have {1} {2}, which it would, {3}".format(one.label, keyword, value, self._whence(new.origin(keyword), tree))
         return ""
 
-    def _whence(self, origin, tree):
+    def _whence(self, origin: t.Optional[Origin], tree: Tree) -> str:
         if origin is None:
             return "sshd's default"
         said = tree.said(origin.file, origin.line)[:120]
         where = "{0}:{1}".format(origin.file, self._line_now(origin, tree))
         return "from {0} ({1})".format(where, said) if said else "from {0}".format(where)
 
-    def _line_now(self, origin, tree):
-        """int: a line's number in the file as it is now, without or with another place of our own block."""
+    def _line_now(self, origin: Origin, tree: Tree) -> int:
+        """A line's number in the file as it is now, without or with another place of our own block."""
         if origin.file != self.path:
             return origin.line
         shifted, current = (block_lines(one.files[self.path], self.name) for one in (tree, self.current))
         count = origin.line - sum(1 for number in shifted if number < origin.line)
         return next(number for number in itertools.count(count) if number - sum(1 for own in current if own <= number) >= count)
 
-    def _overrides(self, tried, before, after, asked, applies):
+    def _overrides(self, tried: t.List[Tried], before: t.List[Effective], after: t.List[Effective], asked: t.Dict[str, str],
+                   applies: t.List[bool]) -> t.List[t.Dict[str, t.Any]]:
         found: t.Dict[tuple, dict] = collections.OrderedDict()
         for one, old, new, applied in zip(tried, before, after, applies):
             for keyword in asked:
@@ -347,7 +352,7 @@ class Planner:
                                            "connections": []})["connections"].append(spec(one.connection))
         return list(found.values())
 
-    def _finish(self, plan, override):
+    def _finish(self, plan: Plan, override: bool) -> Plan:
         if plan.overrides and not override:
             first = plan.overrides[0]
             raise SessionError(
@@ -356,18 +361,18 @@ class Planner:
                 "change {0} yourself, or allow override; nothing was changed".format(first["file"]))
         return plan
 
-    def _no_place(self, problems):
+    def _no_place(self, problems: t.List[t.Tuple[str, str]]) -> SessionError:
         said = list(collections.OrderedDict.fromkeys(problem for _place, problem in problems))
         why = "; ".join(said) if said else "{0} belongs to the vendor and includes no directory".format(self.path)
         return SessionError("no place in sshd's configuration makes the policy {0} hold".format(self.name), why,
                             "change what it names, or the policy; nothing was changed")
 
 
-def _told(value):
+def _told(value: t.Optional[str]) -> str:
     return "no value" if value is None else value
 
 
-def told(plan):
-    """list[dict]: what a plan does for each connection that was tried."""
+def told(plan: Plan) -> t.List[t.Dict[str, t.Any]]:
+    """What a plan does for each connection that was tried."""
     return [{"connection": spec(one.connection), "about": one.label, "before": values(before), "after": values(after), "origins": origins(after)}
             for one, before, after in zip(plan.tried, plan.before, plan.after)]

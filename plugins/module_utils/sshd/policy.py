@@ -6,10 +6,12 @@
 import collections
 import ipaddress
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import clean
-from .config import quote
+from .config import Tree, quote
+from .program import Effective
 
 _YES_NO = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 _SIDES = dict(_YES_NO, local="local", remote="remote", all="yes")
@@ -28,13 +30,13 @@ KEYWORDS = collections.OrderedDict((
 CRITERIA = ("User", "Group", "Host", "LocalAddress", "LocalPort", "Address", "RDomain")
 
 
-def policy(options):
+def policy(options: t.Dict[str, t.Any]) -> t.Dict[str, str]:
     """The policy that a module's options ask for.
 
     Args:
-        options (dict): values by option name, None for those left as they are.
+        options: values by option name, None for those left as they are.
     Returns:
-        OrderedDict[str, str]: values by keyword, as sshd_config has them.
+        Values by keyword, as sshd_config has them.
     Raises:
         SessionError: names the option and the value.
     """
@@ -46,7 +48,7 @@ def policy(options):
     return asked
 
 
-def _value(option, value, known):
+def _value(option: str, value: t.Any, known: t.Optional[t.Dict[str, str]]) -> str:
     if known is not None:
         text = str(value).strip().lower()
         if text not in known:
@@ -59,7 +61,7 @@ def _value(option, value, known):
     return " ".join(_targets(option, value))
 
 
-def _targets(option, value):
+def _targets(option: str, value: t.Any) -> t.List[str]:
     items = [str(item).strip() for item in (value if isinstance(value, (list, tuple)) else str(value).replace(",", " ").split())]
     if not items:
         raise SessionError("{0} is empty".format(option), "", "name what is allowed, or [none], or leave it out")
@@ -75,13 +77,13 @@ def _targets(option, value):
     return items
 
 
-def criteria(match):
+def criteria(match: t.Optional[t.Dict[str, t.Any]]) -> t.Dict[str, t.List[str]]:
     """The criteria of a Match.
 
     Args:
-        match (dict): value or list of values by criterion, in any case of letters.
+        match: value or list of values by criterion, in any case of letters.
     Returns:
-        OrderedDict[str, list[str]]: in sshd's spelling and a fixed order.
+        The values by criterion, in sshd's spelling and a fixed order.
     Raises:
         SessionError: names the criterion and the value.
     """
@@ -98,7 +100,7 @@ def criteria(match):
     return collections.OrderedDict((name, asked[name]) for name in CRITERIA if name in asked)
 
 
-def _check_criterion(name, values):
+def _check_criterion(name: str, values: t.List[str]) -> None:
     for value in values:
         if re.search(r"[\s,\"'\\#\x00-\x1f\x7f]", value):
             raise SessionError("match: {0} {1!r} cannot stand in sshd_config".format(name, value),
@@ -115,33 +117,33 @@ def _check_criterion(name, values):
         raise SessionError("match: {0} {1} matches nobody".format(name, ",".join(values)), "sshd wants something to match besides what is negated", 'add "*"')
 
 
-def check_name(name):
+def check_name(name: str) -> None:
     """SessionError where a policy's name cannot be part of a file name."""
     if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z", name):
         raise SessionError("name: {0!r} cannot name a policy".format(name), "it becomes part of a file name", "take letters, digits, - and _")
 
 
-def body(asked, match):
-    """list[str]: the lines of a policy."""
+def body(asked: t.Dict[str, str], match: t.Dict[str, t.List[str]]) -> t.List[str]:
+    """The lines of a policy."""
     inner = ["{0} {1}".format(keyword, value) for keyword, value in asked.items()]
     if not match:
         return inner
     return [head(match)] + ["    " + line for line in inner]
 
 
-def head(match):
-    """str: the Match line of criteria; one without values stands alone, as all does."""
+def head(match: t.Dict[str, t.List[str]]) -> str:
+    """The Match line of criteria; one without values stands alone, as all does."""
     return "Match " + " ".join(name + (" " + quote(",".join(values)) if values else "") for name, values in match.items())
 
 
-def asks_to_allow(asked):
-    """bool: a policy wants something forwarded, which DisableForwarding would undo."""
+def asks_to_allow(asked: t.Dict[str, str]) -> bool:
+    """Whether a policy wants something forwarded, which DisableForwarding would undo."""
     return any(asked.get(keyword, "no") != "no" for keyword in ("AllowTcpForwarding", "AllowStreamLocalForwarding")) or any(
         keyword in asked and asked[keyword] not in ("none", "no") for keyword in ("PermitListen", "PermitOpen", "GatewayPorts"))
 
 
-def same(keyword, one, other):
-    """bool: two values mean the same to sshd."""
+def same(keyword: str, one: t.Optional[str], other: str) -> bool:
+    """Whether two values mean the same to sshd."""
     if one is None:
         return False
     if keyword in ("PermitListen", "PermitOpen"):
@@ -149,7 +151,7 @@ def same(keyword, one, other):
     return one.lower() == other.lower()
 
 
-def _normal(keyword, value):
+def _normal(keyword: str, value: str) -> t.List[t.Tuple[str, str]]:
     found = []
     for word in value.lower().split():
         host, _colon, port = word.rpartition(":")
@@ -159,19 +161,19 @@ def _normal(keyword, value):
     return sorted(found)
 
 
-def values(effective):
-    """dict[str, str]: the forwarding policy of one connection, by option name."""
+def values(effective: Effective) -> t.Dict[str, str]:
+    """The forwarding policy of one connection, by option name."""
     return {option: effective.value(keyword) for option, (keyword, _known) in KEYWORDS.items() if effective.value(keyword) is not None}
 
 
-def origins(effective):
-    """dict[str, str]: file and line of each value that does not come from sshd's defaults, by option name."""
+def origins(effective: Effective) -> t.Dict[str, str]:
+    """File and line of each value that does not come from sshd's defaults, by option name."""
     found = {option: effective.origin(keyword) for option, (keyword, _known) in KEYWORDS.items()}
     return {option: "{0}:{1}".format(origin.file, origin.line) for option, origin in found.items() if origin is not None}
 
 
-def sources(effective, tree):
-    """dict[str, dict]: file, line and text of each value's origin, by option name."""
+def sources(effective: Effective, tree: Tree) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """File, line and text of each value's origin, by option name."""
     found = {}
     for option, (keyword, _known) in KEYWORDS.items():
         origin = effective.origin(keyword)

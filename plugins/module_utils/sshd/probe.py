@@ -17,6 +17,7 @@ import re
 import shlex
 import threading
 import time
+import typing as t
 
 from ..common import listeners as endpoints
 from ..common.errors import SessionError
@@ -24,7 +25,7 @@ from ..common.text import one_line
 from . import paramiko_login
 from .paramiko_login import paramiko
 from .probe_report import table
-from .probe_requests import endpoint, ip, written
+from .probe_requests import Request, endpoint, ip, written
 from .probe_shell import Shell
 
 _LOOPBACK, _EVERYWHERE = ("127.0.0.1", "::1"), ("0.0.0.0", "::")
@@ -36,21 +37,22 @@ _NO_WAY = re.compile("timed out|no route|unreachable|not known|resolution|no add
 _OVERRIDDEN = re.compile("overridden by server GatewayPorts")
 _PUBLIC = "sshd opens it on every address (GatewayPorts yes)"
 _PROHIBITED, _CONNECT_FAILED = 1, 2
-
-
-# --- requests ---
+# What came of a request: its verdict, why, where it listens, whether that is as asked, and whether a dial reached us.
+_Finding = t.Dict[str, t.Any]
+# A channel, or None; the code of its refusal, None where there was no answer; and sshd's words.
+_Dialled = t.Tuple[t.Optional["paramiko.Channel"], t.Optional[int], str]
 
 
 # --- all of it ---
 
-def check(login, requests):
+def check(login: paramiko_login.Login, requests: t.List[Request]) -> t.Dict[str, t.Any]:
     """Asks an sshd for forwards, one after the other over one connection.
 
     Args:
-        login (paramiko_login.Login)
-        requests (list[Request])
+        login: whom to call and how.
+        requests: the forwards.
     Returns:
-        dict: ``forwards`` (list of dict), ``table`` (list of str), ``server``, ``user``, ``differences`` (int), ``warnings`` (list of str).
+        ``forwards`` (list of dict), ``table`` (list of str), ``server``, ``user``, ``differences`` (int), ``warnings`` (list of str).
     Raises:
         SessionError: no login.
     """
@@ -71,13 +73,13 @@ def check(login, requests):
         connection.close()
 
 
-def _judged(request, finding):
+def _judged(request: Request, finding: _Finding) -> _Finding:
     seen = "elsewhere" if finding["verdict"] == "allowed" and finding["as_asked"] is False else finding["verdict"]
     return dict(finding, kind=request.kind, request=written(request), expect=list(request.expect),
                 as_expected=seen in request.expect if request.expect else None)
 
 
-def _finding(verdict, why="", listens_on=(), as_asked=None, reached=None):
+def _finding(verdict: str, why: str = "", listens_on: t.Sequence[str] = (), as_asked: t.Optional[bool] = None, reached: t.Optional[bool] = None) -> _Finding:
     return {"verdict": verdict, "why": why, "listens_on": list(listens_on), "as_asked": as_asked, "reached": reached}
 
 
@@ -88,22 +90,22 @@ class _Lost(Exception):
 class _Trial:
     """One connection and what it was granted."""
 
-    def __init__(self, connection, ear, timeout):
+    def __init__(self, connection: paramiko_login.Connection, ear: paramiko_login.Ear, timeout: float) -> None:
         self.connection = connection
         self.ear = ear
         self.timeout = timeout
         self.silent = False
         self.arrived: queue.Queue = queue.Queue()
-        self.shell = None
-        self.sockets_served = None
-        self.warnings = []
+        self.shell: t.Optional[Shell] = None
+        self.sockets_served: t.Optional[bool] = None
+        self.warnings: t.List[str] = []
         self.here = connection.getpeername()[0]
         version = re.search(r"OpenSSH_(?:for_Windows_)?([0-9]{1,3})\.([0-9]{1,3})", connection.remote_version or "")
         # From 7.8 on a refusal by policy never comes without a debug message.
         self.tells = version is not None and (int(version.group(1)), int(version.group(2))) >= (7, 8)
 
-    def ask(self, request):
-        """dict: the finding."""
+    def ask(self, request: Request) -> _Finding:
+        """The finding."""
         way = {("remote", False): self._remote_port, ("remote", True): self._remote_socket,
                ("local", False): self._local_port, ("local", True): self._local_socket}[request.kind, request.socket is not None]
         self.silent = False
@@ -121,7 +123,7 @@ class _Trial:
     # --- the protocol ---
 
     @contextlib.contextmanager
-    def _in_time(self):
+    def _in_time(self) -> t.Iterator[None]:
         """A request has no other way of being given up than the end of its connection."""
         timer = threading.Timer(self.timeout, self._give_up)
         timer.daemon = True
@@ -133,11 +135,11 @@ class _Trial:
         if not self.connection.is_active():
             raise _Lost("the connection is gone")
 
-    def _give_up(self):
+    def _give_up(self) -> None:
         self.silent = True
         self.connection.close()
 
-    def _granted(self, bind, port):
+    def _granted(self, bind: str, port: int) -> t.Tuple[t.Optional[int], str]:
         """The port that listens, or None; and sshd's own words."""
         mark = len(self.ear.heard)
         port_or_none = None
@@ -149,27 +151,27 @@ class _Trial:
                 pass
         return port_or_none, self._words(mark)
 
-    def _cancel(self, bind, port):
+    def _cancel(self, bind: str, port: int) -> None:
         with self._in_time():
             self.connection.cancel_port_forward("" if bind == "*" else bind, port)
         while not self.arrived.empty():
             self.arrived.get()[0].close()
 
-    def _global(self, kind, path):
+    def _global(self, kind: str, path: str) -> t.Tuple[bool, str]:
         mark = len(self.ear.heard)
         with self._in_time():
             answer = self.connection.global_request(kind, (path,), wait=True)
         return answer is not None, self._words(mark)
 
-    def _words(self, mark):
+    def _words(self, mark: int) -> str:
         """What sshd said in debug messages since the mark, by which it means a refusal."""
         found = [re.match(r"Debug msg: (?:b(['\"]))?(.*?)(?(1)\1)\Z", line, re.DOTALL) for line in self.ear.heard[mark:]]
         words = one_line("; ".join(one.group(2) for one in found if one and not _OVERRIDDEN.search(one.group(2))))
         self.tells = self.tells or bool(words)
         return words
 
-    def _dial(self, opening):
-        """A channel, or None; the code of its refusal, None where there was no answer; and sshd's words."""
+    def _dial(self, opening: t.Callable[[float], "paramiko.Channel"]) -> _Dialled:
+        """What came of opening a channel."""
         mark = len(self.ear.heard)
         try:
             return opening(self.timeout), 0, ""
@@ -181,29 +183,29 @@ class _Trial:
                 raise
             return None, None, ""
 
-    def _dial_port(self, address, port):
+    def _dial_port(self, address: str, port: int) -> _Dialled:
         return self._dial(lambda seconds: self.connection.open_channel("direct-tcpip", (address, port), ("127.0.0.1", 0), timeout=seconds))
 
-    def _dial_socket(self, path):
+    def _dial_socket(self, path: str) -> _Dialled:
         return self._dial(lambda seconds: self.connection.open_socket_channel(path, seconds))
 
     # --- commands over there ---
 
-    def _script(self, text):
+    def _script(self, text: str) -> t.Optional[str]:
         """What a shell over there prints, or None where no command may be run."""
         if self.shell is None:
             self.shell = Shell(self.connection, self.timeout)
             self.shell.start(self._in_time)
         return self.shell.run(text)
 
-    def _listeners(self):
+    def _listeners(self) -> t.Optional[t.List[endpoints.Listener]]:
         """list[Listener] over there, or None where they cannot be seen."""
         text = self._script("cat /proc/net/tcp; cat /proc/net/tcp6")
         return None if text is None or "local_address" not in text else endpoints.parse(text) + endpoints.parse6(text)
 
     # --- remote forwards ---
 
-    def _remote_port(self, request):
+    def _remote_port(self, request: Request) -> _Finding:
         before = self._listeners()
         mark = len(self.ear.heard)
         port, words = self._granted(request.address, request.port)
@@ -230,7 +232,7 @@ class _Trial:
                 self._cancel(request.address, port)
 
     @staticmethod
-    def _target(bind, mine):
+    def _target(bind: str, mine: t.List[str]) -> t.Optional[str]:
         """The address to dial: the one asked for, or one that the listener covers."""
         if bind in mine and bind not in _EVERYWHERE:
             return bind
@@ -238,7 +240,7 @@ class _Trial:
             return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
         return None
 
-    def _not_granted(self, request, words, before):
+    def _not_granted(self, request: Request, words: str, before: t.Optional[t.List[endpoints.Listener]]) -> _Finding:
         bind, port = request.address, request.port
         if words:
             return _finding("refused", "sshd: " + words)
@@ -264,7 +266,7 @@ class _Trial:
         return _finding("refused", "this port without a reason, while another is granted: by policy, or it is in use" if other_port
                         else "without a reason, another port as well")
 
-    def _taken(self, bind, port, listeners):
+    def _taken(self, bind: str, port: int, listeners: t.Optional[t.List[endpoints.Listener]]) -> str:
         """The listener that is in the way, as text; empty where none is seen."""
         if listeners is None:
             for address in _LOOPBACK[:1] if bind in ("*", "localhost") + _EVERYWHERE else (bind,):
@@ -280,7 +282,7 @@ class _Trial:
                 return endpoint(one.address, port)
         return ""
 
-    def _who(self, address, port):
+    def _who(self, address: str, port: int) -> str:
         """Who is there when sshd dials its own host: ``us``, ``other``, ``nobody`` or ``unknown``."""
         channel, code, words = self._dial_port(address, port)
         if channel is None:
@@ -306,7 +308,7 @@ class _Trial:
         finally:
             channel.close()
 
-    def _by_dialling(self, bind, port, overridden):
+    def _by_dialling(self, bind: str, port: int, overridden: bool) -> _Finding:
         """Where no command may be run, sshd's own dials tell where the listener stands."""
         everywhere = {"*": _LOOPBACK[:1], "0.0.0.0": _LOOPBACK[:1], "::": _LOOPBACK[1:]}.get(bind)
         if everywhere:
@@ -338,7 +340,7 @@ class _Trial:
             return dict(finding, why=unknown)
         return dict(finding, as_asked=True)
 
-    def _remote_socket(self, request):
+    def _remote_socket(self, request: Request) -> _Finding:
         path = request.socket
         quoted = shlex.quote(path)
         state = self._script("if [ -e {0} ] || [ -h {0} ]; then echo there; elif [ -w {1} ]; then echo free; else echo barred; fi".format(
@@ -374,7 +376,7 @@ class _Trial:
                     self.warnings.append("the socket {0} is left behind: sshd does not remove it, and no command may be run there".format(path))
         return _finding("allowed", why, [path] if as_asked else [], as_asked, reached)
 
-    def _socket_comes_back(self, path):
+    def _socket_comes_back(self, path: str) -> t.Optional[bool]:
         mark = len(self.ear.heard)
         channel, _code, _said = self._dial_socket(path)
         if channel is None:
@@ -387,7 +389,7 @@ class _Trial:
 
     # --- local forwards ---
 
-    def _local_port(self, request):
+    def _local_port(self, request: Request) -> _Finding:
         channel, code, words = self._dial_port(request.address, request.port)
         if code != _CONNECT_FAILED:
             return self._dialled(channel, code, words)
@@ -395,7 +397,7 @@ class _Trial:
             return _finding("failed", "sshd's policy allows it, and sshd cannot dial it: " + words)
         return _finding("allowed", "nothing listens there" + _in_brackets(words), reached=False)
 
-    def _local_socket(self, request):
+    def _local_socket(self, request: Request) -> _Finding:
         channel, code, words = self._dial_socket(request.socket)
         if code != _CONNECT_FAILED:
             return self._dialled(channel, code, words)
@@ -406,7 +408,7 @@ class _Trial:
             return _finding("refused", "a socket that is served cannot be dialled")
         return _finding("failed", "sshd gives no reason: its policy, or nothing listens there")
 
-    def _dialled(self, channel, code, words):
+    def _dialled(self, channel: t.Optional["paramiko.Channel"], code: t.Optional[int], words: str) -> _Finding:
         if channel is not None:
             channel.close()
             return _finding("allowed", reached=True)
@@ -416,13 +418,13 @@ class _Trial:
             return _finding("refused", "sshd: administratively prohibited" + _in_brackets(words))
         return _finding("failed", words or "sshd answered with code {0}".format(code))
 
-    def _is_served(self, path):
+    def _is_served(self, path: str) -> bool:
         """Whether somebody surely listens on a socket over there, and this user may dial it."""
         text = self._script("if [ -S {0} ] && [ -w {0} ]; then cat /proc/net/unix; fi".format(shlex.quote(path)))
         rows = [line.split(None, 7) for line in (text or "").splitlines()]
         return any(len(row) == 8 and row[7] == path and row[3] == "00010000" and row[4] == "0001" for row in rows)
 
-    def _dials_sockets(self):
+    def _dials_sockets(self) -> t.Optional[bool]:
         """Whether sshd dials sockets for this user at all; None where that cannot be told."""
         if self.sockets_served is None:
             for path in _SERVED:
@@ -438,16 +440,16 @@ class _Trial:
 
 # --- where a listener stands ---
 
-def judge(bind, port, mine, others):
+def judge(bind: str, port: int, mine: t.List[str], others: t.Set[str]) -> t.Tuple[t.Optional[bool], str]:
     """Whether a listener stands where it was asked for.
 
     Args:
-        bind (str): what was asked for: an address, ``localhost``, ``*`` or a name.
-        port (int): the port that sshd named.
-        mine (list[str]): addresses that listen on that port since.
-        others (set[str]): addresses on which somebody else listens on that port.
+        bind: what was asked for: an address, ``localhost``, ``*`` or a name.
+        port: the port that sshd named.
+        mine: addresses that listen on that port since.
+        others: addresses on which somebody else listens on that port.
     Returns:
-        tuple[bool or None, str]: None where only sshd can know; and why it is not so.
+        Whether it does, None where only sshd can know; and why it does not.
     """
     if not mine:
         return False, "nothing listens on port {0}".format(port)
@@ -468,22 +470,22 @@ def judge(bind, port, mine, others):
     return not reasons, "; ".join(reasons)
 
 
-def _wanted(bind):
-    """set[str]: the addresses that a bind address stands for; None for a name."""
+def _wanted(bind: str) -> t.Optional[t.Set[str]]:
+    """The addresses that a bind address stands for; None for a name."""
     known = {"localhost": set(_LOOPBACK), "*": set(_EVERYWHERE)}
     return known.get(bind) or ({bind} if ip(bind) else None)
 
 
-def _is_loopback(address):
+def _is_loopback(address: str) -> bool:
     known = ip(address)
     return known is not None and known.is_loopback
 
 
-def _in_brackets(words):
+def _in_brackets(words: str) -> str:
     return " ({0})".format(words) if words and words.lower() != "open failed" else ""
 
 
-def _read(channel, count):
+def _read(channel: "paramiko.Channel", count: int) -> bytes:
     data = b""
     while len(data) < count:
         more = channel.recv(count - len(data))

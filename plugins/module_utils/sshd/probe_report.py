@@ -3,9 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was found of each forward, as a table."""
 
+import typing as t
 
-def table(forwards):
-    """list[str]: the findings in aligned columns."""
+
+def table(forwards: t.List[t.Dict[str, t.Any]]) -> t.List[str]:
+    """The findings in aligned columns."""
     expected = any(one["expect"] for one in forwards)
     rows = [["kind", "request", "verdict"] + ["expected"] * expected + ["listens on", "as asked", "why"]]
     words = {True: "yes", False: "no", None: "-"}

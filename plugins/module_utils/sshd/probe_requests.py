@@ -35,26 +35,24 @@ _FIELDS = {"remote": ("bind", "port", "socket", "expect"), "local": ("host", "po
 _LONGEST_PATH = 107
 
 
-def parse(kind, wishes):
+def parse(kind: str, wishes: t.Iterable[t.Any]) -> t.List[Request]:
     """Requests as users write them.
 
     Args:
-        kind (str): ``remote`` or ``local``.
-        wishes (list): of dict, or of str: ``ADDRESS:PORT``, ``[IPV6]:PORT``, ``/path``.
-    Returns:
-        list[Request]
+        kind: ``remote`` or ``local``.
+        wishes: dicts, or texts: ``ADDRESS:PORT``, ``[IPV6]:PORT``, ``/path``.
     Raises:
         SessionError: one cannot be understood.
     """
     return [_parse(kind, wish) for wish in wishes]
 
 
-def _wrong(kind, wish, why):
+def _wrong(kind: str, wish: t.Any, why: str) -> SessionError:
     fields = ", ".join(_FIELDS[kind])
     return SessionError("{0}: {1!r} is no forward".format(kind, wish), why, "write ADDRESS:PORT, [IPV6]:PORT, /path, or a dict of {0}".format(fields))
 
 
-def _parse(kind, wish):
+def _parse(kind: str, wish: t.Any) -> Request:
     if isinstance(wish, dict):
         given = wish
     else:
@@ -77,14 +75,16 @@ def _parse(kind, wish):
     return Request(kind, _address(kind, wish, given), _port(kind, wish, given), None, expect)
 
 
-def _parse_text(kind, text):
+def _parse_text(kind: str, text: str) -> t.Optional[t.Dict[str, t.Any]]:
     if text.startswith("/"):
         return {"socket": text}
     found = re.match(r"^(?:\[([^\[\]]*)\]|([^:\[\]]*)):([0-9]{1,5})\Z", text)
-    return found and {_FIELDS[kind][0]: found.group(1) or found.group(2) or "", "port": found.group(3)}
+    if not found:
+        return None
+    return {_FIELDS[kind][0]: found.group(1) or found.group(2) or "", "port": found.group(3)}
 
 
-def _address(kind, wish, given):
+def _address(kind: str, wish: t.Any, given: t.Dict[str, t.Any]) -> str:
     if kind == "local":
         address = str(given.get("host") or "")
         if not address:
@@ -98,7 +98,7 @@ def _address(kind, wish, given):
     return str(ip(address) or address)
 
 
-def _port(kind, wish, given):
+def _port(kind: str, wish: t.Any, given: t.Dict[str, t.Any]) -> int:
     lowest = 0 if kind == "remote" else 1
     text = str(given.get("port", "0" if kind == "remote" else ""))
     if not re.match(r"^[0-9]{1,5}\Z", text) or not lowest <= int(text) <= 65535:
@@ -106,25 +106,25 @@ def _port(kind, wish, given):
     return int(text)
 
 
-def _expectations(kind, wish, value):
+def _expectations(kind: str, wish: t.Any, value: t.Any) -> t.Tuple[str, ...]:
     values = () if value is None else (value,) if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)) or [one for one in values if one not in EXPECTATIONS]:
         raise _wrong(kind, wish, "expect is one or more of " + ", ".join(EXPECTATIONS))
     return tuple(values)
 
 
-def ip(address):
+def ip(address: str) -> t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address, None]:
     try:
         return ipaddress.ip_address(address)
     except ValueError:
         return None
 
 
-def endpoint(address, port):
-    """str: address and port as one writes them."""
+def endpoint(address: str, port: int) -> str:
+    """Address and port as one writes them."""
     return "{0}:{1}".format("[{0}]".format(address) if ":" in address else address, port)
 
 
-def written(request):
-    """str: a request in its short form."""
+def written(request: Request) -> str:
+    """A request in its short form."""
     return request.socket or endpoint(request.address, request.port)

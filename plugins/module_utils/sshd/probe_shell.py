@@ -4,20 +4,21 @@
 """A shell on the login node beside the forwards that are tried."""
 
 import time
+import typing as t
 
-from .paramiko_login import paramiko
+from .paramiko_login import Connection, paramiko
 
 
 class Shell:
     """One shell over there for all commands: some servers grant a single session."""
 
-    def __init__(self, connection, timeout):
+    def __init__(self, connection: Connection, timeout: float) -> None:
         self.connection = connection
         self.timeout = timeout
-        self.channel = None
+        self.channel: t.Any = None
         self.number = 0
 
-    def start(self, in_time):
+    def start(self, in_time: t.Callable[[], t.ContextManager[None]]) -> None:
         """Tries to get one; a command that sshd forces on the user is not spoken to."""
         try:
             with in_time():
@@ -30,7 +31,7 @@ class Shell:
         if self._until("ready-to-look") is None:
             self._end()
 
-    def run(self, text):
+    def run(self, text: str) -> t.Optional[str]:
         """What a script prints, or None."""
         if self.channel is None:
             return None
@@ -47,7 +48,7 @@ class Shell:
         # The empty line before the mark is ours.
         return None if said is None else said[:-1]
 
-    def _until(self, mark, most=16 * 1024 * 1024):
+    def _until(self, mark: str, most: int = 16 * 1024 * 1024) -> t.Optional[str]:
         said, end = b"", time.monotonic() + self.timeout
         ending = "\n{0}\n".format(mark).encode()
         while not (b"\n" + said).endswith(ending):
@@ -61,7 +62,7 @@ class Shell:
             said += data
         return said[:len(said) - len(ending) + 1].decode("utf-8", "replace")
 
-    def _end(self):
+    def _end(self) -> None:
         if self.channel is not None:
             self.channel.close()
         self.channel = None

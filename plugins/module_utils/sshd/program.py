@@ -16,7 +16,7 @@ import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
-from .config import lines
+from .config import Tree, lines
 
 _PATH = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/usr/local/bin:/bin"
 _SETTING = re.compile(r"^debug3: (?P<file>.*):(?P<line>\d+) setting (?P<keyword>\S+)")
@@ -47,11 +47,15 @@ class Origin(t.NamedTuple):
     second: bool
 
 
-def run(argv, seconds=30):
+#: Runs a command within some seconds, and returns its exit status, output and errors.
+Run = t.Callable[[t.List[str], float], t.Tuple[int, str, str]]
+
+
+def run(argv: t.List[str], seconds: float = 30) -> t.Tuple[int, str, str]:
     """Runs a command.
 
     Returns:
-        tuple[int, str, str]: exit status, output, errors; 127 where there is no such command, 124 where it took too long.
+        Exit status, output, errors; 127 where there is no such command, 124 where it took too long.
     """
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False,
@@ -63,8 +67,8 @@ def run(argv, seconds=30):
     return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
 
 
-def spec(connection):
-    """str: a connection as ``sshd -T -C`` takes it."""
+def spec(connection: Connection) -> str:
+    """A connection as ``sshd -T -C`` takes it."""
     fields = [(name, str(value)) for name, value in zip(Connection._fields, connection) if str(value)]
     for name, value in fields:
         if re.search(r"[,\s\x00-\x1f]", value):
@@ -76,20 +80,20 @@ class Effective:
     """What sshd would do with a connection.
 
     Attributes:
-        values (dict[str, tuple[str]]): by keyword in lower case, as ``sshd -T`` prints them.
-        lines (list[tuple[str, Origin]]): keyword and origin of each line that applied, in order.
+        values: by keyword in lower case, as ``sshd -T`` prints them.
+        lines: keyword and origin of each line that applied, in order.
     """
 
-    def __init__(self, values, lines):
+    def __init__(self, values: t.Dict[str, t.Tuple[str, ...]], lines: t.List[t.Tuple[str, Origin]]) -> None:
         self.values, self.lines = values, lines
 
-    def value(self, keyword):
-        """str or None: a keyword's value; None where this sshd knows it not."""
+    def value(self, keyword: str) -> t.Optional[str]:
+        """A keyword's value; None where this sshd knows it not."""
         found = self.values.get(keyword.lower())
         return None if found is None else " ".join(found)
 
-    def origin(self, keyword):
-        """Origin or None: the line that the value comes from; None for sshd's default. Match goes before global, and the first line counts.
+    def origin(self, keyword: str) -> t.Optional[Origin]:
+        """The line that the value comes from; None for sshd's default. Match goes before global, and the first line counts.
 
         Of StreamLocalBindMask it is the last one (servconf.c, up to 10.0).
         """
@@ -102,12 +106,12 @@ class Program:
     """The sshd program.
 
     Args:
-        command (list[str]): its path, and words in front where it runs elsewhere; empty to look for it.
-        options (list[str]): what the daemon has on its command line.
-        scratch (str or None): directory for the copies that it is shown; None for the system's own.
+        command: its path, and words in front where it runs elsewhere; empty to look for it.
+        options: what the daemon has on its command line.
+        scratch: directory for the copies that it is shown; None for the system's own.
     """
 
-    def __init__(self, command=(), options=(), scratch=None):
+    def __init__(self, command: t.Iterable[str] = (), options: t.Iterable[str] = (), scratch: t.Optional[str] = None) -> None:
         self.command, self.options, self.scratch = list(command), list(options), scratch
         if not self.command:
             found = shutil.which("sshd", path=_PATH)
@@ -115,14 +119,14 @@ class Program:
                 raise SessionError("sshd is not installed on this host", "it is not in {0}".format(_PATH), "install OpenSSH's server; nothing was changed")
             self.command = [found]
 
-    def effective(self, tree, connections):
+    def effective(self, tree: Tree, connections: t.List[Connection]) -> t.List[Effective]:
         """What sshd makes of a configuration that it has not read yet.
 
         Args:
-            tree (config.Tree): the configuration.
-            connections (list[Connection]): whom to ask for.
+            tree: the configuration.
+            connections: whom to ask for.
         Returns:
-            list[Effective]: one for each connection.
+            One for each connection.
         Raises:
             SessionError: with sshd's own words where it refuses the configuration.
         """
@@ -134,7 +138,7 @@ class Program:
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _ask(self, words, main, directory):
+    def _ask(self, words: t.List[str], main: str, directory: str) -> t.Tuple[str, str]:
         argv = self.command + words + ["-f", main] + self.options
         code, out, err = run(argv)
         if code and "no hostkeys available" in err:
@@ -157,7 +161,7 @@ class Program:
         # A host key made for this copy is no difference to another.
         return out.replace(directory, ""), err
 
-    def _read(self, printed, tree, directory):
+    def _read(self, printed: t.Tuple[str, str], tree: Tree, directory: str) -> Effective:
         out, err = printed
         values: t.Dict[str, t.List[str]] = collections.OrderedDict()
         for line in out.splitlines():
@@ -182,7 +186,7 @@ class Refused(SessionError):
 
 # --- the daemon ---
 
-def _systemd():
+def _systemd() -> bool:
     return os.path.isdir("/run/systemd/system")
 
 
@@ -190,14 +194,14 @@ class Daemon:
     """The running sshd of this host, under systemd or by its pid file.
 
     Args:
-        run_ (callable): ``run(argv, seconds)`` as above.
+        run_: runs commands, as run() does.
     """
 
-    def __init__(self, run_=run):
+    def __init__(self, run_: Run = run) -> None:
         self.run = run_
         self.unit = self._unit() if _systemd() else ""
 
-    def _unit(self):
+    def _unit(self) -> str:
         found = ""
         for name in ("sshd.service", "ssh.service"):
             shown = self._show(name)
@@ -207,12 +211,12 @@ class Daemon:
                 found = found or name
         return found
 
-    def _show(self, unit):
+    def _show(self, unit: str) -> t.Dict[str, str]:
         _code, out, _err = self.run(["systemctl", "show", "-p", "LoadState,ActiveState,MainPID,UnitFileState", unit], 30)
         return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
-    def pid(self):
-        """int: of the daemon that listens; 0 where none runs."""
+    def pid(self) -> int:
+        """The process id of the daemon that listens; 0 where none runs."""
         if self.unit:
             shown = self._show(self.unit)
             return int(shown.get("MainPID") or 0) if shown.get("ActiveState") in ("active", "reloading") else 0
@@ -228,12 +232,12 @@ class Daemon:
                 continue
         return 0
 
-    def waits_for_a_socket(self):
-        """bool: systemd listens in its place and starts it for a connection."""
+    def waits_for_a_socket(self) -> bool:
+        """Whether systemd listens in its place and starts it for a connection."""
         return bool(self.unit) and any(self._show(name).get("ActiveState") == "active" for name in ("ssh.socket", "sshd.socket"))
 
-    def options(self):
-        """list[str]: the -o options of its command line, which win over every file; -f too."""
+    def options(self) -> t.List[str]:
+        """The -o options of its command line, which win over every file; -f too."""
         pid = self.pid()
         if not pid:
             return []
@@ -250,7 +254,7 @@ class Daemon:
                 found += [word[:2], word[2:]]
         return found
 
-    def reload(self):
+    def reload(self) -> None:
         """Has the daemon read its files anew and waits until it did; SessionError where it does not. Sessions live on."""
         pid = self.pid()
         if not pid:
@@ -268,12 +272,12 @@ class Daemon:
         if self.pid() != pid:
             raise SessionError("sshd ended when it was reloaded", "its process {0} is gone".format(pid), "see: journalctl -u {0}".format(self.unit or "ssh"))
 
-    def answers(self, addresses, seconds=15):
-        """bool: a new connection is greeted.
+    def answers(self, addresses: t.Iterable[t.Tuple[str, int]], seconds: float = 15) -> bool:
+        """Whether a new connection is greeted.
 
         Args:
-            addresses (list[tuple[str, int]]): where it listens; one that answers is enough.
-            seconds (float): how long to try.
+            addresses: where it listens; one that answers is enough.
+            seconds: how long to try.
         """
         deadline = time.monotonic() + seconds
         while True:
@@ -284,7 +288,7 @@ class Daemon:
             time.sleep(0.05)
 
 
-def _incarnation(pid):
+def _incarnation(pid: int) -> str:
     """The place of the stack, which another exec chooses anew."""
     try:
         with open("/proc/{0}/stat".format(pid)) as file:
@@ -293,8 +297,8 @@ def _incarnation(pid):
         return ""
 
 
-def addresses(effective):
-    """list[tuple[str, int]]: where this host reaches its own sshd, from ``sshd -T``."""
+def addresses(effective: Effective) -> t.List[t.Tuple[str, int]]:
+    """Where this host reaches its own sshd, from ``sshd -T``."""
     found = []
     for value in effective.values.get("listenaddress", ()):
         match = re.match(r"\[?(?P<host>[^\]\s]*?)\]?:(?P<port>\d+)(\s|$)", value)
@@ -304,7 +308,7 @@ def addresses(effective):
     return found
 
 
-def _greets(host, port):
+def _greets(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), 3) as connection:
             connection.settimeout(3)

@@ -9,11 +9,13 @@ import os
 import shlex
 import shutil
 import subprocess
+import typing as t
 
 from ..common import processes
 from ..common.errors import SessionError
 from ..common.files import Old, replace
 from ..common.text import one_line
+from .program import Run
 
 DIRECTORY = "/var/lib/sciviz-paraview/sshd-rollback"
 UNIT = "paraview-sshd-rollback"
@@ -35,25 +37,25 @@ class Rollback:
     """The armed rollback of a host, if there is one.
 
     Args:
-        directory (str): where the old files are kept.
+        directory: where the old files are kept.
     """
 
-    def __init__(self, directory=DIRECTORY):
+    def __init__(self, directory: str = DIRECTORY) -> None:
         self.directory = directory
 
     @property
-    def armed(self):
-        """bool: a change waits for its confirmation."""
+    def armed(self) -> bool:
+        """Whether a change waits for its confirmation."""
         return os.path.exists(os.path.join(self.directory, "armed"))
 
-    def arm(self, old, seconds, unit, run):
+    def arm(self, old: t.Dict[str, Old], seconds: int, unit: str, run: Run) -> None:
         """Keeps the old files and starts the timer. A change on top of an unconfirmed one goes back to before both.
 
         Args:
-            old (dict[str, files.Old]): what the paths hold now.
-            seconds (int): until the old files come back.
-            unit (str): of sshd under systemd; empty for a reload by signal.
-            run (callable): ``run(argv, seconds)``.
+            old: what the paths hold now.
+            seconds: until the old files come back.
+            unit: of sshd under systemd; empty for a reload by signal.
+            run: runs commands, as program.run() does.
         Raises:
             SessionError: no timer could be started; nothing is armed.
         """
@@ -78,16 +80,16 @@ class Rollback:
             raise
         self._write("armed", json.dumps({"uptime": _uptime(), "boot": _boot(), "seconds": seconds}))
 
-    def _kept(self):
+    def _kept(self) -> t.Dict[str, str]:
         if not self.armed:
             return {}
         with open(os.path.join(self.directory, "kept")) as file:
             return json.load(file)
 
-    def _write(self, name, text):
+    def _write(self, name: str, text: str) -> None:
         replace(os.path.join(self.directory, name), text.encode("utf-8", "surrogateescape"), Old(None, None, {}))
 
-    def _start(self, seconds, unit, run):
+    def _start(self, seconds: int, unit: str, run: Run) -> None:
         script = os.path.join(self.directory, "restore")
         if unit:
             code, _out, err = run(["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, "--on-active={0}s".format(seconds),
@@ -99,21 +101,21 @@ class Rollback:
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
         self._write("process", json.dumps(processes.identity(process.pid)))
 
-    def _stop(self, run):
+    def _stop(self, run: Run) -> None:
         if os.path.isdir("/run/systemd/system"):
             run(["systemctl", "stop", UNIT + ".timer"], 60)
         with contextlib.suppress(OSError, ValueError):
             with open(os.path.join(self.directory, "process")) as file:
                 processes.end(json.load(file))
 
-    def confirm(self, run, need_login=True):
+    def confirm(self, run: Run, need_login: bool = True) -> bool:
         """Disarms the timer.
 
         Args:
-            run (callable): ``run(argv, seconds)``.
-            need_login (bool): whether the login over which this runs has to be younger than the change.
+            run: runs commands, as program.run() does.
+            need_login: whether the login over which this runs has to be younger than the change.
         Returns:
-            bool: there was something to confirm.
+            Whether there was something to confirm.
         Raises:
             SessionError: the login is older.
         """
@@ -132,35 +134,35 @@ class Rollback:
         self._forget()
         return True
 
-    def sweep(self, run):
+    def sweep(self, run: Run) -> None:
         """Ends a timer whose arming was killed half-way, which would undo what comes next; to be called under the lock.
 
         Args:
-            run (callable): ``run(argv, seconds)``.
+            run: runs commands, as program.run() does.
         """
         if not self.armed:
             if os.path.isdir(self.directory):
                 self._stop(run)
             self._forget()
 
-    def _forget(self):
+    def _forget(self) -> None:
         shutil.rmtree(self.directory, ignore_errors=True)
         with contextlib.suppress(OSError):
             os.rmdir(os.path.dirname(self.directory))
 
 
-def _boot():
+def _boot() -> str:
     with open("/proc/sys/kernel/random/boot_id") as file:
         return file.read().strip()
 
 
-def _uptime():
+def _uptime() -> float:
     with open("/proc/uptime") as file:
         return float(file.read().split()[0])
 
 
-def _login_began():
-    """float or None: uptime at which the sshd above this process was started for it."""
+def _login_began() -> t.Optional[float]:
+    """Uptime at which the sshd above this process was started for it; None where no sshd is above it."""
     pid = os.getpid()
     while pid > 1:
         try:

@@ -39,19 +39,20 @@ class Tried(t.NamedTuple):
 class Accounts:
     """The host's users and groups; listed once, since a directory service may have thousands."""
 
-    def __init__(self):
-        self._all_groups = self._all_users = None
+    def __init__(self) -> None:
+        self._all_groups: t.Optional[t.Dict[str, t.Tuple[int, t.List[str]]]] = None
+        self._all_users: t.Optional[t.Dict[str, int]] = None
 
-    def groups(self):
-        """dict[str, tuple[int, list[str]]]: number and named members by group."""
+    def groups(self) -> t.Dict[str, t.Tuple[int, t.List[str]]]:
+        """Number and named members by group."""
         import grp
 
         if self._all_groups is None:
             self._all_groups = {group.gr_name: (group.gr_gid, list(group.gr_mem)) for group in grp.getgrall()}
         return self._all_groups
 
-    def group(self, name):
-        """tuple[int, list[str]] or None: of one group, which a directory service need not list."""
+    def group(self, name: str) -> t.Optional[t.Tuple[int, t.List[str]]]:
+        """The same of one group, which a directory service need not list; None where there is none."""
         import grp
 
         try:
@@ -60,8 +61,8 @@ class Accounts:
             return None
         return found.gr_gid, list(found.gr_mem)
 
-    def users(self):
-        """dict[str, int]: number of the own group by user, the ordinary ones first."""
+    def users(self) -> t.Dict[str, int]:
+        """Number of the own group by user, the ordinary ones first."""
         import pwd
 
         if self._all_users is None:
@@ -69,19 +70,19 @@ class Accounts:
         return self._all_users
 
 
-def _matched(value, values):
-    """bool: as sshd's match_pattern_list; a negated pattern that fits decides."""
+def _matched(value: str, values: t.List[str]) -> bool:
+    """Whether patterns fit a value, as in sshd's match_pattern_list; a negated pattern that fits decides."""
     if any(fnmatch.fnmatchcase(value, pattern[1:]) for pattern in values if pattern.startswith("!")):
         return False
     return any(fnmatch.fnmatchcase(value, pattern) for pattern in values if not pattern.startswith("!"))
 
 
-def _groups_of(user, accounts):
+def _groups_of(user: str, accounts: Accounts) -> t.List[str]:
     users, groups = accounts.users(), accounts.groups()
     return [name for name, (number, members) in groups.items() if user in members or users.get(user) == number]
 
 
-def _members(values, accounts):
+def _members(values: t.List[str], accounts: Accounts) -> t.List[str]:
     found = []
     for pattern in values:
         group = None if re.search(r"[!*?]", pattern) else accounts.group(pattern)
@@ -95,13 +96,13 @@ def _members(values, accounts):
             if not any(fnmatch.fnmatchcase(name, pattern) for pattern in refused for name in _groups_of(user, accounts))]
 
 
-def _sample(values, default=""):
-    """str: something that the patterns match; the default where there are none."""
+def _sample(values: t.List[str], default: str = "") -> str:
+    """Something that the patterns match; the default where there are none."""
     tried = [re.sub(r"[*?]", char, pattern) for pattern in values if not pattern.startswith("!") for char in "xyz01"]
     return next((one for one in tried if _matched(one, values)), tried[0] if tried else default)
 
 
-def _address(values):
+def _address(values: t.List[str]) -> str:
     for pattern in values:
         if pattern.startswith("!"):
             continue
@@ -116,7 +117,7 @@ def _address(values):
     return ""
 
 
-def _address_matched(address, values):
+def _address_matched(address: str, values: t.List[str]) -> bool:
     def fits(pattern):
         if "/" in pattern:
             try:
@@ -133,19 +134,19 @@ class Derived:
     """Connections to try where none are named: one that a Match is for, and for each criterion one that misses it.
 
     Args:
-        match (dict): from criteria().
-        accounts (Accounts): the users there are.
+        match: from criteria().
+        accounts: the users there are.
     Attributes:
-        users (list[str]): who may stand for the policy's users, best first; never empty.
-        stand_in (bool): the groups have no member yet: the Match is tried with a user in place of its group.
+        users: who may stand for the policy's users, best first; never empty.
+        stand_in: the groups have no member yet: the Match is tried with a user in place of its group.
     """
 
-    def __init__(self, match, accounts):
+    def __init__(self, match: t.Dict[str, t.List[str]], accounts: Accounts) -> None:
         self.match, self.accounts = match, accounts
         self.stand_in = False
         self.users = self._users()
 
-    def _users(self):
+    def _users(self) -> t.List[str]:
         users, groups = self.match.get("User"), self.match.get("Group")
         if groups:
             literal = [name for name in groups if not re.search(r"[!*?]", name)]
@@ -162,12 +163,12 @@ class Derived:
             return list(collections.OrderedDict.fromkeys(found)) or [_sample(users)]
         return self._ordinary()
 
-    def _ordinary(self):
+    def _ordinary(self) -> t.List[str]:
         found = [user for user in self.accounts.users() if user != "root"]
         return (["nobody"] if "nobody" in found else []) + found or ["nobody"]
 
-    def inside(self, user):
-        """Connection: one that the Match is for."""
+    def inside(self, user: str) -> Connection:
+        """A connection that the Match is for."""
         match = self.match
         local = _address(match.get("LocalAddress", [])) or "127.0.0.1"
         host = _sample(match.get("Host", []), "host.example")
@@ -175,8 +176,8 @@ class Derived:
         domain = _sample(match.get("RDomain", []))
         return Connection(user, host, _address(match.get("Address", [])) or "192.0.2.1", local, port, domain)
 
-    def outside(self, user):
-        """list[tuple[str, Connection]]: the missed criterion and a connection, where there is one that misses it."""
+    def outside(self, user: str) -> t.List[t.Tuple[str, Connection]]:
+        """The missed criterion and a connection, where there is one that misses it."""
         inside = self.inside(user)
         others = {"Host": {"host": "elsewhere.invalid"}, "LocalPort": {"lport": "65535"}, "RDomain": {"rdomain": ""}}
         found = []
@@ -193,7 +194,7 @@ class Derived:
                 found.append((name, inside._replace(**change)))
         return found
 
-    def _stranger(self):
+    def _stranger(self) -> t.Optional[str]:
         users, groups = self.match.get("User"), self.match.get("Group")
         for user in self._ordinary() + ["root"]:
             if users and not _matched(user, users):
@@ -203,13 +204,11 @@ class Derived:
         return None if groups else next((name for name in ("stranger", "zz-stranger") if not _matched(name, users)), None)
 
 
-def named(verify):
+def named(verify: t.Iterable[t.Dict[str, t.Any]]) -> t.List[Tried]:
     """What a module's ``verify`` asks to try.
 
     Args:
-        verify (list[dict]): connections by their fields, each with must and must_not (values by option name).
-    Returns:
-        list[Tried]
+        verify: connections by their fields, each with must and must_not (values by option name).
     """
     found = []
     for one in verify:
