@@ -6,6 +6,7 @@
 import copy
 import socket
 import time
+import typing as t
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import comes_to_its_end
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_directory import Directory
@@ -139,7 +140,7 @@ class ActionModule(SessionAction):
         port = wishes["client_port"]
         if not port:
             return self.session.read()
-        changed = {"settings": dict(record.settings, client_port=port)}
+        changed: t.Dict[str, t.Any] = {"settings": dict(record.settings, client_port=port)}
         if record.route and route_names.is_reverse(record.route):
             changed.update(client_port=port, url=pvserver.url(True, port))
             if not record.lifeline:

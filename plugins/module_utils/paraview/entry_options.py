@@ -19,27 +19,27 @@ PORTS = (20000, 32767)
 HIGHEST = 2147483647
 
 
-def own(ports):
-    """list[callable]: the options that ParaView itself heeds, new ones each time.
+def own(ports: t.Tuple[int, int]) -> t.List[Child]:
+    """The options that ParaView itself heeds, new ones each time.
 
     Args:
-        ports (tuple[int, int]): the least and the greatest port of the user's machine; where they are one, it is that.
+        ports: the least and the greatest port of the user's machine; where they are one, it is that.
     """
     low, high = ports
     return [option("PV_SERVER_PORT", "Port of this machine", "int", {"min": low, "max": high, "default": low if low == high else "random"}, False),
             option("PV_CONNECT_ID", "Connect-id", "int", {"min": 1, "max": HIGHEST, "default": "random"}, False)]
 
 
-def option(name, label, kind, about, keep, readonly=False):
-    """callable: gives an Option's text at an indent.
+def option(name: str, label: str, kind: str, about: t.Dict[str, t.Any], keep: bool, readonly: bool = False) -> Child:
+    """An Option of the dialog.
 
     Args:
-        name (str): of the environment variable.
-        label (str): as the dialog shows it.
-        kind (str): of KINDS.
-        about (dict): ``name`` (for messages), ``default``, ``min``, ``max``, ``step``, ``choices`` (list of dict: value, label).
-        keep (bool): ParaView remembers what was chosen.
-        readonly (bool): the dialog does not let it be changed.
+        name: of the environment variable.
+        label: as the dialog shows it.
+        kind: of KINDS.
+        about: ``name`` (for messages), ``default``, ``min``, ``max``, ``step``, ``choices`` (list of dict: value, label).
+        keep: ParaView remembers what was chosen.
+        readonly: the dialog does not let it be changed.
     Raises:
         SessionError: a value that cannot be in it.
     """
@@ -68,20 +68,20 @@ def option(name, label, kind, about, keep, readonly=False):
     return lambda indent: element("Option", head, [lambda deeper: element(tag, attributes, children, deeper)], indent)
 
 
-def _choice(one):
+def _choice(one: t.Dict[str, t.Any]) -> Child:
     value, label = no_variable("options", str(one["value"])), no_variable("options", str(one.get("label") or one["value"]))
     return lambda indent: element("Entry", [("value", value), ("label", label)], (), indent)
 
 
-def server(name, reverse, options, words, delay):
-    """str: the XML of an entry.
+def server(name: str, reverse: bool, options: t.Sequence[Child], words: t.List[str], delay: str) -> str:
+    """The XML of an entry.
 
     Args:
-        name (str): as ParaView shows it.
-        reverse (bool): pvserver calls ParaView.
-        options (list[callable]): as option() gives them.
-        words (list[str]): the command, in the form in which ParaView is to find them.
-        delay (str): seconds until ParaView goes on; -1: until the command has ended well.
+        name: as ParaView shows it.
+        reverse: pvserver calls ParaView.
+        options: as option() gives them.
+        words: the command, in the form in which ParaView is to find them.
+        delay: seconds until ParaView goes on; -1: until the command has ended well.
     """
     command = [lambda indent: element("Options", (), options, indent), lambda indent: element(
         "Command", [("exec", words[0]), ("delay", delay)],
@@ -91,11 +91,11 @@ def server(name, reverse, options, words, delay):
                    [lambda indent: element("CommandStartup", (), command, indent)])
 
 
-def _argument(word):
+def _argument(word: str) -> Child:
     return lambda indent: element("Argument", [("value", word)], (), indent)
 
 
-def check_word(word):
+def check_word(word: str) -> None:
     """SessionError for a word that ParaView would not pass on as it is."""
     if re.search(r"[\s\"]", word):
         raise wrong("command", word, "ParaView takes words apart at blanks and double quotes",
@@ -103,13 +103,13 @@ def check_word(word):
     no_variable("command", word)
 
 
-def no_variable(name, value):
-    """str: a value without a ``$``; SessionError for another."""
+def no_variable(name: str, value: str) -> str:
+    """A value without a ``$``; SessionError for another."""
     if "$" in value:
         raise wrong(name, value, "ParaView would put something else in the place of what stands between two $", "leave the $ out")
     return value
 
 
-def wrong(name, value, why, way_out):
+def wrong(name: str, value: t.Any, why: str, way_out: str) -> SessionError:
     """SessionError for an option's value."""
     return SessionError("{0}: {1!r} cannot be in a server configuration".format(name, value), why, way_out + "; nothing was changed")

@@ -45,34 +45,34 @@ class Installed(t.NamedTuple):
     why: str
 
 
-def script(program=""):
-    """str: a shell script that looks for ParaViews and prints what read() understands.
+def script(program: str = "") -> str:
+    """A shell script that looks for ParaViews and prints what read() understands.
 
     Args:
-        program (str): the only one to look at, as check() takes it; empty for all.
+        program: the only one to look at, as check() takes it; empty for all.
     """
     return version_probe.shell_functions() + programs.filled("connect", "find_paraviews.sh", {"search": not program, "named": bool(program)}, {
         "SECONDS": str(version_probe.ANSWER_SECONDS), "PROGRAM": _quoted(program), "IN_BUNDLE": _IN_BUNDLE,
         "PLACES": _patterns(_PREFIXES, "/bin/paraview"), "BUNDLES": _patterns(_BUNDLES, _IN_BUNDLE)})
 
 
-def _quoted(path):
+def _quoted(path: str) -> str:
     """A path for the shell; a ~ in front is the home of whoever runs it, and nothing else in it means anything."""
     return '"$HOME"/' + shlex.quote(path[2:]) if path.startswith("~/") else shlex.quote(path)
 
 
-def _patterns(places, program):
-    """str: patterns of paths, for the shell."""
+def _patterns(places: t.Iterable[str], program: str) -> str:
+    """Patterns of paths, for the shell."""
     return " ".join(('"$HOME"' + one[1:] if one.startswith("~") else one) + program for one in places)
 
 
-def shown(record):
-    """str: the ParaView of a session, as a shell takes it."""
+def shown(record: t.Any) -> str:
+    """The ParaView of a session, as a shell takes it."""
     return shlex.quote(record.client_program or "paraview")
 
 
-def read(text):
-    """list[Installed]: what a search printed: the one on the PATH first, then the newest."""
+def read(text: str) -> t.List[Installed]:
+    """What a search printed: the one on the PATH first, then the newest."""
     found = []
     for chunk in re.split(r"(?m)^==program ", text)[1:]:
         head, _newline, said = chunk.partition("\n")
@@ -85,8 +85,8 @@ def read(text):
     return [one for _first, one in sorted(found, key=lambda pair: (pair[0], versions.numbers(pair[1].version)), reverse=True)]
 
 
-def here(program=""):
-    """list[Installed]: the ParaViews of this machine, or the one that is named, if it is there."""
+def here(program: str = "") -> t.List[Installed]:
+    """The ParaViews of this machine, or the one that is named, if it is there."""
     process = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         out = process.communicate(script(program).encode("utf-8", "surrogateescape"), SEARCH_SECONDS)[0]
@@ -96,14 +96,16 @@ def here(program=""):
     return read(out.decode("utf-8", "surrogateescape"))
 
 
-def clients(settings, run=None, where="this machine"):
+def clients(settings: t.Dict[str, t.Any], run: t.Optional[t.Callable[[str, int], t.Tuple[int, str, str]]] = None,
+            where: str = "this machine") -> t.List[Installed]:
     """The ParaViews that a session may be for.
 
     Args:
-        settings (dict): a session's. where (str): the client host, for messages.
-        run (callable): ``run(text, seconds) -> (code, out, err)`` on the client host, where that is not this machine.
+        settings: a session's.
+        where: the client host, for messages.
+        run: ``run(text, seconds) -> (code, out, err)`` on the client host, where that is not this machine.
     Returns:
-        list[Installed]: the ParaView that asks, or the one that is named, else all, the one on the PATH first.
+        The ParaView that asks, or the one that is named, else all, the one on the PATH first.
     Raises:
         SessionError: the one that is named is not there.
     """
@@ -120,8 +122,8 @@ def clients(settings, run=None, where="this machine"):
     return found
 
 
-def check(program):
-    """str: a program as a user names it; ValueError where it is neither a name on the PATH nor a full path.
+def check(program: str) -> str:
+    """A program as a user names it; ValueError where it is neither a name on the PATH nor a full path.
 
     A path may begin with ``~/``, and may lead to a bundle of macOS or to a directory that holds ``bin/paraview``.
     """
@@ -133,16 +135,16 @@ def check(program):
     return program
 
 
-def to_start(record):
-    """str: the ParaView that a session starts; empty where its user named a command of another kind.
+def to_start(record: t.Any) -> str:
+    """The ParaView that a session starts; empty where its user named a command of another kind.
 
     Args:
-        record (dict): a session's.
+        record: a session's.
     """
     wish = record.settings["start_client"]
     return record.client_program or "paraview" if wish in (True, ["paraview"]) else _of_command(wish)
 
 
-def _of_command(wish):
-    """str: the path that paraview_start_client names, where that is a ParaView's and nothing else."""
+def _of_command(wish: t.Any) -> str:
+    """The path that paraview_start_client names, where that is a ParaView's and nothing else."""
     return wish[0] if isinstance(wish, list) and len(wish) == 1 and re.search("/paraview$", wish[0]) else ""

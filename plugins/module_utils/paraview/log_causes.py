@@ -287,14 +287,14 @@ _KNOWN_PROGRAM = re.compile(r"(?:^|/)(?:pvserver[\w.-]*|" + _LAUNCHERS + r")$")
 _compiled: t.List[t.Tuple[str, t.Pattern]] = []
 
 
-def explain(log, exit_status=None):
+def explain(log: str, exit_status: t.Optional[int] = None) -> t.Optional[Cause]:
     """Reads the cause of a job's end.
 
     Args:
-        log (str): the end of the job's log, as it was printed.
-        exit_status (int or None): pvserver's, where it is known.
+        log: the end of the job's log, as it was printed.
+        exit_status: pvserver's, where it is known.
     Returns:
-        Cause or None: None where nobody who knows names one.
+        The cause; None where nobody who knows names one.
     """
     found = _Found()
     lines = [_RANK_LABEL.sub("", _shortened(line.rstrip())) for line in text.clean(log, len(log)).split("\n")]
@@ -304,8 +304,8 @@ def explain(log, exit_status=None):
     return found.cause(exit_status, len(lines))
 
 
-def of_status(exit_status):
-    """Cause or None: what an exit status alone tells."""
+def of_status(exit_status: int) -> t.Optional[Cause]:
+    """What an exit status alone means; None where it means nothing."""
     signal = exit_status - 128 if 128 < exit_status < 192 else None
     if signal in _NAMES:
         return _killed(signal, "")
@@ -315,7 +315,7 @@ def of_status(exit_status):
     return None
 
 
-def _speakers(line):
+def _speakers(line: str) -> t.Iterator[t.Tuple[str, str, t.Dict[str, str]]]:
     """Yields who speaks in a line, what they say, and the groups of the line's form."""
     if not _compiled:
         # Only a log that has to be explained needs them.
@@ -327,13 +327,13 @@ def _speakers(line):
             yield name, groups.get("words", line), groups
 
 
-def _shortened(line):
-    """str: the same, or its beginning and its end."""
+def _shortened(line: str) -> str:
+    """The same, or its beginning and its end."""
     return line if len(line) <= _LONGEST else line[:_LONGEST // 2] + " " + line[-_LONGEST // 2:]
 
 
-def _killed(signal, line):
-    """Cause of a process that was ended by a signal (int)."""
+def _killed(signal: int, line: str) -> Cause:
+    """Cause of a process that was ended by a signal."""
     if signal == 9:
         return Cause("killed", "pvserver was killed (signal 9), as a batch system or the kernel does where memory runs out", _MORE_MEMORY, line)
     if signal == 4:
@@ -344,12 +344,13 @@ def _killed(signal, line):
 class _Found:
     """What a log has told so far."""
 
-    def __init__(self):
-        self.causes = []
+    def __init__(self) -> None:
+        # Weight, number of the line, speaker, and the cause.
+        self.causes: t.List[t.Tuple[int, int, str, Cause]] = []
         self.dials = self.connected = self.leaves = False
 
-    def take(self, speaker, words, groups, number, lines):
-        """Takes in one line of a speaker; number (int) is its place."""
+    def take(self, speaker: str, words: str, groups: t.Dict[str, str], number: int, lines: t.List[str]) -> None:
+        """Takes in one line of a speaker; number is its place."""
         if speaker == "pvserver":
             self._follow(words)
         elif speaker == "mpi":
@@ -361,7 +362,7 @@ class _Found:
                 self._note(speaker, weight, name, values, number, lines)
                 return
 
-    def _follow(self, words):
+    def _follow(self, words: str) -> None:
         """pvserver's own status lines: what was said before one is over."""
         if words.startswith(("Waiting", "Connecting", "Client connected")):
             self.causes = [one for one in self.causes if one[2] in _LASTING]
@@ -369,15 +370,15 @@ class _Found:
             self.connected = self.connected or words.startswith("Client")
         self.leaves = self.leaves or words.startswith("Exiting")
 
-    def _note(self, speaker, weight, name, values, number, lines):
+    def _note(self, speaker: str, weight: int, name: t.Optional[str], values: t.Dict[str, str], number: int, lines: t.List[str]) -> None:
         line = lines[number].strip()
         if weight > HINT and speaker == "vtk" and _is_warning(values, lines[number - 1] if number else ""):
             return
         if speaker == "shell" and "pvserver" not in values.get("command", "pvserver"):
             return  # a line of the user's own
         if name is None:
-            signal = values["signal"]
-            signal = int(signal) % 128 if signal.isdigit() else _SIGNALS.get(signal, _SIGNALS.get(signal.strip().lower()))
+            word = values["signal"]
+            signal = int(word) % 128 if word.isdigit() else _SIGNALS.get(word, _SIGNALS.get(word.strip().lower()))
             # A rank that is told to end is none that failed.
             weight, cause = (CRASH, _killed(signal, line)) if signal in _NAMES else (ENDED, Cause("ended", "", "", line))
         else:
@@ -387,7 +388,7 @@ class _Found:
         if cause:
             self.causes.append((weight, number, speaker, cause))
 
-    def _filled(self, name, values, line):
+    def _filled(self, name: str, values: t.Dict[str, str], line: str) -> t.Optional[Cause]:
         """Cause with its blanks filled; None where it cannot be the cause."""
         kind, what, way_out = CAUSES[name]
         if kind in ("program", "library") and not (_KNOWN_PROGRAM.search(values.get("program", "")) or "exec: " in line):
@@ -401,8 +402,8 @@ class _Found:
         blanks.update((group, text.one_line(value, 160)) for group, value in values.items())
         return Cause(kind, what.format_map(blanks), way_out, line)
 
-    def cause(self, exit_status, end):
-        """Cause or None: what all of it comes to; end (int) is the number of lines."""
+    def cause(self, exit_status: t.Optional[int], end: int) -> t.Optional[Cause]:
+        """What all of it comes to, if to anything; end is the number of lines."""
         verdicts = self._weighing(VERDICT)
         if verdicts:
             highest = max(_RANKS.get(one.kind, 1) for one in verdicts)
@@ -420,10 +421,10 @@ class _Found:
         return self._crash(exit_status, end) or next(iter(refused[-1:]), None) or self._quiet_end(exit_status) or next(
             (one for one in ended if one.what), None)
 
-    def _weighing(self, weight):
+    def _weighing(self, weight: int) -> t.List[Cause]:
         return [cause for its, _number, _speaker, cause in self.causes if its == weight]
 
-    def _crash(self, exit_status, end):
+    def _crash(self, exit_status: t.Optional[int], end: int) -> t.Optional[Cause]:
         """Whatever was killed first; what pvserver complained of just before belongs to it."""
         number, crash = next(((number, cause) for weight, number, _speaker, cause in self.causes if weight == CRASH), (end, None))
         crash = crash or (of_status(exit_status) if exit_status else None)
@@ -435,7 +436,7 @@ class _Found:
         hint = hints[-1]
         return Cause(hint.kind, "{0}; then {1}".format(hint.what, crash.what.partition(", as ")[0]), hint.way_out, hint.line)
 
-    def _quiet_end(self, exit_status):
+    def _quiet_end(self, exit_status: t.Optional[int]) -> t.Optional[Cause]:
         """A client with another connect-id hangs up, and pvserver ends as if all were well."""
         if self.dials and self.leaves and not self.connected and not exit_status:
             return Cause(*CAUSES["refused"], line="")
@@ -443,8 +444,8 @@ class _Found:
         return strays[-1] if strays and not exit_status and not self.connected else None
 
 
-def _block(words, following):
-    """str: a line of MPI's together with those that belong to it."""
+def _block(words: str, following: t.List[str]) -> str:
+    """A line of MPI's together with those that belong to it."""
     for line in following:
         if _RULED.match(line.strip()):
             break
@@ -452,7 +453,7 @@ def _block(words, following):
     return words
 
 
-def _is_warning(values, before):
+def _is_warning(values: t.Dict[str, str], before: str) -> bool:
     if values.get("object"):
         return "Warning: In" in before
     return values.get("level") == "WARN"

@@ -7,6 +7,7 @@ Sources: Remoting/Core/vtkTCPNetworkAccessManager.cxx, vtkRemotingCoreConfigurat
 """
 
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from . import rendering
@@ -18,78 +19,76 @@ _ACCEPTING = re.compile(r"^Accepting connection\(s\): (?P<host>[A-Za-z0-9](?:[A-
 _HIGHEST_ID = 2 ** 31 - 1
 
 
-def new_connect_id():
-    """int: a fresh connect-id; ParaView takes 31 bits, and 0 means none."""
+def new_connect_id() -> int:
+    """A fresh connect-id; ParaView takes 31 bits, and 0 means none."""
     from random import SystemRandom
 
     return SystemRandom().randint(1, _HIGHEST_ID)
 
 
-def parse_connect_id(value):
-    """int: a connect-id that the user gave; ValueError where ParaView would not take it."""
+def parse_connect_id(value: t.Union[str, int]) -> int:
+    """A connect-id that the user gave; ValueError where ParaView would not take it."""
     text = str(value).strip()
     if not re.match(r"^[0-9]{1,10}\Z", text) or int(text) > _HIGHEST_ID:
         raise ValueError("{0!r} is no connect-id: it is a whole number from 0 (none) to {1}".format(value, _HIGHEST_ID))
     return int(text)
 
 
-def with_id(arguments, connect_id):
-    """list[str]: pvserver's arguments with a connect-id (int, 0 for none) behind them."""
+def with_id(arguments: t.List[str], connect_id: int) -> t.List[str]:
+    """pvserver's arguments with a connect-id (0 for none) behind them."""
     return arguments + ["--connect-id={0:d}".format(connect_id)] if connect_id else arguments
 
 
-def forward_arguments(port, connect_id):
+def forward_arguments(port: t.Union[int, str], connect_id: int) -> t.List[str]:
     """pvserver's arguments where it waits for the client.
 
     Args:
-        port (int or str): 0 lets the kernel choose; ``LOW-HIGH`` lets the job choose a free one on the node.
-        connect_id (int): 0 for none.
-    Returns:
-        list[str]
+        port: 0 lets the kernel choose; ``LOW-HIGH`` lets the job choose a free one on the node.
+        connect_id: 0 for none.
     """
     return with_id(["--server-port={0}".format(port)], connect_id)
 
 
-def reverse_arguments(host, port, connect_id):
+def reverse_arguments(host: str, port: int, connect_id: int) -> t.List[str]:
     """pvserver's arguments where it dials the client at host and port."""
     return with_id(["--reverse-connection", "--client-host={0}".format(host), "--server-port={0:d}".format(port)], connect_id)
 
 
-def is_nameless(host):
-    """bool: whether a host that pvserver named is an address that each host has: its loopback, or any of its addresses."""
+def is_nameless(host: str) -> bool:
+    """Whether a host that pvserver named is an address that each host has: its loopback, or any of its addresses."""
     return host == "0.0.0.0" or re.match(r"^127(?:\.\d{1,3}){3}\Z", host) is not None
 
 
-def where_known(argument):
-    """str: an argument for the go file that pvserver gets only where its version knows the option."""
+def where_known(argument: str) -> str:
+    """An argument for the go file that pvserver gets only where its version knows the option."""
     return "?" + argument
 
 
-def url(reverse, port, host="127.0.0.1"):
-    """str: what the client opens; it carries no connect-id, since a URL cannot."""
+def url(reverse: bool, port: int, host: str = "127.0.0.1") -> str:
+    """What the client opens; it carries no connect-id, since a URL cannot."""
     return "{0}://{1}:{2:d}".format("csrc" if reverse else "cs", host, port)
 
 
-def client_command(path, name, program="paraview"):
-    """list[str]: ParaView, started so that it opens an entry of a server configuration file at once. SessionError for a path that it would not take."""
+def client_command(path: str, name: str, program: str = "paraview") -> t.List[str]:
+    """ParaView, started so that it opens an entry of a server configuration file at once. SessionError for a path that it would not take."""
     return [program, "--servers-file={0}".format(_whole(path)), "--server={0}".format(name)]
 
 
-def script_command(path, program="paraview"):
-    """list[str]: ParaView, started so that it runs a Python script at once. SessionError for a path that it would not take."""
+def script_command(path: str, program: str = "paraview") -> t.List[str]:
+    """ParaView, started so that it runs a Python script at once. SessionError for a path that it would not take."""
     return [program, "--script={0}".format(_whole(path))]
 
 
-def _whole(path):
-    """str: a path, which ParaView takes apart at commas."""
+def _whole(path: str) -> str:
+    """A path, which ParaView takes apart at commas."""
     if "," in path:
         raise SessionError("ParaView cannot be started with the file {0}".format(path), "ParaView takes an argument with a comma for several",
                            "set paraview_state_dir to a directory without one, or leave out paraview_start_client")
     return path
 
 
-def client_environment(url_, port, connect_id):
-    """dict[str, str]: what a client command of the user's own finds in its environment."""
+def client_environment(url_: str, port: int, connect_id: int) -> t.Dict[str, str]:
+    """What a client command of the user's own finds in its environment."""
     return {"PV_CONNECTION_URI": url_, "PV_SERVER_PORT": str(port), "PV_CONNECT_ID": str(connect_id)}
 
 
@@ -97,17 +96,17 @@ class Status:
     """What pvserver's lines have told so far.
 
     Attributes:
-        accepting (tuple[str, int] or None): host and port where it waits for the client.
-        connecting (bool): it dials the client.
-        connected (bool): a client was there.
+        accepting: host and port where it waits for the client.
+        connecting: it dials the client.
+        connected: a client was there.
     """
 
-    def __init__(self):
-        self.accepting = None
+    def __init__(self) -> None:
+        self.accepting: t.Optional[t.Tuple[str, int]] = None
         self.connecting = False
         self.connected = False
 
-    def read(self, line):
+    def read(self, line: str) -> None:
         """Takes in one line of pvserver's output; anything else than a status line changes nothing."""
         line = line.strip()
         match = _ACCEPTING.match(line)
@@ -119,12 +118,12 @@ class Status:
             self.connected = True
 
 
-def pvserver_program(pvserver):
-    """str: the word of a pvserver command that is pvserver; wrappers may stand in front. Text for a shell is a wrapper, whatever it starts."""
+def pvserver_program(pvserver: t.List[str]) -> str:
+    """The word of a pvserver command that is pvserver; wrappers may stand in front. Text for a shell is a wrapper, whatever it starts."""
     return next((word for place, word in enumerate(pvserver) if rendering.is_pvserver(word) and not _is_script(pvserver[:place])), pvserver[0])
 
 
-def _is_script(before):
+def _is_script(before: t.List[str]) -> bool:
     """Whether what comes behind these words is text for a shell."""
     before = before[:-1] if before[-1:] == ["--"] else before
     shells = [word for word in before if re.match(r"(?:ba|da|k|z|tc|c|fi)?sh\Z", word.rpartition("/")[2])]

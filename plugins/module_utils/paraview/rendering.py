@@ -30,8 +30,8 @@ RANK_FILE = "rank.sh"
 _CHOOSING = ("auto", "glx", "headless", "xvfb")
 
 
-def is_pvserver(word):
-    """bool: whether a word of a command names pvserver."""
+def is_pvserver(word: str) -> bool:
+    """Whether a word of a command names pvserver."""
     return bool(_PVSERVER.search(word))
 
 
@@ -60,12 +60,13 @@ def choice(wish: str, program: str, pvserver: t.List[str], launcher: t.List[str]
     return dict({one: one == name for one in _CHOOSING}, look=not chosen), blanks
 
 
-def error(job_id, host, said):
+def error(job_id: str, host: str, said: str) -> SessionError:
     """SessionError for a wish that the job could not fulfil.
 
     Args:
-        job_id (str): the job. host (str): its node.
-        said (str): ``WISH build|display|library|program WORDS``, as the job's status file has it.
+        job_id: the job.
+        host: its node.
+        said: ``WISH build|display|library|program WORDS``, as the job's status file has it.
     """
     wish, _blank, rest = one_line(said).partition(" ")
     kind, _blank, thing = rest.partition(" ")
@@ -84,12 +85,12 @@ def error(job_id, host, said):
     return SessionError("pvserver on {0} cannot draw as paraview_rendering: {1} asks".format(host, wish), why, way_out, hopeless=True)
 
 
-def told(host, display):
-    """str: the line for the user on the display that pvserver has; empty where there is nothing to tell.
+def told(host: str, display: str) -> str:
+    """The line for the user on the display that pvserver has; empty where there is nothing to tell.
 
     Args:
-        host (str): its node.
-        display (str): ``xvfb``, or ``none PROGRAM``, as the job's status file has it.
+        host: its node.
+        display: ``xvfb``, or ``none PROGRAM``, as the job's status file has it.
     """
     kind, _blank, thing = one_line(display).partition(" ")
     if kind == "xvfb":

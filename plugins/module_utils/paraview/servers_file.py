@@ -38,25 +38,26 @@ class Configuration:
     """The content of a file.
 
     Args:
-        data (bytes): it; empty for a file that is not there.
-        path (str): for messages.
+        data: the content; empty for a file that is not there.
+        path: for messages.
     Attributes:
-        places (list[Place]): the entries, in their order.
+        places: the entries, in their order.
     Raises:
         SessionError: it is no such file; the message names the line.
     """
 
-    def __init__(self, data, path):
+    def __init__(self, data: bytes, path: str) -> None:
         self.path = path
         self.data = data if data.strip() else EMPTY
-        self.places = []
-        self._open = []
-        self._outer = self._inner_end = None
+        self.places: t.List[Place] = []
+        self._open: t.List[t.Tuple[str, int]] = []
+        self._outer: t.Optional[t.Match[bytes]] = None
+        self._inner_end: t.Optional[int] = None
         if b"\0" in self.data or self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
             self._refuse(1, "it is in UTF-16, and has to be in UTF-8")
         self._parse()
 
-    def _parse(self):
+    def _parse(self) -> None:
         parser = expat.ParserCreate()
         parser.StartElementHandler = lambda name, attributes: self._start(parser, name, attributes)
         parser.EndElementHandler = lambda name: self._end(parser)
@@ -67,15 +68,15 @@ class Configuration:
         except expat.ExpatError as error:
             self._refuse(error.lineno, expat.ErrorString(error.code))
 
-    def _refuse(self, line, why):
+    def _refuse(self, line: int, why: str) -> t.NoReturn:
         raise SessionError("{0} is no server configuration of ParaView's".format(self.path), "line {0}: {1}".format(line, why),
                            "correct that line, or move the file away; nothing was changed")
 
-    def _encoding(self, parser, encoding):
+    def _encoding(self, parser: t.Any, encoding: t.Optional[str]) -> None:
         if encoding and encoding.lower() not in ("utf-8", "us-ascii", "iso-8859-1", "latin1"):
             self._refuse(parser.CurrentLineNumber, "it is in {0}, and has to be in UTF-8".format(encoding))
 
-    def _start(self, parser, name, attributes):
+    def _start(self, parser: t.Any, name: str, attributes: t.Dict[str, str]) -> None:
         if not self._open and name != "Servers":
             self._refuse(parser.CurrentLineNumber, "it begins with <{0}> and not with <Servers>".format(name))
         if len(self._open) == 1 and name == "Server":
@@ -84,7 +85,7 @@ class Configuration:
             self.places[-1:] = [one._replace(command=attributes.get("exec", "")) for one in self.places[-1:]]
         self._open.append((name, parser.CurrentByteIndex))
 
-    def _end(self, parser):
+    def _end(self, parser: t.Any) -> None:
         name, start = self._open.pop()
         if len(self._open) > 1 or (self._open and name != "Server"):
             return
@@ -97,20 +98,20 @@ class Configuration:
             end = tag.end() if empty else self.data.index(b">", parser.CurrentByteIndex) + 1
             self.places[-1] = self.places[-1]._replace(end=end)
 
-    def names(self):
-        """list[str]: of the entries, in their order."""
+    def names(self) -> t.List[str]:
+        """The names of the entries, in their order."""
         return [one.name for one in self.places]
 
-    def commands(self):
-        """dict[str, str]: the program that each entry runs, by its name; empty for none."""
+    def commands(self) -> t.Dict[str, str]:
+        """The program that each entry runs, by its name; empty for none."""
         return {one.name: one.command for one in self.places}
 
-    def put(self, name, text):
-        """bytes: the file with an entry in it.
+    def put(self, name: str, text: str) -> bytes:
+        """The file with an entry in it.
 
         Args:
-            name (str): of the entry. One of that name is replaced; ParaView takes the last of several, so the others go.
-            text (str): the entry's XML, ASCII alone, its lines indented for its place.
+            name: of the entry. One of that name is replaced; ParaView takes the last of several, so the others go.
+            text: the entry's XML, ASCII alone, its lines indented for its place.
         """
         mine = [one for one in self.places if one.name == name]
         new = text.strip().encode("ascii")
@@ -119,12 +120,12 @@ class Configuration:
         last = mine[-1]
         return self._without(mine[:-1], self.data[:last.start] + new + self.data[last.end:])
 
-    def remove(self, name):
-        """bytes: the file without an entry."""
+    def remove(self, name: str) -> bytes:
+        """The file without an entry."""
         return self._without([one for one in self.places if one.name == name], self.data)
 
     @staticmethod
-    def _without(places, data):
+    def _without(places: t.List[Place], data: bytes) -> bytes:
         for one in reversed(places):
             start = one.start
             # With the line that it stands on.
@@ -133,7 +134,7 @@ class Configuration:
             data = data[:start] + data[one.end:]
         return data
 
-    def _append(self, new):
+    def _append(self, new: bytes) -> bytes:
         if self._inner_end is None:
             head = self._outer.group(0)[:-2].rstrip()
             return self.data[:self._outer.start()] + head + b">\n  " + new + b"\n</Servers>" + self.data[self._outer.end():]
@@ -144,16 +145,14 @@ class Configuration:
         return before + b"\n  " + new + b"\n" + self.data[self._inner_end:]
 
 
-def element(name, attributes=(), children=(), indent=1):
+def element(name: str, attributes: t.Iterable[t.Tuple[str, str]] = (), children: t.Sequence[Child] = (), indent: int = 1) -> str:
     """An XML element, ASCII alone.
 
     Args:
-        name (str): its name.
-        attributes (list[tuple[str, str]]): in their order.
-        children (list[callable]): each takes an indent and returns its text.
-        indent (int): how deep it stands.
-    Returns:
-        str
+        name: its name.
+        attributes: in their order.
+        children: each takes an indent and returns its text.
+        indent: how deep it stands.
     Raises:
         ValueError: a value that XML cannot hold.
     """
@@ -164,7 +163,7 @@ def element(name, attributes=(), children=(), indent=1):
     return "{0}<{1}{2}>\n{3}{0}</{1}>\n".format(blank, name, words, "".join(child(indent + 1) for child in children))
 
 
-def _quoted(value):
+def _quoted(value: str) -> str:
     found = _UNSPEAKABLE.search(value)
     if found:
         raise ValueError("{0!r} holds {1!r}, which XML cannot hold".format(value, found.group(0)))
@@ -172,11 +171,11 @@ def _quoted(value):
     return "".join(char if ord(char) < 128 else "&#{0:d};".format(ord(char)) for char in text)
 
 
-def refuse_while_it_runs(path):
+def refuse_while_it_runs(path: str) -> None:
     """SessionError where the file is one that a running ParaView will write anew when it ends.
 
     Args:
-        path (str): the file; its owner is that of the nearest directory that is there.
+        path: the file; its owner is that of the nearest directory that is there.
     """
     if not path.endswith(os.path.join(".config", "ParaView", os.path.basename(path))):
         return
@@ -189,8 +188,8 @@ def refuse_while_it_runs(path):
                            "end ParaView first, or write a file for all users, or one for paraview --servers-file; nothing was changed")
 
 
-def _running(owner):
-    """str: the number of a process of ParaView's that an account runs; empty for none."""
+def _running(owner: int) -> str:
+    """The number of a process of ParaView's that an account runs; empty for none."""
     if not os.path.isdir("/proc/self"):
         listing = subprocess.run(["ps", "-axo", "pid=,uid=,comm="], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
         rows = [line.split(None, 2) for line in listing.stdout.decode("utf-8", "replace").splitlines()]

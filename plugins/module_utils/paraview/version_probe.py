@@ -48,16 +48,16 @@ class Answer(t.NamedTuple):
     needs: t.List[t.List[str]]
 
 
-def shell_functions():
-    """str: shell functions with ``answer``, each time with a mark of its own for the processes that they start."""
+def shell_functions() -> str:
+    """Shell functions with ``answer``, each time with a mark of its own for the processes that they start."""
     return programs.filled("connect", "answer.sh", {}, {"MARK": os.urandom(8).hex(), "LINES": _LINES})
 
 
-def load_modules(names):
-    """str: shell lines that load environment modules; where that fails, they print why and end the script.
+def load_modules(names: t.List[str]) -> str:
+    """Shell lines that load environment modules; where that fails, they print why and end the script.
 
     Args:
-        names (list[str]): modules, in their order; for none there are no lines.
+        names: modules, in their order; for none there are no lines.
     """
     if not names:
         return ""
@@ -65,19 +65,19 @@ def load_modules(names):
     return programs.filled("connect", "modules.sh", {"load": True}, blanks)
 
 
-def module_command():
-    """str: shell lines that make the command ``module`` known, if the host has it."""
+def module_command() -> str:
+    """Shell lines that make the command ``module`` known, if the host has it."""
     return programs.filled("connect", "modules.sh", {"load": False}, {})
 
 
-def probe(modules, pvserver):
-    """str: a shell script that prints what read() understands, where pvserver is.
+def probe(modules: t.List[str], pvserver: t.Union[str, t.List[str]]) -> str:
+    """A shell script that prints what read() understands, where pvserver is.
 
     The command is asked as it is, with what stands in front of pvserver, but for an MPI launcher.
 
     Args:
-        modules (list[str]): environment modules to load first.
-        pvserver (str or list[str]): pvserver, or its command.
+        modules: environment modules to load first.
+        pvserver: pvserver, or its command.
     """
     words = question(pvserver)
     if not words:
@@ -91,13 +91,13 @@ def probe(modules, pvserver):
         "ASK": "\n".join("ask " + " ".join(shlex.quote(word) for word in command) for command in asked)})
 
 
-def question(pvserver):
-    """list[str]: the words of a pvserver command that are asked for the version, without an MPI launcher, which nobody may start on a login node.
+def question(pvserver: t.Union[str, t.List[str]]) -> t.List[str]:
+    """The words of a pvserver command that are asked for the version, without an MPI launcher, which nobody may start on a login node.
 
     Nothing is left where only the launcher knows what it starts.
 
     Args:
-        pvserver (str or list[str]): its command.
+        pvserver: its command.
     """
     words = [pvserver] if isinstance(pvserver, str) else list(pvserver)
     program = words.index(pvserver_program(words))
@@ -115,45 +115,46 @@ def question(pvserver):
     return words[wrappers[0] if wrappers else program:]
 
 
-def chooses_pvserver(launcher):
-    """bool: whether a launcher's own options name a container or an environment from which pvserver comes.
+def chooses_pvserver(launcher: t.Optional[t.List[str]]) -> bool:
+    """Whether a launcher's own options name a container or an environment from which pvserver comes.
 
     Args:
-        launcher (list[str]): its command; may be None.
+        launcher: its command; may be None.
     """
     return any(_ELSEWHERE.match(word) for word in launcher or [])
 
 
-def sees_through(words):
-    """bool: whether the pvserver of a command is one of the host's own, and not one in a container or of an unknown wrapper."""
+def sees_through(words: t.List[str]) -> bool:
+    """Whether the pvserver of a command is one of the host's own, and not one in a container or of an unknown wrapper."""
     program = pvserver_program(words)
     front = [os.path.basename(word) for word in words[:words.index(program)]]
     return not front or front[0] in _SEE_THROUGH and not set(front) & set(_CONTAINERS)
 
 
-def by_path(pvserver):
-    """bool: whether an environment module may decide which pvserver a command starts.
+def by_path(pvserver: t.List[str]) -> bool:
+    """Whether an environment module may decide which pvserver a command starts.
 
     Args:
-        pvserver (list[str]): the command.
+        pvserver: the command.
     """
     words = question(pvserver)
     return bool(words) and sees_through(words) and "/" not in pvserver_program(words)
 
 
-def ask(script, modules, pvserver):
-    """Answer: which version pvserver has, where a script runs.
+def ask(script: t.Callable[[str, int], t.Tuple[int, str, str]], modules: t.List[str], pvserver: t.List[str]) -> Answer:
+    """Which version pvserver has, where a script runs.
 
     Args:
-        script (callable): ``script(text, seconds) -> (code, out, err)``.
-        modules (list[str]): environment modules to load first. pvserver (list[str]): its command.
+        script: ``script(text, seconds) -> (code, out, err)``.
+        modules: environment modules to load first.
+        pvserver: its command.
     """
     code, out, _err = script(probe(modules, pvserver), 3 * ANSWER_SECONDS)
     return read_answer(out, modules, pvserver, code == 124)
 
 
-def read_answer(text, modules, pvserver, cut_off=False):
-    """Answer: what the output of probe() says; cut_off (bool): the script took too long."""
+def read_answer(text: str, modules: t.List[str], pvserver: t.Union[str, t.List[str]], cut_off: bool = False) -> Answer:
+    """What the output of probe() means; cut_off: the script took too long."""
     unloaded = re.search(r"(?m)^==unloaded(.*)$", text)
     if unloaded:
         said = one_line(unloaded.group(1), 160)
@@ -164,8 +165,8 @@ def read_answer(text, modules, pvserver, cut_off=False):
     return Answer(version, why, "missing" if why.endswith(_MISSING) else "", [])
 
 
-def _silence(text, words, cut_off):
-    """str: why a program did not tell its version."""
+def _silence(text: str, words: t.List[str], cut_off: bool) -> str:
+    """Why a program did not tell its version."""
     if not words:
         return "an MPI launcher is not started for that"
     asked = one_line(" ".join(words + ["--version"]), 120)
@@ -178,8 +179,8 @@ def _silence(text, words, cut_off):
     return "no answer from {0}{1}".format(asked, ": " + said if said else "")
 
 
-def _needs(text):
-    """list[list[str]]: what Lmod's description of a module wants loaded before it."""
+def _needs(text: str) -> t.List[t.List[str]]:
+    """What Lmod's description of a module wants loaded before it."""
     lines = [line[len("==needs "):].strip() for line in text.splitlines() if line.startswith("==needs ")]
     # Behind the sentence, which may take several lines, and a blank one.
     below = lines[lines.index(""):] if "" in lines else []

@@ -4,6 +4,7 @@
 """Versions of ParaView on both sides: the first two numbers have to be equal, and that is better known before a job is queued."""
 
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import clean
@@ -27,8 +28,8 @@ _OTHER_NAMES = ("gcc", "gnu", "intel", "icc", "oneapi", "llvm", "clang", "aocc",
                 "adios2")
 
 
-def read(text):
-    """str: ``5.11`` or ``5.11.0`` of what a program or ldd printed, noise of others around it; empty where nothing tells."""
+def read(text: str) -> str:
+    """``5.11`` or ``5.11.0`` of what a program or ldd printed, noise of others around it; empty where nothing tells."""
     text = clean(text, len(text) + 1)
     for pattern in _SAID:
         found = pattern.findall(text)
@@ -41,18 +42,18 @@ def read(text):
     return bare[0] if len(bare) == 1 else ""
 
 
-def numbers(version):
-    """tuple[int, ...]: a version's numbers, for comparison."""
+def numbers(version: str) -> t.Tuple[int, ...]:
+    """A version's numbers, for comparison."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
-def go_together(one, other):
-    """bool: whether client and pvserver of these versions agree; True where one of them is not known."""
+def go_together(one: str, other: str) -> bool:
+    """Whether client and pvserver of these versions agree; True where one of them is not known."""
     return not one or not other or one.split(".")[:2] == other.split(".")[:2]
 
 
-def version_of(module):
-    """str: ParaView's version in the name of an environment module; empty where the name does not hold it.
+def version_of(module: str) -> str:
+    """ParaView's version in the name of an environment module; empty where the name does not hold it.
 
     ``ParaView/5.13.2-foss-2023a`` holds 5.13.2, and so do ``gcc-12.2/paraview/5.13.2`` and ``viz/paraview/gcc-12.2/5.13.2``.
     """
@@ -64,14 +65,16 @@ def version_of(module):
     return ""
 
 
-def modules_fitting(version, offered, gpus=0):
-    """list[str]: those of the modules that go with a client's version, the best first: the newest.
+def modules_fitting(version: str, offered: t.Iterable[str], gpus: t.Optional[int] = 0) -> t.List[str]:
+    """Those of the modules that go with a client's version, the best first: the newest.
 
     A build for EGL needs a GPU. It comes after others where no GPU is asked for, and before them where one is. One for Catalyst, which may have no
     pvserver, comes last.
 
     Args:
-        version (str): the client's; may be empty. offered (list[str]): modules. gpus (int): GPUs on each node.
+        version: the client's; may be empty.
+        offered: modules.
+        gpus: GPUs on each node.
     """
     def rank(name):
         egl = bool(re.search(r"(?i)(?<![a-z])(?:egl|gpu|cuda)(?![a-z])", name))
@@ -80,17 +83,20 @@ def modules_fitting(version, offered, gpus=0):
     return sorted([name for name in offered if version and version_of(name) and go_together(version, version_of(name))], key=rank, reverse=True)
 
 
-def module_for(version, offered, gpus=0):
-    """str: the first of modules_fitting(); empty for none."""
+def module_for(version: str, offered: t.Iterable[str], gpus: t.Optional[int] = 0) -> str:
+    """The first of modules_fitting(); empty for none."""
     return "".join(modules_fitting(version, offered, gpus)[:1])
 
 
-def differ(client, server, login, offered=(), fitting="", where="here"):
+def differ(client: str, server: str, login: str, offered: t.Iterable[str] = (), fitting: str = "", where: str = "here") -> SessionError:
     """SessionError for versions that do not go together.
 
     Args:
-        client (str), server (str): versions. login (str): the login node. where (str): where the client is.
-        offered (list[str]): modules of the site with ParaView. fitting (str): the one of them that goes with the client; empty for none.
+        client, server: versions.
+        login: the login node.
+        where: where the client is.
+        offered: modules of the site with ParaView.
+        fitting: the one of them that goes with the client; empty for none.
     """
     ways = ["set paraview_modules to [{0}] or to auto".format(fitting)] if fitting else []
     ways.append("start ParaView {0} {1}".format(".".join(server.split(".")[:2]), where))
@@ -100,7 +106,7 @@ def differ(client, server, login, offered=(), fitting="", where="here"):
                         "the first two numbers have to be equal", ", or ".join(ways))
 
 
-def listed(names, most=12):
-    """str: names for a message, the first of them where there are many."""
+def listed(names: t.Iterable[str], most: int = 12) -> str:
+    """Names for a message, the first of them where there are many."""
     names = list(names)
     return ", ".join(names[:most]) + (" and {0} more".format(len(names) - most) if len(names) > most else "")
