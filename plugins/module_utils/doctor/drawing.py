@@ -14,7 +14,7 @@ import typing as t
 from ..common import programs
 from ..common.text import one_line
 from ..paraview.rendering import is_pvserver
-from .report import failed, ok, unsure, warning
+from .report import Check, failed, ok, unsure, warning
 
 #: Seconds that the frame may take.
 SECONDS = 60
@@ -75,15 +75,13 @@ _WITH_VALUE = ("--opengl-window-backend", "--displays", "--displays-assignment-m
 _ALONE = ("--disable-xdisplay-test", "--force-offscreen-rendering", "--force-onscreen-rendering", "--mesa")
 
 
-def lines(pvserver, program, directory):
+def lines(pvserver: t.List[str], program: str, directory: str) -> str:
     """Shell lines for job_scripts.pvserver_script(look=...), which leave what was seen in the file SEEN.
 
     Args:
-        pvserver (list[str]): the command, wrappers included.
-        program (str): the word of it that is pvserver.
-        directory (str): the session's on the cluster, which has the program.
-    Returns:
-        str
+        pvserver: the command, wrappers included.
+        program: the word of it that is pvserver.
+        directory: the session's on the cluster, which has the program.
     """
     place = pvserver.index(program)
     last = place if is_pvserver(program) else len(pvserver) - 1
@@ -99,13 +97,13 @@ def lines(pvserver, program, directory):
     return programs.filled("doctor", "frame.sh", {}, blanks)
 
 
-def _python(word):
-    """str: the same word with pvpython in pvserver's place."""
+def _python(word: str) -> str:
+    """The same word with pvpython in pvserver's place."""
     return re.sub(r"(?<![A-Za-z0-9_])pvserver(?![A-Za-z0-9_])", "pvpython", word)
 
 
-def _options(arguments):
-    """list[str]: of pvserver's arguments those that say how it draws."""
+def _options(arguments: t.List[str]) -> t.List[str]:
+    """Of pvserver's arguments those that say how it draws."""
     kept, rest = [], list(arguments)
     while rest:
         word = rest.pop(0)
@@ -119,28 +117,26 @@ def _options(arguments):
 class _Rank:
     """What one process told."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.window = self.renderer = self.display = self.device = ""
-        self.gpus = []
+        self.gpus: t.List[str] = []
 
-    def name(self, xvfb):
-        """str: what it draws through."""
+    def name(self, xvfb: bool) -> str:
+        """What it draws through."""
         through = {"vtkXOpenGLRenderWindow": "GLX", "vtkEGLRenderWindow": "EGL", "vtkOSOpenGLRenderWindow": "OSMesa"}.get(self.window, self.window)
         if through == "GLX":
             through += " under Xvfb" if xvfb else " on {0}".format(self.display) if self.display else ""
         return through
 
 
-def read(text, node, asked, command=()):
+def read(text: str, node: str, asked: int, command: t.Sequence[str] = ()) -> t.List[Check]:
     """What the frame shows.
 
     Args:
-        text (str): of the file SEEN; empty where there is none.
-        node (str): the job's root node.
-        asked (int): GPUs that were asked for on each node.
-        command (list[str]): pvserver's, wrappers included.
-    Returns:
-        list[Check]
+        text: of the file SEEN; empty where there is none.
+        node: the job's root node.
+        asked: GPUs that were asked for on each node.
+        command: pvserver's, wrappers included.
     """
     ranks: t.Dict[str, _Rank] = collections.OrderedDict()
     job = {}
@@ -160,15 +156,15 @@ def read(text, node, asked, command=()):
     return [_renderer(drawn, node, asked, xvfb)] + _shared(ranks)
 
 
-def spoken(renderer):
-    """str: ``NVIDIA A100-SXM4-40GB``, ``llvmpipe (software)`` of what OpenGL calls its renderer."""
+def spoken(renderer: str) -> str:
+    """``NVIDIA A100-SXM4-40GB``, ``llvmpipe (software)`` of what OpenGL calls its renderer."""
     software = re.search(r"llvmpipe|softpipe|swrast|\bSWR\b|lavapipe|software", renderer, re.IGNORECASE)
     if software:
         return "{0} (software)".format(software.group()) if software.group().lower() != "software" else renderer + " (software)"
     return re.sub(r" *\([^()]*\)$|/PCIe(?:/SSE2)?$|/SSE2$", "", renderer) or renderer
 
 
-def _renderer(ranks, node, asked, xvfb):
+def _renderer(ranks: t.List[_Rank], node: str, asked: int, xvfb: bool) -> Check:
     """Check of what draws."""
     found = collections.OrderedDict.fromkeys("{0}, {1}".format(one.name(xvfb), spoken(one.renderer)) for one in ranks)
     said = "; ".join(found)
@@ -183,8 +179,8 @@ def _renderer(ranks, node, asked, xvfb):
     return warning(_HOP, _NAME, cause, "you", _to_the_gpu(soft[0], xvfb), said)
 
 
-def _to_the_gpu(rank, xvfb):
-    """str: the way out of drawing in software."""
+def _to_the_gpu(rank: _Rank, xvfb: bool) -> str:
+    """The way out of drawing in software."""
     if rank.window == "vtkEGLRenderWindow":
         return ("ask the site whether the EGL of the GPU's driver is on its nodes (/usr/share/glvnd/egl_vendor.d); "
                 "a container needs it as well (apptainer exec --nv, --rocm)")
@@ -193,7 +189,7 @@ def _to_the_gpu(rank, xvfb):
     return "take a pvserver that was built for EGL (paraview_modules, paraview_pvserver), or, from ParaView 6 on, paraview_rendering: egl"
 
 
-def _not_drawn(ranks, job, node, xvfb, command):
+def _not_drawn(ranks: t.List[_Rank], job: t.Dict[str, str], node: str, xvfb: bool, command: t.Sequence[str]) -> Check:
     """Check where at least one process drew nothing."""
     rank = next((one for one in ranks if not one.renderer), _Rank())
     status = job.get("status", "")
@@ -215,12 +211,12 @@ def _not_drawn(ranks, job, node, xvfb, command):
     return failed(_HOP, _NAME, cause, "you", way_out, job.get("said", ""))
 
 
-def _names_displays(command):
+def _names_displays(command: t.Sequence[str]) -> bool:
     return any(word.startswith("--displays") for word in command)
 
 
-def _shared(ranks):
-    """list[Check]: whether the ranks of a host share GPUs of which there are several."""
+def _shared(ranks: t.Dict[str, _Rank]) -> t.List[Check]:
+    """A check of whether the ranks of a host share GPUs of which there are several."""
     hosts: t.Dict[str, t.List[_Rank]] = collections.OrderedDict()
     for name, one in ranks.items():
         if one.gpus and not spoken(one.renderer).endswith("(software)"):

@@ -15,12 +15,14 @@ from ..common import listeners, programs
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import installed
+from ..routes.context import RouteContext
 from ..routes.node_login import NodeLogin
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over
+from ..schedulers.tables.registry import Table
 from ..ssh import client as openssh
-from .report import failed, ok, unsure
+from .report import Check, failed, ok, unsure
 
 _CLIENT, _TO_LOGIN, _LOGIN, _TO_NODES, _NODE = "client", "client to login node", "login node", "login node to nodes", "node"
 _PROVISION = "ansible-playbook sciviz.paraview.provision -e host={0}"
@@ -35,7 +37,7 @@ c=$?; rm -rf "$d"; exit $c
 _NOBODYS = "999999999"
 
 
-def client(executable, display=None):
+def client(executable: str, display: t.Optional[str] = None) -> t.List[Check]:
     """Checks of this host: its tools and their versions."""
     checks = []
     try:
@@ -51,13 +53,13 @@ def client(executable, display=None):
     return checks
 
 
-def paraview(wishes):
+def paraview(wishes: t.Dict[str, t.Any]) -> t.Tuple[t.List[installed.Installed], Check]:
     """Looks for ParaView on this host.
 
     Args:
-        wishes (dict): a session's.
+        wishes: a session's.
     Returns:
-        tuple[list[installed.Installed], Check]: those that a session may take.
+        Those that a session may take, and a check.
     """
     if wishes["client_host"]:
         why = "it runs on {0}, and is not asked from here".format(wishes["client_host"])
@@ -72,7 +74,7 @@ def paraview(wishes):
     return found, (ok if found[0].version else unsure)(_CLIENT, "ParaView", said)
 
 
-def network(target):
+def network(target: openssh.Target) -> t.List[Check]:
     """Checks of name and port of the login node, where ssh calls it directly."""
     said = openssh.configuration(target)
     if said.get("proxycommand", "none") != "none" or said.get("proxyjump", "none") != "none":
@@ -96,7 +98,7 @@ def network(target):
     return checks
 
 
-def authentication(error=None):
+def authentication(error: t.Optional[SessionError] = None) -> Check:
     """Check of the login; error is the SessionError that it ended with."""
     if error is None:
         return ok(_TO_LOGIN, "authentication", "accepted, and asked for once")
@@ -107,17 +109,17 @@ class LoginNode:
     """Looks at the login node, over the session's own connection.
 
     Args:
-        context (context.RouteContext): as a route has it.
-        host (str): the inventory host's name, for commands that mend.
-        about (dict): the batch system's table, or None where none was found.
-        prelude (str): shell lines that make its commands found.
+        context: as a route has it.
+        host: the inventory host's name, for commands that mend.
+        about: the batch system's table, or None where none was found.
+        prelude: shell lines that make its commands found.
     """
 
-    def __init__(self, context, host, about, prelude):
+    def __init__(self, context: RouteContext, host: str, about: t.Optional[Table], prelude: str) -> None:
         self.context, self.host, self.about, self.prelude = context, host, about, prelude
         self.login = context.login_node.name
 
-    def shell(self):
+    def shell(self) -> Check:
         """Check of what the shell prints when it starts."""
         command = [self.context.master.executable, "-F", os.devnull, "-S", self.context.master.control_path, "-T", "--", "master", "true"]
         try:
@@ -132,7 +134,7 @@ class LoginNode:
                           "put this at the top of ~/.bashrc there:\ncase $- in *i*) ;; *) return ;; esac", done.stdout.decode("utf-8", "replace"))
         return ok(_LOGIN, "shell start-up", "prints nothing")
 
-    def home(self):
+    def home(self) -> Check:
         """Check of the home directory."""
         code, out, err = self.context.login_node.run(_WRITE, 30)
         if code == 0:
@@ -140,7 +142,7 @@ class LoginNode:
         return failed(_LOGIN, "home", "nothing can be written in {0}".format(self.context.facts["home"]), "you",
                       "make room there, or ask the site about your quota", err or out)
 
-    def clock(self):
+    def clock(self) -> Check:
         """Check of the clock."""
         code, out, _err = self.context.login_node.run("date +%s", 15)
         if code != 0 or not out.strip().isdigit():
@@ -151,7 +153,7 @@ class LoginNode:
                           "set the clock of this machine (timedatectl set-ntp true); if that is right, tell the site")
         return ok(_LOGIN, "clock", "{0:.0f} s apart".format(apart))
 
-    def batch_system(self, why=""):
+    def batch_system(self, why: str = "") -> t.List[Check]:
         """Checks of the batch system: is there one, does it answer, does it take such a job."""
         if self.about is None:
             return [failed(_LOGIN, "batch system", why or "none was found on {0}".format(self.login), "you",
@@ -163,11 +165,11 @@ class LoginNode:
         return [failed(_LOGIN, "batch system", "{0} does not answer: {1}".format(self.about["title"], job.reason), "site",
                        "tell the site that its batch system does not answer on {0}".format(self.login))]
 
-    def acceptance(self, script):
+    def acceptance(self, script: str) -> Check:
         """Check of whether the batch system would take such a job, where it can be asked without submitting one.
 
         Args:
-            script (str): text of the job's script.
+            script: text of the job's script.
         """
         argv = self.about.get("would_take")
         if not argv:
@@ -180,11 +182,11 @@ class LoginNode:
         return failed(_LOGIN, "queue", "{0} would not take such a job".format(self.about["title"]), "you",
                       "change what its words name: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...", err or out)
 
-    def forwarding(self):
+    def forwarding(self) -> t.List[Check]:
         """Checks of what sshd lets one forward, by asking it, and of where its listeners stand."""
         return [self._remote("remote forwarding to loopback", "127.0.0.1"), self._cluster_side()]
 
-    def _cluster_side(self):
+    def _cluster_side(self) -> Check:
         name = "remote forwarding to the cluster"
         try:
             address = self.context.cluster_address(self.context.facts.get("first", ""))
@@ -192,7 +194,7 @@ class LoginNode:
             return failed(_LOGIN, name, str(unavailable), "site", "publish cluster_address by provision: " + _PROVISION.format(self.host))
         return self._remote(name, address)
 
-    def _remote(self, name, address):
+    def _remote(self, name: str, address: str) -> Check:
         try:
             port = self.context.remote_forward(address, self.context.options["login_ports"] if address != "127.0.0.1" else "", "127.0.0.1:9")
         except RouteUnavailable as unavailable:
@@ -209,7 +211,7 @@ class LoginNode:
             self.context.take_back()
         return ok(_LOGIN, name, "{0}:{1} is listened on, and yours".format(address, port))
 
-    def nodes(self, node):
+    def nodes(self, node: str) -> t.List[Check]:
         """Checks of the ways from the login node to a node of the cluster."""
         if not node:
             return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_test_job=true")]
@@ -235,7 +237,7 @@ class LoginNode:
             checks.append(unsure(_TO_NODES, "ssh to nodes", str(unavailable)))
         return checks
 
-    def relay(self):
+    def relay(self) -> Check:
         """Check of the site's relay."""
         site = self.context.facts["site"].get("relay") or {}
         if not site:
@@ -248,13 +250,14 @@ class LoginNode:
         return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",
                       mend.format(self.login, _PROVISION.format(self.host)))
 
-    def pvserver(self, clients, wishes):
+    def pvserver(self, clients: t.List[installed.Installed], wishes: t.Dict[str, t.Any]) -> t.Tuple[t.List[Check], t.List[str]]:
         """Looks for pvserver as the login node finds it, and whether it goes with a ParaView here.
 
         Args:
-            clients (list[installed.Installed]): as installed.clients() gives them. wishes (dict): a session's.
+            clients: as installed.clients() gives them.
+            wishes: a session's.
         Returns:
-            tuple[list[Check], list[str]]: checks, and the modules that a job loads.
+            Checks, and the modules that a job loads.
         """
         pairing = Pairing(self.context.login_node.run, clients, wishes, self.context.facts["site"], self.login)
         try:
@@ -279,8 +282,8 @@ def job_lines(program: str, directory: str, ends: t.List[str]) -> str:
     return programs.filled("doctor", "node.sh", {}, blanks)
 
 
-def read_job(text, node, login, program):
-    """list[Check]: what the job found."""
+def read_job(text: str, node: str, login: str, program: str) -> t.List[Check]:
+    """What the job found."""
     checks = []
     for line in text.splitlines():
         word, _blank, rest = one_line(line).partition(" ")

@@ -30,28 +30,28 @@ class Check(t.NamedTuple):
     way_out: str
 
 
-def ok(hop, name, said=""):
+def ok(hop: str, name: str, said: str = "") -> Check:
     """Check that found nothing wrong."""
     return Check(hop, name, "ok", one_line(said, 300), "", "", "")
 
 
-def failed(hop, name, cause, who, way_out, said=""):
+def failed(hop: str, name: str, cause: str, who: str, way_out: str, said: str = "") -> Check:
     """Check that found what is wrong."""
     return Check(hop, name, "failed", one_line(said, 300), one_line(cause, 500), who, way_out)
 
 
-def warning(hop, name, cause, who, way_out, said=""):
+def warning(hop: str, name: str, cause: str, who: str, way_out: str, said: str = "") -> Check:
     """Check that found what a session can live with, and should not."""
     return failed(hop, name, cause, who, way_out, said)._replace(result="warning")
 
 
-def unsure(hop, name, said):
+def unsure(hop: str, name: str, said: str) -> Check:
     """Check that could not be made, and why."""
     return Check(hop, name, "cannot tell", one_line(said, 300), "", "", "")
 
 
-def table(checks):
-    """list[str]: lines of a table; below each failure and warning stand its cause and the way out."""
+def table(checks: t.List[Check]) -> t.List[str]:
+    """Lines of a table; below each failure and warning stand its cause and the way out."""
     width = max([len(one.name) for one in checks] or [0])
     lines = []
     for one in checks:
@@ -63,8 +63,8 @@ def table(checks):
     return lines
 
 
-def summary(checks):
-    """str: one line of counts; warnings are in it where there are any."""
+def summary(checks: t.List[Check]) -> str:
+    """One line of counts; warnings are in it where there are any."""
     counts = collections.Counter(one.result for one in checks)
     return ", ".join("{0} {1}".format(counts[result], result) for result in RESULTS if result != "warning" or counts[result])
 
@@ -73,23 +73,23 @@ class Blanks:
     """Names and addresses that are not to be told, each replaced by a word that is the same everywhere.
 
     Args:
-        names (dict[str, str]): what stands for a name, by name.
+        names: what stands for a name, by name.
     """
 
     _ADDRESS = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
 
-    def __init__(self, names):
+    def __init__(self, names: t.Dict[str, str]) -> None:
         self.names = {name: word for name, word in names.items() if name}
-        self.addresses = {}
+        self.addresses: t.Dict[str, str] = {}
 
-    def text(self, text):
-        """str: the same without them."""
+    def text(self, text: str) -> str:
+        """A text without them."""
         for name in sorted(self.names, key=len, reverse=True):
             text = re.sub(r"(?<![A-Za-z0-9-])" + re.escape(name) + r"(?![A-Za-z0-9-])", self.names[name], text)
         return self._ADDRESS.sub(lambda match: self.addresses.setdefault(match.group(), "ADDRESS-{0}".format(len(self.addresses) + 1)), text)
 
-    def checks(self, checks):
-        """list[Check]: the same without them."""
+    def checks(self, checks: t.List[Check]) -> t.List[Check]:
+        """Checks without them."""
         return [one._replace(said=self.text(one.said), cause=self.text(one.cause), way_out=self.text(one.way_out)) for one in checks]
 
 
@@ -102,11 +102,12 @@ pre { white-space: pre-wrap; margin: .3em 0; background: #f5f5f5; padding: .5em 
 """
 
 
-def page(title, checks):
-    """str: one self-contained HTML page, with a picture of the hops coloured by result.
+def page(title: str, checks: t.List[Check]) -> str:
+    """One self-contained HTML page, with a picture of the hops coloured by result.
 
     Args:
-        title (str): what it is about. checks (list[Check]): in order.
+        title: what it is about.
+        checks: in order.
     """
     rows = "".join(
         "<tr><td>{0}</td><td>{1}</td><td class='{2}'>{3}</td><td>{4}{5}</td></tr>\n".format(
@@ -117,20 +118,20 @@ def page(title, checks):
                 html.escape(title), _STYLE, html.escape(summary(checks)), picture(checks), rows)
 
 
-def _mending(one):
+def _mending(one: Check) -> str:
     if one.result not in _TO_MEND:
         return ""
     return "<p>{0}</p><p>To mend by {1}:</p><pre>{2}</pre>".format(html.escape(one.cause), html.escape(WHO[one.who]), html.escape(one.way_out))
 
 
-def worst(checks, hop):
-    """str: the worst result at a hop; cannot tell where nothing was looked at."""
+def worst(checks: t.List[Check], hop: str) -> str:
+    """The worst result at a hop; cannot tell where nothing was looked at."""
     results = [one.result for one in checks if one.hop == hop]
     return next((result for result in ("failed", "warning", "ok") if result in results), "cannot tell")
 
 
-def picture(checks):
-    """str: an SVG of client, login node and node, and of the ways between them."""
+def picture(checks: t.List[Check]) -> str:
+    """An SVG of client, login node and node, and of the ways between them."""
     colours = {hop: _COLOURS[worst(checks, hop)] for hop in HOPS}
     boxes = ((20, "client", "your machine"), (320, "login node", "login node"), (620, "node", "compute node"))
     lines = ((180, "client to login node"), (480, "login node to nodes"))
