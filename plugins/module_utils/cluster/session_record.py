@@ -19,7 +19,7 @@ _RENAMED_SETTINGS = (("lifeline", "reconnect"), ("outage", "reconnect_timeout"),
 _RENAMED_ROUTES = {"forward": "forward_unencrypted", "reverse": "reverse_unencrypted", "reverse_relay": "reverse_relay_unencrypted"}
 
 #: A process: its number and what tells it from a later one of that number (processes.identity()).
-Identity = t.Sequence
+Identity = t.List[t.Any]
 
 
 class SessionRecord:

@@ -6,7 +6,6 @@
 import json
 import re
 import shlex
-import typing as t
 
 from ..common import durations, listeners
 from ..common.errors import SessionError
@@ -16,7 +15,7 @@ from ..schedulers.directives import asked
 from . import route_names, settings_table
 
 #: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
-SPEC: t.Dict[str, t.Dict[str, t.Any]] = settings_table.SPEC
+SPEC = settings_table.SPEC
 #: The word of modules, in their last place, that has a module searched for.
 AUTO = "auto"
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}

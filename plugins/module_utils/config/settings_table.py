@@ -3,8 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The settings: names, types, defaults and bounds. This file is generated: `make generate` writes it from meta/settings.yml."""
 
+import typing as t
+
 #: In the form of Ansible's argument specs.
-SPEC = {
+SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "client_host": {"type": "str", "default": ""},
     "client_port": {"type": "int", "default": 0},
     "reconnect_port": {"type": "int", "default": 0},

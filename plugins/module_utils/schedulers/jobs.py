@@ -182,7 +182,7 @@ class Polling:
         self._next = min(self._next, self._asked + max(seconds, self.floor))
 
 
-def polling(record: t.Dict[str, t.Any]) -> Polling:
+def polling(record: t.Any) -> Polling:
     """Polling of the job that a session's record names."""
     site = record.facts.get("site", {})
     return Polling(record.submitted_at or time.time(), site.get("poll_floor_s", 0))
