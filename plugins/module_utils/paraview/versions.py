@@ -76,7 +76,7 @@ def modules_fitting(version: str, offered: t.Iterable[str], gpus: t.Optional[int
         offered: modules.
         gpus: GPUs on each node.
     """
-    def rank(name):
+    def rank(name: str) -> t.Tuple[bool, bool, t.Tuple[int, ...]]:
         egl = bool(re.search(r"(?i)(?<![a-z])(?:egl|gpu|cuda)(?![a-z])", name))
         return "catalyst" not in name.lower(), egl == bool(gpus), numbers(version_of(name))
 

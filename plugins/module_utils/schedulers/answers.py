@@ -230,7 +230,7 @@ def _jmespath() -> t.Optional[t.Callable[[str, t.Any], t.Any]]:
     except ImportError:
         return None
 
-    def search(query, data):
+    def search(query: str, data: t.Any) -> t.Any:
         try:
             return jmespath.search(query, data)
         except (jmespath.exceptions.JMESPathError, TypeError, RecursionError, ArithmeticError):

@@ -111,7 +111,7 @@ def _values(words: t.Dict[str, t.Any], wishes: t.Dict[str, t.Any]) -> t.Dict[str
 
 def _line(template: str, values: t.Dict[str, t.Any]) -> str:
     """A template with its blanks filled in; empty where one of them was not asked for. What stands between < and > may be left out."""
-    def filled(text):
+    def filled(text: str) -> str:
         names = _BLANK.findall(text)
         return _BLANK.sub(lambda match: str(values[match.group(1)]), text) if all(values.get(name) for name in names) else ""
 

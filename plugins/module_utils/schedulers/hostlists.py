@@ -47,7 +47,7 @@ def _choices(piece: str) -> t.Callable[[], t.Iterable[str]]:
     if not piece.startswith("["):
         return lambda: (piece,)
 
-    def numbers():
+    def numbers() -> t.Iterator[str]:
         for low, high in re.findall(r"(?<![^,\[])([0-9]{1,9})(?:-([0-9]{1,9}))?(?=[,\]])", piece):
             for number in range(int(low), int(high or low) + 1):
                 yield str(number).zfill(len(low))

@@ -27,7 +27,7 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
         seconds: how long a command may take.
         kept: a file there that keeps what a command prints, so that a job id survives whoever asked for it.
     """
-    def run(argv):
+    def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
             command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)

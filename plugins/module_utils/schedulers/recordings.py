@@ -76,7 +76,7 @@ def read(about: Table, name: str, job_id: str, recordings: t.List[Recording]) ->
         answers[question] = one
     commands = {tuple(fill(about["ask"][question]["argv"], job_id=job_id)): one for question, one in answers.items()}
 
-    def run(argv):
+    def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
         one = commands.get(tuple(argv))
         return (one.code, one.out, one.err) if one else (_NOT_RECORDED, "", "")
 

@@ -116,7 +116,7 @@ class _Checked:
         return lambda path, value: self._entries(path, value, kinds, _REQUIRED[name])
 
     def _each(self, kind: _Check) -> _Check:
-        def check(path, value):
+        def check(path: str, value: t.Any) -> t.Any:
             if not isinstance(value, dict):
                 raise self._no(path, value, "it is a mapping")
             for key in value:
@@ -184,7 +184,7 @@ class _Checked:
         return str(value)
 
     def _names(self, known: t.Tuple[str, ...]) -> _Check:
-        def check(path, value):
+        def check(path: str, value: t.Any) -> t.Any:
             for name in self._texts(path, value):
                 if name not in known:
                     raise self._no(path, name, "known are " + ", ".join(known))
@@ -204,7 +204,7 @@ class _Checked:
         return words
 
     def _argv_with(self, blank: str) -> _Check:
-        def check(path, value):
+        def check(path: str, value: t.Any) -> t.Any:
             words = self._argv(path, value)
             if not any(blank in word for word in words):
                 raise self._no(path, value, "{0} is missing in it".format(blank))
@@ -221,7 +221,7 @@ class _Checked:
         return text
 
     def _regex_with(self, group: str) -> _Check:
-        def check(path, value):
+        def check(path: str, value: t.Any) -> t.Any:
             text = self._regex(path, value)
             if group not in re.compile(text).groupindex:
                 raise self._no(path, value, "the group (?P<{0}>...) is missing in it".format(group))
@@ -242,7 +242,7 @@ class _Checked:
         return text
 
     def _one_or_more(self, kind: _Check) -> _Check:
-        def check(path, value):
+        def check(path: str, value: t.Any) -> t.Any:
             if not isinstance(value, list):
                 return kind(path, value)
             if not value:
@@ -258,7 +258,7 @@ class _Checked:
         return checked
 
     def _choice(self, choices: t.Tuple[str, ...]) -> _Check:
-        def check(path, value):
+        def check(path: str, value: t.Any) -> t.Any:
             if value not in choices:
                 raise self._no(path, value, "it is one of " + ", ".join(choices))
             return str(value)

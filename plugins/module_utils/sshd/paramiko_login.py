@@ -91,7 +91,7 @@ class Connection(Transport):
         self._path = path
         return self.open_channel("direct-streamlocal@openssh.com", timeout=timeout)
 
-    def _send_user_message(self, data):
+    def _send_user_message(self, data: "paramiko.Message") -> None:
         # open_channel() has no fields for kinds that it does not know.
         if self._path is not None and b"direct-streamlocal@openssh.com" in data.asbytes():
             path, self._path = self._path, None
@@ -298,9 +298,9 @@ def _none(connection: Connection, login: Login) -> t.List[str]:
 
 def _ways(connection: Connection, login: Login, agent_keys: t.List["paramiko.PKey"]) -> t.List[_Way]:
     """What is tried, what was named explicitly first: servers do not listen for long."""
-    ways = []
+    ways: t.List[_Way] = []
 
-    def key(label, loaded):
+    def key(label: str, loaded: "paramiko.PKey") -> None:
         ways.append(_Way("publickey", label, lambda: connection.auth_publickey(login.user, loaded)))
 
     if login.private_key:
@@ -328,7 +328,7 @@ def _ways(connection: Connection, login: Login, agent_keys: t.List["paramiko.PKe
 def _answering(login: Login) -> t.Callable[..., t.List[str]]:
     answers = list(login.answers)
 
-    def answer(_title, _instructions, prompts):
+    def answer(_title: str, _instructions: str, prompts: t.List[t.Tuple[str, bool]]) -> t.List[str]:
         return [(answers.pop(0) if answers else "") or login.password for _prompt in prompts]
 
     return answer

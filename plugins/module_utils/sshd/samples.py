@@ -118,7 +118,7 @@ def _address(values: t.List[str]) -> str:
 
 
 def _address_matched(address: str, values: t.List[str]) -> bool:
-    def fits(pattern):
+    def fits(pattern: str) -> bool:
         if "/" in pattern:
             try:
                 return ipaddress.ip_address(address) in ipaddress.ip_network(pattern)
