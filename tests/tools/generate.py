@@ -206,7 +206,8 @@ def settings_table(settings, doctor):
     forms = [f'    "{name}": "{about["form"]}",' for name, about in settings.items() if "form" in about]
     about = "The settings: names, types, defaults and bounds. This file is generated: `make generate` writes it from {0}.".format(SOURCE)
     return "\n".join([
-        HEAD.format(about) + "import typing as t", "", "#: In the form of Ansible's argument specs.", "SPEC: t.Dict[str, t.Dict[str, t.Any]] = {", *spec(settings), "}",
+        HEAD.format(about) + "import typing as t", "", "#: In the form of Ansible's argument specs.",
+        "SPEC: t.Dict[str, t.Dict[str, t.Any]] = {", *spec(settings), "}",
         "#: What the action doctor takes beside them.", "DOCTOR = {", *spec(doctor), "}",
         "#: The least and the greatest (None: any) of a number, and why another one cannot be.", "NUMBERS = {", *numbers, "}",
         "#: What all of a value has to match where it is not empty, and why another one cannot be.", "PATTERNS = {", *patterns, "}",
