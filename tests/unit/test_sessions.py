@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Session records."""
 
+import ast
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common import file
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from conftest import TOP
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,6 +127,16 @@ def test_a_record_has_the_fields_that_it_has(session):
     with pytest.raises(TypeError, match="no field stat"):
         session.update(stat="ready")
     assert session.read().state == "starting"
+
+
+def test_every_field_that_is_written_is_one():
+    known = set(SessionRecord().as_dict())
+    for path in (TOP / "plugins").rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in ("update", "begin", "with_"):
+                whose = ast.unparse(call.func.value)
+                if whose == "session" or whose.endswith(".session"):
+                    assert {one.arg for one in call.keywords if one.arg} <= known, f"{path}:{call.lineno}"
 
 
 def test_sessions_of_one_host_do_not_share_a_record(base):

@@ -62,6 +62,7 @@ class SessionRecord:
     #: How the client was started: script, entry or command; and which ParaView it is.
     client_by: t.Optional[str] = None
     client_program: t.Optional[str] = None
+    client_version: t.Optional[str] = None
     #: The host on which all of this runs.
     client_host: t.Optional[str] = None
     #: Where ParaView runs, if that is another host (client_host.py of the actions), and the client that was started there.
