@@ -105,8 +105,8 @@ options:
         loopback or to a unix socket. Where the site offers no relay, one of your own is started (O(user_relay)).
       - V(reverse_relay_unencrypted) has pvserver call a relay of your own on the login node, which calls ParaView on this machine. The login node has to reach
         this machine. It is taken only by name, since what goes over the network is B(not encrypted).
-      - V(reverse_unencrypted) has pvserver call ParaView on this machine, and V(forward_unencrypted) has ParaView call pvserver on its node, without any
-        tunnel. They are taken only by name, and B(not encrypted).
+      - V(reverse_unencrypted) has pvserver call ParaView on this machine, without any tunnel. It is taken only by name, and B(not encrypted).
+      - V(forward_unencrypted) has ParaView call pvserver on its node, without any tunnel. It is taken only by name, and B(not encrypted).
       - A named route that cannot work is an error.
     type: str
     choices: [auto, node_tunnel, node_tunnel_reverse, forward_tunnel, reverse_tunnel, reverse_tunnel_relay, reverse_relay_unencrypted, reverse_unencrypted,

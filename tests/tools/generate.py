@@ -88,8 +88,19 @@ def source():
         return {**filled({key: value for key, value in about.items() if key not in lists}), **lists}
 
     known = yaml.safe_load((TOP / SOURCE).read_text())
+    for about in known["settings"].values():
+        about["description"] = [text for one in about["description"] for text in
+                                ([route["description"] for route in known["routes"].values()] if one == "{{ each_route }}" else [one])]
     return ({name: entry(name, about) for name, about in known["settings"].items()},
             {role: {name: entry(name, about) for name, about in own.items()} for role, own in known["roles"].items()})
+
+
+def routes_of_source():
+    """dict: what the source has of each route, in the code's order."""
+    known, names = yaml.safe_load((TOP / SOURCE).read_text())["routes"], list(helper("config.route_names").ALL)
+    if list(known) != names:
+        raise Wrong(f"{SOURCE}: routes: they have to be {', '.join(names)}, in this order")
+    return known
 
 
 def variables(settings, own, role):
@@ -237,6 +248,23 @@ def guide(systems):
     return "\n".join(["", rule, lines[0], rule, *lines[1:], rule, "", ""])
 
 
+def readme_routes(routes):
+    """str: README.md's table of routes."""
+    return "".join(["\n| `paraview_route` | how the bytes go | what the site has to allow |\n|---|---|---|\n",
+                    *(f"| `{name}` | {about['way']} | {about['site']} |\n" for name, about in routes.items()),
+                    "| `auto` (default) | the first encrypted one that the site offers | |\n\n"])
+
+
+def guide_routes(routes):
+    """str: what the routes need of sshd, for the guide on security."""
+    first = max(len(name) for name in routes) + 4
+    rule, lines = f"{'=' * first}  {'=' * 90}", []
+    for name, about in routes.items():
+        for number, text in enumerate(textwrap.wrap(about["sshd"], 90, break_on_hyphens=False, break_long_words=False)):
+            lines.append(f"{'``' + name + '``' if number == 0 else '':{first}}  {text}")
+    return "\n".join(["", rule, f"{'route':{first}}  needs", rule, *lines, rule, "", ""])
+
+
 # --- writing ---
 
 
@@ -259,6 +287,8 @@ def generated():
         "plugins/doc_fragments/session.py": between("plugins/doc_fragments/session.py", options(settings, "  ", False)),
         "plugins/modules/doctor.py": between("plugins/modules/doctor.py", options(doctor, "  ", False)),
         "docs/docsite/rst/guide_batch_systems.rst": between("docs/docsite/rst/guide_batch_systems.rst", guide(systems)),
+        "docs/docsite/rst/guide_security.rst": between("docs/docsite/rst/guide_security.rst", guide_routes(routes_of_source())),
+        "README.md": between("README.md", readme_routes(routes_of_source())),
     }
     for role, own in roles.items():
         entries = variables(settings, own, role)
