@@ -43,7 +43,7 @@ class ActionModule(SessionAction):
     SPEC = copy.deepcopy({**settings.SPEC, **settings_table.DOCTOR})
 
     def act(self, arguments):
-        wishes = settings.check({name: arguments[name] for name in settings.SPEC})
+        options = settings.check({name: arguments[name] for name in settings.SPEC})
         self.check_names(self.task_vars)
         self.found = []
         self.names = {self.name: "HOST"}
@@ -51,7 +51,7 @@ class ActionModule(SessionAction):
         self.base = tempfile.mkdtemp(prefix="paraview-doctor-")
         self.session = sessions.Session(self.base, self.name)
         try:
-            self._look(wishes, arguments["job"])
+            self._look(options, arguments["job"])
         finally:
             self._leave()
         return self._tell(arguments)
@@ -59,34 +59,34 @@ class ActionModule(SessionAction):
     def _see(self, *more):
         self.found += more
 
-    def _look(self, wishes, job):
+    def _look(self, options, job):
         target = target_of(self._connection, self.name)
         self.names.update({target.host: "LOGIN", target.user or "": "USER"})
         self._see(*probes.client(target.executable))
-        self.clients, seen = probes.paraview(wishes)
+        self.clients, seen = probes.paraview(options)
         self._see(seen)
         self._see(*probes.network(target))
-        if wishes["client_host"]:
-            self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(wishes["client_host"])))
-        self.session.begin(owner=self.owner, settings=dict(wishes, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
+        if options["client_host"]:
+            self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(options["client_host"])))
+        self.session.begin(owner=self.owner, settings=dict(options, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
         try:
             log_in(self.session, target, self.owner, password_of(self._connection))
             self._see(probes.authentication())
-            self._look_at_login(wishes, job)
+            self._look_at_login(options, job)
         except SessionError as error:
             if any(one.name == "authentication" for one in self.found):
                 self._see(checks.failed("login node", "answer", error.why or error.what, "you", error.way_out, error.what))
             else:
                 self._see(probes.authentication(error))
 
-    def _look_at_login(self, wishes, job):
+    def _look_at_login(self, options, job):
         channel = Channel(self.session.read().socket, self.name)
-        tables = validation.tables(wishes["schedulers"])
+        tables = validation.tables(options["schedulers"])
         facts = facts_of(self.name, channel, tables, self.say)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
         scheduler, why = None, ""
         try:
-            scheduler = scheduler_of(wishes["scheduler"], facts, tables)
+            scheduler = scheduler_of(options["scheduler"], facts, tables)
         except SessionError as error:
             why = "{0} ({1})".format(error.what, error.why)
         about = tables.get(scheduler)
@@ -97,14 +97,14 @@ class ActionModule(SessionAction):
         look = probes.LoginNode(route.context_of(record, channel, self.session), self.name, about, facts["prelude"])
         self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
         self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
-        found, modules = look.pvserver(self.clients, wishes)
+        found, modules = look.pvserver(self.clients, options)
         self._see(*found)
         if about:
-            self._look_at_queue(look, wishes, facts, about, modules, job)
+            self._look_at_queue(look, options, facts, about, modules, job)
 
-    def _look_at_queue(self, look, wishes, facts, about, modules, job):
+    def _look_at_queue(self, look, options, facts, about, modules, job):
         try:
-            head = directives.asked(wishes, facts["site"])
+            head = directives.asked(options, facts["site"])
             directives.check(about, head)
         except SessionError as error:
             self._see(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
@@ -114,30 +114,30 @@ class ActionModule(SessionAction):
             return
         record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read().id))
         try:
-            self._trial(look.context, record, about, head, wishes)
+            self._trial(look.context, record, about, head, options)
         except SessionError as error:
             self._see(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
 
-    def _trial(self, context, record, about, head, wishes):
+    def _trial(self, context, record, about, head, options):
         """A small job: what only a node can tell."""
         channel, path = Channel(record.socket, self.name), record.remote_directory
         directory = job_directory.Directory(channel.script, path)
-        program = pvserver.pvserver_program(wishes["pvserver"])
+        program = pvserver.pvserver_program(options["pvserver"])
         ends = self._ends(context)
-        setup = wishes["setup"] + "\n" + probes.job_lines(program, path, ends)
-        look = drawing.lines(wishes["pvserver"], program, path)
-        numbers = wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"]
-        launcher = mpi.command(mpi.chosen(about, wishes), *numbers)
+        setup = options["setup"] + "\n" + probes.job_lines(program, path, ends)
+        look = drawing.lines(options["pvserver"], program, path)
+        numbers = options["nodes"], options["tasks_per_node"], options["cpus_per_task"]
+        launcher = mpi.command(mpi.chosen(about, options), *numbers)
         directory.create({
             "batch.log": "", "job.sh": job_scripts.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
-            "pvserver.sh": job_scripts.pvserver_script(path, launcher, wishes["pvserver"], record.modules, setup, 0, wishes["rendering"], look),
+            "pvserver.sh": job_scripts.pvserver_script(path, launcher, options["pvserver"], record.modules, setup, 0, options["rendering"], look),
             rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT})
         queue = Jobs(over(channel.script, record.prelude, path + "/submitted", 180), about)
         job_id = queue.submit(path + "/job.sh")
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
         follower = Follower(job_id, Jobs(over(channel.script, record.prelude), about), directory, polling(record), self.say)
-        seconds = min(wishes["queue_timeout"], _START_SECONDS)
+        seconds = min(options["queue_timeout"], _START_SECONDS)
         for _news in follower.events(time.monotonic() + seconds):
             if follower.progress.host:
                 break
@@ -149,7 +149,7 @@ class ActionModule(SessionAction):
         self.names[node] = "NODE"
         self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
         directory.put("go", job_scripts.go_file(paraview.forward_arguments(context.options["server_ports"] or 0, paraview.new_connect_id())))
-        self._wait_for_pvserver(follower, directory, node, record, wishes)
+        self._wait_for_pvserver(follower, directory, node, record, options)
 
     def _ends(self, context):
         """Endpoints on the login node for the node to dial: one of sshd's, on the side of the cluster."""
@@ -159,7 +159,7 @@ class ActionModule(SessionAction):
         except RouteUnavailable:
             return []
 
-    def _wait_for_pvserver(self, follower, directory, node, record, wishes):
+    def _wait_for_pvserver(self, follower, directory, node, record, options):
         accepting = None
         for _news in follower.events(time.monotonic() + _START_SECONDS + drawing.SECONDS):
             status = paraview.Status()
@@ -168,8 +168,8 @@ class ActionModule(SessionAction):
             accepting = status.accepting
             if accepting or follower.progress.ended:
                 break
-        program, fault = pvserver.pvserver_program(wishes["pvserver"]), follower.progress.fault
-        drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, wishes["gpus_per_node"], wishes["pvserver"])
+        program, fault = pvserver.pvserver_program(options["pvserver"]), follower.progress.fault
+        drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
         # Who has drawn has what it takes.
         known = any(one.result != "cannot tell" for one in drawn)
         self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not known))
@@ -178,7 +178,7 @@ class ActionModule(SessionAction):
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
             return
         if fault:
-            error = fault_error(record.job_id, node, fault, wishes["pvserver"])
+            error = fault_error(record.job_id, node, fault, options["pvserver"])
             self._see(checks.failed(_NODE, "pvserver starts", error.why, "you", error.way_out, error.what))
             return
         if follower.progress.ended:

@@ -206,9 +206,9 @@ class ActionModule(SessionAction):
 
     def _start(self, record, client, by="script"):
         connect_id = self.session.connect_id()
-        wish = record.settings["start_client"]
+        wanted = record.settings["start_client"]
         program = installed.to_start(record)
-        words = getattr(self, "_by_" + by)(record, client, connect_id, program) if program else wish
+        words = getattr(self, "_by_" + by)(record, client, connect_id, program) if program else wanted
         environment = pvserver.client_environment(record.url, record.client_port, connect_id)
         return self.session.update(client_by=by if program else "command", **client.start(words, environment, self.log, self.known_as))
 

@@ -47,21 +47,21 @@ class ActionModule(SessionAction):
     def _submitted(self, record, channel):
         if record.job_id and self._still_there(record, channel):
             return {"changed": False}
-        wishes = record.settings
+        options = record.settings
         about = answers.of(record)
         path = job_directory.directory(record.facts["home"], record.id)
-        hindrance = lifeline.hindrance(wishes, record.route)
-        asked = wishes.get("reconnect") and not hindrance
-        files = job_scripts.files(about, path, wishes, directives.asked(wishes, record.facts["site"]), record.modules,
-                                  wishes["reconnect_timeout"] if asked else 0)
+        hindrance = lifeline.hindrance(options, record.route)
+        asked = options.get("reconnect") and not hindrance
+        files = job_scripts.files(about, path, options, directives.asked(options, record.facts["site"]), record.modules,
+                                  options["reconnect_timeout"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
-            self.say("would {0} now".format("start pvserver in job " + wishes["job_id"] if wishes["job_id"] else "submit the job"))
+            self.say("would {0} now".format("start pvserver in job " + options["job_id"] if options["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
-        node = self._root_node(wishes["job_id"], Jobs(over(channel.script, record.prelude), about)) if wishes["job_id"] else ""
+        node = self._root_node(options["job_id"], Jobs(over(channel.script, record.prelude), about)) if options["job_id"] else ""
         if asked:
-            self._look_at_line_port(wishes, record.route)
-        if wishes.get("reconnect") and hindrance:
+            self._look_at_line_port(options, record.route)
+        if options.get("reconnect") and hindrance:
             self._without_lifeline(hindrance)
         elif asked:
             key = lifeline.new_key()
@@ -71,18 +71,18 @@ class ActionModule(SessionAction):
         self.session.update(remote_directory=path, lifeline=None if asked else False)
         directory = job_directory.Directory(channel.script, path)
         directory.create(files)
-        if wishes["job_id"]:
+        if options["job_id"]:
             self._attach(record, channel, about, node, path)
             return {"changed": True, "diff": diff}
         job_id = Jobs(over(channel.script, record.prelude, path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        self.say(submitted(job_id, wishes))
+        self.say(submitted(job_id, options))
         return {"changed": True, "diff": diff}
 
     @staticmethod
-    def _look_at_line_port(wishes, route):
+    def _look_at_line_port(options, route):
         """SessionError where somebody listens already where the line would come in."""
-        port = wishes.get("reconnect_port")
+        port = options.get("reconnect_port")
         owner = Here().owner(port) if port and route_names.ALL[route].exposed else None
         if owner is not None:
             raise port_taken(port, owner, variable="paraview_reconnect_port")

@@ -85,15 +85,15 @@ class ActionModule(SessionAction):
 
     @staticmethod
     def _names(record):
-        wish = record.settings["route"]
-        return record.settings["route_order"] if wish == "auto" else [wish]
+        asked_for = record.settings["route"]
+        return record.settings["route_order"] if asked_for == "auto" else [asked_for]
 
     @staticmethod
     def _line_port(record, name):
         """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
-        wishes = record.settings
-        wanted = route_names.ALL[name].exposed and wishes.get("reconnect") and not record.job_id and not lifeline.hindrance(wishes, name)
-        return lifeline.line_port(wishes, name) if wanted else 0
+        options = record.settings
+        wanted = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.hindrance(options, name)
+        return lifeline.line_port(options, name) if wanted else 0
 
     @staticmethod
     def _paraview_port(record, context, channel):

@@ -31,12 +31,12 @@ class ActionModule(SessionAction):
     def act(self, arguments):
         if arguments["state"] == "absent":
             return self._end(arguments)
-        wishes = settings.check({name: arguments[name] for name in settings.SPEC})
+        options = settings.check({name: arguments[name] for name in settings.SPEC})
         self.check_names(self.task_vars)
-        if wishes["client_host"] and wishes["client_host"] not in self.task_vars.get("hostvars", {}):
-            raise settings.wrong("client_host", wishes["client_host"], "the inventory has no such host")
-        if wishes["client_program"] and not wishes["client_host"]:
-            installed.clients(wishes)
+        if options["client_host"] and options["client_host"] not in self.task_vars.get("hostvars", {}):
+            raise settings.wrong("client_host", options["client_host"], "the inventory has no such host")
+        if options["client_program"] and not options["client_host"]:
+            installed.clients(options)
         record = self.session.read()
         self._refuse_elsewhere(record)
         if record and not sessions.watched(record) and not record.remote_directory and not processes.alive(record.owner):
@@ -44,8 +44,8 @@ class ActionModule(SessionAction):
             self.session.remove()
             record = SessionRecord()
         if record and not record.over:
-            return self._take_up(record, wishes)
-        return self._begin(wishes)
+            return self._take_up(record, options)
+        return self._begin(options)
 
     @staticmethod
     def _refuse_elsewhere(record):
@@ -55,47 +55,47 @@ class ActionModule(SessionAction):
             raise SessionError("the session of {0} is held by {1}".format(record.name, record.client_host), "this is " + here,
                                "connect, look and disconnect there; if that host is gone for good, remove the record")
 
-    def _begin(self, wishes):
-        connect_id = pvserver.new_connect_id() if wishes["connect_id"] is None else wishes["connect_id"]
+    def _begin(self, options):
+        connect_id = pvserver.new_connect_id() if options["connect_id"] is None else options["connect_id"]
         record = self.session.begin(
-            owner=self.owner, settings=dict(wishes, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None,
-            waiting=self._waiting(wishes), terminal=terminals.of_process(self.owner[0]))
+            owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None,
+            waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
         self.session.keep_connect_id(connect_id)
         return self._result(record, todo=True, changed=True)
 
     @staticmethod
-    def _waiting(wishes):
+    def _waiting(options):
         """list or None: identity of the ParaView that waits for the session."""
-        number = wishes["client_process"]
+        number = options["client_process"]
         known = processes.identity(number) if number else None
         if known and not processes.alive(known):
             raise settings.wrong("client_process", number, "there is no such process")
         return known
 
-    def _take_up(self, record, wishes):
+    def _take_up(self, record, options):
         if record.owner and record.owner != self.owner and processes.alive(record.owner):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
         if sessions.away(record):
-            self._refuse_another(record, wishes)
+            self._refuse_another(record, options)
             since = time.strftime("%H:%M", time.localtime(record.lost_at))
             self.say("the connection to {0} is lost since {1}; connecting again".format(record.login_node, since))
             return self._result(record, todo=not self._task.check_mode, changed=True)
         if sessions.watched(record) and record.state in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
-                return self._begin(wishes)
+                return self._begin(options)
             if sessions.away(self.session.read()):
-                return self._take_up(self.session.read(), wishes)
-            self._refuse_another(record, wishes)
+                return self._take_up(self.session.read(), options)
+            self._refuse_another(record, options)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
             end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
             self.say(line.format(" ".join(record.nodes), end, **record.as_dict()))
-            sessions.write_report(wishes["json"], [self.session.report()])
+            sessions.write_report(options["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
-        waiting = self._waiting(wishes)
-        self._refuse_version(record, wishes)
+        waiting = self._waiting(options)
+        self._refuse_version(record, options)
         if record.go:
-            self._refuse_another(record, wishes)
+            self._refuse_another(record, options)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
         if sessions.watched(record):
@@ -103,41 +103,42 @@ class ActionModule(SessionAction):
         if record.job_id:
             self.say("takes up the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
-        kept = dict(record.settings, **{name: wishes[name] for name in ("client_process", "client_version", "start_client", "queue_timeout", "detach", "json")})
+        kept = dict(record.settings, **{name: options[name] for name in (
+            "client_process", "client_version", "start_client", "queue_timeout", "detach", "json")})
         # What an older version began knows less.
-        ignored = sorted(name for name in wishes if wishes[name] != kept.get(name, wishes[name]) and name != "connect_id")
+        ignored = sorted(name for name in options if options[name] != kept.get(name, options[name]) and name != "connect_id")
         if record.job_id and ignored:
             self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
         record = self.session.update(owner=self.owner, settings=kept, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
-        return self._result(self._adopt(record, wishes), todo=True, changed=True)
+        return self._result(self._adopt(record, options), todo=True, changed=True)
 
-    def _another(self, record, wishes):
+    def _another(self, record, options):
         """Whether a ParaView asks that waits at another port, or with another connect-id, than the session was made for."""
-        return bool(wishes["client_process"]) and (
-            wishes["client_port"] not in (0, record.client_port or record.settings["client_port"])
-            or wishes["connect_id"] not in (None, self.session.connect_id()))
+        return bool(options["client_process"]) and (
+            options["client_port"] not in (0, record.client_port or record.settings["client_port"])
+            or options["connect_id"] not in (None, self.session.connect_id()))
 
-    def _refuse_another(self, record, wishes):
-        if self._another(record, wishes):
+    def _refuse_another(self, record, options):
+        if self._another(record, options):
             raise SessionError("a session of {0} is open already, and not for this ParaView".format(self.name), "job {0} on {1} is {2}".format(
                 record.job_id, " ".join(record.nodes), record.state), "leave the ParaView that has it, or end it, then connect again: "
                 "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
 
     @staticmethod
-    def _refuse_version(record, wishes):
+    def _refuse_version(record, options):
         """A job that was left to the queue may be taken up by a ParaView of another version."""
-        client, server = wishes["client_version"], record.server_version or ""
+        client, server = options["client_version"], record.server_version or ""
         if not versions.go_together(client, server):
             raise versions.differ(client, server, record.login_node)
 
-    def _adopt(self, record, wishes):
+    def _adopt(self, record, options):
         """Before pvserver has its arguments the session can be another ParaView's: it waits at a port, and with a connect-id, of its own."""
-        if not self._another(record, wishes):
+        if not self._another(record, options):
             return record
-        if wishes["connect_id"] is not None:
-            self.session.keep_connect_id(wishes["connect_id"])
-        port = wishes["client_port"]
+        if options["connect_id"] is not None:
+            self.session.keep_connect_id(options["connect_id"])
+        port = options["client_port"]
         if not port:
             return self.session.read()
         changed: t.Dict[str, t.Any] = {"settings": dict(record.settings, client_port=port)}

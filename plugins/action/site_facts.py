@@ -20,14 +20,14 @@ class ActionModule(SessionAction):
             record = self._look_again(record)
         return {"changed": False, "site": record.facts, "scheduler": record.scheduler}
 
-    def _gather(self, wishes):
-        tables = validation.tables(wishes["schedulers"])
+    def _gather(self, options):
+        tables = validation.tables(options["schedulers"])
         facts = facts_of(self.name, self.channel(), tables, self.say)
-        scheduler = batch_system(wishes, facts, tables)
-        pair = self._pair(wishes, facts)
+        scheduler = batch_system(options, facts, tables)
+        pair = self._pair(options, facts)
         return self.session.update(facts=facts, looked_by=self.session.read().watcher, scheduler=scheduler, modules=pair.modules,
                                    client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
-                                   table=tables[scheduler] if scheduler in wishes["schedulers"] else None,
+                                   table=tables[scheduler] if scheduler in options["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
 
     def _look_again(self, record):
@@ -37,10 +37,10 @@ class ActionModule(SessionAction):
             self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
         return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record.watcher)
 
-    def _pair(self, wishes, facts):
+    def _pair(self, options, facts):
         """Looks which ParaView here and which modules there go together."""
         channel, far = self.channel(), self.session.read().client_side
-        clients = installed.clients(wishes, channel.client_script, far["name"]) if far else installed.clients(wishes)
-        pair = Pairing(channel.script, clients, wishes, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
+        clients = installed.clients(options, channel.client_script, far["name"]) if far else installed.clients(options)
+        pair = Pairing(channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
         self.say(pair.line)
         return pair

@@ -284,25 +284,25 @@ SPEC = {
 
 def wanted(module, known):
     """bytes: the file as it is to be."""
-    wishes = module.params
-    if not wishes["name"].strip():
-        raise SessionError("name: {0!r} cannot be".format(wishes["name"]), "ParaView could not show it", "give the entry a name; nothing was changed")
-    if wishes["state"] == "absent":
-        return known.remove(wishes["name"])
+    options = module.params
+    if not options["name"].strip():
+        raise SessionError("name: {0!r} cannot be".format(options["name"]), "ParaView could not show it", "give the entry a name; nothing was changed")
+    if options["state"] == "absent":
+        return known.remove(options["name"])
     try:
-        text = entry(module, wishes)
+        text = entry(module, options)
     except ValueError as error:
-        raise SessionError("the entry {0!r} cannot be written".format(wishes["name"]), str(error), "leave that character out; nothing was changed")
-    return known.put(wishes["name"], text)
+        raise SessionError("the entry {0!r} cannot be written".format(options["name"]), str(error), "leave that character out; nothing was changed")
+    return known.put(options["name"], text)
 
 
-def entry(module, wishes):
+def entry(module, options):
     """str: the entry's XML."""
-    if wishes["launcher"]:
-        return launcher_entry.entry(wishes["name"], wishes["launcher"], wishes["reverse"], wishes["options"], wishes["port"])
-    command = wishes["command"] or [module.get_bin_path("ansible-playbook", required=True)]
-    return connect_entry.entry(wishes["name"], wishes["host"] or wishes["name"], wishes["reverse"], command, wishes["options"], wishes["port"],
-                               wishes["routes"])
+    if options["launcher"]:
+        return launcher_entry.entry(options["name"], options["launcher"], options["reverse"], options["options"], options["port"])
+    command = options["command"] or [module.get_bin_path("ansible-playbook", required=True)]
+    return connect_entry.entry(options["name"], options["host"] or options["name"], options["reverse"], command, options["options"], options["port"],
+                               options["routes"])
 
 
 def write(module, path, data):

@@ -307,17 +307,17 @@ def main():
     module.exit_json(**result)
 
 
-def perform(wishes, check_mode, scratch):
-    policy.check_name(wishes["name"])
-    asked, match, verify = policy.policy(wishes), policy.criteria(wishes["match"]), samples.named(wishes["verify"])
-    if wishes["state"] == "present" and not asked:
-        raise SessionError("the policy {0} asks for nothing".format(wishes["name"]), "none of the keywords is set",
+def perform(options, check_mode, scratch):
+    policy.check_name(options["name"])
+    asked, match, verify = policy.policy(options), policy.criteria(options["match"]), samples.named(options["verify"])
+    if options["state"] == "present" and not asked:
+        raise SessionError("the policy {0} asks for nothing".format(options["name"]), "none of the keywords is set",
                            "set one of " + ", ".join(policy.KEYWORDS))
-    if wishes["confirm"] and wishes["confirm"] < 5:
-        raise SessionError("confirm: {0} s is too short".format(wishes["confirm"]), "nobody logs in so quickly", "take 5 s or more, or 0 for no timer")
-    path, writable = apply.main_file(wishes["path"])
+    if options["confirm"] and options["confirm"] < 5:
+        raise SessionError("confirm: {0} s is too short".format(options["confirm"]), "nobody logs in so quickly", "take 5 s or more, or 0 for no timer")
+    path, writable = apply.main_file(options["path"])
     daemon = sshd.Daemon()
-    program, notes = apply.program_for(path, wishes["sshd"] or "", daemon, scratch)
+    program, notes = apply.program_for(path, options["sshd"] or "", daemon, scratch)
     view = config.View()
     directory = os.path.dirname(view.real(path))
     armed = rollback.Rollback()
@@ -325,28 +325,28 @@ def perform(wishes, check_mode, scratch):
         if not check_mode:
             armed.sweep(sshd.run)
             files.sweep({directory} | {os.path.dirname(one) for one in config.Tree(view, path).files})
-        planner = sshd_plan.Planner(program, view, path, wishes["name"], writable)
-        if wishes["state"] == "present":
-            plan = planner.present(asked, match, verify, wishes["override"])
+        planner = sshd_plan.Planner(program, view, path, options["name"], writable)
+        if options["state"] == "present":
+            plan = planner.present(asked, match, verify, options["override"])
         else:
             plan = planner.absent(verify or planner.bystanders(match))
-        tidy = planner.made_directories() if wishes["state"] == "absent" else []
+        tidy = planner.made_directories() if options["state"] == "absent" else []
         pending = apply.Pending(path)
-        change = apply.Change(program, view, path, daemon if wishes["reload"] else None, pending)
-        stale = wishes["reload"] and pending.there()
+        change = apply.Change(program, view, path, daemon if options["reload"] else None, pending)
+        stale = options["reload"] and pending.there()
         old = {one: view.read(one) for one in plan.changes}
-        if plan.changes and wishes["state"] == "present" and armed.armed and not wishes["confirm"]:
+        if plan.changes and options["state"] == "present" and armed.armed and not options["confirm"]:
             raise SessionError("an earlier change waits for its confirmation", "the host would take this one back together with it",
                                "confirm that one first, or wait until it is taken back; nothing was changed")
         if (plan.changes or stale) and not check_mode:
-            change.apply(plan, wishes["backup"], armed, wishes["confirm"], tidy)
-        if armed.armed and not wishes["confirm"]:
+            change.apply(plan, options["backup"], armed, options["confirm"], tidy)
+        if armed.armed and not options["confirm"]:
             notes.append("an earlier change waits for its confirmation: without it the host takes back all that was changed since")
     changed = bool(plan.changes) or stale
     return {
         "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings + (_overridden(plan) if plan.changes else []),
         "files": [_file(one, old[one], text, change.backups) for one, text in plan.changes.items()],
-        "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and wishes["reload"] and not check_mode and not change.warnings,
+        "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and options["reload"] and not check_mode and not change.warnings,
         "diff": [_diff(one, old[one], text) for one, text in plan.changes.items()],
     }
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from ..module_utils.common import programs
 from ..module_utils.common.errors import SessionError
-from ..module_utils.launcher import options
+from ..module_utils.launcher import options as launch_options
 
 TOP = Path(__file__).resolve().parents[2]
 ENTRY = "launcher.main"
@@ -28,12 +28,12 @@ _DAY = (1980, 1, 1, 0, 0, 0)
 _LONGEST = 120
 
 
-def build(interpreter: str, wishes: t.Optional[dict] = None) -> bytes:
+def build(interpreter: str, options: t.Optional[dict] = None) -> bytes:
     """The program.
 
     Args:
         interpreter: absolute path of the Python that runs it.
-        wishes: the site's own for what users leave unsaid.
+        options: the site's own for what users leave unsaid.
     """
     first = "#!{0} -IS\n".format(interpreter)
     if not re.match(r"/[\x21-\x7e]+\Z", interpreter) or len(first) > _LONGEST:
@@ -46,7 +46,7 @@ def build(interpreter: str, wishes: t.Optional[dict] = None) -> bytes:
         files.update({"{0}/{1}/__init__.py".format(PACKAGE, one): _HEAD.encode() for one in parents(path)})
         files["{0}/{1}.py".format(PACKAGE, path)] = (helpers / (path + ".py")).read_bytes()
     files.update({"{0}/common/{1}/{2}".format(PACKAGE, *one): Path(programs.path(*one)).read_bytes() for one in programs.OF_THE_LAUNCHER})
-    files[PACKAGE + "/launcher/launcher.json"] = json.dumps({"version": version(), "wishes": options.preset(wishes or {})}, sort_keys=True).encode()
+    files[PACKAGE + "/launcher/launcher.json"] = json.dumps({"version": version(), "options": launch_options.preset(options or {})}, sort_keys=True).encode()
     files.update(jmespath())
     return first.encode() + packed(files)
 

@@ -88,20 +88,20 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     _forget_guest(session, record)
     session_id = record.id
     path = control_path.control_path(session_id)
-    wish = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
+    given = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
             "owner": owner, "waiting": record.waiting, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
             "mender": _program("session.lifeline_route"),
             "leave_node": master.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
-    if wish["master"]:
-        cancel = master.Master(wish["master"], target.executable).command("-O", "cancel")[:-2]
-        answer = _start(session, dict(wish, command=master.guest_command(target, wish["master"]), take_back=cancel), target)
+    if given["master"]:
+        cancel = master.Master(given["master"], target.executable).command("-O", "cancel")[:-2]
+        answer = _start(session, dict(given, command=master.guest_command(target, given["master"]), take_back=cancel), target)
     if "error" in answer:
-        wish["master"] = ""
+        given["master"] = ""
         answer = _log_in_anew(session, target, path, password, lambda command, questions, one: _start(
-            session, dict(wish, command=command, environment=questions.environment), one, questions))
-    fields = {"watcher": answer["watcher"], "socket": wish["socket"], "control_path": path, "ssh": target.executable,
-              "target": target._asdict(), "guest": wish["master"], "asked": bool(answer.get("asked")) or bool(wish["master"])}
+            session, dict(given, command=command, environment=questions.environment), one, questions))
+    fields = {"watcher": answer["watcher"], "socket": given["socket"], "control_path": path, "ssh": target.executable,
+              "target": target._asdict(), "guest": given["master"], "asked": bool(answer.get("asked")) or bool(given["master"])}
     _same_node(session, session.update(**fields))
 
 
@@ -138,7 +138,7 @@ def _log_in_again(session, record, target, password):
     session.update(target=target._asdict(), asked=bool(answer.get("asked")))
 
 
-def by_watcher(channel: Channel, which: str, questions: Questions, seconds: float, **wish) -> dict:
+def by_watcher(channel: Channel, which: str, questions: Questions, seconds: float, **given) -> dict:
     """Has the session's watcher log in, and answers what is asked.
 
     Args:
@@ -146,11 +146,11 @@ def by_watcher(channel: Channel, which: str, questions: Questions, seconds: floa
         which: ``login`` (in place of the connection that was lost) or ``client`` (on the client host).
         questions: of this login.
         seconds: how long ssh may be silent.
-        wish: what the watcher is told.
+        given: what the watcher is told.
     Returns:
         What it tells of the login, or an ``error``.
     """
-    channel.request("begin_" + which, **wish)
+    channel.request("begin_" + which, **given)
     try:
         answer = _awaited(channel, which + "_state", questions, Patience(seconds))
     except BaseException:
@@ -254,7 +254,7 @@ def _interpreter(code):
         sys.pycache_prefix = before
 
 
-def _start(session, wish, target, questions=None):
+def _start(session, given, target, questions=None):
     """Starts a watcher; returns its last line, which says that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -265,7 +265,7 @@ def _start(session, wish, target, questions=None):
     finally:
         os.close(log)
     with process.stdin as stdin:
-        stdin.write(json.dumps(wish).encode())
+        stdin.write(json.dumps(given).encode())
     with process.stdout as stdout:
         try:
             answer = _listen(stdout, questions, Patience(target.timeout + 35))

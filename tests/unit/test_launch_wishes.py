@@ -31,13 +31,13 @@ def test_the_command_line_goes_first_then_the_environment_then_the_site():
 
 
 def test_what_is_empty_is_not_said():
-    empty = wished("reverse", port="11111", **dict.fromkeys(options.WISHES, ""), connect_id="", version=" ")
+    empty = wished("reverse", port="11111", **dict.fromkeys(options.JOB_OPTIONS, ""), connect_id="", version=" ")
     assert empty.job == wished("reverse", port="11111").job
     assert empty.job == settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 
 
 def test_every_wish_is_one_of_a_session():
-    assert {options._setting(name) for name in options.WISHES} < set(settings.SPEC)
+    assert {options._setting(name) for name in options.JOB_OPTIONS} < set(settings.SPEC)
 
 
 def test_kinds_of_values():
@@ -80,7 +80,7 @@ def test_what_cannot_be(wish, said):
 
 @given(st.text(max_size=30))
 def test_any_value_is_taken_or_refused(text):
-    for name in list(options.WISHES) + ["port", "connect_id", "version"]:
+    for name in list(options.JOB_OPTIONS) + ["port", "connect_id", "version"]:
         try:
             wished("reverse", **dict({"port": "11111"}, **{name: text}))
         except SessionError as error:

@@ -8,41 +8,41 @@ from ..schedulers import directives
 from . import site_file
 
 
-def batch_system(wishes, facts, tables):
+def batch_system(options, facts, tables):
     """str: the name of the batch system to use, which can give what is wished; SessionError where it cannot.
 
     Args:
-        wishes (dict): a session's. facts (dict): as facts_of() gives them. tables (dict): those that were looked for.
+        options (dict): a session's. facts (dict): as facts_of() gives them. tables (dict): those that were looked for.
     """
-    scheduler = scheduler_of(wishes["scheduler"], facts, tables)
-    if facts["site"].get("account_required") and not wishes["account"]:
+    scheduler = scheduler_of(options["scheduler"], facts, tables)
+    if facts["site"].get("account_required") and not options["account"]:
         raise SessionError("paraview_account is missing", "jobs on {0} have to name an account".format(facts["login_node"]), "set it to one of yours there")
-    directives.check(tables[scheduler], directives.asked(wishes, facts["site"]))
+    directives.check(tables[scheduler], directives.asked(options, facts["site"]))
     return scheduler
 
 
-def scheduler_of(wish, facts, tables):
+def scheduler_of(wanted, facts, tables):
     """str: the name of the batch system to use; SessionError where it cannot be had.
 
     Args:
-        wish (str): its name, or ``auto``.
+        wanted (str): its name, or ``auto``.
         facts (dict): as facts_of() gives them.
         tables (dict): those that were looked for.
     """
     found, login = facts["schedulers"], facts["login_node"]
     titles = " and ".join(tables[name]["title"] for name in found)
-    if wish == "auto":
+    if wanted == "auto":
         return _found(facts, tables)
-    if tables[wish].get("on_login_node") and found and not facts["site"].get("pvserver_on_login_node"):
-        raise SessionError("paraview_scheduler: {1!r} would run pvserver on the login node {0}".format(login, wish),
+    if tables[wanted].get("on_login_node") and found and not facts["site"].get("pvserver_on_login_node"):
+        raise SessionError("paraview_scheduler: {1!r} would run pvserver on the login node {0}".format(login, wanted),
                            "it has {0}, and the site does not allow it (pvserver_on_login_node in {1})".format(titles, site_file.PATH),
                            "leave paraview_scheduler out, so that pvserver runs as a job")
-    if "detect" in tables[wish] and wish not in found:
-        raise SessionError("{0} was not found on {1}".format(tables[wish]["title"], login),
+    if "detect" in tables[wanted] and wanted not in found:
+        raise SessionError("{0} was not found on {1}".format(tables[wanted]["title"], login),
                            "{0} is not on the PATH there, or another system's{1}".format(
-                               tables[wish]["detect"]["argv"][0], "; there is " + titles if titles else ""),
+                               tables[wanted]["detect"]["argv"][0], "; there is " + titles if titles else ""),
                            "leave paraview_scheduler out, or make the command found by a login shell")
-    return wish
+    return wanted
 
 
 def _found(facts, tables):

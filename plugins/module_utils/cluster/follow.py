@@ -190,11 +190,12 @@ class Follower:
             time.sleep(_LOOK_AGAIN)
 
 
-def submitted(job_id, wishes):
-    """str: the line for a job that was handed in with these wishes."""
-    tasks = wishes["nodes"] * wishes["tasks_per_node"]
+def submitted(job_id, options):
+    """str: the line for a job that was handed in with these options."""
+    tasks = options["nodes"] * options["tasks_per_node"]
     return "job {0} submitted{1}: {2}, {3}, {4}".format(
-        job_id, " to " + wishes["queue"] if wishes["queue"] else "", count(wishes["nodes"], "node"), count(tasks, "task"), durations.clock(wishes["walltime"]))
+        job_id, " to " + options["queue"] if options["queue"] else "", count(options["nodes"], "node"), count(tasks, "task"),
+        durations.clock(options["walltime"]))
 
 
 def count(number, noun):

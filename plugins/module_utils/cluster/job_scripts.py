@@ -24,40 +24,40 @@ from ..paraview.pvserver import STATUS_LINES, pvserver_program
 from ..schedulers import directives, hostlists, mpi
 
 
-def files(about, directory, wishes, asked, modules, outage_s=0):
+def files(about, directory, options, asked, modules, outage_s=0):
     """dict[str, str]: the files of a job by name, as they have to be there when it is submitted.
 
     Args:
         about (dict): the batch system's table.
         directory (str): the session's directory on the cluster, absolute.
-        wishes (dict): a session's. asked (dict): what of them the batch system is asked for, by directives.asked().
+        options (dict): a session's. asked (dict): what of them the batch system is asked for, by directives.asked().
         modules (list[str]): environment modules to load.
         outage_s (int): how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
     """
-    launcher = mpi.command(mpi.chosen(about, wishes), wishes["nodes"], wishes["tasks_per_node"], wishes["cpus_per_task"])
+    launcher = mpi.command(mpi.chosen(about, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
     return {
         # Made beforehand, so that it is private whatever umask the batch system opens it with.
         "batch.log": "",
-        "job.sh": job_script(about, directory, asked, wishes["client_timeout"], wishes["walltime"] if about.get("on_login_node") else 0),
-        "pvserver.sh": pvserver_script(directory, launcher, wishes["pvserver"], modules, wishes["setup"], outage_s, wishes.get("rendering", "auto")),
+        "job.sh": job_script(about, directory, asked, options["client_timeout"], options["walltime"] if about.get("on_login_node") else 0),
+        "pvserver.sh": pvserver_script(directory, launcher, options["pvserver"], modules, options["setup"], outage_s, options.get("rendering", "auto")),
         rendering.RANK_FILE: rendering.rank_script(),
     }
 
 
-def job_script(about, directory, wishes, idle_s, limit_s=0):
+def job_script(about, directory, options, idle_s, limit_s=0):
     """Text of job.sh.
 
     Args:
         about (dict): the batch system's table.
         directory (str): the session's directory on the cluster, absolute.
-        wishes (dict): for directives.head().
+        options (dict): for directives.head().
         idle_s (int): seconds a started job waits for its client.
         limit_s (int): seconds after which the job ends itself, where no batch system does; 0 for none.
     Returns:
         str
     """
-    head = directives.head(about, wishes, directory + "/batch.log")
-    walltime = int(wishes.get("walltime") or 0)
+    head = directives.head(about, options, directory + "/batch.log")
+    walltime = int(options.get("walltime") or 0)
     return programs.filled("connect", "job.sh", {}, {
         "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": about["job_nodes"], "JOB_SETUP": about.get("job_setup", ":"),
         "STATUS_LINES": shlex.quote(STATUS_LINES), "IDLE": str(int(idle_s)), "LIMIT": str(int(limit_s)), "WALLTIME": str(walltime),

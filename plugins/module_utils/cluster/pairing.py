@@ -41,27 +41,27 @@ class Pairing:
     Args:
         script (callable): ``script(text, seconds) -> (code, out, err)`` on the login node.
         clients (list[Installed]): those that may be taken, the preferred first; may be empty.
-        wishes (dict): a session's. site (dict): the site's own values.
+        options (dict): a session's. site (dict): the site's own values.
         login (str): the login node, for messages. where (str): the client host, as ``here``.
     Attributes:
         server (version_probe.Answer): of the last pvserver that was asked; None before that.
     """
 
-    def __init__(self, script, clients, wishes, site, login, where="here"):
-        self.script, self.clients, self.wishes, self.site, self.login, self.where = script, clients or [_NOBODY], wishes, site, login, where
+    def __init__(self, script, clients, options, site, login, where="here"):
+        self.script, self.clients, self.options, self.site, self.login, self.where = script, clients or [_NOBODY], options, site, login, where
         self.offered = site.get("pvserver_versions", [])
         self.server = None
 
     def pair(self):
         """Pair; raises SessionError where nothing goes together."""
-        named = self.wishes["modules"]
+        named = self.options["modules"]
         if named[-1:] == [AUTO]:
             # The site's own choice of a ParaView is what auto takes the place of.
             return self._searched(named[:-1] or [name for name in self._others() if "paraview" not in name.lower()])
         modules = named or self._of_site()
         server = self._ask(modules)
         client = self._fitting(server.version)
-        if client is None and not self.wishes["setup"]:
+        if client is None and not self.options["setup"]:
             raise self._differ(server.version)
         return self._pair(client or self.clients[0], server, modules)
 
@@ -73,9 +73,9 @@ class Pairing:
 
     def _of_site(self):
         """list[str]: the site's modules, with the pvserver among them that goes with a client."""
-        if version_probe.by_path(self.wishes["pvserver"]):
+        if version_probe.by_path(self.options["pvserver"]):
             for client in self.clients:
-                best = versions.module_for(client.version, self.offered, self.wishes["gpus_per_node"])
+                best = versions.module_for(client.version, self.offered, self.options["gpus_per_node"])
                 if best:
                     return self._others() + [best]
         return self.site.get("modules", [])
@@ -85,9 +85,9 @@ class Pairing:
         return self.server
 
     def _answer(self, modules):
-        if version_probe.chooses_pvserver(self.wishes["mpi_launcher"]):
-            return version_probe.Answer("", "{0} takes it from elsewhere".format(one_line(" ".join(self.wishes["mpi_launcher"]), 80)), "", [])
-        return version_probe.ask(self.script, modules, self.wishes["pvserver"])
+        if version_probe.chooses_pvserver(self.options["mpi_launcher"]):
+            return version_probe.Answer("", "{0} takes it from elsewhere".format(one_line(" ".join(self.options["mpi_launcher"]), 80)), "", [])
+        return version_probe.ask(self.script, modules, self.options["pvserver"])
 
     def _fitting(self, version):
         """Installed or None: the client that goes with a pvserver: the preferred one, the same version, the newest, one that is not known."""
@@ -100,9 +100,9 @@ class Pairing:
 
     def _differ(self, version):
         names = self.offered
-        if version_probe.by_path(self.wishes["pvserver"]):
+        if version_probe.by_path(self.options["pvserver"]):
             names = names + [name for name in self._listed([]) if name not in names]
-        best = [versions.module_for(client.version, names, self.wishes["gpus_per_node"]) for client in self.clients]
+        best = [versions.module_for(client.version, names, self.options["gpus_per_node"]) for client in self.clients]
         error = versions.differ(self.clients[0].version, version, self.login, names, next(filter(None, best), ""), self.where)
         if len(self.clients) > 1:
             error.why += "; so it is with {0}".format(versions.listed(
@@ -113,9 +113,9 @@ class Pairing:
 
     def _searched(self, before):
         """Pair: with a module that the site offers and that goes with a client."""
-        wish = self.wishes["pvserver"]
-        if not version_probe.by_path(wish):
-            raise SessionError("paraview_modules: {0!r} cannot be".format(AUTO), "no module decides which pvserver {0!r} starts".format(" ".join(wish)),
+        wanted = self.options["pvserver"]
+        if not version_probe.by_path(wanted):
+            raise SessionError("paraview_modules: {0!r} cannot be".format(AUTO), "no module decides which pvserver {0!r} starts".format(" ".join(wanted)),
                                "name the modules that it needs, or leave paraview_pvserver out")
         names = self.offered + [name for name in self._listed(before) if name not in self.offered]
         if not any(one.version for one in self.clients):
@@ -139,7 +139,7 @@ class Pairing:
 
     def _candidates(self, client, names):
         """list[str]: modules for a client by their names: those that the site publishes first, at last one whose name has no version."""
-        gpus = self.wishes["gpus_per_node"]
+        gpus = self.options["gpus_per_node"]
         found = versions.modules_fitting(client.version, self.offered, gpus)
         found += [name for name in versions.modules_fitting(client.version, names, gpus) if name not in found]
         return found or [name for name in names if client.version and not versions.version_of(name)][:1]

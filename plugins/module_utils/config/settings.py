@@ -21,23 +21,23 @@ AUTO = "auto"
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
-def check(wishes):
-    """Wishes with every value in its final form.
+def check(options):
+    """Options with every value in its final form.
 
     Args:
-        wishes (dict): names and types of SPEC.
+        options (dict): names and types of SPEC.
     Returns:
         dict: walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's), pvserver and start_client
         (False, True or a list) as lists of words; connect_id an int, None for a random one.
     Raises:
         SessionError: a value that cannot be; it names the variable, the value and the way out.
     """
-    known = dict(wishes)
+    known = dict(options)
     for name, form in settings_table.FORMS.items():
         try:
             known[name] = _READERS[form](known[name])
         except ValueError as error:
-            raise wrong(name, wishes[name], str(error))
+            raise wrong(name, options[name], str(error))
     for name, (lowest, highest, why) in settings_table.NUMBERS.items():
         if known[name] < lowest or (highest is not None and known[name] > highest):
             raise wrong(name, known[name], why)
@@ -57,9 +57,9 @@ def check(wishes):
     if known["rendering"] not in rendering.CHOICES:
         raise wrong("rendering", known["rendering"], "it is one of " + ", ".join(rendering.CHOICES))
     if not known["pvserver"]:
-        raise wrong("pvserver", wishes["pvserver"], "it names no command")
+        raise wrong("pvserver", options["pvserver"], "it names no command")
     if known["mpi_launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:
-        raise wrong("mpi_launcher", wishes["mpi_launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
+        raise wrong("mpi_launcher", options["mpi_launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
     if known["job_id"] and known["scheduler"] == "none":
         raise wrong("job_id", known["job_id"], "without a batch system there are no jobs")
     tables = validation.tables(known["schedulers"])

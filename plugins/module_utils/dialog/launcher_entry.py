@@ -22,7 +22,7 @@ SYSTEMS = ("linux", "macos", "windows")
 CLIENTS = ("ssh", "plink")
 PATH = "/usr/local/bin/paraview-launch"
 #: What the launcher may be asked for.
-WISHES = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
+OPTIONS = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
           "exclusive", "parallel_environment", "deadline", "idle", "scheduler", "server_ports", "modules", "setup", "launcher", "pvserver", "rendering",
           "directives")
 #: Seconds that a forward connection without ``--leave`` gives the login, until the launcher holds the port.
@@ -55,7 +55,7 @@ def entry(name, launcher, reverse, options, port=0):
             ``bind`` (its address that pvserver calls), ``ports`` (LOW-HIGH), ``system`` (of SYSTEMS: where ParaView runs), ``client`` (of CLIENTS),
             ``ssh_path`` (the client's), ``delay`` (seconds); but for the first all may be left out.
         reverse (bool): pvserver calls ParaView.
-        options (list[dict]): as connect_entry.entry() takes them; ``name`` is of WISHES. With plink no free text.
+        options (list[dict]): as connect_entry.entry() takes them; ``name`` is of OPTIONS. With plink no free text.
         port (int): of the user's machine; 0 for another one of ports each time.
     Returns:
         str
@@ -93,9 +93,9 @@ def _windows_ssh(about, forward, remote):
     return [_quoted(about["ssh_path"])] + _SSH + ["-o", variables, user] + forward + [about["login"]] + remote
 
 
-def _plink(about, forward, remote, wishes):
+def _plink(about, forward, remote, options):
     said = ["--port=" + _PORT, "--connect-id=$PV_CONNECT_ID$", "--version=$PV_VERSION_FULL$"]
-    said += ["--{0}=${1}$".format(wish.replace("_", "-"), _environment(wish)) for wish in wishes]
+    said += ["--{0}=${1}$".format(wanted.replace("_", "-"), _environment(wanted)) for wanted in options]
     # Without a user's name plink refuses this, where an empty word of its own would be lost.
     login = '"${0}$@{1}"'.format(_USER, about["login"])
     return [_quoted(about["ssh_path"]), "-ssh", "-batch", "-T"] + forward + [login] + remote + said
@@ -105,24 +105,24 @@ def _quoted(path):
     return '"{0}"'.format(path) if " " in path else path
 
 
-def _environment(wish):
-    return "LC_PARAVIEW_" + wish.upper()
+def _environment(wanted):
+    return "LC_PARAVIEW_" + wanted.upper()
 
 
 def _asked(options, client):
     asked, seen = [], set()
     for about in options:
-        wish, kind = about["name"], about.get("type") or "str"
-        if wish not in WISHES or wish in seen:
-            raise wrong("options", wish, "the launcher knows no such wish, or it comes twice", "name each once, of: " + ", ".join(WISHES))
-        seen.add(wish)
+        wanted, kind = about["name"], about.get("type") or "str"
+        if wanted not in OPTIONS or wanted in seen:
+            raise wrong("options", wanted, "the launcher has no such option, or it comes twice", "name each once, of: " + ", ".join(OPTIONS))
+        seen.add(wanted)
         if kind not in KINDS:
-            raise wrong("options", "{0}: {1}".format(wish, kind), "there is no such type", "take one of int, str, bool and choice")
+            raise wrong("options", "{0}: {1}".format(wanted, kind), "there is no such type", "take one of int, str, bool and choice")
         if kind == "file":
-            raise wrong("options", wish, "the login node has other files", "make it a str or a choice")
+            raise wrong("options", wanted, "the login node has other files", "make it a str or a choice")
         if client == "plink":
             _check_for_plink(about, kind)
-        asked.append(option(_environment(wish), about.get("label") or wish, kind, about, True))
+        asked.append(option(_environment(wanted), about.get("label") or wanted, kind, about, True))
     return asked
 
 

@@ -48,18 +48,18 @@ def options(variables, reverse):
     Returns:
         list[dict]: in the form of server_config's options.
     Raises:
-        SessionError: a wish that cannot be.
+        SessionError: a wanted that cannot be.
     """
-    wishes = variables.get(VARIABLE) or {}
-    if not isinstance(wishes, dict):
-        raise _wrong(wishes, "it is no mapping of variables")
-    offered = dict(_USUAL, **{name: {} for name in wishes if name not in _USUAL})
+    options = variables.get(VARIABLE) or {}
+    if not isinstance(options, dict):
+        raise _wrong(options, "it is no mapping of variables")
+    offered = dict(_USUAL, **{name: {} for name in options if name not in _USUAL})
     found = []
     for name, usual in offered.items():
-        wish = wishes.get(name, {})
-        if wish is False:
+        wanted = options.get(name, {})
+        if wanted is False:
             continue
-        about = _option(name, usual, wish)
+        about = _option(name, usual, wanted)
         if name == "route":
             fitting = ["auto"] + ways(variables, reverse)
             about["choices"] = [one for one in about.get("choices") or _choices(fitting) if one["value"] in fitting] or _choices(fitting)
@@ -68,18 +68,18 @@ def options(variables, reverse):
     return found
 
 
-def _option(name, usual, wish):
+def _option(name, usual, wanted):
     if name not in settings.SPEC or name in _NOT_OFFERED:
         raise _wrong(name, "it is no variable that can be chosen")
-    if isinstance(wish, list):
-        wish = {"choices": wish}
-    if wish is None or wish is True:
-        wish = {}
-    if not isinstance(wish, dict) or set(wish) - set(_KNOWN):
-        raise _wrong({name: wish}, "it is a list of choices, or a mapping of {0}, or false".format(", ".join(_KNOWN)))
+    if isinstance(wanted, list):
+        wanted = {"choices": wanted}
+    if wanted is None or wanted is True:
+        wanted = {}
+    if not isinstance(wanted, dict) or set(wanted) - set(_KNOWN):
+        raise _wrong({name: wanted}, "it is a list of choices, or a mapping of {0}, or false".format(", ".join(_KNOWN)))
     kind = {"int": "int", "bool": "bool"}.get(settings.SPEC[name]["type"], "str")
     about = dict({"label": name.replace("_", " ").capitalize(), "type": kind}, **usual)
-    about.update(wish, name=name)
+    about.update(wanted, name=name)
     if name != "route" and settings.SPEC[name]["type"] == "str" and "choices" in settings.SPEC[name]:
         about.setdefault("choices", settings.SPEC[name]["choices"])
     if "choices" in about:

@@ -53,19 +53,19 @@ def client(executable: str, display: t.Optional[str] = None) -> t.List[Check]:
     return checks
 
 
-def paraview(wishes: t.Dict[str, t.Any]) -> t.Tuple[t.List[installed.Installed], Check]:
+def paraview(options: t.Dict[str, t.Any]) -> t.Tuple[t.List[installed.Installed], Check]:
     """Looks for ParaView on this host.
 
     Args:
-        wishes: a session's.
+        options: a session's.
     Returns:
         Those that a session may take, and a check.
     """
-    if wishes["client_host"]:
-        why = "it runs on {0}, and is not asked from here".format(wishes["client_host"])
+    if options["client_host"]:
+        why = "it runs on {0}, and is not asked from here".format(options["client_host"])
         return [installed.Installed("", "", why)], unsure(_CLIENT, "ParaView", why)
     try:
-        found = installed.clients(wishes)
+        found = installed.clients(options)
     except SessionError as error:
         return [], failed(_CLIENT, "ParaView", error.why, "you", error.way_out, error.what)
     if not found:
@@ -250,16 +250,16 @@ class LoginNode:
         return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",
                       mend.format(self.login, _PROVISION.format(self.host)))
 
-    def pvserver(self, clients: t.List[installed.Installed], wishes: t.Dict[str, t.Any]) -> t.Tuple[t.List[Check], t.List[str]]:
+    def pvserver(self, clients: t.List[installed.Installed], options: t.Dict[str, t.Any]) -> t.Tuple[t.List[Check], t.List[str]]:
         """Looks for pvserver as the login node finds it, and whether it goes with a ParaView here.
 
         Args:
             clients: as installed.clients() gives them.
-            wishes: a session's.
+            options: a session's.
         Returns:
             Checks, and the modules that a job loads.
         """
-        pairing = Pairing(self.context.login_node.run, clients, wishes, self.context.facts["site"], self.login)
+        pairing = Pairing(self.context.login_node.run, clients, options, self.context.facts["site"], self.login)
         try:
             pair = pairing.pair()
         except SessionError as error:

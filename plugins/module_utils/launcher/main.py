@@ -14,7 +14,7 @@ import sys
 
 from ..common import programs
 from ..common.errors import SessionError
-from . import options as launch_wishes
+from . import options as launch_options
 from .caller import HungUp, Line
 from .session import Launch
 from .shells import Shells
@@ -28,7 +28,7 @@ def packed():
     try:
         return json.loads(pkgutil.get_data(__package__, PACKED).decode("utf-8"))
     except OSError:
-        return {"version": "(not packed)", "wishes": {}}
+        return {"version": "(not packed)", "options": {}}
 
 
 def about():
@@ -37,7 +37,7 @@ def about():
     library = _jmespath()
     reads = "jmespath {0}".format(library.__version__) if library else "no jmespath: batch systems are read without JSON"
     lines = ["paraview-launch {0} of sciviz.paraview".format(known["version"]), "Python {0}".format(".".join(str(one) for one in sys.version_info[:3])), reads]
-    return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(known["wishes"].items())]
+    return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(known["options"].items())]
 
 
 def main(arguments, program=""):
@@ -49,17 +49,17 @@ def main(arguments, program=""):
     """
     _open_standard_streams()
     line = Line()
-    environment = launch_wishes.own_environment()
+    environment = launch_options.own_environment()
     try:
         if program:
             _hide(arguments, environment, program)
-        options = launch_wishes.parser().parse_args(arguments)
+        options = launch_options.parser().parse_args(arguments)
         if options.command == "about":
             for text in about():
                 line.say(text)
             return 0
         _load_all()
-        return _launch(launch_wishes.read(options, environment, packed()["wishes"]), line)
+        return _launch(launch_options.read(options, environment, packed()["options"]), line)
     except SessionError as error:
         _tell(line, error)
     return 1
@@ -67,9 +67,9 @@ def main(arguments, program=""):
 
 def _hide(arguments, environment, program):
     """Begins anew without a connect-id on the command line."""
-    rest, connect_id = launch_wishes.hidden(arguments)
+    rest, connect_id = launch_options.hidden(arguments)
     if connect_id:
-        said = {launch_wishes.PREFIX + name.upper(): value for name, value in dict(environment, connect_id=connect_id).items()}
+        said = {launch_options.PREFIX + name.upper(): value for name, value in dict(environment, connect_id=connect_id).items()}
         os.execve(sys.executable, [sys.executable, "-IS", os.path.abspath(program)] + rest, dict(os.environ, **said))
 
 
@@ -89,17 +89,17 @@ def _jmespath():
     return jmespath
 
 
-def _launch(wishes, line):
-    if wishes.leave and not line.server:
+def _launch(options, line):
+    if options.leave and not line.server:
         raise SessionError("--leave cannot be had here", "this program was not called by ssh, so that nothing would tell it when to end", "leave it out")
     line.listen()
     shells = Shells(line)
-    launch = Launch(wishes, line, shells)
+    launch = Launch(options, line, shells)
     guarded = False
     code = 1
     try:
         launch.start()
-        guarded = wishes.leave
+        guarded = options.leave
         if guarded and os.fork():
             # The guard has the shells from here on.
             os._exit(0)
@@ -124,7 +124,7 @@ def _launch(wishes, line):
 
 def _tell(line, error):
     for text in error.lines():
-        line.complain(launch_wishes.spoken(text))
+        line.complain(launch_options.spoken(text))
 
 
 def _open_standard_streams():

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wishes of whoever calls the launcher: on its command line, in the environment that ssh sends along, or left to the site."""
+"""The options of the launcher's caller: on its command line, in the environment that ssh sends along, or left to the site."""
 
 import argparse
 import os
@@ -14,8 +14,8 @@ from ..paraview import pvserver
 #: What sshd lets through in its shipped configurations is called LC_something.
 PREFIX = "LC_PARAVIEW_"
 DIRECTIONS = ("reverse", "forward")
-#: What may be wished of a job, and what it is.
-WISHES = {
+#: What may be asked for of a job, and what it is.
+JOB_OPTIONS = {
     "nodes": "nodes", "tasks_per_node": "processes on each node", "cpus_per_task": "cores of each process", "gpus_per_node": "GPUs on each node",
     "memory": "memory on each node, as 4G", "walltime": "how long it may run, as 1:30:00 or 90m", "queue": "queue or partition",
     "account": "account or project", "qos": "quality of service", "reservation": "reservation", "constraint": "features of nodes",
@@ -30,13 +30,13 @@ WISHES = {
 # An option is named as the variable behind paraview_, except for these.
 _SETTINGS = {"deadline": "queue_timeout", "idle": "client_timeout", "launcher": "mpi_launcher"}
 #: What a site may say for its users: the same, and batch systems of its own.
-PRESET = tuple(WISHES) + ("schedulers",)
+PRESET = tuple(JOB_OPTIONS) + ("schedulers",)
 _BESIDE = {"port": "the port of the forward", "connect_id": "ParaView's connect-id", "version": "the client's version, as 5.11.0"}
 _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 
 
-class Wishes:
-    """What is wished.
+class Options:
+    """What the caller asks for.
 
     Args:
         direction (str): of DIRECTIONS. port (int). connect_id (int): 0 for none. version (str): the client's; may be empty.
@@ -62,7 +62,7 @@ def parser():
     commands.required = True
     for name, about in (("reverse", "pvserver calls; for ssh -R"), ("forward", "pvserver is called; for ssh -L")):
         one = commands.add_parser(name, help=about, description=about, allow_abbrev=False)
-        for option, meaning in list(_BESIDE.items()) + list(WISHES.items()):
+        for option, meaning in list(_BESIDE.items()) + list(JOB_OPTIONS.items()):
             one.add_argument("--" + option.replace("_", "-"), dest=option, default="", help=meaning, metavar=option.upper())
         if name == "forward":
             one.add_argument("--leave", action="store_true", help="return once pvserver waits, and look after it for as long as the ssh connection lives")
@@ -94,32 +94,32 @@ def hidden(arguments):
 
 
 def read(options, environment, preset):
-    """What is wished, from all sides.
+    """What is asked for, from all sides.
 
     Args:
         options (argparse.Namespace): what parser() made of the command line.
         environment (dict[str, str]): as taken_from() gives it.
         preset (dict): the site's own, by names of PRESET.
     Returns:
-        Wishes
+        Options
     Raises:
         SessionError: something that cannot be.
     """
-    said = {name: getattr(options, name) or environment.get(name, "") for name in list(_BESIDE) + list(WISHES)}
+    said = {name: getattr(options, name) or environment.get(name, "") for name in list(_BESIDE) + list(JOB_OPTIONS)}
     job = {name: about["default"] for name, about in settings.SPEC.items()}
     job.update({_setting(name): value for name, value in preset.items() if name in PRESET and value not in ("", None)})
-    job.update({_setting(name): said[name] for name in WISHES if said[name].strip()})
-    for name in map(_setting, WISHES):
+    job.update({_setting(name): said[name] for name in JOB_OPTIONS if said[name].strip()})
+    for name in map(_setting, JOB_OPTIONS):
         job[name] = _typed(name, job[name])
     port = _port(said["port"], options.command)
     version = said["version"].strip()
     if version and not settings.fits("client_version", version):
         raise settings.wrong("version", version, "a version of ParaView is like 5.11.0")
-    return Wishes(options.command, port, _connect_id(said["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
+    return Options(options.command, port, _connect_id(said["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
 
 
 def preset(values):
-    """dict: the site's own, as read() takes them; SessionError for what no user could wish.
+    """dict: the site's own, as read() takes them; SessionError for what no user could ask for.
 
     Args:
         values (dict): by names of PRESET.
@@ -184,7 +184,7 @@ def spoken(text):
     text = re.sub(r", or use paraview_detach and connect again later", "", text)
     text = re.sub(r"[;,] (?:another one is described|or describe (?:it|the site's own)) in paraview_schedulers", "", text)
     text = text.replace("change the variable named and connect again", "change the option named and try again")
-    known = {_setting(name): "--" + name.replace("_", "-") for name in list(WISHES) + list(_BESIDE)}
+    known = {_setting(name): "--" + name.replace("_", "-") for name in list(JOB_OPTIONS) + list(_BESIDE)}
     return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: known.get(found.group(1), found.group(0)), text)
 
 

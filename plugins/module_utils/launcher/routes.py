@@ -33,14 +33,14 @@ class Elsewhere:
         return -1
 
 
-def context_here(shells, facts, wishes):
+def context_here(shells, facts, options):
     """RouteContext: what a route works with that is on the login node itself.
 
     Args:
         shells (shells.Shells). facts (dict): as cluster.facts.facts_of() gives them.
-        wishes (dict): client_port, server_ports, on_login_node, idle.
+        options (dict): client_port, server_ports, on_login_node, idle.
     """
-    known = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **wishes)
+    known = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **options)
     return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, known, client=Elsewhere())
 
 

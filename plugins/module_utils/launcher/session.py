@@ -51,13 +51,13 @@ class Launch:
     """One job for one client.
 
     Args:
-        wishes (options.Wishes). line (caller.Line). shells (shells.Shells).
+        options (options.Options). line (caller.Line). shells (shells.Shells).
     Attributes:
         connected (bool): a client was there.
     """
 
-    def __init__(self, wishes, line, shells):
-        self.wishes, self.line, self.shells = wishes, line, shells
+    def __init__(self, options, line, shells):
+        self.options, self.line, self.shells = options, line, shells
         self.name = os.uname().nodename.partition(".")[0]
         self.connected = False
         self.began = time.time()
@@ -70,30 +70,30 @@ class Launch:
 
     def start(self):
         """Everything until pvserver has found its client, or waits for it; raises SessionError."""
-        if self.wishes.direction == "forward":
+        if self.options.direction == "forward":
             # Before all else: ParaView may be dialling already.
-            self.holder = HoldingRelay(self.shells, self.name, self.wishes.port)
+            self.holder = HoldingRelay(self.shells, self.name, self.options.port)
             self.holder.listen()
         facts, about, modules = self._survey()
         self.route = self._route(facts, about)
         self._try(lambda: self._first_look(facts))
         self._submit(facts, about, modules)
         self.line.state = "job {0} waits".format(self.record.job_id)
-        nodes = until_running(self.follower, self.wishes.job["queue_timeout"], self.wishes.job["nodes"])
-        self.ends_at = time.time() + self.wishes.job["walltime"]
+        nodes = until_running(self.follower, self.options.job["queue_timeout"], self.options.job["nodes"])
+        self.ends_at = time.time() + self.options.job["walltime"]
         self.line.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
-        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.wishes.job["pvserver"], self.route.still_stands), nodes[0]))
+        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.options.job["pvserver"], self.route.still_stands), nodes[0]))
 
     def _survey(self):
-        job = self.wishes.job
+        job = self.options.job
         tables = validation.tables(job["schedulers"])
         facts = facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
         self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
-        client = Installed("", self.wishes.version, "" if self.wishes.version else "it was not sent along")
+        client = Installed("", self.options.version, "" if self.options.version else "it was not sent along")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
             self.line.say(pair.line)
@@ -106,9 +106,9 @@ class Launch:
         return values
 
     def _route(self, facts, about):
-        job = self.wishes.job
+        job = self.options.job
         context = context_here(self.shells, facts, {
-            "client_port": self.wishes.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
+            "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
             "on_login_node": bool(about.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
             route = HeldForward(context, self.holder)
@@ -116,7 +116,7 @@ class Launch:
                 raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                                    "ask the site which one it offers; no job was submitted")
         else:
-            route = given(context, self.wishes.port, self.line.say)
+            route = given(context, self.options.port, self.line.say)
         self.line.say("route " + route.name)
         return route
 
@@ -141,7 +141,7 @@ class Launch:
             self.line.say("{0}; it goes on, since the job's own node may do better".format(unavailable))
 
     def _submit(self, facts, about, modules):
-        job = self.wishes.job
+        job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         directory = Directory(self.shells.script, path)
         self.record.remote_directory = path
@@ -168,20 +168,20 @@ class Launch:
             # The client starts ssh first and listens then, and nobody here can see whether it does yet.
             self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
         self.route.before_start(node)
-        self.follower.directory.put("go", job_scripts.go_file(self.route.pvserver_arguments(self.wishes.connect_id)))
+        self.follower.directory.put("go", job_scripts.go_file(self.route.pvserver_arguments(self.options.connect_id)))
 
     def _meet(self, status, node):
         if not self.route.reverse:
             self.route.after_start(status.accepting, node)
             self.line.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
-            self.line.say("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.wishes.port, self.name, self._ends()))
+            self.line.say("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.options.port, self.name, self._ends()))
             return
         if not status.connected:
             self.route.let_through(node)
             self._until_connected(time.monotonic() + _CONNECT_SECONDS)
         self.connected = True
         self.line.say("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
-            hostlists.named(node), self.name, self.route.address, self.route.port, self.wishes.port))
+            hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
         self.line.say("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
 
     def _took(self):
@@ -200,7 +200,7 @@ class Launch:
                 raise self.follower.died()
         raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
                            "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
-                           "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.wishes.port))
+                           "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.options.port))
 
     # -- until its end
 

@@ -141,10 +141,10 @@ def to_start(record: t.Any) -> str:
     Args:
         record: a session's.
     """
-    wish = record.settings["start_client"]
-    return record.client_program or "paraview" if wish in (True, ["paraview"]) else _of_command(wish)
+    wanted = record.settings["start_client"]
+    return record.client_program or "paraview" if wanted in (True, ["paraview"]) else _of_command(wanted)
 
 
-def _of_command(wish: t.Any) -> str:
+def _of_command(wanted: t.Any) -> str:
     """The path that paraview_start_client names, where that is a ParaView's and nothing else."""
-    return wish[0] if isinstance(wish, list) and len(wish) == 1 and re.search("/paraview$", wish[0]) else ""
+    return wanted[0] if isinstance(wanted, list) and len(wanted) == 1 and re.search("/paraview$", wanted[0]) else ""

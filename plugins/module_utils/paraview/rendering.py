@@ -40,11 +40,11 @@ def rank_script() -> str:
     return programs.filled("connect", RANK_FILE, {}, {})
 
 
-def choice(wish: str, program: str, pvserver: t.List[str], launcher: t.List[str], directory: str) -> t.Tuple[t.Dict[str, bool], t.Dict[str, str]]:
+def choice(wanted: str, program: str, pvserver: t.List[str], launcher: t.List[str], directory: str) -> t.Tuple[t.Dict[str, bool], t.Dict[str, str]]:
     """The parts of pvserver.sh that choose what pvserver draws through, and the blanks in them, for programs.filled().
 
     Args:
-        wish: of CHOICES.
+        wanted: of CHOICES.
         program: the word of the command that is pvserver.
         pvserver: the whole command.
         launcher: the MPI launcher; may be empty.
@@ -52,25 +52,25 @@ def choice(wish: str, program: str, pvserver: t.List[str], launcher: t.List[str]
     """
     plain = is_pvserver(pvserver[0])
     blanks = {"RANK": shlex.quote(directory + "/" + RANK_FILE), "LAUNCHER": " ".join(shlex.quote(word) for word in launcher), "OWN": "1" if plain else "",
-              "WISH": wish, "BACKEND": _NAMES.get(wish, ""), "WINDOW": _CLASSES.get(wish, "")}
+              "WISH": wanted, "BACKEND": _NAMES.get(wanted, ""), "WINDOW": _CLASSES.get(wanted, "")}
     has_one = any(word.rpartition("/")[2] == "xvfb-run" for word in list(launcher) + list(pvserver))
     # Whoever puts something in front of pvserver, or names its displays, has chosen.
-    chosen = wish == "auto" and (not plain or has_one or any(_OWN_DISPLAYS.match(word) for word in pvserver))
-    name = "" if chosen or (wish == "xvfb" and has_one) else "headless" if wish in _CLASSES else wish
+    chosen = wanted == "auto" and (not plain or has_one or any(_OWN_DISPLAYS.match(word) for word in pvserver))
+    name = "" if chosen or (wanted == "xvfb" and has_one) else "headless" if wanted in _CLASSES else wanted
     return dict({one: one == name for one in _CHOOSING}, look=not chosen), blanks
 
 
 def error(job_id: str, host: str, said: str) -> SessionError:
-    """SessionError for a wish that the job could not fulfil.
+    """SessionError for a choice that the job could not fulfil.
 
     Args:
         job_id: the job.
         host: its node.
         said: ``WISH build|display|library|program WORDS``, as the job's status file has it.
     """
-    wish, _blank, rest = one_line(said).partition(" ")
+    wanted, _blank, rest = one_line(said).partition(" ")
     kind, _blank, thing = rest.partition(" ")
-    name = _NAMES.get(wish, wish)
+    name = _NAMES.get(wanted, wanted)
     auto = "leave paraview_rendering at auto"
     why, way_out = {
         "build": ("it was built for {0} alone".format(thing.replace(" ", " and ")),
@@ -82,7 +82,7 @@ def error(job_id: str, host: str, said: str) -> SessionError:
         "program": ("{0} is not on the PATH of job {1}".format(thing, job_id),
                     "{0}, load a module that has {1}, or ask the site to install it on its nodes".format(auto, thing)),
     }.get(kind, (rest or "the job does not say why", auto))
-    return SessionError("pvserver on {0} cannot draw as paraview_rendering: {1} asks".format(host, wish), why, way_out, hopeless=True)
+    return SessionError("pvserver on {0} cannot draw as paraview_rendering: {1} asks".format(host, wanted), why, way_out, hopeless=True)
 
 
 def told(host: str, display: str) -> str:

@@ -103,9 +103,9 @@ class RouteContext:
     def remote_forward(self, address, ports, target):
         """int: the port of a remote forward that is now up, on one of some ports, or on any if none are given; raises RouteUnavailable."""
         refusals = []
-        for wish in endpoints.shuffled(endpoints.parse_range(ports)) if ports else [0]:
+        for wanted in endpoints.shuffled(endpoints.parse_range(ports)) if ports else [0]:
             try:
-                return self.forward("-R", "{0}:{1}:{2}".format(address, wish, target)) or wish
+                return self.forward("-R", "{0}:{1}:{2}".format(address, wanted, target)) or wanted
             except ForwardRefused as refused:
                 refusals.append(str(refused))
         raise RouteUnavailable("sshd on {0} refuses a remote forward on {1}{2} ({3})".format(

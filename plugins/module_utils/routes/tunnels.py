@@ -35,11 +35,11 @@ class ForwardTunnel(Route):
 
     def client_port(self):
         """int: the local end of the tunnel, free at this moment."""
-        wish, client = self.context.options["client_port"], self.context.client
-        owner = client.owner(wish) if wish else None
+        wanted, client = self.context.options["client_port"], self.context.client
+        owner = client.owner(wanted) if wanted else None
         if owner is not None:
-            raise port_taken(wish, owner, client)
-        return wish or client.free_port()
+            raise port_taken(wanted, owner, client)
+        return wanted or client.free_port()
 
     @property
     def line_address(self):
@@ -59,7 +59,7 @@ class ForwardTunnel(Route):
         Returns:
             int: the local port.
         """
-        wish, client = self.context.options["client_port"], self.context.client
+        wanted, client = self.context.options["client_port"], self.context.client
         for attempt in range(5):
             port = self.client_port()
             try:
@@ -67,7 +67,7 @@ class ForwardTunnel(Route):
                 client.lead(port)
                 break
             except ForwardRefused as refused:
-                if wish or attempt == 4:
+                if wanted or attempt == 4:
                     raise SessionError("cannot open port {0} here for the tunnel".format(port), str(refused),
                                        "choose another paraview_client_port, or leave it out")
         owner = client.owner(port)
@@ -87,11 +87,11 @@ class ForwardTunnel(Route):
 
 def port_to_listen_on(context):
     """int: the port of its host that ParaView has to listen on; SessionError where another account has the one that the user named."""
-    wish, client = context.options["client_port"], context.client
-    owner = client.owner(wish) if wish else None
+    wanted, client = context.options["client_port"], context.client
+    owner = client.owner(wanted) if wanted else None
     if owner not in (None, -1, client.uid):
-        raise port_taken(wish, owner, client)
-    return wish or client.free_port()
+        raise port_taken(wanted, owner, client)
+    return wanted or client.free_port()
 
 
 class ReverseRoute(Route):

@@ -106,12 +106,12 @@ class UserRelay:
         self.known["sources"] = sources
         if self.holds:
             return self._start_own(address, ports, target)
-        for wish in self._free_ports(address, ports):
-            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, wish, target, sources), directory=self.known["directory"]), 15)
+        for wanted in self._free_ports(address, ports):
+            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, wanted, target, sources), directory=self.known["directory"]), 15)
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
-                if listeners.covering(self.context.login_node.listeners(), address, wish):
-                    return wish
+                if listeners.covering(self.context.login_node.listeners(), address, wanted):
+                    return wanted
                 time.sleep(0.1)
         raise RouteUnavailable("{0} on {1} does not listen on {2}".format(self.known["kind"], self.context.login_node.name, address))
 

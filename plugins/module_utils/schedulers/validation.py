@@ -146,7 +146,7 @@ class _Checked:
     def _directives(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
         kinds = {
             "prefix": self._plain, "always": lambda path, one: [self._plain(path, line) for line in self._texts(path, one)], "exclusive": self._plain,
-            "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.WISHES, self._need)),
+            "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.OPTIONS, self._need)),
             "apart": self._pairs,
         }
         return self._entries(path, value, kinds, ("prefix",))
@@ -157,7 +157,7 @@ class _Checked:
         return [str(one) for one in value]
 
     def _pairs(self, path: str, value: t.Any) -> t.List[t.List[str]]:
-        if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 and set(one) <= set(directives.WISHES) for one in value):
+        if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 and set(one) <= set(directives.OPTIONS) for one in value):
             raise self._no(path, value, "it is a list of pairs of what can be asked for")
         return [[str(name) for name in one] for one in value]
 

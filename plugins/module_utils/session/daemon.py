@@ -41,15 +41,15 @@ class SessionDaemon:
     """Holds one session.
 
     Args:
-        wish (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
+        given (dict): command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
             process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories with Python's own
             libraries behind), mender (list: the command of lifeline_route.main()), environment (dict: more of it, for ssh), master (the socket of the user's
             own control master, if that is used) and take_back (list: the command that cancels a forward of it, without its end).
     """
 
-    def __init__(self, wish):
-        self.wish = wish
-        self.session = Session(wish["base"], wish["name"], directory=wish["directory"], only=wish["session"])
+    def __init__(self, given):
+        self.given = given
+        self.session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])
         self.stopping = self.tried = False
         self.handed = False
         self.said = ""
@@ -71,14 +71,14 @@ class SessionDaemon:
         """Calls the login node; ShellLost with ssh's words if that fails."""
         self._leave_node()
         self._unlink(_SOCKETS)
-        os.environ.update(self.wish.get("environment", {}))
-        if self.wish.get("master"):
-            os.symlink(self.wish["master"], self.wish["control_path"])
-        self.connection = Connection(processes.Child(self.wish["command"]))
-        self.shell.begin(self.wish["seconds"], self._meanwhile)
+        os.environ.update(self.given.get("environment", {}))
+        if self.given.get("master"):
+            os.symlink(self.given["master"], self.given["control_path"])
+        self.connection = Connection(processes.Child(self.given["command"]))
+        self.shell.begin(self.given["seconds"], self._meanwhile)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.wish["socket"])
-        os.chmod(self.wish["socket"], 0o600)
+        self.listener.bind(self.given["socket"])
+        os.chmod(self.given["socket"], 0o600)
         self.listener.listen(8)
 
     def _meanwhile(self):
@@ -90,7 +90,7 @@ class SessionDaemon:
         self._still_wanted()
 
     def _still_wanted(self):
-        if self.stopping or not processes.alive(self.wish["owner"]):
+        if self.stopping or not processes.alive(self.given["owner"]):
             raise ShellLost("the playbook ended")
 
     def serve(self):
@@ -110,7 +110,7 @@ class SessionDaemon:
                 if self.handed:
                     if self.shell:
                         self.monitor.look()
-                elif not processes.alive(self.wish["owner"]):
+                elif not processes.alive(self.given["owner"]):
                     self._abandoned_patiently()
                 self._look_at_waiting()
             except ShellLost as lost:
@@ -143,13 +143,13 @@ class SessionDaemon:
 
     def forget_sockets(self):
         """Takes away what a connection left that was lost."""
-        for path in (self.wish["control_path"] + end for end in _SOCKETS):
+        for path in (self.given["control_path"] + end for end in _SOCKETS):
             if os.path.lexists(path):
                 os.unlink(path)
 
     def _look_at_waiting(self):
         """Whoever clicked Connect has gone; a ParaView that was connected takes pvserver along by itself."""
-        if not self.wish.get("waiting") or processes.alive(self.wish["waiting"]):
+        if not self.given.get("waiting") or processes.alive(self.given["waiting"]):
             return
         try:
             record = self.session.read()
@@ -170,7 +170,7 @@ class SessionDaemon:
         record = self.session.read()
         if record.detached or holds_work(record):
             self.session.update(owner=None, waiting=None)
-            self.wish["waiting"] = None
+            self.given["waiting"] = None
             self._do_hand_over({})
         else:
             self.stopping = True
@@ -191,7 +191,7 @@ class SessionDaemon:
 
     def _unlink(self, ends):
         # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
-        for path in [self.wish["socket"]] + [self.wish["control_path"] + end for end in ends]:
+        for path in [self.given["socket"]] + [self.given["control_path"] + end for end in ends]:
             if os.path.lexists(path):
                 os.unlink(path)
         self._unlink_lead()
@@ -199,8 +199,8 @@ class SessionDaemon:
     def _unlink_lead(self):
         """The sockets through which a client host is reached."""
         self._unlink_those(socket_names.TO_CLIENT)
-        if os.path.lexists(self.wish["control_path"] + ".c"):
-            os.unlink(self.wish["control_path"] + ".c")
+        if os.path.lexists(self.given["control_path"] + ".c"):
+            os.unlink(self.given["control_path"] + ".c")
 
     def _unlink_at_stub(self):
         """What leads to a stub or from it; one that lives waits for the next watcher."""
@@ -214,7 +214,7 @@ class SessionDaemon:
 
     def _unlink_those(self, kind):
         """Sockets of host.py, each of which has a port in its name."""
-        directory, name = os.path.split(self.wish["control_path"])
+        directory, name = os.path.split(self.given["control_path"])
         # It may have been cleared away, as by a logout.
         for one in os.listdir(directory) if os.path.isdir(directory) else ():
             if one.startswith(name + kind):
@@ -222,8 +222,8 @@ class SessionDaemon:
 
     def _leave_node(self):
         """Ends the connection to a node, which a user's own control master would carry on."""
-        if os.path.lexists(self.wish["control_path"] + ".n"):
-            self._run_here(self.wish["leave_node"])
+        if os.path.lexists(self.given["control_path"] + ".n"):
+            self._run_here(self.given["leave_node"])
 
     @staticmethod
     def _run_here(command):
@@ -293,7 +293,7 @@ class SessionDaemon:
         self.handed = True
         record = self.session.read()
         if record.detached:
-            self.wish["waiting"] = None
+            self.given["waiting"] = None
         if record.lifeline and record.go and record.stub and not self.recovery:
             self.recovery = Recovery(self, record)
             self.shell.meanwhile = self.recovery.check_silence
@@ -317,9 +317,9 @@ class SessionDaemon:
         """A playbook takes the session up again, and answers for it until it hands it over."""
         if self.shell is None:
             return {}
-        self.wish["owner"] = asked["owner"]
+        self.given["owner"] = asked["owner"]
         self.handed = False
-        self.wish["waiting"] = asked.get("waiting")
+        self.given["waiting"] = asked.get("waiting")
         return {}
 
     def _do_messages(self, _asked):
@@ -368,8 +368,8 @@ class SessionDaemon:
 
     def _take_back(self, record):
         """Takes the forwards back where the connection stays: it is the user's own."""
-        for option, specification in record.forwards if self.wish.get("master") else ():
-            self._run_here(self.wish["take_back"] + [option, specification, "--", "master"])
+        for option, specification in record.forwards if self.given.get("master") else ():
+            self._run_here(self.given["take_back"] + [option, specification, "--", "master"])
 
     def _stop_mending(self):
         """What is being made anew is not wanted any more."""
@@ -400,10 +400,10 @@ class SessionDaemon:
 
 
 def main():
-    """Reads the wish from standard input, answers with one line, and stays."""
-    wish = json.load(sys.stdin)
-    sys.path.extend(wish.get("libraries", ()))
-    watcher = SessionDaemon(wish)
+    """Reads what it is given from standard input, answers with one line, and stays."""
+    given = json.load(sys.stdin)
+    sys.path.extend(given.get("libraries", ()))
+    watcher = SessionDaemon(given)
     remote.load()
 
     def stop(_number, _frame):

@@ -36,33 +36,33 @@ def new_key():
     return os.urandom(32).hex()
 
 
-def hindrance(wishes, route):
-    """str: why a session that wishes for a lifeline has none before its job is seen; empty for no reason.
+def hindrance(options, route):
+    """str: why a session that is to reconnect cannot, before its job is seen; empty for no reason.
 
     Args:
-        wishes (dict): as settings.check() gives them.
+        options (dict): as settings.check() gives them.
         route (str): its name.
     """
-    if route_names.ALL[route].exposed and wishes["client_port"] and not wishes.get("reconnect_port"):
-        return "the network may leave port {0} alone open, which is ParaView's (paraview_reconnect_port names another one)".format(wishes["client_port"])
-    if wishes["job_id"]:
-        return "what is started in job {0} ends with the connection".format(wishes["job_id"])
-    if wishes["mpi_launcher"] and wishes["nodes"] > 1 and route_names.is_reverse(route):
+    if route_names.ALL[route].exposed and options["client_port"] and not options.get("reconnect_port"):
+        return "the network may leave port {0} alone open, which is ParaView's (paraview_reconnect_port names another one)".format(options["client_port"])
+    if options["job_id"]:
+        return "what is started in job {0} ends with the connection".format(options["job_id"])
+    if options["mpi_launcher"] and options["nodes"] > 1 and route_names.is_reverse(route):
         # pvserver would call the loopback of a node on which somebody else may listen.
         return "nobody knows on which node your paraview_mpi_launcher starts the process that calls"
-    if any(word.startswith("--multi-clients") for word in wishes["pvserver"]):
+    if any(word.startswith("--multi-clients") for word in options["pvserver"]):
         return "pvserver serves several clients"
     return ""
 
 
-def line_port(wishes, route):
+def line_port(options, route):
     """int: where the stub is to listen on a reverse route, free at this moment.
 
     Args:
-        wishes (dict): as settings.check() gives them.
+        options (dict): as settings.check() gives them.
         route (str): its name.
     """
-    return (wishes.get("reconnect_port") if route_names.ALL[route].exposed else 0) or listeners.free_port()
+    return (options.get("reconnect_port") if route_names.ALL[route].exposed else 0) or listeners.free_port()
 
 
 def hindrance_of_job(progress):
@@ -108,18 +108,18 @@ class Stub:
         self.line_path, self.client_path, self.status_path, self.log_path = (
             os.path.join(session.directory, name) for name in ("line", "client", "stub.json", "stub.log"))
 
-    def command(self, route, side, port, wishes):
+    def command(self, route, side, port, options):
         """list[str]: how it is started.
 
         Args:
             route: of choice.ROUTES.
             side (host.Here or There): where ParaView runs.
             port (int): ParaView's port there; 0 for any one that the stub takes.
-            wishes (dict): the session's: outage and idle, in seconds.
+            options (dict): the session's: outage and idle, in seconds.
         """
         words = [sys.executable, "-I", "-S", programs.path(*_PROGRAM), "stub", "--key", self.session.key_path, "--status", self.status_path]
         # One that nobody knows of any more ends with the job's own patience.
-        words += ["--wait", str(wishes["client_timeout"] + _LATE), "--outage", str(wishes["reconnect_timeout"])]
+        words += ["--wait", str(options["client_timeout"] + _LATE), "--outage", str(options["reconnect_timeout"])]
         if route.reverse:
             line = "0.0.0.0:{0}".format(route.known["client_port"]) if route_names.ALL[route.name].exposed else _place(route.target)
             return words + ["--line-listen", line, "--to", "@" + self.client_path]

@@ -219,9 +219,9 @@ def main():
     """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
     # So that what was put up gets on record even where this takes too long.
     signal.signal(signal.SIGTERM, _stop)
-    wish = json.load(sys.stdin)
-    sys.path.extend(wish.get("libraries", ()))
-    session = Session(wish["base"], wish["name"], directory=wish["directory"], only=wish["session"])
+    given = json.load(sys.stdin)
+    sys.path.extend(given.get("libraries", ()))
+    session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])
     try:
         record = session.read()
         if record:

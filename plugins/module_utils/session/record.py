@@ -26,10 +26,10 @@ REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "co
           "lifeline")
 
 
-def state_directory(wish=""):
-    """str: where session records lie: the wish, else below XDG_STATE_HOME, else below ~/.local/state."""
-    if wish:
-        return os.path.abspath(os.path.expanduser(wish))
+def state_directory(wanted=""):
+    """str: where session records lie: the wanted directory, else below XDG_STATE_HOME, else below ~/.local/state."""
+    if wanted:
+        return os.path.abspath(os.path.expanduser(wanted))
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(base, "paraview-connect")
 

@@ -241,11 +241,11 @@ class Recovery:
             self.silent = None
         self.watcher.forget_sockets()
         try:
-            os.rename(attempt.path, self.watcher.wish["control_path"])
+            os.rename(attempt.path, self.watcher.given["control_path"])
         except OSError:
             attempt.close()
             raise
-        self.watcher.wish["master"] = ""
+        self.watcher.given["master"] = ""
         self._found(Connection(attempt.process, attempt.shell))
         # What was put up went with the connection, and one of the user's own is not used any more.
         self.session.update(forwards=[], guest="")
@@ -261,7 +261,7 @@ class Recovery:
 
     def _end(self, connection):
         """Ends a connection, and takes back what it would leave in a control master of the user's own."""
-        if self.watcher.wish.get("master"):
+        if self.watcher.given.get("master"):
             self.watcher.leave_master(self.session.read())
         connection.end(0.5)
         self.watcher.forget_sockets()
@@ -290,11 +290,11 @@ class Recovery:
         return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
 
     def _mend(self):
-        wish = self.watcher.wish
-        self.mender = processes.Child(wish["mender"])
+        given = self.watcher.given
+        self.mender = processes.Child(given["mender"])
         self.mended_at = time.monotonic()
         with self.mender.stdin as stdin:
-            stdin.write(json.dumps({name: wish[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
+            stdin.write(json.dumps({name: given[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
 
     def _look_at_mender(self):
         code = self.mender.ended()

@@ -19,17 +19,17 @@ def context_of(record, channel, session=None):
         channel (channel.Channel): to the login node.
         session (record.Session): learns of each forward before it is asked for; None for nobody.
     """
-    wishes = record.settings
+    options = record.settings
     # With a lifeline the route ends at the stub, which is content with any port.
     return RouteContext(
         Master(record.control_path, record.ssh),
         LoginNode(record.facts["login_node"], record.facts["uid"], channel.script, channel.hold, lambda: channel.request("messages")["messages"]),
         record.facts,
-        {"client_port": 0 if record.lifeline else wishes["client_port"],
-         "login_ports": wishes["login_ports"] or record.facts["site"].get("login_ports", ""),
-         "server_ports": wishes["server_ports"] or record.facts["site"].get("server_ports", ""),
+        {"client_port": 0 if record.lifeline else options["client_port"],
+         "login_ports": options["login_ports"] or record.facts["site"].get("login_ports", ""),
+         "server_ports": options["server_ports"] or record.facts["site"].get("server_ports", ""),
          "on_login_node": bool(answers.of(record).get("on_login_node")),
-         "user_relay": wishes["user_relay"] or wishes["route"] != "auto", "client_timeout": wishes["client_timeout"], "target": record.target,
+         "user_relay": options["user_relay"] or options["route"] != "auto", "client_timeout": options["client_timeout"], "target": record.target,
          "guest": bool(record.guest)},
         record.forwards, {"nodes": record.nodes, "addresses": record.addresses},
         AtStub(record.control_path) if record.lifeline else client_of(record, channel),

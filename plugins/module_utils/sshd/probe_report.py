@@ -12,8 +12,8 @@ def table(forwards: t.List[t.Dict[str, t.Any]]) -> t.List[str]:
     rows = [["kind", "request", "verdict"] + ["expected"] * expected + ["listens on", "as asked", "why"]]
     words = {True: "yes", False: "no", None: "-"}
     for one in forwards:
-        wish = " or ".join(one["expect"]) or "-"
-        rows.append([one["kind"], one["request"], one["verdict"]] + [("NOT " if one["as_expected"] is False else "") + wish] * expected
+        wanted = " or ".join(one["expect"]) or "-"
+        rows.append([one["kind"], one["request"], one["verdict"]] + [("NOT " if one["as_expected"] is False else "") + wanted] * expected
                     + [" ".join(one["listens_on"]) or "-", words[one["as_asked"]], one["why"]])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

@@ -35,44 +35,44 @@ _FIELDS = {"remote": ("bind", "port", "socket", "expect"), "local": ("host", "po
 _LONGEST_PATH = 107
 
 
-def parse(kind: str, wishes: t.Iterable[t.Any]) -> t.List[Request]:
+def parse(kind: str, options: t.Iterable[t.Any]) -> t.List[Request]:
     """Requests as users write them.
 
     Args:
         kind: ``remote`` or ``local``.
-        wishes: dicts, or texts: ``ADDRESS:PORT``, ``[IPV6]:PORT``, ``/path``.
+        options: dicts, or texts: ``ADDRESS:PORT``, ``[IPV6]:PORT``, ``/path``.
     Raises:
         SessionError: one cannot be understood.
     """
-    return [_parse(kind, wish) for wish in wishes]
+    return [_parse(kind, wanted) for wanted in options]
 
 
-def _wrong(kind: str, wish: t.Any, why: str) -> SessionError:
+def _wrong(kind: str, wanted: t.Any, why: str) -> SessionError:
     fields = ", ".join(_FIELDS[kind])
-    return SessionError("{0}: {1!r} is no forward".format(kind, wish), why, "write ADDRESS:PORT, [IPV6]:PORT, /path, or a dict of {0}".format(fields))
+    return SessionError("{0}: {1!r} is no forward".format(kind, wanted), why, "write ADDRESS:PORT, [IPV6]:PORT, /path, or a dict of {0}".format(fields))
 
 
-def _parse(kind: str, wish: t.Any) -> Request:
-    if isinstance(wish, dict):
-        given = wish
+def _parse(kind: str, wanted: t.Any) -> Request:
+    if isinstance(wanted, dict):
+        given = wanted
     else:
-        given = _parse_text(kind, str(wish))
+        given = _parse_text(kind, str(wanted))
         if given is None:
-            raise _wrong(kind, wish, "it has no form that is known")
+            raise _wrong(kind, wanted, "it has no form that is known")
     strange = sorted(str(name) for name in set(given) - set(_FIELDS[kind]))
     if strange:
-        raise _wrong(kind, wish, "it has no field {0}".format(strange[0]))
-    expect = _expectations(kind, wish, given.get("expect"))
+        raise _wrong(kind, wanted, "it has no field {0}".format(strange[0]))
+    expect = _expectations(kind, wanted, given.get("expect"))
     where = _FIELDS[kind][0]
     path = given.get("socket")
     if path is not None:
         if given.get(where) is not None or given.get("port") is not None:
-            raise _wrong(kind, wish, "a socket has neither {0} nor port".format(where))
+            raise _wrong(kind, wanted, "a socket has neither {0} nor port".format(where))
         path = str(path)
         if not path.startswith("/") or re.search("[\0-\x1f\x7f]", path) or len(os.fsencode(path)) > _LONGEST_PATH:
-            raise _wrong(kind, wish, "a socket is an absolute path of at most {0} bytes without control characters".format(_LONGEST_PATH))
+            raise _wrong(kind, wanted, "a socket is an absolute path of at most {0} bytes without control characters".format(_LONGEST_PATH))
         return Request(kind, "", 0, path, expect)
-    return Request(kind, _address(kind, wish, given), _port(kind, wish, given), None, expect)
+    return Request(kind, _address(kind, wanted, given), _port(kind, wanted, given), None, expect)
 
 
 def _parse_text(kind: str, text: str) -> t.Optional[t.Dict[str, t.Any]]:
@@ -84,32 +84,32 @@ def _parse_text(kind: str, text: str) -> t.Optional[t.Dict[str, t.Any]]:
     return {_FIELDS[kind][0]: found.group(1) or found.group(2) or "", "port": found.group(3)}
 
 
-def _address(kind: str, wish: t.Any, given: t.Dict[str, t.Any]) -> str:
+def _address(kind: str, wanted: t.Any, given: t.Dict[str, t.Any]) -> str:
     if kind == "local":
         address = str(given.get("host") or "")
         if not address:
-            raise _wrong(kind, wish, "it does not say to which host")
+            raise _wrong(kind, wanted, "it does not say to which host")
     else:
         address = given.get("bind")
         address = "127.0.0.1" if address is None else str(address) or "*"
     address = address.strip("[]")
     if not re.match(r"^[\w.:%*-]+\Z", address):
-        raise _wrong(kind, wish, "{0!r} is no address".format(address))
+        raise _wrong(kind, wanted, "{0!r} is no address".format(address))
     return str(ip(address) or address)
 
 
-def _port(kind: str, wish: t.Any, given: t.Dict[str, t.Any]) -> int:
+def _port(kind: str, wanted: t.Any, given: t.Dict[str, t.Any]) -> int:
     lowest = 0 if kind == "remote" else 1
     text = str(given.get("port", "0" if kind == "remote" else ""))
     if not re.match(r"^[0-9]{1,5}\Z", text) or not lowest <= int(text) <= 65535:
-        raise _wrong(kind, wish, "its port is no number from {0} to 65535".format(lowest))
+        raise _wrong(kind, wanted, "its port is no number from {0} to 65535".format(lowest))
     return int(text)
 
 
-def _expectations(kind: str, wish: t.Any, value: t.Any) -> t.Tuple[str, ...]:
+def _expectations(kind: str, wanted: t.Any, value: t.Any) -> t.Tuple[str, ...]:
     values = () if value is None else (value,) if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)) or [one for one in values if one not in EXPECTATIONS]:
-        raise _wrong(kind, wish, "expect is one or more of " + ", ".join(EXPECTATIONS))
+        raise _wrong(kind, wanted, "expect is one or more of " + ", ".join(EXPECTATIONS))
     return tuple(values)
 
 
