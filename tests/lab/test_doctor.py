@@ -48,13 +48,13 @@ def look(desk, more=(), **wishes):
     done = desk.run(*desk.words("doctor", **wishes), *more, check=False)
     assert done.returncode == 0, done.stdout
     (report,) = desk.reports()
-    assert report["host"] == ("HOST" if wishes.get("blank") else "lab")
+    assert report["host"] == ("HOST" if wishes.get("anonymize") else "lab")
     return {one["name"]: one for one in report["checks"]}, done
 
 
 @pytest.mark.everywhere
 def test_a_whole_cluster(desk):
-    seen, done = look(desk, job=True, html=PAGE, modules=[desk.lab.module])
+    seen, done = look(desk, test_job=True, html=PAGE, modules=[desk.lab.module])
     assert not [one for one in seen.values() if one["result"] == "failed"]
     assert {"ssh", "name", "port", "authentication", "shell start-up", "home", "clock", "batch system", "remote forwarding to the cluster", "local forwarding",
             "login node to node", "version", "queue", "node to login node", "renderer",
@@ -63,7 +63,7 @@ def test_a_whole_cluster(desk):
     page = desk.run("cat", PAGE).stdout
     assert "<svg" in page and "198.18.2.1" in page
     assert not desk.left(), "it leaves nothing"
-    look(desk, html=PAGE, blank=True)
+    look(desk, html=PAGE, anonymize=True)
     page, report = desk.run("cat", PAGE).stdout, json.dumps(desk.reports())
     assert not [word for word in ("198.18.", "compute1", "login.lab") if word in page.replace("ADDRESS", "") or word in report]
 
@@ -152,7 +152,7 @@ def version_is_another(patient):
 
 
 def pvserver_is_not_on_nodes(patient):
-    return {"job": True, "pvserver": "/opt/nosuch/pvserver"}
+    return {"test_job": True, "pvserver": "/opt/nosuch/pvserver"}
 
 
 # What is broken: the check that has to fail, who can mend it, a word of the cause, and a word of the way out.

@@ -14,7 +14,7 @@ def chooses(lab):
 
 def found(desk, **wishes):
     """What doctor's job found of the renderer."""
-    seen, done = look(desk, job=True, **wishes)
+    seen, done = look(desk, test_job=True, **wishes)
     assert not desk.left()
     return seen["renderer"], done
 
