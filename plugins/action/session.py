@@ -151,14 +151,14 @@ class ActionModule(SessionAction):
 
     @staticmethod
     def _just_ended(record):
-        """Whether pvserver is over and the watcher is about to notice; waits until it has cleared up."""
+        """Whether pvserver is over and the daemon is about to notice; waits until it has cleared up."""
         try:
             script = Channel(record.socket, record.name).script
             if not comes_to_its_end(Directory(script, record.remote_directory)):
                 return False
         except SessionError:
             if record.lifeline:
-                # That ends nothing; the watcher seeks its connection.
+                # That ends nothing; the daemon seeks its connection.
                 return False
         return processes.wait_gone(record.watcher, 40)
 

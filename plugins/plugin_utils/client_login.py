@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection to the host on which ParaView runs, where that is another one; the session's watcher holds it."""
+"""The connection to the host on which ParaView runs, where that is another one; the session's daemon holds it."""
 
 from ..module_utils.common.errors import SessionError
 from ..module_utils.session.record import Session
@@ -11,11 +11,11 @@ from .login import answered, by_watcher
 
 
 def log_in_on_client(session: Session, channel: Channel, target: client.Target, host: str, password: str = "") -> dict:
-    """Has the session's watcher log in on the client host.
+    """Has the session's daemon log in on the client host.
 
     Args:
-        session: its watcher holds the connection to the login node already.
-        channel: to the watcher.
+        session: its daemon holds the connection to the login node already.
+        channel: to the daemon.
         target: whom to call.
         host: the inventory's name of it.
         password: as for login.log_in().

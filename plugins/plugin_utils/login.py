@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a session's watcher, and with it the one authenticated connection."""
+"""Starting a session's daemon, and with it the one authenticated connection."""
 
 import compileall
 import functools
@@ -64,14 +64,14 @@ def password_of(connection) -> str:
 
 
 def log_in(session: Session, target: client.Target, owner: list, password: str = "") -> None:
-    """Logs in and leaves a watcher that holds the connection; what ssh asks is passed on to the user.
+    """Logs in and leaves a daemon that holds the connection; what ssh asks is passed on to the user.
 
     Where the user has a control master that leads there, it is used, and nothing is asked.
 
     Args:
         session: its record is there already.
         target: whom to call.
-        owner: identity of the process with which the watcher ends until the session is handed over.
+        owner: identity of the process with which the daemon ends until the session is handed over.
         password: answers ssh's question for the password of this host, once.
     Raises:
         SessionError: with ssh's own words.
@@ -106,7 +106,7 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
 
 
 def _forget_guest(session, record):
-    """What a killed watcher left in the user's own control master is taken back."""
+    """What a killed daemon left in the user's own control master is taken back."""
     if record.guest:
         for option, specification in record.forwards:
             master.Master(record.guest, record.ssh).cancel(option, specification)
@@ -126,7 +126,7 @@ def _same_node(session, record):
 
 
 def _log_in_again(session, record, target, password):
-    """The watcher that has outlived its connection gets another one."""
+    """The daemon that has outlived its connection gets another one."""
     channel = Channel(record.socket, session.name)
     path = record.control_path + reconnection.SOCKETS[2]
 
@@ -139,14 +139,14 @@ def _log_in_again(session, record, target, password):
 
 
 def by_watcher(channel: Channel, which: str, questions: Questions, seconds: float, **given) -> dict:
-    """Has the session's watcher log in, and answers what is asked.
+    """Has the session's daemon log in, and answers what is asked.
 
     Args:
-        channel: to the watcher.
+        channel: to the daemon.
         which: ``login`` (in place of the connection that was lost) or ``client`` (on the client host).
         questions: of this login.
         seconds: how long ssh may be silent.
-        given: what the watcher is told.
+        given: what the daemon is told.
     Returns:
         What it tells of the login, or an ``error``.
     """
@@ -219,7 +219,7 @@ def answered(session: Session, target: client.Target, control_path: str, passwor
 
 
 def _libraries():
-    """Where the watcher finds jmespath, for batch systems that answer in JSON, and PyYAML, for site.yml: it is started without site-packages."""
+    """Where the daemon finds jmespath, for batch systems that answer in JSON, and PyYAML, for site.yml: it is started without site-packages."""
     found = [os.path.dirname(os.path.dirname(yaml.__file__))]
     try:
         import jmespath
@@ -235,7 +235,7 @@ def _program(module):
 
 
 def _interpreter(code):
-    """A Python that finds compiled modules: compiling them itself would cost the watcher 2.5 MB for as long as it lives."""
+    """A Python that finds compiled modules: compiling them itself would cost the daemon 2.5 MB for as long as it lives."""
     helpers = os.path.join(_PLUGINS, "module_utils")
     before = sys.pycache_prefix
     if not os.access(helpers, os.W_OK):
@@ -255,7 +255,7 @@ def _interpreter(code):
 
 
 def _start(session, given, target, questions=None):
-    """Starts a watcher; returns its last line, which says that it holds the connection, or why not."""
+    """Starts a daemon; returns its last line, which says that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(_program("session.daemon"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -279,7 +279,7 @@ def _start(session, given, target, questions=None):
 
 
 def _listen(stdout, questions, patience):
-    """What a watcher says last; questions that come up meanwhile are answered."""
+    """What a daemon says last; questions that come up meanwhile are answered."""
     text = b""
     while True:
         ready = select.select([stdout] + ([questions] if questions else []), [], [], patience.left)[0]

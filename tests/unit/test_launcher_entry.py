@@ -165,4 +165,4 @@ def test_what_would_not_arrive_is_refused(wishes):
 
 def test_every_wish_is_one_of_the_launcher():
     known = pytest.importorskip("ansible_collections.sciviz.paraview.plugins.module_utils.launcher.options")
-    assert set(launcher_entry.WISHES) <= set(known.WISHES)
+    assert set(launcher_entry.OPTIONS) <= set(known.JOB_OPTIONS)

@@ -80,7 +80,7 @@ def test_the_guide_names_every_entry():
     checked = Names()
     checked.table(copy.deepcopy(answers.TABLES["sge"]))
     assert {"argv", "fields", "silence", "needs", "node"} <= checked.names
-    assert not {name for name in checked.names - {"pattern"} - set(directives.WISHES) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
+    assert not {name for name in checked.names - {"pattern"} - set(directives.OPTIONS) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
     assert not [name for name in directives.BLANKS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
 
 

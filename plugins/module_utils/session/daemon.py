@@ -190,7 +190,7 @@ class SessionDaemon:
         self._unlink_at_stub()
 
     def _unlink(self, ends):
-        # What was killed leaves its sockets, and ssh would refuse to be a master. There is one watcher a session.
+        # What was killed leaves its sockets, and ssh would refuse to be a master. There is one daemon a session.
         for path in [self.given["socket"]] + [self.given["control_path"] + end for end in ends]:
             if os.path.lexists(path):
                 os.unlink(path)
@@ -203,7 +203,7 @@ class SessionDaemon:
             os.unlink(self.given["control_path"] + ".c")
 
     def _unlink_at_stub(self):
-        """What leads to a stub or from it; one that lives waits for the next watcher."""
+        """What leads to a stub or from it; one that lives waits for the next daemon."""
         try:
             lives = processes.alive(self.session.read().stub)
         except SessionError:
@@ -403,18 +403,18 @@ def main():
     """Reads what it is given from standard input, answers with one line, and stays."""
     given = json.load(sys.stdin)
     sys.path.extend(given.get("libraries", ()))
-    watcher = SessionDaemon(given)
+    daemon = SessionDaemon(given)
     remote.load()
 
     def stop(_number, _frame):
-        watcher.stopping = True
+        daemon.stopping = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         try:
-            watcher.log_in()
+            daemon.log_in()
         except (ShellLost, OSError) as error:
             _say({"error": str(error)})
             return
@@ -422,9 +422,9 @@ def main():
         nowhere = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):
             os.dup2(nowhere, number)
-        watcher.serve()
+        daemon.serve()
     finally:
-        watcher.close()
+        daemon.close()
 
 
 def _say(answer):

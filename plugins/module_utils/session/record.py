@@ -34,7 +34,7 @@ def state_directory(wanted=""):
     return os.path.join(base, "paraview-connect")
 
 
-# Both are wanted now and then only, and the watcher stays small without them.
+# Both are wanted now and then only, and the daemon stays small without them.
 def _file_name(name):
     from urllib.parse import quote
 
@@ -215,7 +215,7 @@ def all_sessions(base):
 
 
 def watched(record):
-    """bool: whether the session's watcher runs and can be reached, and with it the connection."""
+    """bool: whether the session's daemon runs and can be reached, and with it the connection."""
     return processes.alive(record.watcher) and os.path.exists(record.socket)
 
 
@@ -225,7 +225,7 @@ def holds_work(record):
 
 
 def away(record):
-    """bool: whether the session has a lifeline, and its watcher seeks the connection that was lost."""
+    """bool: whether the session has a lifeline, and its daemon seeks the connection that was lost."""
     return bool(record.lost_at) and watched(record)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a session with a lifeline endures the loss of its connection: the watcher logs in again, and has the way for the line made anew."""
+"""How a session with a lifeline endures the loss of its connection: the daemon logs in again, and has the way for the line made anew."""
 
 import json
 import os
@@ -45,13 +45,13 @@ class Recovery:
     """Looks after the line of one session that was handed over.
 
     Args:
-        watcher (daemon.SessionDaemon): holds the connection.
+        daemon (daemon.SessionDaemon): holds the connection.
         record (dict): the session's.
     """
 
-    def __init__(self, watcher, record):
-        self.watcher, self.session = watcher, watcher.session
-        self.stub, self.known = Stub(watcher.session), record.stub
+    def __init__(self, daemon, record):
+        self.daemon, self.session = daemon, daemon.session
+        self.stub, self.known = Stub(daemon.session), record.stub
         self.outage_s, self.terminal = record.settings["reconnect_timeout"], record.terminal
         self.told = {}
         # A connection that is silent may come to itself again before another one is there.
@@ -62,12 +62,12 @@ class Recovery:
         self.mender, self.mend_at, self.mended_at, self.pause = None, 0.0, time.monotonic(), _PAUSE
         self.lost_at, self.gone_at = None, 0.0
 
-    # -- what the watcher asks
+    # -- what the daemon asks
 
     @property
     def away(self):
         """bool: whether there is no connection to the login node."""
-        return self.watcher.shell is None
+        return self.daemon.shell is None
 
     def streams(self):
         """list: what becomes readable when there is news."""
@@ -83,8 +83,8 @@ class Recovery:
 
     def bear(self, why):
         """The connection is gone, or silent: another one is sought."""
-        watcher = self.watcher
-        connection, watcher.connection = watcher.connection, None
+        daemon = self.daemon
+        connection, daemon.connection = daemon.connection, None
         connection.shell.meanwhile = None
         if isinstance(why, Silence):
             self.silent = connection
@@ -107,7 +107,7 @@ class Recovery:
     def check_silence(self):
         """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
         self._look_at_stub()
-        if self.lost_at is not None and time.monotonic() - self.watcher.shell.heard_at > _LONG_SILENCE:
+        if self.lost_at is not None and time.monotonic() - self.daemon.shell.heard_at > _LONG_SILENCE:
             raise Silence("no answer from the login node")
 
     def begin_login(self, command, environment, path):
@@ -190,7 +190,7 @@ class Recovery:
                 return
             record = self.session.read()
             if not record:
-                self.watcher.stopping = True
+                self.daemon.stopping = True
                 return
             self.reconnection = Reconnection(record)
         attempt = self.reconnection.step()
@@ -239,13 +239,13 @@ class Recovery:
         if self.silent is not None:
             self._end(self.silent)
             self.silent = None
-        self.watcher.forget_sockets()
+        self.daemon.forget_sockets()
         try:
-            os.rename(attempt.path, self.watcher.given["control_path"])
+            os.rename(attempt.path, self.daemon.given["control_path"])
         except OSError:
             attempt.close()
             raise
-        self.watcher.given["master"] = ""
+        self.daemon.given["master"] = ""
         self._found(Connection(attempt.process, attempt.shell))
         # What was put up went with the connection, and one of the user's own is not used any more.
         self.session.update(forwards=[], guest="")
@@ -256,22 +256,22 @@ class Recovery:
         if self.reconnection is not None:
             self.reconnection.close()
             self.reconnection = None
-        self.watcher.connection, self.asks = connection, ""
+        self.daemon.connection, self.asks = connection, ""
         connection.shell.meanwhile = self.check_silence
 
     def _end(self, connection):
         """Ends a connection, and takes back what it would leave in a control master of the user's own."""
-        if self.watcher.given.get("master"):
-            self.watcher.leave_master(self.session.read())
+        if self.daemon.given.get("master"):
+            self.daemon.leave_master(self.session.read())
         connection.end(0.5)
-        self.watcher.forget_sockets()
+        self.daemon.forget_sockets()
 
     def _ask_the_login_node(self):
         """A connection over which nothing comes back is none; ssh itself would wait for a minute."""
         if self.lost_at is None:
             return
         try:
-            self.watcher.shell.here(":", _SILENCE)
+            self.daemon.shell.here(":", _SILENCE)
         except SessionError:
             raise Silence("no answer from the login node")
 
@@ -290,7 +290,7 @@ class Recovery:
         return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
 
     def _mend(self):
-        given = self.watcher.given
+        given = self.daemon.given
         self.mender = processes.Child(given["mender"])
         self.mended_at = time.monotonic()
         with self.mender.stdin as stdin:

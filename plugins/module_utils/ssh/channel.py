@@ -19,7 +19,7 @@ class ChannelLost(SessionError):
 
 
 class Channel:
-    """Requests to a session's watcher.
+    """Requests to a session's daemon.
 
     Args:
         path: its socket.
@@ -39,7 +39,7 @@ class Channel:
         Returns:
             The answer.
         Raises:
-            ChannelLost: the watcher is gone, or the login node is.
+            ChannelLost: the daemon is gone, or the login node is.
         """
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
