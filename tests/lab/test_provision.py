@@ -134,7 +134,7 @@ def test_the_node_helps_itself_where_no_new_login_comes(admin):
         "[Service]\nExecReload=/bin/sh -c 'nft add table inet shut; nft add chain inet shut in \"{ type filter hook input priority -10; }\";"
         " nft add rule inet shut in iif != lo tcp dport 22 tcp flags syn drop'\n"))
     try:
-        done = admin.provision("--forks 1", "--timeout 3", check=False, confirm_s=8)
+        done = admin.provision("--forks 1", "--timeout 3", check=False, confirm_timeout="8s")
         assert done.returncode != 0
         assert re.search(r"(?m)^lab .*(unreachable|failed)=1", done.stdout)
         assert "Publish the site's values" not in done.stdout
