@@ -89,9 +89,9 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     session_id = record.id
     path = control_path.control_path(session_id)
     given = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
-            "owner": owner, "waiting": record.waiting, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
-            "mender": _program("session.lifeline_route"),
-            "leave_node": master.Master(path + ".n", target.executable).command("-O", "exit")}
+             "owner": owner, "waiting": record.waiting, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
+             "mender": _program("session.lifeline_route"),
+             "leave_node": master.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
     if given["master"]:
         cancel = master.Master(given["master"], target.executable).command("-O", "cancel")[:-2]

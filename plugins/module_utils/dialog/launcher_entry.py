@@ -23,8 +23,8 @@ CLIENTS = ("ssh", "plink")
 PATH = "/usr/local/bin/paraview-launch"
 #: What the launcher may be asked for.
 OPTIONS = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
-          "exclusive", "parallel_environment", "deadline", "idle", "scheduler", "server_ports", "modules", "setup", "launcher", "pvserver", "rendering",
-          "directives")
+           "exclusive", "parallel_environment", "deadline", "idle", "scheduler", "server_ports", "modules", "setup", "launcher", "pvserver", "rendering",
+           "directives")
 #: Seconds that a forward connection without ``--leave`` gives the login, until the launcher holds the port.
 DELAY = 15
 _PROGRAMS = {

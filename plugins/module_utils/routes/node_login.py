@@ -137,7 +137,7 @@ class NodeLogin:
         """str: lines of a known_hosts file for this node alone."""
         names = [self.node, self.node.partition(".")[0], address]
         out = self.context.login_node.run(_KEYS.format(files=" ".join('"{0}"'.format(one) for one in _KNOWN_HOSTS),
-                                                    names=" ".join(shlex.quote(one) for one in dict.fromkeys(names) if one)), 15)[1]
+                                                       names=" ".join(shlex.quote(one) for one in dict.fromkeys(names) if one)), 15)[1]
         found = [_KEY.match(line) for line in out.splitlines()]
         return "".join("{0}{1} {2}\n".format(one.group(1) + " " if one.group(1) else "", self.node, one.group(2)) for one in found if one)
 

@@ -13,7 +13,7 @@ from .tables.registry import Table
 
 #: What a user may ask for; each is a variable behind paraview_.
 OPTIONS = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
-          "exclusive", "parallel_environment")
+           "exclusive", "parallel_environment")
 # What a template may name besides: numbers and spellings made of the options.
 _MADE_OF = {
     "tasks": ("nodes", "tasks_per_node"), "cores": ("nodes", "tasks_per_node", "cpus_per_task"), "cores_per_node": ("tasks_per_node", "cpus_per_task"),
