@@ -114,7 +114,7 @@ def _forget_guest(session, record):
 
 
 def _same_node(session, record):
-    """A job without a batch system is a process of one login node, of which another one knows nothing."""
+    """A job without a batch system is a process of one login node; SessionError if another login node answers."""
     if not record.job_id or not answers.of(record).get("on_login_node"):
         return
     there = Channel(record.socket, session.name).script("hostname")[1].strip()

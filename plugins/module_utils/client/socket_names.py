@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What stands between a session's control path and a port in the names of further sockets."""
+"""Names of a session's sockets: the control path, one of these, and a port."""
 
-#: Where a lifeline's stub takes the line, or finds it.
+#: The socket at which ssh and paraview-lifeline on the client host meet.
 STUB = ".r"
 #: What leads to a port of another host on which ParaView runs, and goes with the connection to it.
 TO_CLIENT = ".t"

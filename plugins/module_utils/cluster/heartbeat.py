@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job's sign of life, and its absence: what is killed says no last words.
+"""A job's sign of life. If a job is killed, it notes no end, and its sign of life stops.
 
-A new sign contradicts a batch system by which the job is over: an answer may be wrong, and there are servers that never answer this right.
+A new sign contradicts a batch system by which the job is over: an answer may be wrong, and some servers never answer this right.
 """
 
 import time

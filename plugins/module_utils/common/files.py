@@ -145,7 +145,7 @@ class Changes:
     def put(self) -> None:
         """Puts all in place: new files first, what is removed last. SessionError with nothing changed where one cannot be written.
 
-        Every new text is on the disk before the first file is replaced, so that a full disk is no matter of taking back.
+        Every new text is on the disk before the first file is replaced. If the disk is full, no file was replaced yet.
         """
         staged = {}
         try:

@@ -24,7 +24,7 @@ class HungUp(Exception):
 
 
 class Line:
-    """Whoever called, and what he is told.
+    """The caller of the launcher: its connection, and what is printed for it.
 
     Attributes:
         server (list or None): processes.identity() of sshd's process for this connection.

@@ -128,7 +128,7 @@ def await_line(stub, record):
         if not processes.alive(record.stub) or time.monotonic() > deadline:
             raise SessionError("no connection between this machine and {0}".format(record.root_node),
                                one_line(told.get("reason") or stub.last_words(), 300) or "no answer",
-                               "look whether something on the way changes or holds back what is sent; paraview_reconnect: false does without it")
+                               "if a firewall or proxy between them changes or delays data, ask the site; or set paraview_reconnect to false")
         time.sleep(0.05)
 
 

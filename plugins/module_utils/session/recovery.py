@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a session with a lifeline endures the loss of its connection: the daemon logs in again, and has the way for the line made anew."""
+"""If the connection of a session is lost, the daemon logs in again and restores the route."""
 
 import json
 import os
@@ -24,10 +24,10 @@ _BY_ITSELF = 1.0
 _COMES_BACK = 10.0
 # Seconds that pvserver has to go after its client.
 _ENDING = 3.0
-# Seconds after which a mending that does not come to its end is given up, and those between two, which grow.
+# If restoring the route takes more seconds, it is ended. The pause before the next try grows.
 _MENDING = 150.0
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0
-# Seconds for which the stub goes on after the line was away too long; it is the one that counts.
+# The stub ends the session after paraview_reconnect_timeout. If it does not, the daemon does so many seconds later.
 _GRACE = 30.0
 # A login that the user answers for is given up when nobody has asked about it for so long.
 _NOBODY_ASKS = 20.0
@@ -42,7 +42,7 @@ class Silence(ShellLost):
 
 
 class Recovery:
-    """Looks after the line of one session that was handed over.
+    """Restores the connection of one session that was handed over.
 
     Args:
         daemon (daemon.SessionDaemon): holds the connection.
@@ -54,7 +54,7 @@ class Recovery:
         self.stub, self.known = Stub(daemon.session), record.stub
         self.outage_s, self.terminal = record.settings["reconnect_timeout"], record.terminal
         self.told = {}
-        # A connection that is silent may come to itself again before another one is there.
+        # A silent connection may answer again before a new one is there.
         self.silent = None
         self.reconnection = self.attempt = None
         self.attempt_failed, self.asked_at = "", 0.0
@@ -82,7 +82,7 @@ class Recovery:
         return self.away or self.lost_at is not None
 
     def bear(self, why):
-        """The connection is gone, or silent: another one is sought."""
+        """The connection is lost or silent; a new one is made."""
         daemon = self.daemon
         connection, daemon.connection = daemon.connection, None
         connection.shell.meanwhile = None
@@ -94,7 +94,7 @@ class Recovery:
         self._lost(one_line(str(why).strip().rpartition("\n")[2]) or "ssh ended")
 
     def step(self):
-        """Looks after the line; ShellLost where it will not come back any more, or the connection is found to be dead."""
+        """One step; ShellLost if the connection cannot be restored any more, or does not answer."""
         self._look_at_stub()
         if self.away:
             self._log_in()
@@ -203,7 +203,7 @@ class Recovery:
             self._say(self.asks)
 
     def _look_at_silent(self):
-        """bool: whether the connection that was silent has come to itself again."""
+        """bool: whether the connection that was silent answers again."""
         if self.silent is None:
             return False
         connection = self.silent

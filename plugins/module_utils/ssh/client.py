@@ -121,7 +121,7 @@ def asking_nobody(target: Target) -> Target:
         words += [option, match.group(name)] if match.group(name) else []
     words += ["-W", "[%h]:%p", "--", match.group("host").strip("[]")]
     command = " ".join(word if word == "[%h]:%p" else shlex.quote(word.replace("%", "%%")) for word in words)
-    # The first of ProxyCommand and ProxyJump wins, but for -J, which stands no other beside it.
+    # ssh takes the first of ProxyCommand and ProxyJump, and refuses -J beside either.
     return target._replace(arguments=["-o", "ProxyCommand=" + command] + _without_jump(target.arguments))
 
 

@@ -289,7 +289,7 @@ def _blocks(text: str) -> t.List[t.Tuple[int, int, _Key, bool]]:
 
 
 def _key(name: str, body: t.List[str]) -> _Key:
-    """What is global goes first, what is for all last; else by name, whichever was put in first."""
+    """The order of our blocks: global ones first, those for all connections last, the others by name."""
     heads = [line.rest.lower() for line in lines("\n".join(body)) if line.keyword == "match"]
     return (0 if not heads else 2 if heads[0] == "all" else 1), name
 

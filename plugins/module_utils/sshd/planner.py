@@ -110,7 +110,7 @@ class Planner:
         return sorted({os.path.dirname(path) for path in self._own_files() if _MADE in self.view.read(path).split("\n")})
 
     def bystanders(self, match: t.Dict[str, t.List[str]]) -> t.List[Tried]:
-        """Whom a policy that goes was for, and who is just beside it; ordinary users where that cannot be told any more."""
+        """The connections that a removed policy was for, and those that it just missed. If they are not known any more, connections of ordinary users."""
         try:
             known = Derived(match, self.accounts)
         except SessionError:
@@ -149,7 +149,10 @@ class Planner:
 
     def _tried(self, asked: t.Dict[str, str], match: t.Dict[str, t.List[str]], derived: Derived,
                verify: t.Sequence[Tried]) -> t.Tuple[t.List[Tried], t.List[Effective]]:
-        """Whom to try, and what holds for them without the policy. Whom another policy of ours binds is left to that, if there are others."""
+        """The connections to try, and sshd's values for them without the policy.
+
+        If another policy of ours is for a connection, that one is left out, unless none would be left.
+        """
         if verify:
             return list(verify), self._ask(self.base, [one.connection for one in verify], "without the policy")
         users = derived.users[:_TRIED_MEMBERS]

@@ -15,7 +15,7 @@ report() {
 }
 now() { date +%s; }
 
-# The last line may be there by half only.
+# If pvserver is just writing, the last line is not complete.
 tell() {
   { if [ -e rc ]; then cat log; else head -n "$(wc -l < log)" log; fi; } 2>/dev/null | grep -aE @STATUS_LINES@ | head -n 20
 }
