@@ -153,7 +153,7 @@ options:
   schedulers:
     description:
       - Tables of batch systems that this host has besides those that are shipped, or entries in which its own differs, by the name of the batch system.
-      - A table says how jobs are submitted, asked and cancelled, and what the answers mean. The guide C(Batch systems) tells what may stand in it, and how to
+      - A table says how jobs are submitted, asked and cancelled, and what the answers mean. The guide C(Batch systems) shows what may stand in it, and how to
         try one without a cluster.
     type: dict
     default: {}
@@ -191,7 +191,7 @@ options:
     default: ""
   walltime:
     description:
-      - How long the job may run. Where pvserver knows how to (from 5.10), it tells the client how much of it is left, and ParaView warns before the end.
+      - How long the job may run. Where pvserver knows how to (from 5.10), it informs the client how much of it is left, and ParaView warns before the end.
       - Write it as V(90s), V(15m), V(2h), V(1d), V(1:30:00) (H:MM:SS) or V(2-00:00:00) (D-HH:MM:SS).
       - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A number without a unit is refused.
     type: raw

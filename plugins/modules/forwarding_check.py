@@ -8,7 +8,7 @@ module: forwarding_check
 short_description: Ask a running sshd what it really forwards for a user
 version_added: 0.1.0
 description:
-  - Logs in as a user and asks sshd for one forward after the other, as C(ssh -R) and C(ssh -L) would. It tells which are granted, which its policy
+  - Logs in as a user and asks sshd for one forward after the other, as C(ssh -R) and C(ssh -L) would. It shows which are granted, which its policy
     refuses, and which fail for another reason.
   - For a remote forward it also looks where the listener stands. Under C(GatewayPorts no) sshd grants a forward on every address and puts it on loopback,
     under C(GatewayPorts yes) it opens one for loopback to everybody, and where a port is taken on one address family it listens on the other alone.
@@ -119,7 +119,7 @@ seealso:
   - module: sciviz.paraview.sshd_forwarding
     description: It sets what is found out here.
   - module: sciviz.paraview.sshd_forwarding_info
-    description: It tells from which file and line a value comes.
+    description: It shows from which file and line a value comes.
 """
 
 EXAMPLES = r"""

@@ -47,7 +47,7 @@ options:
     description:
       - A file with the recorded answer in four parts, each below a line of its own, which are C(=== command), C(=== exit code), C(=== stdout) and
         C(=== stderr). What is not UTF-8 in it does no harm.
-      - The command tells which of the table's questions was asked. Several answers may follow one another in one file. The further questions
+      - The command shows which of the table's questions was asked. Several answers may follow one another in one file. The further questions
         that the table has then find theirs.
     type: str
     required: true

@@ -139,7 +139,7 @@ sessions:
     lifeline:
       description:
         - How the line is that outlives its connection. C(state) is C(waiting), C(connected) or C(outage); C(lost_at) is when it was lost, in seconds
-          since 1970; C(losses) counts; C(waiting_bytes) are kept on this side; C(encrypted) tells whether it is so from end to end.
+          since 1970; C(losses) counts; C(waiting_bytes) are kept on this side; C(encrypted) shows whether it is so from end to end.
         - Null where the session has none, or is over.
       returned: always
       type: dict

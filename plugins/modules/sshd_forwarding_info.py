@@ -8,7 +8,7 @@ module: sshd_forwarding_info
 short_description: Tell what sshd lets connections forward, and which lines say so
 version_added: 0.1.0
 description:
-  - Asks sshd for the forwarding policy of the given connections, and tells the file and line that each value comes from.
+  - Asks sshd for the forwarding policy of the given connections, and shows the file and line that each value comes from.
   - It reads the files as they are now. A daemon that was not reloaded since may still do otherwise.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host

@@ -148,7 +148,7 @@ def by_watcher(channel: Channel, which: str, questions: Questions, seconds: floa
         seconds: how long ssh may be silent.
         given: what the daemon is told.
     Returns:
-        What it tells of the login, or an ``error``.
+        What it reports on the login, or an ``error``.
     """
     channel.request("begin_" + which, **given)
     try:

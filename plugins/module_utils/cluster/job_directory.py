@@ -10,7 +10,7 @@ from ..common.errors import SessionError
 from ..common.text import one_line
 
 _PARENT = ".paraview-connect"
-# Stack traces of many ranks stand behind the line that tells the cause.
+# Stack traces of many ranks stand behind the line that shows the cause.
 _LOG_BYTES = 131072
 _SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}\Z")
 

@@ -49,7 +49,7 @@ class Line:
         self._signal = number
 
     def look(self):
-        """Raises HungUp where nobody is there any more. The end of standard input tells nothing: some callers have none."""
+        """Raises HungUp where nobody is there any more. The end of standard input proves nothing: some callers have none."""
         if self._signal:
             raise HungUp("ended by {0}".format(signal.Signals(self._signal).name))
         if self.server and not processes.alive(self.server):

@@ -163,7 +163,7 @@ class SessionDaemon:
         try:
             self._abandoned()
         except SessionError:
-            pass  # a home that does not answer tells nothing; it is asked again
+            pass  # a home that does not answer proves nothing; it is asked again
 
     def _abandoned(self):
         """The playbook ended before it handed the session over; one that had been detached goes back to that, one with somebody's work in it goes on."""
@@ -300,7 +300,7 @@ class SessionDaemon:
         return {}
 
     def _do_begin_login(self, asked):
-        """Begins a login in place of the connection that was lost; login_state tells how it goes."""
+        """Begins a login in place of the connection that was lost; login_state shows how it goes."""
         if self.recovery and self.recovery.away:
             self.recovery.begin_login(asked["command"], asked["environment"], asked["path"])
         return {}

@@ -132,7 +132,7 @@ class Stub:
         return told.get("state") == "ended" and not told.get("reason", "").startswith("refused")
 
     def status(self):
-        """dict: what it tells of itself; empty where there is none."""
+        """dict: what it reports about itself; empty where there is none."""
         try:
             with open(self.status_path, encoding="utf-8") as stream:
                 told = json.load(stream)

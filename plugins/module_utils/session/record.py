@@ -176,7 +176,7 @@ class Session:
                 "waiting_bytes": told.get("waiting_bytes", 0), "losses": told.get("losses", 0), "encrypted": bool(told.get("encrypted"))}
 
     def report(self, **changes):
-        """dict: what paraview_json tells of this session."""
+        """dict: what paraview_json reports on this session."""
         record = self.read()
         try:
             connect_id = self.connect_id() if record and not record.over else None

@@ -17,7 +17,7 @@ TABLE = {
     "detect": {"argv": ["qstat", "-help"], "pattern": r"^(?:SGE|UGE|GE|AGE|OGS|OCS|GCS)\b"},
     "submit": {"argv": ["qsub", "-terse", "{script}"], "job_id": r"^(?:Your job )?(?P<job_id>\d+)(?: \(.*\) has been submitted)?$"},
     "ask": {
-        # There is no way to ask for one job that tells its state too. Only the user's own are listed.
+        # There is no way to ask for one job that shows its state too. Only the user's own are listed.
         "listing": {
             "argv": ["/bin/sh", "-c", 'exec qstat -u "$(id -un)" -g t -xml'], "format": "xml", "every": ["nodes"],
             # Both ends: what is too long loses its beginning.
