@@ -13,7 +13,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import programs
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
-from test_jobscript import NONE, SHELLS, Job
+from test_job_scripts import NONE, SHELLS, Job
 
 KEY = "5a" * 32
 # Says where it waits, then answers each that comes; what is `leave` ends it.

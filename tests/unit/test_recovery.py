@@ -18,7 +18,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common import proc
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.lifeline import Stub
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import ChannelLost
-from test_watcher import Held
+from test_daemon import Held
 
 # Stands for ssh: refuses, is not answered, or gives a shell, as a file says; each call is on record.
 SSH = """#!/bin/sh
