@@ -3,16 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a login node reports about itself, and which of its batch systems is meant."""
 
+import typing as t
+
 from ..common.errors import SessionError
 from ..schedulers import directives
+from ..schedulers.tables.registry import Table
 from . import site_file
 
 
-def batch_system(options, facts, tables):
-    """str: the name of the batch system to use, which can give what is wished; SessionError where it cannot.
+def batch_system(options: t.Dict[str, t.Any], facts: t.Dict[str, t.Any], tables: t.Dict[str, Table]) -> str:
+    """The name of the batch system to use, which can give what is wished; SessionError where it cannot.
 
     Args:
-        options (dict): a session's. facts (dict): as facts_of() gives them. tables (dict): those that were looked for.
+        options: a session's. facts: as facts_of() gives them. tables: those that were looked for.
     """
     scheduler = scheduler_of(options["scheduler"], facts, tables)
     if facts["site"].get("account_required") and not options["account"]:
@@ -21,13 +24,13 @@ def batch_system(options, facts, tables):
     return scheduler
 
 
-def scheduler_of(wanted, facts, tables):
-    """str: the name of the batch system to use; SessionError where it cannot be had.
+def scheduler_of(wanted: str, facts: t.Dict[str, t.Any], tables: t.Dict[str, Table]) -> str:
+    """The name of the batch system to use; SessionError where it cannot be had.
 
     Args:
-        wanted (str): its name, or ``auto``.
-        facts (dict): as facts_of() gives them.
-        tables (dict): those that were looked for.
+        wanted: its name, or ``auto``.
+        facts: as facts_of() gives them.
+        tables: those that were looked for.
     """
     found, login = facts["schedulers"], facts["login_node"]
     titles = " and ".join(tables[name]["title"] for name in found)
@@ -45,7 +48,7 @@ def scheduler_of(wanted, facts, tables):
     return wanted
 
 
-def _found(facts, tables):
+def _found(facts: t.Dict[str, t.Any], tables: t.Dict[str, Table]) -> str:
     """The batch system to take: the one that the site names, else the first that shows itself."""
     found = [name for name in facts["schedulers"] if not tables[name].get("on_login_node")]
     named = facts["site"].get("scheduler", "")

@@ -6,6 +6,7 @@
 import typing as t
 
 from ..paraview import log_causes
+from .job_scripts import Progress
 
 
 class Ending(t.NamedTuple):
@@ -38,14 +39,12 @@ _BY_ITSELF = {
 }
 
 
-def of(progress, log):
+def of(progress: Progress, log: str) -> Ending:
     """Tells how a job ended.
 
     Args:
-        progress (job_scripts.Progress): what the job noted; it may have had no time to note its end.
-        log (str): the end of its log.
-    Returns:
-        Ending
+        progress: what the job noted; it may have had no time to note its end.
+        log: the end of its log.
     """
     code, why = progress.ended or (None, "")
     if why in _BY_ITSELF:
@@ -63,7 +62,7 @@ def of(progress, log):
     return Ending("ended" if why == "pvserver" and code == 0 else "failed", _unexplained(code, why), known=False, late=code is None or code > 128)
 
 
-def _by_itself(why, log):
+def _by_itself(why: str, log: str) -> Ending:
     """The job ended itself; a client that pvserver turned away explains why none came."""
     cause = log_causes.explain(log) if why == "idle" else None
     if cause and cause.kind in ("versions", "connect_id"):
@@ -71,7 +70,7 @@ def _by_itself(why, log):
     return Ending("ended", _BY_ITSELF[why])
 
 
-def _stopped(why, cause):
+def _stopped(why: str, cause: t.Optional[log_causes.Cause]) -> Ending:
     """The job was told to end, and the batch system may have said what for."""
     if cause and cause.kind in ("time", "memory", "node", "preempted"):
         return Ending("ended" if cause.kind == "time" else "failed", cause.what, cause.way_out, cause.line)
@@ -80,12 +79,12 @@ def _stopped(why, cause):
     return Ending("cancelled", "the job was cancelled")
 
 
-def _unexplained(code, why):
+def _unexplained(code: t.Optional[int], why: str) -> str:
     if why == "attach":
         return "its step in the job ended without a word, with exit status {0}".format(code)
     return "" if code is None else "pvserver ended with exit status {0}".format(code)
 
 
-def told(ending):
-    """str: reason and way out in one line."""
+def told(ending: Ending) -> str:
+    """Reason and way out in one line."""
     return ending.reason + (": " + ending.way_out if ending.way_out else "")

@@ -13,7 +13,9 @@ from ..common.addresses import address
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
 from ..schedulers import hostlists
+from ..schedulers.tables.registry import Table
 from . import site_file
+from .login_node import Run
 from .site_file import KEYS, PATH
 
 _DETECT = """if command -v {program} >/dev/null 2>&1; then
@@ -26,11 +28,11 @@ _SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed
 """
 
 
-def probe(tables):
-    """str: the shell script whose answer read() understands.
+def probe(tables: t.Dict[str, Table]) -> str:
+    """The shell script whose answer read() understands.
 
     Args:
-        tables (dict): batch systems to look for, by name.
+        tables: batch systems to look for, by name.
     """
     sought = {name: about for name, about in tables.items() if "detect" in about}
     detect = "".join(_DETECT.format(
@@ -41,18 +43,18 @@ def probe(tables):
     return programs.filled("connect", "login_node.sh", {}, blanks)
 
 
-def _command(argv):
+def _command(argv: t.List[str]) -> str:
     return " ".join(shlex.quote(word) for word in argv)
 
 
-def read(text, tables):
+def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
     """What a login node answered.
 
     Args:
-        text (str): what probe() printed there.
-        tables (dict): those that probe() was given.
+        text: what probe() printed there.
+        tables: those that probe() was given.
     Returns:
-        dict: login_node, uid, home, client_side (an IP address or empty) and client_side_port (where it was reached), client_address (IPv4, whence),
+        login_node, uid, home, client_side (an IP address or empty) and client_side_port (where it was reached), client_address (IPv4, whence),
         addresses (list), prelude (shell lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
         missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
     """
@@ -82,23 +84,23 @@ def read(text, tables):
     }
 
 
-def whence(connection):
-    """str: the IPv4 address that sshd says it was called from; empty where there is none.
+def whence(connection: str) -> str:
+    """The IPv4 address that sshd says it was called from; empty where there is none.
 
     Args:
-        connection (str): its SSH_CONNECTION.
+        connection: its SSH_CONNECTION.
     """
     words = connection.split()
     return "".join(addresses(words[0])) if len(words) == 4 else ""
 
 
-def _first_node(about, text):
+def _first_node(about: Table, text: str) -> str:
     match = re.search(about["first_node"]["pattern"], text, re.MULTILINE) if "first_node" in about else None
     return "".join(hostlists.expand(match.group("value") or "")[:1]) if match else ""
 
 
-def addresses(text):
-    """list[str]: IPv4 addresses in what ``ip -4 -o addr`` or ``hostname -I`` printed, loopback left out."""
+def addresses(text: str) -> t.List[str]:
+    """IPv4 addresses in what ``ip -4 -o addr`` or ``hostname -I`` printed, loopback left out."""
     found = []
     for word in re.findall(r"\binet ([0-9.]+)", text) or text.split():
         try:
@@ -110,15 +112,15 @@ def addresses(text):
     return found
 
 
-def trusted(listing):
-    """bool: whether ``ls -ldn`` of site.yml and its directory shows both owned by root and writable by nobody else."""
+def trusted(listing: str) -> bool:
+    """Whether ``ls -ldn`` of site.yml and its directory shows both owned by root and writable by nobody else."""
     lines = [line.split(None, 3) for line in listing.splitlines() if line.strip()]
     return len(lines) == 2 and all(
         len(fields) > 2 and len(fields[0]) >= 10 and fields[2] == "0" and fields[0][0] in "d-" and "w" not in (fields[0][5], fields[0][8]) for fields in lines)
 
 
-def settings(data):
-    """dict: what of a site.yml counts: known keys of the right type, in text that a terminal may show."""
+def settings(data: t.Any) -> t.Dict[str, t.Any]:
+    """What of a site.yml counts: known keys of the right type, in text that a terminal may show."""
     if not isinstance(data, dict):
         return {}
     kept = {}
@@ -129,7 +131,7 @@ def settings(data):
     return kept
 
 
-def _sound(key, value):
+def _sound(key: str, value: t.Any) -> bool:
     try:
         if key in ("login_ports", "server_ports"):
             listeners.parse_range(value)
@@ -145,7 +147,7 @@ def _sound(key, value):
     return True
 
 
-def _shown(value):
+def _shown(value: t.Any) -> t.Any:
     if isinstance(value, str):
         return one_line(value, 500)
     if isinstance(value, dict):
@@ -153,29 +155,27 @@ def _shown(value):
     return [one_line(one, 200) for one in value if isinstance(one, str)] if isinstance(value, list) else value
 
 
-def source_probe(node):
-    """str: a script that asks which address of the login node faces a node."""
+def source_probe(node: str) -> str:
+    """A script that asks which address of the login node faces a node."""
     return _SOURCE.format(node=shlex.quote(node))
 
 
-def read_source(text):
-    """tuple[str, str]: a node's address and the login node's own on the way there; empty where not known."""
+def read_source(text: str) -> t.Tuple[str, str]:
+    """A node's address and the login node's own on the way there; empty where not known."""
     address = re.search(r"^address (\d+\.\d+\.\d+\.\d+)$", text, re.MULTILINE)
     source = re.search(r"\bsrc (\d+\.\d+\.\d+\.\d+)", text)
     return (address.group(1) if address else "", source.group(1) if source else "")
 
 
-def facts_of(name, script, tables, say, load):
+def facts_of(name: str, script: Run, tables: t.Dict[str, Table], say: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
     """What read() tells, with the site's own values under ``site``.
 
     Args:
-        name (str): the host's, for messages.
-        script (callable): ``script(text, seconds) -> (code, out, err)`` there.
-        tables (dict): batch systems to look for.
-        say (callable): takes a line for the user.
-        load (callable): reads the text of site.yml; raises ValueError where it is none.
-    Returns:
-        dict
+        name: the host's, for messages.
+        script: ``script(text, seconds) -> (code, out, err)`` there.
+        tables: batch systems to look for.
+        say: takes a line for the user.
+        load: reads the text of site.yml; raises ValueError where it is none.
     Raises:
         SessionError: it is nothing that can be worked with.
     """
@@ -192,7 +192,7 @@ def facts_of(name, script, tables, say, load):
     return facts
 
 
-def _site(facts, say, load):
+def _site(facts: t.Dict[str, t.Any], say: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
     if facts.pop("site_untrusted"):
         say("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
     try:

@@ -4,6 +4,7 @@
 """Following one job: what its own status file and the batch system tell, as they tell it."""
 
 import time
+import typing as t
 
 from ..common import durations
 from ..common.errors import SessionError
@@ -14,6 +15,7 @@ from ..schedulers import answers, jobs
 from ..ssh.channel import ChannelLost
 from . import endings
 from .heartbeat import Pulse
+from .job_directory import Directory
 from .job_scripts import Progress
 
 # The status file is asked for in stretches, so that the batch system and deadlines get their turn.
@@ -40,17 +42,17 @@ class Follower:
     """A job, followed until something is so.
 
     Args:
-        job_id (str): the job.
-        queue (jobs.Jobs): its batch system.
-        directory (job_directory.Directory): its files.
-        polling (jobs.Polling): when the batch system is asked.
-        say (callable): takes a line for the user.
+        job_id: the job.
+        queue: its batch system.
+        directory: its files.
+        polling: when the batch system is asked.
+        say: takes a line for the user.
     Attributes:
-        progress (job_scripts.Progress): what the job told last.
-        state (answers.JobState or None): what the batch system told last.
+        progress: what the job told last.
+        state: what the batch system told last.
     """
 
-    def __init__(self, job_id, queue, directory, polling, say):
+    def __init__(self, job_id: str, queue: jobs.Jobs, directory: Directory, polling: jobs.Polling, say: t.Callable[[str], t.Any]) -> None:
         self.job_id = job_id
         self.queue = queue
         self.directory = directory
@@ -59,18 +61,18 @@ class Follower:
         self.text = ""
         self.progress = Progress()
         self.pulse = Pulse()
-        self.state = None
-        self._shown = None
-        self._silent_since = None
-        self._over_since = None
+        self.state: t.Optional[answers.JobState] = None
+        self._shown: t.Optional[str] = None
+        self._silent_since: t.Optional[float] = None
+        self._over_since: t.Optional[float] = None
         self._polling = polling
         self._polling.put_off(0.7)
 
-    def events(self, deadline=None):
+    def events(self, deadline: t.Optional[float] = None) -> t.Iterator[None]:
         """Yields each time there may be news, until the caller has what it waited for.
 
         Args:
-            deadline (float or None): on time.monotonic(); past it nothing more is yielded.
+            deadline: on time.monotonic(); past it nothing more is yielded.
         Raises:
             SessionError: the job died, was cancelled, or can never run.
         """
@@ -83,7 +85,7 @@ class Follower:
             if not self.progress.ended and self._polling.due():
                 self._ask()
 
-    def _look(self, seconds):
+    def _look(self, seconds: float) -> None:
         # A login node is not to be kept busy for as long as a queue may take.
         patient = not self.progress.host and time.time() - self.submitted_at > 20
         try:
@@ -100,7 +102,7 @@ class Follower:
         if text != self.text:
             self.text, self.progress = text, Progress(text)
 
-    def _bear(self, error):
+    def _bear(self, error: SessionError) -> None:
         """A home that hangs, or a login node that does not answer for a while, says nothing about the job."""
         now = time.monotonic()
         if self._silent_since is None:
@@ -109,7 +111,7 @@ class Follower:
         elif now - self._silent_since > _PATIENCE:
             raise error
 
-    def _ask(self):
+    def _ask(self) -> None:
         try:
             self.state = state = self.queue.ask(self.job_id)
         except ChannelLost:
@@ -134,7 +136,7 @@ class Follower:
             self._over_since = None
             self._show(state)
 
-    def _silently_over(self, state):
+    def _silently_over(self, state: answers.JobState) -> None:
         """The batch system says that it is over, and its files do not: they may only be late."""
         if self.pulse.fresh:
             self._over_since = None
@@ -146,7 +148,7 @@ class Follower:
             raise self.died()
         self._polling.soon(1)
 
-    def _show(self, state):
+    def _show(self, state: answers.JobState) -> None:
         if state.state == "unknown" and not state.native:
             line = "{0} does not answer about job {1}{2}; waiting on".format(
                 self.queue.about["title"], self.job_id, ": " + one_line(state.reason, 120) if state.reason else "")
@@ -161,25 +163,25 @@ class Follower:
                 line += " ({0})".format(state.explanation)
         self._tell(line)
 
-    def _tell(self, line):
+    def _tell(self, line: str) -> None:
         """Says what is new."""
         if line != self._shown:
             self._shown = line
             self.say(line)
 
-    def died(self, otherwise=""):
+    def died(self, otherwise: str = "") -> SessionError:
         """SessionError: the job is over when it should not be; the end of its log is in it.
 
         Args:
-            otherwise (str): the reason where neither the job nor its log names one.
+            otherwise: the reason where neither the job nor its log names one.
         """
         state = self.queue.ask(self.job_id)
         ending, log = self.ending()
         why = ending.reason if ending.known or not otherwise else otherwise
         return jobs.ended_error(self.job_id, state, why, log, ending.state == "cancelled", ending.line, ending.way_out)
 
-    def ending(self):
-        """endings.Ending and the log (str): why the job ended; whoever killed it may say so a little later."""
+    def ending(self) -> t.Tuple[endings.Ending, str]:
+        """Why the job ended, and its log; whoever killed it may say so a little later."""
         # One that noted nothing has been waited for.
         deadline = time.monotonic() + (_LATE if self.progress.ended else 0)
         while True:
@@ -190,28 +192,28 @@ class Follower:
             time.sleep(_LOOK_AGAIN)
 
 
-def submitted(job_id, options):
-    """str: the line for a job that was handed in with these options."""
+def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
+    """The line for a job that was handed in with these options."""
     tasks = options["nodes"] * options["tasks_per_node"]
     return "job {0} submitted{1}: {2}, {3}, {4}".format(
         job_id, " to " + options["queue"] if options["queue"] else "", count(options["nodes"], "node"), count(tasks, "task"),
         durations.clock(options["walltime"]))
 
 
-def count(number, noun):
-    """str: ``1 node``, ``2 nodes``."""
+def count(number: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
     return "{0} {1}{2}".format(number, noun, "" if number == 1 else "s")
 
 
-def until_running(follower, seconds, wanted):
+def until_running(follower: Follower, seconds: int, wanted: int) -> t.List[str]:
     """Waits until the job's script runs on its node, and says so.
 
     Args:
-        follower (Follower)
-        seconds (int): how long the queue may take, from the submission on.
-        wanted (int): nodes that were asked for.
+        follower: of the job.
+        seconds: how long the queue may take, from the submission on.
+        wanted: nodes that were asked for.
     Returns:
-        list[str]: its nodes, the root node first.
+        Its nodes, the root node first.
     Raises:
         SessionError: it did not start in time, died, or can never run.
     """
@@ -234,12 +236,12 @@ def until_running(follower, seconds, wanted):
     return nodes
 
 
-def until_lifeline_is_known(follower, pvserver):
+def until_lifeline_is_known(follower: Follower, pvserver: t.List[str]) -> None:
     """Waits until the job has told whether a lifeline's agent can be there, which it does before it waits for its go.
 
     Args:
-        follower (Follower)
-        pvserver (list[str]): the command that was asked for.
+        follower: of the job.
+        pvserver: the command that was asked for.
     Raises:
         SessionError: what comes before that failed.
     """
@@ -255,17 +257,16 @@ def until_lifeline_is_known(follower, pvserver):
         follower.job_id, follower.progress.host, durations.spoken(_START_SECONDS)), "", "look at paraview_setup and paraview_modules")
 
 
-def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline=False):
+def until_pvserver_speaks(follower: Follower, route: t.Any, pvserver: t.List[str], look: t.Callable[[], t.Any] = lambda: None,
+                          lifeline: bool = False) -> paraview.Status:
     """Waits until pvserver waits for its client, has found it, or is held by a relay on its way there.
 
     Args:
-        follower (Follower)
+        follower: of the job.
         route: of choice.ROUTES.
-        pvserver (list[str]): the command that was asked for.
-        look (callable): is called each time there may be news.
-        lifeline (bool): an agent stands between pvserver and the route.
-    Returns:
-        pvserver.Status
+        pvserver: the command that was asked for.
+        look: is called each time there may be news.
+        lifeline: an agent stands between pvserver and the route.
     Raises:
         SessionError: it did not come up.
     """
@@ -291,8 +292,8 @@ def until_pvserver_speaks(follower, route, pvserver, look=lambda: None, lifeline
                        "its last words: {0}".format((follower.progress.said or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
 
 
-def _reachable(accepting, progress, lifeline):
-    """tuple[str, int]: host and port of a pvserver that accepts connections; SessionError where nothing of ours can come to it.
+def _reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool) -> t.Tuple[str, int]:
+    """Host and port of a pvserver that accepts connections; SessionError where nothing of ours can come to it.
 
     Since 6.1 pvserver names the address that it is bound to; a loopback, or any address at all, is that of the job's host.
     """
@@ -308,13 +309,11 @@ def _reachable(accepting, progress, lifeline):
     return (progress.host, port) if nameless else accepting
 
 
-def comes_to_its_end(directory):
+def comes_to_its_end(directory: Directory) -> bool:
     """Whether a job whose client may just have left is over, or is so within some seconds.
 
     Args:
-        directory (job_directory.Directory): its files.
-    Returns:
-        bool
+        directory: its files.
     """
     text, begun = directory.status("", 0), time.monotonic()
     while not Progress(text).ended:
@@ -325,19 +324,19 @@ def comes_to_its_end(directory):
     return True
 
 
-def clock_time(text):
+def clock_time(text: str) -> str:
     """``14:32`` of an ISO 8601 time, with its date where that is not today."""
     date, _t, clock = text.partition("T")
     return clock[:5] if date == time.strftime("%Y-%m-%d") else "{0} {1}".format(date, clock[:5])
 
 
-def fault_error(job_id, host, fault, pvserver):
+def fault_error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str]) -> SessionError:
     """SessionError for what kept a job from starting pvserver.
 
     Args:
-        job_id (str): the job. host (str): its node.
-        fault (tuple[str, str]): as job_scripts.Progress has it.
-        pvserver (list[str]): the command that was asked for.
+        job_id: the job. host: its node.
+        fault: as job_scripts.Progress has it.
+        pvserver: the command that was asked for.
     """
     kind, thing = fault
     if kind == "missing":

@@ -7,7 +7,9 @@ A new sign contradicts a batch system by which the job is over: an answer may be
 """
 
 import time
+import typing as t
 
+from .job_directory import Directory
 from .job_scripts import Progress
 
 # Seconds without a sign after which a job is asked about; job_scripts.py gives one every two or three.
@@ -19,17 +21,17 @@ _ALARM = 20.0
 class Pulse:
     """The signs of life of one job, by the clock of whoever looks: clocks on a cluster may differ."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._beat = ""
-        self._felt_at = None
+        self._felt_at: t.Optional[float] = None
 
-    def feel(self, beat):
+    def feel(self, beat: str) -> bool:
         """Takes note of a sign.
 
         Args:
-            beat (str): what the job wrote last; empty where it wrote none yet.
+            beat: what the job wrote last; empty where it wrote none yet.
         Returns:
-            bool: whether it is a new one.
+            Whether it is a new one.
         """
         if not beat or beat == self._beat:
             return False
@@ -37,33 +39,33 @@ class Pulse:
         return True
 
     @property
-    def missed(self):
-        """float: seconds since the last new sign; 0 where there never was one."""
+    def missed(self) -> float:
+        """Seconds since the last new sign; 0 where there never was one."""
         return 0.0 if self._felt_at is None else time.monotonic() - self._felt_at
 
     @property
-    def fresh(self):
-        """bool: a new sign came just now: the job lives, whatever its batch system answers."""
+    def fresh(self) -> bool:
+        """A new sign came just now: the job lives, whatever its batch system answers."""
         return self._felt_at is not None and not self.faint
 
     @property
-    def faint(self):
-        """bool: the job may have been killed."""
+    def faint(self) -> bool:
+        """The job may have been killed."""
         return self.missed >= FAINT
 
     @property
-    def alarming(self):
-        """bool: it may have been killed just now."""
+    def alarming(self) -> bool:
+        """It may have been killed just now."""
         return FAINT <= self.missed < FAINT + _ALARM
 
 
-def lives(directory):
+def lives(directory: Directory) -> bool:
     """Whether a job gives a new sign of life, which is waited for.
 
     Args:
-        directory (job_directory.Directory): its files.
+        directory: its files.
     Returns:
-        bool: false where it never ran, has said that it is over, or gives no new sign for FAINT seconds.
+        False where it never ran, has said that it is over, or gives no new sign for FAINT seconds.
     Raises:
         SessionError: its files cannot be read.
     """

@@ -5,9 +5,11 @@
 
 import re
 import shlex
+import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
+from .login_node import Run
 
 _PARENT = ".paraview-connect"
 # Stack traces of many ranks stand behind the line that shows the cause.
@@ -15,12 +17,12 @@ _LOG_BYTES = 131072
 _SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}\Z")
 
 
-def directory(home, session_id):
-    """str: where a session keeps its files on the cluster."""
+def directory(home: str, session_id: str) -> str:
+    """Where a session keeps its files on the cluster."""
     return "{0}/{1}/{2}".format(home.rstrip("/"), _PARENT, session_id)
 
 
-def _checked(path):
+def _checked(path: str) -> str:
     if not _SAFE.match(path):
         raise ValueError("{0!r} is no directory of a session".format(path))
     return shlex.quote(path)
@@ -30,52 +32,52 @@ class Directory:
     """Files of one session on the cluster, 0600 in a directory 0700.
 
     Args:
-        script (callable): ``script(text, seconds) -> (code, out, err)``.
-        path (str): absolute.
+        script: ``script(text, seconds) -> (code, out, err)``.
+        path: absolute.
     Attributes:
-        beat (str): the job's sign of life when its status was read last; empty where it gave none yet.
+        beat: the job's sign of life when its status was read last; empty where it gave none yet.
     """
 
-    def __init__(self, script, path):
+    def __init__(self, script: Run, path: str) -> None:
         self.script = script
         self.path = path
         self.beat = ""
         self._quoted = _checked(path)
 
-    def _do(self, what, text, seconds=30):
+    def _do(self, what: str, text: str, seconds: int = 30) -> str:
         code, out, err = self.script("umask 077\n" + text, seconds)
         if code != 0:
             raise SessionError("cannot {0} {1} on the cluster".format(what, self.path), one_line(err or out) or "exit code {0}".format(code),
                                "check the quota and the rights of your home there")
         return out
 
-    def create(self, files):
+    def create(self, files: t.Dict[str, str]) -> None:
         """Makes the directory and its files.
 
         Args:
-            files (dict[str, str]): text by name.
+            files: text by name.
         """
         self._do("make", "p={0}; mkdir -p \"${{p%/*}}\" && mkdir \"$p\" && cd \"$p\" && {{\n{1}\n}}".format(
             self._quoted, "\n".join(self._write(name, text) for name, text in files.items())))
 
-    def put(self, name, text):
+    def put(self, name: str, text: str) -> None:
         """Writes one file beside its place and renames it."""
         self._do("write " + name + " in", "cd {0} && {{\n{1}\n}}".format(self._quoted, self._write(name, text)))
 
     @staticmethod
-    def _write(name, text):
+    def _write(name: str, text: str) -> str:
         return "printf %s {0} > {1}.new && {{ sync {1}.new 2>/dev/null || :; }} && mv {1}.new {1} || exit 1".format(
             shlex.quote(text), shlex.quote(name))
 
-    def status(self, seen, seconds, pause=0.1):
+    def status(self, seen: str, seconds: float, pause: float = 0.1) -> str:
         """The status file, as soon as it differs from what was seen.
 
         Args:
-            seen (str): what it was.
-            seconds (float): how long to wait for news; 0 to look once.
-            pause (float): seconds between two looks.
+            seen: what it was.
+            seconds: how long to wait for news; 0 to look once.
+            pause: seconds between two looks.
         Returns:
-            str: its text; empty where there is none yet.
+            Its text; empty where there is none yet.
         """
         # The directory is listed anew each time, since a network file system may go on showing an old one.
         text = ("cd {0} 2>/dev/null || exit 0\nseen={1}\nn={2}\nwhile :; do\n ls . >/dev/null\n now=$(cat status 2>/dev/null)\n"
@@ -85,22 +87,22 @@ class Directory:
         now, _newline, self.beat = out.rpartition("\n")
         return now
 
-    def read(self, name):
-        """str: a file's text; empty where there is none."""
+    def read(self, name: str) -> str:
+        """A file's text; empty where there is none."""
         return self.script("cat {0}/{1} 2>/dev/null".format(self._quoted, shlex.quote(name)), 15)[1]
 
-    def log(self):
-        """str: the end of pvserver's and of the batch system's log; empty where there is none, or none that can be read now."""
+    def log(self) -> str:
+        """The end of pvserver's and of the batch system's log; empty where there is none, or none that can be read now."""
         return self.script(self._read_log(), 15)[1]
 
-    def last_words(self):
-        """str: the same; SessionError where it cannot be read now, as in a home that hangs."""
+    def last_words(self) -> str:
+        """The same; SessionError where it cannot be read now, as in a home that hangs."""
         return self._do("read the log in", self._read_log(), 15)
 
-    def _read_log(self):
+    def _read_log(self) -> str:
         return "cd {0} 2>/dev/null || exit 0\ntail -c {1} batch.log log 2>/dev/null | sed '/^==> .* <==$/d'".format(self._quoted, _LOG_BYTES)
 
-    def remove(self):
+    def remove(self) -> None:
         """Takes the directory away, and the one above it if that leaves it empty."""
         # A job that is just ending may write a file while the directory is being emptied.
         self.script("p={0}; n=0; while [ -d \"$p\" ] && [ $n -lt 20 ]; do rm -rf -- \"$p\" && break; sleep 0.1; n=$((n + 1)); done; "

@@ -22,17 +22,18 @@ from ..common import programs
 from ..paraview import rendering
 from ..paraview.pvserver import STATUS_LINES, pvserver_program
 from ..schedulers import directives, hostlists, mpi
+from ..schedulers.tables.registry import Table
 
 
-def files(about, directory, options, asked, modules, outage_s=0):
-    """dict[str, str]: the files of a job by name, as they have to be there when it is submitted.
+def files(about: Table, directory: str, options: t.Dict[str, t.Any], asked: t.Dict[str, t.Any], modules: t.List[str], outage_s: int = 0) -> t.Dict[str, str]:
+    """The files of a job by name, as they have to be there when it is submitted.
 
     Args:
-        about (dict): the batch system's table.
-        directory (str): the session's directory on the cluster, absolute.
-        options (dict): a session's. asked (dict): what of them the batch system is asked for, by directives.asked().
-        modules (list[str]): environment modules to load.
-        outage_s (int): how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
+        about: the batch system's table.
+        directory: the session's directory on the cluster, absolute.
+        options: a session's. asked: what of them the batch system is asked for, by directives.asked().
+        modules: environment modules to load.
+        outage_s: how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
     """
     launcher = mpi.command(mpi.chosen(about, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
     return {
@@ -44,17 +45,15 @@ def files(about, directory, options, asked, modules, outage_s=0):
     }
 
 
-def job_script(about, directory, options, idle_s, limit_s=0):
+def job_script(about: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0) -> str:
     """Text of job.sh.
 
     Args:
-        about (dict): the batch system's table.
-        directory (str): the session's directory on the cluster, absolute.
-        options (dict): for directives.head().
-        idle_s (int): seconds a started job waits for its client.
-        limit_s (int): seconds after which the job ends itself, where no batch system does; 0 for none.
-    Returns:
-        str
+        about: the batch system's table.
+        directory: the session's directory on the cluster, absolute.
+        options: for directives.head().
+        idle_s: seconds a started job waits for its client.
+        limit_s: seconds after which the job ends itself, where no batch system does; 0 for none.
     """
     head = directives.head(about, options, directory + "/batch.log")
     walltime = int(options.get("walltime") or 0)
@@ -64,20 +63,19 @@ def job_script(about, directory, options, idle_s, limit_s=0):
         "LATE": str(walltime - min(30, walltime // 10))})
 
 
-def pvserver_script(directory, launcher, pvserver, modules=(), setup="", outage_s=0, draws_through="auto", look=""):
+def pvserver_script(directory: str, launcher: t.List[str], pvserver: t.List[str], modules: t.Sequence[str] = (), setup: str = "", outage_s: int = 0,
+                    draws_through: str = "auto", look: str = "") -> str:
     """Text of pvserver.sh.
 
     Args:
-        directory (str): the session's directory on the cluster, absolute.
-        launcher (list[str]): the MPI launcher with its arguments; empty for none.
-        pvserver (list[str]): pvserver with its arguments; its first word may be a wrapper.
-        modules (list[str]): environment modules to load.
-        setup (str): shell lines of the user's own, run before pvserver.
-        outage_s (int): how long the lifeline may be away; 0 for no lifeline.
-        draws_through (str): of rendering.CHOICES.
-        look (str): shell lines that are run before the go file is waited for; ``start`` starts something there as pvserver is started.
-    Returns:
-        str
+        directory: the session's directory on the cluster, absolute.
+        launcher: the MPI launcher with its arguments; empty for none.
+        pvserver: pvserver with its arguments; its first word may be a wrapper.
+        modules: environment modules to load.
+        setup: shell lines of the user's own, run before pvserver.
+        outage_s: how long the lifeline may be away; 0 for no lifeline.
+        draws_through: of rendering.CHOICES.
+        look: shell lines that are run before the go file is waited for; ``start`` starts something there as pvserver is started.
     """
     program = pvserver_program(pvserver)
     parts, blanks = rendering.choice(draws_through, program, pvserver, launcher, directory)
@@ -92,7 +90,7 @@ def _quoted(words: t.Iterable[str]) -> str:
     return " ".join(shlex.quote(word) for word in words)
 
 
-def go_file(arguments):
+def go_file(arguments: t.List[str]) -> str:
     """Text of the go file; a line each, so that no argument can be taken for two."""
     if any("\n" in argument for argument in arguments):
         raise ValueError("an argument of pvserver holds a newline")
@@ -103,31 +101,37 @@ class Progress:
     """What the lines of the status file tell.
 
     Attributes:
-        host (str): where the job script runs. nodes (list[str]). addresses (list[str]): IPv4 addresses of that host.
-        said (list[str]): pvserver's status lines. connected (bool): a client was there. leaving (bool): pvserver goes.
-        fault (tuple[str, str] or None): what kept pvserver from being started, and the thing it concerns.
-        display (str): what the job found on displays, for rendering.told(); empty for nothing.
-        ended (tuple[int, str] or None): exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
-        elsewhere (bool): pvserver accepts connections, but not on this host.
-        lifeline (bool or None): whether an agent can be there; None while that is not known.
-        agent (tuple[str, int] or None): where the lifeline's agent listens.
+        host: where the job script runs. nodes: its nodes. addresses: IPv4 addresses of that host.
+        said: pvserver's status lines. connected: a client was there. leaving: pvserver goes.
+        fault: what kept pvserver from being started, and the thing it concerns.
+        display: what the job found on displays, for rendering.told(); empty for nothing.
+        ended: exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
+        elsewhere: pvserver accepts connections, but not on this host.
+        lifeline: whether an agent can be there; None while that is not known.
+        agent: where the lifeline's agent listens.
     """
 
-    def __init__(self, text=""):
-        self.host, self.nodes, self.addresses, self.said, self.fault, self.ended = "", [], [], [], None, None
-        self.lifeline, self.agent, self.elsewhere, self.display = None, None, False, ""
+    def __init__(self, text: str = "") -> None:
+        self.host, self.elsewhere, self.display = "", False, ""
+        self.nodes: t.List[str] = []
+        self.addresses: t.List[str] = []
+        self.said: t.List[str] = []
+        self.fault: t.Optional[t.Tuple[str, str]] = None
+        self.ended: t.Optional[t.Tuple[int, str]] = None
+        self.lifeline: t.Optional[bool] = None
+        self.agent: t.Optional[t.Tuple[str, int]] = None
         for line in text.split("\n"):
             self._read(line)
 
     @property
-    def connected(self):
+    def connected(self) -> bool:
         return any(line.startswith("Client connected") for line in self.said)
 
     @property
-    def leaving(self):
+    def leaving(self) -> bool:
         return any(line.startswith("Exiting") for line in self.said)
 
-    def _read(self, line):
+    def _read(self, line: str) -> None:
         word, _blank, rest = line.partition(" ")
         if word == "running":
             self.host = "".join(hostlists.expand(rest)[:1])
@@ -151,7 +155,7 @@ class Progress:
             code, _blank, why = rest.partition(" ")
             self.ended = (int(code) if re.match(r"^[0-9]{1,9}\Z", code) else 1, why)
 
-    def _read_agent(self, rest):
+    def _read_agent(self, rest: str) -> None:
         match = re.match(r"^([0-9.]{7,15}) ([0-9]{1,5})\Z", rest)
         if match:
             self.agent = (match.group(1), int(match.group(2)))

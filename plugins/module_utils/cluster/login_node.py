@@ -8,7 +8,7 @@ import typing as t
 from ..common import listeners
 
 #: ``script(text, seconds) -> (exit status, standard output, standard error)`` of a POSIX shell.
-Run = t.Callable[[str, float], t.Tuple[int, str, str]]
+Run = t.Callable[[str, int], t.Tuple[int, str, str]]
 
 
 class LoginNode:

@@ -12,6 +12,7 @@ from ..config.settings import AUTO
 from ..paraview import version_probe, versions
 from ..paraview.installed import Installed
 from . import site_modules
+from .login_node import Run
 
 # So many modules are loaded and asked, at most.
 _TRIES = 4
@@ -39,21 +40,21 @@ class Pairing:
     """Finds the pair for a session.
 
     Args:
-        script (callable): ``script(text, seconds) -> (code, out, err)`` on the login node.
-        clients (list[Installed]): those that may be taken, the preferred first; may be empty.
-        options (dict): a session's. site (dict): the site's own values.
-        login (str): the login node, for messages. where (str): the client host, as ``here``.
+        script: ``script(text, seconds) -> (code, out, err)`` on the login node.
+        clients: those that may be taken, the preferred first; may be empty.
+        options: a session's. site: the site's own values.
+        login: the login node, for messages. where: the client host, as ``here``.
     Attributes:
-        server (version_probe.Answer): of the last pvserver that was asked; None before that.
+        server: of the last pvserver that was asked; None before that.
     """
 
-    def __init__(self, script, clients, options, site, login, where="here"):
+    def __init__(self, script: Run, clients: t.List[Installed], options: t.Dict[str, t.Any], site: t.Dict[str, t.Any], login: str, where: str = "here") -> None:
         self.script, self.clients, self.options, self.site, self.login, self.where = script, clients or [_NOBODY], options, site, login, where
-        self.offered = site.get("pvserver_versions", [])
-        self.server = None
+        self.offered: t.List[str] = site.get("pvserver_versions", [])
+        self.server: t.Optional[version_probe.Answer] = None
 
-    def pair(self):
-        """Pair; raises SessionError where nothing goes together."""
+    def pair(self) -> Pair:
+        """What goes together; raises SessionError where nothing does."""
         named = self.options["modules"]
         if named[-1:] == [AUTO]:
             # The site's own choice of a ParaView is what auto takes the place of.
@@ -67,12 +68,12 @@ class Pairing:
 
     # -- modules that the site or the user names
 
-    def _others(self):
-        """list[str]: the site's modules but for those with pvserver."""
+    def _others(self) -> t.List[str]:
+        """The site's modules but for those with pvserver."""
         return [name for name in self.site.get("modules", []) if name not in self.offered]
 
-    def _of_site(self):
-        """list[str]: the site's modules, with the pvserver among them that goes with a client."""
+    def _of_site(self) -> t.List[str]:
+        """The site's modules, with the pvserver among them that goes with a client."""
         if version_probe.by_path(self.options["pvserver"]):
             for client in self.clients:
                 best = versions.module_for(client.version, self.offered, self.options["gpus_per_node"])
@@ -80,17 +81,17 @@ class Pairing:
                     return self._others() + [best]
         return self.site.get("modules", [])
 
-    def _ask(self, modules):
+    def _ask(self, modules: t.List[str]) -> version_probe.Answer:
         self.server = self._answer(modules)
         return self.server
 
-    def _answer(self, modules):
+    def _answer(self, modules: t.List[str]) -> version_probe.Answer:
         if version_probe.chooses_pvserver(self.options["mpi_launcher"]):
             return version_probe.Answer("", "{0} takes it from elsewhere".format(one_line(" ".join(self.options["mpi_launcher"]), 80)), "", [])
         return version_probe.ask(self.script, modules, self.options["pvserver"])
 
-    def _fitting(self, version):
-        """Installed or None: the client that goes with a pvserver: the preferred one, the same version, the newest, one that is not known."""
+    def _fitting(self, version: str) -> t.Optional[Installed]:
+        """The client that goes with a pvserver: the preferred one, the same version, the newest, one that is not known."""
         if not version:
             return self.clients[0]
         known = [one for one in self.clients if one.version and versions.go_together(one.version, version)]
@@ -98,7 +99,7 @@ class Pairing:
         same = [one for one in known if one.version == version]
         return next(iter(preferred + same + known + [one for one in self.clients if not one.version]), None)
 
-    def _differ(self, version):
+    def _differ(self, version: str) -> SessionError:
         names = self.offered
         if version_probe.by_path(self.options["pvserver"]):
             names = names + [name for name in self._listed([]) if name not in names]
@@ -111,8 +112,8 @@ class Pairing:
 
     # -- a search
 
-    def _searched(self, before):
-        """Pair: with a module that the site offers and that goes with a client."""
+    def _searched(self, before: t.List[str]) -> Pair:
+        """A pair with a module that the site offers and that goes with a client."""
         wanted = self.options["pvserver"]
         if not version_probe.by_path(wanted):
             raise SessionError("paraview_modules: {0!r} cannot be".format(AUTO), "no module decides which pvserver {0!r} starts".format(" ".join(wanted)),
@@ -137,19 +138,19 @@ class Pairing:
             return silent[0]
         raise self._nothing(names, tried)
 
-    def _candidates(self, client, names):
-        """list[str]: modules for a client by their names: those that the site publishes first, at last one whose name has no version."""
+    def _candidates(self, client: Installed, names: t.List[str]) -> t.List[str]:
+        """Modules for a client by their names: those that the site publishes first, at last one whose name has no version."""
         gpus = self.options["gpus_per_node"]
         found = versions.modules_fitting(client.version, self.offered, gpus)
         found += [name for name in versions.modules_fitting(client.version, names, gpus) if name not in found]
         return found or [name for name in names if client.version and not versions.version_of(name)][:1]
 
-    def _try(self, client, before, name, tried, silent):
-        """Pair or None: loads a module and asks its pvserver. What Lmod wants loaded before it is loaded too.
+    def _try(self, client: Installed, before: t.List[str], name: str, tried: t.List[str], silent: t.List[Pair]) -> t.Optional[Pair]:
+        """Loads a module and asks its pvserver. What Lmod wants loaded before it is loaded too.
 
         Args:
-            client (Installed). before (list[str]): modules to load before. name (str): the module.
-            tried (list[str]): gets why it is not taken. silent (list[Pair]): gets the pair where pvserver is there and does not tell its version.
+            client: the ParaView. before: modules to load before. name: the module.
+            tried: gets why it is not taken. silent: gets the pair where pvserver is there and does not tell its version.
         """
         answer = None
         ways = [before]
@@ -169,7 +170,7 @@ class Pairing:
         tried.append("{0}: {1}".format(name, answer.why))
         return None
 
-    def _nothing(self, names, tried):
+    def _nothing(self, names: t.List[str], tried: t.List[str]) -> SessionError:
         why = "it offers {0}".format(versions.listed(names)) if names else "it lists no module with ParaView"
         if tried:
             why = "tried were {0}".format("; ".join(tried))
@@ -179,15 +180,15 @@ class Pairing:
             self.login, " or ".join(one.version for one in self.clients if one.version), self.where), why,
             way + " the modules in paraview_modules{0}".format(" (there are {0})".format(versions.listed(names)) if tried and names else ""))
 
-    def _listed(self, before):
+    def _listed(self, before: t.List[str]) -> t.List[str]:
         return site_modules.names(self.script(site_modules.listing(before), _SECONDS)[1])
 
     # -- words
 
-    def _pair(self, client, server, modules):
+    def _pair(self, client: Installed, server: version_probe.Answer, modules: t.List[str]) -> Pair:
         return Pair(client, server, modules, self._line(client, server, modules))
 
-    def _line(self, client, server, modules):
+    def _line(self, client: Installed, server: version_probe.Answer, modules: t.List[str]) -> str:
         module = "module {0}".format(modules[-1]) if modules else ""
         if client.version:
             path = " ({0})".format(client.program) if "/" in client.program else ""

@@ -26,13 +26,13 @@ _OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)
 _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
 
 
-def merge(text, owned, values):
+def merge(text: t.Optional[str], owned: t.List[str], values: t.Dict[str, t.Any]) -> t.Optional[str]:
     """The file's text with one writer's keys as wanted.
 
     Args:
-        text (str or None): what is there. owned (list[str]): the writer's keys. values (dict): of some of them; the others go.
+        text: what is there. owned: the writer's keys. values: of some of them; the others go.
     Returns:
-        str or None: None where nothing is left to say.
+        None where nothing is left to say.
     Raises:
         SessionError: names the key and the value.
     """
@@ -53,13 +53,11 @@ def merge(text, owned, values):
     return body if text is not None else _HEADER + body
 
 
-def read(text):
+def read(text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
     """What a file says, read without a library: lines as merge() writes them, and the simplest of what people write.
 
-    Args:
-        text (str)
     Returns:
-        tuple[dict, list[str]]: values by key, and the keys whose value could not be read.
+        Values by key, and the keys whose value could not be read.
     """
     values, unread = {}, []
     for key, block in _blocks(text):
@@ -72,7 +70,7 @@ def read(text):
     return values, unread
 
 
-def _value(text):
+def _value(text: str) -> t.Any:
     """The value of a key, of what stands behind its colon; ValueError where it is nothing simple."""
     lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() if '"' not in line and "'" not in line else line.rstrip()
                                for line in text.split("\n")) if line.strip() not in ("", "---", "...")]
@@ -84,7 +82,7 @@ def _value(text):
     return [_scalar(item.group(1).strip()) for item in items]
 
 
-def _scalar(text):
+def _scalar(text: str) -> t.Any:
     if re.match(r"\[[A-Za-z0-9/_., +-]*\]\Z", text) and text[1:-1].strip():
         return [_plain(item.strip()) for item in text[1:-1].split(",")]
     if text[:1] in ('"', "[", "{"):
@@ -96,7 +94,7 @@ def _scalar(text):
     return _plain(text)
 
 
-def _plain(text):
+def _plain(text: str) -> t.Union[bool, int, str]:
     """A value without quotes, where YAML takes it for nothing else."""
     if text in ("true", "false"):
         return text == "true"
@@ -107,7 +105,7 @@ def _plain(text):
     raise ValueError("this is no simple value")
 
 
-def _check(owned, values):
+def _check(owned: t.List[str], values: t.Dict[str, t.Any]) -> None:
     for key in list(owned) + list(values):
         if key not in KEYS:
             raise SessionError("{0!r} is no key of site.yml".format(key), "", "take one of " + ", ".join(sorted(KEYS)))
@@ -118,13 +116,13 @@ def _check(owned, values):
             raise SessionError("{0}: {1!r} is of the wrong type".format(key, value), "it has to be a {0}".format(KEYS[key].__name__), "correct it")
 
 
-def _line(key, value):
+def _line(key: str, value: t.Any) -> str:
     # JSON is YAML, but for how it escapes what is beyond the first plane.
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return "{0}: {1}\n".format(key, re.sub(r"[^\x20-\x7e]", lambda char: "\\U{0:08x}".format(ord(char.group(0))), text))
 
 
-def _blocks(text):
+def _blocks(text: str) -> t.Iterator[t.Tuple[str, str]]:
     """Yields (key, lines) for each top-level key, and ("", lines) for what stands before the first."""
     key = ""
     held: t.List[str] = []

@@ -4,6 +4,7 @@
 """Environment modules of a site that hold ParaView, as Lmod, Environment Modules and their forerunners list them."""
 
 import re
+import typing as t
 
 from ..common.text import clean
 from ..paraview import version_probe
@@ -16,20 +17,20 @@ _NAME = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.+@/=~-]*\Z")
 _FORBIDDEN = re.compile(r"<(?:F|NF)>|\((?:[a-zA-Z]+[,:])*(?:F|forbidden)(?:[,:][a-zA-Z]+)*\)")
 
 
-def listing(modules=()):
-    """str: a shell script that prints what names() understands.
+def listing(modules: t.Iterable[str] = ()) -> str:
+    """A shell script that prints what names() understands.
 
     Args:
-        modules (list[str]): to load first.
+        modules: to load first.
     """
     return version_probe.load_modules(list(modules)) + version_probe.module_command() + _LIST
 
 
-def names(text):
-    """list[str]: the modules with ParaView in a listing, in its order; a module's decorations, directories and columns are taken off.
+def names(text: str) -> t.List[str]:
+    """The modules with ParaView in a listing, in its order; a module's decorations, directories and columns are taken off.
 
     Args:
-        text (str): what ``module avail`` or ``module spider`` printed, terse or not.
+        text: what ``module avail`` or ``module spider`` printed, terse or not.
     """
     found = []
     for line in clean(text.partition("==modules\n")[2] or text, len(text) + 1).splitlines():
@@ -40,8 +41,8 @@ def names(text):
     return found
 
 
-def _plain(word):
-    """str: a module's name without marks such as ``(default)`` or ``(@alias)``; empty for what is none."""
+def _plain(word: str) -> str:
+    """A module's name without marks such as ``(default)`` or ``(@alias)``; empty for what is none."""
     word = re.sub(r"[(<\[{].*", "", word).rstrip(":,;") if not word.endswith(":") else ""
     if not _NAME.match(word) or word.endswith("/") or "paraview" not in word.lower() or "=" in word:
         return ""

@@ -11,19 +11,21 @@ from ..schedulers.jobs import Jobs, over
 from .heartbeat import lives
 from .job_directory import Directory
 from .job_scripts import Progress
+from .login_node import Run
+from .session_record import SessionRecord
 
 _LEAVING_SECONDS = 20
 
 
-def undo(record, script, client_too=True):
+def undo(record: SessionRecord, script: Run, client_too: bool = True) -> str:
     """Undoes what a session's record names.
 
     Args:
-        record (dict): the session's record.
-        script (callable): ``script(text, seconds) -> (code, out, err)`` on the login node.
-        client_too (bool): end the client that we started even if it was connected.
+        record: the session's record.
+        script: ``script(text, seconds) -> (code, out, err)`` on the login node.
+        client_too: end the client that we started even if it was connected.
     Returns:
-        str: empty, or what could not be undone.
+        Empty, or what could not be undone.
     """
     objection = ""
     if record.remote_directory:
@@ -37,19 +39,19 @@ def undo(record, script, client_too=True):
     return objection
 
 
-def end_client(record, connected_too):
+def end_client(record: SessionRecord, connected_too: bool) -> None:
     """Ends the client that we started; one that was connected holds somebody's work, so it ends only when asked for."""
     if record.client and (connected_too or not record.was_connected):
         processes.end(record.client)
 
 
-def end_stub(record):
+def end_stub(record: SessionRecord) -> None:
     """Ends the lifeline's end beside ParaView; what it still has for it is passed on."""
     if record.stub:
         processes.end(record.stub)
 
 
-def _undo_job(record, script, directory):
+def _undo_job(record: SessionRecord, script: Run, directory: Directory) -> str:
     jobs = Jobs(over(script, record.prelude), answers.of(record))
     # A connect that died between the submission and the next line knows no id; the cluster's file does.
     job_id = record.job_id or answers.read_job_id(jobs.about, directory.read("submitted"))
@@ -60,11 +62,11 @@ def _undo_job(record, script, directory):
     return jobs.cancel_and_wait(job_id) or _end_what_lives_on(job_id, jobs.about["title"], directory)
 
 
-def _end_what_lives_on(job_id, title, directory):
+def _end_what_lives_on(job_id: str, title: str, directory: Directory) -> str:
     """Ends a job by its own file that its batch system has let go, and that gives signs of life all the same.
 
     Returns:
-        str: empty, or why it is still there.
+        Empty, or why it is still there.
     """
     deadline = time.monotonic() + _LEAVING_SECONDS
     while lives(directory):
@@ -74,7 +76,7 @@ def _end_what_lives_on(job_id, title, directory):
     return ""
 
 
-def _leave(directory):
+def _leave(directory: Directory) -> str:
     """Ends what was started in a job that is the user's own, and waits for it; the job stays."""
     text = directory.read("status")
     if not text or Progress(text).ended:
