@@ -36,6 +36,6 @@ ALL: t.Dict[str, Route] = collections.OrderedDict([
 ORDER = tuple(name for name, about in ALL.items() if about.encrypted)
 
 
-def is_reverse(name):
-    """bool or None: whether pvserver calls the client on a route of that name (str); None where there is no such route."""
+def is_reverse(name: t.Optional[str]) -> t.Optional[bool]:
+    """Whether pvserver calls the client on a route of that name; None where there is no such route."""
     return ALL[name].reverse if name in ALL else None

@@ -6,6 +6,7 @@
 import json
 import re
 import shlex
+import typing as t
 
 from ..common import durations, listeners
 from ..common.errors import SessionError
@@ -21,13 +22,13 @@ AUTO = "auto"
 _WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
-def check(options):
+def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """Options with every value in its final form.
 
     Args:
-        options (dict): names and types of SPEC.
+        options: names and types of SPEC.
     Returns:
-        dict: walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's), pvserver and start_client
+        walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's), pvserver and start_client
         (False, True or a list) as lists of words; connect_id an int, None for a random one.
     Raises:
         SessionError: a value that cannot be; it names the variable, the value and the way out.
@@ -72,24 +73,24 @@ def check(options):
     return known
 
 
-def fits(name, value):
-    """bool: whether a text matches the pattern of that setting."""
+def fits(name: str, value: str) -> bool:
+    """Whether a text matches the pattern of that setting."""
     return re.match("^(?:" + settings_table.PATTERNS[name][0] + r")\Z", value) is not None
 
 
-def wrong(name, value, why):
+def wrong(name: str, value: t.Any, why: str) -> SessionError:
     """SessionError for a variable's value."""
     return SessionError("paraview_{0}: {1!r} cannot be".format(name, value), why,
                         "correct it in the inventory or on the command line (-e paraview_{0}=...); nothing was touched".format(name))
 
 
-def _ports(value):
+def _ports(value: t.Any) -> str:
     if value:
         listeners.parse_range(value)
     return str(value).replace(" ", "")
 
 
-def _command(value):
+def _command(value: t.Any) -> t.List[str]:
     if isinstance(value, (list, tuple)) and all(isinstance(word, (str, int, float)) for word in value):
         words = [str(word) for word in value]
     elif isinstance(value, str):
@@ -101,20 +102,20 @@ def _command(value):
     return words
 
 
-def _modules(value):
+def _modules(value: t.List[str]) -> t.List[str]:
     words = [word.strip().lower() if word.strip().lower() == AUTO else word for word in value]
     if AUTO in words[:-1]:
         raise ValueError("auto stands behind the modules that are loaded before the search, once")
     return words
 
 
-def _launcher(value):
+def _launcher(value: t.Any) -> t.Optional[t.List[str]]:
     if value in ("", None):
         return None
     return mpi.words(_command(value))
 
 
-def _start_client(value):
+def _start_client(value: t.Any) -> t.Union[bool, t.List[str]]:
     if value is None or isinstance(value, bool):
         return bool(value)
     if isinstance(value, str) and value.strip().lower() in _WORDS_FOR_BOOL:
@@ -122,9 +123,10 @@ def _start_client(value):
     return _command(value)
 
 
-def _connect_id(value):
+def _connect_id(value: t.Union[str, int]) -> t.Optional[int]:
     return None if str(value).strip().lower() == "random" else pvserver.parse_connect_id(value)
 
 
-_READERS = {"duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
-            "start_client": _start_client, "connect_id": _connect_id}
+_READERS: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
+    "duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
+    "start_client": _start_client, "connect_id": _connect_id}
