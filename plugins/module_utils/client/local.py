@@ -5,21 +5,22 @@
 
 import os
 import subprocess
+import typing as t
 
 from ..common import processes
 from ..common.errors import SessionError
 
 
-def start(words, environment, log_path, directory=None):
+def start(words: t.List[str], environment: t.Dict[str, str], log_path: str, directory: t.Optional[str] = None) -> list:
     """Starts a client in a session of its own, so that it outlives the playbook.
 
     Args:
-        words (list[str]): command and arguments; no shell is involved.
-        environment (dict[str, str]): added to ours.
-        log_path (str): gets what it prints.
-        directory (str): where it begins; by default where we are.
+        words: command and arguments; no shell is involved.
+        environment: added to ours.
+        log_path: gets what it prints.
+        directory: where it begins; by default where we are.
     Returns:
-        list: its identity (processes.identity).
+        Its identity (processes.identity).
     Raises:
         SessionError: there is no such command.
     """
@@ -35,8 +36,8 @@ def start(words, environment, log_path, directory=None):
     return processes.identity(process.pid)
 
 
-def last_words(log_path):
-    """str: the end of a client's log."""
+def last_words(log_path: str) -> str:
+    """The end of a client's log."""
     try:
         with open(log_path, "rb") as stream:
             stream.seek(max(0, os.path.getsize(log_path) - 4000))

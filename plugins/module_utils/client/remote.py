@@ -8,6 +8,7 @@ It lives on when the connection ends, since somebody's work may be in it. Its en
 
 import re
 import shlex
+import typing as t
 
 from ..common import programs
 
@@ -23,53 +24,53 @@ def _script(*parts: str, **blanks: str) -> str:
     return programs.filled("connect", "client_host.sh", {one: one in parts for one in _PARTS}, blanks)
 
 
-def keep_script(name, connect_id):
-    """str: writes the connect-id where its owner alone may read it, and prints the directory.
+def keep_script(name: str, connect_id: int) -> str:
+    """A script that writes the connect-id where its owner alone may read it, and prints the directory.
 
     Args:
-        name (str): the session's, as a file name.
-        connect_id (int): 0 for none.
+        name: the session's, as a file name.
+        connect_id: 0 for none.
     """
     return _script("where", "keep", NAME=shlex.quote(name), CONNECT_ID=str(int(connect_id)))
 
 
-def file_script(name, text):
-    """str: writes a file that its owner alone may read, and prints its path.
+def file_script(name: str, text: str) -> str:
+    """A script that writes a file that its owner alone may read, and prints its path.
 
     Args:
-        name (str): the session's, as a file name, with the ending ``.pvsc`` or ``.py``.
-        text (str): what is in it.
+        name: the session's, as a file name, with the ending ``.pvsc`` or ``.py``.
+        text: what is in it.
     """
     return _script("where", "file", NAME=shlex.quote(name), TEXT=shlex.quote(text))
 
 
-def start_script(name, words, environment):
-    """str: starts a client, and prints what read_identity() reads."""
+def start_script(name: str, words: t.List[str], environment: t.Dict[str, str]) -> str:
+    """A script that starts a client, and prints what read_identity() reads."""
     exports = "\n".join("export {0}={1}".format(key, shlex.quote(str(value))) for key, value in environment.items())
     return _script("where", "started", "start", EXPORTS=exports, COMMAND=" ".join(shlex.quote(word) for word in words), NAME=shlex.quote(name))
 
 
-def read_identity(text):
-    """list or None: process id and start of a client that was started."""
+def read_identity(text: str) -> t.Optional[list]:
+    """Process id and start of a client that was started; None where none was."""
     match = re.match(r"^([0-9]{1,10}) (\S+)\s*\Z", text)
     return [int(match.group(1)), match.group(2)] if match else None
 
 
-def alive_script(known):
-    """str: prints something if the client of a read_identity() still runs."""
+def alive_script(known: t.Sequence[t.Any]) -> str:
+    """A script that prints something if the client of a read_identity() still runs."""
     return _script("started", "alive", PID=str(int(known[0])), START=shlex.quote(known[1]))
 
 
-def end_script(known):
-    """str: ends it."""
+def end_script(known: t.Sequence[t.Any]) -> str:
+    """A script that ends it."""
     return _script("started", "end", PID=str(int(known[0])), START=shlex.quote(known[1]))
 
 
-def forget_script(name):
-    """str: takes away what lies there of a session."""
+def forget_script(name: str) -> str:
+    """A script that takes away what lies there of a session."""
     return _script("where", "forget", NAME=shlex.quote(name))
 
 
-def words_script(name):
-    """str: prints the end of the client's log."""
+def words_script(name: str) -> str:
+    """A script that prints the end of the client's log."""
     return _script("where", "words", NAME=shlex.quote(name))

@@ -7,6 +7,7 @@ The program is connect_at_start.py of the role connect. What it has to say it wr
 """
 
 import re
+import typing as t
 
 from ..common import programs
 from ..common.text import one_line
@@ -19,22 +20,22 @@ _NO_PYTHON = (
 )
 
 
-def text(url, connect_id):
-    """str: the script for one session.
+def text(url: str, connect_id: int) -> str:
+    """The script for one session.
 
     Args:
-        url (str): what ParaView opens, ``cs://HOST:PORT`` or ``csrc://HOST:PORT``.
-        connect_id (int): 0 for none. It stands in the script, so the file has to be readable by its owner alone.
+        url: what ParaView opens, ``cs://HOST:PORT`` or ``csrc://HOST:PORT``.
+        connect_id: 0 for none. It stands in the script, so the file has to be readable by its owner alone.
     """
     program = programs.text("connect", "connect_at_start.py").rstrip("\n")
     return "{0}\n\n_connect_at_start({1}, {2:d})\ndel _connect_at_start\n".format(program, ascii(str(url)), connect_id)
 
 
-def state(log):
-    """tuple[str, str]: how far the script has come, and why not farther.
+def state(log: str) -> t.Tuple[str, str]:
+    """How far the script has come, and why not farther.
 
     Args:
-        log (str): what ParaView printed, or its end.
+        log: what ParaView printed, or its end.
     Returns:
         ``""`` where nothing is known yet, ``begun``, ``listening``, ``connected``; ``refused`` where ParaView tried and is not connected;
         ``unable`` where this ParaView cannot run the script.
