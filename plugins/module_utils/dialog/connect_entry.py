@@ -8,6 +8,7 @@ ParaView takes words of a command apart. Source: Qt/Components/pqServerLauncher.
 """
 
 import re
+import typing as t
 
 from ..config import route_names
 from ..paraview.entry_options import KINDS, PORTS, check_word, option, own, server, wrong
@@ -19,20 +20,18 @@ __all__ = ["KINDS", "entry"]
 _OURS = ("client_port", "client_process", "client_program", "client_version", "connect_id", "start_client", "route_order")
 
 
-def entry(name, host, reverse, command, options, port=0, order=()):
+def entry(name: str, host: str, reverse: bool, command: t.List[str], options: t.List[t.Dict[str, t.Any]], port: int = 0, order: t.Sequence[str] = ()) -> str:
     """The XML of an entry.
 
     Args:
-        name (str): as ParaView shows it.
-        host (str): what connect is told as ``host``.
-        reverse (bool): pvserver calls ParaView, which then listens while connect runs.
-        command (list[str]): ansible-playbook, by its full path, with arguments of its own.
-        options (list[dict]): ``name`` (a variable without ``paraview_``), ``label``, ``type`` (of KINDS), ``default``, ``min``, ``max``, ``step``,
+        name: as ParaView shows it.
+        host: what connect is told as ``host``.
+        reverse: pvserver calls ParaView, which then listens while connect runs.
+        command: ansible-playbook, by its full path, with arguments of its own.
+        options: ``name`` (a variable without ``paraview_``), ``label``, ``type`` (of KINDS), ``default``, ``min``, ``max``, ``step``,
             ``choices`` (list of dict: value, label).
-        port (int): of this machine; 0 for another one each time.
-        order (list[str]): the routes to try, those of the direction; by default all of them that auto tries.
-    Returns:
-        str
+        port: of this machine; 0 for another one each time.
+        order: the routes to try, those of the direction; by default all of them that auto tries.
     Raises:
         SessionError: what ParaView would not pass on as it is.
     """
@@ -62,13 +61,13 @@ def entry(name, host, reverse, command, options, port=0, order=()):
     return server(name, reverse, asked, words, "0" if reverse else "-1")
 
 
-def _values(about):
-    """list[str]: what an option has its user choose from, as far as it says so."""
+def _values(about: t.Dict[str, t.Any]) -> t.List[str]:
+    """What an option has its user choose from, as far as it says so."""
     named = [str(one["value"]) for one in about.get("choices") or []]
     return named or [str(about["default"])] * bool(about.get("default"))
 
 
-def _check_route(name, reverse):
+def _check_route(name: str, reverse: bool) -> None:
     """In the other direction ParaView would wait for what never comes."""
     if name != "auto" and (route_names.is_reverse(name) is not reverse):
         raise wrong("options" if name in route_names.ALL else "route", name, "it is no route in which {0}".format(
@@ -76,15 +75,13 @@ def _check_route(name, reverse):
             one for one in route_names.ALL if route_names.is_reverse(one) == reverse))
 
 
-def ready_entry(name, url, connect_id):
+def ready_entry(name: str, url: str, connect_id: int) -> str:
     """The XML of an entry for a session that is ready: ParaView connects and asks nothing. No process list shows the connect-id.
 
     Args:
-        name (str): as ParaView shows it.
-        url (str): what it opens.
-        connect_id (int): 0 for none.
-    Returns:
-        str
+        name: as ParaView shows it.
+        url: what it opens.
+        connect_id: 0 for none.
     """
     fixed = {"min": connect_id, "max": connect_id, "default": connect_id}
     # What cannot be changed is not asked for, and taken all the same.
@@ -94,11 +91,11 @@ def ready_entry(name, url, connect_id):
                    [lambda indent: element("ManualStartup", (), start, indent)])
 
 
-def _environment(variable):
+def _environment(variable: str) -> str:
     return "PARAVIEW_" + variable.upper()
 
 
-def _handed_on(variable, environment, otherwise=None):
+def _handed_on(variable: str, environment: str, otherwise: t.Union[str, int, None] = None) -> str:
     # Without blanks or double quotes, which ParaView takes a word apart at.
     default = "" if otherwise is None else ",default='{0}'".format(otherwise)
     return "paraview_{0}={{{{lookup('ansible.builtin.env','{1}'{2})}}}}".format(variable, environment, default)

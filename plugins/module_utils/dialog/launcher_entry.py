@@ -14,9 +14,11 @@ What ParaView 5.11.0 was seen to do with a command:
 
 import re
 import socket
+import typing as t
 
 from ..common import listeners
 from ..paraview.entry_options import KINDS, PORTS, no_variable, option, own, server, wrong
+from ..paraview.servers_file import Child
 
 SYSTEMS = ("linux", "macos", "windows")
 CLIENTS = ("ssh", "plink")
@@ -46,19 +48,17 @@ _MASTER = ["-o", "ControlMaster=yes", "-o", "ControlPersist=60"]
 _WORD = re.compile(r"[A-Za-z0-9_.:@+,-]*\Z")
 
 
-def entry(name, launcher, reverse, options, port=0):
+def entry(name: str, launcher: t.Dict[str, t.Any], reverse: bool, options: t.List[t.Dict[str, t.Any]], port: int = 0) -> str:
     """The XML of an entry.
 
     Args:
-        name (str): as ParaView shows it.
-        launcher (dict): ``login`` (host name of the login node), ``user`` (what the dialog shows as its user at first), ``path`` (of the launcher there),
+        name: as ParaView shows it.
+        launcher: ``login`` (host name of the login node), ``user`` (what the dialog shows as its user at first), ``path`` (of the launcher there),
             ``bind`` (its address that pvserver calls), ``ports`` (LOW-HIGH), ``system`` (of SYSTEMS: where ParaView runs), ``client`` (of CLIENTS),
             ``ssh_path`` (the client's), ``delay`` (seconds); but for the first all may be left out.
-        reverse (bool): pvserver calls ParaView.
-        options (list[dict]): as connect_entry.entry() takes them; ``name`` is of OPTIONS. With plink no free text.
-        port (int): of the user's machine; 0 for another one of ports each time.
-    Returns:
-        str
+        reverse: pvserver calls ParaView.
+        options: as connect_entry.entry() takes them; ``name`` is of OPTIONS. With plink no free text.
+        port: of the user's machine; 0 for another one of ports each time.
     Raises:
         SessionError: what would not arrive as it is.
         ValueError: what XML cannot hold.
@@ -80,20 +80,20 @@ def entry(name, launcher, reverse, options, port=0):
     return server(name, reverse, asked, words, delay)
 
 
-def _ssh(about, forward, remote, leaves):
+def _ssh(about: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str], leaves: bool) -> t.List[str]:
     # A master of the user's own may be used; one that outlives ParaView is made only where the launcher leaves something.
     script = _EXPORT + (_DIRECTORY if leaves else "") + _EXEC.format(_SOCKET if leaves else "")
     return ["/bin/sh", "-c", script, about["ssh_path"]] + _SSH + (_MASTER if leaves else ["-o", "ControlMaster=no"]) + forward + [about["login"]] + remote
 
 
-def _windows_ssh(about, forward, remote):
+def _windows_ssh(about: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str]) -> t.List[str]:
     # There is no shell; but nobody else sees the words of a user's programs.
     variables = "SetEnv=LC_PARAVIEW_PORT={0} LC_PARAVIEW_CONNECT_ID=$PV_CONNECT_ID$ LC_PARAVIEW_VERSION=$PV_VERSION_FULL$".format(_PORT)
     user = '-oUser="${0}$"'.format(_USER)
     return [_quoted(about["ssh_path"])] + _SSH + ["-o", variables, user] + forward + [about["login"]] + remote
 
 
-def _plink(about, forward, remote, options):
+def _plink(about: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str], options: t.List[str]) -> t.List[str]:
     said = ["--port=" + _PORT, "--connect-id=$PV_CONNECT_ID$", "--version=$PV_VERSION_FULL$"]
     said += ["--{0}=${1}$".format(wanted.replace("_", "-"), _environment(wanted)) for wanted in options]
     # Without a user's name plink refuses this, where an empty word of its own would be lost.
@@ -101,15 +101,15 @@ def _plink(about, forward, remote, options):
     return [_quoted(about["ssh_path"]), "-ssh", "-batch", "-T"] + forward + [login] + remote + said
 
 
-def _quoted(path):
+def _quoted(path: str) -> str:
     return '"{0}"'.format(path) if " " in path else path
 
 
-def _environment(wanted):
+def _environment(wanted: str) -> str:
     return "LC_PARAVIEW_" + wanted.upper()
 
 
-def _asked(options, client):
+def _asked(options: t.List[t.Dict[str, t.Any]], client: str) -> t.List[Child]:
     asked, seen = [], set()
     for about in options:
         wanted, kind = about["name"], about.get("type") or "str"
@@ -126,7 +126,7 @@ def _asked(options, client):
     return asked
 
 
-def _check_for_plink(about, kind):
+def _check_for_plink(about: t.Dict[str, t.Any], kind: str) -> None:
     """Words of plink's get to the login node's shell."""
     if kind == "str":
         raise wrong("options", about["name"], "plink gives the login node's shell what is typed", "make it an int, a bool or a choice, or use ssh")
@@ -135,8 +135,8 @@ def _check_for_plink(about, kind):
             raise wrong("options", value, "plink gives it to the login node's shell", "letters, digits and _ . : @ + , - alone can be chosen with plink")
 
 
-def _complete(launcher):
-    """dict: all that there is to know, checked."""
+def _complete(launcher: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """All that there is to know, checked."""
     given = {key: value for key, value in launcher.items() if value not in (None, "")}
     about = dict({"login": "", "user": "", "path": PATH, "bind": "127.0.0.1", "ports": "{0}-{1}".format(*PORTS), "system": "linux", "client": "ssh",
                   "delay": DELAY}, **given)
@@ -162,15 +162,15 @@ def _complete(launcher):
     return about
 
 
-def _is_address(text):
+def _is_address(text: str) -> bool:
     try:
         return bool(socket.inet_pton(socket.AF_INET, text))
     except (OSError, ValueError):
         return False
 
 
-def _ports(text):
-    """tuple[int, int]: of LOW-HIGH, or one port."""
+def _ports(text: t.Union[str, int]) -> t.Tuple[int, int]:
+    """The first and the last of LOW-HIGH, or of one port."""
     try:
         low, high = listeners.parse_range(text)
     except ValueError as error:

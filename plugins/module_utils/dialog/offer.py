@@ -6,6 +6,7 @@
 import json
 import re
 import shlex
+import typing as t
 
 from ..common.errors import SessionError
 from ..config import route_names, settings
@@ -13,7 +14,7 @@ from ..config import route_names, settings
 #: The variable in which a host says what may be chosen.
 VARIABLE = "paraview_dialog"
 # What is offered where a host says nothing else, in the dialog's order.
-_USUAL = {
+_USUAL: t.Dict[str, t.Dict[str, t.Any]] = {
     "nodes": {"label": "Nodes", "type": "int", "min": 1, "max": 1024},
     "tasks_per_node": {"label": "Processes on each node", "type": "int", "min": 1, "max": 1024},
     "walltime": {"label": "Wall time"},
@@ -30,23 +31,23 @@ _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansib
 _PERSONAL = re.compile(r"@|(?:^|\s)-[il]|(?i:user\b|identityfile|certificatefile)")
 
 
-def directions(variables):
-    """list[str]: the directions in which a route of this cluster may lead: forward, reverse.
+def directions(variables: t.Dict[str, t.Any]) -> t.List[str]:
+    """The directions in which a route of this cluster may lead: forward, reverse.
 
     Args:
-        variables (dict): of its inventory host.
+        variables: of its inventory host.
     """
     return [name for name in ("forward", "reverse") if ways(variables, name == "reverse")]
 
 
-def options(variables, reverse):
+def options(variables: t.Dict[str, t.Any], reverse: bool) -> t.List[t.Dict[str, t.Any]]:
     """What server_config is to offer.
 
     Args:
-        variables (dict): of the inventory host.
-        reverse (bool): for the direction in which pvserver calls.
+        variables: of the inventory host.
+        reverse: for the direction in which pvserver calls.
     Returns:
-        list[dict]: in the form of server_config's options.
+        In the form of server_config's options.
     Raises:
         SessionError: a wanted that cannot be.
     """
@@ -68,7 +69,7 @@ def options(variables, reverse):
     return found
 
 
-def _option(name, usual, wanted):
+def _option(name: str, usual: t.Dict[str, t.Any], wanted: t.Any) -> t.Dict[str, t.Any]:
     if name not in settings.SPEC or name in _NOT_OFFERED:
         raise _wrong(name, "it is no variable that can be chosen")
     if isinstance(wanted, list):
@@ -87,13 +88,13 @@ def _option(name, usual, wanted):
     return about
 
 
-def _choices(values):
+def _choices(values: t.Any) -> t.List[t.Dict[str, str]]:
     if not isinstance(values, list) or not values or any(isinstance(one, dict) and "value" not in one for one in values):
         raise _wrong(values, "choices are a list of values, or of mappings of value and label")
     return [{key: str(text) for key, text in one.items()} if isinstance(one, dict) else {"value": str(one)} for one in values]
 
 
-def _fit(name, about, variables):
+def _fit(name: str, about: t.Dict[str, t.Any], variables: t.Dict[str, t.Any]) -> None:
     """Gives an option its default, the host's own value, and its kind."""
     if "choices" in about:
         about["type"] = "choice"
@@ -105,8 +106,8 @@ def _fit(name, about, variables):
     about["default"] = value
 
 
-def _text(name, value):
-    """str: a value in the form in which connect takes it from a line of text."""
+def _text(name: str, value: t.Any) -> str:
+    """A value in the form in which connect takes it from a line of text."""
     if not isinstance(value, (list, tuple)):
         return str(value)
     if settings.SPEC[name]["type"] == "list":
@@ -116,20 +117,20 @@ def _text(name, value):
     return " ".join(shlex.quote(str(one)) for one in value)
 
 
-def ways(variables, reverse):
-    """list[str]: the routes of one direction that the host leaves open."""
+def ways(variables: t.Dict[str, t.Any], reverse: bool) -> t.List[str]:
+    """The routes of one direction that the host leaves open."""
     named = variables.get("paraview_route", "auto")
     order = [named] if named != "auto" else list(variables.get("paraview_route_order") or route_names.ORDER)
     return [name for name in order if route_names.is_reverse(name) is bool(reverse)]
 
 
-def inventory(clusters):
+def inventory(clusters: t.Dict[str, t.Dict[str, t.Any]]) -> str:
     """An inventory for the playbook that an entry runs.
 
     Args:
-        clusters (dict): variables (dict) by host name.
+        clusters: variables by host name.
     Returns:
-        str: YAML, in which nothing is a template.
+        YAML, in which nothing is a template.
     Raises:
         SessionError: it would tell everybody who logs in there.
     """
@@ -142,8 +143,8 @@ def inventory(clusters):
     return "".join(lines)
 
 
-def kept(variables):
-    """dict: what of a cluster's variables connect needs on another machine; SessionError where it names an account or its key."""
+def kept(variables: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """What of a cluster's variables connect needs on another machine; SessionError where it names an account or its key."""
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         if _PERSONAL.search(str(variables.get(name, ""))):
             raise SessionError("{0}: {1!r} cannot be for everybody".format(name, variables[name]), "it names an account or a key",
@@ -151,10 +152,10 @@ def kept(variables):
     return {name: variables[name] for name in known_names() if name in variables}
 
 
-def known_names():
-    """list[str]: the variables that connect may need."""
+def known_names() -> t.List[str]:
+    """The variables that connect may need."""
     return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order")]
 
 
-def _wrong(value, why):
+def _wrong(value: t.Any, why: str) -> SessionError:
     return SessionError("{0}: {1!r} cannot be".format(VARIABLE, value), why, "correct it in the inventory; nothing was changed")
