@@ -10,25 +10,26 @@ start, knows pvserver's arguments and what the client opens. A new route is one 
 import typing as t
 
 from ..common.errors import SessionError
+from .base import Route
 from .direct import ForwardDirect, ReverseDirect
 from .node_tunnels import NodeTunnel, NodeTunnelReverse
 from .relays import ReverseRelay, ReverseTunnelRelay
 from .tunnels import ForwardTunnel, ReverseTunnel
 from .unavailable import RouteUnavailable
 
-ROUTES = {one.name: one for one in (
+ROUTES: t.Dict[str, t.Type[Route]] = {one.name: one for one in (
     NodeTunnel, NodeTunnelReverse, ForwardTunnel, ReverseTunnel, ReverseTunnelRelay, ReverseRelay, ReverseDirect, ForwardDirect)}
 
 
-def choose(names, forbidden, attempt):
+def choose(names: t.Iterable[str], forbidden: t.Container[str], attempt: t.Callable[[str], Route]) -> t.Tuple[t.Optional[Route], t.List[t.Tuple[str, str]]]:
     """The first route that works.
 
     Args:
-        names (list[str]): in the order to try.
-        forbidden (list[str]): what the site does not offer.
-        attempt (callable): takes a name; returns the route or raises RouteUnavailable.
+        names: in the order to try.
+        forbidden: what the site does not offer.
+        attempt: takes a name; returns the route or raises RouteUnavailable.
     Returns:
-        tuple: the route (None if none works), and list of (name, reason) for those passed over.
+        The route (None if none works), and names and reasons of those passed over.
     """
     passed = []
     for name in names:
@@ -42,11 +43,11 @@ def choose(names, forbidden, attempt):
     return None, passed
 
 
-def told(passed):
-    """str: routes that were passed over, and why; those for one reason together.
+def told(passed: t.List[t.Tuple[str, str]]) -> str:
+    """Routes that were passed over, and why; those for one reason together.
 
     Args:
-        passed (list): names and reasons, as choose() gives them.
+        passed: names and reasons, as choose() gives them.
     """
     reasons: t.Dict[str, t.List[str]] = {}
     for name, reason in passed:
@@ -54,12 +55,12 @@ def told(passed):
     return "; ".join("{0}: {1}".format(", ".join(names), reason) for reason, names in reasons.items())
 
 
-def none_works(passed, named):
+def none_works(passed: t.List[t.Tuple[str, str]], named: str) -> SessionError:
     """SessionError where no route is left.
 
     Args:
-        passed (list): names and reasons, as choose() gives them.
-        named (str): the route that was asked for; ``auto`` if none was.
+        passed: names and reasons, as choose() gives them.
+        named: the route that was asked for; ``auto`` if none was.
     """
     what = "no route works here" if named == "auto" else "route {0} cannot work here".format(named)
     way = "ask the site to allow forwarding on its login node" if named == "auto" else "leave paraview_route out, and the first route that works is taken"

@@ -46,20 +46,20 @@ class RouteContext:
         self.job = job or {"nodes": [], "addresses": []}
         self.forwards = [list(one) for one in forwards]
 
-    def forward(self, option, specification):
-        """int or None: the port allocated for a forward that is now up and on record."""
+    def forward(self, option: str, specification: str) -> t.Optional[int]:
+        """The port allocated for a forward that is now up and on record."""
         self.noted(self.forwards + [[option, specification]])
         port = self.master.forward(option, specification)
         self.forwards.append([option, specification])
         return port
 
-    def take_back(self):
+    def take_back(self) -> None:
         """Takes back every forward that was put up."""
         for option, specification in self.forwards:
             self.master.cancel(option, specification)
         self.forwards = []
 
-    def reach(self, address, port):
+    def reach(self, address: str, port: int) -> str:
         """Whether the login node reaches a port; returns what master.Master.reach() does."""
         answer = self.master.reach(address, port, self.login_node.messages)
         if answer != "filtered" or not self.options.get("guest"):
@@ -71,14 +71,14 @@ class RouteContext:
         own = self.facts["client_side"], self.facts["client_side_port"]
         return seen[0] if own[0] and self.master.reach(own[0], own[1], self.login_node.messages) == "open" else "forbidden"
 
-    def node_address(self, node):
-        """tuple[str, str]: a node's address as the login node sees it, and the login node's own address towards it."""
+    def node_address(self, node: str) -> t.Tuple[str, str]:
+        """A node's address as the login node sees it, and the login node's own address towards it."""
         if self.options["on_login_node"]:
             return "127.0.0.1", "127.0.0.1"
         return site.read_source(self.login_node.run(site.source_probe(node), 15)[1]) if node else ("", "")
 
-    def cluster_address(self, node):
-        """str: the login node's own address that a node dials; raises RouteUnavailable."""
+    def cluster_address(self, node: str) -> str:
+        """The login node's own address that a node dials; raises RouteUnavailable."""
         address = self.node_address(node)[1] or self.facts.get("cluster_address", "")
         if not address and node:
             raise RouteUnavailable("{0} does not tell which of its addresses faces {1}; the site can, as cluster_address in {2}".format(
@@ -91,8 +91,8 @@ class RouteContext:
             raise RouteUnavailable("{0} has no IPv4 address that nodes could dial".format(self.login_node.name))
         return address
 
-    def sources(self, node):
-        """list[str]: every address that the job's nodes are known to call from."""
+    def sources(self, node: str) -> t.List[str]:
+        """Every address that the job's nodes are known to call from."""
         if self.options["on_login_node"]:
             return ["127.0.0.1"]
         names = list(dict.fromkeys([node] * bool(node) + self.job["nodes"]))[:_MOST_NODES]
@@ -100,8 +100,8 @@ class RouteContext:
         found = self.login_node.run(asked, 20)[1].split() if names else []
         return [one for one in dict.fromkeys(found + self.job["addresses"]) if site.addresses(one)]
 
-    def remote_forward(self, address, ports, target):
-        """int: the port of a remote forward that is now up, on one of some ports, or on any if none are given; raises RouteUnavailable."""
+    def remote_forward(self, address: str, ports: str, target: str) -> int:
+        """The port of a remote forward that is now up, on one of some ports, or on any if none are given; raises RouteUnavailable."""
         refusals = []
         for wanted in endpoints.shuffled(endpoints.parse_range(ports)) if ports else [0]:
             try:
@@ -111,14 +111,14 @@ class RouteContext:
         raise RouteUnavailable("sshd on {0} refuses a remote forward on {1}{2} ({3})".format(
             self.login_node.name, address, ", ports " + ports if ports else "", refusals[-1]))
 
-    def look_at(self, address, port):
+    def look_at(self, address: str, port: int) -> None:
         """Looks whether what listens on the login node is ours, and where it was asked for; raises RouteUnavailable."""
         fault = self.login_node.fault(address, port)
         if fault:
             raise RouteUnavailable(fault)
 
 
-def port_taken(port, owner, client=None, variable="paraview_client_port"):
+def port_taken(port: int, owner: t.Optional[int], client: t.Any = None, variable: str = "paraview_client_port") -> SessionError:
     """SessionError for a port of the client host that is in use."""
     client = client or Here()
     whose = "somebody" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
@@ -126,7 +126,7 @@ def port_taken(port, owner, client=None, variable="paraview_client_port"):
                         "choose another {0}, or leave it out".format(variable))
 
 
-def not_from_afar(context):
+def not_from_afar(context: RouteContext) -> None:
     """Raises RouteUnavailable where ParaView runs on another host: a route without a tunnel leads to this machine alone."""
     if context.client.name:
         raise RouteUnavailable("it leads to this machine, and ParaView runs on {0}".format(context.client.name))

@@ -4,6 +4,7 @@
 """Routes without any tunnel, for networks without a firewall between client and nodes. Nothing of them is encrypted: they are taken by name alone."""
 
 import socket
+import typing as t
 
 from ..common import listeners
 from ..paraview import pvserver
@@ -20,7 +21,7 @@ class ForwardDirect(ForwardTunnel):
     name = "forward_unencrypted"
     section = "the other direction of Reverse Connection"
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Looks whether this host reaches the node; raises RouteUnavailable."""
         not_from_afar(self.context)
         address = self._host(node)
@@ -31,18 +32,18 @@ class ForwardDirect(ForwardTunnel):
         if said:
             raise RouteUnavailable("this machine cannot reach a port of {0} ({1})".format(node, said))
 
-    def _host(self, node):
+    def _host(self, node: str) -> str:
         if self.context.options["on_login_node"]:
             return self.context.facts.get("client_side", "")
         return self.context.node_address(node)[0] or node
 
-    def after_start(self, accepting, node):
-        """int: pvserver's own port, which the client dials."""
+    def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
+        """pvserver's own port, which the client dials."""
         self.known["host"] = self._host(node)
         return accepting[1]
 
-    def url(self, port):
-        """str: what the client opens."""
+    def url(self, port: int) -> str:
+        """What the client opens."""
         return pvserver.url(False, port, self.known.get("host") or "127.0.0.1")
 
 
@@ -53,7 +54,7 @@ class ReverseDirect(ReverseRoute):
     section = "Reverse Connection"
     place = "the network"
 
-    def ready_for(self, _node):
+    def ready_for(self, _node: str) -> None:
         """Nothing is put up; the address is the one from which the login node was called. Raises RouteUnavailable."""
         not_from_afar(self.context)
         host = self.context.facts.get("client_address", "")
@@ -62,8 +63,8 @@ class ReverseDirect(ReverseRoute):
         self.address, self.port = host, self.known["client_port"]
 
 
-def _refused_or_open(address, port):
-    """str: empty where a host answers, else why not. That nobody listens on the port does not matter."""
+def _refused_or_open(address: str, port: int) -> str:
+    """Empty where a host answers, else why not. That nobody listens on the port does not matter."""
     try:
         with socket.create_connection((address, port), _SECONDS):
             return ""

@@ -11,11 +11,13 @@ import os
 import re
 import shlex
 import subprocess
+import typing as t
 
 from ..common import listeners
 from ..common.text import clean, one_line
 from ..ssh import client
 from ..ssh.master import ForwardRefused, Master
+from .context import RouteContext
 from .unavailable import RouteUnavailable
 
 _KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2", "$HOME/.ssh/known_hosts")
@@ -35,11 +37,11 @@ class NodeLogin:
     """The connection to one node.
 
     Args:
-        context (context.RouteContext): its master, its login node, and in options ``target`` (client.Target as a dict: the login node's).
-        node (str): as the login node calls it.
+        context: its master, its login node, and in options ``target`` (client.Target as a dict: the login node's).
+        node: as the login node calls it.
     """
 
-    def __init__(self, context, node):
+    def __init__(self, context: RouteContext, node: str) -> None:
         self.context = context
         self.node = node
         self.path = context.master.control_path + ".n"
@@ -47,7 +49,7 @@ class NodeLogin:
         self.keys = context.master.control_path + ".k"
         self.master = Master(self.path, context.master.executable)
 
-    def can_be_tried(self, address):
+    def can_be_tried(self, address: str) -> None:
         """Looks, before there is a job, whether the login node leads to the node's sshd, and knows its key; raises RouteUnavailable."""
         login = self.context.login_node.name
         answer = self.context.reach(address, 22)
@@ -58,7 +60,7 @@ class NodeLogin:
         if not self._host_keys(address):
             raise RouteUnavailable("{0} knows no host key of {1}".format(login, self.node))
 
-    def open(self, address):
+    def open(self, address: str) -> None:
         """Logs in on the node, if that is not done yet; raises RouteUnavailable with ssh's words."""
         if os.path.exists(self.path) and self.master.check():
             return
@@ -81,7 +83,7 @@ class NodeLogin:
             self.close()
             raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, one_line(_last(said)) or "no answer within {0} s".format(_SECONDS)))
 
-    def close(self):
+    def close(self) -> None:
         """Ends the connection, and with it every forward."""
         if os.path.exists(self.path):
             self.master.exit()
@@ -89,19 +91,19 @@ class NodeLogin:
             if os.path.lexists(path):
                 os.unlink(path)
 
-    def said(self):
-        """str: what ssh said so far."""
+    def said(self) -> str:
+        """What ssh said so far."""
         try:
             with open(self.log, "rb") as stream:
                 return clean(stream.read())
         except OSError:
             return ""
 
-    def leads_to_loopback(self):
+    def leads_to_loopback(self) -> None:
         """Looks whether the node's sshd forwards to its own loopback; raises RouteUnavailable."""
         seen = [len(self.said())]
 
-        def messages():
+        def messages() -> str:
             said = self.said()
             new, seen[0] = said[seen[0]:], len(said)
             return new
@@ -109,8 +111,8 @@ class NodeLogin:
         if self.master.reach("127.0.0.1", 1, messages) == "forbidden":
             raise RouteUnavailable("sshd on {0} forbids local forwarding".format(self.node))
 
-    def listen(self, target):
-        """int: the port of the node's loopback that now leads to a target here; raises RouteUnavailable."""
+    def listen(self, target: str) -> int:
+        """The port of the node's loopback that now leads to a target here; raises RouteUnavailable."""
         try:
             port = self.master.forward("-R", "127.0.0.1:0:" + target)
         except ForwardRefused as refused:
@@ -118,13 +120,13 @@ class NodeLogin:
         self.look_at(port)
         return port
 
-    def look_at(self, port):
+    def look_at(self, port: int) -> None:
         """Looks whether what listens on a port of the node's loopback is ours; raises RouteUnavailable."""
         fault = listeners.fault(self._listeners(), "127.0.0.1", port, self.context.login_node.uid, self.node)
         if fault:
             raise RouteUnavailable(fault)
 
-    def _listeners(self):
+    def _listeners(self) -> t.List[listeners.Listener]:
         command = [self.context.master.executable, "-F", os.devnull, "-S", self.path, "-T", "--", "master", "exec /bin/sh -s"]
         try:
             done = subprocess.run(command, input=listeners.SCRIPT.encode() + b"\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS,
@@ -133,15 +135,15 @@ class NodeLogin:
             return []
         return listeners.parse(done.stdout.decode("utf-8", "replace"))
 
-    def _host_keys(self, address):
-        """str: lines of a known_hosts file for this node alone."""
+    def _host_keys(self, address: str) -> str:
+        """Lines of a known_hosts file for this node alone."""
         names = [self.node, self.node.partition(".")[0], address]
         out = self.context.login_node.run(_KEYS.format(files=" ".join('"{0}"'.format(one) for one in _KNOWN_HOSTS),
                                                        names=" ".join(shlex.quote(one) for one in dict.fromkeys(names) if one)), 15)[1]
         found = [_KEY.match(line) for line in out.splitlines()]
         return "".join("{0}{1} {2}\n".format(one.group(1) + " " if one.group(1) else "", self.node, one.group(2)) for one in found if one)
 
-    def _command(self, address):
+    def _command(self, address: str) -> t.List[str]:
         target = client.Target(**self.context.options["target"])
         proxy = " ".join(shlex.quote(word.replace("%", "%%")) for word in (
             target.executable, "-F", os.devnull, "-S", self.context.master.control_path)) + " -W {0}:22 master".format(shlex.quote(address))
@@ -157,7 +159,7 @@ class NodeLogin:
         return command + ["--", self.node]
 
 
-def _last(text):
+def _last(text: str) -> str:
     """The last line that says something."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes over an ssh connection to the root node itself: pvserver's bytes are encrypted all the way, and leave its node by ssh alone."""
 
+import typing as t
+
 from ..paraview import pvserver
 from .base import Route
 from .node_login import NodeLogin
@@ -13,22 +15,22 @@ from .unavailable import RouteUnavailable
 class _OnNode(Route):
     """What both directions have in common: the connection to the node."""
 
-    def _login(self, node):
+    def _login(self, node: str) -> NodeLogin:
         """NodeLogin of a node; raises RouteUnavailable where there can be none."""
         if self.context.options["on_login_node"]:
             raise RouteUnavailable("pvserver runs on the login node itself")
         return NodeLogin(self.context, node)
 
-    def _address(self, node):
+    def _address(self, node: str) -> str:
         return self.context.node_address(node)[0] or node
 
-    def take_back(self):
+    def take_back(self) -> None:
         """Takes back what was put up."""
         super().take_back()
         if self.known.pop("node", None):
             NodeLogin(self.context, "").close()
 
-    def _reach(self, node):
+    def _reach(self, node: str) -> t.Optional[NodeLogin]:
         """The connection to the job's node, made if need be; None before there is a job. Raises RouteUnavailable."""
         login = self._login(node)
         if not self.context.job["nodes"]:
@@ -53,11 +55,11 @@ class NodeTunnel(_OnNode, ForwardTunnel):
     needs_job = True
 
     @property
-    def line_address(self):
-        """str: nobody has to reach the root node but by its loopback."""
+    def line_address(self) -> str:
+        """Nobody has to reach the root node but by its loopback."""
         return "127.0.0.1"
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Looks whether ssh leads to this node; raises RouteUnavailable."""
         login = self._reach(node)
         if login is None:
@@ -68,11 +70,11 @@ class NodeTunnel(_OnNode, ForwardTunnel):
             self.take_back()
             raise
 
-    def pvserver_arguments(self, connect_id):
-        """list[str]: nobody has to reach pvserver but by the loopback, where its version can leave the rest out."""
+    def pvserver_arguments(self, connect_id: int) -> t.List[str]:
+        """Nobody has to reach pvserver but by the loopback, where its version can leave the rest out."""
         return super().pvserver_arguments(connect_id) + [pvserver.where_known("--bind-address=127.0.0.1")]
 
-    def _forward(self, entrance, accepting, node):
+    def _forward(self, entrance: str, accepting: t.Tuple[str, int], node: str) -> None:
         login = self._login(node)
         login.open(self._address(node))
         login.master.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, accepting[1]))
@@ -86,7 +88,7 @@ class NodeTunnelReverse(_OnNode, ReverseRoute):
     needs_job = True
     place = "its own loopback"
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Puts the endpoint up on the node and looks at it; raises RouteUnavailable."""
         login = self._reach(node)
         if login is None:
@@ -98,7 +100,7 @@ class NodeTunnelReverse(_OnNode, ReverseRoute):
             self.take_back()
             raise
 
-    def _stands(self, login):
+    def _stands(self, login: NodeLogin) -> bool:
         try:
             login.look_at(self.port)
         except RouteUnavailable:

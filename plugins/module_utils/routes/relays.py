@@ -4,11 +4,12 @@
 """Routes through a relay on the login node."""
 
 import shlex
+import typing as t
 
 from ..common import listeners
 from ..common.text import one_line
 from ..ssh.master import ForwardRefused
-from .context import not_from_afar
+from .context import RouteContext, not_from_afar
 from .tunnels import ReverseRoute
 from .unavailable import RouteUnavailable
 from .user_relay import LOST, UserRelay
@@ -29,27 +30,27 @@ except OSError as error:
 class _OverUserRelay(ReverseRoute):
     """pvserver → login node:Q, where a relay of the user's own leads on."""
 
-    def __init__(self, context, known=None):
+    def __init__(self, context: RouteContext, known: t.Optional[dict] = None) -> None:
         super().__init__(context, known)
         self.relay = UserRelay(context, self.known.setdefault("relay", {}))
 
     @property
-    def client_may_be_late(self):
-        """bool: the relay holds pvserver until the client listens."""
+    def client_may_be_late(self) -> bool:
+        """The relay holds pvserver until the client listens."""
         return self.relay.holds
 
     @property
-    def note(self):
-        """str: what the user should know of it; empty for nothing."""
+    def note(self) -> str:
+        """What the user should know of it; empty for nothing."""
         kind = self.relay.known.get("kind")
         lost = "{0} has no Python for the relay, {1} takes its place: {2}".format(self.context.login_node.name, kind, LOST[kind]) if kind in LOST else ""
         return "; ".join(filter(None, (super().note, lost)))
 
-    def take_back(self):
+    def take_back(self) -> None:
         super().take_back()
         self.relay.stop()
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Puts relay and forward up and looks at them; raises RouteUnavailable."""
         self._allowed()
         address = self.context.cluster_address(node)
@@ -69,23 +70,23 @@ class _OverUserRelay(ReverseRoute):
             self.take_back()
             raise
 
-    def _lead(self, directory):
-        """str: where the relay leads, ADDRESS:PORT or unix:PATH; raises RouteUnavailable. The relay's own directory on the login node is given."""
+    def _lead(self, directory: str) -> str:
+        """Where the relay leads, ADDRESS:PORT or unix:PATH; raises RouteUnavailable. The relay's own directory on the login node is given."""
         raise NotImplementedError(self.name)
 
-    def _look_at_target(self):
+    def _look_at_target(self) -> None:
         """Looks whether the place to which the relay leads is ours; raises RouteUnavailable."""
         raise NotImplementedError(self.name)
 
-    def _allowed(self):
+    def _allowed(self) -> None:
         if not self.context.options["user_relay"]:
             raise RouteUnavailable("{0} offers no relay, and one of your own is started only if you say so (paraview_user_relay)".format(
                 self.context.login_node.name))
 
-    def _stands(self, sources):
+    def _stands(self, sources: t.List[str]) -> bool:
         return self.context.login_node.has(self.address, self.port) and (self.relay.holds or self.relay.known.get("sources") == sources)
 
-    def let_through(self, node):
+    def let_through(self, node: str) -> None:
         """Lets pvserver, which the relay holds, through to the client, once that is seen to be ours."""
         self.look_at_client()
         self.context.look_at(self.address, self.port)
@@ -100,11 +101,11 @@ class ReverseTunnelRelay(_OverUserRelay):
     section = "Reverse Connection over a Reverse ssh Tunnel with portfwd"
 
     @property
-    def client_may_be_late(self):
+    def client_may_be_late(self) -> bool:
         # The site's relay leads wherever the owner of a listener has a job, so that ours has to stand first, and the client behind it.
         return not self._site() and self.relay.holds
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Puts relay and forward up and looks at them; raises RouteUnavailable."""
         site = self._site()
         if not site:
@@ -116,10 +117,10 @@ class ReverseTunnelRelay(_OverUserRelay):
             self.take_back()
             raise
 
-    def _site(self):
+    def _site(self) -> t.Dict[str, t.Any]:
         return self.context.facts["site"].get("relay") or {}
 
-    def _over_site_relay(self, site):
+    def _over_site_relay(self, site: t.Dict[str, t.Any]) -> None:
         if not (self.port and self.address == site["address"] and self.context.login_node.has("127.0.0.1", self.port)):
             self.take_back()
             self.port = self.context.remote_forward("127.0.0.1", site["ports"], self.target)
@@ -132,8 +133,8 @@ class ReverseTunnelRelay(_OverUserRelay):
             raise RouteUnavailable("{0}:{1} of {2} belongs to another account (uid {3}), not to a service".format(
                 self.address, self.port, self.context.login_node.name, hits[0].uid))
 
-    def _lead(self, directory):
-        """str: what leads to the client: a unix socket, which nobody else may open; where sshd allows none, a port of loopback."""
+    def _lead(self, directory: str) -> str:
+        """What leads to the client: a unix socket, which nobody else may open; where sshd allows none, a port of loopback."""
         to, path = self.target, directory + "/client"
         try:
             self.context.forward("-R", "{0}:{1}".format(path, to))
@@ -141,7 +142,7 @@ class ReverseTunnelRelay(_OverUserRelay):
         except ForwardRefused:
             return "127.0.0.1:{0}".format(self.context.remote_forward("127.0.0.1", "", to))
 
-    def _look_at_target(self):
+    def _look_at_target(self) -> None:
         kind, _colon, rest = self.known["target"].partition(":")
         if kind != "unix":
             self.context.look_at("127.0.0.1", int(rest))
@@ -157,11 +158,11 @@ class ReverseRelay(_OverUserRelay):
     name = "reverse_relay_unencrypted"
     section = "Reverse Connection with portfwd"
 
-    def _allowed(self):
+    def _allowed(self) -> None:
         super()._allowed()
         not_from_afar(self.context)
 
-    def _lead(self, _directory):
+    def _lead(self, _directory: str) -> str:
         host = self.context.facts.get("client_address", "")
         if not host:
             raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
@@ -173,5 +174,5 @@ class ReverseRelay(_OverUserRelay):
                     self.context.login_node.name, host, self.known["client_port"], one_line(said, 200)))
         return "{0}:{1}".format(host, self.known["client_port"])
 
-    def _look_at_target(self):
+    def _look_at_target(self) -> None:
         """It is on the client host, where look_at_client() looks."""

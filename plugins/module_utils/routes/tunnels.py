@@ -3,12 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes over an ssh forward that reaches as far as the cluster."""
 
+import typing as t
+
 from ..common import listeners
 from ..common.errors import SessionError
 from ..paraview import pvserver
 from ..ssh.master import ForwardRefused
 from .base import Route
-from .context import port_taken
+from .context import RouteContext, port_taken
 from .unavailable import RouteUnavailable
 
 # Where login nodes are tried for their way to a node: nobody is expected to listen there, and "refused" is an answer.
@@ -21,7 +23,7 @@ class ForwardTunnel(Route):
     name = "forward_tunnel"
     section = "Forward Connection Over an ssh Tunnel"
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Looks whether the login node forwards to this node; raises RouteUnavailable."""
         address = self.context.node_address(node)[0] or node
         if not address:
@@ -33,8 +35,8 @@ class ForwardTunnel(Route):
         if answer == "filtered":
             raise RouteUnavailable("{0} cannot reach a port of {1}".format(self.context.login_node.name, node))
 
-    def client_port(self):
-        """int: the local end of the tunnel, free at this moment."""
+    def client_port(self) -> int:
+        """The local end of the tunnel, free at this moment."""
         wanted, client = self.context.options["client_port"], self.context.client
         owner = client.owner(wanted) if wanted else None
         if owner is not None:
@@ -42,22 +44,21 @@ class ForwardTunnel(Route):
         return wanted or client.free_port()
 
     @property
-    def line_address(self):
-        """str: where the root node is called."""
+    def line_address(self) -> str:
+        """Where the root node is called."""
         return "127.0.0.1" if self.context.options["on_login_node"] else "0.0.0.0"
 
-    def pvserver_arguments(self, connect_id):
-        """list[str]"""
+    def pvserver_arguments(self, connect_id: int) -> t.List[str]:
         return pvserver.forward_arguments(self.context.options["server_ports"] or 0, connect_id)
 
-    def after_start(self, accepting, node):
+    def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
         """Leads a local port to where pvserver waits.
 
         Args:
-            accepting (tuple[str, int]): host and port of pvserver's own words.
-            node (str): the root node.
+            accepting: host and port of pvserver's own words.
+            node: the root node.
         Returns:
-            int: the local port.
+            The local port.
         """
         wanted, client = self.context.options["client_port"], self.context.client
         for attempt in range(5):
@@ -78,15 +79,15 @@ class ForwardTunnel(Route):
             raise port_taken(port, owner, client)
         return port
 
-    def _forward(self, entrance, accepting, node):
+    def _forward(self, entrance: str, accepting: t.Tuple[str, int], node: str) -> None:
         # pvserver names its host as that calls itself; what the login node was seen to reach is the root node's address.
         same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.context.options["on_login_node"]
         host = (self.context.node_address(node)[0] if same else "") or accepting[0]
         self.context.forward("-L", "{0}:{1}:{2}".format(entrance, host, accepting[1]))
 
 
-def port_to_listen_on(context):
-    """int: the port of its host that ParaView has to listen on; SessionError where another account has the one that the user named."""
+def port_to_listen_on(context: RouteContext) -> int:
+    """The port of its host that ParaView has to listen on; SessionError where another account has the one that the user named."""
     wanted, client = context.options["client_port"], context.client
     owner = client.owner(wanted) if wanted else None
     if owner not in (None, -1, client.uid):
@@ -99,27 +100,27 @@ class ReverseRoute(Route):
 
     reverse = True
 
-    def take_back(self):
+    def take_back(self) -> None:
         """Takes back what was put up on the login node."""
         super().take_back()
         self.port = None
 
-    def client_port(self):
-        """int: where the client has to listen."""
+    def client_port(self) -> int:
+        """Where the client has to listen."""
         return port_to_listen_on(self.context)
 
     @property
-    def target(self):
-        """str: where a remote forward has to lead to come to the client."""
+    def target(self) -> str:
+        """Where a remote forward has to lead to come to the client."""
         return self.context.client.target(self.known["client_port"])
 
-    def before_start(self, node):
+    def before_start(self, node: str) -> None:
         """Looks once more, at this moment, whether both ends stand and are ours."""
         self.ready_for(node)
         if not self.client_may_be_late:
             self.look_at_client()
 
-    def look_at_client(self):
+    def look_at_client(self) -> None:
         """Looks whether the client listens, and is ours."""
         owner = self.context.client.owner(self.known["client_port"])
         if owner is None:
@@ -128,12 +129,11 @@ class ReverseRoute(Route):
         if owner not in (-1, self.context.client.uid):
             raise port_taken(self.known["client_port"], owner, self.context.client)
 
-    def pvserver_arguments(self, connect_id):
-        """list[str]"""
+    def pvserver_arguments(self, connect_id: int) -> t.List[str]:
         return pvserver.reverse_arguments(self.address, self.port, connect_id)
 
-    def after_start(self, _accepting, _node):
-        """int: the client's port; pvserver has found its way there by itself."""
+    def after_start(self, _accepting: t.Tuple[str, int], _node: str) -> int:
+        """The client's port; pvserver has found its way there by itself."""
         return self.known["client_port"]
 
 
@@ -143,7 +143,7 @@ class ReverseTunnel(ReverseRoute):
     name = "reverse_tunnel"
     section = "Reverse Connection Over an ssh Tunnel"
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Puts the endpoint up and looks at it; raises RouteUnavailable."""
         address = self.context.cluster_address(node)
         # A forward on record may have gone with an earlier connection.

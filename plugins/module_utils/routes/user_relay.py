@@ -11,9 +11,11 @@ import os
 import re
 import shlex
 import time
+import typing as t
 
 from ..common import listeners, programs
 from ..common.text import one_line
+from .context import RouteContext
 from .unavailable import RouteUnavailable
 
 _FIND = r"""PATH=$PATH:/usr/sbin:/sbin
@@ -58,20 +60,20 @@ class UserRelay:
     """A relay of the user's own.
 
     Args:
-        context (context.RouteContext)
-        known (dict): what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
+        context: what the session's route works with.
+        known: what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
     """
 
-    def __init__(self, context, known):
+    def __init__(self, context: RouteContext, known: t.Dict[str, t.Any]) -> None:
         self.context = context
         self.known = known
 
     @property
-    def holds(self):
-        """bool: whether it holds pvserver's connection until allow() is called."""
+    def holds(self) -> bool:
+        """Whether it holds pvserver's connection until allow() is called."""
         return self.known.get("kind") == "python"
 
-    def find(self):
+    def find(self) -> None:
         """Finds what can run on the login node; raises RouteUnavailable."""
         if "kind" not in self.known:
             kind, _blank, path = self.context.login_node.run(_FIND, 20)[1].partition("\n")[0].partition(" ")
@@ -79,8 +81,8 @@ class UserRelay:
                 raise RouteUnavailable("{0} has neither Python 3.6 or newer nor socat nor ncat for a relay of your own".format(self.context.login_node.name))
             self.known.update(kind=kind, program=path)
 
-    def begin(self):
-        """str: a directory on the login node for this relay alone; raises RouteUnavailable."""
+    def begin(self) -> str:
+        """A directory on the login node for this relay alone; raises RouteUnavailable."""
         self.find()
         word = os.urandom(12).hex()
         text = programs.text("relay", "paraview-relay").rstrip("\n") if self.holds else ""
@@ -91,15 +93,16 @@ class UserRelay:
         self.known["directory"] = found.group(1)
         return found.group(1)
 
-    def start(self, address, ports, target, sources):
+    def start(self, address: str, ports: str, target: str, sources: t.List[str]) -> int:
         """Starts it, and waits until it listens.
 
         Args:
-            address (str): where. ports (str): a range, or empty for any.
-            target (str): ``HOST:PORT`` or ``unix:PATH``.
-            sources (list[str]): addresses; those whom socat or ncat let in.
+            address: where.
+            ports: a range, or empty for any.
+            target: ``HOST:PORT`` or ``unix:PATH``.
+            sources: addresses; those whom socat or ncat let in.
         Returns:
-            int: the port.
+            The port.
         Raises:
             RouteUnavailable: with its own words.
         """
@@ -115,7 +118,7 @@ class UserRelay:
                 time.sleep(0.1)
         raise RouteUnavailable("{0} on {1} does not listen on {2}".format(self.known["kind"], self.context.login_node.name, address))
 
-    def _start_own(self, address, ports, target):
+    def _start_own(self, address: str, ports: str, target: str) -> int:
         idle = str(max(60, int(self.context.options["client_timeout"])))
         argv = [self.known["program"], "-IS", self.known["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
                 "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
@@ -130,10 +133,10 @@ class UserRelay:
                 self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", said)) or "it said nothing"))
         return int(found.group(1))
 
-    def _foreign(self, address, port, target, sources):
+    def _foreign(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
         unix, path = target.startswith("unix:"), target.partition(":")[2]
         if self.known["kind"] == "socat":
-            to = "UNIX-CONNECT:" + path if unix else "TCP4:{0},nodelay,keepalive".format(target)
+            to: t.Union[str, t.List[str]] = "UNIX-CONNECT:" + path if unix else "TCP4:{0},nodelay,keepalive".format(target)
             argv = [self.known["program"], "-t", "86400",
                     "TCP4-LISTEN:{0},bind={1},range={2}/32,reuseaddr,nodelay,keepalive".format(port, address, (sources or ["127.0.0.2"])[0]), to]
         else:
@@ -142,12 +145,12 @@ class UserRelay:
             argv = [self.known["program"], "-4", "-l", address, str(port), "--allow", ",".join(sources or ["127.0.0.2"]), "-m", "8", "-k", "--sh-exec", inner]
         return " ".join(shlex.quote(word) for word in argv)
 
-    def _free_ports(self, address, ports):
+    def _free_ports(self, address: str, ports: str) -> t.List[int]:
         taken = {one.port for one in self.context.login_node.listeners() if one.address in (address, "0.0.0.0")}
         candidates = listeners.shuffled(listeners.parse_range(ports) if ports else (20000, 32000))
         return [port for port in candidates if port not in taken][:5]
 
-    def allow(self, sources):
+    def allow(self, sources: t.List[str]) -> None:
         """Lets connections from these addresses through, also one that is held already; raises RouteUnavailable."""
         path = self.known["directory"] + "/allow"
         lines = " ".join(shlex.quote(one) for one in sources)
@@ -157,7 +160,7 @@ class UserRelay:
                 self.context.login_node.name, one_line(err) or "no reason given"))
         self.known["sources"] = sources
 
-    def stop(self):
+    def stop(self) -> None:
         """Ends it, and takes its directory away."""
         directory = self.known.pop("directory", "")
         if directory:
