@@ -69,7 +69,7 @@ class SessionRecord:
     client_side: t.Optional[t.Dict[str, t.Any]] = None
     client_there: t.Any = None
     #: Of the playbook, for lines about a lost connection.
-    terminal: t.Optional[str] = None
+    terminal: t.Optional[t.List[t.Any]] = None
     #: Left to the queue; the job's client may come later.
     detached: bool = False
 

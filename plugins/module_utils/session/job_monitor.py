@@ -10,6 +10,7 @@ from ..cluster import endings
 from ..cluster.heartbeat import Pulse
 from ..cluster.job_directory import Directory
 from ..cluster.job_scripts import Progress
+from ..cluster.session_record import SessionRecord
 from ..common.errors import SessionError
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over, polling
@@ -53,7 +54,7 @@ class JobMonitor:
             # A home that hangs, a batch system that is down, an answer that nobody foresaw: none means anything for the job. It is asked again.
             self.next_status = time.monotonic() + _ASK_EVERY
 
-    def _look(self):
+    def _look(self) -> None:
         now = time.monotonic()
         asking = self.polling is None or self.polling.due()
         if now < self.next_status and not asking:
@@ -75,7 +76,7 @@ class JobMonitor:
         if not self.ended and asking:
             self._ask(record)
 
-    def _note(self, record, progress):
+    def _note(self, record: SessionRecord, progress: Progress) -> None:
         self.running = bool(progress.host)
         connected = progress.connected
         if progress.ended:
@@ -85,7 +86,7 @@ class JobMonitor:
         elif self.running and record.state == "pending":
             self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
 
-    def _note_end(self, record, progress, connected):
+    def _note_end(self, record: SessionRecord, progress: Progress, connected: bool) -> None:
         """Its log goes with its directory, so the cause is read before."""
         # Until it is over, the same text is news once more.
         self.seen = ""
@@ -98,8 +99,8 @@ class JobMonitor:
             reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
         self._end(ending.state, reason, connected)
 
-    def _ending(self, record, progress):
-        """endings.Ending; None where its log cannot be read yet, or is not complete yet."""
+    def _ending(self, record: SessionRecord, progress: Progress) -> t.Optional[endings.Ending]:
+        """The end; None where its log cannot be read yet, or is not complete yet."""
         now = time.monotonic()
         self.ended_since = self.ended_since or now
         try:
@@ -109,10 +110,10 @@ class JobMonitor:
         # One that has long given no sign of life has had this time already.
         return None if ending.late and max(now - self.ended_since, self.pulse.missed) < _LAST_WORDS else ending
 
-    def _queue(self, record):
+    def _queue(self, record: SessionRecord) -> Jobs:
         return Jobs(over(self.run, record.prelude), answers.of(record))
 
-    def _ask(self, record):
+    def _ask(self, record: SessionRecord) -> None:
         if self.polling is None:
             self.polling = polling(record)
             self.polling.due()
@@ -125,13 +126,13 @@ class JobMonitor:
         elif job.state == "pending" and record.state == "pending":
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
         elif job.state == "running":
-            fields = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
+            fields: t.Dict[str, t.Any] = {} if job.time_left_s is None else {"ends_at": time.time() + job.time_left_s}
             if self.running and record.reason != job.explanation and not lacks_client_host(record) and not record.lost_at:
                 fields["reason"] = job.explanation
             if fields:
                 self.session.update(**fields)
 
-    def _hear_of_the_end(self, record, job):
+    def _hear_of_the_end(self, record: SessionRecord, job: answers.JobState) -> None:
         """By the batch system the job is over. Its own words are better; they may just have been written."""
         directory = Directory(self.run, record.remote_directory)
         progress = Progress(directory.status(self.seen, 0))
@@ -150,7 +151,7 @@ class JobMonitor:
         else:
             self._vanished(record, job, progress)
 
-    def _vanished(self, record, job, progress):
+    def _vanished(self, record: SessionRecord, job: answers.JobState, progress: Progress) -> None:
         """It had no time to note its end; its log may tell."""
         ending = self._ending(record, progress)
         if ending is None:

@@ -8,13 +8,16 @@ import shlex
 import signal
 import sys
 import time
+import typing as t
 
 from ..client import local
 from ..cluster import job_directory, teardown
 from ..cluster.facts import facts_of, whence
+from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
 from ..common.text import one_line
+from ..routes.base import Route
 from ..routes.context import port_taken
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers, validation
@@ -37,13 +40,14 @@ _END = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/
 """
 
 
-def begin(session, record, route, side):
-    """dict: the record; starts the stub. On a reverse route it is where the route ends.
+def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) -> SessionRecord:
+    """The record; starts the stub. On a reverse route it is where the route ends.
 
     Args:
-        session (record.Session). record (dict): its record.
+        session: whose stub it is.
+        record: its record.
         route: of choice.ROUTES.
-        side (host.Here or There): where ParaView runs.
+        side: where ParaView runs: host.Here or There.
     Raises:
         SessionError: it does not come up.
     """
@@ -66,17 +70,18 @@ def begin(session, record, route, side):
     return record
 
 
-def _client_port(record, side):
-    """int: ParaView's port; 0 for one that the stub takes."""
+def _client_port(record: SessionRecord, side: t.Any) -> int:
+    """ParaView's port; 0 for one that the stub takes."""
     return record.client_port or record.settings["client_port"] or (side.free_port() if side.name else 0)
 
 
-def lead_from_client(session, record, side):
+def lead_from_client(session: Session, record: SessionRecord, side: t.Any) -> None:
     """Leads ParaView's port on another host to the stub; on this host they find each other.
 
     Args:
-        session (record.Session). record (dict): its record.
-        side (host.Here or There): where ParaView runs.
+        session: whose stub it is.
+        record: its record.
+        side: where ParaView runs: host.Here or There.
     Raises:
         SessionError: that cannot be.
     """
@@ -91,11 +96,13 @@ def lead_from_client(session, record, side):
     session.update(client_side=dict(known, led=port))
 
 
-def put_up(route, record, directory):
+def put_up(route: Route, record: SessionRecord, directory: job_directory.Directory) -> None:
     """Makes what the agent calls, and tells it; raises RouteUnavailable. A route that the agent waits at needs nothing yet.
 
     Args:
-        route: of choice.ROUTES. record (dict). directory (job_directory.Directory): the job's.
+        route: the session's.
+        record: the session's.
+        directory: the job's.
     """
     if not route.reverse:
         return
@@ -106,11 +113,13 @@ def put_up(route, record, directory):
     directory.put("line", "{0}:{1}\n".format(route.address, route.port))
 
 
-def lead(route, record, stub):
+def lead(route: Route, record: SessionRecord, stub: lifeline.Stub) -> None:
     """Leads the stub to the agent; raises RouteUnavailable. One that the agent calls needs nothing more.
 
     Args:
-        route: of choice.ROUTES. record (dict). stub (lifeline.Stub)
+        route: the session's.
+        record: the session's.
+        stub: the session's.
     """
     if not route.reverse:
         port = route.after_start((record.root_node, record.agent[1]), record.root_node)
@@ -118,7 +127,7 @@ def lead(route, record, stub):
         stub.lead("{0}:{1}".format(host, port) if host else route.context.client.target(port))
 
 
-def await_line(stub, record):
+def await_line(stub: lifeline.Stub, record: SessionRecord) -> None:
     """Waits until agent and stub have found each other; SessionError where they do not."""
     deadline = time.monotonic() + _SECONDS
     while True:
@@ -132,29 +141,32 @@ def await_line(stub, record):
         time.sleep(0.05)
 
 
-def server_of(record, channel):
-    """list or None: who serves the connection on the login node; None where it does not tell.
+def server_of(record: SessionRecord, channel: Channel) -> t.Optional[t.List[str]]:
+    """Who serves the connection on the login node; None where it does not tell.
 
     Args:
-        record (dict): the session's. channel (channel.Channel): the connection.
+        record: the session's.
+        channel: the connection.
     """
     # A connection of the user's own serves others, too.
     words = channel.hold(_WHO.format(asked="$$" if record.guest else "$PPID"), 15)[1].split()
     return words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None
 
 
-def _end_server(record, channel):
+def _end_server(record: SessionRecord, channel: Channel) -> None:
     """Ends what served the connection that was lost."""
     if record.server:
         host, pid, start = record.server
         channel.script(_END.format(host=shlex.quote(host), pid=int(pid), start=shlex.quote(start)), 15)
 
 
-def restore(session, record, channel):
+def restore(session: Session, record: SessionRecord, channel: Channel) -> None:
     """Makes the way for the line anew, after the connection was lost or the stub came to its end.
 
     Args:
-        session (record.Session). record (dict). channel (channel.Channel): to the login node.
+        session: whose way it is.
+        record: its record.
+        channel: to the login node.
     Raises:
         SessionError, RouteUnavailable: with the reason.
     """
@@ -185,8 +197,8 @@ def restore(session, record, channel):
         session.update(**route.kept())
 
 
-def look_around(session, record, channel):
-    """dict: the record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
+def look_around(session: Session, record: SessionRecord, channel: Channel) -> SessionRecord:
+    """The record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
     there, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
     if there.strip() == record.login_node:
         return session.update(facts=dict(record.facts, client_address=whence(connection) or record.facts.get("client_address", "")))
@@ -200,7 +212,7 @@ class Elsewhere(Exception):
     """Another login node answered than pvserver runs on."""
 
 
-def _load(text):
+def _load(text: str) -> t.Any:
     try:
         import yaml
     except ImportError:
@@ -211,11 +223,11 @@ def _load(text):
         raise ValueError("it is no YAML")
 
 
-def _stop(_number, _frame):
+def _stop(_number: int, _frame: t.Any) -> t.NoReturn:
     raise SystemExit(1)
 
 
-def main():
+def main() -> None:
     """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
     # So that what was put up gets on record even where this takes too long.
     signal.signal(signal.SIGTERM, _stop)

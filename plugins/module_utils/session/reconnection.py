@@ -6,10 +6,16 @@
 import os
 import random
 import time
+import typing as t
 
+from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..schedulers import answers
 from ..ssh.shell import Shell, ShellLost
+
+if t.TYPE_CHECKING:
+    # It would stay in the watcher's memory.
+    from ..ssh.client import Target
 
 # Seconds that a connection may take. Short ones try often, so that one is there soon after the network is; a longer one is for slow networks.
 _SHORT = (2, 2, 5)
@@ -31,12 +37,12 @@ class Attempt:
     """One login under way.
 
     Args:
-        command (list[str]): a control master with a shell.
-        path (str): the control socket that it makes.
-        seconds (float): how long it may take.
+        command: a control master with a shell.
+        path: the control socket that it makes.
+        seconds: how long it may take.
     """
 
-    def __init__(self, command, path, seconds):
+    def __init__(self, command: t.List[str], path: str, seconds: float) -> None:
         self.path = path
         self.process = processes.Child(command)
         self.shell = Shell(self.process)
@@ -46,24 +52,24 @@ class Attempt:
         except ShellLost:
             pass  # that is told by begun()
 
-    def begun(self):
-        """bool: whether it is logged in; raises ShellLost with what ssh said."""
+    def begun(self) -> bool:
+        """Whether it is logged in; raises ShellLost with what ssh said."""
         return self.shell.begun()
 
     @property
-    def overdue(self):
-        """bool: whether it took longer than it may."""
+    def overdue(self) -> bool:
+        """Whether it took longer than it may."""
         return time.monotonic() > self.deadline
 
-    def said(self):
-        """str: what ssh said so far."""
+    def said(self) -> str:
+        """What ssh said so far."""
         return self.shell.messages.decode("utf-8", "replace")
 
-    def streams(self):
-        """list: what becomes readable when there is news."""
+    def streams(self) -> list:
+        """What becomes readable when there is news."""
         return [self.process.stdout, self.process.stderr]
 
-    def close(self):
+    def close(self) -> None:
         """Ends it."""
         self.process.stdin.close()
         self.process.end(0.5)
@@ -76,11 +82,12 @@ class Attempt:
 class _Way:
     """One target that is tried again and again."""
 
-    def __init__(self, target, path, timeouts, begins):
+    def __init__(self, target: "Target", path: str, timeouts: t.Sequence[int], begins: float) -> None:
         self.target, self.path, self.timeouts = target, path, timeouts
-        self.tries, self.attempt, self.begins, self.pause, self.overdue = 0, None, begins, _PAUSE, 0
+        self.attempt: t.Optional[Attempt] = None
+        self.tries, self.begins, self.pause, self.overdue = 0, begins, _PAUSE, 0
 
-    def begin(self, openssh, old):
+    def begin(self, openssh: t.Any, old: bool) -> None:
         """Begins an attempt, if it is time for one."""
         if self.attempt is None and time.monotonic() >= self.begins:
             seconds = self.timeouts[self.tries % len(self.timeouts)]
@@ -88,7 +95,7 @@ class _Way:
             self.attempt = Attempt(command, self.path, seconds + _LOGIN_SECONDS)
             self.tries += 1
 
-    def failed(self, soon):
+    def failed(self, soon: bool) -> None:
         """Puts the next attempt off."""
         self.close()
         if soon:
@@ -98,7 +105,7 @@ class _Way:
             self.begins = time.monotonic() + self.pause * random.uniform(0.7, 1.3)
             self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
 
-    def close(self):
+    def close(self) -> None:
         """Ends the attempt that is under way."""
         if self.attempt is not None:
             self.attempt.close()
@@ -109,18 +116,19 @@ class Reconnection:
     """Attempts to log in, at the login node that the session was on and, after some seconds, at any of its name.
 
     Args:
-        record (dict): the session's.
+        record: the session's.
     Attributes:
-        refused (str): what ssh said where only the user can log in; nothing is tried then.
+        refused: what ssh said where only the user can log in; nothing is tried then.
     """
 
-    def __init__(self, record):
+    def __init__(self, record: SessionRecord) -> None:
         # These cost memory, and most sessions never need them.
         from ..ssh import client, messages
 
         self._ssh, self._messages = client, messages
         self._old = False
-        self.refused, self._again_at = "", None
+        self.refused = ""
+        self._again_at: t.Optional[float] = None
         self._once_more = [] if record.asked else list(_ONCE_MORE)
         begun = time.monotonic()
         target = self._ssh.Target(**record.target)
@@ -133,15 +141,15 @@ class Reconnection:
         if record.asked and not self._ssh.asks_nobody(target):
             self.refused = "a host on the way there asked when you logged in"
 
-    def streams(self):
-        """list: what becomes readable when there is news."""
+    def streams(self) -> list:
+        """What becomes readable when there is news."""
         return [stream for way in self._ways if way.attempt is not None for stream in way.attempt.streams()]
 
-    def step(self):
+    def step(self) -> t.Optional[Attempt]:
         """Goes on.
 
         Returns:
-            Attempt or None: the one that is logged in; the others are ended.
+            The one that is logged in, if any; the others are ended.
         """
         if self.refused and self._again_at is not None and time.monotonic() >= self._again_at:
             self.refused, self._again_at = "", None
@@ -163,7 +171,7 @@ class Reconnection:
                 self._hangs(way)
         return None
 
-    def _hangs(self, way):
+    def _hangs(self, way: _Way) -> None:
         """It is connected and does not come to an end: a key wants to be touched, a telephone to be looked at, or the login node is slow."""
         way.overdue += 1
         if way.overdue >= 2:
@@ -171,7 +179,7 @@ class Reconnection:
         else:
             way.failed(soon=False)
 
-    def _failed(self, way, said):
+    def _failed(self, way: _Way, said: str) -> None:
         messages = self._messages
         if "Bad configuration option" in said:
             self._old = True
@@ -185,13 +193,13 @@ class Reconnection:
         else:
             way.failed(soon=messages.silent(said))
 
-    def _refuse(self, said):
+    def _refuse(self, said: str) -> None:
         self.refused = said
         self.close()
         if self._once_more:
             self._again_at = time.monotonic() + self._once_more.pop(0)
 
-    def close(self):
+    def close(self) -> None:
         """Ends all attempts."""
         for way in self._ways:
             way.close()

@@ -26,8 +26,8 @@ REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "co
           "lifeline")
 
 
-def state_directory(wanted=""):
-    """str: where session records lie: the wanted directory, else below XDG_STATE_HOME, else below ~/.local/state."""
+def state_directory(wanted: str = "") -> str:
+    """Where session records lie: the wanted directory, else below XDG_STATE_HOME, else below ~/.local/state."""
     if wanted:
         return os.path.abspath(os.path.expanduser(wanted))
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
@@ -35,7 +35,7 @@ def state_directory(wanted=""):
 
 
 # Both are wanted now and then only, and the daemon stays small without them.
-def _file_name(name):
+def _file_name(name: str) -> str:
     from urllib.parse import quote
 
     if not name:
@@ -44,7 +44,7 @@ def _file_name(name):
     return re.sub(r"^\.", "%2E", quote(name, safe="@:+,"))
 
 
-def _remove_tree(path):
+def _remove_tree(path: str) -> None:
     from shutil import rmtree
 
     rmtree(path, ignore_errors=True)
@@ -125,20 +125,20 @@ class Session:
             write_private(self.path, json.dumps(dict(kept, **fields), indent=1) + "\n")
             return record
 
-    def remove(self):
+    def remove(self) -> None:
         """Takes the record and all that lies with it away."""
         with contextlib.suppress(FileNotFoundError):
             with locked(self.base):
                 if self._mine():
                     _remove_tree(self.directory)
 
-    def keep_connect_id(self, connect_id):
+    def keep_connect_id(self, connect_id: int) -> None:
         """Writes the connect-id into a file of its own, by which messages refer to it."""
         self.update(has_connect_id=bool(connect_id))
         write_private(self.connect_id_path, "{0:d}\n".format(connect_id))
 
-    def connect_id(self):
-        """int: the session's connect-id, 0 for none.
+    def connect_id(self) -> int:
+        """The session's connect-id, 0 for none.
 
         Raises:
             SessionError: it should have one, and it cannot be read: a pvserver without would be open to everybody.
@@ -152,7 +152,7 @@ class Session:
             raise SessionError("the connect-id of {0} cannot be read".format(self.name), "{0} is gone or damaged".format(self.connect_id_path),
                                "disconnect, and connect again")
 
-    def forget_secrets(self):
+    def forget_secrets(self) -> None:
         """Takes away the connect-id and the lifeline's key of a session that is over."""
         with contextlib.suppress(OSError):
             with locked(self.base):
@@ -160,11 +160,11 @@ class Session:
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 
-    def _mine(self):
+    def _mine(self) -> bool:
         return not self.only or bool(self.read())
 
-    def _lifeline(self, record):
-        """dict or None: how the line between agent and stub is (lifeline.Stub.status()); None for a session without one."""
+    def _lifeline(self, record: SessionRecord) -> t.Optional[t.Dict[str, t.Any]]:
+        """How the line between agent and stub is (lifeline.Stub.status()); None for a session without one."""
         if not record.lifeline or record.over or not record:
             return None
         try:
@@ -175,8 +175,8 @@ class Session:
         return {"state": "outage" if record.lost_at else told.get("state", "waiting"), "lost_at": record.lost_at,
                 "waiting_bytes": told.get("waiting_bytes", 0), "losses": told.get("losses", 0), "encrypted": bool(told.get("encrypted"))}
 
-    def report(self, **changes):
-        """dict: what paraview_json reports on this session."""
+    def report(self, **changes: t.Any) -> t.Dict[str, t.Any]:
+        """What paraview_json reports on this session."""
         record = self.read()
         try:
             connect_id = self.connect_id() if record and not record.over else None
@@ -194,15 +194,15 @@ class Session:
         return {name: known[name] for name in REPORT}
 
 
-def time_left(record):
-    """int or None: seconds until the job's wall time is over."""
+def time_left(record: SessionRecord) -> t.Optional[int]:
+    """Seconds until the job's wall time is over."""
     if record.over or not record.ends_at:
         return None
     return max(0, int(record.ends_at - time.time()))
 
 
-def all_sessions(base):
-    """list[Session]: every session that has a record, by name."""
+def all_sessions(base: str) -> t.List[Session]:
+    """Every session that has a record, by name."""
     try:
         names = sorted(os.listdir(base))
     except OSError:
@@ -214,34 +214,34 @@ def all_sessions(base):
     return [one for one in found if os.path.exists(one.path)]
 
 
-def watched(record):
-    """bool: whether the session's daemon runs and can be reached, and with it the connection."""
+def watched(record: SessionRecord) -> bool:
+    """Whether the session's daemon runs and can be reached, and with it the connection."""
     return processes.alive(record.watcher) and os.path.exists(record.socket)
 
 
-def holds_work(record):
-    """bool: whether ParaView is connected and waits, whatever has become of its connection."""
+def holds_work(record: SessionRecord) -> bool:
+    """Whether ParaView is connected and waits, whatever has become of its connection."""
     return bool(record.lifeline and record.was_connected) and processes.alive(record.stub)
 
 
-def away(record):
-    """bool: whether the session has a lifeline, and its daemon seeks the connection that was lost."""
+def away(record: SessionRecord) -> bool:
+    """Whether the session has a lifeline, and its daemon seeks the connection that was lost."""
     return bool(record.lost_at) and watched(record)
 
 
-def lacks_client_host(record):
-    """bool: whether ParaView runs on another host, and the connection to it is gone."""
+def lacks_client_host(record: SessionRecord) -> bool:
+    """Whether ParaView runs on another host, and the connection to it is gone."""
     known = record.client_side
     return bool(known) and known.get("watcher") != record.watcher
 
 
-def write_report(path, reports, fresh=False):
+def write_report(path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = False) -> None:
     """Puts reports into the file that paraview_json names, one entry a host.
 
     Args:
-        path (str): the file; empty for none.
-        reports (list[dict]): entries that replace those of the same host.
-        fresh (bool): forget what the file held.
+        path: the file; empty for none.
+        reports: entries that replace those of the same host.
+        fresh: forget what the file held.
     """
     if not path:
         return
@@ -256,7 +256,7 @@ def write_report(path, reports, fresh=False):
         raise SessionError("cannot write paraview_json: {0}".format(path), error.strerror, "name a file in a directory of yours")
 
 
-def _read_reports(path):
+def _read_reports(path: str) -> t.List[t.Dict[str, t.Any]]:
     try:
         with open(path, encoding="utf-8") as stream:
             return [one for one in json.load(stream) if isinstance(one, dict) and "host" in one]

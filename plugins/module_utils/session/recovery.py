@@ -6,7 +6,9 @@
 import json
 import os
 import time
+import typing as t
 
+from ..cluster.session_record import SessionRecord
 from ..common import durations, processes, terminals
 from ..common.errors import SessionError
 from ..common.text import one_line
@@ -45,43 +47,46 @@ class Recovery:
     """Restores the connection of one session that was handed over.
 
     Args:
-        daemon (daemon.SessionDaemon): holds the connection.
-        record (dict): the session's.
+        daemon: holds the connection: daemon.SessionDaemon.
+        record: the session's.
     """
 
-    def __init__(self, daemon, record):
+    def __init__(self, daemon: t.Any, record: SessionRecord) -> None:
         self.daemon, self.session = daemon, daemon.session
         self.stub, self.known = Stub(daemon.session), record.stub
         self.outage_s, self.terminal = record.settings["reconnect_timeout"], record.terminal
-        self.told = {}
+        self.told: t.Dict[str, t.Any] = {}
         # A silent connection may answer again before a new one is there.
-        self.silent = None
-        self.reconnection = self.attempt = None
+        self.silent: t.Optional[Connection] = None
+        self.reconnection: t.Optional[Reconnection] = None
+        self.attempt: t.Optional[Attempt] = None
         self.attempt_failed, self.asked_at = "", 0.0
         self.asks, self.login_at = "", 0.0
-        self.mender, self.mend_at, self.mended_at, self.pause = None, 0.0, time.monotonic(), _PAUSE
-        self.lost_at, self.gone_at = None, 0.0
+        self.mender: t.Optional[processes.Child] = None
+        self.mend_at, self.mended_at, self.pause = 0.0, time.monotonic(), _PAUSE
+        self.lost_at: t.Optional[float] = None
+        self.gone_at = 0.0
 
     # -- what the daemon asks
 
     @property
-    def away(self):
-        """bool: whether there is no connection to the login node."""
+    def away(self) -> bool:
+        """Whether there is no connection to the login node."""
         return self.daemon.shell is None
 
-    def streams(self):
-        """list: what becomes readable when there is news."""
-        streams = self.reconnection.streams() if self.reconnection else []
+    def streams(self) -> list:
+        """What becomes readable when there is news."""
+        streams: list = self.reconnection.streams() if self.reconnection else []
         streams += self.attempt.streams() if self.attempt else []
         streams += self.silent.streams if self.silent else []
         return streams + ([self.mender.stdout] if self.mender else [])
 
     @property
-    def busy(self):
-        """bool: whether something is under way that has to be looked at often."""
+    def busy(self) -> bool:
+        """Whether something is under way that has to be looked at often."""
         return self.away or self.lost_at is not None
 
-    def bear(self, why):
+    def bear(self, why: ShellLost) -> None:
         """The connection is lost or silent; a new one is made."""
         daemon = self.daemon
         connection, daemon.connection = daemon.connection, None
@@ -93,7 +98,7 @@ class Recovery:
         self._drop_mender()
         self._lost(one_line(str(why).strip().rpartition("\n")[2]) or "ssh ended")
 
-    def step(self):
+    def step(self) -> None:
         """One step; ShellLost if the connection cannot be restored any more, or does not answer."""
         self._look_at_stub()
         if self.away:
@@ -104,13 +109,13 @@ class Recovery:
             self._ask_the_login_node()
             self._mend()
 
-    def check_silence(self):
+    def check_silence(self) -> None:
         """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
         self._look_at_stub()
         if self.lost_at is not None and time.monotonic() - self.daemon.shell.heard_at > _LONG_SILENCE:
             raise Silence("no answer from the login node")
 
-    def begin_login(self, command, environment, path):
+    def begin_login(self, command: t.List[str], environment: t.Dict[str, str], path: str) -> None:
         """Begins a login that the user answers for."""
         self.end_login()
         if self.reconnection is not None:
@@ -118,8 +123,8 @@ class Recovery:
         os.environ.update(environment)
         self.attempt, self.attempt_failed, self.asked_at = Attempt(command, path, 3600), "", time.monotonic()
 
-    def login_state(self):
-        """dict: how it goes: failed (str), or begun (bool) and said (str)."""
+    def login_state(self) -> t.Dict[str, t.Any]:
+        """How it goes: failed (str), or begun (bool) and said (str)."""
         self.asked_at = time.monotonic()
         if self.away:
             self._look_at_attempt()
@@ -129,13 +134,13 @@ class Recovery:
             return {"failed": self.attempt_failed or "ssh ended"}
         return {"begun": False, "said": self.attempt.said()}
 
-    def end_login(self):
+    def end_login(self) -> None:
         """Ends a login that the user answers for."""
         if self.attempt is not None:
             self.attempt.close()
             self.attempt = None
 
-    def close(self):
+    def close(self) -> None:
         """Ends all that is under way."""
         self._drop_mender()
         self.end_login()
@@ -146,7 +151,7 @@ class Recovery:
 
     # -- the stub
 
-    def _look_at_stub(self):
+    def _look_at_stub(self) -> None:
         self.told = self.stub.status()
         if self.told.get("state") == "connected":
             self.pause = _PAUSE
@@ -155,7 +160,7 @@ class Recovery:
         elif self.lost_at is not None and not self.away and self.mender is None and self.told.get("state") in ("connected", "ended"):
             self._back()
 
-    def _lost(self, why):
+    def _lost(self, why: str) -> None:
         if self.lost_at is not None:
             return
         self.lost_at = time.time()
@@ -163,7 +168,7 @@ class Recovery:
         self.session.update(lost_at=self.lost_at, reason=line)
         self._say(line)
 
-    def _back(self):
+    def _back(self) -> None:
         took = durations.spoken(max(1, time.time() - self.lost_at))
         self.lost_at = None
         record = self.session.read()
@@ -173,12 +178,12 @@ class Recovery:
         else:
             self._say("the connection has ended: {0}".format(one_line(self.told.get("reason", ""), 200)))
 
-    def _say(self, line):
+    def _say(self, line: str) -> None:
         terminals.tell(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
 
     # -- the login
 
-    def _log_in(self):
+    def _log_in(self) -> None:
         if self.lost_at is not None and time.time() - self.lost_at > self.outage_s + _GRACE:
             raise ShellLost("it was away for longer than paraview_reconnect_timeout; pvserver ends by itself")
         if self._look_at_silent() or self.attempt is not None:
@@ -202,8 +207,8 @@ class Recovery:
             self.session.update(reason=self.asks)
             self._say(self.asks)
 
-    def _look_at_silent(self):
-        """bool: whether the connection that was silent answers again."""
+    def _look_at_silent(self) -> bool:
+        """Whether the connection that was silent answers again."""
         if self.silent is None:
             return False
         connection = self.silent
@@ -219,7 +224,7 @@ class Recovery:
         self.mended_at = time.monotonic()
         return True
 
-    def _look_at_attempt(self):
+    def _look_at_attempt(self) -> None:
         if self.attempt is None:
             return
         try:
@@ -234,7 +239,7 @@ class Recovery:
         if time.monotonic() - self.asked_at > _NOBODY_ASKS:
             self.end_login()
 
-    def _adopt(self, attempt):
+    def _adopt(self, attempt: Attempt) -> None:
         """Takes a new connection for the one that was lost."""
         if self.silent is not None:
             self._end(self.silent)
@@ -251,7 +256,7 @@ class Recovery:
         self.session.update(forwards=[], guest="")
         self._mend()
 
-    def _found(self, connection):
+    def _found(self, connection: Connection) -> None:
         self.end_login()
         if self.reconnection is not None:
             self.reconnection.close()
@@ -259,14 +264,14 @@ class Recovery:
         self.daemon.connection, self.asks = connection, ""
         connection.shell.meanwhile = self.check_silence
 
-    def _end(self, connection):
+    def _end(self, connection: Connection) -> None:
         """Ends a connection, and takes back what it would leave in a control master of the user's own."""
         if self.daemon.given.get("master"):
             self.daemon.leave_master(self.session.read())
         connection.end(0.5)
         self.daemon.forget_sockets()
 
-    def _ask_the_login_node(self):
+    def _ask_the_login_node(self) -> None:
         """A connection over which nothing comes back is none; ssh itself would wait for a minute."""
         if self.lost_at is None:
             return
@@ -277,8 +282,8 @@ class Recovery:
 
     # -- the way
 
-    def _needs_mending(self):
-        """bool: the stub is gone, or its line has been away for longer than it needs to come back."""
+    def _needs_mending(self) -> bool:
+        """The stub is gone, or its line has been away for longer than it needs to come back."""
         if not processes.alive(self.known):
             self.known = self.session.read().stub
             self.gone_at = self.gone_at or time.monotonic()
@@ -289,14 +294,14 @@ class Recovery:
             return False
         return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
 
-    def _mend(self):
+    def _mend(self) -> None:
         given = self.daemon.given
         self.mender = processes.Child(given["mender"])
         self.mended_at = time.monotonic()
         with self.mender.stdin as stdin:
             stdin.write(json.dumps({name: given[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
 
-    def _look_at_mender(self):
+    def _look_at_mender(self) -> None:
         code = self.mender.ended()
         if code is None and time.monotonic() - self.mended_at < _MENDING:
             return
@@ -315,11 +320,11 @@ class Recovery:
             self.login_at = time.monotonic() + _ELSEWHERE_PAUSE
             raise ShellLost(said)
 
-    def _last_words(self):
+    def _last_words(self) -> str:
         said, wrong = (os.read(stream.fileno(), 65536).decode("utf-8", "replace").strip() for stream in (self.mender.stdout, self.mender.stderr))
         return said or wrong.rpartition("\n")[2] or "no reason given"
 
-    def _drop_mender(self):
+    def _drop_mender(self) -> None:
         if self.mender is not None:
             self.mender.end(0.5)
             for stream in (self.mender.stdout, self.mender.stderr):

@@ -3,21 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A session's route, made anew from its record."""
 
+import typing as t
+
 from ..client.host import AtStub, Here, There
 from ..cluster.login_node import LoginNode
+from ..cluster.session_record import SessionRecord
 from ..routes import choice
+from ..routes.base import Route
 from ..routes.context import RouteContext
 from ..schedulers import answers
+from ..ssh.channel import Channel
 from ..ssh.master import Master
+from .record import Session
 
 
-def context_of(record, channel, session=None):
-    """RouteContext: what a route of this session works with.
+def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Session] = None) -> RouteContext:
+    """What a route of this session works with.
 
     Args:
-        record (dict): the session's.
-        channel (channel.Channel): to the login node.
-        session (record.Session): learns of each forward before it is asked for; None for nobody.
+        record: the session's.
+        channel: to the login node.
+        session: learns of each forward before it is asked for; None for nobody.
     """
     options = record.settings
     # With a lifeline the route ends at the stub, which is content with any port.
@@ -36,21 +42,21 @@ def context_of(record, channel, session=None):
         (lambda forwards: session.update(forwards=forwards)) if session and record.guest else None)
 
 
-def client_of(record, channel):
-    """Here or There: where ParaView runs."""
+def client_of(record: SessionRecord, channel: Channel) -> t.Union[Here, There]:
+    """Where ParaView runs."""
     known = record.client_side
     if not known:
         return Here()
     return There(known["name"], known["uid"], Master(known["control_path"], record.ssh), channel.client_script, record.control_path)
 
 
-def load(record, channel, session=None):
+def load(record: SessionRecord, channel: Channel, session: t.Optional[Session] = None) -> Route:
     """The route (of choice.ROUTES) that the session's record names; arguments as of context_of()."""
     return choice.ROUTES[record.route](context_of(record, channel, session), record.route_known)
 
 
-def came_through(record, route):
-    """str: the line for a pvserver that has found its client."""
+def came_through(record: SessionRecord, route: Route) -> str:
+    """The line for a pvserver that has found its client."""
     return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
         record.root_node, route.place or record.login_node, route.address, route.port, record.client_port,
         record.client_side["name"] + "'s" if record.client_side else "this machine's")
