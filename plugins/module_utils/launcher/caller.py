@@ -7,6 +7,7 @@ import os
 import select
 import signal
 import time
+import typing as t
 
 from ..common import durations, processes
 from ..common.text import clean
@@ -27,11 +28,11 @@ class Line:
     """The caller of the launcher: its connection, and what is printed for it.
 
     Attributes:
-        server (list or None): processes.identity() of sshd's process for this connection.
-        state (str): what goes on, to be said where nothing else is for long.
+        server: processes.identity() of sshd's process for this connection.
+        state: what goes on, to be said where nothing else is for long.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.server = processes.identity(server_of(os.getpid())) if server_of(os.getpid()) else None
         self.state = ""
         self._began = self._said_at = time.monotonic()
@@ -39,16 +40,16 @@ class Line:
         self._deaf = False
         self._silent = False
 
-    def listen(self):
+    def listen(self) -> None:
         """From now on signals are noticed by look() and end nothing by themselves."""
         for number in _SIGNALS:
             signal.signal(number, self._noted)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
-    def _noted(self, number, _frame):
+    def _noted(self, number: int, _frame: t.Any) -> None:
         self._signal = number
 
-    def look(self):
+    def look(self) -> None:
         """Raises HungUp where nobody is there any more. The end of standard input proves nothing: some callers have none."""
         if self._signal:
             raise HungUp("ended by {0}".format(signal.Signals(self._signal).name))
@@ -64,15 +65,15 @@ class Line:
             if self.state and time.monotonic() - self._said_at > _SILENCE:
                 self.say("{0}, {1} after the beginning".format(self.state, durations.spoken(time.monotonic() - self._began)))
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         """A line for the user, at once."""
         self._write(1, text)
 
-    def complain(self, text):
+    def complain(self, text: str) -> None:
         """A line for the user, of an error."""
         self._write(2, text)
 
-    def _write(self, descriptor, text):
+    def _write(self, descriptor: int, text: str) -> None:
         if self._silent:
             return
         self._said_at = time.monotonic()
@@ -83,7 +84,7 @@ class Line:
         except OSError:
             self._deaf = True
 
-    def leave(self):
+    def leave(self) -> None:
         """Lets go of standard input and output: from now on nobody is told anything, and the ssh connection alone counts."""
         self._silent = True
         null = os.open(os.devnull, os.O_RDWR)
@@ -91,7 +92,7 @@ class Line:
             os.dup2(null, descriptor)
         os.close(null)
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         """Sleeps, and looks meanwhile."""
         until = time.monotonic() + seconds
         while True:
@@ -102,8 +103,8 @@ class Line:
             time.sleep(min(left, 0.5))
 
 
-def server_of(pid):
-    """int: sshd's process that serves the connection to which a process belongs; 0 where it belongs to none."""
+def server_of(pid: int) -> int:
+    """sshd's process that serves the connection to which a process belongs; 0 where it belongs to none."""
     for _step in range(64):
         name, parent = _stat(pid)
         if name.startswith(_SERVERS):
@@ -114,8 +115,8 @@ def server_of(pid):
     return 0
 
 
-def _stat(pid):
-    """tuple[str, int]: a process' name and its parent."""
+def _stat(pid: int) -> t.Tuple[str, int]:
+    """A process' name and its parent."""
     try:
         with open("/proc/{0:d}/stat".format(pid), encoding="utf-8", errors="replace") as stream:
             name, _bracket, rest = stream.read().partition("(")[2].rpartition(")")

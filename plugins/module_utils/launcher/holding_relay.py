@@ -20,6 +20,7 @@ from ..common.text import one_line
 from ..routes.context import RouteContext
 from ..routes.unavailable import RouteUnavailable
 from ..routes.user_relay import UserRelay
+from .shells import Shells
 
 # As long as the relay can.
 _HOURS = 86400
@@ -49,16 +50,17 @@ class HoldingRelay(UserRelay):
     """It listens on loopback, and nothing passes before lead().
 
     Args:
-        shells (shells.Shells). name (str): this host's.
-        port (int): where.
+        shells: of this host.
+        name: this host's.
+        port: where.
     """
 
-    def __init__(self, shells, name, port):
+    def __init__(self, shells: Shells, name: str, port: int) -> None:
         super().__init__(RouteContext(None, ThisHost(name, os.getuid(), shells.script, shells.hold), {}, {}), {"kind": "python", "program": sys.executable})
         self.port = port
         self.pid = 0
 
-    def listen(self):
+    def listen(self) -> None:
         """Begins it; raises SessionError."""
         try:
             directory = self.begin()
@@ -74,31 +76,33 @@ class HoldingRelay(UserRelay):
                                "take another port; no job was submitted")
         self.pid = int(found.group(1))
 
-    def _configure(self, way):
+    def _configure(self, way: str) -> None:
         directory = self.known["directory"]
         text = _CONFIGURATION.format(directory=directory, port=self.port, uid=os.getuid(), hours=_HOURS, way=way)
         with open(os.open(directory + "/conf.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as stream:
             stream.write(text)
         os.rename(directory + "/conf.new", directory + "/conf")
 
-    def look(self, context):
+    def look(self, context: RouteContext) -> None:
         """Looks whether it still stands, and is ours; raises RouteUnavailable."""
         if re.search(r"(?m)^ended", self._said()):
             raise RouteUnavailable("the relay that holds your client ended ({0})".format(one_line(self._said()[-400:], 200)))
         context.look_at("127.0.0.1", self.port)
 
-    def _said(self):
+    def _said(self) -> str:
         try:
             with open(self.known["directory"] + "/said", encoding="utf-8", errors="replace") as stream:
                 return stream.read()
         except OSError:
             return "ended\nits directory is gone"
 
-    def lead(self, host, port, seconds=15):
+    def lead(self, host: str, port: int, seconds: float = 15) -> None:
         """From now on it leads there; raises RouteUnavailable.
 
         Args:
-            host (str): an IPv4 address. port (int).
+            host: an IPv4 address.
+            port: of that.
+            seconds: how long that may take.
         """
         known = len(self._said())
         self._configure("to = {0}:{1:d}\nallow = 127.0.0.1".format(host, port))

@@ -11,6 +11,7 @@ import json
 import os
 import pkgutil
 import sys
+import typing as t
 
 from ..common import programs
 from ..common.errors import SessionError
@@ -23,16 +24,16 @@ from .shells import Shells
 PACKED = "launcher.json"
 
 
-def packed():
-    """dict: what was packed with the program."""
+def packed() -> t.Dict[str, t.Any]:
+    """What was packed with the program."""
     try:
         return json.loads(pkgutil.get_data(__package__, PACKED).decode("utf-8"))
     except OSError:
         return {"version": "(not packed)", "options": {}}
 
 
-def about():
-    """list[str]: what this program is."""
+def about() -> t.List[str]:
+    """What this program is."""
     known = packed()
     library = _jmespath()
     reads = "jmespath {0}".format(library.__version__) if library else "no jmespath: batch systems are read without JSON"
@@ -40,12 +41,12 @@ def about():
     return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(known["options"].items())]
 
 
-def main(arguments, program=""):
-    """int: exit status.
+def main(arguments: t.List[str], program: str = "") -> int:
+    """Exit status.
 
     Args:
-        arguments (list[str])
-        program (str): path of the packed program; empty where it is not.
+        arguments: of the command line.
+        program: path of the packed program; empty where it is not.
     """
     _open_standard_streams()
     line = Line()
@@ -65,7 +66,7 @@ def main(arguments, program=""):
     return 1
 
 
-def _hide(arguments, environment, program):
+def _hide(arguments: t.List[str], environment: t.Dict[str, str], program: str) -> None:
     """Begins anew without a connect-id on the command line."""
     rest, connect_id = launch_options.hidden(arguments)
     if connect_id:
@@ -73,13 +74,13 @@ def _hide(arguments, environment, program):
         os.execve(sys.executable, [sys.executable, "-IS", os.path.abspath(program)] + rest, dict(os.environ, **said))
 
 
-def _load_all():
+def _load_all() -> None:
     """Takes in what would be looked for later: the file may be replaced by a newer one while this one waits."""
     programs.load()
     _jmespath()
 
 
-def _jmespath():
+def _jmespath() -> t.Any:
     """The library, or None; what was packed may be too new for this Python, and is then as good as not there."""
     try:
         import jmespath
@@ -89,7 +90,7 @@ def _jmespath():
     return jmespath
 
 
-def _launch(options, line):
+def _launch(options: launch_options.Options, line: Line) -> int:
     if options.leave and not line.server:
         raise SessionError("--leave cannot be had here", "this program was not called by ssh, so that nothing would tell it when to end", "leave it out")
     line.listen()
@@ -122,12 +123,12 @@ def _launch(options, line):
     return code
 
 
-def _tell(line, error):
+def _tell(line: Line, error: SessionError) -> None:
     for text in error.lines():
         line.complain(launch_options.spoken(text))
 
 
-def _open_standard_streams():
+def _open_standard_streams() -> None:
     """A pipe shall not get the number of a stream that was closed."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:
@@ -135,8 +136,8 @@ def _open_standard_streams():
     os.close(descriptor)
 
 
-def run():
-    """int: exit status of the packed program; no error of its own is told as a traceback."""
+def run() -> int:
+    """Exit status of the packed program; no error of its own is told as a traceback."""
     try:
         return main(sys.argv[1:], sys.argv[0])
     except KeyboardInterrupt:

@@ -6,6 +6,7 @@
 import argparse
 import os
 import re
+import typing as t
 
 from ..common.errors import SessionError
 from ..config import settings
@@ -39,22 +40,25 @@ class Options:
     """What the caller asks for.
 
     Args:
-        direction (str): of DIRECTIONS. port (int). connect_id (int): 0 for none. version (str): the client's; may be empty.
-        leave (bool): return as soon as pvserver accepts connections.
-        job (dict): as settings.check() gives it.
+        direction: of DIRECTIONS.
+        port: of the forward.
+        connect_id: 0 for none.
+        version: the client's; may be empty.
+        leave: return as soon as pvserver accepts connections.
+        job: as settings.check() gives it.
     """
 
-    def __init__(self, direction, port, connect_id, version, leave, job):
+    def __init__(self, direction: str, port: int, connect_id: int, version: str, leave: bool, job: t.Dict[str, t.Any]) -> None:
         self.direction, self.port, self.connect_id, self.version, self.leave, self.job = direction, port, connect_id, version, leave, job
 
 
 class _Parser(argparse.ArgumentParser):
-    def error(self, message):
+    def error(self, message: str) -> t.NoReturn:
         raise SessionError("the command line is not right", message, "paraview-launch --help tells what there is")
 
 
-def parser():
-    """argparse.ArgumentParser"""
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     made = _Parser(prog="paraview-launch", allow_abbrev=False, description="Starts pvserver as a job for the ParaView at the other end of an ssh connection.",
                    epilog="ssh may send the same along as {0}PORT, {0}NODES and so on; what the command line says goes before that. "
                           "It ends, and with it the job, when the ssh connection does.".format(PREFIX))
@@ -70,16 +74,16 @@ def parser():
     return made
 
 
-def taken_from(environment):
-    """dict[str, str]: what the environment says, taken out of it, so that no job inherits it."""
+def taken_from(environment: t.MutableMapping[str, str]) -> t.Dict[str, str]:
+    """What the environment says, taken out of it, so that no job inherits it."""
     return {name[len(PREFIX):].lower(): environment.pop(name) for name in list(environment) if name.startswith(PREFIX)}
 
 
-def hidden(arguments):
+def hidden(arguments: t.Iterable[str]) -> t.Tuple[t.List[str], str]:
     """A command line without its connect-id, which everybody on this host could read there.
 
     Returns:
-        tuple[list[str], str]: the command line, and the connect-id; empty where there was none.
+        The command line, and the connect-id; empty where there was none.
     """
     left, found, rest = [], "", list(arguments)
     while rest:
@@ -93,15 +97,13 @@ def hidden(arguments):
     return left, found
 
 
-def read(options, environment, preset):
+def read(options: argparse.Namespace, environment: t.Dict[str, str], preset: t.Dict[str, t.Any]) -> Options:
     """What is asked for, from all sides.
 
     Args:
-        options (argparse.Namespace): what parser() made of the command line.
-        environment (dict[str, str]): as taken_from() gives it.
-        preset (dict): the site's own, by names of PRESET.
-    Returns:
-        Options
+        options: what parser() made of the command line.
+        environment: as taken_from() gives it.
+        preset: the site's own, by names of PRESET.
     Raises:
         SessionError: something that cannot be.
     """
@@ -118,11 +120,11 @@ def read(options, environment, preset):
     return Options(options.command, port, _connect_id(said["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
 
 
-def preset(values):
-    """dict: the site's own, as read() takes them; SessionError for what no user could ask for.
+def preset(values: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The site's own, as read() takes them; SessionError for what no user could ask for.
 
     Args:
-        values (dict): by names of PRESET.
+        values: by names of PRESET.
     """
     for name in values:
         if name not in PRESET:
@@ -133,12 +135,12 @@ def preset(values):
     return dict(values)
 
 
-def _setting(option):
-    """str: the name in settings.SPEC."""
+def _setting(option: str) -> str:
+    """The name in settings.SPEC."""
     return _SETTINGS.get(option, option)
 
 
-def _typed(name, value):
+def _typed(name: str, value: t.Any) -> t.Any:
     """A value as settings.check() wants it."""
     kind, text = settings.SPEC[name]["type"], value.strip() if isinstance(value, str) else value
     if not isinstance(text, str):
@@ -156,7 +158,7 @@ def _typed(name, value):
     return value if name == "setup" else text
 
 
-def _port(text, direction):
+def _port(text: str, direction: str) -> int:
     if not text.strip():
         raise SessionError("no port is given", "sshd here does not take {0}PORT along (AcceptEnv), or your ssh does not send it".format(PREFIX),
                            "ask the site for AcceptEnv LC_PARAVIEW_*, or give it on the command line: paraview-launch {0} --port N".format(direction))
@@ -165,7 +167,7 @@ def _port(text, direction):
     return int(text)
 
 
-def _connect_id(text, direction):
+def _connect_id(text: str, direction: str) -> int:
     try:
         number = pvserver.parse_connect_id(text) if text.strip() else 0
     except ValueError as error:
@@ -177,8 +179,8 @@ def _connect_id(text, direction):
     return number
 
 
-def spoken(text):
-    """str: an error of the collection's in the words of this program: options instead of variables."""
+def spoken(text: str) -> str:
+    """An error of the collection's in the words of this program: options instead of variables."""
     text = re.sub(r"correct it in the inventory or on the command line \(-e paraview_\w+=\.\.\.\)", "correct it", text)
     # What this program does not offer.
     text = re.sub(r", or use paraview_detach and connect again later", "", text)
@@ -188,6 +190,6 @@ def spoken(text):
     return re.sub(r"\bparaview_([a-z_]+)\b", lambda found: known.get(found.group(1), found.group(0)), text)
 
 
-def own_environment():
-    """dict[str, str]: taken_from() this process."""
+def own_environment() -> t.Dict[str, str]:
+    """What taken_from() gives of this process."""
     return taken_from(os.environ)

@@ -6,6 +6,7 @@
 import socket
 import sys
 import time
+import typing as t
 
 from ..cluster.login_node import ThisHost
 from ..common import listeners as endpoints
@@ -14,6 +15,8 @@ from ..routes.context import RouteContext
 from ..routes.relays import ReverseTunnelRelay
 from ..routes.tunnels import TRIED_PORT, ForwardTunnel, ReverseTunnel
 from ..routes.unavailable import RouteUnavailable
+from .holding_relay import HoldingRelay
+from .shells import Shells
 
 _REACH_SECONDS = 4
 # Seconds that a forward may take to be there.
@@ -28,17 +31,18 @@ class Elsewhere:
     uid = -1
 
     @staticmethod
-    def owner(_port):
-        """int: somebody, and nobody can tell who."""
+    def owner(_port: int) -> int:
+        """Somebody, and nobody can tell who."""
         return -1
 
 
-def context_here(shells, facts, options):
+def context_here(shells: Shells, facts: t.Dict[str, t.Any], options: t.Dict[str, t.Any]) -> RouteContext:
     """RouteContext: what a route works with that is on the login node itself.
 
     Args:
-        shells (shells.Shells). facts (dict): as cluster.facts.facts_of() gives them.
-        options (dict): client_port, server_ports, on_login_node, idle.
+        shells: of this host.
+        facts: as cluster.facts.facts_of() gives them.
+        options: client_port, server_ports, on_login_node, idle.
     """
     known = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **options)
     return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, known, client=Elsewhere())
@@ -47,7 +51,7 @@ def context_here(shells, facts, options):
 class GivenTunnel(ReverseTunnel):
     """pvserver → login node:Q ⇒ the client's ssh -R ⇒ client:P."""
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Looks whether the forward stands where this node dials; raises RouteUnavailable."""
         facing = self.context.node_address(node)[1]
         if self.known["everywhere"]:
@@ -56,48 +60,48 @@ class GivenTunnel(ReverseTunnel):
             raise RouteUnavailable("your forward is on {0}, and nodes dial {1}".format(self.address, facing))
         self.context.look_at(self.address, self.port)
 
-    def still_stands(self):
+    def still_stands(self) -> None:
         """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
         self.context.look_at(self.address, self.port)
 
-    def take_back(self):
+    def take_back(self) -> None:
         """It is the client's."""
 
 
 class GivenTunnelRelay(ReverseTunnelRelay):
     """pvserver → login node:Q, relay → its loopback ⇒ the client's ssh -R ⇒ client:P."""
 
-    def still_stands(self):
+    def still_stands(self) -> None:
         """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
         self.context.look_at("127.0.0.1", self.known["client_port"])
 
-    def _lead(self, _directory):
+    def _lead(self, _directory: str) -> str:
         return "127.0.0.1:{0:d}".format(self.known["client_port"])
 
     @property
-    def over_site(self):
-        """dict: the site's relay where it serves this port; empty where a relay of the user's own does."""
+    def over_site(self) -> t.Dict[str, t.Any]:
+        """The site's relay where it serves this port; empty where a relay of the user's own does."""
         return self._site()
 
-    def _site(self):
+    def _site(self) -> t.Dict[str, t.Any]:
         relay = super()._site()
         if not relay:
             return {}
         low, high = endpoints.parse_range(relay["ports"])
         return relay if low <= self.known["client_port"] <= high else {}
 
-    def take_back(self):
+    def take_back(self) -> None:
         if not self._site():
             super().take_back()
 
 
-def given(context, port, say):
+def given(context: RouteContext, port: int, say: t.Callable[[str], t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:
     """The reverse route to which a forward belongs that is there already.
 
     Args:
-        context (RouteContext). port (int). say (callable): takes a line for the user.
-    Returns:
-        GivenTunnel or GivenTunnelRelay
+        context: what the route works with.
+        port: of the forward.
+        say: takes a line for the user.
     Raises:
         SessionError: there is none, it is somebody else's, or where it is the site does not want it.
     """
@@ -126,7 +130,7 @@ def given(context, port, say):
     return _permitted(route, facts)
 
 
-def _listeners(context, port):
+def _listeners(context: RouteContext, port: int) -> t.List[endpoints.Listener]:
     """Who listens on a port; a forward may take a moment."""
     until = time.monotonic() + _PATIENCE
     while True:
@@ -136,14 +140,14 @@ def _listeners(context, port):
         time.sleep(0.1)
 
 
-def _permitted(route, facts):
+def _permitted(route: t.Union[GivenTunnel, GivenTunnelRelay], facts: t.Dict[str, t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:
     if route.name in facts["site"].get("routes_forbidden", []):
         raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                            "ask the site which one it offers; no job was submitted")
     return route
 
 
-def _everywhere(port, facts, say):
+def _everywhere(port: int, facts: t.Dict[str, t.Any], say: t.Callable[[str], t.Any]) -> None:
     """Only an sshd with GatewayPorts yes has an excuse for it."""
     policy = facts["site"].get("gateway_ports", "")
     if policy and policy != "yes":
@@ -157,25 +161,25 @@ def _everywhere(port, facts, say):
 class HeldForward(ForwardTunnel):
     """client → the client's ssh -L ⇒ login node:P, a relay that holds it there until pvserver waits → root node:Y."""
 
-    def __init__(self, context, relay):
+    def __init__(self, context: RouteContext, relay: HoldingRelay) -> None:
         super().__init__(context)
         self.relay = relay
 
-    def ready_for(self, node):
+    def ready_for(self, node: str) -> None:
         """Looks whether this host reaches the node; raises RouteUnavailable."""
         address = self.context.node_address(node)[0] or node
         ports = self.context.options["server_ports"]
         if node and not reached(address, endpoints.parse_range(ports)[0] if ports else TRIED_PORT):
             raise RouteUnavailable("{0} cannot reach a port of {1}".format(self.context.login_node.name, node))
 
-    def before_start(self, _node):
+    def before_start(self, _node: str) -> None:
         self.relay.look(self.context)
 
-    def still_stands(self):
+    def still_stands(self) -> None:
         """Looks once more whether the client would be held; raises RouteUnavailable."""
         self.relay.look(self.context)
 
-    def after_start(self, accepting, node):
+    def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
         """Leads what is held, and what comes, to where pvserver waits."""
         same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.context.options["on_login_node"]
         host = (self.context.node_address(node)[0] if same else "") or self.context.node_address(accepting[0])[0]
@@ -186,8 +190,8 @@ class HeldForward(ForwardTunnel):
         return self.relay.port
 
 
-def reached(address, port):
-    """bool: whether a host answers on a port, if only that nobody listens there."""
+def reached(address: str, port: int) -> bool:
+    """Whether a host answers on a port, if only that nobody listens there."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.settimeout(_REACH_SECONDS)
         try:

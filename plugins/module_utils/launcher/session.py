@@ -6,6 +6,7 @@
 import os
 import shlex
 import time
+import typing as t
 
 from ..cluster import batch_system, endings, job_directory, job_scripts, site_file, teardown
 from ..cluster.facts import facts_of
@@ -16,12 +17,17 @@ from ..cluster.session_record import SessionRecord
 from ..common import durations
 from ..common.errors import SessionError
 from ..paraview.installed import Installed
+from ..paraview.pvserver import Status
+from ..routes.base import Route
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers, directives, hostlists, validation
 from ..schedulers.jobs import Jobs, Polling, over
 from ..ssh.channel import ChannelLost
+from .caller import Line
 from .holding_relay import HoldingRelay
+from .options import Options
 from .routes import HeldForward, context_here, given
+from .shells import Shells
 
 # A busy batch system takes its time, and a submission that was broken off may be a job all the same.
 _SUBMIT_SECONDS = 180
@@ -51,24 +57,28 @@ class Launch:
     """One job for one client.
 
     Args:
-        options (options.Options). line (caller.Line). shells (shells.Shells).
+        options: what the client asks for.
+        line: to the client.
+        shells: of this host.
     Attributes:
-        connected (bool): a client was there.
+        connected: a client was there.
     """
 
-    def __init__(self, options, line, shells):
+    def __init__(self, options: Options, line: Line, shells: Shells) -> None:
         self.options, self.line, self.shells = options, line, shells
         self.name = os.uname().nodename.partition(".")[0]
         self.connected = False
         self.began = time.time()
         self.record = SessionRecord()
-        self.route = self.holder = self.follower = None
+        self.route: t.Optional[Route] = None
+        self.holder: t.Optional[HoldingRelay] = None
+        self.follower: t.Optional[Follower] = None
         self.ends_at, self.floor = 0.0, 0
-        self._lost_since = None
+        self._lost_since: t.Optional[float] = None
 
     # -- until pvserver waits or is connected
 
-    def start(self):
+    def start(self) -> None:
         """Everything until pvserver has found its client, or waits for it; raises SessionError."""
         if self.options.direction == "forward":
             # Before all else: ParaView may be dialling already.
@@ -86,7 +96,7 @@ class Launch:
         self._try(lambda: self._go(nodes[0]))
         self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.options.job["pvserver"], self.route.still_stands), nodes[0]))
 
-    def _survey(self):
+    def _survey(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
         tables = validation.tables(job["schedulers"])
         facts = facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
@@ -99,19 +109,19 @@ class Launch:
             self.line.say(pair.line)
         return facts, tables[scheduler], pair.modules
 
-    def _site_values(self, text):
+    def _site_values(self, text: str) -> t.Dict[str, t.Any]:
         values, unread = site_file.read(text)
         if unread:
             self.line.say("{0}: {1} passed over, it is not written simply".format(site_file.PATH, ", ".join(unread)))
         return values
 
-    def _route(self, facts, about):
+    def _route(self, facts: t.Dict[str, t.Any], about: t.Dict[str, t.Any]) -> Route:
         job = self.options.job
         context = context_here(self.shells, facts, {
             "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
             "on_login_node": bool(about.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
-            route = HeldForward(context, self.holder)
+            route: Route = HeldForward(context, self.holder)
             if route.name in facts["site"].get("routes_forbidden", []):
                 raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                                    "ask the site which one it offers; no job was submitted")
@@ -120,14 +130,14 @@ class Launch:
         self.line.say("route " + route.name)
         return route
 
-    def _try(self, step):
+    def _try(self, step: t.Callable[[], t.Any]) -> None:
         """A step of the route; what it cannot do is an error, since there is no other route."""
         try:
             step()
         except RouteUnavailable as unavailable:
             raise SessionError("route {0} cannot work here".format(self.route.name), str(unavailable), "ask the site how pvserver can reach you, or you it")
 
-    def _first_look(self, facts):
+    def _first_look(self, facts: t.Dict[str, t.Any]) -> None:
         """Before a job is queued, with a node that may become its own."""
         first = facts["first_node"].get(self.record.scheduler, "")
         if self.route.reverse:
@@ -140,7 +150,7 @@ class Launch:
             # That node may be down, and the job's own be another.
             self.line.say("{0}; it goes on, since the job's own node may do better".format(unavailable))
 
-    def _submit(self, facts, about, modules):
+    def _submit(self, facts: t.Dict[str, t.Any], about: t.Dict[str, t.Any], modules: t.List[str]) -> None:
         job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         directory = Directory(self.shells.script, path)
@@ -155,12 +165,12 @@ class Launch:
         self.floor = facts["site"].get("poll_floor_s", 0)
         self.follower = Follower(job_id, queue, directory, Polling(time.time(), self.floor), self.line.say)
 
-    def _insure(self, about, job_id, path):
+    def _insure(self, about: t.Dict[str, t.Any], job_id: str, path: str) -> None:
         cancel = " ".join(shlex.quote(word) for word in answers.fill(about["cancel"]["argv"], job_id=job_id))
         self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 
-    def _go(self, node):
+    def _go(self, node: str) -> None:
         """At this moment the endpoint is looked at, and then pvserver may start."""
         if not self.route.reverse:
             self.route.ready_for(node)
@@ -170,7 +180,7 @@ class Launch:
         self.route.before_start(node)
         self.follower.directory.put("go", job_scripts.go_file(self.route.pvserver_arguments(self.options.connect_id)))
 
-    def _meet(self, status, node):
+    def _meet(self, status: Status, node: str) -> None:
         if not self.route.reverse:
             self.route.after_start(status.accepting, node)
             self.line.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
@@ -184,13 +194,13 @@ class Launch:
             hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
         self.line.say("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
 
-    def _took(self):
+    def _took(self) -> str:
         return "ready after {0}".format(durations.spoken(time.time() - self.began))
 
-    def _ends(self):
+    def _ends(self) -> str:
         return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
 
-    def _until_connected(self, deadline):
+    def _until_connected(self, deadline: t.Optional[float]) -> None:
         for _news in self.follower.events(deadline):
             progress = self.follower.progress
             if progress.connected:
@@ -204,7 +214,7 @@ class Launch:
 
     # -- until its end
 
-    def attend(self):
+    def attend(self) -> None:
         """Waits until pvserver ends; raises SessionError where no client ever came."""
         if not self.connected:
             self._until_connected(None)
@@ -212,7 +222,7 @@ class Launch:
         self._until_over()
         self._say_ending()
 
-    def _say_ending(self):
+    def _say_ending(self) -> None:
         """A job that ended under its client's hands is an error; a client that left is none."""
         ending, _log = self.follower.ending()
         if ending.state != "ended":
@@ -222,7 +232,7 @@ class Launch:
         else:
             self.line.say("job {0} is over: {1}".format(self.record.job_id, endings.told(ending)))
 
-    def _until_over(self):
+    def _until_over(self) -> None:
         """Looks seldom: it may take a day."""
         polling = Polling(self.follower.submitted_at, self.floor)
         while True:
@@ -236,16 +246,16 @@ class Launch:
                 pass
             self.line.wait(_WHILE_CONNECTED)
 
-    def _has_ended(self):
-        """bool: whether the job has said that it is over; its sign of life is felt."""
+    def _has_ended(self) -> bool:
+        """Whether the job has said that it is over; its sign of life is felt."""
         directory = self.follower.directory
         text = directory.status("", 0)
         self.follower.progress = job_scripts.Progress(text) if text else self.follower.progress
         self.follower.pulse.feel(directory.beat)
         return bool(self.follower.progress.ended)
 
-    def _has_left_the_queue(self, polling):
-        """bool: whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
+    def _has_left_the_queue(self, polling: Polling) -> bool:
+        """Whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
         pulse = self.follower.pulse
         if pulse.alarming:
             polling.hurry(_ASK_AGAIN)
@@ -264,11 +274,11 @@ class Launch:
         polling.soon(_ASK_AGAIN)
         return False
 
-    def clear_up(self):
+    def clear_up(self) -> str:
         """Takes everything back: relay, job, files.
 
         Returns:
-            str: empty, or what is left.
+            What is left; empty for nothing.
         """
         self.shells.clear_up()
         try:
@@ -281,26 +291,26 @@ class Launch:
         return "; ".join(left)
 
     @staticmethod
-    def _undone(step):
-        """str: what a step of clearing up could not."""
+    def _undone(step: t.Callable[[], t.Any]) -> str:
+        """What a step of clearing up could not."""
         try:
             left = step()
         except SessionError as error:
             left = "; ".join(error.lines())
         return left if isinstance(left, str) else ""
 
-    def _end_relay(self):
+    def _end_relay(self) -> None:
         if self.holder:
             self.holder.stop()
         elif self.route:
             self.route.take_back()
 
-    def _end_job(self):
+    def _end_job(self) -> str:
         if self.record.job_id:
             self._let_end()
         return teardown.undo(self.record, self.shells.script, False)
 
-    def _let_end(self):
+    def _let_end(self) -> None:
         """A job that has said that it ends leaves the queue by itself."""
         if not job_scripts.Progress(Directory(self.shells.script, self.record.remote_directory).read("status")).ended:
             return

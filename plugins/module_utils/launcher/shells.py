@@ -6,10 +6,12 @@
 import contextlib
 import os
 import subprocess
+import typing as t
 
 from ..common import processes
 from ..ssh.channel import ChannelLost
 from ..ssh.shell import Shell, ShellLost
+from .caller import Line
 
 
 class Shells:
@@ -18,15 +20,16 @@ class Shells:
     Both see the end of their standard input when this program ends, however that comes about.
 
     Args:
-        line (Line): is looked at while one of them is waited for.
+        line: is looked at while one of them is waited for.
     """
 
-    def __init__(self, line):
+    def __init__(self, line: t.Optional[Line]) -> None:
         self.line = line
-        self._worker = self._keeper = None
+        self._worker: t.Optional[Shell] = None
+        self._keeper: t.Optional[Shell] = None
 
-    def script(self, text, seconds=30):
-        """tuple[int, str, str]: what a script gave: exit code, stdout, stderr."""
+    def script(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
+        """What a script gave: exit code, stdout, stderr."""
         self._worker = self._worker or self._begun()
         try:
             return self._worker.run(text, seconds)
@@ -34,7 +37,7 @@ class Shells:
             self._worker = self._drop(self._worker)
             raise _lost(lost)
 
-    def hold(self, text, seconds=30):
+    def hold(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
         """Runs lines in the shell whose end is the end of what they start; returns what script() does."""
         self._keeper = self._keeper or self._begun()
         try:
@@ -44,7 +47,7 @@ class Shells:
             raise _lost(lost)
 
     @contextlib.contextmanager
-    def undisturbed(self):
+    def undisturbed(self) -> t.Iterator[None]:
         """What is begun in it comes to its end, whoever may be gone."""
         line, self.line = self.line, None
         self._look_by(None)
@@ -54,22 +57,22 @@ class Shells:
             self.line = line
             self._look_by(line)
 
-    def _look_by(self, line):
+    def _look_by(self, line: t.Optional[Line]) -> None:
         for shell in (self._worker, self._keeper):
             if shell:
                 shell.meanwhile = line.look if line else None
 
-    def clear_up(self):
+    def clear_up(self) -> None:
         """From now on nothing is looked at any more, and a script that is under way is not waited for."""
         self.line = None
         self._look_by(None)
         self._worker = self._drop(self._worker)
 
-    def close(self):
+    def close(self) -> None:
         """Ends both."""
         self._worker, self._keeper = self._drop(self._worker), self._drop(self._keeper, 15)
 
-    def _begun(self):
+    def _begun(self) -> Shell:
         home = os.path.expanduser("~")
         process = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                                    start_new_session=True, cwd=home if os.path.isdir(home) else "/")
@@ -83,9 +86,9 @@ class Shells:
         return shell
 
     @staticmethod
-    def _drop(shell, patience=0.1):
+    def _drop(shell: t.Optional[Shell], patience: float = 0.1) -> None:
         if shell:
-            process = shell.process
+            process: t.Any = shell.process
             known = processes.identity(process.pid)
             process.stdin.close()
             # A guard is not the parent of what it took over, and cannot wait for it otherwise.
@@ -96,5 +99,5 @@ class Shells:
             process.poll()
 
 
-def _lost(lost):
+def _lost(lost: ShellLost) -> ChannelLost:
     return ChannelLost("a shell on this login node ended", str(lost).strip() or "it said nothing", "try again")
