@@ -111,6 +111,11 @@ def test_a_session_that_an_older_version_began_is_read_and_left_in_its_form(sess
     assert session.update(state="ready").state == "ready"
     with open(session.path) as stream:
         assert json.load(stream) == dict(OLD, state="ready")
+    session.update(settings=dict(record.settings, queue_timeout=90), route="forward_unencrypted")
+    with open(session.path) as stream:
+        kept = json.load(stream)
+    assert (kept["settings"], kept["route"]) == (dict(OLD["settings"], deadline=90), "forward"), "a session that is taken up"
+    assert session.read().settings == dict(record.settings, queue_timeout=90)
 
 
 @pytest.mark.parametrize("version", [session_record.VERSION + 1, "2", None])

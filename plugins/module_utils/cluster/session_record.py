@@ -176,12 +176,30 @@ def read(text: str, path: str) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
     return SessionRecord(**(_from_1(known) if version == 1 else known)), kept
 
 
+def changed(kept: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:
+    """What is to be kept after a change, in the form in which it was.
+
+    Args:
+        kept: as read() gives it. fields: of a SessionRecord.
+    """
+    old = kept.get("version", 1) == 1
+    return json.dumps(dict(kept, **(_to_1(fields) if old else fields)), indent=1) + "\n"
+
+
 def _from_1(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-    settings = dict(known.get("settings") or {})
-    for old, new in _RENAMED_SETTINGS:
-        if old in settings:
-            settings[new] = settings.pop(old)
-    for place in (settings, known):
-        if place.get("route") in _RENAMED_ROUTES:
-            place["route"] = _RENAMED_ROUTES[place["route"]]
-    return dict(known, settings=settings)
+    return _renamed(known, dict(_RENAMED_SETTINGS), _RENAMED_ROUTES)
+
+
+def _to_1(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    return _renamed(known, {new: old for old, new in _RENAMED_SETTINGS}, {new: old for old, new in _RENAMED_ROUTES.items()})
+
+
+def _renamed(known: t.Dict[str, t.Any], names: t.Dict[str, str], routes: t.Dict[str, str]) -> t.Dict[str, t.Any]:
+    """Fields with other names of settings, and of routes."""
+    found = dict(known)
+    if found.get("settings"):
+        found["settings"] = {names.get(name, name): value for name, value in found["settings"].items()}
+    for place in (found, found.get("settings") or {}):
+        if place.get("route") in routes:
+            place["route"] = routes[place["route"]]
+    return found

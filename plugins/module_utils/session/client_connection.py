@@ -7,6 +7,7 @@ import os
 import typing as t
 
 from ..client import remote
+from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
@@ -74,9 +75,8 @@ class ClientConnection:
             opened = record.opened if record.lifeline else None
             self.session.update(client_side=dict(known, watcher=None), opened=opened, reason="the connection to {0} was lost".format(known["name"]))
 
-    def end_client(self, connected_too: bool) -> None:
+    def end_client(self, record: SessionRecord, connected_too: bool) -> None:
         """Ends a client that was started there, as teardown.end_client() does here."""
-        record = self.session.read()
         if record.client_there and self.connection and (connected_too or not record.was_connected):
             try:
                 self.connection.shell.run(remote.end_script(record.client_there), 10)

@@ -343,7 +343,7 @@ class SessionDaemon:
 
     def _do_end_client_there(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         """Ends a client that was started on the client host, and lives there."""
-        self.client.end_client(True)
+        self.client.end_client(self.session.read(), True)
         self.session.update(client_there=None)
         return {}
 
@@ -359,7 +359,7 @@ class SessionDaemon:
             objection = teardown.undo(record, self._run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
-        self.client.end_client(True)
+        self.client.end_client(record, True)
         self._take_back(record)
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
@@ -389,7 +389,7 @@ class SessionDaemon:
         self._take_back(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
-        self.client.end_client(False)
+        self.client.end_client(record, False)
 
     def _over(self, state: str, reason: str, connected: bool) -> None:
         self._stop_mending()
@@ -399,7 +399,7 @@ class SessionDaemon:
         Directory(self.shell.run, record.remote_directory).remove()
         teardown.end_client(record, False)
         teardown.end_stub(record)
-        self.client.end_client(False)
+        self.client.end_client(record, False)
         self.session.forget_secrets()
         self.session.update(state=state, reason=reason, watcher=None, lost_at=None)
         self.stopping = True

@@ -122,7 +122,7 @@ class Session:
             if not record:
                 return record
             record = record.with_(**fields)
-            write_private(self.path, json.dumps(dict(kept, **fields), indent=1) + "\n")
+            write_private(self.path, session_record.changed(kept, fields))
             return record
 
     def remove(self) -> None:
