@@ -68,7 +68,7 @@ class ActionModule(SessionAction):
         self._see(*probes.network(target))
         if options["client_host"]:
             self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(options["client_host"])))
-        self.session.begin(owner=self.owner, settings=dict(options, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, watcher=None)
+        self.session.begin(owner=self.owner, settings=dict(options, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, daemon=None)
         try:
             log_in(self.session, target, self.owner, password_of(self._connection))
             self._see(probes.authentication())
@@ -82,43 +82,43 @@ class ActionModule(SessionAction):
     def _look_at_login(self, options, job):
         channel = Channel(self.session.read().socket, self.name)
         tables = validation.tables(options["schedulers"])
-        facts = facts_of(self.name, channel, tables, self.say)
+        facts = facts_of(self.name, channel, tables, self.show)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
         scheduler, why = None, ""
         try:
             scheduler = scheduler_of(options["scheduler"], facts, tables)
         except SessionError as error:
             why = "{0} ({1})".format(error.what, error.why)
-        about = tables.get(scheduler)
+        table = tables.get(scheduler)
         facts["first"] = facts["first_node"].get(scheduler, "")
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
-            facts=facts, scheduler=scheduler or "none", table=about, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
-        look = probes.LoginNode(route.context_of(record, channel, self.session), self.name, about, facts["prelude"])
+            facts=facts, scheduler=scheduler or "none", table=table, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
+        look = probes.LoginNode(route.context_of(record, channel, self.session), self.name, table, facts["prelude"])
         self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
         self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
         found, modules = look.pvserver(self.clients, options)
         self._see(*found)
-        if about:
-            self._look_at_queue(look, options, facts, about, modules, job)
+        if table:
+            self._look_at_queue(look, options, facts, table, modules, job)
 
-    def _look_at_queue(self, look, options, facts, about, modules, job):
+    def _look_at_queue(self, look, options, facts, table, modules, job):
         try:
             head = directives.asked(options, facts["site"])
-            directives.check(about, head)
+            directives.check(table, head)
         except SessionError as error:
             self._see(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
             return
         if not job:
-            self._see(look.acceptance(job_scripts.job_script(about, "/tmp", head, 60)))
+            self._see(look.acceptance(job_scripts.job_script(table, "/tmp", head, 60)))
             return
         record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read().id))
         try:
-            self._trial(look.context, record, about, head, options)
+            self._trial(look.context, record, table, head, options)
         except SessionError as error:
             self._see(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
 
-    def _trial(self, context, record, about, head, options):
+    def _trial(self, context, record, table, head, options):
         """A small job: what only a node can tell."""
         channel, path = Channel(record.socket, self.name), record.remote_directory
         directory = job_directory.Directory(channel.script, path)
@@ -127,16 +127,16 @@ class ActionModule(SessionAction):
         setup = options["setup"] + "\n" + probes.job_lines(program, path, ends)
         look = drawing.lines(options["pvserver"], program, path)
         numbers = options["nodes"], options["tasks_per_node"], options["cpus_per_task"]
-        launcher = mpi.command(mpi.chosen(about, options), *numbers)
+        launcher = mpi.command(mpi.chosen(table, options), *numbers)
         directory.create({
-            "batch.log": "", "job.sh": job_scripts.job_script(about, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if about.get("on_login_node") else 0),
+            "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, launcher, options["pvserver"], record.modules, setup, 0, options["rendering"], look),
             rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT})
-        queue = Jobs(over(channel.script, record.prelude, path + "/submitted", 180), about)
+        queue = Jobs(over(channel.script, record.prelude, path + "/submitted", 180), table)
         job_id = queue.submit(path + "/job.sh")
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
-        follower = Follower(job_id, Jobs(over(channel.script, record.prelude), about), directory, polling(record), self.say)
+        follower = Follower(job_id, Jobs(over(channel.script, record.prelude), table), directory, polling(record), self.show)
         seconds = min(options["queue_timeout"], _START_SECONDS)
         for _news in follower.events(time.monotonic() + seconds):
             if follower.progress.host:
@@ -171,8 +171,8 @@ class ActionModule(SessionAction):
         program, fault = pvserver.pvserver_program(options["pvserver"]), follower.progress.fault
         drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
         # Who has drawn has what it takes.
-        known = any(one.result != "cannot tell" for one in drawn)
-        self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not known))
+        certain = any(one.result != "cannot tell" for one in drawn)
+        self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not certain))
         self._see(*drawn)
         if accepting:
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
@@ -196,7 +196,7 @@ class ActionModule(SessionAction):
         if sessions.watched(record):
             try:
                 answer = Channel(record.socket, self.name).request("stop", wait=90)
-                processes.wait_gone(record.watcher, 15)
+                processes.wait_gone(record.daemon, 15)
                 if answer.get("objection"):
                     self._see(checks.failed("login node", "clearing up", answer["objection"], "you", "look for job {0} there".format(record.job_id)))
             except SessionError as error:
@@ -207,8 +207,8 @@ class ActionModule(SessionAction):
         found = checks.Blanks(self.names).checks(self.found) if arguments["blank"] else self.found
         shown = "HOST" if arguments["blank"] else self.name
         for line in checks.table(found):
-            self.say(line)
-        self.say(checks.summary(found))
+            self.show(line)
+        self.show(checks.summary(found))
         report = dict(sessions.Session(self.base, shown).report(reason=checks.summary(found)), checks=[one._asdict() for one in found])
         sessions.write_report(arguments["json"], [report])
         if arguments["html"]:

@@ -62,7 +62,7 @@ class ActionModule(SessionAction):
         else:
             self.session.update(reason="waiting for a client")
             sessions.write_report(record.settings["json"], [self.session.report()])
-            self.say("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
+            self.show("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
         directory = job_directory.Directory(channel.script, record.remote_directory)
         deadline = time.monotonic() + record.settings["client_timeout"]
         next_look = time.monotonic() + 2
@@ -116,10 +116,10 @@ class ActionModule(SessionAction):
         self.session.update(state=state, was_connected=connected, owner=None, detached=False, reason="")
         channel.request("hand_over")
         if state == "ended":
-            processes.wait_gone(record.watcher, 30)
-            self.say("the client came, worked and left after {0}; nothing is left on either side".format(took))
+            processes.wait_gone(record.daemon, 30)
+            self.show("the client came, worked and left after {0}; nothing is left on either side".format(took))
         else:
-            self.say("ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
+            self.show("ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
                 took, "ParaView is connected" if connected else self._advice(record),
                 time.strftime("%H:%M", time.localtime(record.ends_at)), shlex.quote(self.name)))
         return True
@@ -140,19 +140,19 @@ class ActionModule(SessionAction):
         record = self.session.read()
         try:
             if record.lifeline:
-                lifeline.Stub(self.session).lead_to_client(client, record.client_port)
+                lifeline.Stub(self.session).forward_to_client(client, record.client_port)
             else:
                 route.let_through(record.root_node)
         except RouteUnavailable as unavailable:
             raise choice.none_works([(route.name, str(unavailable))], route.name)
         progress = self._wait_connected(record, directory, client)
-        self.say(routing.came_through(record, route))
+        self.show(routing.came_through(record, route))
         return progress
 
     def _detached(self, record, channel):
         self.session.update(owner=None, detached=True)
         channel.request("hand_over")
-        self.say("detached; once the job runs it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
+        self.show("detached; once the job runs it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
             durations.spoken(record.settings["client_timeout"]), shlex.quote(self.name)))
         return True
 
@@ -186,7 +186,7 @@ class ActionModule(SessionAction):
             self.look_at = time.monotonic() + _LOOK
             state, why = start_script.state(client.last_words(self.log, self.known_as))
             if state == "unable":
-                self.say("this ParaView runs no script at its start ({0}), so it asks: press OK in its window".format(why))
+                self.show("this ParaView runs no script at its start ({0}), so it asks: press OK in its window".format(why))
                 client.end(record)
                 return self._start(record, client, by="entry")
             if state == "refused":

@@ -48,21 +48,21 @@ class ActionModule(SessionAction):
         if record.job_id and self._still_there(record, channel):
             return {"changed": False}
         options = record.settings
-        about = answers.of(record)
+        table = answers.of(record)
         path = job_directory.directory(record.facts["home"], record.id)
-        hindrance = lifeline.hindrance(options, record.route)
-        asked = options.get("reconnect") and not hindrance
-        files = job_scripts.files(about, path, options, directives.asked(options, record.facts["site"]), record.modules,
+        why_not = lifeline.why_not(options, record.route)
+        asked = options.get("reconnect") and not why_not
+        files = job_scripts.files(table, path, options, directives.asked(options, record.facts["site"]), record.modules,
                                   options["reconnect_timeout"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
-            self.say("would {0} now".format("start pvserver in job " + options["job_id"] if options["job_id"] else "submit the job"))
+            self.show("would {0} now".format("start pvserver in job " + options["job_id"] if options["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
-        node = self._root_node(options["job_id"], Jobs(over(channel.script, record.prelude), about)) if options["job_id"] else ""
+        node = self._root_node(options["job_id"], Jobs(over(channel.script, record.prelude), table)) if options["job_id"] else ""
         if asked:
             self._look_at_line_port(options, record.route)
-        if options.get("reconnect") and hindrance:
-            self._without_lifeline(hindrance)
+        if options.get("reconnect") and why_not:
+            self._without_lifeline(why_not)
         elif asked:
             key = lifeline.new_key()
             lifeline.Stub(self.session).keep_key(key)
@@ -72,11 +72,11 @@ class ActionModule(SessionAction):
         directory = job_directory.Directory(channel.script, path)
         directory.create(files)
         if options["job_id"]:
-            self._attach(record, channel, about, node, path)
+            self._attach(record, channel, table, node, path)
             return {"changed": True, "diff": diff}
-        job_id = Jobs(over(channel.script, record.prelude, path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
+        job_id = Jobs(over(channel.script, record.prelude, path + "/submitted", _SUBMIT_SECONDS), table).submit(path + "/job.sh")
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        self.say(submitted(job_id, options))
+        self.show(submitted(job_id, options))
         return {"changed": True, "diff": diff}
 
     @staticmethod
@@ -88,7 +88,7 @@ class ActionModule(SessionAction):
             raise port_taken(port, owner, variable="paraview_reconnect_port")
 
     def _without_lifeline(self, why):
-        self.say("no reconnection, since {0}: the session ends with its connection".format(why))
+        self.show("no reconnection, since {0}: the session ends with its connection".format(why))
 
     @staticmethod
     def _root_node(job_id, queue):
@@ -100,24 +100,24 @@ class ActionModule(SessionAction):
                 "name a job of yours that runs, or leave paraview_job_id out")
         return job.root_node
 
-    def _attach(self, record, channel, about, node, path):
+    def _attach(self, record, channel, table, node, path):
         """Starts the job's script inside a job that is there; it lives in the connection's own shell."""
         job_id = record.settings["job_id"]
-        words = " ".join(shlex.quote(word) for word in Jobs(None, about).attach(job_id, node, path + "/job.sh"))
+        words = " ".join(shlex.quote(word) for word in Jobs(None, table).attach(job_id, node, path + "/job.sh"))
         # What is killed in it says no last words, and the job that it was in goes on.
         lines = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
         code, _out, err = channel.hold(lines.format(shlex.quote(path), record.prelude or ":", words), 15)
         if code != 0:
             raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))
         self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        self.say("job {0} is yours: pvserver is started in it".format(job_id))
+        self.show("job {0} is yours: pvserver is started in it".format(job_id))
 
     def _still_there(self, record, channel):
         job = Jobs(over(channel.script, record.prelude), answers.of(record)).ask(record.job_id)
         directory = job_directory.Directory(channel.script, record.remote_directory)
         if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(directory):
             return True
-        self.say("job {0} of the earlier session is over; a new one is begun".format(record.job_id))
+        self.show("job {0} of the earlier session is over; a new one is begun".format(record.job_id))
         directory.remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
@@ -127,7 +127,7 @@ class ActionModule(SessionAction):
     def _follower(self, record, channel):
         queue = Jobs(over(channel.script, record.prelude), answers.of(record))
         directory = job_directory.Directory(channel.script, record.remote_directory)
-        return Follower(record.job_id, queue, directory, polling(record), self.say)
+        return Follower(record.job_id, queue, directory, polling(record), self.show)
 
     def _running(self, record, channel):
         if record.root_node:
@@ -143,15 +143,15 @@ class ActionModule(SessionAction):
 
     def _settle_lifeline(self, record, follower):
         until_lifeline_is_known(follower, record.settings["pvserver"])
-        hindrance = lifeline.hindrance_of_job(follower.progress)
-        if hindrance:
-            self._without_lifeline(hindrance)
+        why_not = lifeline.why_not_in_job(follower.progress)
+        if why_not:
+            self._without_lifeline(why_not)
             return self.session.update(lifeline=False)
-        known = record.route_known
+        state = record.route_state
         if route_names.is_reverse(record.route):
             # The route ends at the stub, and that goes on to ParaView.
-            known = dict(known, client_port=lifeline.line_port(record.settings, record.route), port=None)
-        return self.session.update(lifeline=True, route_known=known)
+            state = dict(state, client_port=lifeline.line_port(record.settings, record.route), port=None)
+        return self.session.update(lifeline=True, route_state=state)
 
     def _start_at_once(self, record, route, channel, directory):
         """A forward route needs nothing before pvserver; where it does not lead to this node, the next task finds another."""
@@ -194,13 +194,13 @@ class ActionModule(SessionAction):
         status = until_pvserver_speaks(follower, route, record.settings["pvserver"], lifeline=record.lifeline)
         self.session.update(accepting=status.accepting, agent=follower.progress.agent, was_connected=status.connected)
         if status.connected and route.reverse:
-            self.say(routing.came_through(record, route))
+            self.show(routing.came_through(record, route))
         elif route.reverse and record.lifeline:
-            self.say("pvserver on {0} waits for the client; its line comes through {1}, {2}:{3}".format(
+            self.show("pvserver on {0} waits for the client; its line comes through {1}, {2}:{3}".format(
                 record.root_node, route.place or record.login_node, route.address, route.port))
         elif route.reverse:
-            self.say("pvserver on {0} dials {1}:{2}, where the relay on {3} holds it for the client".format(
+            self.show("pvserver on {0} dials {1}:{2}, where the relay on {3} holds it for the client".format(
                 record.root_node, route.address, route.port, record.login_node))
         else:
-            self.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
+            self.show("pvserver accepts connections on {0}:{1}".format(*status.accepting))
         return {"changed": True}

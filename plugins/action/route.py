@@ -43,7 +43,7 @@ class ActionModule(SessionAction):
             self.session.update(**route.kept())
             if record.settings["route"] != "auto":
                 raise choice.none_works([(route.name, str(unavailable))], route.name)
-            self.say("route {0} does not lead to {1} ({2})".format(route.name, record.root_node, unavailable))
+            self.show("route {0} does not lead to {1} ({2})".format(route.name, record.root_node, unavailable))
         names = [name for name in self._names(record) if name != route.name]
         self._choose(self.session.read(), channel, names, record.root_node)
         return True
@@ -52,7 +52,7 @@ class ActionModule(SessionAction):
         """pvserver runs: the client's end is made."""
         if record.lifeline:
             return self._opened_for_line(record, channel)
-        if record.opened == record.watcher:
+        if record.opened == record.daemon:
             return False
         route = routing.load(record, channel, self.session)
         try:
@@ -61,7 +61,7 @@ class ActionModule(SessionAction):
             raise choice.none_works([(route.name, str(unavailable))], route.name)
         finally:
             self.session.update(forwards=route.context.forwards)
-        self.session.update(client_port=port, url=route.url(port), opened=record.watcher, **route.kept())
+        self.session.update(client_port=port, url=route.url(port), opened=record.daemon, **route.kept())
         return not route.reverse
 
     def _opened_for_line(self, record, channel):
@@ -71,17 +71,17 @@ class ActionModule(SessionAction):
             if opened is None:
                 route = routing.load(record, channel, self.session)
                 try:
-                    lifeline_route.lead(route, record, stub)
+                    lifeline_route.connect_stub(route, record, stub)
                 finally:
                     self.session.update(**route.kept())
-            elif opened != record.watcher:
+            elif opened != record.daemon:
                 lifeline_route.restore(self.session, record, channel)
         except RouteUnavailable as unavailable:
             raise choice.none_works([(record.route, str(unavailable))], record.route)
         lifeline_route.await_line(stub, self.session.read())
         reverse = route_names.is_reverse(record.route)
-        self.session.update(opened=record.watcher, lost_at=None, url=pvserver.url(reverse, self.session.read().client_port))
-        return opened != record.watcher
+        self.session.update(opened=record.daemon, lost_at=None, url=pvserver.url(reverse, self.session.read().client_port))
+        return opened != record.daemon
 
     @staticmethod
     def _names(record):
@@ -92,7 +92,7 @@ class ActionModule(SessionAction):
     def _line_port(record, name):
         """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
         options = record.settings
-        wanted = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.hindrance(options, name)
+        wanted = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.why_not(options, name)
         return lifeline.line_port(options, name) if wanted else 0
 
     @staticmethod
@@ -109,7 +109,7 @@ class ActionModule(SessionAction):
             route = choice.ROUTES[name](context)
             ports[name] = route.client_port()
             if route.reverse:
-                route.known["client_port"] = self._line_port(record, name) or ports[name]
+                route.saved["client_port"] = self._line_port(record, name) or ports[name]
             route.ready_for(node)
             return route
 
@@ -128,8 +128,8 @@ class ActionModule(SessionAction):
             port = self._paraview_port(record, context, channel)
         elif route.reverse:
             # Whether there will be a stub is known when the job runs.
-            route.known["client_port"] = port
+            route.saved["client_port"] = port
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **route.kept())
-        self.say("route {0}{1}".format(route.name, " (passed over {0})".format(choice.told(passed)) if passed else ""))
+        self.show("route {0}{1}".format(route.name, " (passed over {0})".format(choice.told(passed)) if passed else ""))
         if route.note:
-            self.say(route.note)
+            self.show(route.note)

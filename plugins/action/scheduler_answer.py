@@ -21,11 +21,11 @@ class ActionModule(SessionAction):
     }
 
     def act(self, arguments):
-        about = answers.table(arguments["scheduler"], validation.tables(arguments["schedulers"]))
-        job = recordings.read(about, arguments["scheduler"], arguments["job_id"], self._recorded(arguments["answer"]))
+        table = answers.table(arguments["scheduler"], validation.tables(arguments["schedulers"]))
+        job = recordings.read(table, arguments["scheduler"], arguments["job_id"], self._recorded(arguments["answer"]))
         told = {name: getattr(job, name) for name in _FIELDS}
         line = json.dumps(told)
-        self.say(line, len(line))
+        self.show(line, len(line))
         if arguments["json"]:
             try:
                 files.write_private(arguments["json"], line + "\n")

@@ -58,7 +58,7 @@ class ActionModule(SessionAction):
     def _begin(self, options):
         connect_id = pvserver.new_connect_id() if options["connect_id"] is None else options["connect_id"]
         record = self.session.begin(
-            owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, watcher=None,
+            owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, daemon=None,
             waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
         self.session.keep_connect_id(connect_id)
         return self._result(record, todo=True, changed=True)
@@ -67,10 +67,10 @@ class ActionModule(SessionAction):
     def _waiting(options):
         """list or None: identity of the ParaView that waits for the session."""
         number = options["client_process"]
-        known = processes.identity(number) if number else None
-        if known and not processes.alive(known):
+        process = processes.identity(number) if number else None
+        if process and not processes.alive(process):
             raise settings.wrong("client_process", number, "there is no such process")
-        return known
+        return process
 
     def _take_up(self, record, options):
         if record.owner and record.owner != self.owner and processes.alive(record.owner):
@@ -79,7 +79,7 @@ class ActionModule(SessionAction):
         if sessions.away(record):
             self._refuse_another(record, options)
             since = time.strftime("%H:%M", time.localtime(record.lost_at))
-            self.say("the connection to {0} is lost since {1}; connecting again".format(record.login_node, since))
+            self.show("the connection to {0} is lost since {1}; connecting again".format(record.login_node, since))
             return self._result(record, todo=not self._task.check_mode, changed=True)
         if sessions.watched(record) and record.state in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
@@ -89,7 +89,7 @@ class ActionModule(SessionAction):
             self._refuse_another(record, options)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
             end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
-            self.say(line.format(" ".join(record.nodes), end, **record.as_dict()))
+            self.show(line.format(" ".join(record.nodes), end, **record.as_dict()))
             sessions.write_report(options["json"], [self.session.report()])
             return self._result(record, todo=False, changed=False)
         waiting = self._waiting(options)
@@ -101,14 +101,14 @@ class ActionModule(SessionAction):
         if sessions.watched(record):
             Channel(record.socket, self.name).request("own", owner=self.owner, waiting=waiting)
         if record.job_id:
-            self.say("takes up the session of {0}, job {1}".format(
+            self.show("takes up the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
         kept = dict(record.settings, **{name: options[name] for name in (
             "client_process", "client_version", "start_client", "queue_timeout", "detach", "json")})
         # What an older version began knows less.
         ignored = sorted(name for name in options if options[name] != kept.get(name, options[name]) and name != "connect_id")
         if record.job_id and ignored:
-            self.say("the job keeps what it was submitted with; disconnect first to change {0}".format(
+            self.show("the job keeps what it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
         record = self.session.update(owner=self.owner, settings=kept, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
         return self._result(self._adopt(record, options), todo=True, changed=True)
@@ -146,7 +146,7 @@ class ActionModule(SessionAction):
             changed.update(client_port=port, url=pvserver.url(True, port))
             if not record.lifeline:
                 # What leads to the old port is made anew when the route is confirmed.
-                changed["route_known"] = dict(record.route_known, client_port=port, port=None)
+                changed["route_state"] = dict(record.route_state, client_port=port, port=None)
         return self.session.update(**changed)
 
     @staticmethod
@@ -160,7 +160,7 @@ class ActionModule(SessionAction):
             if record.lifeline:
                 # That ends nothing; the daemon seeks its connection.
                 return False
-        return processes.wait_gone(record.watcher, 40)
+        return processes.wait_gone(record.daemon, 40)
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
@@ -178,7 +178,7 @@ class ActionModule(SessionAction):
             report.update(state="cancelled", reason="disconnected")
             self._undo(record)
         self.session.remove()
-        self.say("nothing to disconnect" if not record else "{0}; {1}".format(
+        self.show("nothing to disconnect" if not record else "{0}; {1}".format(
             "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record.job_id) if record.job_id else ""),
             _left_there(record) if self.far_left else "nothing is left on either side"))
         sessions.write_report(arguments["json"], [report])
@@ -196,11 +196,11 @@ class ActionModule(SessionAction):
             answer = Channel(record.socket, self.name).request("stop", wait=90)
         except ChannelLost:
             # It may just have come to its end by itself.
-            if last or not processes.wait_gone(record.watcher, 15):
+            if last or not processes.wait_gone(record.daemon, 15):
                 raise
             self._undo(self.session.read(), last=True)
             return
-        processes.wait_gone(record.watcher, 15)
+        processes.wait_gone(record.daemon, 15)
         self.far_left = bool(answer.get("far_left"))
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
@@ -217,5 +217,5 @@ class ActionModule(SessionAction):
 
 def _left_there(record):
     """What may be left on a client host that is not reached any more."""
-    known = record.client_side or {}
-    return "{0} was not reached: {1}, and the client that was started there, may be left".format(known.get("name"), known.get("connect_id_path"))
+    there = record.client_side or {}
+    return "{0} was not reached: {1}, and the client that was started there, may be left".format(there.get("name"), there.get("connect_id_path"))

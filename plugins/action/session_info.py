@@ -24,8 +24,8 @@ class ActionModule(SessionAction):
             "table": {"type": "bool", "default": False}}
 
     def act(self, arguments):
-        known = sessions.all_sessions(self.base)
-        wanted = [sessions.Session(self.base, name) for name in arguments["names"]] or known
+        every = sessions.all_sessions(self.base)
+        wanted = [sessions.Session(self.base, name) for name in arguments["names"]] or every
         reports = [self._report(one) for one in wanted]
         sessions.write_report(arguments["json"], reports, fresh=True)
         if arguments["table"]:

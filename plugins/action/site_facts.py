@@ -16,31 +16,31 @@ class ActionModule(SessionAction):
         record = self.session.read()
         if not record.facts:
             record = self._gather(record.settings)
-        elif record.looked_by != record.watcher:
+        elif record.looked_by != record.daemon:
             record = self._look_again(record)
         return {"changed": False, "site": record.facts, "scheduler": record.scheduler}
 
     def _gather(self, options):
         tables = validation.tables(options["schedulers"])
-        facts = facts_of(self.name, self.channel(), tables, self.say)
+        facts = facts_of(self.name, self.channel(), tables, self.show)
         scheduler = batch_system(options, facts, tables)
         pair = self._pair(options, facts)
-        return self.session.update(facts=facts, looked_by=self.session.read().watcher, scheduler=scheduler, modules=pair.modules,
+        return self.session.update(facts=facts, looked_by=self.session.read().daemon, scheduler=scheduler, modules=pair.modules,
                                    client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
                                    table=tables[scheduler] if scheduler in options["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
 
     def _look_again(self, record):
         """The connection was lost, and the new one may lead to another login node of the site."""
-        facts = facts_of(self.name, self.channel(), validation.tables(record.settings["schedulers"]), self.say)
+        facts = facts_of(self.name, self.channel(), validation.tables(record.settings["schedulers"]), self.show)
         if facts["login_node"] != record.login_node:
-            self.say("goes on through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
-        return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record.watcher)
+            self.show("goes on through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
+        return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record.daemon)
 
     def _pair(self, options, facts):
         """Looks which ParaView here and which modules there go together."""
         channel, far = self.channel(), self.session.read().client_side
         clients = installed.clients(options, channel.client_script, far["name"]) if far else installed.clients(options)
         pair = Pairing(channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
-        self.say(pair.line)
+        self.show(pair.line)
         return pair

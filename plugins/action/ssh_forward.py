@@ -27,16 +27,16 @@ class ActionModule(SessionAction):
         remote = arguments["direction"] == "remote"
         option = "-R" if remote else "-L"
         forwards = record.forwards
-        known = next((one for one in forwards if one[0] == option and self._same(one[1], arguments)), None)
+        existing = next((one for one in forwards if one[0] == option and self._same(one[1], arguments)), None)
         if arguments["state"] == "absent":
-            if known and not self._task.check_mode:
-                master.cancel(*known)
-                self.session.update(forwards=[one for one in forwards if one != known])
-            return {"changed": bool(known)}
+            if existing and not self._task.check_mode:
+                master.cancel(*existing)
+                self.session.update(forwards=[one for one in forwards if one != existing])
+            return {"changed": bool(existing)}
         if self._task.check_mode:
-            return {"changed": not known, "listen_port": arguments["listen_port"]}
-        if known:
-            specification, port = known[1], (master.forward(*known) if remote else 0) or int(known[1].split(":")[1])
+            return {"changed": not existing, "listen_port": arguments["listen_port"]}
+        if existing:
+            specification, port = existing[1], (master.forward(*existing) if remote else 0) or int(existing[1].split(":")[1])
         else:
             specification, port = self._put_up(master, option, arguments)
         try:
@@ -44,8 +44,8 @@ class ActionModule(SessionAction):
         except SessionError:
             master.cancel(option, specification)
             raise
-        self.session.update(forwards=[one for one in forwards if one != known] + [[option, specification]])
-        return {"changed": not known, "listen_port": port}
+        self.session.update(forwards=[one for one in forwards if one != existing] + [[option, specification]])
+        return {"changed": not existing, "listen_port": port}
 
     @staticmethod
     def _look(channel, remote, address, port):

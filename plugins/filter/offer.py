@@ -7,7 +7,7 @@ import json
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import offer
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import choices
 
 
 def _plain(value):
@@ -21,7 +21,7 @@ def _variables(names, hostvars):
         if name not in hostvars:
             raise AnsibleFilterError("{0!r} is no host of the inventory".format(name))
         there = hostvars[name]
-        wanted = [key for key in there if key == offer.VARIABLE or key in offer.known_names()]
+        wanted = [key for key in there if key == choices.VARIABLE or key in choices.known_names()]
         known[str(name)] = {str(key): _open(str(name), str(key), there[key]) for key in wanted}
     return known
 
@@ -37,12 +37,12 @@ def cluster_entries(names, hostvars, directions=("forward", "reverse")):
     """list[dict]: name, host, reverse, routes and options of each entry."""
     found = []
     for name, variables in _variables(names, hostvars).items():
-        wanted = [one for one in directions if one in offer.directions(variables)]
+        wanted = [one for one in directions if one in choices.directions(variables)]
         try:
             for one in wanted:
                 shown = name if one == wanted[0] else "{0} ({1})".format(name, one)
-                found.append({"name": shown, "host": name, "reverse": one == "reverse", "routes": offer.ways(variables, one == "reverse"),
-                              "options": offer.options(variables, one == "reverse")})
+                found.append({"name": shown, "host": name, "reverse": one == "reverse", "routes": choices.ways(variables, one == "reverse"),
+                              "options": choices.options(variables, one == "reverse")})
         except SessionError as error:
             raise _named(name, error)
     return found
@@ -57,10 +57,10 @@ def cluster_inventory(names, hostvars):
     clusters = _variables(names, hostvars)
     for name, variables in clusters.items():
         try:
-            offer.kept(variables)
+            choices.kept(variables)
         except SessionError as error:
             raise _named(name, error)
-    return offer.inventory(clusters)
+    return choices.inventory(clusters)
 
 
 class FilterModule:

@@ -36,4 +36,4 @@ def log_in_on_client(session: Session, channel: Channel, target: client.Target, 
     uid = channel.client_script("id -u")[1].strip()
     if not uid.isdigit():
         raise SessionError("cannot make out what {0} is".format(host), "it does not tell who you are there", "a POSIX shell with id is needed there")
-    return {"name": host, "uid": int(uid), "control_path": path, "watcher": record.watcher}
+    return {"name": host, "uid": int(uid), "control_path": path, "daemon": record.daemon}

@@ -11,9 +11,9 @@ from ..module_utils.cluster import facts
 from ..module_utils.ssh.channel import Channel
 
 
-def facts_of(name: str, channel: Channel, tables: dict, say: t.Callable) -> dict:
+def facts_of(name: str, channel: Channel, tables: dict, show: t.Callable) -> dict:
     """cluster.facts.facts_of(), with site.yml read as the YAML that it is."""
-    return facts.facts_of(name, channel.script, tables, say, _load)
+    return facts.facts_of(name, channel.script, tables, show, _load)
 
 
 def _load(text):

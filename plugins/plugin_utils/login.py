@@ -82,9 +82,9 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     if sessions.away(record):
         _log_in_again(session, record, target, password)
         return
-    if processes.alive(record.watcher):
+    if processes.alive(record.daemon):
         # It cannot be reached any more (its socket is gone): it goes without undoing anything, and its ssh with it.
-        os.kill(record.watcher[0], signal.SIGKILL)
+        os.kill(record.daemon[0], signal.SIGKILL)
     _forget_guest(session, record)
     session_id = record.id
     path = control_path.control_path(session_id)
@@ -100,7 +100,7 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
         given["master"] = ""
         answer = _log_in_anew(session, target, path, password, lambda command, questions, one: _start(
             session, dict(given, command=command, environment=questions.environment), one, questions))
-    fields = {"watcher": answer["watcher"], "socket": given["socket"], "control_path": path, "ssh": target.executable,
+    fields = {"daemon": answer["daemon"], "socket": given["socket"], "control_path": path, "ssh": target.executable,
               "target": target._asdict(), "guest": given["master"], "asked": bool(answer.get("asked")) or bool(given["master"])}
     _same_node(session, session.update(**fields))
 
@@ -119,8 +119,8 @@ def _same_node(session, record):
         return
     there = Channel(record.socket, session.name).script("hostname")[1].strip()
     if there != record.login_node:
-        os.kill(record.watcher[0], signal.SIGKILL)
-        session.update(watcher=None)
+        os.kill(record.daemon[0], signal.SIGKILL)
+        session.update(daemon=None)
         raise SessionError("pvserver runs on {0}, and {1} answered".format(record.login_node, clean(there, 100)),
                            "{0} stands for both".format(record.target["host"]), "try again until {0} answers".format(record.login_node))
 
@@ -256,7 +256,7 @@ def _interpreter(code):
 
 def _start(session, given, target, questions=None):
     """Starts a daemon; returns its last line, which says that it holds the connection, or why not."""
-    log = os.open(os.path.join(session.directory, "watcher.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    log = os.open(os.path.join(session.directory, "daemon.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(_program("session.daemon"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=log, start_new_session=True, cwd="/")
@@ -272,7 +272,7 @@ def _start(session, given, target, questions=None):
         except BaseException:
             process.terminate()
             raise
-    if "watcher" not in answer:
+    if "daemon" not in answer:
         process.terminate()
         process.wait()
     return answer

@@ -58,7 +58,7 @@ class SessionAction(ActionBase):
             result.update(self.fail(error, given))
         return result
 
-    def say(self, line: str, limit: int = 2000) -> None:
+    def show(self, line: str, limit: int = 2000) -> None:
         """Shows a line at once, behind the host's name."""
         display.display("{0}: {1}".format(clean(self.name, 100), clean(line, limit)))
 
@@ -131,7 +131,7 @@ class SessionAction(ActionBase):
             answer = channel.request("stop", wait=90)
         except SessionError as error:
             return str(error)
-        processes.wait_gone(record.watcher, 10)
+        processes.wait_gone(record.daemon, 10)
         return answer.get("objection", "")
 
 

@@ -140,8 +140,8 @@ def test_disconnect_twice(desk):
 def test_disconnect_from_the_record_alone(desk):
     desk.connect()
     record = desk.record()
-    desk.lab.on("workstation", "kill", "-KILL", str(record["watcher"][0]))
-    desk.lab.wait(lambda: not desk.masters(), 10, "the master ends with its watcher")
+    desk.lab.on("workstation", "kill", "-KILL", str(record["daemon"][0]))
+    desk.lab.wait(lambda: not desk.masters(), 10, "the master ends with its daemon")
     desk.status()
     assert desk.report()["state"] == "unknown"
     desk.run("ansible-playbook", "-i", "/dev/null", *desk.words("disconnect")[1:])

@@ -333,8 +333,8 @@ def test_disconnect_in_an_outage_says_what_it_cannot_do(desk, pictures):
 def test_a_watcher_that_was_killed_is_replaced(desk, pictures):
     """The stub has what is on its way; connect again takes it up."""
     client = pictures("reverse_tunnel")
-    desk.lab.on("workstation", "kill", "-KILL", str(desk.record()["watcher"][0]))
-    desk.lab.wait(lambda: not desk.masters(), 10, "ssh ends with its watcher")
+    desk.lab.on("workstation", "kill", "-KILL", str(desk.record()["daemon"][0]))
+    desk.lab.wait(lambda: not desk.masters(), 10, "ssh ends with its daemon")
     desk.status()
     assert desk.report()["state"] == "unknown"
     done = desk.connect(route="reverse_tunnel", user_relay=True)

@@ -162,7 +162,7 @@ def test_a_playbook_that_is_killed_while_it_asks_leaves_nothing(desk, codes):
     with Terminal(*words("connect")) as terminal:
         terminal.until("Password: ?\n")
         desk.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "bin/ansible-playbook")
-        # A terminal that is closed before that would take all that runs in it along, the watcher too.
+        # A terminal that is closed before that would take all that runs in it along, the daemon too.
         assert terminal.end() != 0
     desk.nothing_left()
 
@@ -329,8 +329,8 @@ def test_pvserver_is_told_the_login_node_that_was_reached(desk, named, first, se
 def test_disconnect_goes_back_to_the_login_node_that_was_reached(desk, named):
     named("198.18.3.10", "198.18.4.10")
     desk.connect("any")
-    desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["watcher"][0]))
-    desk.lab.wait(lambda: not desk.masters(), 10, "the master ends with its watcher")
+    desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["daemon"][0]))
+    desk.lab.wait(lambda: not desk.masters(), 10, "the master ends with its daemon")
     named("198.18.4.10", "198.18.3.10")
     before = logins(desk.lab), logins(desk.lab, "login2")
     desk.disconnect("any")
@@ -344,7 +344,7 @@ def test_a_session_goes_on_through_another_login_node(desk, named):
     named("198.18.3.10", "198.18.4.10")
     desk.connect("any", detach=True)
     job = desk.report()["job_id"]
-    desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["watcher"][0]))
+    desk.lab.on("workstation", "kill", "-KILL", str(desk.record("any")["daemon"][0]))
     named("198.18.4.10")
     desk.lab.path("close", "workstation", "login")
     try:

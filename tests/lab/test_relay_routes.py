@@ -48,10 +48,10 @@ def test_a_relay_of_ones_own_holds_pvserver_until_the_client_is_there(desk):
     assert "77" not in line.split("--connect-id")[1]
     record = desk.record()
     assert [one for one in desk.processes(record["root_node"]) if "--reverse-connection" in one], "pvserver runs already"
-    assert record["route_known"]["target"].startswith("unix:/tmp/paraview-relay.")
-    (listener,) = desk.lab.on("login", "sh", "-c", f"ss -Hltne sport = :{record['route_known']['port']}").stdout.splitlines()
+    assert record["route_state"]["target"].startswith("unix:/tmp/paraview-relay.")
+    (listener,) = desk.lab.on("login", "sh", "-c", f"ss -Hltne sport = :{record['route_state']['port']}").stdout.splitlines()
     assert "198.18.2.1:" in listener and "uid:20001" in listener
-    stranger = desk.lab.on("compute2", "sh", "-c", f"timeout 5 socat -u TCP:198.18.2.1:{record['route_known']['port']} - ; echo $?", user="bob")
+    stranger = desk.lab.on("compute2", "sh", "-c", f"timeout 5 socat -u TCP:198.18.2.1:{record['route_state']['port']} - ; echo $?", user="bob")
     assert not stranger.stdout.startswith("paraview")
     rendered(desk, record)
     assert let_end(process) == 0
@@ -68,7 +68,7 @@ def test_auto_takes_the_sites_relay(desk, site, lifeline):  # noqa: F811
     record = desk.record()
     assert record["route"] == "reverse_tunnel_relay"
     assert bool(record.get("go")) is lifeline, "behind the site's relay the client stands before pvserver, or the lifeline's stub"
-    assert 11111 <= record["route_known"]["port"] <= 11130
+    assert 11111 <= record["route_state"]["port"] <= 11130
     assert not relays(desk)
     rendered(desk, record)
     assert let_end(process) == 0
@@ -94,17 +94,17 @@ def test_loopback_serves_where_sshd_allows_no_unix_sockets(desk):
     desk.lab.sshd_policy("login", NO_GATEWAY + "AllowStreamLocalForwarding no\n")
     done = desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
     assert any("came through login, 198.18.2.1:" in line for line in desk.lines(done))
-    assert re.match(r"127\.0\.0\.1:\d+$", desk.record()["route_known"]["target"])
+    assert re.match(r"127\.0\.0\.1:\d+$", desk.record()["route_state"]["target"])
     desk.disconnect()
     desk.nothing_left()
 
 
-@pytest.mark.parametrize("victim", ["relay", *(pytest.param(one, marks=pytest.mark.torture) for one in ("sshd", "watcher", "ssh", "shell"))])
+@pytest.mark.parametrize("victim", ["relay", *(pytest.param(one, marks=pytest.mark.torture) for one in ("sshd", "daemon", "ssh", "shell"))])
 def test_whatever_is_killed_no_process_stays_on_the_login_node(desk, victim):
     desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
     assert relays(desk)
-    if victim in ("watcher", "ssh"):
-        pattern = "module_utils.session.daemon" if victim == "watcher" else "ControlMaster=yes"
+    if victim in ("daemon", "ssh"):
+        pattern = "module_utils.session.daemon" if victim == "daemon" else "ControlMaster=yes"
         host, found = "workstation", [one for one in desk.processes("workstation") if re.search(pattern, one)]
     else:
         pattern = {"sshd": r"sshd(-session)?: alice", "relay": r"paraview-relay --listen", "shell": r"\d+ /bin/sh$"}[victim]

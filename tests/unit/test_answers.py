@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 SLURM = schedulers.TABLES["slurm"]
 
 
-def answers(about, job_id="11"):
+def answers(table, job_id="11"):
     """What each of a table's questions makes of one answer: (code, out, err) -> list[answers.Answer]."""
-    return lambda code, out, err: [schedulers.read(about, question, job_id, code, out, err) for question in about["ask"].values()]
+    return lambda code, out, err: [schedulers.read(table, question, job_id, code, out, err) for question in table["ask"].values()]
 
 
 def scontrol(out, code=0, err=""):
@@ -79,10 +79,10 @@ def test_no_answer_is_an_error(name, out, err, code):
 @given(st.sampled_from(sorted(schedulers.TABLES)), st.binary(), st.binary(), st.integers(0, 255))
 def test_bytes_without_the_jobs_own_word_never_tell_that_it_runs_or_is_over(name, out, err, code):
     """Evidence is a native state of that very job."""
-    about = schedulers.TABLES[name]
+    table = schedulers.TABLES[name]
     text, said = out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
-    natives = {state.partition("/")[0] for table in [about["states"]] + [one.get("states", {}) for one in about["ask"].values()] for state in table}
-    for question, answer in zip(about["ask"].values(), answers(about)(code, text, said)):
+    natives = {state.partition("/")[0] for states in [table["states"]] + [one.get("states", {}) for one in table["ask"].values()] for state in states}
+    for question, answer in zip(table["ask"].values(), answers(table)(code, text, said)):
         if answer.job.state in ("running", "ended", "failed", "cancelled"):
             over = question.get("over") and re.search(question["over"], text + said)
             assert over or ("11" in text or name == "none") and any(native in text for native in natives)
@@ -105,7 +105,7 @@ def test_an_answer_without_the_job_tells_nothing_of_it(name, out):
     ("pbs", '{"Jobs":{"11.s":{"job_state":' + "[" * 900 + "]" * 900 + "}}}"),
     ("lsf", "11|" * 300000), ("flux", "11|" * 300000), ("torque", "Job Id: 11\n" + "    comment = \n\t" * 100000), ("sge", "=\n" * 300000)])
 def test_no_answer_takes_long(name, text, script):
-    """In a process of its own with a limit of its time: a watcher that is kept busy answers nobody."""
+    """In a process of its own with a limit of its time: a daemon that is kept busy answers nobody."""
     code = ("import sys; sys.path.insert(0, {0!r}); from module_utils.schedulers import answers; about = answers.TABLES[{1!r}]; "
             "text = sys.stdin.read(); {2}").format(
         str(Path(schedulers.__file__).parents[2]), name, "[answers.read(about, one, '11', 0, text, '') for one in about['ask'].values()]")
@@ -168,16 +168,16 @@ QACCT = "{0}\nhostname     node02\njobnumber    11\nfailed       {1}\nexit_statu
     ("0", "9", 3, "-l h_rt=3", "failed", "wall time"), ("0", "0", 3, "-l h_rt=3", "ended", ""),
     ("26 : opening input/output file", "0", 0, "NONE", "failed", "")])
 def test_grid_engine_tells_a_deleted_job_from_one_whose_time_was_over(failed, code, took, category, state, sentence):
-    about = schedulers.TABLES["sge"]
-    job = schedulers.read(about, about["ask"]["accounting"], "11", 0, QACCT.format("=" * 30, failed, code, took, category), "").job
+    table = schedulers.TABLES["sge"]
+    job = schedulers.read(table, table["ask"]["accounting"], "11", 0, QACCT.format("=" * 30, failed, code, took, category), "").job
     assert job.state == state
     assert sentence in job.explanation
 
 
 def test_the_newest_of_several_jobs_with_one_id_counts():
-    about = schedulers.TABLES["sge"]
+    table = schedulers.TABLES["sge"]
     text = QACCT.format("=" * 30, "0", "3", 1, "NONE") + QACCT.format("=" * 30, "0", "0", 1, "NONE")
-    assert schedulers.read(about, about["ask"]["accounting"], "11", 0, text, "").job.state == "ended"
+    assert schedulers.read(table, table["ask"]["accounting"], "11", 0, text, "").job.state == "ended"
 
 
 @pytest.mark.parametrize(("text", "moment"), [
@@ -190,11 +190,11 @@ def test_expected_start(text, moment):
 
 
 def test_a_day_without_its_year_is_the_next_one():
-    about = schedulers.TABLES["lsf"]
+    table = schedulers.TABLES["lsf"]
     for shift in (-2, 2):
         day = time.localtime(time.time() + shift * 86400)
         text = json.dumps({"RECORDS": [{"JOBID": "11", "STAT": "PEND", "ESTIMATED_START_TIME": time.strftime("%b %d 19:56 L", day)}]})
-        job = schedulers.read(about, about["ask"]["json"], "11", 0, text, "").job
+        job = schedulers.read(table, table["ask"]["json"], "11", 0, text, "").job
         assert job.expected_start == time.strftime("{0}-%m-%dT19:56:00".format(day.tm_year + (shift < 0)), day)
 
 
@@ -246,12 +246,12 @@ def test_every_table_passes_the_check_that_a_sites_own_has_to_pass():
 @pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])
 def test_without_jmespath_the_text_form_is_asked_for(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "jmespath", None)
-    about = schedulers.TABLES[name]
+    table = schedulers.TABLES[name]
     asked = []
 
     def run(argv):
         asked.append(argv)
         return 0, "{}", ""
 
-    assert jobs.Jobs(run, about).ask("11").state == "unknown"
-    assert [argv[:-1] for argv in asked] == [one["argv"][:-1] for one in about["ask"].values() if one.get("when") != "gone"]
+    assert jobs.Jobs(run, table).ask("11").state == "unknown"
+    assert [argv[:-1] for argv in asked] == [one["argv"][:-1] for one in table["ask"].values() if one.get("when") != "gone"]

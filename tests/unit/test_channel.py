@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to a session's watcher."""
+"""Requests to a session's daemon."""
 
 import json
 import socket
@@ -14,7 +14,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import
 
 @pytest.fixture(name="answering")
 def _answering(short_path):
-    """A channel to a watcher that answers one request with some bytes; what it was asked is in `asked`."""
+    """A channel to a daemon that answers one request with some bytes; what it was asked is in `asked`."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(short_path / "s"))
     listener.listen(1)

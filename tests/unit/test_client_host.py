@@ -70,7 +70,7 @@ def test_a_port_there_is_led_to_a_local_forward(there, tmp_path):
     open(path, "w").close()
     assert client.entrance(40123) == path
     assert not os.path.exists(path), "ssh makes no socket where a file is"
-    client.lead(40123)
+    client.forward(40123)
     assert far.asked == [("-R", "127.0.0.1:40123:" + path)] and client.owner(40123) == 1000
 
 
@@ -91,11 +91,11 @@ def test_a_stub_is_reached_by_sockets_of_ours(tmp_path):
 def test_a_port_that_would_be_open_to_the_network_is_taken_back(there):
     client, far = there(bind="0.0.0.0")
     with pytest.raises(SessionError, match="open to the network") as caught:
-        client.lead(40123)
+        client.forward(40123)
     assert far.cancelled == far.asked and "GatewayPorts" in caught.value.way_out
 
 
-@pytest.mark.parametrize("way", ["target", "lead"])
+@pytest.mark.parametrize("way", ["target", "forward"])
 def test_an_sshd_there_that_forwards_nothing(there, way):
     client, _far = there(refuse=True)
     with pytest.raises(SessionError, match="no tunnel leads to bigscreen") as caught:
@@ -152,5 +152,5 @@ def test_a_client_that_is_not_there(home, until):
 def test_here_nothing_lies_between():
     client = host.Here()
     assert client.target(5) == client.entrance(5) == "127.0.0.1:5"
-    assert client.lead(5) is None
+    assert client.forward(5) is None
     assert client.uid == os.getuid()

@@ -28,7 +28,7 @@ NONE = answers.TABLES["none"]
 START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, job_monitor, recovery; "
          "from module_utils.schedulers import jobs; from module_utils.cluster import heartbeat; daemon._TICK = 0.05; "
          "recovery._NOBODY_ASKS = 1.0; job_monitor._STATUS_EVERY = 0.1; "
-         "job_monitor._ASK_EVERY = {1}; job_monitor._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; heartbeat.FAINT = 3.5; "
+         "job_monitor._ASK_EVERY = {1}; job_monitor._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; heartbeat.OVERDUE = 3.5; "
          "jobs.Jobs.cancel_and_wait.__defaults__ = (10.0, jobs.time.sleep); daemon.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
@@ -40,7 +40,7 @@ exit $(cat {0}/leave)
 
 
 class Held:
-    """A session with its watcher, its owner and, where asked for, a real job on this host."""
+    """A session with its daemon, its owner and, where asked for, a real job on this host."""
 
     def __init__(self, tmp_path, short_path, directory):
         self.tmp_path, self.directory = tmp_path, directory
@@ -75,8 +75,8 @@ class Held:
             line = self.process.stdout.readline()
             assert line, self.process.stderr.read().decode()
             answer = json.loads(line.decode())
-        if "watcher" in answer and wish.get("session"):
-            self.session.update(watcher=answer["watcher"], socket=str(self.socket))
+        if "daemon" in answer and wish.get("session"):
+            self.session.update(daemon=answer["daemon"], socket=str(self.socket))
         self.channel = Channel(str(self.socket), "lab")
         return answer
 
@@ -111,7 +111,7 @@ class Held:
         return self.session.read().state
 
     def over(self):
-        """Waits for the watcher's end, which must leave nothing and say nothing."""
+        """Waits for the daemon's end, which must leave nothing and say nothing."""
         self.process.wait(30)
         said = self.process.stderr.read().decode()
         assert said == ""
@@ -139,7 +139,7 @@ def _held(tmp_path, short_path, session_directory):
 
 
 def test_scripts_are_run(held):
-    assert held.start(["/bin/sh", "-c", "echo motd; exec /bin/sh"])["watcher"][0] == held.process.pid
+    assert held.start(["/bin/sh", "-c", "echo motd; exec /bin/sh"])["daemon"][0] == held.process.pid
     assert held.channel.script("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
     assert held.channel.script("kill -9 $$; echo never")[1] == ""
     assert held.channel.script("printf %s \"it's\"; head -c 500000 /dev/zero | tr '\\0' x") == (0, "it's" + "x" * 500000, "")
@@ -428,7 +428,7 @@ def test_a_lost_connection_keeps_the_record(held, program, until, handed):
     os.kill(int((held.tmp_path / "shell").read_text()), 9)
     held.over()
     record = held.session.read()
-    assert (record.state, record.watcher, record.job_id) == ("unknown", None, held.job)
+    assert (record.state, record.daemon, record.job_id) == ("unknown", None, held.job)
     assert "connection was lost" in record.reason
     assert held.job_runs() and held.directory.exists()
     with pytest.raises(ChannelLost):
@@ -507,7 +507,7 @@ def test_a_client_host_is_held_and_left(held, until):
     left = held.tmp_path / "left"
     assert begin_client(held, until, ["/bin/sh"])["begun"]
     assert held.channel.client_script("echo $ASKED; echo err >&2; exit 3") == (3, "as the playbook says\n", "err\n")
-    held.channel.request("farewell", script="touch {0}".format(left))
+    held.channel.request("cleanup", script="touch {0}".format(left))
     lead = held.control.parent / (held.control.name + ".t40123")
     lead.touch()
     held.channel.request("stop", wait=90)
@@ -536,11 +536,11 @@ def test_a_client_host_that_refuses(held, until):
 def test_a_client_host_that_is_lost_is_told(held, until):
     held.start()
     begin_client(held, until, ["/bin/sh"])
-    held.session.update(client_side={"name": "bigscreen", "watcher": [1, "1"]})
-    held.channel.request("farewell", script="true")
+    held.session.update(client_side={"name": "bigscreen", "daemon": [1, "1"]})
+    held.channel.request("cleanup", script="true")
     os.kill(int(held.channel.client_script("ps -o ppid= -p $PPID")[1]), 9)
     until(lambda: held.session.read().reason == "the connection to bigscreen was lost")
-    assert held.session.read().client_side == {"name": "bigscreen", "watcher": None}, "connect logs in there again"
+    assert held.session.read().client_side == {"name": "bigscreen", "daemon": None}, "connect logs in there again"
     assert held.channel.script("echo still")[1] == "still\n"
 
 

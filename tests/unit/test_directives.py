@@ -46,18 +46,18 @@ LACKS = {
 
 @pytest.mark.parametrize("name", sorted(HEADS))
 def test_all_that_can_be_asked_for(name):
-    about = answers.TABLES[name]
+    table = answers.TABLES[name]
     wishes = {wish: value for wish, value in MUCH.items() if wish not in LACKS[name] and (name, wish) != ("pbs", "queue")}
-    assert directives.head(about, dict(wishes, extra=["-l more", about["directives"]["prefix"] + "-l most"]), "/h/batch.log") == [
-        about["directives"]["prefix"] + line for line in HEADS[name] + ["-l more", "-l most"]]
+    assert directives.head(table, dict(wishes, extra=["-l more", table["directives"]["prefix"] + "-l most"]), "/h/batch.log") == [
+        table["directives"]["prefix"] + line for line in HEADS[name] + ["-l more", "-l most"]]
 
 
 @pytest.mark.parametrize("name", sorted(LITTLE))
 def test_what_is_not_asked_for_is_left_out(name):
-    about = answers.TABLES[name]
+    table = answers.TABLES[name]
     wishes = dict.fromkeys(MUCH, "") | {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0, "walltime": 3630, "exclusive": False}
-    always = len(about["directives"]["always"])
-    assert directives.head(about, wishes, "/o")[always:] == [about["directives"]["prefix"] + line for line in LITTLE[name]]
+    always = len(table["directives"]["always"])
+    assert directives.head(table, wishes, "/o")[always:] == [table["directives"]["prefix"] + line for line in LITTLE[name]]
 
 
 @pytest.mark.parametrize(("name", "wish"), [(name, wish) for name, wishes in LACKS.items() for wish in wishes])
@@ -91,9 +91,9 @@ def test_memory_in_whole_megabytes(memory, megabytes):
 
 @given(st.sampled_from(sorted(HEADS)), st.text(st.sampled_from("ab1.,_@:+=&|*()[]!<>/-"), min_size=1, max_size=20), st.integers(1, 10 ** 7))
 def test_every_line_is_a_directive_and_one_line(name, constraint, walltime):
-    about = answers.TABLES[name]
-    lines = directives.head(about, {"nodes": 1, "tasks_per_node": 1, "walltime": walltime, "constraint": constraint}, "/h/batch.log")
-    assert all(line.startswith(about["directives"]["prefix"]) and "\n" not in line for line in lines)
+    table = answers.TABLES[name]
+    lines = directives.head(table, {"nodes": 1, "tasks_per_node": 1, "walltime": walltime, "constraint": constraint}, "/h/batch.log")
+    assert all(line.startswith(table["directives"]["prefix"]) and "\n" not in line for line in lines)
     assert any(constraint in line for line in lines)
 
 

@@ -48,8 +48,8 @@ def _follow(recorded, monkeypatch):
 
         lines = []
         # One question an answer: what else a table would ask is of no interest here.
-        about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
-        follower = Follower("11", Jobs(run, about), Files(*texts), Polling(submitted_at or time.time()), lines.append)
+        table = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
+        follower = Follower("11", Jobs(run, table), Files(*texts), Polling(submitted_at or time.time()), lines.append)
         follower.lines = lines
         follower._polling.soon(0)
         return follower
@@ -116,7 +116,7 @@ def test_a_home_may_show_late_what_the_job_wrote(follow, monkeypatch):
 def test_a_suspended_job_is_told(follow, monkeypatch):
     follower = follow([""], ["running_scontrol_o"])
     suspended = dict(SLURM["states"], RUNNING="running")
-    follower.queue.about = dict(SLURM, states=suspended, explanations={"RUNNING": "suspended by the batch system"})
+    follower.queue.table = dict(SLURM, states=suspended, explanations={"RUNNING": "suspended by the batch system"})
     events = follower.events()
     next(events)
     next(events)

@@ -15,23 +15,23 @@ def _clock(monkeypatch):
 
 
 def test_a_job_that_never_gave_a_sign_is_not_missed(clock):
-    felt = heartbeat.Pulse()
-    assert not felt.feel("")
+    felt = heartbeat.Heartbeat()
+    assert not felt.update("")
     clock[0] += 1000
-    assert (felt.missed, felt.faint, felt.alarming, felt.fresh) == (0.0, False, False, False)
+    assert (felt.missed, felt.overdue, felt.just_overdue, felt.fresh) == (0.0, False, False, False)
 
 
 def test_a_job_that_falls_silent(clock):
-    felt = heartbeat.Pulse()
-    assert felt.feel("17")
-    clock[0] += heartbeat.FAINT - 1
-    assert not felt.feel("17") and felt.fresh and not felt.faint
-    assert felt.feel("16"), "the node's clock was put back: a sign all the same"
-    clock[0] += heartbeat.FAINT
-    assert felt.faint and felt.alarming and not felt.fresh
+    felt = heartbeat.Heartbeat()
+    assert felt.update("17")
+    clock[0] += heartbeat.OVERDUE - 1
+    assert not felt.update("17") and felt.fresh and not felt.overdue
+    assert felt.update("16"), "the node's clock was put back: a sign all the same"
+    clock[0] += heartbeat.OVERDUE
+    assert felt.overdue and felt.just_overdue and not felt.fresh
     clock[0] += 60
-    assert felt.faint and not felt.alarming, "a job that is only suspended is not asked about for ever"
-    assert felt.feel("18") and not felt.faint
+    assert felt.overdue and not felt.just_overdue, "a job that is only suspended is not asked about for ever"
+    assert felt.update("18") and not felt.overdue
 
 
 class Files:
@@ -59,4 +59,4 @@ def test_a_job_lives_where_it_gives_a_new_sign(clock, texts, beats, lives):
     files = Files(clock, texts, beats)
     began = clock[0]
     assert heartbeat.lives(files) is lives
-    assert clock[0] - began <= heartbeat.FAINT + 1
+    assert clock[0] - began <= heartbeat.OVERDUE + 1

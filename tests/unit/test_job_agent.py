@@ -232,16 +232,16 @@ WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "mpi_launcher": [
     ({"job_id": "17"}, "forward_tunnel", "what is started in job 17 ends with the connection"),
     ({"pvserver": ["pvserver", "--multi-clients"]}, "forward_tunnel", "several clients")])
 def test_where_none_can_be(wishes, route, words):
-    assert words in lifeline.hindrance(dict(WISHES, **wishes), route)
-    assert bool(words) == bool(lifeline.hindrance(dict(WISHES, **wishes), route))
+    assert words in lifeline.why_not(dict(WISHES, **wishes), route)
+    assert bool(words) == bool(lifeline.why_not(dict(WISHES, **wishes), route))
 
 
 @pytest.mark.parametrize(("status", "words"), [
     ("nodes c101 c102\nrunning c101.site\nlifeline /usr/bin/python3\n", ""), ("running c101\nlifeline\n", "c101 has no Python"),
     ("nodes c101\nrunning mom1\nlifeline python3\n", "runs on mom1, and pvserver on c101")])
 def test_where_a_job_can_have_none(status, words):
-    assert words in lifeline.hindrance_of_job(job_scripts.Progress(status))
-    assert bool(words) == bool(lifeline.hindrance_of_job(job_scripts.Progress(status)))
+    assert words in lifeline.why_not_in_job(job_scripts.Progress(status))
+    assert bool(words) == bool(lifeline.why_not_in_job(job_scripts.Progress(status)))
 
 
 class Around:

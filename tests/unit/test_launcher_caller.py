@@ -109,7 +109,7 @@ def test_nothing_of_sshs_above():
 
 
 def test_what_is_said_obeys_no_terminal(capfd):
-    Line().say("a\x1b[2Jb\r\x07c\u202e")
+    Line().show("a\x1b[2Jb\r\x07c\u202e")
     assert capfd.readouterr().out == "ab\nc\n"
 
 

@@ -103,12 +103,12 @@ def test_a_forward_that_changes_hands_until_the_go():
     with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
     with pytest.raises(RouteUnavailable, match="belongs to another account"):
-        route.still_stands()
+        route.check_again()
     around.found[:] = []
     with pytest.raises(RouteUnavailable):
         route.before_start("c1")
     with pytest.raises(RouteUnavailable):
-        route.still_stands()
+        route.check_again()
 
 
 def test_everywhere_needs_an_excuse():

@@ -38,7 +38,7 @@ class Job:
         self.beat = str(int(min(self.clock, self.killed_at)) // 3) if self.killed_at else ""
         return RUNS + ("\nended 0 pvserver" if self.clock >= self.ended_at else "")
 
-    def say(self, line):
+    def show(self, line):
         self.lines.append(line)
 
     def wait(self, seconds):
@@ -56,7 +56,7 @@ def _attend(recorded, monkeypatch):
         about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
         launch = session.Launch(None, job, None)
         launch.record.job_id = recorded(case).command.split()[-1]
-        launch.follower = Follower(launch.record.job_id, Jobs(job.run, about), job, Polling(time.time() - 1000), job.say)
+        launch.follower = Follower(launch.record.job_id, Jobs(job.run, about), job, Polling(time.time() - 1000), job.show)
         launch._until_over()
         return job
 

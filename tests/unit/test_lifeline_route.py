@@ -36,7 +36,7 @@ def test_only_a_route_without_a_tunnel_here_opens_a_port_for_the_line(session, r
     assert words[words.index("--line-listen") + 1] == place
     where = words[words.index("--to") + 1]
     assert where.startswith("@") and not os.path.exists(where[1:]), "ParaView is called before it expects that"
-    stub.lead_to_client(host.Here(), 11111)
+    stub.forward_to_client(host.Here(), 11111)
     with open(where[1:]) as stream:
         assert stream.read() == "127.0.0.1:11111\n"
 
@@ -58,7 +58,7 @@ class Far:
     def owner(self, port):
         return 1000 if port in self.led else self.whose
 
-    def lead(self, port):
+    def forward(self, port):
         self.led.append(port)
 
 
@@ -66,11 +66,11 @@ def test_a_port_of_another_host_is_led_to_the_stub_once(session):
     session.update(client_port=40123, client_side={"name": "bigscreen"})
     far = Far()
     for _time in range(2):
-        lifeline_route.lead_from_client(session, session.read(), far)
+        lifeline_route.forward_from_client(session, session.read(), far)
     assert far.led == [40123]
     session.update(client_side={"name": "bigscreen"})  # it was logged in to anew
     with pytest.raises(SessionError, match="port 40123 on bigscreen is taken"):
-        lifeline_route.lead_from_client(session, session.read(), Far(owner=1000))
+        lifeline_route.forward_from_client(session, session.read(), Far(owner=1000))
 
 
 class Channel:

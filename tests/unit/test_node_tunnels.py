@@ -76,7 +76,7 @@ class Node:
     def close(self):
         self.closed += 1
 
-    def leads_to_loopback(self):
+    def check_target_is_loopback(self):
         if not self.loopback:
             raise RouteUnavailable("sshd on c101 forbids local forwarding")
 
@@ -103,7 +103,7 @@ def test_a_node_tunnel(around, node, monkeypatch):
     route = node_tunnels.NodeTunnel(around())
     route.ready_for("c101")
     assert Node.made.opened == ["10.0.0.11"]
-    assert route.known == {"node": "c101"}
+    assert route.saved == {"node": "c101"}
     assert route.pvserver_arguments(17) == ["--server-port=0", "--connect-id=17", "?--bind-address=127.0.0.1"]
     monkeypatch.setattr(listeners, "local_owner", lambda _port: os.getuid())
     monkeypatch.setattr(listeners, "free_port", lambda: 40123)
@@ -128,7 +128,7 @@ def test_a_node_that_lets_nobody_in(around, node, route):
     with pytest.raises(RouteUnavailable, match="no job here"):
         one.ready_for("c101")
     assert Node.made.closed == 1
-    assert "node" not in one.known
+    assert "node" not in one.saved
 
 
 def test_a_node_that_forbids_forwarding(around, node):

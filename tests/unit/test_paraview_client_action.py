@@ -38,7 +38,7 @@ def _waiting(tmp_path, monkeypatch):
     session.keep_connect_id(0)
     waiting = object.__new__(paraview_client.ActionModule)
     waiting.session, waiting.name, waiting.log, waiting.left_at, waiting.look_at, waiting.said = session, "lab", str(tmp_path / "log"), None, 0, []
-    monkeypatch.setattr(paraview_client.ActionModule, "say", lambda self, line: self.said.append(line))
+    monkeypatch.setattr(paraview_client.ActionModule, "show", lambda self, line: self.said.append(line))
     monkeypatch.setattr(paraview_client, "_LATE_NEWS", 5)
     return waiting
 

@@ -22,7 +22,7 @@ def _earlier(tmp_path, session_directory, script):
     session.begin(state="unknown", job_id="11", scheduler="none", table=dict(NONE, ask=ask), prelude="", remote_directory=str(session_directory))
     earlier = object.__new__(pvserver_job.ActionModule)
     earlier.session, earlier.lines, earlier.channel = session, [], type("Channel", (), {"script": staticmethod(script)})
-    earlier.say = earlier.lines.append
+    earlier.show = earlier.lines.append
     return earlier
 
 
@@ -55,7 +55,7 @@ def test_a_job_that_gives_signs_of_life_is_there_still(earlier, session_director
 
 @pytest.mark.parametrize("status", ["", "running c101\nended 0 pvserver\n", "running c101\n"], ids=["never ran", "ended", "killed"])
 def test_a_job_that_gives_none_is_over(earlier, session_directory, status, monkeypatch):
-    monkeypatch.setattr(pvserver_job.heartbeat, "FAINT", 0.5)
+    monkeypatch.setattr(pvserver_job.heartbeat, "OVERDUE", 0.5)
     (session_directory / "status").write_text(status)
     (session_directory / "beat").write_text("17\n")
     assert not earlier._still_there(earlier.session.read(), earlier.channel)

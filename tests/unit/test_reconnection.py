@@ -45,7 +45,7 @@ def _site(tmp_path, short_path, program, monkeypatch):
             return [line for line in (path.read_text().splitlines() if path.exists() else []) if line.startswith(way)]
 
         def steps(self, seconds, until=lambda: False):
-            """Steps as the watcher does; returns what was logged in and how often something was looked at."""
+            """Steps as the daemon does; returns what was logged in and how often something was looked at."""
             end, turns, done = time.monotonic() + seconds, 0, None
             while time.monotonic() < end and done is None and not until():
                 select.select(self.tries.streams(), [], [], 0.02)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session with a lifeline whose connection is lost: a watcher as it is, with programs of ours in place of ssh and of what makes the way anew."""
+"""A session with a lifeline whose connection is lost: a daemon as it is, with programs of ours in place of ssh and of what makes the way anew."""
 
 import contextlib
 import json
@@ -272,7 +272,7 @@ def test_an_outage_that_lasts_too_long_ends_it(held, program, until):
     held.lose()
     held.over()
     record = held.session.read()
-    assert (record.state, record.watcher) == ("unknown", None)
+    assert (record.state, record.daemon) == ("unknown", None)
     assert "longer than paraview_reconnect_timeout" in record.reason
     until(lambda: not processes.alive(record.stub))
 

@@ -118,6 +118,23 @@ def test_a_session_that_an_older_version_began_is_read_and_left_in_its_form(sess
     assert session.read().settings == dict(record.settings, queue_timeout=90)
 
 
+SECOND = {"version": 2, "id": "0123456789abcdef", "name": "lab", "state": "connected", "route": "forward_unencrypted", "watcher": [7, "1"],
+          "route_known": {"port": 5, "relay": {}}, "client_side": {"name": "desk", "watcher": [8, "1"], "led": 4}, "settings": {"reconnect": True}}
+
+
+def test_a_session_of_the_second_form_is_read_and_left_in_it(session):
+    session.begin()
+    with open(session.path, "w") as stream:
+        json.dump(SECOND, stream)
+    record = session.read()
+    assert (record.daemon, record.route_state, record.settings) == ([7, "1"], {"port": 5, "relay": {}}, {"reconnect": True})
+    assert record.client_side == {"name": "desk", "daemon": [8, "1"], "forwarded": 4}
+    session.update(daemon=None, client_side=dict(record.client_side, daemon=None), route_state={"port": 6})
+    with open(session.path) as stream:
+        assert json.load(stream) == dict(SECOND, watcher=None, client_side=dict(SECOND["client_side"], watcher=None), route_known={"port": 6})
+    assert session.read().daemon is None
+
+
 @pytest.mark.parametrize("version", [session_record.VERSION + 1, "2", None])
 def test_a_record_of_a_newer_version_is_refused(session, version):
     session.begin()
@@ -245,9 +262,9 @@ def test_time_left():
 
 
 def test_watched(tmp_path):
-    assert sessions.watched(SessionRecord(watcher=processes.identity(os.getpid()), socket=str(tmp_path)))
-    assert not sessions.watched(SessionRecord(watcher=processes.identity(os.getpid()), socket=str(tmp_path / "gone"))), "it cannot be reached"
-    assert not sessions.watched(SessionRecord(watcher=None)) and not sessions.watched(SessionRecord())
+    assert sessions.watched(SessionRecord(daemon=processes.identity(os.getpid()), socket=str(tmp_path)))
+    assert not sessions.watched(SessionRecord(daemon=processes.identity(os.getpid()), socket=str(tmp_path / "gone"))), "it cannot be reached"
+    assert not sessions.watched(SessionRecord(daemon=None)) and not sessions.watched(SessionRecord())
 
 
 def test_the_place_of_records(monkeypatch):

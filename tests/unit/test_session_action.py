@@ -15,10 +15,10 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import
 
 @pytest.fixture(name="ending")
 def _ending(tmp_path, monkeypatch):
-    """A session whose watcher leaves in the moment in which it is asked to stop."""
-    watcher = subprocess.Popen(["sleep", "1000"])
+    """A session whose daemon leaves in the moment in which it is asked to stop."""
+    daemon = subprocess.Popen(["sleep", "1000"])
     session = Session(str(tmp_path), "lab")
-    session.begin(state="ready", job_id="11", target={"host": "login"}, watcher=processes.identity(watcher.pid), socket=str(tmp_path / "socket"))
+    session.begin(state="ready", job_id="11", target={"host": "login"}, daemon=processes.identity(daemon.pid), socket=str(tmp_path / "socket"))
     (tmp_path / "socket").touch()
 
     class Channel:
@@ -31,9 +31,9 @@ def _ending(tmp_path, monkeypatch):
         def request(self, operation, **_arguments):
             assert operation == "stop"
             Channel.asked += 1
-            session.update(state=Channel.state, watcher=None)
-            watcher.kill()
-            watcher.wait()
+            session.update(state=Channel.state, daemon=None)
+            daemon.kill()
+            daemon.wait()
             raise ChannelLost("the connection to lab is gone", "Connection refused", "connect again")
 
     monkeypatch.setattr(action, "Channel", Channel)
@@ -41,8 +41,8 @@ def _ending(tmp_path, monkeypatch):
     ending = object.__new__(action.ActionModule)
     ending.session, ending.name, ending.channel = session, "lab", Channel
     yield ending
-    watcher.kill()
-    watcher.wait()
+    daemon.kill()
+    daemon.wait()
 
 
 def test_disconnect_in_the_moment_in_which_the_session_ends(ending):
@@ -57,7 +57,7 @@ def test_disconnect_of_a_watcher_that_died(ending, monkeypatch):
     monkeypatch.setattr(action.ActionModule, "owner", [1, "1"])
     monkeypatch.setattr(action.ActionModule, "_password", lambda _self: "")
     monkeypatch.setattr(action.openssh, "Target", lambda **fields: fields)
-    monkeypatch.setattr(action, "log_in", lambda *_arguments: logins.append(1) or {"watcher": [1, "gone"], "socket": "/nowhere"})
+    monkeypatch.setattr(action, "log_in", lambda *_arguments: logins.append(1) or {"daemon": [1, "gone"], "socket": "/nowhere"})
     with pytest.raises(ChannelLost):
         ending._undo(ending.session.read())
     assert logins == [1] and ending.channel.asked == 2
@@ -70,7 +70,7 @@ def _open_session(tmp_path):
     taking.name = "lab"
     taking.session = Session(str(tmp_path), "lab")
     taking.session.begin(state="pending", job_id="11", client_port=20001, url="csrc://127.0.0.1:20001", route="reverse_tunnel", nodes=["c1"],
-                         route_known={"client_port": 20001, "port": 4000, "address": "10.0.0.1"}, settings={"client_port": 20001})
+                         route_state={"client_port": 20001, "port": 4000, "address": "10.0.0.1"}, settings={"client_port": 20001})
     taking.session.keep_connect_id(17)
     return taking
 
@@ -104,5 +104,5 @@ def test_a_job_in_the_queue_is_not_for_a_paraview_of_another_version(open_sessio
 def test_before_pvserver_has_its_arguments_the_session_becomes_another_paraviews(open_session):
     record = open_session._adopt(open_session.session.read(), WISHES)
     assert (record.client_port, record.url, record.settings["client_port"]) == (20002, "csrc://127.0.0.1:20002", 20002)
-    assert record.route_known == {"client_port": 20002, "port": None, "address": "10.0.0.1"}
+    assert record.route_state == {"client_port": 20002, "port": None, "address": "10.0.0.1"}
     assert open_session.session.connect_id() == 18

@@ -25,7 +25,7 @@ def _node(tmp_path):
     return LoginNode(tmp_path / "node root")
 
 
-def whence(node, keyword, user="alice", **fields):
+def origin(node, keyword, user="alice", **fields):
     effective = node.effective(user, **fields)
     origin = effective.origin(keyword)
     return effective.value(keyword), origin and "{0}:{1}".format(origin.file, origin.line)
@@ -35,51 +35,51 @@ def whence(node, keyword, user="alice", **fields):
 
 def test_default_has_no_origin(node):
     node.write(main="# nothing\n")
-    assert whence(node, "AllowTcpForwarding") == ("yes", None)
+    assert origin(node, "AllowTcpForwarding") == ("yes", None)
     assert node.value("NoSuchKeyword") is None
 
 
 def test_first_line_counts(node):
     node.write(main="\n# GatewayPorts no\nGatewayPorts clientspecified\ngatewayports yes\n")
-    assert whence(node, "gatewayPorts") == ("clientspecified", MAIN + ":3")
+    assert origin(node, "gatewayPorts") == ("clientspecified", MAIN + ":3")
 
 
 def test_drop_in_before_main_file(node):
     node.write(main="Include {0}*.conf\nGatewayPorts no\n".format(D), b="GatewayPorts yes\n", a="# a\n\nGatewayPorts clientspecified\n")
-    assert whence(node, "GatewayPorts") == ("clientspecified", D + "a.conf:3")
+    assert origin(node, "GatewayPorts") == ("clientspecified", D + "a.conf:3")
 
 
 def test_match_before_global(node):
     node.write(main="Include {0}*.conf\nGatewayPorts yes\nMatch User alice\n  GatewayPorts no\n  X11Forwarding yes\n".format(D), a="GatewayPorts yes\n")
-    assert whence(node, "GatewayPorts") == ("no", MAIN + ":4")
-    assert whence(node, "GatewayPorts", "bob") == ("yes", D + "a.conf:1")
-    assert whence(node, "X11Forwarding") == ("yes", MAIN + ":5")
-    assert whence(node, "X11Forwarding", "bob") == ("no", None)
+    assert origin(node, "GatewayPorts") == ("no", MAIN + ":4")
+    assert origin(node, "GatewayPorts", "bob") == ("yes", D + "a.conf:1")
+    assert origin(node, "X11Forwarding") == ("yes", MAIN + ":5")
+    assert origin(node, "X11Forwarding", "bob") == ("no", None)
 
 
 def test_first_match_counts(node):
     node.write(main="Match Group viz\n  GatewayPorts yes\nMatch User alice\n  GatewayPorts no\n")
-    assert whence(node, "GatewayPorts") == ("yes", MAIN + ":2")
-    assert whence(node, "GatewayPorts", "dave") == ("no", None)
+    assert origin(node, "GatewayPorts") == ("yes", MAIN + ":2")
+    assert origin(node, "GatewayPorts", "dave") == ("no", None)
 
 
 def test_mask_is_the_last_one(node):
     node.write(main="Include {0}*.conf\nStreamLocalBindMask 0117\n".format(D), a="StreamLocalBindMask 0111\n")
-    assert whence(node, "StreamLocalBindMask") == ("0117", MAIN + ":2")
+    assert origin(node, "StreamLocalBindMask") == ("0117", MAIN + ":2")
 
 
 def test_nested_includes(node):
     node.write(main="# main\nInclude {0}a.conf\n".format(D), a="\n\nInclude {0}deep/*\nGatewayPorts no\n".format(D))
     (node.root / "etc/ssh/sshd_config.d/deep").mkdir()
     (node.root / "etc/ssh/sshd_config.d/deep/x y.conf").write_text("\nGatewayPorts yes\nMatch User alice\n\tAllowTcpForwarding local\n")
-    assert whence(node, "GatewayPorts") == ("yes", D + "deep/x y.conf:2")
-    assert whence(node, "AllowTcpForwarding") == ("local", D + "deep/x y.conf:4")
+    assert origin(node, "GatewayPorts") == ("yes", D + "deep/x y.conf:2")
+    assert origin(node, "AllowTcpForwarding") == ("local", D + "deep/x y.conf:4")
 
 
 def test_include_under_a_match(node):
     node.write(main="Match User alice\n  Include {0}a.conf\nMatch all\n  GatewayPorts clientspecified\n".format(D), a="GatewayPorts yes\n")
-    assert whence(node, "GatewayPorts") == ("yes", D + "a.conf:1")
-    assert whence(node, "GatewayPorts", "bob") == ("clientspecified", MAIN + ":4")
+    assert origin(node, "GatewayPorts") == ("yes", D + "a.conf:1")
+    assert origin(node, "GatewayPorts", "bob") == ("clientspecified", MAIN + ":4")
 
 
 def test_every_field_of_a_connection_counts(node):
@@ -98,8 +98,8 @@ def test_several_values_are_one_value(node):
 def test_options_of_the_command_line_win(node):
     node.write(main="GatewayPorts no\nMatch User bob\n  GatewayPorts clientspecified\n")
     node.program.options = ["-o", "GatewayPorts=yes"]
-    assert whence(node, "GatewayPorts") == ("yes", "command-line:0")
-    assert whence(node, "GatewayPorts", "bob") == ("clientspecified", MAIN + ":3"), "over lines for everybody"
+    assert origin(node, "GatewayPorts") == ("yes", "command-line:0")
+    assert origin(node, "GatewayPorts", "bob") == ("clientspecified", MAIN + ":3"), "over lines for everybody"
 
 
 @pytest.mark.parametrize(("main", "words"), [

@@ -28,7 +28,7 @@ def wait(condition, seconds=15):
 
 
 class Login:
-    """A login node's shell, as the watcher has it."""
+    """A login node's shell, as the daemon has it."""
 
     def __init__(self, shell):
         self.process = subprocess.Popen([shell], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)

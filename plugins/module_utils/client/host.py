@@ -52,7 +52,7 @@ class Here:
         """Where a local forward has to begin, which ParaView is to find on a port."""
         return "127.0.0.1:{0}".format(port)
 
-    def lead(self, port: int) -> None:
+    def forward(self, port: int) -> None:
         """Leads that port to the entrance; here it is the same."""
 
     def keep(self, path: str, _session: str, text: str) -> str:
@@ -96,10 +96,10 @@ class AtStub(Here):
     def owner(self, port: int) -> t.Optional[int]:
         """Whose socket that is, or who listens on a port."""
         try:
-            about = os.lstat(self._path(port))
+            status = os.lstat(self._path(port))
         except FileNotFoundError:
             return super().owner(port)
-        return about.st_uid if stat.S_ISSOCK(about.st_mode) else None
+        return status.st_uid if stat.S_ISSOCK(status.st_mode) else None
 
     def target(self, port: int) -> str:
         """Where the stub takes the line."""
@@ -151,13 +151,13 @@ class There:
         return path
 
     def entrance(self, port: int) -> str:
-        """A socket here, to which lead() will lead."""
+        """A socket here, to which forward() will forward."""
         path = self.place + socket_names.FROM_CLIENT + str(port)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
         return path
 
-    def lead(self, port: int) -> None:
+    def forward(self, port: int) -> None:
         """Leads a port of the loopback there to the entrance; SessionError where sshd there forbids it."""
         forward = "-R", "127.0.0.1:{0}:{1}{2}{0}".format(port, self.place, socket_names.FROM_CLIENT)
         self._forward(*forward)
@@ -183,15 +183,15 @@ class There:
     def start(self, words: t.List[str], environment: t.Dict[str, str], _log: str, session: str) -> t.Dict[str, t.Any]:
         """The record's field of a client that is started there, for a session (its file name)."""
         code, out, err = self.script(remote.start_script(session, words, environment), 20)
-        known = remote.read_identity(out)
-        if code != 0 or known is None:
+        process = remote.read_identity(out)
+        if code != 0 or process is None:
             raise SessionError("cannot start the client {0!r} on {1}".format(words[0], self.name), one_line(err or out), "look at paraview_start_client")
-        return {"client_there": known}
+        return {"client_there": process}
 
     def lives(self, record: t.Any) -> bool:
         """Whether the client that was started there still runs, if one was."""
-        known = record.client_there
-        return not known or bool(self.script(remote.alive_script(known), 15)[1])
+        process = record.client_there
+        return not process or bool(self.script(remote.alive_script(process), 15)[1])
 
     def end(self, record: t.Any) -> None:
         """Ends the client that was started there, if one was."""

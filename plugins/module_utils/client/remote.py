@@ -56,14 +56,14 @@ def read_identity(text: str) -> t.Optional[list]:
     return [int(match.group(1)), match.group(2)] if match else None
 
 
-def alive_script(known: t.Sequence[t.Any]) -> str:
+def alive_script(process: t.Sequence[t.Any]) -> str:
     """A script that prints something if the client of a read_identity() still runs."""
-    return _script("started", "alive", PID=str(int(known[0])), START=shlex.quote(known[1]))
+    return _script("started", "alive", PID=str(int(process[0])), START=shlex.quote(process[1]))
 
 
-def end_script(known: t.Sequence[t.Any]) -> str:
+def end_script(process: t.Sequence[t.Any]) -> str:
     """A script that ends it."""
-    return _script("started", "end", PID=str(int(known[0])), START=shlex.quote(known[1]))
+    return _script("started", "end", PID=str(int(process[0])), START=shlex.quote(process[1]))
 
 
 def forget_script(name: str) -> str:

@@ -57,6 +57,6 @@ def _found(facts: t.Dict[str, t.Any], tables: t.Dict[str, Table]) -> str:
         return named
     if not found:
         raise SessionError("no batch system was found on {0}".format(facts["login_node"]), "none of its commands is on the PATH there: {0}".format(
-            ", ".join(sorted({about["detect"]["argv"][0] for about in tables.values() if "detect" in about}))),
+            ", ".join(sorted({table["detect"]["argv"][0] for table in tables.values() if "detect" in table}))),
             "set paraview_scheduler, or describe the site's own in paraview_schedulers; where pvserver may run on the login node itself, set it to none")
     return found[0]

@@ -34,11 +34,11 @@ def probe(tables: t.Dict[str, Table]) -> str:
     Args:
         tables: batch systems to look for, by name.
     """
-    sought = {name: about for name, about in tables.items() if "detect" in about}
+    sought = {name: table for name, table in tables.items() if "detect" in table}
     detect = "".join(_DETECT.format(
-        name=name, program=shlex.quote(about["detect"]["argv"][0]), detect=_command(about["detect"]["argv"]),
-        first_node=_command(about.get("first_node", {}).get("argv", ["true"]))) for name, about in sought.items())
-    blanks = {"COMMANDS": " ".join(shlex.quote(about["detect"]["argv"][0]) for about in sought.values()), "DETECT": detect,
+        name=name, program=shlex.quote(table["detect"]["argv"][0]), detect=_command(table["detect"]["argv"]),
+        first_node=_command(table.get("first_node", {}).get("argv", ["true"]))) for name, table in sought.items())
+    blanks = {"COMMANDS": " ".join(shlex.quote(table["detect"]["argv"][0]) for table in sought.values()), "DETECT": detect,
               "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
     return programs.filled("connect", "login_node.sh", {}, blanks)
 
@@ -65,15 +65,15 @@ def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
         name, _newline, body = chunk.partition("\n")
         parts.setdefault(name.strip(), body)
     first = {name: parts.get(name, "").strip() for name in ("host", "uid", "home", "connection")}
-    found = [name for name, about in tables.items() if "detect" in about
-             and re.search(about["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
+    found = [name for name, table in tables.items() if "detect" in table
+             and re.search(table["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
     connection = first["connection"].split()
     guarded = parts.get("guard", "")
     return {
         "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
         "client_side": address(connection[2]) if len(connection) == 4 else "",
         "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
-        "client_address": whence(first["connection"]),
+        "client_address": client_address_of(first["connection"]),
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
         "schedulers": found,
@@ -84,7 +84,7 @@ def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
     }
 
 
-def whence(connection: str) -> str:
+def client_address_of(connection: str) -> str:
     """The IPv4 address that sshd says it was called from; empty where there is none.
 
     Args:
@@ -94,8 +94,8 @@ def whence(connection: str) -> str:
     return "".join(addresses(words[0])) if len(words) == 4 else ""
 
 
-def _first_node(about: Table, text: str) -> str:
-    match = re.search(about["first_node"]["pattern"], text, re.MULTILINE) if "first_node" in about else None
+def _first_node(table: Table, text: str) -> str:
+    match = re.search(table["first_node"]["pattern"], text, re.MULTILINE) if "first_node" in table else None
     return "".join(hostlists.expand(match.group("value") or "")[:1]) if match else ""
 
 
@@ -167,14 +167,14 @@ def read_source(text: str) -> t.Tuple[str, str]:
     return (address.group(1) if address else "", source.group(1) if source else "")
 
 
-def facts_of(name: str, script: Run, tables: t.Dict[str, Table], say: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
+def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
     """What read() tells, with the site's own values under ``site``.
 
     Args:
         name: the host's, for messages.
         script: ``script(text, seconds) -> (code, out, err)`` there.
         tables: batch systems to look for.
-        say: takes a line for the user.
+        show: takes a line for the user.
         load: reads the text of site.yml; raises ValueError where it is none.
     Raises:
         SessionError: it is nothing that can be worked with.
@@ -187,19 +187,19 @@ def facts_of(name: str, script: Run, tables: t.Dict[str, Table], say: t.Callable
                            "a POSIX shell with hostname and id is needed there; try: ssh {0} /bin/sh -c id".format(name))
     if "sed" in facts["missing"] or "grep" in facts["missing"]:
         raise SessionError("{0} lacks {1}".format(name, " ".join(facts["missing"])), "they are not on its PATH", "ask the site")
-    facts["site"] = _site(facts, say, load)
+    facts["site"] = _site(facts, show, load)
     facts["cluster_address"] = facts["site"].get("cluster_address", "")
     return facts
 
 
-def _site(facts: t.Dict[str, t.Any], say: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
+def _site(facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
     if facts.pop("site_untrusted"):
-        say("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
+        show("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
     try:
         values = settings(load(facts.pop("site_text")))
     except ValueError as error:
-        say("{0} is passed over: {1}".format(site_file.PATH, one_line(str(error))))
+        show("{0} is passed over: {1}".format(site_file.PATH, one_line(str(error))))
         return {}
     if values.get("message"):
-        say(one_line(values["message"]))
+        show(one_line(values["message"]))
     return values

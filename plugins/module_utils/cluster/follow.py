@@ -14,7 +14,7 @@ from ..paraview import rendering
 from ..schedulers import answers, jobs
 from ..ssh.channel import ChannelLost
 from . import endings
-from .heartbeat import Pulse
+from .heartbeat import Heartbeat
 from .job_directory import Directory
 from .job_scripts import Progress
 
@@ -30,7 +30,7 @@ _LATE = 5
 _LOOK_AGAIN = 0.5
 # Seconds between two questions once the job runs, until pvserver has its say; and when its sign of life is missing.
 _WHILE_IT_RUNS = 10
-_WHEN_FAINT = 3
+_WHEN_OVERDUE = 3
 # Seconds in which nothing tells that a client has left, and those that pvserver's processes may take to go once it said so.
 _LEFT_UNSAID = 3
 _LEAVING = 20
@@ -46,21 +46,21 @@ class Follower:
         queue: its batch system.
         directory: its files.
         polling: when the batch system is asked.
-        say: takes a line for the user.
+        show: takes a line for the user.
     Attributes:
         progress: what the job told last.
         state: what the batch system told last.
     """
 
-    def __init__(self, job_id: str, queue: jobs.Jobs, directory: Directory, polling: jobs.Polling, say: t.Callable[[str], t.Any]) -> None:
+    def __init__(self, job_id: str, queue: jobs.Jobs, directory: Directory, polling: jobs.Polling, show: t.Callable[[str], t.Any]) -> None:
         self.job_id = job_id
         self.queue = queue
         self.directory = directory
         self.submitted_at = polling.submitted_at
-        self.say = say
+        self.show = show
         self.text = ""
         self.progress = Progress()
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         self.state: t.Optional[answers.JobState] = None
         self._shown: t.Optional[str] = None
         self._silent_since: t.Optional[float] = None
@@ -96,9 +96,9 @@ class Follower:
             self._bear(error)
             return
         self._silent_since = None
-        self.pulse.feel(self.directory.beat)
-        if self.pulse.alarming:
-            self._polling.hurry(_WHEN_FAINT)
+        self.heartbeat.update(self.directory.beat)
+        if self.heartbeat.just_overdue:
+            self._polling.hurry(_WHEN_OVERDUE)
         if text != self.text:
             self.text, self.progress = text, Progress(text)
 
@@ -121,7 +121,7 @@ class Follower:
             return
         if self.progress.host:
             self._polling.put_off(_WHILE_IT_RUNS)
-        if state.gone and not self.pulse.faint and time.time() - self.submitted_at < _NOT_YET_KNOWN:
+        if state.gone and not self.heartbeat.overdue and time.time() - self.submitted_at < _NOT_YET_KNOWN:
             return
         if state.gone or state.state in answers.OVER:
             self._look(0)
@@ -138,20 +138,20 @@ class Follower:
 
     def _silently_over(self, state: answers.JobState) -> None:
         """The batch system says that it is over, and its files do not: they may only be late."""
-        if self.pulse.fresh:
+        if self.heartbeat.fresh:
             self._over_since = None
-            self._tell("{0} does not list job {1} any more, and the job gives signs of life; waiting on".format(self.queue.about["title"], self.job_id))
+            self._tell("{0} does not list job {1} any more, and the job gives signs of life; waiting on".format(self.queue.table["title"], self.job_id))
             return
         now = time.monotonic()
         self._over_since = self._over_since or now
-        if max(now - self._over_since, self.pulse.missed) >= _LATE or (state.state == "cancelled" and not state.nodes):
+        if max(now - self._over_since, self.heartbeat.missed) >= _LATE or (state.state == "cancelled" and not state.nodes):
             raise self.died()
         self._polling.soon(1)
 
     def _show(self, state: answers.JobState) -> None:
         if state.state == "unknown" and not state.native:
             line = "{0} does not answer about job {1}{2}; waiting on".format(
-                self.queue.about["title"], self.job_id, ": " + one_line(state.reason, 120) if state.reason else "")
+                self.queue.table["title"], self.job_id, ": " + one_line(state.reason, 120) if state.reason else "")
         elif state.state == "running" and not state.explanation:
             return
         else:
@@ -167,7 +167,7 @@ class Follower:
         """Says what is new."""
         if line != self._shown:
             self._shown = line
-            self.say(line)
+            self.show(line)
 
     def died(self, otherwise: str = "") -> SessionError:
         """SessionError: the job is over when it should not be; the end of its log is in it.
@@ -230,9 +230,9 @@ def until_running(follower: Follower, seconds: int, wanted: int) -> t.List[str]:
                            "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later", cancelled=True,
                            hopeless=True)
     nodes = progress.nodes or [progress.host]
-    follower.say("job {0} running on {1}".format(follower.job_id, " ".join(nodes)))
+    follower.show("job {0} running on {1}".format(follower.job_id, " ".join(nodes)))
     if len(nodes) < wanted:
-        follower.say("that is fewer than the {0} that were asked for".format(count(wanted, "node")))
+        follower.show("that is fewer than the {0} that were asked for".format(count(wanted, "node")))
     return nodes
 
 
@@ -284,7 +284,7 @@ def until_pvserver_speaks(follower: Follower, route: t.Any, pvserver: t.List[str
         if status.connected or ((progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
             display = rendering.told(progress.host, progress.display)
             if display:
-                follower.say(display)
+                follower.show(display)
             return status
         if progress.ended:
             raise follower.died()

@@ -13,19 +13,19 @@ from .job_directory import Directory
 from .job_scripts import Progress
 
 # Seconds without a sign after which a job is asked about; job_scripts.py gives one every two or three.
-FAINT = 5.0
+OVERDUE = 5.0
 # Seconds for which the batch system is asked more often than usual. A job that is only suspended gives no sign either.
 _ALARM = 20.0
 
 
-class Pulse:
+class Heartbeat:
     """The signs of life of one job, by the clock of whoever looks: clocks on a cluster may differ."""
 
     def __init__(self) -> None:
         self._beat = ""
-        self._felt_at: t.Optional[float] = None
+        self._seen_at: t.Optional[float] = None
 
-    def feel(self, beat: str) -> bool:
+    def update(self, beat: str) -> bool:
         """Takes note of a sign.
 
         Args:
@@ -35,28 +35,28 @@ class Pulse:
         """
         if not beat or beat == self._beat:
             return False
-        self._beat, self._felt_at = beat, time.monotonic()
+        self._beat, self._seen_at = beat, time.monotonic()
         return True
 
     @property
     def missed(self) -> float:
         """Seconds since the last new sign; 0 where there never was one."""
-        return 0.0 if self._felt_at is None else time.monotonic() - self._felt_at
+        return 0.0 if self._seen_at is None else time.monotonic() - self._seen_at
 
     @property
     def fresh(self) -> bool:
         """A new sign came just now: the job lives, whatever its batch system answers."""
-        return self._felt_at is not None and not self.faint
+        return self._seen_at is not None and not self.overdue
 
     @property
-    def faint(self) -> bool:
+    def overdue(self) -> bool:
         """The job may have been killed."""
-        return self.missed >= FAINT
+        return self.missed >= OVERDUE
 
     @property
-    def alarming(self) -> bool:
+    def just_overdue(self) -> bool:
         """It may have been killed just now."""
-        return FAINT <= self.missed < FAINT + _ALARM
+        return OVERDUE <= self.missed < OVERDUE + _ALARM
 
 
 def lives(directory: Directory) -> bool:
@@ -65,17 +65,17 @@ def lives(directory: Directory) -> bool:
     Args:
         directory: its files.
     Returns:
-        False where it never ran, has said that it is over, or gives no new sign for FAINT seconds.
+        False where it never ran, has said that it is over, or gives no new sign for OVERDUE seconds.
     Raises:
         SessionError: its files cannot be read.
     """
-    pulse, signs, text = Pulse(), 0, ""
-    while not pulse.faint:
+    heartbeat, signs, text = Heartbeat(), 0, ""
+    while not heartbeat.overdue:
         text = directory.status(text, 0 if signs == 0 else 1)
         progress = Progress(text)
         if progress.ended or not (progress.host and directory.beat):
             return False
-        signs += pulse.feel(directory.beat)
+        signs += heartbeat.update(directory.beat)
         if signs > 1:
             return True
     return False

@@ -25,40 +25,40 @@ from ..schedulers import directives, hostlists, mpi
 from ..schedulers.tables.registry import Table
 
 
-def files(about: Table, directory: str, options: t.Dict[str, t.Any], asked: t.Dict[str, t.Any], modules: t.List[str], outage_s: int = 0) -> t.Dict[str, str]:
+def files(table: Table, directory: str, options: t.Dict[str, t.Any], asked: t.Dict[str, t.Any], modules: t.List[str], outage_s: int = 0) -> t.Dict[str, str]:
     """The files of a job by name, as they have to be there when it is submitted.
 
     Args:
-        about: the batch system's table.
+        table: the batch system's table.
         directory: the session's directory on the cluster, absolute.
         options: a session's. asked: what of them the batch system is asked for, by directives.asked().
         modules: environment modules to load.
         outage_s: how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
     """
-    launcher = mpi.command(mpi.chosen(about, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
+    launcher = mpi.command(mpi.chosen(table, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
     return {
         # Made beforehand, so that it is private whatever umask the batch system opens it with.
         "batch.log": "",
-        "job.sh": job_script(about, directory, asked, options["client_timeout"], options["walltime"] if about.get("on_login_node") else 0),
+        "job.sh": job_script(table, directory, asked, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0),
         "pvserver.sh": pvserver_script(directory, launcher, options["pvserver"], modules, options["setup"], outage_s, options.get("rendering", "auto")),
         rendering.RANK_FILE: rendering.rank_script(),
     }
 
 
-def job_script(about: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0) -> str:
+def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0) -> str:
     """Text of job.sh.
 
     Args:
-        about: the batch system's table.
+        table: the batch system's table.
         directory: the session's directory on the cluster, absolute.
         options: for directives.head().
         idle_s: seconds a started job waits for its client.
         limit_s: seconds after which the job ends itself, where no batch system does; 0 for none.
     """
-    head = directives.head(about, options, directory + "/batch.log")
+    head = directives.head(table, options, directory + "/batch.log")
     walltime = int(options.get("walltime") or 0)
     return programs.filled("connect", "job.sh", {}, {
-        "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": about["job_nodes"], "JOB_SETUP": about.get("job_setup", ":"),
+        "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": table["job_nodes"], "JOB_SETUP": table.get("job_setup", ":"),
         "STATUS_LINES": shlex.quote(STATUS_LINES), "IDLE": str(int(idle_s)), "LIMIT": str(int(limit_s)), "WALLTIME": str(walltime),
         "LATE": str(walltime - min(30, walltime // 10))})
 

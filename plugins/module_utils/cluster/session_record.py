@@ -10,13 +10,15 @@ import typing as t
 from ..common.errors import SessionError
 
 #: Of the record's form. A playbook reads the record of a session that an older version began; that session's daemon goes on writing the older form.
-VERSION = 2
+VERSION = 3
 #: States in which nothing of a session is left to undo but its record.
 OVER = ("ended", "failed", "cancelled", "gone")
-# What settings were called in form 1.
-_RENAMED_SETTINGS = (("lifeline", "reconnect"), ("outage", "reconnect_timeout"), ("line_port", "reconnect_port"), ("deadline", "queue_timeout"),
-                     ("idle", "client_timeout"), ("launcher", "mpi_launcher"))
-_RENAMED_ROUTES = {"forward": "forward_unencrypted", "reverse": "reverse_unencrypted", "reverse_relay": "reverse_relay_unencrypted"}
+# What was called otherwise in an earlier form: settings and routes in form 1, fields and those of client_side in forms 1 and 2.
+_SETTINGS = {"lifeline": "reconnect", "outage": "reconnect_timeout", "line_port": "reconnect_port", "deadline": "queue_timeout",
+             "idle": "client_timeout", "launcher": "mpi_launcher"}
+_ROUTES = {"forward": "forward_unencrypted", "reverse": "reverse_unencrypted", "reverse_relay": "reverse_relay_unencrypted"}
+_FIELDS = {"watcher": "daemon", "route_known": "route_state"}
+_CLIENT_SIDE = {"watcher": "daemon", "led": "forwarded"}
 
 #: A process: its number and what tells it from a later one of that number (processes.identity()).
 Identity = t.List[t.Any]
@@ -55,7 +57,7 @@ class SessionRecord:
     #: Processes on the client host: the playbook that works on it, the daemon that holds it, the ParaView that it is for, the client that was
     #: started, and paraview-lifeline beside ParaView.
     owner: t.Optional[Identity] = None
-    watcher: t.Optional[Identity] = None
+    daemon: t.Optional[Identity] = None
     waiting: t.Optional[Identity] = None
     client: t.Optional[Identity] = None
     stub: t.Optional[Identity] = None
@@ -99,7 +101,7 @@ class SessionRecord:
 
     #: The route and what it keeps (routes/base.py), the forwards that were put up, ParaView's end, and the daemon whose connection the route stands on.
     route: t.Optional[str] = None
-    route_known: t.Dict[str, t.Any] = {}
+    route_state: t.Dict[str, t.Any] = {}
     forwards: t.List[t.List[str]] = []
     client_port: t.Optional[int] = None
     url: t.Optional[str] = None
@@ -172,8 +174,8 @@ def read(text: str, path: str) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
     if not isinstance(version, int) or version > VERSION:
         raise SessionError("the session record {0} has form {1}".format(path, version), "this version of sciviz.paraview knows forms up to {0}".format(VERSION),
                            "use the version with which the session was begun")
-    known = {name: value for name, value in kept.items() if name in _DEFAULTS}
-    return SessionRecord(**(_from_1(known) if version == 1 else known)), kept
+    fields = _current(kept, version)
+    return SessionRecord(**{name: value for name, value in fields.items() if name in _DEFAULTS}), kept
 
 
 def changed(kept: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:
@@ -182,21 +184,34 @@ def changed(kept: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:
     Args:
         kept: as read() gives it. fields: of a SessionRecord.
     """
-    old = kept.get("version", 1) == 1
-    return json.dumps(dict(kept, **(_to_1(fields) if old else fields)), indent=1) + "\n"
+    return json.dumps(dict(kept, **_earlier(fields, kept.get("version", 1))), indent=1) + "\n"
 
 
-def _from_1(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-    return _renamed(known, dict(_RENAMED_SETTINGS), _RENAMED_ROUTES)
+def _current(fields: t.Dict[str, t.Any], version: int) -> t.Dict[str, t.Any]:
+    """Fields of some form under the names of this one."""
+    found = _renamed(fields, _FIELDS, _CLIENT_SIDE) if version < 3 else fields
+    return _renamed_options(found, _SETTINGS, _ROUTES) if version == 1 else found
 
 
-def _to_1(known: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-    return _renamed(known, {new: old for old, new in _RENAMED_SETTINGS}, {new: old for old, new in _RENAMED_ROUTES.items()})
+def _earlier(fields: t.Dict[str, t.Any], version: int) -> t.Dict[str, t.Any]:
+    """Fields under the names of some form."""
+    found = _renamed(fields, _inverse(_FIELDS), _inverse(_CLIENT_SIDE)) if version < 3 else fields
+    return _renamed_options(found, _inverse(_SETTINGS), _inverse(_ROUTES)) if version == 1 else found
 
 
-def _renamed(known: t.Dict[str, t.Any], names: t.Dict[str, str], routes: t.Dict[str, str]) -> t.Dict[str, t.Any]:
-    """Fields with other names of settings, and of routes."""
-    found = dict(known)
+def _inverse(names: t.Dict[str, str]) -> t.Dict[str, str]:
+    return {new: old for old, new in names.items()}
+
+
+def _renamed(fields: t.Dict[str, t.Any], names: t.Dict[str, str], of_client_side: t.Dict[str, str]) -> t.Dict[str, t.Any]:
+    found = {names.get(name, name): value for name, value in fields.items()}
+    if found.get("client_side"):
+        found["client_side"] = {of_client_side.get(name, name): value for name, value in found["client_side"].items()}
+    return found
+
+
+def _renamed_options(fields: t.Dict[str, t.Any], names: t.Dict[str, str], routes: t.Dict[str, str]) -> t.Dict[str, t.Any]:
+    found = dict(fields)
     if found.get("settings"):
         found["settings"] = {names.get(name, name): value for name, value in found["settings"].items()}
     for place in (found, found.get("settings") or {}):

@@ -54,12 +54,12 @@ def end_stub(record: SessionRecord) -> None:
 def _undo_job(record: SessionRecord, script: Run, directory: Directory) -> str:
     jobs = Jobs(over(script, record.prelude), answers.of(record))
     # A connect that died between the submission and the next line knows no id; the cluster's file does.
-    job_id = record.job_id or answers.read_job_id(jobs.about, directory.read("submitted"))
+    job_id = record.job_id or answers.read_job_id(jobs.table, directory.read("submitted"))
     if not job_id or record.job_over:
         return ""
     if record.settings.get("job_id"):
         return _leave(directory)
-    return jobs.cancel_and_wait(job_id) or _end_what_lives_on(job_id, jobs.about["title"], directory)
+    return jobs.cancel_and_wait(job_id) or _end_what_lives_on(job_id, jobs.table["title"], directory)
 
 
 def _end_what_lives_on(job_id: str, title: str, directory: Directory) -> str:

@@ -56,10 +56,10 @@ def read_old(path: str) -> Old:
     try:
         with open(path, "rb") as file:
             content = file.read()
-            about = os.fstat(file.fileno())
+            status = os.fstat(file.fileno())
     except FileNotFoundError:
         return Old(None, None, {})
-    return Old(content, about, _attributes(path))
+    return Old(content, status, _attributes(path))
 
 
 def _attributes(path: str) -> t.Dict[str, bytes]:
@@ -137,9 +137,9 @@ class Changes:
     def __init__(self, texts: t.Dict[str, t.Optional[str]], like: str) -> None:
         self.texts = collections.OrderedDict(sorted(texts.items(), key=lambda item: (item[1] is None, os.path.exists(item[0]), item[0])))
         self.old = {path: read_old(path) for path in self.texts}
-        about = read_old(like)
-        kept = {name: value for name, value in about.attributes.items() if name == "security.selinux"}
-        self.like = about._replace(attributes=kept)
+        status = read_old(like)
+        kept = {name: value for name, value in status.attributes.items() if name == "security.selinux"}
+        self.like = status._replace(attributes=kept)
         self.made: t.List[str] = []
 
     def put(self) -> None:

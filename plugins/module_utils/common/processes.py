@@ -36,43 +36,43 @@ def identity(pid: int) -> list:
     return [pid, started(pid)]
 
 
-def alive(known: t.Optional[list]) -> bool:
+def alive(process: t.Optional[list]) -> bool:
     """Whether the process of an identity() still runs."""
-    return bool(known) and known[1] is not None and started(known[0]) == known[1]
+    return bool(process) and process[1] is not None and started(process[0]) == process[1]
 
 
-def wait_gone(known: t.Optional[list], seconds: float) -> bool:
+def wait_gone(process: t.Optional[list], seconds: float) -> bool:
     """Whether the process ended within some seconds."""
     deadline = time.monotonic() + seconds
-    while alive(known):
+    while alive(process):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
     return True
 
 
-def end(known: t.Optional[list], patience: float = 3.0) -> None:
+def end(process: t.Optional[list], patience: float = 3.0) -> None:
     """Ends a process group that we started: asks first, then kills. Does nothing if its leader is gone.
 
     Args:
-        known: identity() of the group's leader.
+        process: identity() of the group's leader.
         patience: seconds it has to go by itself.
     """
-    if not alive(known):
+    if not alive(process):
         return
     for number, seconds in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
         try:
-            os.killpg(known[0], number)
+            os.killpg(process[0], number)
         except (ProcessLookupError, PermissionError):
             return
-        if _group_gone(known, seconds):
+        if _group_gone(process, seconds):
             return
 
 
-def _group_gone(known: list, seconds: float) -> bool:
+def _group_gone(process: list, seconds: float) -> bool:
     """Whether a process group ended within some seconds; its leader may go before the others do."""
     deadline = time.monotonic() + seconds
-    while alive(known) or _has_members(known[0]):
+    while alive(process) or _has_members(process[0]):
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
@@ -99,7 +99,7 @@ def _has_members(group: int) -> bool:
 
 
 class Child:
-    """A child process with pipes, which ends with us; subprocess would double what the watcher's memory grows by.
+    """A child process with pipes, which ends with us; subprocess would double what the daemon's memory grows by.
 
     Args:
         command: looked up on the PATH.

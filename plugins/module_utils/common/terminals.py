@@ -23,17 +23,17 @@ def of_process(pid: int) -> t.Optional[list]:
         return None
 
 
-def tell(known: t.Optional[list], line: str) -> None:
+def tell(process: t.Optional[list], line: str) -> None:
     """Shows a line there, if whoever sat there still does; what that is writing just now may get mixed up with it.
 
     Args:
-        known: as of_process() gave it.
+        process: as of_process() gave it.
         line: without control characters.
     """
-    if not known or not processes.alive(known[1]):
+    if not process or not processes.alive(process[1]):
         return
     try:
-        descriptor = os.open(known[0], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(process[0], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return
     try:

@@ -63,42 +63,42 @@ def entry(name: str, launcher: t.Dict[str, t.Any], reverse: bool, options: t.Lis
         SessionError: what would not arrive as it is.
         ValueError: what XML cannot hold.
     """
-    about = _complete(launcher)
-    ports = (port, port) if port else _ports(about["ports"])
-    user = option(_USER, "User name on " + about["login"], "str", {"name": "user", "default": about["user"]}, True)
-    asked = [user] + own(ports) + _asked(options, about["client"])
-    holds = not reverse and (about["system"] == "windows" or about["client"] == "plink")
-    delay = _LOOK if reverse else str(about["delay"]) if holds else "-1"
-    remote = [about["path"], "reverse" if reverse else "forward"] + ([] if reverse or holds else ["--leave"])
-    forward = ["-R", "{0}:{1}:127.0.0.1:{1}".format(about["bind"], _PORT)] if reverse else ["-L", "127.0.0.1:{0}:127.0.0.1:{0}".format(_PORT)]
-    if about["client"] == "plink":
-        words = _plink(about, forward, remote, [one["name"] for one in options])
-    elif about["system"] == "windows":
-        words = _windows_ssh(about, forward, remote)
+    launcher = _complete(launcher)
+    ports = (port, port) if port else _ports(launcher["ports"])
+    user = option(_USER, "User name on " + launcher["login"], "str", {"name": "user", "default": launcher["user"]}, True)
+    asked = [user] + own(ports) + _asked(options, launcher["client"])
+    holds = not reverse and (launcher["system"] == "windows" or launcher["client"] == "plink")
+    delay = _LOOK if reverse else str(launcher["delay"]) if holds else "-1"
+    remote = [launcher["path"], "reverse" if reverse else "forward"] + ([] if reverse or holds else ["--leave"])
+    forward = ["-R", "{0}:{1}:127.0.0.1:{1}".format(launcher["bind"], _PORT)] if reverse else ["-L", "127.0.0.1:{0}:127.0.0.1:{0}".format(_PORT)]
+    if launcher["client"] == "plink":
+        words = _plink(launcher, forward, remote, [one["name"] for one in options])
+    elif launcher["system"] == "windows":
+        words = _windows_ssh(launcher, forward, remote)
     else:
-        words = _ssh(about, forward, remote, not reverse)
+        words = _ssh(launcher, forward, remote, not reverse)
     return server(name, reverse, asked, words, delay)
 
 
-def _ssh(about: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str], leaves: bool) -> t.List[str]:
+def _ssh(launcher: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str], leaves: bool) -> t.List[str]:
     # A master of the user's own may be used; one that outlives ParaView is made only where the launcher leaves something.
     script = _EXPORT + (_DIRECTORY if leaves else "") + _EXEC.format(_SOCKET if leaves else "")
-    return ["/bin/sh", "-c", script, about["ssh_path"]] + _SSH + (_MASTER if leaves else ["-o", "ControlMaster=no"]) + forward + [about["login"]] + remote
+    return ["/bin/sh", "-c", script, launcher["ssh_path"]] + _SSH + (_MASTER if leaves else ["-o", "ControlMaster=no"]) + forward + [launcher["login"]] + remote
 
 
-def _windows_ssh(about: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str]) -> t.List[str]:
+def _windows_ssh(launcher: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str]) -> t.List[str]:
     # There is no shell; but nobody else sees the words of a user's programs.
     variables = "SetEnv=LC_PARAVIEW_PORT={0} LC_PARAVIEW_CONNECT_ID=$PV_CONNECT_ID$ LC_PARAVIEW_VERSION=$PV_VERSION_FULL$".format(_PORT)
     user = '-oUser="${0}$"'.format(_USER)
-    return [_quoted(about["ssh_path"])] + _SSH + ["-o", variables, user] + forward + [about["login"]] + remote
+    return [_quoted(launcher["ssh_path"])] + _SSH + ["-o", variables, user] + forward + [launcher["login"]] + remote
 
 
-def _plink(about: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str], options: t.List[str]) -> t.List[str]:
+def _plink(launcher: t.Dict[str, t.Any], forward: t.List[str], remote: t.List[str], options: t.List[str]) -> t.List[str]:
     said = ["--port=" + _PORT, "--connect-id=$PV_CONNECT_ID$", "--version=$PV_VERSION_FULL$"]
     said += ["--{0}=${1}$".format(wanted.replace("_", "-"), _environment(wanted)) for wanted in options]
     # Without a user's name plink refuses this, where an empty word of its own would be lost.
-    login = '"${0}$@{1}"'.format(_USER, about["login"])
-    return [_quoted(about["ssh_path"]), "-ssh", "-batch", "-T"] + forward + [login] + remote + said
+    login = '"${0}$@{1}"'.format(_USER, launcher["login"])
+    return [_quoted(launcher["ssh_path"]), "-ssh", "-batch", "-T"] + forward + [login] + remote + said
 
 
 def _quoted(path: str) -> str:
@@ -111,8 +111,8 @@ def _environment(wanted: str) -> str:
 
 def _asked(options: t.List[t.Dict[str, t.Any]], client: str) -> t.List[Child]:
     asked, seen = [], set()
-    for about in options:
-        wanted, kind = about["name"], about.get("type") or "str"
+    for one in options:
+        wanted, kind = one["name"], one.get("type") or "str"
         if wanted not in OPTIONS or wanted in seen:
             raise wrong("options", wanted, "the launcher has no such option, or it comes twice", "name each once, of: " + ", ".join(OPTIONS))
         seen.add(wanted)
@@ -121,16 +121,16 @@ def _asked(options: t.List[t.Dict[str, t.Any]], client: str) -> t.List[Child]:
         if kind == "file":
             raise wrong("options", wanted, "the login node has other files", "make it a str or a choice")
         if client == "plink":
-            _check_for_plink(about, kind)
-        asked.append(option(_environment(wanted), about.get("label") or wanted, kind, about, True))
+            _check_for_plink(one, kind)
+        asked.append(option(_environment(wanted), one.get("label") or wanted, kind, one, True))
     return asked
 
 
-def _check_for_plink(about: t.Dict[str, t.Any], kind: str) -> None:
+def _check_for_plink(one: t.Dict[str, t.Any], kind: str) -> None:
     """Words of plink's get to the login node's shell."""
     if kind == "str":
-        raise wrong("options", about["name"], "plink gives the login node's shell what is typed", "make it an int, a bool or a choice, or use ssh")
-    for value in [str(one["value"]) for one in about.get("choices") or []]:
+        raise wrong("options", one["name"], "plink gives the login node's shell what is typed", "make it an int, a bool or a choice, or use ssh")
+    for value in [str(choice["value"]) for choice in one.get("choices") or []]:
         if not _WORD.match(value):
             raise wrong("options", value, "plink gives it to the login node's shell", "letters, digits and _ . : @ + , - alone can be chosen with plink")
 
@@ -138,28 +138,28 @@ def _check_for_plink(about: t.Dict[str, t.Any], kind: str) -> None:
 def _complete(launcher: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """All that there is to know, checked."""
     given = {key: value for key, value in launcher.items() if value not in (None, "")}
-    about = dict({"login": "", "user": "", "path": PATH, "bind": "127.0.0.1", "ports": "{0}-{1}".format(*PORTS), "system": "linux", "client": "ssh",
+    launcher = dict({"login": "", "user": "", "path": PATH, "bind": "127.0.0.1", "ports": "{0}-{1}".format(*PORTS), "system": "linux", "client": "ssh",
                   "delay": DELAY}, **given)
-    if about["system"] not in SYSTEMS or about["client"] not in CLIENTS:
-        raise wrong("launcher", "{0}, {1}".format(about["system"], about["client"]), "there is no such system or client",
+    if launcher["system"] not in SYSTEMS or launcher["client"] not in CLIENTS:
+        raise wrong("launcher", "{0}, {1}".format(launcher["system"], launcher["client"]), "there is no such system or client",
                     "systems are {0}; clients are {1}".format(", ".join(SYSTEMS), ", ".join(CLIENTS)))
-    about.setdefault("ssh_path", _PROGRAMS[about["system"], about["client"]])
+    launcher.setdefault("ssh_path", _PROGRAMS[launcher["system"], launcher["client"]])
     for key, pattern, why in (
             ("login", r"[A-Za-z0-9][A-Za-z0-9_.-]*\Z", "it is no host name"),
             ("user", r"(?:[A-Za-z0-9_][A-Za-z0-9_.@+-]*)?\Z", "it is no user name"),
             ("path", r"/[A-Za-z0-9_./+-]+\Z", "the login node's shell would not take it as one word, or it is no full path"),
             ("ssh_path", r"(?:[A-Za-z]:\\|/)[^\"\x00-\x1f]+\Z", "it is no full path, or ParaView would take it apart")):
-        if not re.match(pattern, about[key]):
-            raise wrong("launcher." + key, about[key], why, "correct it")
-    if not _is_address(about["bind"]):
-        raise wrong("launcher.bind", about["bind"], "it is no IPv4 address, and pvserver calls no other", "correct it")
-    if about["bind"] == "0.0.0.0":
-        raise wrong("launcher.bind", about["bind"], "it is every address of the login node, and anybody might call ParaView",
+        if not re.match(pattern, launcher[key]):
+            raise wrong("launcher." + key, launcher[key], why, "correct it")
+    if not _is_address(launcher["bind"]):
+        raise wrong("launcher.bind", launcher["bind"], "it is no IPv4 address, and pvserver calls no other", "correct it")
+    if launcher["bind"] == "0.0.0.0":
+        raise wrong("launcher.bind", launcher["bind"], "it is every address of the login node, and anybody might call ParaView",
                     "name the address by which the nodes reach the login node")
-    if int(about["delay"]) < 0:
-        raise wrong("launcher.delay", str(about["delay"]), "it is a number of seconds", "leave it out, or give more of them")
-    no_variable("launcher.ssh_path", about["ssh_path"])
-    return about
+    if int(launcher["delay"]) < 0:
+        raise wrong("launcher.delay", str(launcher["delay"]), "it is a number of seconds", "leave it out, or give more of them")
+    no_variable("launcher.ssh_path", launcher["ssh_path"])
+    return launcher
 
 
 def _is_address(text: str) -> bool:

@@ -111,12 +111,12 @@ class LoginNode:
     Args:
         context: as a route has it.
         host: the inventory host's name, for commands that mend.
-        about: the batch system's table, or None where none was found.
+        table: the batch system's table, or None where none was found.
         prelude: shell lines that make its commands found.
     """
 
-    def __init__(self, context: RouteContext, host: str, about: t.Optional[Table], prelude: str) -> None:
-        self.context, self.host, self.about, self.prelude = context, host, about, prelude
+    def __init__(self, context: RouteContext, host: str, table: t.Optional[Table], prelude: str) -> None:
+        self.context, self.host, self.table, self.prelude = context, host, table, prelude
         self.login = context.login_node.name
 
     def shell(self) -> Check:
@@ -155,14 +155,14 @@ class LoginNode:
 
     def batch_system(self, why: str = "") -> t.List[Check]:
         """Checks of the batch system: is there one, does it answer, does it take such a job."""
-        if self.about is None:
+        if self.table is None:
             return [failed(_LOGIN, "batch system", why or "none was found on {0}".format(self.login), "you",
                            "set paraview_scheduler, or describe the site's own in paraview_schedulers")]
-        queue = Jobs(over(self.context.login_node.run, self.prelude), self.about)
+        queue = Jobs(over(self.context.login_node.run, self.prelude), self.table)
         job = queue.ask(_NOBODYS)
         if job.gone or job.native or job.state in answers.OVER:
-            return [ok(_LOGIN, "batch system", "{0} answers".format(self.about["title"]))]
-        return [failed(_LOGIN, "batch system", "{0} does not answer: {1}".format(self.about["title"], job.reason), "site",
+            return [ok(_LOGIN, "batch system", "{0} answers".format(self.table["title"]))]
+        return [failed(_LOGIN, "batch system", "{0} does not answer: {1}".format(self.table["title"], job.reason), "site",
                        "tell the site that its batch system does not answer on {0}".format(self.login))]
 
     def acceptance(self, script: str) -> Check:
@@ -171,15 +171,15 @@ class LoginNode:
         Args:
             script: text of the job's script.
         """
-        argv = self.about.get("would_take")
+        argv = self.table.get("would_take")
         if not argv:
-            return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_test_job=true".format(self.about["title"]))
+            return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_test_job=true".format(self.table["title"]))
         words = " ".join('"$f"' if word == "{script}" else shlex.quote(word) for word in argv)
         code, out, err = self.context.login_node.run("{0}\numask 077; f=$(mktemp) || exit 1; trap 'rm -f \"$f\"' 0\nprintf %s {1} > \"$f\"\n{2}".format(
             self.prelude, shlex.quote(script), words), 60)
         if code == 0:
             return ok(_LOGIN, "queue", err or out or "would take such a job")
-        return failed(_LOGIN, "queue", "{0} would not take such a job".format(self.about["title"]), "you",
+        return failed(_LOGIN, "queue", "{0} would not take such a job".format(self.table["title"]), "you",
                       "change what its words name: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...", err or out)
 
     def forwarding(self) -> t.List[Check]:

@@ -14,7 +14,7 @@ from ..common.text import one_line
 HOPS = ("client", "client to login node", "login node", "login node to nodes", "node")
 RESULTS = ("ok", "warning", "failed", "cannot tell")
 # Those that have a cause, somebody who can mend it, and a way to do it.
-_TO_MEND = ("warning", "failed")
+_TO_FIX = ("warning", "failed")
 WHO = {"you": "you", "site": "the site's admin"}
 
 
@@ -56,7 +56,7 @@ def table(checks: t.List[Check]) -> t.List[str]:
     lines = []
     for one in checks:
         lines.append("{0:<11}  {1:<{2}}  {3}".format(one.result, one.name, width, one.said or one.cause).rstrip())
-        if one.result in _TO_MEND:
+        if one.result in _TO_FIX:
             if one.said:
                 lines.append("{0:<11}  because {1}".format("", one.cause))
             lines.append("{0:<11}  to mend by {1}: {2}".format("", WHO[one.who], one.way_out.replace("\n", "\n" + " " * 13)))
@@ -119,7 +119,7 @@ def page(title: str, checks: t.List[Check]) -> str:
 
 
 def _mending(one: Check) -> str:
-    if one.result not in _TO_MEND:
+    if one.result not in _TO_FIX:
         return ""
     return "<p>{0}</p><p>To mend by {1}:</p><pre>{2}</pre>".format(html.escape(one.cause), html.escape(WHO[one.who]), html.escape(one.way_out))
 

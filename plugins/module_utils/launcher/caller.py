@@ -35,7 +35,7 @@ class Line:
     def __init__(self) -> None:
         self.server = processes.identity(server_of(os.getpid())) if server_of(os.getpid()) else None
         self.state = ""
-        self._began = self._said_at = time.monotonic()
+        self._began = self._shown_at = time.monotonic()
         self._signal = 0
         self._deaf = False
         self._silent = False
@@ -62,10 +62,10 @@ class Line:
             poll.register(1, 0)
             if any(events & _GONE for _descriptor, events in poll.poll(0)):
                 raise HungUp("nobody reads what is said")
-            if self.state and time.monotonic() - self._said_at > _SILENCE:
-                self.say("{0}, {1} after the beginning".format(self.state, durations.spoken(time.monotonic() - self._began)))
+            if self.state and time.monotonic() - self._shown_at > _SILENCE:
+                self.show("{0}, {1} after the beginning".format(self.state, durations.spoken(time.monotonic() - self._began)))
 
-    def say(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """A line for the user, at once."""
         self._write(1, text)
 
@@ -76,7 +76,7 @@ class Line:
     def _write(self, descriptor: int, text: str) -> None:
         if self._silent:
             return
-        self._said_at = time.monotonic()
+        self._shown_at = time.monotonic()
         data = (clean(text) + "\n").encode("utf-8", "replace")
         try:
             while data:

@@ -47,7 +47,7 @@ until [ -S {directory}/status ] || grep -q '^ended' {directory}/said 2>/dev/null
 
 
 class HoldingRelay(UserRelay):
-    """It listens on loopback, and nothing passes before lead().
+    """It listens on loopback, and nothing passes before connect_to().
 
     Args:
         shells: of this host.
@@ -67,7 +67,7 @@ class HoldingRelay(UserRelay):
         except RouteUnavailable as unavailable:
             raise SessionError("your client cannot be held on this login node", str(unavailable), "ask the site")
         self._configure(_NOWHERE.format(directory=directory))
-        self.context.login_node.hold(_RUN.format(directory=directory, python=shlex.quote(self.known["program"])), 15)
+        self.context.login_node.hold(_RUN.format(directory=directory, python=shlex.quote(self.saved["program"])), 15)
         said = self.context.login_node.run(_WAIT.format(directory=directory), 30)[1]
         found = re.match(r"up\n(?:.*\n)*([0-9]{1,9})\n\Z", said)
         if not found:
@@ -77,7 +77,7 @@ class HoldingRelay(UserRelay):
         self.pid = int(found.group(1))
 
     def _configure(self, way: str) -> None:
-        directory = self.known["directory"]
+        directory = self.saved["directory"]
         text = _CONFIGURATION.format(directory=directory, port=self.port, uid=os.getuid(), hours=_HOURS, way=way)
         with open(os.open(directory + "/conf.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8") as stream:
             stream.write(text)
@@ -91,12 +91,12 @@ class HoldingRelay(UserRelay):
 
     def _said(self) -> str:
         try:
-            with open(self.known["directory"] + "/said", encoding="utf-8", errors="replace") as stream:
+            with open(self.saved["directory"] + "/said", encoding="utf-8", errors="replace") as stream:
                 return stream.read()
         except OSError:
             return "ended\nits directory is gone"
 
-    def lead(self, host: str, port: int, seconds: float = 15) -> None:
+    def connect_to(self, host: str, port: int, seconds: float = 15) -> None:
         """From now on it leads there; raises RouteUnavailable.
 
         Args:
@@ -104,12 +104,12 @@ class HoldingRelay(UserRelay):
             port: of that.
             seconds: how long that may take.
         """
-        known = len(self._said())
+        seen = len(self._said())
         self._configure("to = {0}:{1:d}\nallow = 127.0.0.1".format(host, port))
         os.kill(self.pid, signal.SIGHUP)
         until = time.monotonic() + seconds
-        while "reloaded, " not in self._said()[known:] and time.monotonic() < until:
+        while "reloaded, " not in self._said()[seen:] and time.monotonic() < until:
             time.sleep(0.05)
-        said = self._said()[known:]
+        said = self._said()[seen:]
         if not re.search(r"(?<!not )reloaded, ", said):
             raise RouteUnavailable("the relay that holds your client cannot be led to {0}:{1} ({2})".format(host, port, one_line(said, 200) or "no answer"))

@@ -57,7 +57,7 @@ def main(arguments: t.List[str], program: str = "") -> int:
         options = launch_options.parser().parse_args(arguments)
         if options.command == "about":
             for text in about():
-                line.say(text)
+                line.show(text)
             return 0
         _load_all()
         return _launch(launch_options.read(options, environment, packed()["options"]), line)

@@ -44,8 +44,8 @@ def context_here(shells: Shells, facts: t.Dict[str, t.Any], options: t.Dict[str,
         facts: as cluster.facts.facts_of() gives them.
         options: client_port, server_ports, on_login_node, idle.
     """
-    known = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **options)
-    return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, known, client=Elsewhere())
+    given = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **options)
+    return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, given, client=Elsewhere())
 
 
 class GivenTunnel(ReverseTunnel):
@@ -54,13 +54,13 @@ class GivenTunnel(ReverseTunnel):
     def ready_for(self, node: str) -> None:
         """Looks whether the forward stands where this node dials; raises RouteUnavailable."""
         facing = self.context.node_address(node)[1]
-        if self.known["everywhere"]:
+        if self.saved["everywhere"]:
             self.address = facing or self.context.cluster_address(node)
         elif facing and self.address not in (facing, self.context.facts["cluster_address"]):
             raise RouteUnavailable("your forward is on {0}, and nodes dial {1}".format(self.address, facing))
         self.context.look_at(self.address, self.port)
 
-    def still_stands(self) -> None:
+    def check_again(self) -> None:
         """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
         self.context.look_at(self.address, self.port)
 
@@ -71,12 +71,12 @@ class GivenTunnel(ReverseTunnel):
 class GivenTunnelRelay(ReverseTunnelRelay):
     """pvserver → login node:Q, relay → its loopback ⇒ the client's ssh -R ⇒ client:P."""
 
-    def still_stands(self) -> None:
+    def check_again(self) -> None:
         """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
-        self.context.look_at("127.0.0.1", self.known["client_port"])
+        self.context.look_at("127.0.0.1", self.saved["client_port"])
 
-    def _lead(self, _directory: str) -> str:
-        return "127.0.0.1:{0:d}".format(self.known["client_port"])
+    def _target_for_relay(self, _directory: str) -> str:
+        return "127.0.0.1:{0:d}".format(self.saved["client_port"])
 
     @property
     def over_site(self) -> t.Dict[str, t.Any]:
@@ -88,20 +88,20 @@ class GivenTunnelRelay(ReverseTunnelRelay):
         if not relay:
             return {}
         low, high = endpoints.parse_range(relay["ports"])
-        return relay if low <= self.known["client_port"] <= high else {}
+        return relay if low <= self.saved["client_port"] <= high else {}
 
     def take_back(self) -> None:
         if not self._site():
             super().take_back()
 
 
-def given(context: RouteContext, port: int, say: t.Callable[[str], t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:
+def given(context: RouteContext, port: int, show: t.Callable[[str], t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:
     """The reverse route to which a forward belongs that is there already.
 
     Args:
         context: what the route works with.
         port: of the forward.
-        say: takes a line for the user.
+        show: takes a line for the user.
     Raises:
         SessionError: there is none, it is somebody else's, or where it is the site does not want it.
     """
@@ -122,7 +122,7 @@ def given(context: RouteContext, port: int, say: t.Callable[[str], t.Any]) -> t.
     if inside:
         return _permitted(GivenTunnel(context, {"address": inside[0], "port": port, "client_port": port, "everywhere": False}), facts)
     if "0.0.0.0" in at:
-        _everywhere(port, facts, say)
+        _everywhere(port, facts, show)
         return _permitted(GivenTunnel(context, {"port": port, "client_port": port, "everywhere": True}), facts)
     route = GivenTunnelRelay(context, {"client_port": port, "relay": {"kind": "python", "program": sys.executable}})
     if route.over_site:
@@ -147,14 +147,14 @@ def _permitted(route: t.Union[GivenTunnel, GivenTunnelRelay], facts: t.Dict[str,
     return route
 
 
-def _everywhere(port: int, facts: t.Dict[str, t.Any], say: t.Callable[[str], t.Any]) -> None:
+def _everywhere(port: int, facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any]) -> None:
     """Only an sshd with GatewayPorts yes has an excuse for it."""
     policy = facts["site"].get("gateway_ports", "")
     if policy and policy != "yes":
         raise SessionError("your forward listens on every address of {0}, port {1}".format(facts["login_node"], port),
                            "your ssh asked for that (-R *:{0}: or -R 0.0.0.0:{0}:)".format(port),
                            "ask for {0} instead; no job was submitted".format(facts["cluster_address"] or "127.0.0.1"))
-    say("your forward listens on every address of {0}, which lets others dial it; {1}".format(
+    show("your forward listens on every address of {0}, which lets others dial it; {1}".format(
         facts["login_node"], "the site has it so" if policy else "its sshd may have GatewayPorts yes, or your ssh asked for it"))
 
 
@@ -175,7 +175,7 @@ class HeldForward(ForwardTunnel):
     def before_start(self, _node: str) -> None:
         self.relay.look(self.context)
 
-    def still_stands(self) -> None:
+    def check_again(self) -> None:
         """Looks once more whether the client would be held; raises RouteUnavailable."""
         self.relay.look(self.context)
 
@@ -186,7 +186,7 @@ class HeldForward(ForwardTunnel):
         if not host:
             raise RouteUnavailable("{0} does not know {1}, where pvserver waits".format(self.context.login_node.name, accepting[0]))
         self.relay.look(self.context)
-        self.relay.lead(host, accepting[1])
+        self.relay.connect_to(host, accepting[1])
         return self.relay.port
 
 

@@ -84,50 +84,50 @@ class Launch:
             # Before all else: ParaView may be dialling already.
             self.holder = HoldingRelay(self.shells, self.name, self.options.port)
             self.holder.listen()
-        facts, about, modules = self._survey()
-        self.route = self._route(facts, about)
+        facts, table, modules = self._survey()
+        self.route = self._route(facts, table)
         self._try(lambda: self._first_look(facts))
-        self._submit(facts, about, modules)
+        self._submit(facts, table, modules)
         self.line.state = "job {0} waits".format(self.record.job_id)
         nodes = until_running(self.follower, self.options.job["queue_timeout"], self.options.job["nodes"])
         self.ends_at = time.time() + self.options.job["walltime"]
         self.line.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
-        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.options.job["pvserver"], self.route.still_stands), nodes[0]))
+        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
 
     def _survey(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
         tables = validation.tables(job["schedulers"])
-        facts = facts_of(self.name, self.shells.script, tables, self.line.say, self._site_values)
+        facts = facts_of(self.name, self.shells.script, tables, self.line.show, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
         self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
         client = Installed("", self.options.version, "" if self.options.version else "it was not sent along")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
-            self.line.say(pair.line)
+            self.line.show(pair.line)
         return facts, tables[scheduler], pair.modules
 
     def _site_values(self, text: str) -> t.Dict[str, t.Any]:
         values, unread = site_file.read(text)
         if unread:
-            self.line.say("{0}: {1} passed over, it is not written simply".format(site_file.PATH, ", ".join(unread)))
+            self.line.show("{0}: {1} passed over, it is not written simply".format(site_file.PATH, ", ".join(unread)))
         return values
 
-    def _route(self, facts: t.Dict[str, t.Any], about: t.Dict[str, t.Any]) -> Route:
+    def _route(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any]) -> Route:
         job = self.options.job
         context = context_here(self.shells, facts, {
             "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
-            "on_login_node": bool(about.get("on_login_node")), "client_timeout": job["client_timeout"]})
+            "on_login_node": bool(table.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
             route: Route = HeldForward(context, self.holder)
             if route.name in facts["site"].get("routes_forbidden", []):
                 raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                                    "ask the site which one it offers; no job was submitted")
         else:
-            route = given(context, self.options.port, self.line.say)
-        self.line.say("route " + route.name)
+            route = given(context, self.options.port, self.line.show)
+        self.line.show("route " + route.name)
         return route
 
     def _try(self, step: t.Callable[[], t.Any]) -> None:
@@ -148,25 +148,25 @@ class Launch:
             self.route.ready_for(first)
         except RouteUnavailable as unavailable:
             # That node may be down, and the job's own be another.
-            self.line.say("{0}; it goes on, since the job's own node may do better".format(unavailable))
+            self.line.show("{0}; it goes on, since the job's own node may do better".format(unavailable))
 
-    def _submit(self, facts: t.Dict[str, t.Any], about: t.Dict[str, t.Any], modules: t.List[str]) -> None:
+    def _submit(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any], modules: t.List[str]) -> None:
         job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         directory = Directory(self.shells.script, path)
         self.record.remote_directory = path
-        directory.create(job_scripts.files(about, path, job, directives.asked(job, facts["site"]), modules))
-        queue = Jobs(over(self.shells.script, facts["prelude"]), about)
+        directory.create(job_scripts.files(table, path, job, directives.asked(job, facts["site"]), modules))
+        queue = Jobs(over(self.shells.script, facts["prelude"]), table)
         with self.shells.undisturbed():
-            job_id = Jobs(over(self.shells.script, facts["prelude"], path + "/submitted", _SUBMIT_SECONDS), about).submit(path + "/job.sh")
+            job_id = Jobs(over(self.shells.script, facts["prelude"], path + "/submitted", _SUBMIT_SECONDS), table).submit(path + "/job.sh")
             self.record.job_id = job_id
-            self._insure(about, job_id, path)
-        self.line.say(submitted(job_id, dict(job, queue=directives.asked(job, facts["site"])["queue"])))
+            self._insure(table, job_id, path)
+        self.line.show(submitted(job_id, dict(job, queue=directives.asked(job, facts["site"])["queue"])))
         self.floor = facts["site"].get("poll_floor_s", 0)
-        self.follower = Follower(job_id, queue, directory, Polling(time.time(), self.floor), self.line.say)
+        self.follower = Follower(job_id, queue, directory, Polling(time.time(), self.floor), self.line.show)
 
-    def _insure(self, about: t.Dict[str, t.Any], job_id: str, path: str) -> None:
-        cancel = " ".join(shlex.quote(word) for word in answers.fill(about["cancel"]["argv"], job_id=job_id))
+    def _insure(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
+        cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
         self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 
@@ -183,16 +183,16 @@ class Launch:
     def _meet(self, status: Status, node: str) -> None:
         if not self.route.reverse:
             self.route.after_start(status.accepting, node)
-            self.line.say("pvserver accepts connections on {0}:{1}".format(*status.accepting))
-            self.line.say("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.options.port, self.name, self._ends()))
+            self.line.show("pvserver accepts connections on {0}:{1}".format(*status.accepting))
+            self.line.show("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.options.port, self.name, self._ends()))
             return
         if not status.connected:
             self.route.let_through(node)
             self._until_connected(time.monotonic() + _CONNECT_SECONDS)
         self.connected = True
-        self.line.say("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+        self.line.show("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
             hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
-        self.line.say("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
+        self.line.show("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
 
     def _took(self) -> str:
         return "ready after {0}".format(durations.spoken(time.time() - self.began))
@@ -218,19 +218,19 @@ class Launch:
         """Waits until pvserver ends; raises SessionError where no client ever came."""
         if not self.connected:
             self._until_connected(None)
-            self.line.say("ParaView is connected")
+            self.line.show("ParaView is connected")
         self._until_over()
-        self._say_ending()
+        self._show_ending()
 
-    def _say_ending(self) -> None:
+    def _show_ending(self) -> None:
         """A job that ended under its client's hands is an error; a client that left is none."""
         ending, _log = self.follower.ending()
         if ending.state != "ended":
             raise self.follower.died()
         if ending.reason == endings.CLIENT_LEFT:
-            self.line.say("ParaView has left, and job {0} ends".format(self.record.job_id))
+            self.line.show("ParaView has left, and job {0} ends".format(self.record.job_id))
         else:
-            self.line.say("job {0} is over: {1}".format(self.record.job_id, endings.told(ending)))
+            self.line.show("job {0} is over: {1}".format(self.record.job_id, endings.told(ending)))
 
     def _until_over(self) -> None:
         """Looks seldom: it may take a day."""
@@ -251,13 +251,13 @@ class Launch:
         directory = self.follower.directory
         text = directory.status("", 0)
         self.follower.progress = job_scripts.Progress(text) if text else self.follower.progress
-        self.follower.pulse.feel(directory.beat)
+        self.follower.heartbeat.update(directory.beat)
         return bool(self.follower.progress.ended)
 
     def _has_left_the_queue(self, polling: Polling) -> bool:
         """Whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
-        pulse = self.follower.pulse
-        if pulse.alarming:
+        heartbeat = self.follower.heartbeat
+        if heartbeat.just_overdue:
             polling.hurry(_ASK_AGAIN)
         if not polling.due():
             return False
@@ -265,11 +265,11 @@ class Launch:
         lost = state.gone or state.state in answers.OVER
         if lost and self._has_ended():
             return True
-        if not lost or pulse.fresh:
+        if not lost or heartbeat.fresh:
             self._lost_since = None
             return False
         self._lost_since = self._lost_since or time.monotonic()
-        if pulse.faint or time.monotonic() - self._lost_since > _LATE:
+        if heartbeat.overdue or time.monotonic() - self._lost_since > _LATE:
             return True
         polling.soon(_ASK_AGAIN)
         return False

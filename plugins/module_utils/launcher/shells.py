@@ -89,11 +89,11 @@ class Shells:
     def _drop(shell: t.Optional[Shell], patience: float = 0.1) -> None:
         if shell:
             process: t.Any = shell.process
-            known = processes.identity(process.pid)
+            identity = processes.identity(process.pid)
             process.stdin.close()
             # A guard is not the parent of what it took over, and cannot wait for it otherwise.
-            if not processes.wait_gone(known, patience):
-                processes.end(known)
+            if not processes.wait_gone(identity, patience):
+                processes.end(identity)
             for stream in (process.stdout, process.stderr):
                 stream.close()
             process.poll()

@@ -17,11 +17,11 @@ class Route:
     root node, then before_start(), then pvserver starts with pvserver_arguments(). On a forward route after_start() follows as soon as pvserver accepts
     connections, on a reverse route let_through() as soon as ParaView listens, if client_may_be_late is true. take_back() may be called at any moment.
 
-    A route is made anew from the session's record for each of these steps: what it needs later is in known, address and port.
+    A route is made anew from the session's record for each of these steps: what it needs later is in saved, address and port.
 
     Attributes:
         context: what the route works with.
-        known: what of it the record keeps.
+        saved: what of it the record keeps.
         address: where pvserver calls; None on a forward route and before ready_for().
         port: the port there.
     """
@@ -37,11 +37,11 @@ class Route:
     #: Where pvserver's connection arrives, for the user's eyes; empty for the login node.
     place: str = ""
 
-    def __init__(self, context: RouteContext, known: t.Optional[dict] = None) -> None:
+    def __init__(self, context: RouteContext, saved: t.Optional[dict] = None) -> None:
         self.context = context
-        self.known: t.Dict[str, t.Any] = known or {}
-        self.address: t.Optional[str] = self.known.get("address")
-        self.port: t.Optional[int] = self.known.get("port")
+        self.saved: t.Dict[str, t.Any] = saved or {}
+        self.address: t.Optional[str] = self.saved.get("address")
+        self.port: t.Optional[int] = self.saved.get("port")
 
     @property
     def client_may_be_late(self) -> bool:
@@ -105,7 +105,7 @@ class Route:
         """
         raise NotImplementedError(self.name)
 
-    def still_stands(self) -> None:
+    def check_again(self) -> None:
         """Looks once more, while pvserver is on its way, whether what it calls stands and is ours.
 
         Raises:
@@ -126,4 +126,4 @@ class Route:
 
     def kept(self) -> t.Dict[str, t.Any]:
         """The record's fields of the route."""
-        return {"route": self.name, "route_known": dict(self.known, address=self.address, port=self.port), "forwards": self.context.forwards}
+        return {"route": self.name, "route_state": dict(self.saved, address=self.address, port=self.port), "forwards": self.context.forwards}

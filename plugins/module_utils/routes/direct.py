@@ -39,12 +39,12 @@ class ForwardDirect(ForwardTunnel):
 
     def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
         """pvserver's own port, which the client dials."""
-        self.known["host"] = self._host(node)
+        self.saved["host"] = self._host(node)
         return accepting[1]
 
     def url(self, port: int) -> str:
         """What the client opens."""
-        return pvserver.url(False, port, self.known.get("host") or "127.0.0.1")
+        return pvserver.url(False, port, self.saved.get("host") or "127.0.0.1")
 
 
 class ReverseDirect(ReverseRoute):
@@ -60,7 +60,7 @@ class ReverseDirect(ReverseRoute):
         host = self.context.facts.get("client_address", "")
         if not host:
             raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
-        self.address, self.port = host, self.known["client_port"]
+        self.address, self.port = host, self.saved["client_port"]
 
 
 def _refused_or_open(address: str, port: int) -> str:

@@ -99,7 +99,7 @@ class NodeLogin:
         except OSError:
             return ""
 
-    def leads_to_loopback(self) -> None:
+    def check_target_is_loopback(self) -> None:
         """Looks whether the node's sshd forwards to its own loopback; raises RouteUnavailable."""
         seen = [len(self.said())]
 

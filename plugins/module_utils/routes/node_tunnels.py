@@ -27,7 +27,7 @@ class _OnNode(Route):
     def take_back(self) -> None:
         """Takes back what was put up."""
         super().take_back()
-        if self.known.pop("node", None):
+        if self.saved.pop("node", None):
             NodeLogin(self.context, "").close()
 
     def _reach(self, node: str) -> t.Optional[NodeLogin]:
@@ -38,7 +38,7 @@ class _OnNode(Route):
             if node:
                 login.can_be_tried(self._address(node))
             return None
-        self.known["node"] = node
+        self.saved["node"] = node
         try:
             login.open(self._address(node))
         except RouteUnavailable:
@@ -65,7 +65,7 @@ class NodeTunnel(_OnNode, ForwardTunnel):
         if login is None:
             return
         try:
-            login.leads_to_loopback()
+            login.check_target_is_loopback()
         except RouteUnavailable:
             self.take_back()
             raise

@@ -30,9 +30,9 @@ except OSError as error:
 class _OverUserRelay(ReverseRoute):
     """pvserver → login node:Q, where a relay of the user's own leads on."""
 
-    def __init__(self, context: RouteContext, known: t.Optional[dict] = None) -> None:
-        super().__init__(context, known)
-        self.relay = UserRelay(context, self.known.setdefault("relay", {}))
+    def __init__(self, context: RouteContext, saved: t.Optional[dict] = None) -> None:
+        super().__init__(context, saved)
+        self.relay = UserRelay(context, self.saved.setdefault("relay", {}))
 
     @property
     def client_may_be_late(self) -> bool:
@@ -42,7 +42,7 @@ class _OverUserRelay(ReverseRoute):
     @property
     def note(self) -> str:
         """What the user should know of it; empty for nothing."""
-        kind = self.relay.known.get("kind")
+        kind = self.relay.saved.get("kind")
         lost = "{0} has no Python for the relay, {1} takes its place: {2}".format(self.context.login_node.name, kind, LOST[kind]) if kind in LOST else ""
         return "; ".join(filter(None, (super().note, lost)))
 
@@ -61,8 +61,8 @@ class _OverUserRelay(ReverseRoute):
         try:
             if not stands:
                 self.address = address
-                target = self._lead(self.relay.begin())
-                self.known["target"] = target
+                target = self._target_for_relay(self.relay.begin())
+                self.saved["target"] = target
                 self.port = self.relay.start(address, self.context.options["login_ports"], target, sources)
             self.context.look_at(self.address, self.port)
             self._look_at_target()
@@ -70,7 +70,7 @@ class _OverUserRelay(ReverseRoute):
             self.take_back()
             raise
 
-    def _lead(self, directory: str) -> str:
+    def _target_for_relay(self, directory: str) -> str:
         """Where the relay leads, ADDRESS:PORT or unix:PATH; raises RouteUnavailable. The relay's own directory on the login node is given."""
         raise NotImplementedError(self.name)
 
@@ -84,7 +84,7 @@ class _OverUserRelay(ReverseRoute):
                 self.context.login_node.name))
 
     def _stands(self, sources: t.List[str]) -> bool:
-        return self.context.login_node.has(self.address, self.port) and (self.relay.holds or self.relay.known.get("sources") == sources)
+        return self.context.login_node.has(self.address, self.port) and (self.relay.holds or self.relay.saved.get("sources") == sources)
 
     def let_through(self, node: str) -> None:
         """Lets pvserver, which the relay holds, through to the client, once that is seen to be ours."""
@@ -133,7 +133,7 @@ class ReverseTunnelRelay(_OverUserRelay):
             raise RouteUnavailable("{0}:{1} of {2} belongs to another account (uid {3}), not to a service".format(
                 self.address, self.port, self.context.login_node.name, hits[0].uid))
 
-    def _lead(self, directory: str) -> str:
+    def _target_for_relay(self, directory: str) -> str:
         """What leads to the client: a unix socket, which nobody else may open; where sshd allows none, a port of loopback."""
         to, path = self.target, directory + "/client"
         try:
@@ -143,7 +143,7 @@ class ReverseTunnelRelay(_OverUserRelay):
             return "127.0.0.1:{0}".format(self.context.remote_forward("127.0.0.1", "", to))
 
     def _look_at_target(self) -> None:
-        kind, _colon, rest = self.known["target"].partition(":")
+        kind, _colon, rest = self.saved["target"].partition(":")
         if kind != "unix":
             self.context.look_at("127.0.0.1", int(rest))
             return
@@ -162,17 +162,17 @@ class ReverseRelay(_OverUserRelay):
         super()._allowed()
         not_from_afar(self.context)
 
-    def _lead(self, _directory: str) -> str:
+    def _target_for_relay(self, _directory: str) -> str:
         host = self.context.facts.get("client_address", "")
         if not host:
             raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
         if self.relay.holds:
-            words = [self.relay.known["program"], "-ISc", _REACH, host, str(self.known["client_port"])]
+            words = [self.relay.saved["program"], "-ISc", _REACH, host, str(self.saved["client_port"])]
             said = self.context.login_node.run(" ".join(shlex.quote(word) for word in words), 15)[1].strip()
             if said:
                 raise RouteUnavailable("{0} cannot reach this machine at {1}:{2} ({3})".format(
-                    self.context.login_node.name, host, self.known["client_port"], one_line(said, 200)))
-        return "{0}:{1}".format(host, self.known["client_port"])
+                    self.context.login_node.name, host, self.saved["client_port"], one_line(said, 200)))
+        return "{0}:{1}".format(host, self.saved["client_port"])
 
     def _look_at_target(self) -> None:
         """It is on the client host, where look_at_client() looks."""

@@ -65,7 +65,7 @@ class ForwardTunnel(Route):
             port = self.client_port()
             try:
                 self._forward(client.entrance(port), accepting, node)
-                client.lead(port)
+                client.forward(port)
                 break
             except ForwardRefused as refused:
                 if wanted or attempt == 4:
@@ -112,7 +112,7 @@ class ReverseRoute(Route):
     @property
     def target(self) -> str:
         """Where a remote forward has to lead to come to the client."""
-        return self.context.client.target(self.known["client_port"])
+        return self.context.client.target(self.saved["client_port"])
 
     def before_start(self, node: str) -> None:
         """Looks once more, at this moment, whether both ends stand and are ours."""
@@ -122,19 +122,19 @@ class ReverseRoute(Route):
 
     def look_at_client(self) -> None:
         """Looks whether the client listens, and is ours."""
-        owner = self.context.client.owner(self.known["client_port"])
+        owner = self.context.client.owner(self.saved["client_port"])
         if owner is None:
-            raise SessionError("the client no longer listens on port {0}".format(self.known["client_port"]), "it ended, or gave up",
+            raise SessionError("the client no longer listens on port {0}".format(self.saved["client_port"]), "it ended, or gave up",
                                "start it again, and connect again")
         if owner not in (-1, self.context.client.uid):
-            raise port_taken(self.known["client_port"], owner, self.context.client)
+            raise port_taken(self.saved["client_port"], owner, self.context.client)
 
     def pvserver_arguments(self, connect_id: int) -> t.List[str]:
         return pvserver.reverse_arguments(self.address, self.port, connect_id)
 
     def after_start(self, _accepting: t.Tuple[str, int], _node: str) -> int:
         """The client's port; pvserver has found its way there by itself."""
-        return self.known["client_port"]
+        return self.saved["client_port"]
 
 
 class ReverseTunnel(ReverseRoute):

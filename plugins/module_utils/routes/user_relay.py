@@ -61,25 +61,25 @@ class UserRelay:
 
     Args:
         context: what the session's route works with.
-        known: what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
+        saved: what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
     """
 
-    def __init__(self, context: RouteContext, known: t.Dict[str, t.Any]) -> None:
+    def __init__(self, context: RouteContext, saved: t.Dict[str, t.Any]) -> None:
         self.context = context
-        self.known = known
+        self.saved = saved
 
     @property
     def holds(self) -> bool:
         """Whether it holds pvserver's connection until allow() is called."""
-        return self.known.get("kind") == "python"
+        return self.saved.get("kind") == "python"
 
     def find(self) -> None:
         """Finds what can run on the login node; raises RouteUnavailable."""
-        if "kind" not in self.known:
+        if "kind" not in self.saved:
             kind, _blank, path = self.context.login_node.run(_FIND, 20)[1].partition("\n")[0].partition(" ")
             if kind not in ("python", "socat", "ncat") or not re.match(r"^/[\x21-\x7e]+\Z", path):
                 raise RouteUnavailable("{0} has neither Python 3.6 or newer nor socat nor ncat for a relay of your own".format(self.context.login_node.name))
-            self.known.update(kind=kind, program=path)
+            self.saved.update(kind=kind, program=path)
 
     def begin(self) -> str:
         """A directory on the login node for this relay alone; raises RouteUnavailable."""
@@ -90,7 +90,7 @@ class UserRelay:
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:
             raise RouteUnavailable("no directory can be made in /tmp of {0} ({1})".format(self.context.login_node.name, one_line(err) or "no reason given"))
-        self.known["directory"] = found.group(1)
+        self.saved["directory"] = found.group(1)
         return found.group(1)
 
     def start(self, address: str, ports: str, target: str, sources: t.List[str]) -> int:
@@ -106,27 +106,27 @@ class UserRelay:
         Raises:
             RouteUnavailable: with its own words.
         """
-        self.known["sources"] = sources
+        self.saved["sources"] = sources
         if self.holds:
             return self._start_own(address, ports, target)
         for wanted in self._free_ports(address, ports):
-            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, wanted, target, sources), directory=self.known["directory"]), 15)
+            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, wanted, target, sources), directory=self.saved["directory"]), 15)
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
                 if listeners.covering(self.context.login_node.listeners(), address, wanted):
                     return wanted
                 time.sleep(0.1)
-        raise RouteUnavailable("{0} on {1} does not listen on {2}".format(self.known["kind"], self.context.login_node.name, address))
+        raise RouteUnavailable("{0} on {1} does not listen on {2}".format(self.saved["kind"], self.context.login_node.name, address))
 
     def _start_own(self, address: str, ports: str, target: str) -> int:
         idle = str(max(60, int(self.context.options["client_timeout"])))
-        argv = [self.known["program"], "-IS", self.known["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
-                "--to", target, "--allow-file", self.known["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
+        argv = [self.saved["program"], "-IS", self.saved["directory"] + "/paraview-relay", "--listen", "{0}:{1}".format(address, ports or 0), "--first-free",
+                "--to", target, "--allow-file", self.saved["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
         if target.startswith(("unix:", "127.")):
             argv += ["--owner", str(self.context.login_node.uid)]
         command = " ".join(shlex.quote(word) for word in argv)
-        self.context.login_node.hold(_RUN.format(command=command, directory=self.known["directory"]), 15)
-        said = self.context.login_node.run(_WAIT.format(directory=self.known["directory"]), 30)[1]
+        self.context.login_node.hold(_RUN.format(command=command, directory=self.saved["directory"]), 15)
+        said = self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
         found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", said, re.MULTILINE)
         if not found:
             raise RouteUnavailable("a relay of your own on {0} does not come up ({1})".format(
@@ -135,14 +135,14 @@ class UserRelay:
 
     def _foreign(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
         unix, path = target.startswith("unix:"), target.partition(":")[2]
-        if self.known["kind"] == "socat":
+        if self.saved["kind"] == "socat":
             to: t.Union[str, t.List[str]] = "UNIX-CONNECT:" + path if unix else "TCP4:{0},nodelay,keepalive".format(target)
-            argv = [self.known["program"], "-t", "86400",
+            argv = [self.saved["program"], "-t", "86400",
                     "TCP4-LISTEN:{0},bind={1},range={2}/32,reuseaddr,nodelay,keepalive".format(port, address, (sources or ["127.0.0.2"])[0]), to]
         else:
             to = ["-U", path] if unix else target.split(":")
-            inner = " ".join(shlex.quote(word) for word in ["exec", self.known["program"]] + to)
-            argv = [self.known["program"], "-4", "-l", address, str(port), "--allow", ",".join(sources or ["127.0.0.2"]), "-m", "8", "-k", "--sh-exec", inner]
+            inner = " ".join(shlex.quote(word) for word in ["exec", self.saved["program"]] + to)
+            argv = [self.saved["program"], "-4", "-l", address, str(port), "--allow", ",".join(sources or ["127.0.0.2"]), "-m", "8", "-k", "--sh-exec", inner]
         return " ".join(shlex.quote(word) for word in argv)
 
     def _free_ports(self, address: str, ports: str) -> t.List[int]:
@@ -152,17 +152,17 @@ class UserRelay:
 
     def allow(self, sources: t.List[str]) -> None:
         """Lets connections from these addresses through, also one that is held already; raises RouteUnavailable."""
-        path = self.known["directory"] + "/allow"
+        path = self.saved["directory"] + "/allow"
         lines = " ".join(shlex.quote(one) for one in sources)
         code, _out, err = self.context.login_node.run("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
         if code != 0:
             raise RouteUnavailable("the relay of your own on {0} cannot be told whom to let through ({1})".format(
                 self.context.login_node.name, one_line(err) or "no reason given"))
-        self.known["sources"] = sources
+        self.saved["sources"] = sources
 
     def stop(self) -> None:
         """Ends it, and takes its directory away."""
-        directory = self.known.pop("directory", "")
+        directory = self.saved.pop("directory", "")
         if directory:
             self.context.login_node.hold(_STOP, 15)
             self.context.login_node.run(_GONE.format(directory=directory), 30)

@@ -84,9 +84,9 @@ def fill(argv: t.List[str], **values: str) -> t.List[str]:
     return [re.sub(r"\{(script|job_id|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
-def read_job_id(about: Table, out: str) -> t.Optional[str]:
+def read_job_id(table: Table, out: str) -> t.Optional[str]:
     """The job id in what a submit command printed, None where it has none; warnings may stand around it."""
-    match = re.search(about["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
+    match = re.search(table["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
     return match.group("job_id") if match else None
 
 
@@ -100,11 +100,11 @@ def unknown(reason: str, explanation: str = "", gone: bool = False) -> JobState:
     return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
 
 
-def read(about: Table, question: Table, job_id: str, code: int, out: str, err: str) -> Answer:
+def read(table: Table, question: Table, job_id: str, code: int, out: str, err: str) -> Answer:
     """What an answer to one of a table's questions means.
 
     Args:
-        about: the table.
+        table: the table.
         question: of its ``ask``.
         job_id: the job that was asked for.
         code: the command's exit code.
@@ -118,10 +118,10 @@ def read(about: Table, question: Table, job_id: str, code: int, out: str, err: s
     except _Unreadable as error:
         fields, unreadable = {}, str(error)
     if fields:
-        return Answer("told", _interpret(about, question, fields))
+        return Answer("told", _interpret(table, question, fields))
     if _says(question, "gone", told) or (code == 0 and (_says(question, "complete", out) or (
             question.get("silence") == "gone" and not told.strip()))):
-        return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(about["title"]), True))
+        return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(table["title"]), True))
     if _says(question, "over", told):
         return Answer("over", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
     refused = _NO_SUCH_OPTION.search(err)
@@ -129,7 +129,7 @@ def read(about: Table, question: Table, job_id: str, code: int, out: str, err: s
         # A server that is down says so, whatever else it prints.
         return Answer("unreadable" if code == 0 or refused or not err.strip() else "silent", unknown(words or _code(code), unreadable))
     other_form = code == 0 and out.strip() or refused
-    said = unknown(words or "no answer ({0})".format(_code(code)), "{0} does not answer".format(about["title"]))
+    said = unknown(words or "no answer ({0})".format(_code(code)), "{0} does not answer".format(table["title"]))
     return Answer("unreadable" if other_form else "silent", said)
 
 
@@ -255,16 +255,16 @@ _FORMATS = {"text": _text_fields, "xml": _xml_fields, "json": _json_fields}
 # --- meaning ---
 
 
-def _interpret(about: Table, question: Table, fields: _Fields) -> JobState:
+def _interpret(table: Table, question: Table, fields: _Fields) -> JobState:
     first = {name: one_line(values[0], 1000) for name, values in fields.items() if values}
     native = first["native"]
-    known = _Meaning(about, question, native, first.get("detail", ""))
+    known = _Meaning(table, question, native, first.get("detail", ""))
     reasons = list(dict.fromkeys(one_line(value, 1000) for value in fields.get("reason", ()) if value.strip()))
-    reasons = [one for one in reasons if one not in about.get("no_reason", ())]
+    reasons = [one for one in reasons if one not in table.get("no_reason", ())]
     reason = one_line("; ".join(reasons), 1000)
-    exit_status = _exit_status(about, known.state, native, first)
+    exit_status = _exit_status(table, known.state, native, first)
     state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reasons))
-    nodes = _nodes(about, fields.get("nodes", ()))
+    nodes = _nodes(table, fields.get("nodes", ()))
     root_node = hostlists.named(first.get("root_node", "")) or "".join(nodes[:1])
     nodes.sort(key=lambda name: name != root_node)
     return JobState(
@@ -277,23 +277,23 @@ def _interpret(about: Table, question: Table, fields: _Fields) -> JobState:
 class _Meaning:
     """What a native state means, with its detail where that makes a difference."""
 
-    def __init__(self, about: Table, question: Table, native: str, detail: str) -> None:
-        self.about = about
+    def __init__(self, table: Table, question: Table, native: str, detail: str) -> None:
+        self.table = table
         self.question = question
         token = re.match(r"-?[\w.]+", detail)
         self.names = (["{0}/{1}".format(native, token.group())] if token else []) + [native]
-        states = question.get("states") or about["states"]
+        states = question.get("states") or table["states"]
         self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
 
     def never(self, reasons: t.List[str]) -> str:
         """Why a job can never run; empty where nothing proves that."""
-        return _first_of_any(self.about.get("never", {}), reasons)
+        return _first_of_any(self.table.get("never", {}), reasons)
 
     def explain(self, reasons: t.List[str]) -> str:
         """Our sentence for a job that is not over."""
         if self.state != "pending":
             reasons = []
-        known = self.about.get("explanations", {})
+        known = self.table.get("explanations", {})
         return self.never(reasons) or _first_of_any(known, reasons) or _lookup(known, self.names)
 
     def end(self, exit_status: t.Optional[int], first: t.Dict[str, str]) -> t.Tuple[str, str]:
@@ -301,9 +301,9 @@ class _Meaning:
         if self.question.get("may_be_walltime") and exit_status and _time_left(first) == 0:
             return "failed", "its wall time was over"
         state = "failed" if self.state == "ended" and exit_status else self.state
-        explanation = _lookup(self.about.get("explanations", {}), self.names)
+        explanation = _lookup(self.table.get("explanations", {}), self.names)
         if not explanation and state == "failed" and exit_status:
-            explanation = self.about.get("exits", {}).get(str(exit_status)) or _signal(exit_status - self.about.get("signals_from", 128))
+            explanation = self.table.get("exits", {}).get(str(exit_status)) or _signal(exit_status - self.table.get("signals_from", 128))
         return state, explanation
 
 
@@ -326,21 +326,21 @@ def _signal(number: int) -> str:
         return "it was killed by signal {0}".format(number)
 
 
-def _nodes(about: Table, values: t.Iterable[str]) -> t.List[str]:
-    if "node" in about:
-        names = [match.group("value") or "" for value in values for match in re.finditer(about["node"], value[:_MOST])]
+def _nodes(table: Table, values: t.Iterable[str]) -> t.List[str]:
+    if "node" in table:
+        names = [match.group("value") or "" for value in values for match in re.finditer(table["node"], value[:_MOST])]
     else:
         names = [name for value in values for name in hostlists.expand(value)]
     return [name for name in dict.fromkeys(names) if hostlists.named(name)]
 
 
-def _exit_status(about: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
+def _exit_status(table: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
     told = first.get("exit_status", "")
-    if not re.match(r"^-?[0-9]{1,9}\Z", told) or not (state in OVER or native in about.get("exiting", ())):
+    if not re.match(r"^-?[0-9]{1,9}\Z", told) or not (state in OVER or native in table.get("exiting", ())):
         return None
     word = first.get("signal", "0")
     number = int(word) if re.match(r"^[0-9]{1,9}\Z", word) else 0
-    return about.get("signals_from", 128) + number if number else int(told)
+    return table.get("signals_from", 128) + number if number else int(told)
 
 
 def _time_left(fields: t.Dict[str, str]) -> t.Optional[int]:

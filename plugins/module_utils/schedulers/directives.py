@@ -29,49 +29,49 @@ _MEMORY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?\Z")
 _MEGABYTES = {"K": 1.0 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}
 
 
-def head(about: Table, options: t.Dict[str, t.Any], output: str = "") -> t.List[str]:
+def head(table: Table, options: t.Dict[str, t.Any], output: str = "") -> t.List[str]:
     """Lines for the head of a job script.
 
     Args:
-        about: the batch system's table.
+        table: the batch system's table.
         options: of OPTIONS: walltime in seconds, memory as 4G or 500M (on each node), exclusive a bool, the others numbers or text;
             None, 0 and empty ones are not asked for. And extra (list of lines, with or without the system's own prefix).
         output: path of the file for what the job prints.
     Raises:
         SessionError: a wanted for which this system has no word, or one that it cannot have beside the others.
     """
-    words = about["directives"]
-    check(about, options)
+    words = table["directives"]
+    check(table, options)
     values = dict(_values(words, options), output=output)
     lines = list(words.get("always", ())) + [_line(template, values) for template in words.get("lines", {}).values() if template]
     return [words["prefix"] + line for line in lines if line] + [
         line if line.startswith(words["prefix"].strip()) else words["prefix"] + line for line in options.get("extra") or ()]
 
 
-def check(about: Table, options: t.Dict[str, t.Any]) -> None:
+def check(table: Table, options: t.Dict[str, t.Any]) -> None:
     """Raises SessionError for what this batch system cannot give; nothing has to be there yet."""
-    words = about["directives"]
-    if about.get("on_login_node") and (options.get("nodes") or 1) > 1:
+    words = table["directives"]
+    if table.get("on_login_node") and (options.get("nodes") or 1) > 1:
         raise SessionError("paraview_nodes: {0} cannot be had".format(options["nodes"]), "without a batch system there is one node, the login node",
                            "leave paraview_nodes out")
     asked = {name for name in OPTIONS if options.get(name) and options[name] != _LEFT_UNSAID.get(name)}
     for name, (amount, hint) in words.get("needs", {}).items():
         if _amounts(options)[amount] > 1 and name not in asked:
-            raise SessionError("paraview_{0} is missing".format(name), "{0} gives more than one core only through one".format(about["title"]),
+            raise SessionError("paraview_{0} is missing".format(name), "{0} gives more than one core only through one".format(table["title"]),
                                "set it; " + hint)
     for one, other in words.get("apart", ()):
         if {one, other} <= asked:
-            raise SessionError("paraview_{0} and paraview_{1} cannot be had together".format(one, other), "{0} has one word for both".format(about["title"]),
+            raise SessionError("paraview_{0} and paraview_{1} cannot be had together".format(one, other), "{0} has one word for both".format(table["title"]),
                                "leave one of them out")
     for name in sorted(asked - _spoken(words) - {"walltime"}):
-        raise SessionError("paraview_{0}: {1!r} cannot be had".format(name, options[name]), "with {0} there is no such thing".format(about["title"]),
-                           "leave it out for this host, or say it in {0}'s own words in paraview_directives".format(about["title"]))
+        raise SessionError("paraview_{0}: {1!r} cannot be had".format(name, options[name]), "with {0} there is no such thing".format(table["title"]),
+                           "leave it out for this host, or say it in {0}'s own words in paraview_directives".format(table["title"]))
     if "gpus_per_task" in _named(words) and (options.get("gpus_per_node") or 0) % (options.get("tasks_per_node") or 1):
         raise SessionError("paraview_gpus_per_node: {0} cannot be had".format(options["gpus_per_node"]), "{0} gives each of {1} processes as many".format(
-            about["title"], options["tasks_per_node"]), "make it a multiple of paraview_tasks_per_node")
+            table["title"], options["tasks_per_node"]), "make it a multiple of paraview_tasks_per_node")
     for line in options.get("extra") or ():
         if line.startswith("#") and not line.startswith(words["prefix"].strip()):
-            raise SessionError("paraview_directives: {0!r} is none of {1}".format(line, about["title"]), "its lines begin with {0}".format(
+            raise SessionError("paraview_directives: {0!r} is none of {1}".format(line, table["title"]), "its lines begin with {0}".format(
                 words["prefix"].strip()), "write the option alone, such as --name=value; the prefix is put before it")
 
 

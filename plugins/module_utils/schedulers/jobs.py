@@ -43,12 +43,12 @@ class Jobs:
 
     Args:
         run: runs the system's commands.
-        about: the system's table.
+        table: the system's table.
     """
 
-    def __init__(self, run: Run, about: Table) -> None:
+    def __init__(self, run: Run, table: Table) -> None:
         self.run = run
-        self.about = about
+        self.table = table
 
     def submit(self, script: str) -> str:
         """Hands in a job script.
@@ -60,33 +60,33 @@ class Jobs:
         Raises:
             SessionError: refused, with the system's own words.
         """
-        argv = answers.fill(self.about["submit"]["argv"], script=script)
+        argv = answers.fill(self.table["submit"]["argv"], script=script)
         code, out, err = self.run(argv)
-        refused = self.about["submit"].get("refused")
-        job_id = answers.read_job_id(self.about, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
+        refused = self.table["submit"].get("refused")
+        job_id = answers.read_job_id(self.table, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
         if code in answers.TIME_LIMIT:
-            raise SessionError("{0} does not answer".format(self.about["title"]), "it did not take the job within its time limit",
+            raise SessionError("{0} does not answer".format(self.table["title"]), "it did not take the job within its time limit",
                                "try again later; a job that it took all the same ends as soon as it starts")
         if not job_id and code == 0 and not (refused and re.search(refused, out + err)):
-            raise SessionError("{0} refused the job, or said its id in words that are not known".format(self.about["title"]),
+            raise SessionError("{0} refused the job, or said its id in words that are not known".format(self.table["title"]),
                                one_line(out + "\n" + err) or "exit code 0, and not a word",
                                "look whether a job is left there, and correct submit.job_id in paraview_schedulers")
         if not job_id:
-            raise SessionError("{0} refused the job".format(self.about["title"]), one_line(err or out) or "exit code {0}".format(code),
+            raise SessionError("{0} refused the job".format(self.table["title"]), one_line(err or out) or "exit code {0}".format(code),
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 
     def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
         """The command that runs a script inside a job that is there; by ssh where the batch system has none."""
-        argv = self.about.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
+        argv = self.table.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
         return answers.fill(argv, job_id=job_id, node=node, script=script)
 
     def ask(self, job_id: str) -> answers.JobState:
         """What the table's questions, asked in their order as far as need be, tell of a job."""
         told = answer = None
-        for question in self.about["ask"].values():
+        for question in self.table["ask"].values():
             if told is None or _wanted(question.get("when", "first"), told, answer):
-                answer = answers.read(self.about, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id)))
+                answer = answers.read(self.table, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id)))
                 told = answer if told is None else _joined(told, answer, question.get("when"))
         return told.job
 
@@ -96,11 +96,11 @@ class Jobs:
         Returns:
             Empty, or what the batch system objected.
         """
-        about = self.about["cancel"]
+        table = self.table["cancel"]
         objection = ""
-        for argv in filter(None, (about["argv"], about.get("force"))):
+        for argv in filter(None, (table["argv"], table.get("force"))):
             code, out, err = self.run(answers.fill(argv, job_id=job_id))
-            if code == 0 or (about.get("over") and re.search(about["over"], out + err)):
+            if code == 0 or (table.get("over") and re.search(table["over"], out + err)):
                 return ""
             objection = objection or one_line(err + "\n" + out) or "exit code {0}".format(code)
             if code in answers.TIME_LIMIT:
@@ -117,7 +117,7 @@ class Jobs:
         deadline = time.monotonic() + seconds
         while True:
             state = self.ask(job_id)
-            leaving = state.native in self.about.get("leaving", ())
+            leaving = state.native in self.table.get("leaving", ())
             if state.gone or (state.state in answers.OVER and not leaving):
                 return ""
             if time.monotonic() > deadline:
@@ -199,7 +199,7 @@ def poll_pause(waited: float) -> float:
         pause = 1 + 9 * waited / 120
     else:
         pause = min(60.0, 10 + 50 * (waited - 120) / 1680)
-    # Jitter; the random module would stay in the watcher's memory.
+    # Jitter; the random module would stay in the daemon's memory.
     return pause * (0.9 + 0.2 * os.urandom(1)[0] / 255)
 
 

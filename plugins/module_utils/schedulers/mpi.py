@@ -26,16 +26,16 @@ def words(launcher: t.Union[str, t.List[str]]) -> t.List[str]:
     return LAUNCHERS[launcher[0]] if len(launcher) == 1 and launcher[0] in LAUNCHERS else list(launcher)
 
 
-def chosen(about: Table, options: t.Dict[str, t.Any]) -> t.List[str]:
+def chosen(table: Table, options: t.Dict[str, t.Any]) -> t.List[str]:
     """The launcher that the user named, else the batch system's own; a single process needs none.
 
     Args:
-        about: the batch system's table.
+        table: the batch system's table.
         options: a session's.
     """
     if options["mpi_launcher"] is not None:
         return options["mpi_launcher"]
-    return [] if options["nodes"] * options["tasks_per_node"] == 1 else words(about["launcher"])
+    return [] if options["nodes"] * options["tasks_per_node"] == 1 else words(table["launcher"])
 
 
 def command(launcher: t.List[str], nodes: int, tasks_per_node: int, cpus_per_task: int = 0) -> t.List[str]:

@@ -47,20 +47,20 @@ def parse(data: bytes) -> t.List[Recording]:
     return found
 
 
-def question_for(about: Table, command: str) -> t.Optional[str]:
+def question_for(table: Table, command: str) -> t.Optional[str]:
     """The name of the table's question that a command asks; None where it is none of them."""
-    for name, question in about["ask"].items():
+    for name, question in table["ask"].items():
         program = os.path.basename(question["argv"][0])
         if re.search(question.get("like") or r"(?:^|[\s/]){0}(?:\s|\Z)".format(re.escape(program)), command):
             return name
     return None
 
 
-def read(about: Table, name: str, job_id: str, recordings: t.List[Recording]) -> JobState:
+def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) -> JobState:
     """What a table makes of recordings.
 
     Args:
-        about: the table.
+        table: the table.
         name: its name.
         job_id: the job that they are asked about.
         recordings: answers.
@@ -69,17 +69,17 @@ def read(about: Table, name: str, job_id: str, recordings: t.List[Recording]) ->
     """
     answers = {}
     for one in recordings:
-        question = question_for(about, one.command)
+        question = question_for(table, one.command)
         if question is None:
             raise SessionError("{0} asks nothing like {1!r}".format(name, one_line(one.command)), "its questions are {0}".format(
-                "; ".join(" ".join(question["argv"]) for question in about["ask"].values())), "record the answer to one of them")
+                "; ".join(" ".join(question["argv"]) for question in table["ask"].values())), "record the answer to one of them")
         answers[question] = one
-    commands = {tuple(fill(about["ask"][question]["argv"], job_id=job_id)): one for question, one in answers.items()}
+    commands = {tuple(fill(table["ask"][question]["argv"], job_id=job_id)): one for question, one in answers.items()}
 
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
         one = commands.get(tuple(argv))
         return (one.code, one.out, one.err) if one else (_NOT_RECORDED, "", "")
 
     # Those that are recorded are asked, each as if what comes before it had asked for it.
-    asked = dict(about, ask={question: about["ask"][question] for question in about["ask"] if question in answers})
+    asked = dict(table, ask={question: table["ask"][question] for question in table["ask"] if question in answers})
     return Jobs(run, asked).ask(job_id)

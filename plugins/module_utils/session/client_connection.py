@@ -27,7 +27,7 @@ class ClientConnection:
         self.session, self.forget_sockets = session, forget_sockets
         self.connection: t.Optional[Connection] = None
         #: A script that the host is left with.
-        self.farewell = ""
+        self.cleanup = ""
 
     def begin(self, command: t.List[str], environment: t.Dict[str, str]) -> None:
         """Begins a login; state() has its result."""
@@ -62,18 +62,18 @@ class ClientConnection:
 
     def look(self) -> None:
         """If ssh has ended since begin(), that is noted."""
-        if self.connection and self.farewell and not self.connection.shell.drain():
+        if self.connection and self.cleanup and not self.connection.shell.drain():
             self.lost()
 
     def lost(self) -> None:
         """connect logs in there again; ParaView has lost pvserver in any case."""
         self.end()
         record = self.session.read()
-        known = record.client_side
-        if known:
+        there = record.client_side
+        if there:
             # The way of a session that reconnects ends at this host.
             opened = record.opened if record.lifeline else None
-            self.session.update(client_side=dict(known, watcher=None), opened=opened, reason="the connection to {0} was lost".format(known["name"]))
+            self.session.update(client_side=dict(there, daemon=None), opened=opened, reason="the connection to {0} was lost".format(there["name"]))
 
     def end_client(self, record: SessionRecord, connected_too: bool) -> None:
         """Ends a client that was started there, as teardown.end_client() does here."""
@@ -88,10 +88,10 @@ class ClientConnection:
         if self.connection is None:
             return
         try:
-            if self.farewell:
-                self.connection.shell.run(self.farewell, 5)
+            if self.cleanup:
+                self.connection.shell.run(self.cleanup, 5)
         except (ShellLost, SessionError):
             pass
         self.forget_sockets()
         self.connection.end(3)
-        self.connection, self.farewell = None, ""
+        self.connection, self.cleanup = None, ""

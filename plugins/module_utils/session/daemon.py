@@ -61,7 +61,7 @@ class SessionDaemon:
         self.monitor = JobMonitor(self.session, self._run, self._over, self._stop)
         self.connection: t.Optional[Connection] = None
         self.listener: t.Optional[socket.socket] = None
-        self.client = ClientConnection(self.session, self._unlink_lead)
+        self.client = ClientConnection(self.session, self._unlink_forwards_to_client)
         #: Where the session has a lifeline and was handed over.
         self.recovery: t.Optional[Recovery] = None
 
@@ -200,9 +200,9 @@ class SessionDaemon:
         for path in [self.given["socket"]] + [self.given["control_path"] + end for end in ends]:
             if os.path.lexists(path):
                 os.unlink(path)
-        self._unlink_lead()
+        self._unlink_forwards_to_client()
 
-    def _unlink_lead(self) -> None:
+    def _unlink_forwards_to_client(self) -> None:
         """The sockets through which a client host is reached."""
         self._unlink_those(socket_names.TO_CLIENT)
         if os.path.lexists(self.given["control_path"] + ".c"):
@@ -287,9 +287,9 @@ class SessionDaemon:
         self.client.end()
         return {}
 
-    def _do_farewell(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _do_cleanup(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         """Takes a script that the client host is left with."""
-        self.client.farewell = asked["script"]
+        self.client.cleanup = asked["script"]
         return {}
 
     def _do_run_client(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -350,7 +350,7 @@ class SessionDaemon:
     def _undo(self) -> str:
         if self.tried:
             return ""
-        self._stop_mending()
+        self._stop_restoring()
         record = self.session.read()
         if record.undone:
             return ""
@@ -362,7 +362,7 @@ class SessionDaemon:
         self.client.end_client(record, True)
         self._take_back(record)
         if objection:
-            self.session.update(state="unknown", reason="could not be undone: " + objection, watcher=None)
+            self.session.update(state="unknown", reason="could not be undone: " + objection, daemon=None)
         elif record:
             self.session.remove()
         return objection
@@ -377,22 +377,22 @@ class SessionDaemon:
         for option, specification in record.forwards if self.given.get("master") else ():
             self._run_here(self.given["take_back"] + [option, specification, "--", "master"])
 
-    def _stop_mending(self) -> None:
+    def _stop_restoring(self) -> None:
         """What is being made anew is not wanted any more."""
         if self.recovery:
             self.recovery.close()
             self.recovery = None
 
     def _lost(self, why: str) -> None:
-        self._stop_mending()
-        record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + " ".join(why.split())[-300:], watcher=None)
+        self._stop_restoring()
+        record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + " ".join(why.split())[-300:], daemon=None)
         self._take_back(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
         self.client.end_client(record, False)
 
     def _over(self, state: str, reason: str, connected: bool) -> None:
-        self._stop_mending()
+        self._stop_restoring()
         # Only when nothing of it is left may another session take its place.
         record = self.session.update(was_connected=connected, job_over=True, undone=True)
         self._take_back(record)
@@ -401,7 +401,7 @@ class SessionDaemon:
         teardown.end_stub(record)
         self.client.end_client(record, False)
         self.session.forget_secrets()
-        self.session.update(state=state, reason=reason, watcher=None, lost_at=None)
+        self.session.update(state=state, reason=reason, daemon=None, lost_at=None)
         self.stopping = True
 
 
@@ -424,7 +424,7 @@ def main() -> None:
         except (ShellLost, OSError) as error:
             _say({"error": str(error)})
             return
-        _say({"watcher": processes.identity(os.getpid())})
+        _say({"daemon": processes.identity(os.getpid())})
         nowhere = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):
             os.dup2(nowhere, number)

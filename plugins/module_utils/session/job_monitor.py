@@ -7,7 +7,7 @@ import time
 import typing as t
 
 from ..cluster import endings
-from ..cluster.heartbeat import Pulse
+from ..cluster.heartbeat import Heartbeat
 from ..cluster.job_directory import Directory
 from ..cluster.job_scripts import Progress
 from ..cluster.session_record import SessionRecord
@@ -40,7 +40,7 @@ class JobMonitor:
         self.seen = ""
         self.next_status = 0.0
         self.polling: t.Any = None
-        self.pulse = Pulse()
+        self.heartbeat = Heartbeat()
         self.gone = self.running = self.ended = False
         self.ended_since: t.Optional[float] = None
 
@@ -66,11 +66,11 @@ class JobMonitor:
         if now >= self.next_status:
             directory = Directory(self.run, record.remote_directory)
             text = directory.status(self.seen, 0)
-            self.next_status = now + (_STATUS_EVERY if self.pulse.feel(directory.beat) else _STATUS_EVERY / 2)
+            self.next_status = now + (_STATUS_EVERY if self.heartbeat.update(directory.beat) else _STATUS_EVERY / 2)
             if text != self.seen:
                 self.seen = text
                 self._note(record, Progress(text))
-            if self.pulse.alarming and self.polling is not None:
+            if self.heartbeat.just_overdue and self.polling is not None:
                 self.polling.hurry(_ASK_AGAIN)
                 asking = asking or self.polling.due()
         if not self.ended and asking:
@@ -108,7 +108,7 @@ class JobMonitor:
         except SessionError:
             return endings.of(progress, "") if time.monotonic() - self.ended_since >= _HANGING else None
         # One that has long given no sign of life has had this time already.
-        return None if ending.late and max(now - self.ended_since, self.pulse.missed) < _LAST_WORDS else ending
+        return None if ending.late and max(now - self.ended_since, self.heartbeat.missed) < _LAST_WORDS else ending
 
     def _queue(self, record: SessionRecord) -> Jobs:
         return Jobs(over(self.run, record.prelude), answers.of(record))
@@ -136,15 +136,15 @@ class JobMonitor:
         """By the batch system the job is over. Its own words are better; they may just have been written."""
         directory = Directory(self.run, record.remote_directory)
         progress = Progress(directory.status(self.seen, 0))
-        self.pulse.feel(directory.beat)
+        self.heartbeat.update(directory.beat)
         if progress.ended:
             self._note(record, progress)
-        elif self.pulse.fresh:
+        elif self.heartbeat.fresh:
             # The batch system is asked again in its turn, or as soon as the signs stay out.
             reason = "{0} does not list job {1} any more, and the job gives signs of life".format(answers.of(record)["title"], record.job_id)
             if record.reason != reason and not lacks_client_host(record) and not record.lost_at:
                 self.session.update(reason=reason)
-        elif job.gone and not self.gone and not self.pulse.faint:
+        elif job.gone and not self.gone and not self.heartbeat.overdue:
             # A session is not given up for one wrong word.
             self.gone = True
             self.polling.soon(_ASK_AGAIN)

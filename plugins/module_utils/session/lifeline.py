@@ -21,7 +21,7 @@ from ..paraview import pvserver
 from .record import Session
 
 if t.TYPE_CHECKING:
-    # It would stay in the watcher's memory.
+    # It would stay in the daemon's memory.
     from ..routes.base import Route
 
 _PROGRAM = ("connect", "paraview-lifeline")
@@ -43,7 +43,7 @@ def new_key() -> str:
     return os.urandom(32).hex()
 
 
-def hindrance(options: t.Dict[str, t.Any], route: str) -> str:
+def why_not(options: t.Dict[str, t.Any], route: str) -> str:
     """Why a session that is to reconnect cannot, before its job is seen; empty for no reason.
 
     Args:
@@ -72,7 +72,7 @@ def line_port(options: t.Dict[str, t.Any], route: str) -> int:
     return (options.get("reconnect_port") if route_names.ALL[route].exposed else 0) or listeners.free_port()
 
 
-def hindrance_of_job(progress: Progress) -> str:
+def why_not_in_job(progress: Progress) -> str:
     """Why a job can have none, as far as it has told; empty for no reason.
 
     Args:
@@ -128,7 +128,7 @@ class Stub:
         # One that nobody knows of any more ends with the job's own patience.
         words += ["--wait", str(options["client_timeout"] + _LATE), "--outage", str(options["reconnect_timeout"])]
         if route.reverse:
-            line = "0.0.0.0:{0}".format(route.known["client_port"]) if route_names.ALL[route.name].exposed else _place(route.target)
+            line = "0.0.0.0:{0}".format(route.saved["client_port"]) if route_names.ALL[route.name].exposed else _place(route.target)
             return words + ["--line-listen", line, "--to", "@" + self.client_path]
         return words + ["--line-to", "@" + self.line_path, "--listen", _place(side.entrance(port))]
 
@@ -153,11 +153,11 @@ class Stub:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 
-    def listens(self, known: t.List[t.Any], seconds: float = 15.0) -> str:
+    def listens(self, process: t.List[t.Any], seconds: float = 15.0) -> str:
         """Where one that was just started listens; empty if it does not come to it.
 
         Args:
-            known: its processes.identity().
+            process: its processes.identity().
             seconds: how long that may take.
         """
         deadline = time.monotonic() + seconds
@@ -165,16 +165,16 @@ class Stub:
             place = self.status().get("listening") or self.status().get("line")
             if place:
                 return place
-            if not processes.alive(known):
+            if not processes.alive(process):
                 break
             time.sleep(0.02)
         return ""
 
-    def lead(self, end: str) -> None:
+    def connect_to(self, end: str) -> None:
         """Tells it where the line leads now: to ADDRESS:PORT, or the path of a socket."""
         write_private(self.line_path, _place(end) + "\n")
 
-    def lead_to_client(self, side: t.Any, port: int) -> None:
+    def forward_to_client(self, side: t.Any, port: int) -> None:
         """Names ParaView's port, once ParaView expects a call there: ssh takes one to another host before anybody listens, and ParaView on this host before
         it knows the session's connect-id.
 

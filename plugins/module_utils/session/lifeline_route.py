@@ -12,7 +12,7 @@ import typing as t
 
 from ..client import local
 from ..cluster import job_directory, teardown
-from ..cluster.facts import facts_of, whence
+from ..cluster.facts import client_address_of, facts_of
 from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
@@ -55,18 +55,18 @@ def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) ->
     stub = lifeline.Stub(session)
     stub.forget_status()
     port = _client_port(record, side)
-    known = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
+    process = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
     # Before it is waited for: whatever happens next, it is ended.
-    record = session.update(stub=known)
-    found = stub.listens(known)
+    record = session.update(stub=process)
+    found = stub.listens(process)
     if not found:
-        processes.end(known)
+        processes.end(process)
         raise SessionError("paraview-lifeline does not start on this machine", one_line(stub.last_words(), 300) or "it said nothing",
                            "choose another {0}, or set paraview_reconnect to false".format(
                                "paraview_reconnect_port" if route.reverse else "paraview_client_port"))
     if not route.reverse:
         record = session.update(client_port=port or int(found.rpartition(":")[2]))
-        lead_from_client(session, record, side)
+        forward_from_client(session, record, side)
     return record
 
 
@@ -75,7 +75,7 @@ def _client_port(record: SessionRecord, side: t.Any) -> int:
     return record.client_port or record.settings["client_port"] or (side.free_port() if side.name else 0)
 
 
-def lead_from_client(session: Session, record: SessionRecord, side: t.Any) -> None:
+def forward_from_client(session: Session, record: SessionRecord, side: t.Any) -> None:
     """Leads ParaView's port on another host to the stub; on this host they find each other.
 
     Args:
@@ -86,14 +86,14 @@ def lead_from_client(session: Session, record: SessionRecord, side: t.Any) -> No
         SessionError: that cannot be.
     """
     # A login there makes that anew.
-    known, port = record.client_side, record.client_port
-    if not side.name or known.get("led") == port:
+    there, port = record.client_side, record.client_port
+    if not side.name or there.get("forwarded") == port:
         return
     owner = side.owner(port)
     if owner is not None:
         raise port_taken(port, owner, side)
-    side.lead(port)
-    session.update(client_side=dict(known, led=port))
+    side.forward(port)
+    session.update(client_side=dict(there, forwarded=port))
 
 
 def put_up(route: Route, record: SessionRecord, directory: job_directory.Directory) -> None:
@@ -113,7 +113,7 @@ def put_up(route: Route, record: SessionRecord, directory: job_directory.Directo
     directory.put("line", "{0}:{1}\n".format(route.address, route.port))
 
 
-def lead(route: Route, record: SessionRecord, stub: lifeline.Stub) -> None:
+def connect_stub(route: Route, record: SessionRecord, stub: lifeline.Stub) -> None:
     """Leads the stub to the agent; raises RouteUnavailable. One that the agent calls needs nothing more.
 
     Args:
@@ -123,8 +123,8 @@ def lead(route: Route, record: SessionRecord, stub: lifeline.Stub) -> None:
     """
     if not route.reverse:
         port = route.after_start((record.root_node, record.agent[1]), record.root_node)
-        host = route.known.get("host")
-        stub.lead("{0}:{1}".format(host, port) if host else route.context.client.target(port))
+        host = route.saved.get("host")
+        stub.connect_to("{0}:{1}".format(host, port) if host else route.context.client.target(port))
 
 
 def await_line(stub: lifeline.Stub, record: SessionRecord) -> None:
@@ -176,7 +176,7 @@ def restore(session: Session, record: SessionRecord, channel: Channel) -> None:
     if not same:
         _end_server(record, channel)
         # What listens there may be what is left of the lost connection.
-        record = session.update(server=server, forwards=[], route_known=dict(record.route_known, port=None))
+        record = session.update(server=server, forwards=[], route_state=dict(record.route_state, port=None))
     stub, directory = lifeline.Stub(session), job_directory.Directory(channel.script, record.remote_directory)
     if ended and record.was_connected and not stub.done:
         # What it had for ParaView went with it; the agent would wait for it until the outage is over.
@@ -192,7 +192,7 @@ def restore(session: Session, record: SessionRecord, channel: Channel) -> None:
         route.take_back()
     try:
         put_up(route, record, directory)
-        lead(route, record, stub)
+        connect_stub(route, record, stub)
     finally:
         session.update(**route.kept())
 
@@ -201,7 +201,7 @@ def look_around(session: Session, record: SessionRecord, channel: Channel) -> Se
     """The record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
     there, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
     if there.strip() == record.login_node:
-        return session.update(facts=dict(record.facts, client_address=whence(connection) or record.facts.get("client_address", "")))
+        return session.update(facts=dict(record.facts, client_address=client_address_of(connection) or record.facts.get("client_address", "")))
     if answers.of(record).get("on_login_node"):
         raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(there, 100)))
     facts = facts_of(session.name, channel.script, validation.tables(record.settings["schedulers"]), lambda _line: None, _load)

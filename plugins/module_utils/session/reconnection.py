@@ -14,7 +14,7 @@ from ..schedulers import answers
 from ..ssh.shell import Shell, ShellLost
 
 if t.TYPE_CHECKING:
-    # It would stay in the watcher's memory.
+    # It would stay in the daemon's memory.
     from ..ssh.client import Target
 
 # Seconds that a connection may take. Short ones try often, so that one is there soon after the network is; a longer one is for slow networks.

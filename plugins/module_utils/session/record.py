@@ -110,8 +110,8 @@ class Session:
             old = self.read()
             if old and not old.over:
                 raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
-            known = dict({"id": os.urandom(8).hex(), "name": self.name, "session": self.session, "state": "starting", "created": time.time()}, **fields)
-            record = SessionRecord(**known)
+            fields = dict({"id": os.urandom(8).hex(), "name": self.name, "session": self.session, "state": "starting", "created": time.time()}, **fields)
+            record = SessionRecord(**fields)
             write_private(self.path, record.text())
         return record
 
@@ -183,15 +183,15 @@ class Session:
         except SessionError:
             # It is just ending.
             connect_id = None
-        known = {
+        values = {
             "host": self.name, "route": record.route, "state": record.state or "gone",
             "job_id": record.job_id, "nodes": record.nodes, "url": record.url,
             "client_port": record.client_port, "connect_id": connect_id,
             "login_node": record.login_node, "time_left_s": time_left(record), "reason": record.reason,
             "lifeline": self._lifeline(record),
         }
-        known.update(changes)
-        return {name: known[name] for name in REPORT}
+        values.update(changes)
+        return {name: values[name] for name in REPORT}
 
 
 def time_left(record: SessionRecord) -> t.Optional[int]:
@@ -216,7 +216,7 @@ def all_sessions(base: str) -> t.List[Session]:
 
 def watched(record: SessionRecord) -> bool:
     """Whether the session's daemon runs and can be reached, and with it the connection."""
-    return processes.alive(record.watcher) and os.path.exists(record.socket)
+    return processes.alive(record.daemon) and os.path.exists(record.socket)
 
 
 def holds_work(record: SessionRecord) -> bool:
@@ -231,8 +231,8 @@ def away(record: SessionRecord) -> bool:
 
 def lacks_client_host(record: SessionRecord) -> bool:
     """Whether ParaView runs on another host, and the connection to it is gone."""
-    known = record.client_side
-    return bool(known) and known.get("watcher") != record.watcher
+    there = record.client_side
+    return bool(there) and there.get("daemon") != record.daemon
 
 
 def write_report(path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = False) -> None:
@@ -248,9 +248,9 @@ def write_report(path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = F
     path = os.path.abspath(os.path.expanduser(path))
     try:
         with locked(os.path.dirname(path)):
-            known = [] if fresh else _read_reports(path)
+            earlier = [] if fresh else _read_reports(path)
             new = {one["host"]: one for one in reports}
-            merged = [new.pop(one["host"], one) for one in known] + [one for one in reports if one["host"] in new]
+            merged = [new.pop(one["host"], one) for one in earlier] + [one for one in reports if one["host"] in new]
             write_private(path, json.dumps(merged, indent=1) + "\n")
     except OSError as error:
         raise SessionError("cannot write paraview_json: {0}".format(path), error.strerror, "name a file in a directory of yours")

@@ -27,7 +27,7 @@ _COMES_BACK = 10.0
 # Seconds that pvserver has to go after its client.
 _ENDING = 3.0
 # If restoring the route takes more seconds, it is ended. The pause before the next try grows.
-_MENDING = 150.0
+_RESTORING = 150.0
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 # The stub ends the session after paraview_reconnect_timeout. If it does not, the daemon does so many seconds later.
 _GRACE = 30.0
@@ -53,7 +53,7 @@ class Recovery:
 
     def __init__(self, daemon: t.Any, record: SessionRecord) -> None:
         self.daemon, self.session = daemon, daemon.session
-        self.stub, self.known = Stub(daemon.session), record.stub
+        self.stub, self.stub_process = Stub(daemon.session), record.stub
         self.outage_s, self.terminal = record.settings["reconnect_timeout"], record.terminal
         self.told: t.Dict[str, t.Any] = {}
         # A silent connection may answer again before a new one is there.
@@ -63,7 +63,7 @@ class Recovery:
         self.attempt_failed, self.asked_at = "", 0.0
         self.asks, self.login_at = "", 0.0
         self.mender: t.Optional[processes.Child] = None
-        self.mend_at, self.mended_at, self.pause = 0.0, time.monotonic(), _PAUSE
+        self.restore_at, self.restored_at, self.pause = 0.0, time.monotonic(), _PAUSE
         self.lost_at: t.Optional[float] = None
         self.gone_at = 0.0
 
@@ -105,9 +105,9 @@ class Recovery:
             self._log_in()
         elif self.mender is not None:
             self._look_at_mender()
-        elif time.monotonic() >= self.mend_at and self._needs_mending():
+        elif time.monotonic() >= self.restore_at and self._needs_restoring():
             self._ask_the_login_node()
-            self._mend()
+            self._restore()
 
     def check_silence(self) -> None:
         """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
@@ -221,7 +221,7 @@ class Recovery:
             return False
         self.silent = None
         self._found(connection)
-        self.mended_at = time.monotonic()
+        self.restored_at = time.monotonic()
         return True
 
     def _look_at_attempt(self) -> None:
@@ -254,7 +254,7 @@ class Recovery:
         self._found(Connection(attempt.process, attempt.shell))
         # What was put up went with the connection, and one of the user's own is not used any more.
         self.session.update(forwards=[], guest="")
-        self._mend()
+        self._restore()
 
     def _found(self, connection: Connection) -> None:
         self.end_login()
@@ -282,39 +282,39 @@ class Recovery:
 
     # -- the way
 
-    def _needs_mending(self) -> bool:
+    def _needs_restoring(self) -> bool:
         """The stub is gone, or its line has been away for longer than it needs to come back."""
-        if not processes.alive(self.known):
-            self.known = self.session.read().stub
+        if not processes.alive(self.stub_process):
+            self.stub_process = self.session.read().stub
             self.gone_at = self.gone_at or time.monotonic()
             # With ParaView goes pvserver, and the job.
-            return not processes.alive(self.known) and (self.told.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
+            return not processes.alive(self.stub_process) and (self.told.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
         self.gone_at = 0.0
-        if self.told.get("state") not in ("outage", "waiting") or time.monotonic() - self.mended_at < _COMES_BACK:
+        if self.told.get("state") not in ("outage", "waiting") or time.monotonic() - self.restored_at < _COMES_BACK:
             return False
         return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
 
-    def _mend(self) -> None:
+    def _restore(self) -> None:
         given = self.daemon.given
         self.mender = processes.Child(given["mender"])
-        self.mended_at = time.monotonic()
+        self.restored_at = time.monotonic()
         with self.mender.stdin as stdin:
             stdin.write(json.dumps({name: given[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
 
     def _look_at_mender(self) -> None:
         code = self.mender.ended()
-        if code is None and time.monotonic() - self.mended_at < _MENDING:
+        if code is None and time.monotonic() - self.restored_at < _RESTORING:
             return
         said = self._last_words() if code is not None else "it took too long"
         self._drop_mender()
         # Ever later, until the line has stood: a login node and a batch system have others to serve.
-        self.mend_at = time.monotonic() + self.pause
+        self.restore_at = time.monotonic() + self.pause
         self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
         if code == 0:
-            self.known = self.session.read().stub
-            self.mended_at = time.monotonic()
+            self.stub_process = self.session.read().stub
+            self.restored_at = time.monotonic()
             return
-        self.mended_at = 0.0
+        self.restored_at = 0.0
         self.session.update(reason="the connection cannot be restored: {0}".format(one_line(said, 300)))
         if code == ELSEWHERE:
             self.login_at = time.monotonic() + _ELSEWHERE_PAUSE

@@ -44,15 +44,15 @@ def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Sess
 
 def client_of(record: SessionRecord, channel: Channel) -> t.Union[Here, There]:
     """Where ParaView runs."""
-    known = record.client_side
-    if not known:
+    there = record.client_side
+    if not there:
         return Here()
-    return There(known["name"], known["uid"], Master(known["control_path"], record.ssh), channel.client_script, record.control_path)
+    return There(there["name"], there["uid"], Master(there["control_path"], record.ssh), channel.client_script, record.control_path)
 
 
 def load(record: SessionRecord, channel: Channel, session: t.Optional[Session] = None) -> Route:
     """The route (of choice.ROUTES) that the session's record names; arguments as of context_of()."""
-    return choice.ROUTES[record.route](context_of(record, channel, session), record.route_known)
+    return choice.ROUTES[record.route](context_of(record, channel, session), record.route_state)
 
 
 def came_through(record: SessionRecord, route: Route) -> str:

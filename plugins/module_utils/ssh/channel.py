@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A session's channel: scripts handed to the shell at the other end of its one connection.
 
-The watcher (daemon.py) holds the connection; any process of the same user asks it over a unix socket, one JSON object a
+The daemon (daemon.py) holds the connection; any process of the same user asks it over a unix socket, one JSON object a
 line each way.
 """
 

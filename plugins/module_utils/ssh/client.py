@@ -80,11 +80,11 @@ def configuration(target: Target) -> t.Dict[str, str]:
 
 def names(target: Target) -> t.Set[str]:
     """The names under which ssh asks for the password of a target's host; empty where a host on the way there could ask in its name."""
-    known = configuration(target)
+    settings = configuration(target)
     # It is since 8.5 that ssh says who asks.
-    if version(target.executable) < (8, 5) and {known.get(one, "none") for one in ("proxyjump", "proxycommand")} != {"none"}:
+    if version(target.executable) < (8, 5) and {settings.get(one, "none") for one in ("proxyjump", "proxycommand")} != {"none"}:
         return set()
-    return {target.host} | {known[one] for one in ("hostname", "hostkeyalias") if one in known}
+    return {target.host} | {settings[one] for one in ("hostname", "hostkeyalias") if one in settings}
 
 
 def pinned(target: Target, place: str) -> Target:
@@ -97,23 +97,23 @@ def pinned(target: Target, place: str) -> Target:
     place = address(place)
     if not place:
         return target
-    known = configuration(target)
-    name, port = known.get("hostname", target.host), known.get("port", "22")
-    alias = known.get("hostkeyalias") or (name if port == "22" else "[{0}]:{1}".format(name, port))
+    settings = configuration(target)
+    name, port = settings.get("hostname", target.host), settings.get("port", "22")
+    alias = settings.get("hostkeyalias") or (name if port == "22" else "[{0}]:{1}".format(name, port))
     # The first value wins, before that of any configuration.
     return target._replace(arguments=["-o", "HostName=" + place, "-o", "HostKeyAlias=" + alias] + list(target.arguments))
 
 
 def asks_nobody(target: Target) -> bool:
     """Whether BatchMode holds for every host on the way to a target: ssh does not hand it on to those in between."""
-    known = configuration(target)
-    return known.get("proxycommand", "none") == "none" and "," not in known.get("proxyjump", "")
+    settings = configuration(target)
+    return settings.get("proxycommand", "none") == "none" and "," not in settings.get("proxyjump", "")
 
 
 def asking_nobody(target: Target) -> Target:
     """The same target, with a single host on the way called so that it is not asked to answer anything either."""
-    known = configuration(target)
-    match = re.match(r"^(?:(?P<user>[^@,]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:,]+)(?::(?P<port>[0-9]+))?\Z", known.get("proxyjump", "none"))
+    settings = configuration(target)
+    match = re.match(r"^(?:(?P<user>[^@,]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:,]+)(?::(?P<port>[0-9]+))?\Z", settings.get("proxyjump", "none"))
     if not match or match.group("host") == "none":
         return target
     words = [target.executable, "-o", "BatchMode=yes"]

@@ -12,7 +12,7 @@ from ..common.errors import SessionError
 from ..common.processes import Child
 
 if t.TYPE_CHECKING:
-    # It would stay in the watcher's memory.
+    # It would stay in the daemon's memory.
     import subprocess
 
 # What a script may print; a site that prints more is cut off, not believed.

@@ -305,13 +305,13 @@ class Planner:
         wanted = dict(asked) if one.role in ("inside", "anybody") or (one.role == "named" and applied) else {}
         for keyword, value in wanted.items():
             if not same(keyword, new.value(keyword), value):
-                return "{0} would have {1} {2}, {3}".format(one.label, keyword, _told(new.value(keyword)), self._whence(new.origin(keyword), tree))
+                return "{0} would have {1} {2}, {3}".format(one.label, keyword, _told(new.value(keyword)), self._source(new.origin(keyword), tree))
             other = self._is_ours(old.origin(keyword))
             if other and not same(keyword, old.value(keyword), value):
                 return "{0} has {1} {2} by the policy {3}, {4}".format(
-                    one.label, keyword, _told(old.value(keyword)), other, self._whence(old.origin(keyword), self.base))
+                    one.label, keyword, _told(old.value(keyword)), other, self._source(old.origin(keyword), self.base))
         if wanted.get("DisableForwarding") != "yes" and new.value("DisableForwarding") == "yes" and asks_to_allow(wanted):
-            return "{0} would have DisableForwarding yes, {1}, which overrides all".format(one.label, self._whence(new.origin("DisableForwarding"), tree))
+            return "{0} would have DisableForwarding yes, {1}, which overrides all".format(one.label, self._source(new.origin("DisableForwarding"), tree))
         for keyword in sorted(set(old.values) | set(new.values)):
             managed = keyword in {name.lower() for name in wanted}
             if not managed and old.values.get(keyword) != new.values.get(keyword):
@@ -322,13 +322,13 @@ class Planner:
         for keyword, value in one.must.items():
             if not same(keyword, new.value(keyword), value):
                 return "{0} must have {1} {2}, and would have {3}, {4}".format(
-                    one.label, keyword, value, _told(new.value(keyword)), self._whence(new.origin(keyword), tree))
+                    one.label, keyword, value, _told(new.value(keyword)), self._source(new.origin(keyword), tree))
         for keyword, value in one.must_not.items():
             if same(keyword, new.value(keyword), value):
-                return "{0} must not have {1} {2}, which it would, {3}".format(one.label, keyword, value, self._whence(new.origin(keyword), tree))
+                return "{0} must not have {1} {2}, which it would, {3}".format(one.label, keyword, value, self._source(new.origin(keyword), tree))
         return ""
 
-    def _whence(self, origin: t.Optional[Origin], tree: Tree) -> str:
+    def _source(self, origin: t.Optional[Origin], tree: Tree) -> str:
         if origin is None:
             return "sshd's default"
         said = tree.said(origin.file, origin.line)[:120]

@@ -10,13 +10,13 @@ import yaml
 from ansible.errors import AnsibleFilterError
 from ansible_collections.sciviz.paraview.plugins.filter.offer import FilterModule
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import connect_entry, offer
+from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import choices, connect_entry
 from hypothesis import given
 from hypothesis import strategies as st
 
 
 def by_name(variables, reverse=False):
-    return {one["name"]: one for one in offer.options(variables, reverse)}
+    return {one["name"]: one for one in choices.options(variables, reverse)}
 
 
 def test_what_is_offered_where_a_host_says_nothing():
@@ -54,7 +54,7 @@ def test_what_a_host_says_of_its_dialog():
     {"queue": []}, {"queue": {"choices": "viz"}}, {"queue": [{"label": "no value"}]}])
 def test_a_wish_that_cannot_be(wish):
     with pytest.raises(SessionError, match="paraview_dialog.*\n.*\n.*nothing was changed"):
-        offer.options({"paraview_dialog": wish}, False)
+        choices.options({"paraview_dialog": wish}, False)
 
 
 def test_routes_of_the_other_direction_are_not_offered():
@@ -90,7 +90,7 @@ def test_what_is_kept_in_a_vault_is_not_for_everybody():
     ({}, ["forward", "reverse"]), ({"paraview_route": "reverse_tunnel"}, ["reverse"]), ({"paraview_route_order": ["forward_tunnel"]}, ["forward"]),
     ({"paraview_route": "forward_unencrypted"}, ["forward"])])
 def test_directions(variables, directions):
-    assert offer.directions(variables) == directions
+    assert choices.directions(variables) == directions
 
 
 def filters():
@@ -123,12 +123,12 @@ def test_an_inventory_for_everybody():
 
 
 def test_nothing_in_it_is_a_template():
-    text = offer.inventory({"x": {"paraview_setup": "echo {{ lookup('pipe', 'id') }}", "paraview_pvserver": ["a", "{% raw %}"]}})
+    text = choices.inventory({"x": {"paraview_setup": "echo {{ lookup('pipe', 'id') }}", "paraview_pvserver": ["a", "{% raw %}"]}})
     assert text.count("!unsafe") == 2
-    assert yaml.safe_load(offer.inventory({"x": {}}))["all"]["hosts"] == {"x": {}}
+    assert yaml.safe_load(choices.inventory({"x": {}}))["all"]["hosts"] == {"x": {}}
 
 
 @given(st.dictionaries(st.sampled_from(["paraview_setup", "paraview_account", "ansible_host"]), st.text() | st.integers() | st.lists(st.text(), max_size=3)))
 def test_every_value_is_read_back(variables):
-    text = offer.inventory({"x": variables}).replace("!unsafe ", "")
+    text = choices.inventory({"x": variables}).replace("!unsafe ", "")
     assert json.loads(json.dumps(yaml.safe_load(text)["all"]["hosts"]["x"])) == variables
