@@ -10,9 +10,9 @@ import socket
 import tempfile
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import scheduler_of
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import Follower, fault_error
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
@@ -23,7 +23,6 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pv
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver as paraview
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import directives, mpi, validation
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
@@ -120,36 +119,33 @@ class ActionModule(SessionAction):
 
     def _trial(self, context, record, table, head, options):
         """A small job: what only a node can tell."""
-        channel, path = Channel(record.socket, self.name), record.remote_directory
-        directory = job_directory.Directory(channel.script, path)
+        path = record.remote_directory
+        flow = JobFlow.of(record, Channel(record.socket, self.name).script, self.show)
         program = pvserver.pvserver_program(options["pvserver"])
         ends = self._ends(context)
         setup = options["setup"] + "\n" + probes.job_lines(program, path, ends)
         look = drawing.lines(options["pvserver"], program, path)
         numbers = options["nodes"], options["tasks_per_node"], options["cpus_per_task"]
         launcher = mpi.command(mpi.chosen(table, options), *numbers)
-        directory.create({
+        job_id = flow.submit({
             "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, launcher, options["pvserver"], record.modules, setup, 0, options["rendering"], look),
             rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT})
-        queue = Jobs(over(channel.script, record.prelude, path + "/submitted", 180), table)
-        job_id = queue.submit(path + "/job.sh")
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
-        follower = Follower(job_id, Jobs(over(channel.script, record.prelude), table), directory, polling(record), self.show)
         seconds = min(options["queue_timeout"], _START_SECONDS)
-        for _news in follower.events(time.monotonic() + seconds):
-            if follower.progress.host:
+        for _news in flow.events(time.monotonic() + seconds):
+            if flow.progress.host:
                 break
         else:
-            why = follower.state.reason if follower.state else ""
+            why = flow.watch.state.reason if flow.watch.state else ""
             self._see(checks.unsure(_NODE, "job", "it did not start within {0} s: {1}".format(seconds, why or "no reason is given")))
             return
-        node = follower.progress.nodes[0] if follower.progress.nodes else follower.progress.host
+        node = flow.progress.nodes[0] if flow.progress.nodes else flow.progress.host
         self.names[node] = "NODE"
         self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
-        directory.put("go", job_scripts.go_file(paraview.forward_arguments(context.options["server_ports"] or 0, paraview.new_connect_id())))
-        self._wait_for_pvserver(follower, directory, node, record, options)
+        flow.start(lambda: paraview.forward_arguments(context.options["server_ports"] or 0, paraview.new_connect_id()))
+        self._wait_for_pvserver(flow, node, record, options)
 
     def _ends(self, context):
         """Endpoints on the login node for the node to dial: one of sshd's, on the side of the cluster."""
@@ -159,33 +155,30 @@ class ActionModule(SessionAction):
         except RouteUnavailable:
             return []
 
-    def _wait_for_pvserver(self, follower, directory, node, record, options):
+    def _wait_for_pvserver(self, flow, node, record, options):
         accepting = None
-        for _news in follower.events(time.monotonic() + _START_SECONDS + drawing.SECONDS):
-            status = paraview.Status()
-            for line in follower.progress.said:
-                status.read(line)
-            accepting = status.accepting
-            if accepting or follower.progress.ended:
+        for _news in flow.events(time.monotonic() + _START_SECONDS + drawing.SECONDS):
+            accepting = paraview.Status.of(flow.progress.output).accepting
+            if accepting or flow.progress.ended:
                 break
-        program, fault = pvserver.pvserver_program(options["pvserver"]), follower.progress.fault
-        drawn = [] if fault else drawing.read(directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
+        program, fault = pvserver.pvserver_program(options["pvserver"]), flow.progress.fault
+        drawn = [] if fault else drawing.read(flow.directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
         # Who has drawn has what it takes.
         certain = any(one.result != "cannot tell" for one in drawn)
-        self._see(*(one for one in probes.read_job(directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not certain))
+        self._see(*(one for one in probes.read_job(flow.directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not certain))
         self._see(*drawn)
         if accepting:
             self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
             return
         if fault:
-            error = fault_error(record.job_id, node, fault, options["pvserver"])
+            error = job_faults.error(record.job_id, node, fault, options["pvserver"])
             self._see(checks.failed(_NODE, "pvserver starts", error.why, "you", error.way_out, error.what))
             return
-        if follower.progress.ended:
-            ending, log = follower.ending()
+        if flow.progress.ended:
+            ending, log = flow.watch.wait_for_ending()
             cause, way_out = ending.reason, ending.way_out
         else:
-            log = directory.log()
+            log = flow.directory.log()
             cause, way_out = "it says nothing within {0} s".format(_START_SECONDS), ""
         self._see(checks.failed(_NODE, "pvserver starts", cause or "it does not come up", "you",
                                 (way_out or "look at paraview_pvserver and paraview_setup") + "; its last words:\n" + (tail(log, 6) or "(none)")))

@@ -8,7 +8,8 @@ import shlex
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import start_script
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import endings, job_directory, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import endings
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
@@ -63,19 +64,19 @@ class ActionModule(SessionAction):
             self.session.update(reason="waiting for a client")
             sessions.write_report(record.settings["json"], [self.session.report()])
             self.show("start the client now, pvserver waits for it: {0}".format(self._advice(record)))
-        directory = job_directory.Directory(channel.script, record.remote_directory)
+        flow = JobFlow.of(record, channel.script, self.show)
         deadline = time.monotonic() + record.settings["client_timeout"]
-        next_look = time.monotonic() + 2
+        next_step = time.monotonic() + 2
         while not self._expects(record, client):
             record = self._watched(record, client, before_pvserver=True)
             if time.monotonic() > deadline:
                 raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record.settings["client_timeout"])), "",
                                    "set paraview_start_client, or start it sooner: {0}".format(self._advice(record)))
-            if time.monotonic() > next_look:
-                next_look = time.monotonic() + 2
-                progress = job_scripts.Progress(directory.status("", 0))
-                if progress.ended:
-                    ending = endings.of(progress, directory.log())
+            if time.monotonic() > next_step:
+                next_step = time.monotonic() + 2
+                flow.watch.step()
+                if flow.watch.over:
+                    ending = flow.watch.wait_for_ending()[0]
                     raise SessionError("job {0} ended before a client listened".format(record.job_id), ending.reason, ending.way_out or "connect again")
             time.sleep(client.pause)
         return True
@@ -100,18 +101,18 @@ class ActionModule(SessionAction):
 
     def _served(self, record, channel):
         """All stands: the client is started where it was asked for, and the user is told."""
-        directory = job_directory.Directory(channel.script, record.remote_directory)
-        progress = job_scripts.Progress(directory.status("", 0))
+        flow = JobFlow.of(record, channel.script, self.show)
+        flow.watch.step()
         route, client = routing.load(record, channel), routing.client_of(record, channel)
         if route.reverse and not record.was_connected:
-            progress = self._let_through(record, channel, route, client, directory)
+            self._let_through(record, channel, route, client, flow)
         elif record.settings["start_client"] and not (record.client or record.client_there):
             record = self._start(record, client)
-            progress = self._wait_connected(record, directory, client)
-        if progress.ended:
-            self._ended_well(record, progress, directory)
-        connected = progress.connected
-        state = "ended" if progress.ended else "connected" if connected else "ready"
+            self._wait_connected(record, flow, client)
+        ended, connected = bool(flow.progress.ended), flow.progress.connected
+        if ended:
+            self._ended_well(record, flow)
+        state = "ended" if ended else "connected" if connected else "ready"
         took = durations.spoken(time.time() - record.created)
         self.session.update(state=state, was_connected=connected, owner=None, detached=False, reason="")
         channel.request("hand_over")
@@ -125,16 +126,15 @@ class ActionModule(SessionAction):
         return True
 
     @staticmethod
-    def _ended_well(record, progress, directory):
+    def _ended_well(record, flow):
         """SessionError where the job ended, and not because its client left."""
-        log = directory.log()
-        ending = endings.of(progress, log)
+        ending, log = flow.watch.wait_for_ending()
         if ending.reason != endings.CLIENT_LEFT:
-            when = "while the client was connected" if progress.connected else "before the client connected"
+            when = "while the client was connected" if flow.progress.connected else "before the client connected"
             raise SessionError("job {0} ended {1}".format(record.job_id, when), ending.reason + "; the end of its log:\n" + (tail(log) or "    (none)"),
                                ending.way_out or "look at the log's words above, and connect again", hopeless=True)
 
-    def _let_through(self, record, channel, route, client, directory):
+    def _let_through(self, record, channel, route, client, flow):
         """pvserver is held by a relay or a lifeline until the client listens."""
         self._listening(record, channel)
         record = self.session.read()
@@ -145,9 +145,8 @@ class ActionModule(SessionAction):
                 route.let_through(record.root_node)
         except RouteUnavailable as unavailable:
             raise choice.none_works([(route.name, str(unavailable))], route.name)
-        progress = self._wait_connected(record, directory, client)
+        self._wait_connected(record, flow, client)
         self.show(routing.came_through(record, route))
-        return progress
 
     def _detached(self, record, channel):
         self.session.update(owner=None, detached=True)
@@ -156,25 +155,16 @@ class ActionModule(SessionAction):
             durations.spoken(record.settings["client_timeout"]), shlex.quote(self.name)))
         return True
 
-    def _wait_connected(self, record, directory, client):
+    def _wait_connected(self, record, flow, client):
+        """Waits until the client is connected; it may have worked and left meanwhile."""
         # One that was started here may take its time, or greet its user first.
         seconds = record.settings["client_timeout"] if record.client or record.client_there else _CONNECT_SECONDS
-        deadline = time.monotonic() + seconds
-        text = ""
-        while True:
-            text = directory.status(text, 1)
-            progress = job_scripts.Progress(text)
-            connected = progress.connected
-            if connected or progress.ended:
-                if not connected:
-                    ending = endings.of(progress, directory.log())
-                    raise SessionError("job {0} ended before the client connected".format(record.job_id), endings.told(ending),
-                                       "the client's last words:\n" + self._last_words(client))
-                return progress
-            record = self._watched(record, client, before_pvserver=False)
-            if time.monotonic() > deadline:
-                raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
-                                   "its last words:\n" + self._last_words(client), "look at paraview_start_client")
+        if not flow.wait_for_client(seconds, lambda: self._watched(self.session.read(), client, before_pvserver=False)):
+            raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
+                               "its last words:\n" + self._last_words(client), "look at paraview_start_client")
+        if not flow.progress.connected:
+            raise SessionError("job {0} ended before the client connected".format(record.job_id), endings.told(flow.watch.wait_for_ending()[0]),
+                               "the client's last words:\n" + self._last_words(client))
 
     def _last_words(self, client):
         return tail(client.last_words(self.log, self.known_as)) or "    (none)"

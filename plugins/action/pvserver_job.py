@@ -3,32 +3,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Submits the job, waits for it and starts pvserver; documented in plugins/modules/pvserver_job.py."""
 
-import shlex
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.client.host import Here
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat, job_directory, job_scripts, teardown
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import (
-    Follower,
-    submitted,
-    until_lifeline_is_known,
-    until_pvserver_speaks,
-    until_running,
-)
-from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow, submitted
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import port_taken
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, directives
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over, polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route as routing
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, no_job
-
-# A busy batch system takes its time, and a submission that was broken off may be a job all the same.
-_SUBMIT_SECONDS = 180
 
 
 class ActionModule(SessionAction):
@@ -58,7 +45,8 @@ class ActionModule(SessionAction):
         if self._task.check_mode:
             self.show("would {0} now".format("start pvserver in job " + options["job_id"] if options["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
-        node = self._root_node(options["job_id"], Jobs(over(channel.script, record.prelude), table)) if options["job_id"] else ""
+        flow = JobFlow.of(record.with_(remote_directory=path), channel.script, self.show)
+        node = flow.root_node_of(options["job_id"]) if options["job_id"] else ""
         if asked:
             self._look_at_line_port(options, record.route)
         if options.get("reconnect") and why_not:
@@ -69,14 +57,13 @@ class ActionModule(SessionAction):
             files.update(lifeline.files(key))
         # None: it is not known before the job runs.
         self.session.update(remote_directory=path, lifeline=None if asked else False)
-        directory = job_directory.Directory(channel.script, path)
-        directory.create(files)
         if options["job_id"]:
-            self._attach(record, channel, table, node, path)
-            return {"changed": True, "diff": diff}
-        job_id = Jobs(over(channel.script, record.prelude, path + "/submitted", _SUBMIT_SECONDS), table).submit(path + "/job.sh")
-        self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        self.show(submitted(job_id, options))
+            flow.attach(options["job_id"], node, files, channel.hold)
+        else:
+            flow.submit(files)
+        job_id = flow.watch.job_id
+        self.session.update(job_id=job_id, submitted_at=flow.watch.polling.submitted_at, state="pending")
+        self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, options))
         return {"changed": True, "diff": diff}
 
     @staticmethod
@@ -90,60 +77,36 @@ class ActionModule(SessionAction):
     def _without_lifeline(self, why):
         self.show("no reconnection, since {0}: the session ends with its connection".format(why))
 
-    @staticmethod
-    def _root_node(job_id, queue):
-        """The root node of a job that the user has already; SessionError where it does not run."""
-        job = queue.ask(job_id)
-        if job.state != "running" or not job.root_node:
-            raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it is {0}{1}".format(
-                job.state if job.native else "not known", ": " + job.reason if job.reason else ""),
-                "name a job of yours that runs, or leave paraview_job_id out")
-        return job.root_node
-
-    def _attach(self, record, channel, table, node, path):
-        """Starts the job's script inside a job that is there; it lives in the connection's own shell."""
-        job_id = record.settings["job_id"]
-        words = " ".join(shlex.quote(word) for word in Jobs(None, table).attach(job_id, node, path + "/job.sh"))
-        # What is killed in it says no last words, and the job that it was in goes on.
-        lines = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
-        code, _out, err = channel.hold(lines.format(shlex.quote(path), record.prelude or ":", words), 15)
-        if code != 0:
-            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))
-        self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        self.show("job {0} is yours: pvserver is started in it".format(job_id))
-
     def _still_there(self, record, channel):
-        job = Jobs(over(channel.script, record.prelude), answers.of(record)).ask(record.job_id)
-        directory = job_directory.Directory(channel.script, record.remote_directory)
-        if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(directory):
+        flow = self._flow(record, channel)
+        job = flow.queue.ask(record.job_id)
+        if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(flow.directory):
             return True
         self.show("job {0} of the earlier session is over; a new one is begun".format(record.job_id))
-        directory.remove()
+        flow.directory.remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
                             agent=None, opened=None, lost_at=None, was_connected=False)
         return False
 
-    def _follower(self, record, channel):
-        queue = Jobs(over(channel.script, record.prelude), answers.of(record))
-        directory = job_directory.Directory(channel.script, record.remote_directory)
-        return Follower(record.job_id, queue, directory, polling(record), self.show)
+    def _flow(self, record, channel):
+        return JobFlow.of(record, channel.script, self.show)
 
     def _running(self, record, channel):
         if record.root_node:
             return {"changed": False}
-        follower = self._follower(record, channel)
-        nodes = until_running(follower, record.settings["queue_timeout"], record.settings["nodes"])
-        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=follower.progress.addresses, running_at=time.time(),
+        flow = self._flow(record, channel)
+        nodes = flow.wait_until_running(record.settings["queue_timeout"], record.settings["nodes"])
+        record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=flow.progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record.settings["walltime"], reason="")
         if record.lifeline is None:
-            record = self._settle_lifeline(record, follower)
-        self._start_at_once(record, routing.load(record, channel, self.session), channel, follower.directory)
+            record = self._settle_lifeline(record, flow)
+        self._start_at_once(record, routing.load(record, channel, self.session), channel, flow)
         return {"changed": True}
 
-    def _settle_lifeline(self, record, follower):
-        until_lifeline_is_known(follower, record.settings["pvserver"])
-        why_not = lifeline.why_not_in_job(follower.progress)
+    def _settle_lifeline(self, record, flow):
+        flow.wait_until_prepared(record.settings["pvserver"])
+        why_not = lifeline.why_not_in_job(flow.progress)
         if why_not:
             self._without_lifeline(why_not)
             return self.session.update(lifeline=False)
@@ -153,7 +116,7 @@ class ActionModule(SessionAction):
             state = dict(state, client_port=lifeline.line_port(record.settings, record.route), port=None)
         return self.session.update(lifeline=True, route_state=state)
 
-    def _start_at_once(self, record, route, channel, directory):
+    def _start_at_once(self, record, route, channel, flow):
         """A forward route needs nothing before pvserver; where it does not lead to this node, the next task finds another."""
         if route.reverse:
             return
@@ -161,38 +124,37 @@ class ActionModule(SessionAction):
             if route.needs_job or record.root_node != record.facts["first_node"].get(record.scheduler):
                 route.ready_for(record.root_node)
                 self.session.update(**route.kept())
-            self._go(record, route, channel, directory)
+            flow.start(lambda: self._endpoints(record, route, channel, flow))
+            self.session.update(go=True)
         except RouteUnavailable:
             pass
 
-    def _go(self, record, route, channel, directory):
-        """Puts up what has to stand before pvserver, and lets it start; raises RouteUnavailable."""
+    def _endpoints(self, record, route, channel, flow):
+        """list[str]: pvserver's arguments, once what it needs of the route is open; raises RouteUnavailable."""
         connect_id = self.session.connect_id()
         if record.lifeline:
             record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, channel)), route,
                                           routing.client_of(record, channel))
-            lifeline_route.put_up(route, record, directory)
-            arguments = lifeline.pvserver_arguments(route, connect_id)
-        else:
-            route.before_start(record.root_node)
-            arguments = route.pvserver_arguments(connect_id)
-        directory.put("go", job_scripts.go_file(arguments))
-        self.session.update(go=True)
+            lifeline_route.put_up(route, record, flow.directory)
+            return lifeline.pvserver_arguments(route, connect_id)
+        route.before_start(record.root_node)
+        return route.pvserver_arguments(connect_id)
 
     def _started(self, record, channel):
         if record.accepting or record.was_connected:
             return {"changed": False}
         route = routing.load(record, channel, self.session)
-        follower = self._follower(record, channel)
+        flow = self._flow(record, channel)
         if not record.go:
             try:
-                self._go(record, route, channel, follower.directory)
+                flow.start(lambda: self._endpoints(record, route, channel, flow))
+                self.session.update(go=True)
             except RouteUnavailable as unavailable:
                 raise choice.none_works([(route.name, str(unavailable))], route.name)
             finally:
                 self.session.update(**route.kept())
-        status = until_pvserver_speaks(follower, route, record.settings["pvserver"], lifeline=record.lifeline)
-        self.session.update(accepting=status.accepting, agent=follower.progress.agent, was_connected=status.connected)
+        status = flow.wait_for_pvserver(route, record.settings["pvserver"], lifeline=record.lifeline)
+        self.session.update(accepting=status.accepting, agent=flow.progress.agent, was_connected=status.connected)
         if status.connected and route.reverse:
             self.show(routing.came_through(record, route))
         elif route.reverse and record.lifeline:

@@ -8,8 +8,8 @@ import socket
 import time
 import typing as t
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import comes_to_its_end
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_directory import Directory
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import ends_soon
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes, terminals
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
@@ -154,7 +154,7 @@ class ActionModule(SessionAction):
         """Whether pvserver is over and the daemon is about to notice; waits until it has cleared up."""
         try:
             script = Channel(record.socket, record.name).script
-            if not comes_to_its_end(Directory(script, record.remote_directory)):
+            if not ends_soon(Directory(script, record.remote_directory)):
                 return False
         except SessionError:
             if record.lifeline:

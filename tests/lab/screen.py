@@ -16,7 +16,7 @@ class Screen:
     def __init__(self, lab, user, display, place):
         self.lab, self.user, self.display, self.place, self.started = lab, user, display, place, []
         self.start("Xvfb", display, "-noreset", "-screen", "0", "1280x900x24")
-        lab.wait(lambda: not self.type("getdisplaygeometry").returncode, 10, "a screen")
+        lab.wait(lambda: not self.type("getdisplaygeometry").returncode, 90, "a screen")
 
     def start(self, *words, **environment):
         # A desktop gives its programs another PATH than a terminal.
@@ -75,7 +75,7 @@ class Screen:
             self.press("ctrl+q", "^ParaView")
             return gone()
 
-        self.lab.wait(look, 20, "the end of ParaView")
+        self.lab.wait(look, 90, "the end of ParaView")
 
     def choose(self, file, entry, **environment):
         """Starts ParaView with an entry of a file, and accepts what it asks."""
@@ -85,8 +85,8 @@ class Screen:
 
     def pick(self, number):
         """Opens the Connect dialog, and takes an entry by its place in the list."""
-        self.lab.wait(lambda: self.windows("^ParaView"), 20, "ParaView")
-        self.lab.wait(lambda: self.windows("Choose Server") or self._open_dialog(), 20, "the Connect dialog")
+        self.lab.wait(lambda: self.windows("^ParaView"), 90, "ParaView")
+        self.lab.wait(lambda: self.windows("Choose Server") or self._open_dialog(), 90, "the Connect dialog")
         self.click("Choose Server", 100, 47 + 30 * number)
         self.until_gone("Choose Server", lambda: self.click("Choose Server", 440, 360))
 
@@ -102,7 +102,7 @@ class Screen:
             self.press("ctrl+q", "^ParaView")
             return paraview.poll() is not None
 
-        self.lab.wait(gone, 20, "the end of ParaView")
+        self.lab.wait(gone, 90, "the end of ParaView")
 
     def close(self):
         for process in reversed(self.started[1:]):

@@ -32,7 +32,7 @@ def screen(desk):
 def full(desk):
     """Somebody else has both nodes."""
     job = desk.lab.on("login", "sbatch", "--parsable", "--exclusive", "-N2", "--wrap", "sleep 600", user="bob").stdout.strip()
-    desk.lab.wait(lambda: desk.lab.on("login", "squeue", "-h", "-j", job, "-o", "%T").stdout.strip() == "RUNNING", 20, "the other's job")
+    desk.lab.wait(lambda: desk.lab.on("login", "squeue", "-h", "-j", job, "-o", "%T").stdout.strip() == "RUNNING", 90, "the other's job")
     yield
     desk.lab.on("login", "scancel", job)
 
@@ -46,9 +46,9 @@ def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, 
     desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(wishes))
     screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab", "--script=/home/alice/client.py", PICTURE=f"{PLACE}/picture.png")
     screen.accept("Connection Options")
-    desk.lab.wait(lambda: screen.windows("^ParaView: lab"), 20, "the window with connect's progress")
-    desk.lab.wait(lambda: desk.record().get("state") == "connected", 40, "ParaView is connected")
-    said = desk.lab.wait(lambda: re.search(r"(?s).*^cells.*", desk.run("cat", f"{PLACE}/picture.png.txt", check=False).stdout, re.M), 40, "the picture").group()
+    desk.lab.wait(lambda: screen.windows("^ParaView: lab"), 90, "the window with connect's progress")
+    desk.lab.wait(lambda: desk.record().get("state") == "connected", 90, "ParaView is connected")
+    said = desk.lab.wait(lambda: re.search(r"(?s).*^cells.*", desk.run("cat", f"{PLACE}/picture.png.txt", check=False).stdout, re.M), 90, "the picture").group()
     record = desk.record()
     node = record["nodes"][0]
     assert f"server host {node}\n" in said and "distributed True" in said
@@ -56,7 +56,7 @@ def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, 
     assert (record["route"], record["settings"]["walltime"]) == (route, 1200)
     assert 20000 <= record["client_port"] <= 32767
     assert f"SEEN={HOSTILE}\n" in desk.lab.on(node, "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
-    desk.lab.wait(lambda: not screen.windows("^ParaView: lab"), 20, "the end of the window with connect's progress")
+    desk.lab.wait(lambda: not screen.windows("^ParaView: lab"), 90, "the end of the window with connect's progress")
     screen.quit()
     desk.told_over()
     screen.close()
@@ -68,7 +68,7 @@ def test_cancel_in_the_connect_dialog_cancels_the_job(desk, screen, full):
     screen.paraview()
     screen.pick(1)
     screen.accept("Connection Options for .lab .reverse")
-    desk.lab.wait(lambda: desk.record().get("state") == "pending", 30, "the job waits")
+    desk.lab.wait(lambda: desk.record().get("state") == "pending", 90, "the job waits")
     for _attempt in range(4):  # a key may be lost on its way
         screen.press("Escape", "^ParaView [0-9]")
         # ParaView has to be still for a quarter of a minute, and each key wakes it.
@@ -86,14 +86,14 @@ def test_cancel_in_the_connect_dialog_cancels_the_job(desk, screen, full):
 def test_what_ends_while_the_job_waits_cancels_it(desk, screen, full, end):
     screen.paraview("--server=lab")
     screen.accept("Connection Options for .lab")
-    desk.lab.wait(lambda: desk.record().get("state") == "pending", 30, "the job waits")
+    desk.lab.wait(lambda: desk.record().get("state") == "pending", 90, "the job waits")
     if end == "the window":
         screen.type("windowkill", *screen.windows("^ParaView: lab"))
     else:
         desk.run("pkill", "-KILL", "-u", "alice", "-x", "paraview")
-    desk.lab.wait(lambda: not desk.record(), 30, "the end of the session")
+    desk.lab.wait(lambda: not desk.record(), 90, "the end of the session")
     if end == "the window":
-        desk.lab.wait(lambda: "Command aborted" in desk.run("cat", f"{PLACE}/paraview.log").stdout, 10, "ParaView knows")
+        desk.lab.wait(lambda: "Command aborted" in desk.run("cat", f"{PLACE}/paraview.log").stdout, 90, "ParaView knows")
     screen.close()
     desk.nothing_left()
 
@@ -107,12 +107,12 @@ def test_a_question_is_answered_in_the_window(desk, screen):
             {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": True, "command": command}))
         screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab")
         screen.accept("Connection Options")
-        desk.lab.wait(lambda: desk.run("pgrep", "-f", "[E]nter passphrase", check=False).stdout, 30, "ssh asks")
+        desk.lab.wait(lambda: desk.run("pgrep", "-f", "[E]nter passphrase", check=False).stdout, 90, "ssh asks")
         window = screen.windows("^ParaView: lab")[0]
         screen.type("windowfocus", window)
         screen.type("type", "--delay", "30", "open sesame")
         screen.type("key", "Return", "Return")  # one may be lost between two windows
-        desk.lab.wait(lambda: desk.record().get("state") == "connected", 60, "ParaView is connected")
+        desk.lab.wait(lambda: desk.record().get("state") == "connected", 90, "ParaView is connected")
     finally:
         desk.run("rm", "-f", "/home/alice/.ssh/locked", "/home/alice/.ssh/locked.pub")
     screen.quit()
@@ -126,7 +126,7 @@ def test_a_second_paraview_is_told_whose_the_session_is(desk, screen):
     desk.connect(route="forward_tunnel")
     screen.paraview("--server=lab")
     screen.accept("Connection Options for .lab")
-    desk.lab.wait(lambda: "Command aborted" in desk.run("cat", f"{PLACE}/paraview.log").stdout, 30, "ParaView knows")
+    desk.lab.wait(lambda: "Command aborted" in desk.run("cat", f"{PLACE}/paraview.log").stdout, 90, "ParaView knows")
     assert screen.windows("^ParaView: lab"), "the window stays, with the reason"
     assert desk.record()["state"] == "ready"
 
@@ -161,7 +161,7 @@ def test_paraview_that_connect_starts_is_connected_without_a_key(desk, screen, r
     assert desk.lab.on("workstation", "ss", "-Htn", f"( sport = :{report['client_port']} or dport = :{report['client_port']} )").stdout
     if user == "new":
         # It greets its user, who may leave that until later.
-        desk.lab.wait(lambda: screen.windows("Welcome to ParaView"), 10, "the greeting")
+        desk.lab.wait(lambda: screen.windows("Welcome to ParaView"), 90, "the greeting")
         screen.accept("Welcome to ParaView")
     screen.leave(lambda: not running(desk))
     desk.told_over()

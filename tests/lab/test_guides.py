@@ -139,7 +139,9 @@ def terminal(lab):
     # A home of its own keeps the collection that is installed here away from other tests; session records lie where they always do.
     bare = f"rm -rf {HOME}; mkdir -p {HOME}/bin {HOME}/.local {HOME}/group_vars .local/state; ln -s /home/alice/.local/state {HOME}/.local/state"
     desk.run("sh", "-c", bare)
-    files = {"group_vars/all.yml": VARIABLES, **{f"bin/{name}": "#!/bin/sh\n" + text for name, text in STAND_INS.items()}}
+    # Not every Slurm of the lab starts ranks by srun; its inventory names the launcher that does.
+    launcher = desk.run("grep", "-s", "^paraview_mpi_launcher:", "/etc/ansible/group_vars/all.yml", check=False).stdout
+    files = {"group_vars/all.yml": VARIABLES + launcher, **{f"bin/{name}": "#!/bin/sh\n" + text for name, text in STAND_INS.items()}}
     for name, text in files.items():
         lab.on("workstation", "sh", "-c", f"cat > {HOME}/{name}; chmod 755 {HOME}/{name}", user="alice", input=text)
     archive = base64.b64encode((TOP / "build" / ARCHIVE).read_bytes()).decode()

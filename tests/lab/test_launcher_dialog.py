@@ -63,7 +63,7 @@ class Bob:
 
     def recorded(self, host):
         """What the recording stand-in on a host was told: its words, its environment, and who listened."""
-        self.lab.wait(lambda: self.read(host, f"{PLACE}/words"), 15, "the command runs")
+        self.lab.wait(lambda: self.read(host, f"{PLACE}/words"), 90, "the command runs")
         environment = dict(line.split("=", 1) for line in self.read(host, f"{PLACE}/environment").splitlines() if "=" in line)
         return self.read(host, f"{PLACE}/words").splitlines(), environment, self.read(host, f"{PLACE}/listeners")
 
@@ -151,11 +151,11 @@ def test_paraview_is_connected_without_ansible(bob, reverse):
     bob.choose([{"name": "nodes", "type": "int", "default": "1"}, {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}], reverse,
                bind="198.18.2.1", path=f"{PLACE}/launch")
     said = ("grep", "-rl", "^Client connected", ".paraview-connect")
-    bob.lab.wait(lambda: bob.on("login", *said, check=False).stdout, 40, "ParaView is connected")
+    bob.lab.wait(lambda: bob.on("login", *said, check=False).stdout, 90, "ParaView is connected")
     environment = bob.lab.on("compute1", "sh", "-c", "for p in $(pgrep -u bob -f '^pvserver'); do tr '\\0' '\\n' < /proc/$p/environ; done").stdout
     assert f"SEEN={HOSTILE}\n" in environment and "LC_PARAVIEW_" not in environment
     bob.screen.quit()
-    bob.lab.wait(lambda: not bob.left(), 30, "nothing left")
+    bob.lab.wait(lambda: not bob.left(), 90, "nothing left")
 
 
 def test_every_command_of_the_guide(lab):

@@ -28,7 +28,7 @@ NONE = answers.TABLES["none"]
 START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, job_monitor, recovery; "
          "from module_utils.schedulers import jobs; from module_utils.cluster import heartbeat; daemon._TICK = 0.05; "
          "recovery._NOBODY_ASKS = 1.0; job_monitor._STATUS_EVERY = 0.1; "
-         "job_monitor._ASK_EVERY = {1}; job_monitor._ASK_AGAIN = 0.1; jobs.poll_pause = lambda waited: {1}; heartbeat.OVERDUE = 3.5; "
+         "job_monitor._ASK_EVERY = {1}; jobs.poll_pause = lambda waited: {1}; heartbeat.OVERDUE = 3.5; "
          "jobs.Jobs.cancel_and_wait.__defaults__ = (10.0, jobs.time.sleep); daemon.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
@@ -463,12 +463,11 @@ def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
 
 def test_a_record_that_is_gone_when_the_batch_system_would_be_asked(tmp_path):
     watched = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
-    watched.monitor.next_status = float("inf")
     watched.monitor.look()
     assert watched.stopping
 
 
-def test_a_record_that_is_taken_away_ends_the_watcher(held, program, until):
+def test_a_record_that_is_taken_away_ends_the_daemon(held, program, until):
     held.start()
     held.submit(program)
     held.channel.request("hand_over")

@@ -113,7 +113,7 @@ def test_forward(job, program, until, tmp_path):
     until(lambda: job.progress().agent)
     host, port = job.progress().agent
     assert host == "127.0.0.1"
-    until(lambda: job.progress().said[1:])
+    until(lambda: job.progress().output[1:])
     assert not job.progress().elsewhere
     line = ("--line-to", "127.0.0.1:{0}".format(port), "--listen", "127.0.0.1:0")
     assert asked(job.stub(tmp_path, *line), b"first") == b"heard first"
@@ -139,7 +139,7 @@ def test_a_pvserver_that_listens_somewhere_else_is_noticed(job, program, until, 
     """Which name it has for its host says nothing: what counts is who listens here."""
     job.begin(program("pvserver", "#!/bin/sh\necho 'Accepting connection(s): {0}:1'\nexec sleep 600\n".format(named)))
     job.go(["@take 127.0.0.1 0", "--server-port=0"])
-    until(lambda: job.progress().said)
+    until(lambda: job.progress().output)
     assert job.progress().elsewhere
     (job.directory / "stop").touch()
     job.wait()

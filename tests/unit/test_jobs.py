@@ -7,7 +7,6 @@ import os
 import signal
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import jobs, validation
@@ -308,7 +307,7 @@ def test_a_site_is_never_asked_more_often_than_it_wants(floor, waited, least, mo
     now = [1000.0]
     monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(jobs.time, "time", lambda: now[0])
-    polling = jobs.polling(SessionRecord(submitted_at=now[0] - waited, facts={"site": {"poll_floor_s": floor}}))
+    polling = jobs.Polling(now[0] - waited, floor)
     assert polling.due()
     now[0] += least - 0.01
     assert not polling.due()

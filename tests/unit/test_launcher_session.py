@@ -6,7 +6,8 @@
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import Follower
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import session
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
@@ -53,11 +54,12 @@ def _attend(recorded, monkeypatch):
         job = Job(recorded(case), killed_at, ended_at)
         job.hangs = hangs
         monkeypatch.setattr(time, "monotonic", lambda: job.clock)
-        about = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
+        table = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
         launch = session.Launch(None, job, None)
         launch.record.job_id = recorded(case).command.split()[-1]
-        launch.follower = Follower(launch.record.job_id, Jobs(job.run, about), job, Polling(time.time() - 1000), job.show)
-        launch._until_over()
+        launch.flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef", show=job.show)
+        launch.flow.watch = JobWatch(launch.record.job_id, Jobs(job.run, table), job, Polling(time.time() - 1000), session._ASK_EVERY)
+        launch._wait_until_over()
         return job
 
     return attend

@@ -6,13 +6,18 @@
 import json
 import os
 import stat
+import time
 from types import SimpleNamespace
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.action import paraview_client
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 
@@ -21,13 +26,25 @@ GONE = [1, "0"]
 
 
 class Directory:
-    """The job's, whose words come some looks late."""
+    """The job's, whose status file is late by some reads."""
+
+    beat = ""
 
     def __init__(self, *texts):
         self.texts = list(texts)
 
-    def status(self, _seen, _seconds):
+    def status(self, _seen, _seconds, _pause=0.1):
         return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
+
+
+def flow_of(*texts):
+    """The flow of a job with these texts of its status file, the last one for ever."""
+    table = answers.TABLES["none"]
+    flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef")
+    polling = Polling(time.time())
+    polling.put_off(1000)
+    flow.watch = JobWatch("11", None, Directory(*texts), polling)
+    return flow
 
 
 @pytest.fixture(name="waiting")
@@ -65,14 +82,15 @@ class Here:
 
 def test_a_client_that_came_and_left_before_the_job_told_of_it(waiting):
     stub_says(waiting.session, "closed")
-    directory = Directory("running c101\n", "running c101\n", "running c101\nsaid Client connected.\n")
-    assert waiting._wait_connected(waiting.session.read(), directory, Here()).connected
+    flow = flow_of("running c101\n", "running c101\n", "running c101\nsaid Client connected.\n")
+    waiting._wait_connected(waiting.session.read(), flow, Here())
+    assert flow.progress.connected
 
 
 def test_a_client_that_ended_and_was_never_there(waiting):
     stub_says(waiting.session, "waiting")
     with pytest.raises(SessionError, match="the client ended before it was connected") as caught:
-        waiting._wait_connected(waiting.session.read(), Directory("running c101\n"), Here())
+        waiting._wait_connected(waiting.session.read(), flow_of("running c101\n"), Here())
     assert "server host c101" in caught.value.why
 
 
@@ -102,7 +120,7 @@ class Listening(Here):
 def test_paraview_is_called_once_it_has_the_connect_id(waiting, monkeypatch):
     around = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
     monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: around)
-    monkeypatch.setattr(paraview_client.job_directory, "Directory", lambda _script, _path: Directory(""))
+    monkeypatch.setattr(paraview_client.JobFlow, "of", lambda *_arguments: flow_of(""))
     waiting.session.update(client_by="script", settings=dict(waiting.session.read().settings, start_client=["paraview"]))
     waiting._listening(waiting.session.read(), SimpleNamespace(script=None))
     assert around.words == ["paraview-connect: begun\nparaview-connect: listening\n"]

@@ -102,7 +102,7 @@ class Progress:
 
     Attributes:
         host: where the job script runs. nodes: its nodes. addresses: IPv4 addresses of that host.
-        said: pvserver's status lines. connected: a client was there. leaving: pvserver goes.
+        output: pvserver's status lines. connected: a client was there. leaving: pvserver goes.
         fault: what kept pvserver from being started, and the thing it concerns.
         display: what the job found on displays, for rendering.told(); empty for nothing.
         ended: exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
@@ -115,7 +115,7 @@ class Progress:
         self.host, self.elsewhere, self.display = "", False, ""
         self.nodes: t.List[str] = []
         self.addresses: t.List[str] = []
-        self.said: t.List[str] = []
+        self.output: t.List[str] = []
         self.fault: t.Optional[t.Tuple[str, str]] = None
         self.ended: t.Optional[t.Tuple[int, str]] = None
         self.lifeline: t.Optional[bool] = None
@@ -125,11 +125,11 @@ class Progress:
 
     @property
     def connected(self) -> bool:
-        return any(line.startswith("Client connected") for line in self.said)
+        return any(line.startswith("Client connected") for line in self.output)
 
     @property
     def leaving(self) -> bool:
-        return any(line.startswith("Exiting") for line in self.said)
+        return any(line.startswith("Exiting") for line in self.output)
 
     def _read(self, line: str) -> None:
         word, _blank, rest = line.partition(" ")
@@ -140,7 +140,7 @@ class Progress:
         elif word == "addresses":
             self.addresses = re.findall(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", rest)[:32]
         elif word == "said":
-            self.said.append(rest)
+            self.output.append(rest)
         elif word in ("missing", "module", "ports", "rendering"):
             self.fault = (word, rest)
         elif word == "elsewhere":

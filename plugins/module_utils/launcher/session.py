@@ -10,8 +10,7 @@ import typing as t
 
 from ..cluster import batch_system, endings, job_directory, job_scripts, site_file, teardown
 from ..cluster.facts import facts_of
-from ..cluster.follow import Follower, submitted, until_pvserver_speaks, until_running
-from ..cluster.job_directory import Directory
+from ..cluster.job_flow import JobFlow, submitted
 from ..cluster.pairing import Pairing
 from ..cluster.session_record import SessionRecord
 from ..common import durations
@@ -21,26 +20,21 @@ from ..paraview.pvserver import Status
 from ..routes.base import Route
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers, directives, hostlists, validation
-from ..schedulers.jobs import Jobs, Polling, over
-from ..ssh.channel import ChannelLost
 from .caller import Line
 from .holding_relay import HoldingRelay
 from .options import Options
 from .routes import HeldForward, context_here, given
 from .shells import Shells
 
-# A busy batch system takes its time, and a submission that was broken off may be a job all the same.
-_SUBMIT_SECONDS = 180
 # From pvserver's first word of a client to that client's answer.
 _CONNECT_SECONDS = 75
 # What a client has after it started ssh until it listens.
 _HEAD_START = 3
 # How long a job that has ended may stay in the queue.
 _LEAVING_SECONDS = 30
-# Seconds between two looks at a job whose client is there, until a batch system by which it is over is asked again, and for which what it wrote may be late.
+# Seconds between two reads of the status file, and between two queries of the batch system, while the client is connected.
 _WHILE_CONNECTED = 2
-_ASK_AGAIN = 3
-_LATE = 5
+_ASK_EVERY = 20
 # What the keeper's shell does where this program was killed and could not.
 _UNDO = """paraview_undo() {{
 command exec 9>&-
@@ -72,9 +66,8 @@ class Launch:
         self.record = SessionRecord()
         self.route: t.Optional[Route] = None
         self.holder: t.Optional[HoldingRelay] = None
-        self.follower: t.Optional[Follower] = None
-        self.ends_at, self.floor = 0.0, 0
-        self._lost_since: t.Optional[float] = None
+        self.flow: t.Any = None
+        self.ends_at = 0.0
 
     # -- until pvserver waits or is connected
 
@@ -89,12 +82,12 @@ class Launch:
         self._try(lambda: self._first_look(facts))
         self._submit(facts, table, modules)
         self.line.state = "job {0} waits".format(self.record.job_id)
-        nodes = until_running(self.follower, self.options.job["queue_timeout"], self.options.job["nodes"])
+        nodes = self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
         self.ends_at = time.time() + self.options.job["walltime"]
         self.line.state = "job {0} runs".format(self.record.job_id)
-        self.route.context.job = {"nodes": nodes, "addresses": self.follower.progress.addresses}
+        self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
-        self._try(lambda: self._meet(until_pvserver_speaks(self.follower, self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
+        self._try(lambda: self._meet(self.flow.wait_for_pvserver(self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
 
     def _survey(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
@@ -153,17 +146,13 @@ class Launch:
     def _submit(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any], modules: t.List[str]) -> None:
         job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
-        directory = Directory(self.shells.script, path)
         self.record.remote_directory = path
-        directory.create(job_scripts.files(table, path, job, directives.asked(job, facts["site"]), modules))
-        queue = Jobs(over(self.shells.script, facts["prelude"]), table)
+        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.line.show)
+        asked = directives.asked(job, facts["site"])
         with self.shells.undisturbed():
-            job_id = Jobs(over(self.shells.script, facts["prelude"], path + "/submitted", _SUBMIT_SECONDS), table).submit(path + "/job.sh")
-            self.record.job_id = job_id
-            self._insure(table, job_id, path)
-        self.line.show(submitted(job_id, dict(job, queue=directives.asked(job, facts["site"])["queue"])))
-        self.floor = facts["site"].get("poll_floor_s", 0)
-        self.follower = Follower(job_id, queue, directory, Polling(time.time(), self.floor), self.line.show)
+            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, asked, modules), _ASK_EVERY)
+            self._insure(table, self.record.job_id, path)
+        self.line.show(submitted(self.record.job_id, dict(job, queue=asked["queue"])))
 
     def _insure(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
         cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
@@ -177,8 +166,11 @@ class Launch:
         elif not self.route.client_may_be_late:
             # The client starts ssh first and listens then, and nobody here can see whether it does yet.
             self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
+        self.flow.start(lambda: self._endpoints(node))
+
+    def _endpoints(self, node: str) -> t.List[str]:
         self.route.before_start(node)
-        self.follower.directory.put("go", job_scripts.go_file(self.route.pvserver_arguments(self.options.connect_id)))
+        return self.route.pvserver_arguments(self.options.connect_id)
 
     def _meet(self, status: Status, node: str) -> None:
         if not self.route.reverse:
@@ -188,7 +180,7 @@ class Launch:
             return
         if not status.connected:
             self.route.let_through(node)
-            self._until_connected(time.monotonic() + _CONNECT_SECONDS)
+            self._wait_for_client(_CONNECT_SECONDS)
         self.connected = True
         self.line.show("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
             hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
@@ -200,79 +192,42 @@ class Launch:
     def _ends(self) -> str:
         return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
 
-    def _until_connected(self, deadline: t.Optional[float]) -> None:
-        for _news in self.follower.events(deadline):
-            progress = self.follower.progress
-            if progress.connected:
-                self.connected = True
-                return
-            if progress.ended:
-                raise self.follower.died()
-        raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
-                           "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
-                           "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.options.port))
+    def _wait_for_client(self, seconds: t.Optional[float]) -> None:
+        if not self.flow.wait_for_client(seconds):
+            raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
+                               "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
+                               "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.options.port))
+        if not self.flow.progress.connected:
+            raise self.flow.died()
+        self.connected = True
 
     # -- until its end
 
     def attend(self) -> None:
         """Waits until pvserver ends; raises SessionError where no client ever came."""
         if not self.connected:
-            self._until_connected(None)
+            self._wait_for_client(None)
             self.line.show("ParaView is connected")
-        self._until_over()
+        self._wait_until_over()
         self._show_ending()
 
     def _show_ending(self) -> None:
         """A job that ended under its client's hands is an error; a client that left is none."""
-        ending, _log = self.follower.ending()
+        ending, _log = self.flow.watch.wait_for_ending()
         if ending.state != "ended":
-            raise self.follower.died()
+            raise self.flow.died()
         if ending.reason == endings.CLIENT_LEFT:
             self.line.show("ParaView has left, and job {0} ends".format(self.record.job_id))
         else:
             self.line.show("job {0} is over: {1}".format(self.record.job_id, endings.told(ending)))
 
-    def _until_over(self) -> None:
-        """Looks seldom: it may take a day."""
-        polling = Polling(self.follower.submitted_at, self.floor)
+    def _wait_until_over(self) -> None:
+        """A connected client may work for a day, so the job is checked seldom."""
         while True:
-            try:
-                if self._has_ended() or self._has_left_the_queue(polling):
-                    return
-            except ChannelLost:
-                raise
-            except SessionError:
-                # A home that hangs says nothing about the job.
-                pass
+            self.flow.watch.step()
+            if self.flow.watch.over:
+                return
             self.line.wait(_WHILE_CONNECTED)
-
-    def _has_ended(self) -> bool:
-        """Whether the job has said that it is over; its sign of life is felt."""
-        directory = self.follower.directory
-        text = directory.status("", 0)
-        self.follower.progress = job_scripts.Progress(text) if text else self.follower.progress
-        self.follower.heartbeat.update(directory.beat)
-        return bool(self.follower.progress.ended)
-
-    def _has_left_the_queue(self, polling: Polling) -> bool:
-        """Whether the job is over by the batch system, asked where it is due, and gives no sign of life."""
-        heartbeat = self.follower.heartbeat
-        if heartbeat.just_overdue:
-            polling.hurry(_ASK_AGAIN)
-        if not polling.due():
-            return False
-        state = self.follower.queue.ask(self.record.job_id)
-        lost = state.gone or state.state in answers.OVER
-        if lost and self._has_ended():
-            return True
-        if not lost or heartbeat.fresh:
-            self._lost_since = None
-            return False
-        self._lost_since = self._lost_since or time.monotonic()
-        if heartbeat.overdue or time.monotonic() - self._lost_since > _LATE:
-            return True
-        polling.soon(_ASK_AGAIN)
-        return False
 
     def clear_up(self) -> str:
         """Takes everything back: relay, job, files.
@@ -306,18 +261,7 @@ class Launch:
             self.route.take_back()
 
     def _end_job(self) -> str:
-        if self.record.job_id:
-            self._let_end()
+        # A job that has noted its end leaves the queue by itself.
+        if self.record.job_id and self.flow.watch.progress.ended:
+            self.record.job_over = self.flow.wait_until_released(_LEAVING_SECONDS)
         return teardown.undo(self.record, self.shells.script, False)
-
-    def _let_end(self) -> None:
-        """A job that has said that it ends leaves the queue by itself."""
-        if not job_scripts.Progress(Directory(self.shells.script, self.record.remote_directory).read("status")).ended:
-            return
-        queue, deadline = Jobs(over(self.shells.script, self.record.prelude), answers.of(self.record)), time.monotonic() + _LEAVING_SECONDS
-        while time.monotonic() < deadline:
-            state = queue.ask(self.record.job_id)
-            if state.gone or state.state in answers.OVER:
-                self.record.job_over = True
-                return
-            time.sleep(max(1, self.floor))

@@ -99,12 +99,22 @@ class Status:
         accepting: host and port where it waits for the client.
         connecting: it dials the client.
         connected: a client was there.
+        servers: how many pvservers wait for a client or dial one.
     """
 
     def __init__(self) -> None:
         self.accepting: t.Optional[t.Tuple[str, int]] = None
         self.connecting = False
         self.connected = False
+        self.servers = 0
+
+    @classmethod
+    def of(cls, lines: t.Iterable[str]) -> "Status":
+        """What some lines of pvserver's output say."""
+        status = cls()
+        for line in lines:
+            status.read(line)
+        return status
 
     def read(self, line: str) -> None:
         """Takes in one line of pvserver's output; anything else than a status line changes nothing."""
@@ -112,8 +122,10 @@ class Status:
         match = _ACCEPTING.match(line)
         if match and 0 < int(match.group("port")) < 65536:
             self.accepting = (match.group("host"), int(match.group("port")))
+            self.servers += 1
         elif line.startswith("Connecting to client"):
             self.connecting = True
+            self.servers += 1
         elif line.startswith("Client connected"):
             self.connected = True
 

@@ -182,12 +182,6 @@ class Polling:
         self._next = min(self._next, self._asked + max(seconds, self.floor))
 
 
-def polling(record: t.Any) -> Polling:
-    """Polling of the job that a session's record names."""
-    site = record.facts.get("site", {})
-    return Polling(record.submitted_at or time.time(), site.get("poll_floor_s", 0))
-
-
 def poll_pause(waited: float) -> float:
     """Seconds until a batch system is asked again: 1 s at first, 10 s after two minutes, 60 s after half an hour.
 

@@ -1,14 +1,15 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job that is followed."""
+"""The steps of one job."""
 
 import collections
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import follow as progress
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.follow import Follower, clock_time, comes_to_its_end, fault_error, until_pvserver_speaks
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_faults, job_flow, job_watch
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow, clock_time
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
@@ -31,13 +32,16 @@ class Files:
     def log(self):
         return "its last words\n"
 
+    def last_words(self):
+        return self.log()
+
 
 @pytest.fixture(name="follow")
 def _follow(recorded, monkeypatch):
-    """A follower of files and of recorded answers, the last of each for ever; what it said is its `lines`."""
-    monkeypatch.setattr(progress, "_STRETCH", 0)
-    monkeypatch.setattr(progress, "_LATE", 0)
-    monkeypatch.setattr(progress.jobs, "poll_pause", lambda _waited: 0)
+    """The flow of a job with these texts of its status file and these recorded answers, the last of each for ever; `lines` is what it showed."""
+    monkeypatch.setattr(job_flow, "_STRETCH", 0)
+    monkeypatch.setattr(job_watch, "_LATE", 0)
+    monkeypatch.setattr(job_flow.jobs, "poll_pause", lambda _waited: 0)
 
     def make(texts, cases, submitted_at=None):
         left = collections.deque(recorded(case).mine("11") for case in cases)
@@ -49,33 +53,33 @@ def _follow(recorded, monkeypatch):
         lines = []
         # One question an answer: what else a table would ask is of no interest here.
         table = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
-        follower = Follower("11", Jobs(run, table), Files(*texts), Polling(submitted_at or time.time()), lines.append)
-        follower.lines = lines
-        follower._polling.soon(0)
-        return follower
+        flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef", show=lines.append)
+        flow.lines, flow.directory, flow.queue = lines, Files(*texts), Jobs(run, table)
+        flow.watch = JobWatch("11", flow.queue, flow.directory, Polling(submitted_at or time.time()))
+        return flow
 
     return make
 
 
 def test_a_job_that_waits_and_runs(follow):
-    follower = follow([""] * 6 + ["running node01\nnodes node01 node02"],
+    flow = follow([""] * 6 + ["running node01\nnodes node01 node02"],
                       ["pending_priority_scontrol_o", "pending_priority_scontrol_o", "pending_resources_scontrol_o", "down_scontrol", "running_scontrol_o"])
-    for _news in follower.events():
-        if follower.progress.host:
+    for _news in flow.events():
+        if flow.progress.host:
             break
-    assert follower.progress.nodes == ["node01", "node02"]
-    assert follower.lines == [
+    assert flow.progress.nodes == ["node01", "node02"]
+    assert flow.lines == [
         "job 11 pending, Priority, expected {0}".format(clock_time("2026-11-22T17:49:23")),
         "job 11 pending, Resources, expected {0}".format(clock_time("2026-11-22T17:49:23")),
         "Slurm does not answer about job 11: slurm_load_jobs error: Unable to contact slurm controller (connect failure); waiting on"]
 
 
 def test_a_reason_is_explained(follow):
-    follower = follow([""], ["pending_held_user_scontrol_o"])
-    events = follower.events()
+    flow = follow([""], ["pending_held_user_scontrol_o"])
+    events = flow.events()
     next(events)
     next(events)
-    assert follower.lines == ["job 11 pending, JobHeldUser (held by its owner)"]
+    assert flow.lines == ["job 11 pending, JobHeldUser (held by its owner)"]
 
 
 def test_a_job_that_can_never_run(follow):
@@ -96,40 +100,40 @@ def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
 
 
 def test_a_job_that_was_accepted_a_moment_ago_may_not_be_known_yet(follow):
-    follower = follow([""] * 4 + ["running node01"], ["unknown_scontrol_o"])
-    for _news in follower.events():
-        if follower.progress.host:
+    flow = follow([""] * 4 + ["running node01"], ["unknown_scontrol_o"])
+    for _news in flow.events():
+        if flow.progress.host:
             break
-    assert not follower.lines
+    assert not flow.lines
 
 
 def test_a_home_may_show_late_what_the_job_wrote(follow, monkeypatch):
-    monkeypatch.setattr(progress, "_LATE", 60)
+    monkeypatch.setattr(job_watch, "_LATE", 60)
     monkeypatch.setattr(Polling, "soon", lambda _self, _seconds: None)
-    follower = follow([""] * 9 + ["running node01\nended 0 pvserver"], ["unknown_scontrol_o"], LONG_AGO)
-    for _news in follower.events():
-        if follower.progress.ended:
+    flow = follow([""] * 9 + ["running node01\nended 0 pvserver"], ["unknown_scontrol_o"], LONG_AGO)
+    for _news in flow.events():
+        if flow.progress.ended:
             break
-    assert follower.progress.ended == (0, "pvserver")
+    assert flow.progress.ended == (0, "pvserver")
 
 
 def test_a_suspended_job_is_told(follow, monkeypatch):
-    follower = follow([""], ["running_scontrol_o"])
+    flow = follow([""], ["running_scontrol_o"])
     suspended = dict(SLURM["states"], RUNNING="running")
-    follower.queue.table = dict(SLURM, states=suspended, explanations={"RUNNING": "suspended by the batch system"})
-    events = follower.events()
+    flow.queue.table = dict(SLURM, states=suspended, explanations={"RUNNING": "suspended by the batch system"})
+    events = flow.events()
     next(events)
     next(events)
-    assert follower.lines == ["job 11 running (suspended by the batch system)"]
+    assert flow.lines == ["job 11 running (suspended by the batch system)"]
 
 
 def test_a_short_job_is_not_taken_for_one_that_died(follow):
     """The batch system says it is over, and its own words have just arrived."""
-    follower = follow(["", "", "running node01\nended 0 pvserver"], ["completed_scontrol_o"], LONG_AGO)
-    for _news in follower.events():
-        if follower.progress.ended:
+    flow = follow(["", "running node01\nended 0 pvserver"], ["completed_scontrol_o"], LONG_AGO)
+    for _news in flow.events():
+        if flow.progress.ended:
             break
-    assert follower.progress.ended == (0, "pvserver")
+    assert flow.progress.ended == (0, "pvserver")
 
 
 def test_a_deadline(follow):
@@ -138,26 +142,26 @@ def test_a_deadline(follow):
 
 def test_a_job_that_has_ended_itself(follow):
     for text, why in (("ended 0 idle", "no client came in time"), ("ended 1 walltime", "its wall time was over"), ("ended 9 pvserver", "exit status 9")):
-        follower = follow(["running c101\n" + text], ["unknown_scontrol_o"])
-        next(follower.events())
-        assert why in follower.died().why
-        assert not follower.died().cancelled
-    follower = follow(["running c101\nended 143 cancelled"], ["unknown_scontrol_o"])
-    next(follower.events())
-    assert follower.died().cancelled
-    assert follower.died("another reason").why.startswith("the job was cancelled")
-    follower = follow(["running c101\nended 9 pvserver"], ["unknown_scontrol_o"])
-    next(follower.events())
-    assert follower.died("another reason").why.startswith("another reason")
+        flow = follow(["running c101\n" + text], ["unknown_scontrol_o"])
+        next(flow.events())
+        assert why in flow.died().why
+        assert not flow.died().cancelled
+    flow = follow(["running c101\nended 143 cancelled"], ["unknown_scontrol_o"])
+    next(flow.events())
+    assert flow.died().cancelled
+    assert flow.died("another reason").why.startswith("the job was cancelled")
+    flow = follow(["running c101\nended 9 pvserver"], ["unknown_scontrol_o"])
+    next(flow.events())
+    assert flow.died("another reason").why.startswith("another reason")
 
 
 def test_the_log_names_the_cause_of_the_end(follow):
     """The line that names it is shown however much stands behind it."""
-    follower = follow(["running c101\nended 1 pvserver"], ["unknown_scontrol_o"])
+    flow = follow(["running c101\nended 1 pvserver"], ["unknown_scontrol_o"])
     line = "The following argument was not expected: --frobnicate=1"
-    follower.directory.log = lambda: line + "\n" + "usage\n" * 100
-    next(follower.events())
-    error = follower.died()
+    flow.directory.log = lambda: line + "\n" + "usage\n" * 100
+    next(flow.events())
+    error = flow.died()
     assert error.why.startswith("pvserver does not know the option --frobnicate") and "    " + line in error.why
     assert "paraview_pvserver" in error.way_out and error.why.count("\n") < 20
 
@@ -165,37 +169,37 @@ def test_the_log_names_the_cause_of_the_end(follow):
 def test_the_batch_systems_words_may_be_late(follow, monkeypatch):
     clock = [1000.0]
     logs = ["", "", "slurmstepd: error: Detected 1 oom_kill event in StepId=11.batch.\n"]
-    monkeypatch.setattr(progress, "_LATE", 5)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    monkeypatch.setattr(progress.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    follower = follow(["running c101\nended 137 pvserver"], ["unknown_scontrol_o"])
-    follower.directory.log = lambda: logs.pop(0) if len(logs) > 1 else logs[0]
-    next(follower.events())
-    assert follower.died().why.startswith("the job ran out of memory")
+    monkeypatch.setattr(job_watch, "_LATE", 5)
+    monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(job_watch.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    flow = follow(["running c101\nended 137 pvserver"], ["unknown_scontrol_o"])
+    flow.directory.log = lambda: logs.pop(0) if len(logs) > 1 else logs[0]
+    next(flow.events())
+    assert flow.died().why.startswith("the job ran out of memory")
     logs[:] = [""]
-    assert "signal 9" in follower.died().why and clock[0] < 1007
+    assert "signal 9" in flow.died().why and clock[0] < 1007
 
 
-def test_a_node_that_is_lost_before_pvserver_spoke_is_told(follow, monkeypatch):
+def test_a_node_that_is_lost_before_pvserver_started(follow):
     """The job said that it runs, and nothing more."""
-    monkeypatch.setattr(progress, "_WHILE_IT_RUNS", 0)
-    follower = follow(["running node01\nnodes node01"], ["running_scontrol_o", "failed3_scontrol_o"], LONG_AGO)
+    flow = follow(["running node01\nnodes node01"], ["running_scontrol_o", "failed3_scontrol_o"], LONG_AGO)
+    flow.watch.while_running = 0
     with pytest.raises(SessionError, match="job 11 died") as caught:
-        list(follower.events())
+        list(flow.events())
     assert "exit status 3" in caught.value.why
 
 
 def test_a_question_that_hangs_is_borne(follow, monkeypatch):
-    follower = follow([""] * 3 + ["running node01"], ["running_scontrol_o"])
+    flow = follow([""] * 3 + ["running node01"], ["running_scontrol_o"])
 
     def hang(_job_id):
         raise SessionError("the login node does not answer", "no answer within 40 s", "try again later")
 
-    monkeypatch.setattr(follower.queue, "ask", hang)
-    for _news in follower.events():
-        if follower.progress.host:
+    monkeypatch.setattr(flow.queue, "ask", hang)
+    for _news in flow.events():
+        if flow.progress.host:
             break
-    assert follower.lines == ["no news of job 11: no answer within 40 s; waiting on"]
+    assert flow.lines == ["no news of job 11: no answer within 40 s; waiting on"]
 
 
 def test_clock_times():
@@ -209,7 +213,7 @@ def test_clock_times():
     (("rendering", "egl build GLX\x1b[31m"), ["pvserver on c101 cannot draw as paraview_rendering: egl asks", "built for GLX alone", "at auto"]),
     (("ports", "11111-11120"), ["no port is free on c101", "11111-11120", "paraview_server_ports"])])
 def test_faults(fault, words):
-    error = fault_error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])
+    error = job_faults.error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])
     assert all(word in str(error) for word in words)
     assert len(error.lines()) == 3 and "\x1b" not in str(error)
 
@@ -217,13 +221,13 @@ def test_faults(fault, words):
 def test_a_job_that_is_killed_without_last_words(follow, monkeypatch):
     """It gives no sign of life any more: the batch system is asked out of turn, and nothing that may be late is waited for."""
     clock = [1000.0]
-    monkeypatch.setattr(progress, "_LATE", 5)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
-    follower = follow(["running node01"], ["running_scontrol_o", "failed3_scontrol_o"])
-    follower.directory.beat = "17"
-    follower._polling.put_off(1000)
+    monkeypatch.setattr(job_watch, "_LATE", 5)
+    monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock[0])
+    flow = follow(["running node01"], ["running_scontrol_o", "failed3_scontrol_o"])
+    flow.directory.beat = "17"
+    flow.watch.polling.put_off(1000)
     with pytest.raises(SessionError, match="job 11 died"):
-        for _news in follower.events():
+        for _news in flow.events():
             clock[0] += 1
     assert clock[0] <= 1010
 
@@ -231,8 +235,8 @@ def test_a_job_that_is_killed_without_last_words(follow, monkeypatch):
 @pytest.fixture(name="clock")
 def _clock(monkeypatch):
     clock = [1000.0]
-    monkeypatch.setattr(progress, "_LATE", 5)
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(job_watch, "_LATE", 5)
+    monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock[0])
     return clock
 
 
@@ -240,14 +244,14 @@ def _clock(monkeypatch):
     "unknown_scontrol_o", "completed_scontrol_o", "cancelled_running_scontrol_o", "cancelled_pending_scontrol_o", "failed3_scontrol_o"])
 def test_a_job_that_gives_signs_of_life_is_not_over(follow, clock, case, monkeypatch):
     """Whatever the batch system answers, and however often. Once the signs stay out it is over within 10 s."""
-    monkeypatch.setattr(progress.jobs, "poll_pause", lambda _waited: 1)
-    follower = follow(["running node01"], [case], LONG_AGO)
-    events = follower.events()
+    monkeypatch.setattr(job_flow.jobs, "poll_pause", lambda _waited: 1)
+    flow = follow(["running node01"], [case], LONG_AGO)
+    events = flow.events()
     for second in range(100):
-        follower.directory.beat = str(second // 3)
+        flow.directory.beat = str(second // 3)
         clock[0] += 1
         next(events)
-    assert follower.lines == ["Slurm does not list job 11 any more, and the job gives signs of life; waiting on"]
+    assert flow.lines == ["Slurm does not list job 11 any more, and the job gives signs of life; waiting on"]
     killed = clock[0]
     with pytest.raises(SessionError, match="job 11 died"):
         for _news in events:
@@ -257,29 +261,29 @@ def test_a_job_that_gives_signs_of_life_is_not_over(follow, clock, case, monkeyp
 
 def test_a_home_that_hangs_bears_no_end_out(follow, clock, monkeypatch):
     """The signs of life stay out because nobody sees them."""
-    follower = follow(["running node01"], ["unknown_scontrol_o"], LONG_AGO)
-    follower.directory.beat = "17"
-    events = follower.events()
+    flow = follow(["running node01"], ["unknown_scontrol_o"], LONG_AGO)
+    flow.directory.beat = "17"
+    events = flow.events()
     next(events)
 
     def hang(*_arguments):
         raise SessionError("cannot read it", "no answer within 15 s")
 
     with monkeypatch.context() as hanging:
-        hanging.setattr(follower.directory, "status", hang)
+        hanging.setattr(flow.directory, "status", hang)
         for _second in range(60):
             clock[0] += 1
             next(events)
-    follower.directory.beat = "77"
+    flow.directory.beat = "77"
     clock[0] += 1
     next(events)
-    assert follower.lines[0] == "no news of job 11: no answer within 15 s; waiting on"
+    assert "no news of job 11: no answer within 15 s; waiting on" in flow.lines
 
 
 def test_neither_a_sign_nor_an_answer_is_no_end(follow, clock):
-    follower = follow(["running node01"], ["down_scontrol"], LONG_AGO)
-    follower.directory.beat = "17"
-    events = follower.events()
+    flow = follow(["running node01"], ["down_scontrol"], LONG_AGO)
+    flow.directory.beat = "17"
+    events = flow.events()
     for _second in range(300):
         clock[0] += 1
         next(events)
@@ -290,10 +294,10 @@ def test_what_pvserver_has_for_a_display_is_told_once_it_speaks(follow, display,
     class Route:
         reverse = client_may_be_late = False
 
-    follower = follow(["running c101\n" + display + "said Accepting connection(s): c101:40123\n"], ["running_scontrol_o"])
-    assert progress.until_pvserver_speaks(follower, Route, ["pvserver"]).accepting == ("c101", 40123)
-    assert len(follower.lines) == (1 if words else 0)
-    assert all(word in follower.lines[0] for word in words)
+    flow = follow(["running c101\n" + display + "said Accepting connection(s): c101:40123\n"], ["running_scontrol_o"])
+    assert flow.wait_for_pvserver(Route, ["pvserver"]).accepting == ("c101", 40123)
+    assert len(flow.lines) == (1 if words else 0)
+    assert all(word in flow.lines[0] for word in words)
 
 
 CONNECTED = "running c101\nsaid Client connected."
@@ -305,8 +309,8 @@ CONNECTED = "running c101\nsaid Client connected."
 def test_a_client_that_may_just_have_left(texts, over, monkeypatch):
     """pvserver says that it goes some time before its last process has gone."""
     clock = [1000.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 2.5) or clock[0])
-    assert comes_to_its_end(Files(*texts)) is over
+    monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 2.5) or clock[0])
+    assert job_watch.ends_soon(Files(*texts)) is over
 
 
 FORWARD = choice.ROUTES["forward_tunnel"]
@@ -321,21 +325,38 @@ RUNNING = "running c101\nagent 127.0.0.1 40865\nsaid Waiting for client...\n"
 @pytest.mark.parametrize("lifeline", [True, False])
 def test_pvserver_names_its_host_or_the_address_that_it_is_bound_to(follow, words, reached, lifeline):
     """Before 6.1 it is the host, by whatever name that calls itself; since then it is the address where there is one."""
-    follower = follow([RUNNING + words], ["running_scontrol_o"])
-    assert until_pvserver_speaks(follower, FORWARD, ["pvserver"], lifeline=lifeline).accepting == (reached, 40123)
+    flow = follow([RUNNING + words], ["running_scontrol_o"])
+    assert flow.wait_for_pvserver(FORWARD, ["pvserver"], lifeline=lifeline).accepting == (reached, 40123)
 
 
 @pytest.mark.parametrize("named", ["c102", "127.0.0.1"])
 def test_a_lifeline_does_not_reach_a_pvserver_on_another_node(follow, named):
     words = "elsewhere 40123\nsaid Accepting connection(s): {0}:40123".format(named)
     with pytest.raises(SessionError, match="the reconnecting connection does not reach pvserver") as caught:
-        until_pvserver_speaks(follow([RUNNING + words], ["running_scontrol_o"]), FORWARD, ["pvserver"], lifeline=True)
+        follow([RUNNING + words], ["running_scontrol_o"]).wait_for_pvserver(FORWARD, ["pvserver"], lifeline=True)
     assert "port 40123 of c101" in caught.value.why and "paraview_reconnect" in caught.value.way_out
 
 
 def test_a_route_follows_pvserver_to_another_node_where_it_is_named(follow):
-    follower = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): c102:40123"], ["running_scontrol_o"])
-    assert until_pvserver_speaks(follower, FORWARD, ["pvserver"]).accepting == ("c102", 40123)
-    follower = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): 127.0.0.1:40123"], ["running_scontrol_o"])
+    flow = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): c102:40123"], ["running_scontrol_o"])
+    assert flow.wait_for_pvserver(FORWARD, ["pvserver"]).accepting == ("c102", 40123)
+    flow = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): 127.0.0.1:40123"], ["running_scontrol_o"])
     with pytest.raises(SessionError, match="pvserver is not on the job's first node"):
-        until_pvserver_speaks(follower, NODE_TUNNEL, ["pvserver"])
+        flow.wait_for_pvserver(NODE_TUNNEL, ["pvserver"])
+
+
+@pytest.mark.parametrize("lines", [
+    "said Accepting connection(s): c101:40123\nsaid Accepting connection(s): c102:40123", "said Connecting to client (reverse connection requested)...\n" * 2])
+def test_ranks_that_do_not_find_each_other(follow, lines):
+    """srun without the PMI of pvserver's MPI starts as many pvservers as there are ranks, and ParaView would get one of them."""
+    with pytest.raises(SessionError, match="pvserver was started 2 times in job 11") as caught:
+        follow([RUNNING + lines], ["running_scontrol_o"]).wait_for_pvserver(FORWARD, ["pvserver"])
+    assert "paraview_mpi_launcher" in caught.value.way_out
+
+
+def test_a_second_server_may_start_late(follow):
+    late = RUNNING + "said Accepting connection(s): c101:40123\n"
+    flow = follow([late, late, late + "said Accepting connection(s): c102:40123"], ["running_scontrol_o"])
+    assert flow.wait_for_pvserver(FORWARD, ["pvserver"]).accepting == ("c101", 40123)
+    with pytest.raises(SessionError, match="started 2 times"):
+        flow.wait_for_client(10)

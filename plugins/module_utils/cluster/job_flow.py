@@ -1,0 +1,358 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of one job, in their order: submit, wait, start pvserver on its endpoints, wait for the client, end."""
+
+import shlex
+import time
+import typing as t
+
+from ..common import durations
+from ..common.errors import SessionError
+from ..common.text import one_line
+from ..paraview import pvserver as paraview
+from ..paraview import rendering
+from ..schedulers import answers, jobs
+from . import heartbeat, job_faults, job_scripts
+from .job_directory import Directory
+from .job_watch import JobWatch
+from .login_node import Run
+from .session_record import SessionRecord
+
+# A busy batch system takes its time, and a submission that was interrupted may be a job all the same.
+_SUBMIT_SECONDS = 180
+# The status file is read in stretches, so that the batch system and deadlines get their turn.
+_STRETCH = 1.0
+# Seconds after the submission from which a job that still waits is looked at less often: a login node is not to be kept busy by a queue.
+_SHORT_QUEUE = 20
+# Seconds for which neither the job's files nor the batch system may be readable.
+_PATIENCE = 600
+# From the go file to pvserver's first line: a file system, environment modules, MPI and a display may all be slow.
+_START_SECONDS = 300
+# Seconds that a job has to end once it was asked to by its file.
+_ENDING_SECONDS = 20
+# A job that the user has already lives on when its step ends, and a step that is killed notes nothing.
+_ATTACH = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
+
+
+class JobFlow:
+    """One job, from its submission to its end.
+
+    Args:
+        run: ``run(text, seconds) -> (code, out, err)`` on the login node.
+        table: the batch system's table.
+        prelude: shell lines that make the batch system's commands found.
+        directory: the path of the job's files.
+        poll_floor: seconds that the site wants between two queries of its batch system.
+        show: takes a line for the user.
+    Attributes:
+        watch: the state of the job; None before it was submitted.
+    """
+
+    def __init__(self, run: Run, table: t.Dict[str, t.Any], prelude: str, directory: str, poll_floor: float = 0,
+                 show: t.Callable[[str], t.Any] = lambda _line: None) -> None:
+        self.run, self.table, self.prelude, self.poll_floor, self.show = run, table, prelude, poll_floor, show
+        self.directory = Directory(run, directory)
+        self.queue = jobs.Jobs(jobs.over(run, prelude), table)
+        self.watch: t.Any = None
+        self._shown = ""
+
+    @classmethod
+    def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10) -> "JobFlow":
+        """The flow of the job that a session's record names."""
+        flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show)
+        if record.job_id:
+            flow.follow(record.job_id, record.submitted_at or time.time(), while_running)
+        return flow
+
+    @property
+    def progress(self) -> job_scripts.Progress:
+        """What the job's status file says."""
+        return self.watch.progress
+
+    def follow(self, job_id: str, submitted_at: float, while_running: float = 10) -> None:
+        """Follows a job that was submitted at a time in seconds since 1970."""
+        polling = jobs.Polling(submitted_at, self.poll_floor)
+        polling.put_off(0.7)
+        self.watch = JobWatch(job_id, self.queue, self.directory, polling, while_running)
+
+    # -- submit
+
+    def submit(self, files: t.Dict[str, str], while_running: float = 10) -> str:
+        """Makes the job's files, and submits job.sh.
+
+        Args:
+            files: text by name.
+            while_running: seconds between two queries of the batch system at least, once the job runs.
+        Returns:
+            The job id.
+        Raises:
+            SessionError: the files cannot be made, or the batch system refuses the job.
+        """
+        self.directory.create(files)
+        # A file keeps the job id, in case the connection is lost in this moment.
+        kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS)
+        job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh")
+        self.follow(job_id, time.time(), while_running)
+        return job_id
+
+    def root_node_of(self, job_id: str) -> str:
+        """The root node of a job that the user has already; SessionError if it does not run."""
+        job = self.queue.ask(job_id)
+        if job.state != "running" or not job.root_node:
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it is {0}{1}".format(
+                job.state if job.native else "not known", ": " + job.reason if job.reason else ""),
+                "name a job of yours that runs, or leave paraview_job_id out")
+        return job.root_node
+
+    def attach(self, job_id: str, node: str, files: t.Dict[str, str], hold: Run) -> None:
+        """Makes the job's files, and starts job.sh inside a job that runs already.
+
+        Args:
+            job_id: the job. node: its root node.
+            hold: runs lines in the connection's own shell, which ends what they start when the connection ends.
+        """
+        self.directory.create(files)
+        words = " ".join(shlex.quote(word) for word in self.queue.attach(job_id, node, self.directory.path + "/job.sh"))
+        code, _out, err = hold(_ATTACH.format(shlex.quote(self.directory.path), self.prelude or ":", words), 15)
+        if code != 0:
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))
+        self.follow(job_id, time.time())
+
+    # -- wait
+
+    def events(self, deadline: t.Optional[float] = None) -> t.Iterator[None]:
+        """Yields each time there may be news, until the caller has what it waited for. The user is shown what the batch system reports.
+
+        Args:
+            deadline: on time.monotonic(); past it nothing more is yielded.
+        Raises:
+            SessionError: the job died, was cancelled, or can never run.
+        """
+        self._step(0)
+        while True:
+            yield
+            if deadline is not None and time.monotonic() >= deadline:
+                return
+            self._step(_STRETCH)
+
+    def _step(self, seconds: float) -> None:
+        watch = self.watch
+        waits_long = not watch.progress.host and time.time() - watch.polling.submitted_at > _SHORT_QUEUE
+        asked = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
+        if watch.unread_for > _PATIENCE:
+            raise watch.unread
+        if watch.vanished and not watch.progress.ended:
+            raise self.died()
+        line = watch.no_answer() or (watch.contradiction() if watch.contradicted and not watch.is_new else "")
+        if line:
+            self._show_once(line + "; waiting on")
+        elif asked and watch.state and not watch.progress.host and not watch.progress.ended:
+            if watch.state.never:
+                raise jobs.never_error(watch.job_id, watch.state)
+            self._show_once(_waiting(watch.job_id, watch.state))
+
+    def _show_once(self, line: str) -> None:
+        if line and line != self._shown:
+            self._shown = line
+            self.show(line)
+
+    def died(self, otherwise: str = "") -> SessionError:
+        """SessionError: the job is over when it should not be; the end of its log is in it.
+
+        Args:
+            otherwise: the reason if neither the job nor its log names one.
+        """
+        ending, log = self.watch.wait_for_ending()
+        why = ending.reason if ending.known or not otherwise else otherwise
+        return jobs.ended_error(self.watch.job_id, self.queue.ask(self.watch.job_id), why, log, ending.state == "cancelled", ending.line, ending.way_out)
+
+    def wait_until_running(self, seconds: int, wanted: int) -> t.List[str]:
+        """Waits until the job's script runs on its node, and shows that.
+
+        Args:
+            seconds: how long the queue may take, from the submission on.
+            wanted: nodes that were asked for.
+        Returns:
+            Its nodes, the root node first.
+        Raises:
+            SessionError: it did not start in time, died, or can never run.
+        """
+        for _news in self.events(time.monotonic() + self.watch.polling.submitted_at + seconds - time.time()):
+            if self.progress.host:
+                break
+            if self.progress.ended:
+                raise self.died("it could not be started in the job")
+        else:
+            state = self.watch.state
+            raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.spoken(seconds)),
+                               "it was pending: {0}".format((state and (state.reason or state.native)) or "no reason given"),
+                               "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
+                               cancelled=True, hopeless=True)
+        nodes = self.progress.nodes or [self.progress.host]
+        self.show("job {0} running on {1}".format(self.watch.job_id, " ".join(nodes)))
+        if len(nodes) < wanted:
+            self.show("that is fewer than the {0} that were asked for".format(count(wanted, "node")))
+        return nodes
+
+    def wait_until_prepared(self, pvserver: t.List[str]) -> None:
+        """Waits until the job has reported whether an agent can run there, which it does before it waits for its go file.
+
+        Args:
+            pvserver: the command that was asked for.
+        Raises:
+            SessionError: what comes before that failed.
+        """
+        for _news in self.events(time.monotonic() + _START_SECONDS):
+            if self.progress.fault:
+                raise job_faults.error(self.watch.job_id, self.progress.host, self.progress.fault, pvserver)
+            if self.progress.lifeline is not None:
+                return
+            if self.progress.ended:
+                raise self.died()
+        raise SessionError("job {0} on {1} does not come as far as pvserver within {2}".format(
+            self.watch.job_id, self.progress.host, durations.spoken(_START_SECONDS)), "", "look at paraview_setup and paraview_modules")
+
+    # -- start pvserver
+
+    def start(self, endpoints: t.Callable[[], t.List[str]]) -> None:
+        """Writes the go file, for which the job waits.
+
+        Args:
+            endpoints: opens or checks, at this moment, what pvserver calls or is called by, and returns pvserver's arguments.
+        """
+        self.directory.put("go", job_scripts.go_file(endpoints()))
+
+    def wait_for_pvserver(self, route: t.Any, pvserver: t.List[str], check: t.Callable[[], t.Any] = lambda: None, lifeline: bool = False) -> paraview.Status:
+        """Waits until pvserver waits for its client, has found it, or is held by a relay on its way there.
+
+        Args:
+            route: of choice.ROUTES.
+            pvserver: the command that was asked for.
+            check: is called each time there may be news.
+            lifeline: an agent runs between pvserver and the route.
+        Raises:
+            SessionError: it did not start.
+        """
+        for _news in self.events(time.monotonic() + _START_SECONDS):
+            check()
+            if self.progress.fault:
+                raise job_faults.error(self.watch.job_id, self.progress.host, self.progress.fault, pvserver)
+            status = paraview.Status.of(self.progress.output)
+            job_faults.refuse_separate_servers(self.watch.job_id, status)
+            if status.accepting:
+                status.accepting = job_faults.reachable(status.accepting, self.progress, lifeline)
+            late = lifeline or route.client_may_be_late
+            if status.connected or ((self.progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
+                self._show_display()
+                return status
+            if self.progress.ended:
+                raise self.died()
+        raise SessionError("pvserver on {0} did not come up within {1}".format(self.progress.host, durations.spoken(_START_SECONDS)),
+                           "its last output: {0}".format((self.progress.output or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
+
+    def _show_display(self) -> None:
+        line = rendering.told(self.progress.host, self.progress.display)
+        if line:
+            self.show(line)
+
+    # -- the client
+
+    def wait_for_client(self, seconds: t.Optional[float], check: t.Callable[[], t.Any] = lambda: None) -> bool:
+        """Waits until a client is connected, or the job has ended.
+
+        Args:
+            seconds: how long; None for as long as the job lives.
+            check: is called each time neither is so.
+        Returns:
+            False if the time is over.
+        Raises:
+            SessionError: the job was killed.
+        """
+        for _news in self.events(None if seconds is None else time.monotonic() + seconds):
+            job_faults.refuse_separate_servers(self.watch.job_id, paraview.Status.of(self.progress.output))
+            if self.progress.connected or self.progress.ended:
+                return True
+            check()
+        return False
+
+    # -- the end
+
+    def end(self, attached: bool = False) -> str:
+        """Ends the job, and waits until the batch system has released it.
+
+        Args:
+            attached: the job is the user's own: what was started in it ends, and the job goes on.
+        Returns:
+            Empty, or why the job is still there.
+        """
+        # A connect that was killed between the submission and its record knows no id; the file on the cluster has it.
+        job_id = self.watch.job_id if self.watch else answers.read_job_id(self.table, self.directory.read("submitted"))
+        if not job_id:
+            return ""
+        if attached:
+            return self._end_step()
+        return self.queue.cancel_and_wait(job_id) or self._end_unlisted(job_id)
+
+    def _end_step(self) -> str:
+        text = self.directory.read("status")
+        if not text or job_scripts.Progress(text).ended:
+            return ""
+        self.directory.put("stop", "")
+        deadline = time.monotonic() + _ENDING_SECONDS
+        while not job_scripts.Progress(text).ended:
+            if time.monotonic() > deadline:
+                return "pvserver in the job does not end"
+            text = self.directory.status(text, 2)
+        return ""
+
+    def _end_unlisted(self, job_id: str) -> str:
+        """Ends a job by its own file if the batch system does not list it any more and it still gives signs of life."""
+        deadline = time.monotonic() + _ENDING_SECONDS
+        while heartbeat.lives(self.directory):
+            if time.monotonic() > deadline:
+                return "{0} does not list job {1} any more, and the job gives signs of life".format(self.table["title"], job_id)
+            self.directory.put("stop", "")
+        return ""
+
+    def wait_until_released(self, seconds: float) -> bool:
+        """Whether the batch system releases a job that ends by itself, within some seconds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            state = self.queue.ask(self.watch.job_id)
+            if state.gone or state.state in answers.OVER:
+                return True
+            time.sleep(max(1, self.poll_floor))
+        return False
+
+
+def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
+    """The line for a job that was submitted with these options."""
+    tasks = options["nodes"] * options["tasks_per_node"]
+    return "job {0} submitted{1}: {2}, {3}, {4}".format(
+        job_id, " to " + options["queue"] if options["queue"] else "", count(options["nodes"], "node"), count(tasks, "task"),
+        durations.clock(options["walltime"]))
+
+
+def count(number: int, noun: str) -> str:
+    """``1 node``, ``2 nodes``."""
+    return "{0} {1}{2}".format(number, noun, "" if number == 1 else "s")
+
+
+def clock_time(text: str) -> str:
+    """``14:32`` of an ISO 8601 time, with its date where that is not today."""
+    date, _t, clock = text.partition("T")
+    return clock[:5] if date == time.strftime("%Y-%m-%d") else "{0} {1}".format(date, clock[:5])
+
+
+def _waiting(job_id: str, state: answers.JobState) -> str:
+    """What the batch system reports of a job that waits, in a line; empty for one that runs or is over."""
+    if state.gone or state.state in answers.OVER or (state.state == "running" and not state.explanation):
+        return ""
+    line = "job {0} {1}".format(job_id, state.state if state.state in ("pending", "running") else "is in state " + state.native)
+    for part in (one_line(state.reason, 120) if state.state != "running" else "",
+                 "expected {0}".format(clock_time(state.expected_start)) if state.expected_start else ""):
+        line += ", " + part if part else ""
+    if state.explanation and state.reason not in ("Resources", "Priority"):
+        line += " ({0})".format(state.explanation)
+    return line
