@@ -22,26 +22,26 @@ class ActionModule(SessionAction):
 
     def act(self, arguments):
         table = answers.table(arguments["scheduler"], validation.tables(arguments["schedulers"]))
-        job = recordings.read(table, arguments["scheduler"], arguments["job_id"], self._recorded(arguments["answer"]))
-        told = {name: getattr(job, name) for name in _FIELDS}
-        line = json.dumps(told)
+        job = recordings.read(table, arguments["scheduler"], arguments["job_id"], self._recordings(arguments["answer"]))
+        reported = {name: getattr(job, name) for name in _FIELDS}
+        line = json.dumps(reported)
         self.show(line, len(line))
         if arguments["json"]:
             try:
                 files.write_private(arguments["json"], line + "\n")
             except OSError as error:
-                raise SessionError("cannot write paraview_json: {0}".format(arguments["json"]), error.strerror, "name a file in a directory of yours")
-        return {"changed": False, "job": told}
+                raise SessionError("cannot write paraview_json: {0}".format(arguments["json"]), error.strerror, "name a file in a directory of your own")
+        return {"changed": False, "job": reported}
 
     @staticmethod
-    def _recorded(path):
+    def _recordings(path):
         try:
             with open(path, "rb") as stream:
                 return recordings.parse(stream.read())
         except OSError as error:
-            raise SessionError("cannot read the recorded answer {0}".format(path), error.strerror, "name a file that is there")
+            raise SessionError("cannot read the recorded answer {0}".format(path), error.strerror, "name a file that exists")
         except ValueError as error:
-            raise SessionError("{0} is no recorded answer".format(path), str(error), "record it as the guide Batch systems shows")
+            raise SessionError("{0} is not a recorded answer".format(path), str(error), "record it as the guide Batch systems shows")
 
     def fail(self, error, arguments):
         return super().fail(error, dict(arguments, json=""))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the hosts that a run is about; documented in plugins/modules/site_hosts.py."""
+"""Finds the hosts of a run; documented in plugins/modules/site_hosts.py."""
 
 import difflib
 import re
@@ -27,17 +27,17 @@ class ActionModule(SessionAction):
         record.write_report(arguments["json"], [], fresh=True)
         self.check_names([])
         if not pattern:
-            raise SessionError("no host was named", "", "say which: -e host=NAME, an inventory host or group, or [user@]login.site.edu")
+            raise SessionError("no host was named", "", "name it: -e host=NAME, an inventory host or group, or [user@]login.site.edu")
         found = {}
-        recorded = {one.name for one in record.all_sessions(self.base)} if arguments["records"] else set()
+        recorded = {session.name for session in record.all_sessions(self.base)} if arguments["records"] else set()
         manager = self._inventory()
         if any(sign in pattern for sign in "&!"):
             for name in self._matches(manager, pattern):
                 found[name] = {"name": name}
         else:
             for part in [part.strip() for part in pattern.split(",") if part.strip()]:
-                for one in self._one(manager, part, recorded):
-                    found[one["name"]] = one
+                for host in self._hosts(manager, part, recorded):
+                    found[host["name"]] = host
         if not found:
             raise self._unknown(pattern, manager)
         return {"changed": False, "hosts": list(found.values())}
@@ -62,18 +62,18 @@ class ActionModule(SessionAction):
     def _matches(manager, pattern):
         return [host.name for host in manager.get_hosts(pattern=pattern) if host.name != "localhost"]
 
-    def _one(self, manager, part, recorded):
-        known = [name for names in self.task_vars.get("groups", {}).values() for name in names]
-        if part in recorded and part not in known:
+    def _hosts(self, manager, part, recorded):
+        inventory = [name for names in self.task_vars.get("groups", {}).values() for name in names]
+        if part in recorded and part not in inventory:
             return [{"name": part}]
         if "@" not in part or _WILD.search(part):
-            names = self._matches(manager, part) if part in known or part in manager.groups or _WILD.search(part) or part == "all" else []
+            names = self._matches(manager, part) if part in inventory or part in manager.groups or _WILD.search(part) or part == "all" else []
             if names:
                 return [{"name": name} for name in names]
         address = _ADDRESS.match(part)
-        if address and ("@" in part or _can_be_called(address.group("host"))):
-            one = {"name": part, "address": address.group("host").strip("[]")}
-            return [dict(one, user=address.group("user")) if address.group("user") else one]
+        if address and ("@" in part or _ssh_can_resolve(address.group("host"))):
+            host = {"name": part, "address": address.group("host").strip("[]")}
+            return [dict(host, user=address.group("user")) if address.group("user") else host]
         raise self._unknown(part, manager)
 
     @staticmethod
@@ -81,12 +81,12 @@ class ActionModule(SessionAction):
         choices = sorted(set(manager.hosts) | set(manager.groups) - {"all", "ungrouped"} - {"localhost"})
         near = difflib.get_close_matches(name, choices, 3, 0.5)
         hint = "is {0} meant?".format(" or ".join(near)) if near else "the inventory has: {0}".format(", ".join(choices[:20]) or "no host")
-        return SessionError("no host is called {0!r}".format(clean(name, 200)), "neither the inventory nor the name service knows it; " + hint,
+        return SessionError("no host is called {0!r}".format(clean(name, 200)), "it is neither in the inventory nor in the name service; " + hint,
                             "name an inventory host or group (ansible-inventory --graph lists them), or [user@]login.site.edu")
 
 
-def _can_be_called(host):
-    """Whether ssh could call it: a name that resolves, or one that ssh's own configuration translates."""
+def _ssh_can_resolve(host):
+    """Whether ssh could connect to it: the name resolves, or ssh's own configuration translates it."""
     try:
         socket.getaddrinfo(host, None)
         return True
@@ -96,5 +96,5 @@ def _can_be_called(host):
         answer = subprocess.run(["ssh", "-G", "--", host], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return False
-    said = dict(line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").lower().splitlines())
-    return said.get("hostname", host.lower()) != host.lower() or said.get("proxycommand", "none") != "none" or "proxyjump" in said
+    options = dict(line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").lower().splitlines())
+    return options.get("hostname", host.lower()) != host.lower() or options.get("proxycommand", "none") != "none" or "proxyjump" in options

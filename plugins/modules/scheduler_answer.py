@@ -5,11 +5,11 @@
 
 DOCUMENTATION = r"""
 module: scheduler_answer
-short_description: Tell what a batch system's table makes of a recorded answer
+short_description: Show how a batch system's table reads a recorded answer
 version_added: 0.1.0
 description:
-  - Reads what a batch system's command was recorded to print, as M(sciviz.paraview.pvserver_job) would read it, and shows it as one line of JSON.
-    So a site can try a table of its own without a cluster.
+  - Reads the recorded output of a batch system's command as M(sciviz.paraview.pvserver_job) would read it, and shows the result as one line of
+    JSON. With it, a site can try a table of its own without a cluster.
   - The playbook C(sciviz.paraview.try_scheduler) runs it.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
@@ -18,7 +18,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - It looks only. O(json) is written in check mode as well.
+      - It changes nothing but O(json), which is written in check mode as well.
   diff_mode:
     support: none
   idempotent:
@@ -26,16 +26,16 @@ attributes:
 options:
   name:
     description:
-      - What the line begins with.
+      - The beginning of the line.
       - By default the name of the inventory host.
   scheduler:
     description:
-      - The batch system whose table is tried; one that is shipped, or one of O(schedulers).
+      - The batch system whose table is tried, a shipped one or one of O(schedulers).
     type: str
     required: true
   schedulers:
     description:
-      - Tables of your own, as O(sciviz.paraview.session#module:schedulers) takes them.
+      - Tables of your own, in the form of O(sciviz.paraview.session#module:schedulers).
     type: dict
     default: {}
   job_id:
@@ -46,14 +46,14 @@ options:
   answer:
     description:
       - A file with the recorded answer in four parts, each below a line of its own, which are C(=== command), C(=== exit code), C(=== stdout) and
-        C(=== stderr). What is not UTF-8 in it does no harm.
-      - The command shows which of the table's questions was asked. Several answers may follow one another in one file. The further questions
-        that the table has then find theirs.
+        C(=== stderr). Bytes that are not UTF-8 are replaced.
+      - The command shows which of the table's questions was asked. One file may have several answers, one after another, for further questions
+        of the table.
     type: str
     required: true
   json:
     description:
-      - File for the line, readable by its owner alone.
+      - File for the line. Only its owner can read it.
     type: str
     default: ""
 author:
@@ -63,13 +63,13 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: See what PBS says of job 14
+- name: See what PBS reports about job 14
   sciviz.paraview.scheduler_answer:
     scheduler: pbs
     job_id: 14.login1
     answer: answers/held.txt
 
-- name: Try a table of one's own
+- name: Try a table of your own
   sciviz.paraview.scheduler_answer:
     scheduler: night
     schedulers:
@@ -83,29 +83,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 job:
-  description: What is told of the job.
+  description: What the answer contains about the job.
   returned: success
   type: dict
   contains:
     state:
       description:
-        - One of V(pending), V(running), V(ended), V(failed), V(cancelled), V(unknown). It is V(unknown) where the answer says nothing of the job, and
-          where the batch system knows no such job.
+        - One of V(pending), V(running), V(ended), V(failed), V(cancelled), V(unknown). It is V(unknown) if the answer has nothing about the job, or if
+          the batch system has no record of it.
       returned: always
       type: str
       sample: pending
     native:
-      description: The batch system's own word for it.
+      description: The batch system's own name for the state.
       returned: always
       type: str
       sample: Q
     reason:
-      description: The batch system's own words on why.
+      description: The batch system's own text on the reason.
       returned: always
       type: str
       sample: "Not Running: Not enough free nodes available"
     explanation:
-      description: Our sentence for it.
+      description: The same in a sentence.
       returned: always
       type: str
       sample: waits for nodes to become free
@@ -121,17 +121,17 @@ job:
       elements: str
       sample: []
     root_node:
-      description: The first of them; empty where there is none yet.
+      description: The first of them; empty if there is none yet.
       returned: always
       type: str
       sample: ""
     exit_status:
-      description: The job's exit status; null where there is none.
+      description: The job's exit status; null if there is none.
       returned: always
       type: int
       sample: 3
     expected_start:
-      description: When a pending job is expected to start, in the site's own time; null where that is not told.
+      description: When a pending job is expected to start, in the site's own time; null if that is unknown.
       returned: always
       type: str
       sample: "2026-11-22T17:35:12"

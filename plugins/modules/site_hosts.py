@@ -5,12 +5,12 @@
 
 DOCUMENTATION = r"""
 module: site_hosts
-short_description: Find the hosts that a run is about
+short_description: Find the hosts of a run
 version_added: 0.1.0
 description:
   - Turns what a user typed into hosts. It may be an inventory host, a group, a pattern, or C([user@]login.site.edu) without any inventory.
-  - A name that neither the inventory nor the name service nor ssh's own configuration knows is refused before anything is touched,
-    with the names that come near it.
+  - If a name is neither in the inventory nor in the name service nor in ssh's own configuration, it is refused before anything is touched,
+    with the names that are similar to it.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.session
@@ -18,7 +18,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Nothing but O(json) is ever written. It is written in check mode as well.
+      - It writes nothing but O(json), in check mode as well.
   diff_mode:
     support: none
   idempotent:
@@ -26,25 +26,25 @@ attributes:
 options:
   name:
     description:
-      - What the lines shown begin with.
+      - The beginning of the lines shown.
       - By default the name of the inventory host.
   pattern:
     description:
-      - The hosts, as names, groups, patterns and addresses with commas between them.
+      - The hosts, as names, groups, patterns and addresses, separated by commas.
       - A pattern with C(&) or C(!) is read as a whole by the rules of the inventory.
-      - C(localhost) is never one of the hosts that a group or a pattern stands for.
-      - Nothing at all is refused.
+      - C(localhost) is never one of the hosts of a group or a pattern.
+      - An empty value is refused.
     type: str
     default: ""
   records:
     description:
-      - Whether the names of session records count as well, so that a session can be ended whose host has left the inventory.
+      - Whether names of session records are accepted as well. A session can then be ended even if its host is no longer in the inventory.
     type: bool
     default: false
   json:
     description:
-      - File for a report. It is begun anew as an empty list, so that nothing of an earlier run is left in it.
-      - Where the hosts cannot be found, it tells so in one entry.
+      - File for a report. It begins as an empty list, so that nothing of an earlier run is left in it.
+      - If the hosts cannot be found, it has one entry with the error.
     type: str
     default: ""
 author:
@@ -59,12 +59,12 @@ EXAMPLES = r"""
   connection: local
   gather_facts: false
   tasks:
-    - name: Look them up
+    - name: Find them
       sciviz.paraview.site_hosts:
         pattern: "{{ host | default('') }}"
       register: found
 
-    - name: Take them
+    - name: Add them to a group
       ansible.builtin.add_host:
         name: "{{ item.name }}"
         groups: [clusters_selected]

@@ -385,15 +385,15 @@ def test_the_connect_id_stays_private(desk):
 # --- errors: each names the thing, the cause and the way out, and leaves nothing ---
 
 ERRORS = {
-    "unknown host": ({"host": "typo"}, ["no host is called 'typo'", "neither the inventory nor the name service knows it"]),
+    "unknown host": ({"host": "typo"}, ["no host is called 'typo'", "it is neither in the inventory nor in the name service"]),
     "pattern without a match": ({"host": "node*"}, ["no host is called 'node*'"]),
     "no host": ({"host": ""}, ["no host was named", "-e host=NAME"]),
-    "unknown route": ({"route": "teleport"}, ["paraview_route: 'teleport' cannot be", "forward_tunnel"]),
-    "wrong type": ({"nodes": "two"}, ["paraview_nodes: 'two' cannot be"]),
-    "out of range": ({"tasks_per_node": 0}, ["paraview_tasks_per_node: 0 cannot be"]),
-    "wrong duration": ({"walltime": "soon"}, ["paraview_walltime: 'soon' cannot be", "1:30:00"]),
-    "wrong port": ({"client_port": 70000}, ["paraview_client_port: 70000 cannot be"]),
-    "wrong connect-id": ({"connect_id": "abc"}, ["paraview_connect_id: 'abc' cannot be"]),
+    "unknown route": ({"route": "teleport"}, ["paraview_route: 'teleport' is not valid", "forward_tunnel"]),
+    "wrong type": ({"nodes": "two"}, ["paraview_nodes: 'two' is not valid"]),
+    "out of range": ({"tasks_per_node": 0}, ["paraview_tasks_per_node: 0 is not valid"]),
+    "wrong duration": ({"walltime": "soon"}, ["paraview_walltime: 'soon' is not valid", "1:30:00"]),
+    "wrong port": ({"client_port": 70000}, ["paraview_client_port: 70000 is not valid"]),
+    "wrong connect-id": ({"connect_id": "abc"}, ["paraview_connect_id: 'abc' is not valid"]),
     "injected directive": ({"directives": ["--x\ntouch /tmp/pwned"]}, ["paraview_directives", "each entry is one line"]),
     "no batch system": ({"scheduler": "none"}, ["would run pvserver on the login node login", "pvserver_on_login_node"]),
     "refused by the batch system": ({"queue": "nosuch"}, ["Slurm refused the job", "invalid partition specified: nosuch"]),

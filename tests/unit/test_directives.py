@@ -64,7 +64,7 @@ def test_what_is_not_asked_for_is_left_out(name):
 def test_a_wish_that_cannot_be_had_is_named(name, wish):
     with pytest.raises(SessionError) as caught:
         directives.check(answers.TABLES[name], {wish: MUCH[wish]})
-    assert "paraview_{0}: {1!r} cannot be had".format(wish, MUCH[wish]) in str(caught.value)
+    assert "paraview_{0}: {1!r} is not available".format(wish, MUCH[wish]) in str(caught.value)
     assert answers.TABLES[name]["title"] in caught.value.why
     assert "paraview_directives" in caught.value.way_out
 

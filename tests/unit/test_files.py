@@ -228,7 +228,7 @@ def test_sweep_leaves_others_files(etc):
 def test_lock_lets_one_in_and_leaves_no_file(etc):
     before = files(etc)
     with changes.lock(str(etc)):
-        with pytest.raises(SessionError, match="is being changed by somebody else\n.*\ntry again"):
+        with pytest.raises(SessionError, match="another process is changing .*\n.*\ntry again"):
             with changes.lock(str(etc), 0.0):
                 pytest.fail("two at once")
         with changes.lock(str(etc / "d"), 0.0):

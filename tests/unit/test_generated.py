@@ -87,7 +87,7 @@ def test_a_number_is_bounded(name):
         wrong.append(about["maximum"] + 1)
     for value in wrong:
         error = refused(**{name: value})
-        assert error.what == f"paraview_{name}: {value} cannot be" and error.why == about.get("hint", f"it has to be at least {about['minimum']}")
+        assert error.what == f"paraview_{name}: {value} is not valid" and error.why == about.get("hint", f"it has to be at least {about['minimum']}")
 
 
 @pytest.mark.parametrize("name", [name for name, about in SETTINGS.items() if "pattern" in about])

@@ -52,9 +52,9 @@ def test_a_refusal_is_told_in_the_batch_systems_words(recorded, case, words):
 
 
 def test_success_without_an_id_may_be_a_job_all_the_same(recorded):
-    with pytest.raises(SessionError, match="refused the job, or said its id in words") as caught:
+    with pytest.raises(SessionError, match="refused the job, or printed its id in an unknown format") as caught:
         jobs.Jobs(Fake(recorded("scancel_pending")), SLURM).submit("job.sh")
-    assert "look whether a job is left" in caught.value.way_out
+    assert "check whether it has the job" in caught.value.way_out
 
 
 def test_a_submission_that_hangs_is_no_refusal(recorded):

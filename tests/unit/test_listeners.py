@@ -71,7 +71,7 @@ def test_ranges(text, ports):
 
 @pytest.mark.parametrize("text", ["", "0", "65536", "20-10", "1-2-3", "a-b", "-5", "1,2", "1-70000", None, "1.5"])
 def test_what_is_no_range(text):
-    with pytest.raises(ValueError, match="is no range of ports"):
+    with pytest.raises(ValueError, match="is not a range of ports"):
         listeners.parse_range(text)
 
 

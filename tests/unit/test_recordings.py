@@ -68,7 +68,7 @@ def test_a_listing(name):
 def test_a_job_that_is_not_known(name):
     job = ask(name, EXPECTED[name]["gone"])
     assert (job.state, job.gone, job.nodes, job.exit_status) == ("unknown", True, [], None)
-    assert "knows no such job" in job.explanation
+    assert "has no record of this job" in job.explanation
 
 
 @pytest.mark.parametrize("name", cases("over"))
@@ -121,6 +121,6 @@ def test_what_is_never_asked_is_not_taken_for_an_answer(name):
     try:
         job = ask(name, "1")
     except SessionError as error:
-        assert "asks nothing like" in str(error)
+        assert "has no question like" in str(error)
         return
     assert job.state == "unknown"

@@ -76,16 +76,17 @@ def test_a_wrong_value_is_named(name, value):
     with pytest.raises(SessionError) as caught:
         check(**{name: value})
     named = value[0] if name in ("directives", "modules") else value
-    assert caught.value.what == "paraview_{0}: {1!r} cannot be".format(name, named)
+    assert caught.value.what == "paraview_{0}: {1!r} is not valid".format(name, named)
     assert caught.value.why and "paraview_" + name in caught.value.way_out
 
 
 @pytest.mark.parametrize(("wishes", "what"), [
-    ({"mpi_launcher": "none", "tasks_per_node": 2}, "paraview_mpi_launcher: 'none' cannot be"),
-    ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 cannot be had"),
-    ({"scheduler": "sge", "qos": "high"}, "paraview_qos: 'high' cannot be had"), ({"scheduler": "sge", "nodes": 2}, "paraview_parallel_environment is missing"),
-    ({"scheduler": "slurm", "directives": ["#PBS -q x"]}, "paraview_directives: '#PBS -q x' is none of Slurm"),
-    ({"schedulers": {"slurm": {"states": {"PENDING": "waiting"}}}}, "paraview_schedulers.slurm.states.PENDING: 'waiting' cannot be")])
+    ({"mpi_launcher": "none", "tasks_per_node": 2}, "paraview_mpi_launcher: 'none' is not valid"),
+    ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 is not available"),
+    ({"scheduler": "sge", "qos": "high"}, "paraview_qos: 'high' is not available"),
+    ({"scheduler": "sge", "nodes": 2}, "paraview_parallel_environment is missing"),
+    ({"scheduler": "slurm", "directives": ["#PBS -q x"]}, "paraview_directives: '#PBS -q x' is not a directive of Slurm"),
+    ({"schedulers": {"slurm": {"states": {"PENDING": "waiting"}}}}, "paraview_schedulers.slurm.states.PENDING: 'waiting' is not valid")])
 def test_what_does_not_go_together_is_refused_before_anything_is_touched(wishes, what):
     with pytest.raises(SessionError) as caught:
         check(**wishes)
@@ -96,7 +97,7 @@ def test_what_does_not_go_together_is_refused_before_anything_is_touched(wishes,
 def test_auto_stands_behind_other_modules(value):
     with pytest.raises(SessionError) as caught:
         check(modules=value)
-    assert caught.value.what == "paraview_modules: {0!r} cannot be".format(value) and "auto stands behind" in caught.value.why
+    assert caught.value.what == "paraview_modules: {0!r} is not valid".format(value) and "auto may occur once" in caught.value.why
 
 
 def test_a_scheduler_of_the_inventory_can_be_named():

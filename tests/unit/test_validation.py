@@ -66,7 +66,7 @@ def test_the_guide_shows_the_table_that_is_tried_here():
 
 
 def test_the_guide_names_every_entry():
-    class Names(validation._Checked):
+    class Names(validation._Checker):
         """Notes what may stand where."""
 
         def __init__(self):
@@ -81,7 +81,7 @@ def test_the_guide_names_every_entry():
     checked.table(copy.deepcopy(answers.TABLES["sge"]))
     assert {"argv", "fields", "silence", "needs", "node"} <= checked.names
     assert not {name for name in checked.names - {"pattern"} - set(directives.OPTIONS) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
-    assert not [name for name in directives.BLANKS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
+    assert not [name for name in directives.PLACEHOLDERS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
 
 
 def test_a_sites_own_is_looked_for_first():
@@ -109,7 +109,7 @@ def test_another_one_is_based_on_one_that_is_known():
     (["spool", "submit", "argv"], "spool add {script}", "paraview_schedulers.spool.submit.argv: 'spool add {script}'", "a list of words"),
     (["spool", "submit", "argv"], ["spool", "add"], "spool.submit.argv", "{script} is missing"),
     (["spool", "submit", "job_id"], r"s-\d+", "spool.submit.job_id", "(?P<job_id>...) is missing"),
-    (["spool", "submit", "job_id"], "(", "spool.submit.job_id: '('", "no regular expression"),
+    (["spool", "submit", "job_id"], "(", "spool.submit.job_id: '('", "not a regular expression"),
     (["spool", "submit", "jobid"], "x", "spool.submit.jobid", "is job_id meant?"),
     (["spool", "ask", "show", "argv"], ["spool", "show"], "spool.ask.show.argv", "{job_id} is missing"),
     (["spool", "ask", "show", "fields"], {}, "spool.ask.show.fields.native", "missing"),
@@ -118,7 +118,7 @@ def test_another_one_is_based_on_one_that_is_known():
     (["spool", "ask", "show", "format"], "yaml", "spool.ask.show.format: 'yaml'", "text, xml, json"),
     (["spool", "ask", "show", "when"], "later", "spool.ask.show.when", "unreadable"),
     (["spool", "ask", "show", "record"], "(?P<body>.*)", "spool.ask.show.record", "(?P<id>...)"),
-    (["spool", "ask"], {}, "spool.ask", "it asks nothing"),
+    (["spool", "ask"], {}, "spool.ask", "it has no question"),
     (["spool", "states"], {"W": "waiting"}, "spool.states.W: 'waiting'", "pending, running, ended"),
     (["spool", "states"], {True: "pending"}, "spool.states: True", "quotes"),
     (["spool", "cancel"], None, "spool.cancel", "missing"),
@@ -126,7 +126,7 @@ def test_another_one_is_based_on_one_that_is_known():
     (["spool", "directives", "lines", "hosts"], "a\nb", "spool.directives.lines.hosts", "one line"),
     (["spool", "directives", "needs"], {"queue": "tasks"}, "spool.directives.needs.queue", "a list of two"),
     (["spool", "launcher"], "mpiexec.hydra -n {tasks}", "spool.launcher", "list of words"),
-    (["spool", "never"], {"(": "x"}, "spool.never.(", "no regular expression"),
+    (["spool", "never"], {"(": "x"}, "spool.never.(", "not a regular expression"),
     (["spool", "signals_from"], "128", "spool.signals_from", "whole number"),
     (["spool", "title"], "", "spool.title", "set it to null"),
     (["spool", "on_login_node"], "yes", "spool.on_login_node", "true or false"),
@@ -139,7 +139,7 @@ def test_another_one_is_based_on_one_that_is_known():
     (["spool", "ask", "show", "fields", "native"], [], "spool.ask.show.fields.native", "empty"),
     (["spool", "directives"], None, "spool.directives", "missing"), (["spool", "job_nodes"], None, "spool.job_nodes", "missing"),
     (["spool", "launcher"], None, "spool.launcher", "missing"),
-    (["spool", "directives", "always"], ["log={output}"], "spool.directives.always", "without blanks"),
+    (["spool", "directives", "always"], ["log={output}"], "spool.directives.always", "without placeholders"),
     (["spool", "directives", "needs"], {"foo": ["tasks", "x"]}, "spool.directives.needs.foo", "no such entry"),
     (["spool", "directives", "apart"], [["queue"]], "spool.directives.apart", "pairs"),
     (["spool"], ["x"], "paraview_schedulers.spool", "a mapping"),
@@ -171,7 +171,7 @@ def test_a_pattern_whose_group_may_be_left_out_is_no_error(change):
 
 
 def test_what_is_no_mapping_at_all():
-    assert "maps names" in refused(["slurm"]).why
+    assert "a mapping of" in refused(["slurm"]).why
 
 
 ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)), lambda inner: st.one_of(

@@ -42,19 +42,19 @@ def test_a_slip_names_what_is_meant(name, meant):
     with pytest.raises(SessionError) as caught:
         variables.check(["inventory_hostname", name], [])
     assert caught.value.lines() == [
-        f"{name} is no variable of sciviz.paraview", f"the nearest is {meant}", "correct it in the inventory; nothing was touched"]
+        f"{name} is not a variable of sciviz.paraview", f"the nearest is {meant}", "correct it in the inventory; nothing was touched"]
 
 
 @pytest.mark.parametrize("name", ["paraview_lifeline", "paraview_idle", "paraview_deadline", "paraview_x\x1b[2J"])
 def test_on_the_command_line_every_unknown_name_is_an_error(name):
-    with pytest.raises(SessionError, match="is no variable of sciviz.paraview") as caught:
+    with pytest.raises(SessionError, match="is not a variable of sciviz.paraview") as caught:
         variables.check([name], [name])
     assert "paraview_" in caught.value.why and "command line" in caught.value.way_out and "\x1b" not in str(caught.value)
 
 
 def test_another_role_may_own_a_name():
     (line,) = variables.check(["paraview_licence_server", "paraview__own", "paraview_nodes", "other"], ["host", "paraview_nodes"])
-    assert line.startswith("paraview_licence_server is no variable of sciviz.paraview; the nearest is paraview_")
+    assert line.startswith("paraview_licence_server is not a variable of sciviz.paraview; the nearest is paraview_")
 
 
 def test_no_two_of_ours_would_be_taken_for_a_slip_of_the_other_by_the_check():

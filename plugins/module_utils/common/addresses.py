@@ -7,9 +7,9 @@ import ipaddress
 
 
 def address(text: str) -> str:
-    """An IP address, empty where it is none; a host name of ssh's may end up in a shell (ProxyCommand)."""
+    """An IP address, or an empty text if it is not one. Host names are refused: ssh may pass one to a shell (ProxyCommand)."""
     try:
-        # A scope may be any text.
+        # A scope (after %) may be any text.
         return "" if "%" in text else str(ipaddress.ip_address(text))
     except ValueError:
         return ""

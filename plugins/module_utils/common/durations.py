@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spans of time as people write them, and as people read them."""
+"""Durations as people write them, and as people read them."""
 
 import re
 import typing as t
@@ -13,15 +13,16 @@ _FORMS = "write 90s, 15m, 2h, 3d, 1:30:00 or 2-00:00:00"
 
 
 def parse(value: t.Union[str, int], zero: bool = False) -> int:
-    """Seconds of a span of time.
+    """The seconds of a duration.
 
     Args:
-        value: ``0s`` where zero is a duration too; ``H:MM:SS``, ``D-HH:MM:SS``, or a number with s, m, min, h or d.
+        value: ``H:MM:SS``, ``D-HH:MM:SS``, or a number with s, m, min, h or d.
+        zero: whether zero, such as ``0s``, is accepted.
     Returns:
         Seconds; at least 1, except for zero.
     Raises:
-        ValueError: it is none of these, or not above zero. A bare number is neither seconds nor minutes, and YAML reads an unquoted 1:00:00 as
-            the number 3600.
+        ValueError: it has another form, or is not above zero. A number without a unit is refused: it may mean seconds or minutes, and YAML reads
+            1:00:00 without quotes as the number 3600.
     """
     text = str(value).strip().lower()
     clock = _CLOCK.match(text)
@@ -31,7 +32,7 @@ def parse(value: t.Union[str, int], zero: bool = False) -> int:
     else:
         number = _NUMBER.match(text)
         if number is None:
-            raise ValueError("{0!r} is no span of time: {1}".format(value, _FORMS))
+            raise ValueError("{0!r} is not a duration: {1}".format(value, _FORMS))
         if number.group("unit") is None:
             raise ValueError(_without_unit(value, number.group("number")))
         seconds = float(number.group("number")) * _UNITS[number.group("unit")]
@@ -41,7 +42,7 @@ def parse(value: t.Union[str, int], zero: bool = False) -> int:
 
 
 def _without_unit(value: t.Union[str, int], number: str) -> str:
-    """Both readings of a bare number, and a third one where YAML may have made it of a clock time."""
+    """Both readings of a number without a unit, and a third one if YAML may have read it from H:MM:SS."""
     readings = "{0}s is {1}, {0}m is {2}".format(number, spoken(float(number)), spoken(float(number) * 60))
     seconds = int(float(number))
     if isinstance(value, int) and seconds >= 60:
@@ -51,14 +52,14 @@ def _without_unit(value: t.Union[str, int], number: str) -> str:
 
 
 def clock(seconds: float) -> str:
-    """``H:MM:SS`` or ``D-HH:MM:SS``, as batch systems take it."""
+    """``H:MM:SS`` or ``D-HH:MM:SS``, as batch systems accept it."""
     days, rest = divmod(int(seconds), 86400)
     text = "{0}:{1:02d}:{2:02d}".format(rest // 3600, rest % 3600 // 60, rest % 60)
     return "{0}-{1:0>8}".format(days, text) if days else text
 
 
 def spoken(seconds: float) -> str:
-    """``4 s``, ``6 min 12 s``, ``2 h 5 min``: as a person says it."""
+    """``4 s``, ``6 min 12 s``, ``2 h 5 min``: for a sentence."""
     seconds = int(round(seconds))
     if seconds < 60:
         return "{0} s".format(seconds)
@@ -68,7 +69,7 @@ def spoken(seconds: float) -> str:
 
 
 def short(seconds: t.Optional[float]) -> str:
-    """``52:10`` or ``3:05:00``, for a column of a table; a dash where it is not known."""
+    """``52:10`` or ``3:05:00``, for a column of a table; a dash if it is unknown."""
     if seconds is None:
         return "-"
     return clock(seconds) if seconds >= 3600 else "{0}:{1:02d}".format(int(seconds) // 60, int(seconds) % 60)

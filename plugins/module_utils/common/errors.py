@@ -7,14 +7,14 @@ import typing as t
 
 
 class SessionError(Exception):
-    """A failure that is told in three lines and never as a traceback.
+    """A failure that the user sees as three lines, never as a traceback.
 
     Args:
         what: what failed, naming the thing and the value.
-        why: the cause, in the other side's own words where it has any.
-        way_out: what the reader can do about it.
-        cancelled: the job was cancelled rather than failed.
-        hopeless: the job is of no further use, even to a session that was detached.
+        why: the cause; the other side's own message if there is one.
+        way_out: what the user can do about it.
+        cancelled: the job was cancelled; it did not fail.
+        hopeless: the job is of no further use, not even to a detached session.
     """
 
     def __init__(self, what: str, why: str = "", way_out: str = "", cancelled: bool = False, hopeless: bool = False) -> None:
@@ -26,7 +26,7 @@ class SessionError(Exception):
         self.hopeless = hopeless
 
     def lines(self) -> t.List[str]:
-        """What, why and way out; empty ones are left out."""
+        """What, why and way out, without empty ones."""
         return [line for line in (self.what, self.why, self.way_out) if line]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A change of several files of which each is replaced in one step, and which can be taken back."""
+"""Changes of several files. Each file is replaced in one step, and all can be restored."""
 
 import collections
 import contextlib
@@ -22,7 +22,7 @@ _NUMBERS = itertools.count()
 
 
 class Old(t.NamedTuple):
-    """What a file was: bytes, stat and extended attributes; content and stat are None where there was none."""
+    """A file before a change: bytes, stat and extended attributes. If there was no file, content and stat are None."""
 
     content: t.Optional[bytes]
     stat: t.Optional[os.stat_result]
@@ -31,7 +31,7 @@ class Old(t.NamedTuple):
 
 @contextlib.contextmanager
 def lock(directory: str, seconds: float = 120.0) -> t.Iterator[None]:
-    """One change of a directory's files at a time; nothing is written for it."""
+    """Allows one change of a directory's files at a time, without a lock file."""
     try:
         handle = os.open(directory, os.O_RDONLY)
     except OSError as error:
@@ -44,7 +44,7 @@ def lock(directory: str, seconds: float = 120.0) -> t.Iterator[None]:
                 break
             except OSError:
                 if time.monotonic() > deadline:
-                    raise SessionError("{0} is being changed by somebody else".format(directory), "it stayed locked for {0:.0f} s".format(seconds), "try again")
+                    raise SessionError("another process is changing {0}".format(directory), "it stayed locked for {0:.0f} s".format(seconds), "try again")
                 time.sleep(0.05)
         yield
     finally:
@@ -52,7 +52,7 @@ def lock(directory: str, seconds: float = 120.0) -> t.Iterator[None]:
 
 
 def read_old(path: str) -> Old:
-    """What a path holds now."""
+    """The present state of a path."""
     try:
         with open(path, "rb") as file:
             content = file.read()
@@ -75,11 +75,11 @@ def replace(path: str, content: bytes, like: Old) -> None:
     """Replaces a file in one step, flushed to disk, with the owner, mode and extended attributes of ``like``.
 
     Args:
-        path: links followed by the caller.
-        content: the new one.
-        like: what to look like.
+        path: the caller has resolved links.
+        content: the new content.
+        like: where owner, mode and extended attributes come from.
     Raises:
-        OSError: with nothing changed.
+        OSError: nothing was changed.
     """
     temporary = _staged(path, content, like)
     try:
@@ -91,7 +91,7 @@ def replace(path: str, content: bytes, like: Old) -> None:
 
 
 def _staged(path: str, content: bytes, like: Old) -> str:
-    """Path of a temporary file beside a file, whole and flushed, that only needs its name."""
+    """Path of a complete temporary file in the directory of a file, flushed to disk, that only has to be renamed."""
     temporary = os.path.join(os.path.dirname(path), "{0}{1}-{2}.tmp".format(_TEMPORARY, os.getpid(), next(_NUMBERS)))
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -130,8 +130,8 @@ class Changes:
     """New texts for files.
 
     Args:
-        texts: by path, links followed; None removes the file.
-        like: a file whose owner, mode and SELinux context new ones take.
+        texts: by path, with links resolved; None removes the file.
+        like: a file whose owner, mode and SELinux context new files get.
     """
 
     def __init__(self, texts: t.Dict[str, t.Optional[str]], like: str) -> None:
@@ -143,9 +143,9 @@ class Changes:
         self.made: t.List[str] = []
 
     def put(self) -> None:
-        """Puts all in place: new files first, what is removed last. SessionError with nothing changed where one cannot be written.
+        """Writes all files: new ones first, removals last. If one cannot be written, it raises SessionError, and nothing is changed.
 
-        Every new text is on the disk before the first file is replaced. If the disk is full, no file was replaced yet.
+        Every new text is on the disk before the first file is replaced. If the disk gets full, no file has been replaced yet.
         """
         staged = {}
         try:
@@ -175,7 +175,7 @@ class Changes:
         return _staged(path, text.encode("utf-8", "surrogateescape"), self.like if old.content is None else old)
 
     def restore(self) -> None:
-        """Puts the old files back."""
+        """Restores the old files."""
         for path, old in self.old.items():
             if read_old(path).content == old.content:
                 continue
@@ -196,7 +196,7 @@ def _why(error: OSError) -> str:
 
 
 def sweep(directories: t.Iterable[str]) -> None:
-    """Removes temporary files of a change that was killed; to be called under the lock."""
+    """Removes temporary files that a killed change left; the caller holds the lock."""
     for directory in directories:
         for path in glob.glob(os.path.join(glob.escape(directory), _TEMPORARY + "*.tmp")):
             with contextlib.suppress(OSError):
@@ -204,7 +204,7 @@ def sweep(directories: t.Iterable[str]) -> None:
 
 
 def keep_copy(path: str) -> str:
-    """Path of a backup beside a file, with its owner and mode; empty where there is no file."""
+    """Makes a backup next to a file, with its owner and mode, and returns its path; empty if there is no file."""
     if not os.path.exists(path):
         return ""
     copy = "{0}.{1}~".format(path, time.strftime("%Y-%m-%d@%H:%M:%S"))
@@ -215,7 +215,7 @@ def keep_copy(path: str) -> str:
 
 
 def publish(path: str, text: t.Optional[str]) -> None:
-    """Writes a file for everybody to read and nobody else to write, in a directory of the same kind; None removes it, and the empty directory."""
+    """Writes a file that everybody may read and only the owner may write; its directory is made likewise. None removes the file, and an empty directory."""
     directory = os.path.dirname(path)
     if text is None:
         os.unlink(path)
@@ -230,7 +230,7 @@ def publish(path: str, text: t.Optional[str]) -> None:
 
 
 def write_private(path: str, text: str) -> None:
-    """Writes a file 0600 beside its place, flushes and renames it."""
+    """Writes a file with mode 0600 under a temporary name, flushes it and renames it."""
     temporary = "{0}.{1}".format(path, os.urandom(4).hex())
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -247,7 +247,7 @@ def write_private(path: str, text: str) -> None:
 
 @contextlib.contextmanager
 def locked(directory: str) -> t.Iterator[None]:
-    """Holds a directory's lock; the directory itself is it, so that no lock file is left."""
+    """Holds a lock on a directory itself, so that no lock file is left."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)

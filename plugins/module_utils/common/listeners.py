@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Listening sockets: who listens where, and ports that are free.
 
-/proc/net/tcp tells address, port, state and owner of every socket without any tool and without rights, on the client host
-and on a login node alike; source: proc(5), net/ipv4/tcp_ipv4.c (get_tcp4_sock).
+/proc/net/tcp has address, port, state and owner of every socket. It needs no tool and no rights, neither on the client host nor on a
+login node. Source: proc(5), net/ipv4/tcp_ipv4.c (get_tcp4_sock).
 """
 
 import errno
@@ -20,7 +20,7 @@ SCRIPT = "grep -E '^ *[0-9]+: [0-9A-F]+:[0-9A-F]+ [0-9A-F]+:[0-9A-F]+ 0A ' /proc
 
 
 class Listener(t.NamedTuple):
-    """A socket that listens, and the user whose it is; an IPv4 address is dotted."""
+    """A listening socket and the uid of its owner. An IPv4 address has four numbers with dots."""
 
     address: str
     port: int
@@ -31,7 +31,7 @@ def parse(text: str) -> t.List[Listener]:
     """IPv4 listeners in the text of /proc/net/tcp.
 
     Args:
-        text: lines of /proc/net/tcp; a heading, IPv6 and other states are passed over.
+        text: lines of /proc/net/tcp; a heading, IPv6 and other states are ignored.
     """
     return [Listener(socket.inet_ntoa(struct.pack("<I", int(address, 16))), port, uid) for address, port, uid in _rows(text, 8)]
 
@@ -53,24 +53,24 @@ def _rows(text: str, digits: int) -> t.Iterator[t.Tuple[str, int, int]]:
 
 
 def covering(listeners: t.List[Listener], address: str, port: int) -> t.List[Listener]:
-    """The listeners that a dial of address and port would reach, the narrowest first."""
-    hits = [one for one in listeners if one.port == port and one.address in (address, "0.0.0.0")]
-    return sorted(hits, key=lambda one: one.address == "0.0.0.0")
+    """The listeners that a connection to address and port may reach, the most specific first."""
+    hits = [listener for listener in listeners if listener.port == port and listener.address in (address, "0.0.0.0")]
+    return sorted(hits, key=lambda listener: listener.address == "0.0.0.0")
 
 
 def fault(listeners: t.List[Listener], address: str, port: int, uid: int, host: str) -> str:
-    """Why a dial of address and port would not reach a listener of an account's; empty if it would.
+    """Why a connection to address and port would not reach a listener of an account; empty if it would.
 
     Args:
         listeners: those of the host.
-        address: where it is dialled, IPv4.
-        port: the port there.
+        address: the target, IPv4.
+        port: its port.
         uid: the account.
-        host: its name, for the reason.
+        host: the host's name, for the message.
     """
     hits = covering(listeners, address, port)
     if not hits:
-        elsewhere = sorted({one.address for one in listeners if one.port == port})
+        elsewhere = sorted({listener.address for listener in listeners if listener.port == port})
         return "sshd on {0} put the forward on {1} instead of {2} (GatewayPorts no)".format(
             host, " and ".join(elsewhere) or "nothing that listens over IPv4", address)
     if hits[0].uid != uid:
@@ -79,7 +79,7 @@ def fault(listeners: t.List[Listener], address: str, port: int, uid: int, host: 
 
 
 def local() -> t.Optional[t.List[Listener]]:
-    """The listeners of this host, or None where there is no /proc/net/tcp (macOS)."""
+    """The listeners of this host, or None if it has no /proc/net/tcp (macOS)."""
     try:
         with open("/proc/net/tcp", encoding="ascii") as stream:
             return parse(stream.read())
@@ -91,16 +91,16 @@ def local_owner(port: int) -> t.Optional[int]:
     """Who listens on a port of this host over IPv4.
 
     Returns:
-        The uid; None if nobody listens; -1 if somebody does and this system does not tell who.
+        The uid; None if nobody listens; -1 if somebody does and this system does not show who.
     """
     listeners = local()
     if listeners is not None:
         hits = covering(listeners, "127.0.0.1", port)
         return hits[0].uid if hits else None
-    return -1 if _taken(port) else None
+    return -1 if _in_use(port) else None
 
 
-def _taken(port: int) -> bool:
+def _in_use(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         try:
             probe.bind(("127.0.0.1", port))
@@ -110,7 +110,7 @@ def _taken(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A TCP port that nobody on this host listens on at this moment."""
+    """A TCP port of this host on which nothing listens at this moment."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("0.0.0.0", 0))
         return probe.getsockname()[1]
@@ -122,17 +122,17 @@ def parse_range(text: t.Union[str, int]) -> t.Tuple[int, int]:
     Returns:
         Lowest and highest.
     Raises:
-        ValueError: no range of ports from 1 to 65535.
+        ValueError: it is not a range of ports from 1 to 65535.
     """
     match = re.match(r"^\s*(\d{1,5})\s*(?:-\s*(\d{1,5}))?\s*$", str(text))
     if match:
         low, high = int(match.group(1)), int(match.group(2) or match.group(1))
         if 1 <= low <= high <= 65535:
             return low, high
-    raise ValueError("{0!r} is no range of ports: write it as 11111-11120".format(text))
+    raise ValueError("{0!r} is not a range of ports: write it as 11111-11120".format(text))
 
 
 def shuffled(ports: t.Tuple[int, int], most: int = 20) -> t.List[int]:
-    """Ports of a range to try, in random order, so that two users seldom try the same first."""
+    """Ports of a range in random order, so that two users seldom try the same port first."""
     low, high = ports
     return random.sample(range(low, high + 1), min(most, high - low + 1))

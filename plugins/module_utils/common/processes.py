@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Processes of this host, named so that a process id used again is never taken for them."""
+"""Processes of this host, identified by process id and start: the system may use a process id again."""
 
 import os
 import signal
@@ -12,10 +12,10 @@ _PR_SET_PDEATHSIG = 1
 
 
 def started(pid: int) -> t.Optional[str]:
-    """When a process began.
+    """When a process started.
 
     Returns:
-        Clock ticks since boot (Linux) or a date (elsewhere); None if there is no such process, or only its zombie.
+        Clock ticks since boot (Linux) or a date (elsewhere); None if there is no such process, or only a zombie.
     """
     try:
         with open("/proc/{0:d}/stat".format(pid), encoding="utf-8", errors="replace") as stream:
@@ -32,17 +32,17 @@ def started(pid: int) -> t.Optional[str]:
 
 
 def identity(pid: int) -> list:
-    """Process id and its start, to be kept in a record."""
+    """Process id and start of a process, for a record."""
     return [pid, started(pid)]
 
 
 def alive(process: t.Optional[list]) -> bool:
-    """Whether the process of an identity() still runs."""
+    """Whether the process with this identity() still runs."""
     return bool(process) and process[1] is not None and started(process[0]) == process[1]
 
 
 def wait_gone(process: t.Optional[list], seconds: float) -> bool:
-    """Whether the process ended within some seconds."""
+    """Waits for the end of a process, and returns whether it ended in time."""
     deadline = time.monotonic() + seconds
     while alive(process):
         if time.monotonic() > deadline:
@@ -52,11 +52,11 @@ def wait_gone(process: t.Optional[list], seconds: float) -> bool:
 
 
 def end(process: t.Optional[list], patience: float = 3.0) -> None:
-    """Ends a process group that we started: asks first, then kills. Does nothing if its leader is gone.
+    """Ends a process group that we started, by SIGTERM and then by SIGKILL. Does nothing if its leader is gone.
 
     Args:
         process: identity() of the group's leader.
-        patience: seconds it has to go by itself.
+        patience: seconds between the two signals.
     """
     if not alive(process):
         return
@@ -70,7 +70,7 @@ def end(process: t.Optional[list], patience: float = 3.0) -> None:
 
 
 def _group_gone(process: list, seconds: float) -> bool:
-    """Whether a process group ended within some seconds; its leader may go before the others do."""
+    """Waits for the end of a process group, and returns whether it ended in time; its leader may end before the others."""
     deadline = time.monotonic() + seconds
     while alive(process) or _has_members(process[0]):
         if time.monotonic() > deadline:
@@ -80,7 +80,7 @@ def _group_gone(process: list, seconds: float) -> bool:
 
 
 def _has_members(group: int) -> bool:
-    """Whether a process group has a process that is no zombie; where /proc does not show that, True as long as the group is there."""
+    """Whether a process group has a process that is not a zombie. Without /proc: whether the group exists."""
     if not os.path.exists("/proc/self/stat"):
         try:
             os.killpg(group, 0)
@@ -99,36 +99,36 @@ def _has_members(group: int) -> bool:
 
 
 class Child:
-    """A child process with pipes, which ends with us; subprocess would double what the daemon's memory grows by.
+    """A child process with pipes, which ends with this process. With the module subprocess, the daemon's memory would grow by twice as much.
 
     Args:
-        command: looked up on the PATH.
+        command: found on the PATH.
     Attributes:
         pid: its process id.
         stdin, stdout, stderr: our ends of its pipes.
     """
 
     def __init__(self, command: t.List[str]) -> None:
-        theirs_in, self_in = os.pipe()
-        self_out, theirs_out = os.pipe()
-        self_err, theirs_err = os.pipe()
+        child_in, own_in = os.pipe()
+        own_out, child_out = os.pipe()
+        own_err, child_err = os.pipe()
         parent = os.getpid()
         self._status: t.Optional[int] = None
         self.pid = os.fork()
         if self.pid == 0:
             _end_with(parent)
-            _become(command, (theirs_in, theirs_out, theirs_err))
-        for descriptor in (theirs_in, theirs_out, theirs_err):
+            _become(command, (child_in, child_out, child_err))
+        for descriptor in (child_in, child_out, child_err):
             os.close(descriptor)
-        self.stdin, self.stdout, self.stderr = os.fdopen(self_in, "wb", 0), os.fdopen(self_out, "rb", 0), os.fdopen(self_err, "rb", 0)
+        self.stdin, self.stdout, self.stderr = os.fdopen(own_in, "wb", 0), os.fdopen(own_out, "rb", 0), os.fdopen(own_err, "rb", 0)
 
     def end(self, patience: float) -> None:
-        """Asks it to end, and kills it if it does not within some seconds."""
+        """Sends SIGTERM, and SIGKILL if the process does not end in time."""
         self._kill(signal.SIGTERM)
         self.wait(patience)
 
     def wait(self, patience: float) -> None:
-        """Waits for its end, and kills it after some seconds."""
+        """Waits for the end of the process, and sends SIGKILL if it does not end in time."""
         deadline = time.monotonic() + patience
         while self.ended() is None:
             if time.monotonic() > deadline:
@@ -138,7 +138,7 @@ class Child:
             time.sleep(0.02)
 
     def ended(self) -> t.Optional[int]:
-        """Its exit status, 128 and the signal where it was killed; None while it runs."""
+        """Its exit status; 128 plus the signal if it was killed; None while it runs."""
         if self._status is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self._status = status if pid else None
@@ -156,7 +156,7 @@ class Child:
 
 
 def _end_with(parent: int) -> None:
-    """In the child, where Linux can do it: a parent that is killed takes it along. A control master would stay for as long as a channel is open."""
+    """In the child, on Linux: if the parent is killed, the child ends too. A control master stays as long as a channel is open."""
     try:
         import ctypes
 
@@ -168,7 +168,7 @@ def _end_with(parent: int) -> None:
 
 
 def _become(command: t.List[str], standard: t.Tuple[int, int, int]) -> None:
-    """In the child: the command, or one line on stderr that says why not. Never returns."""
+    """In the child: runs the command, or writes one line to stderr if that fails. Never returns."""
     try:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)

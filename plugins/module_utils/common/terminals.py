@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The terminal at which a command was typed, for a line that comes after the command has ended."""
+"""The terminal from which a command was started, for a line after the command has ended."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from . import processes
 
 
 def of_process(pid: int) -> t.Optional[list]:
-    """The terminal of a process and whose it is, to be kept in a record; None where it has none, or this system does not tell.
+    """The terminal of a process and the leader of its login session, for a record; None if it has none, or if this system does not show it.
 
     Args:
         pid: the process.
@@ -23,22 +23,22 @@ def of_process(pid: int) -> t.Optional[list]:
         return None
 
 
-def tell(process: t.Optional[list], line: str) -> None:
-    """Shows a line there, if whoever sat there still does; what that is writing just now may get mixed up with it.
+def write(terminal: t.Optional[list], line: str) -> None:
+    """Writes a line to a terminal, if the same login session still has it. Other output of that moment may get mixed up with the line.
 
     Args:
-        process: as of_process() gave it.
+        terminal: as of_process() returned it.
         line: without control characters.
     """
-    if not process or not processes.alive(process[1]):
+    if not terminal or not processes.alive(terminal[1]):
         return
     try:
-        descriptor = os.open(process[0], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(terminal[0], os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        about = os.fstat(descriptor)
-        if stat.S_ISCHR(about.st_mode) and about.st_uid == os.getuid():
+        status = os.fstat(descriptor)
+        if stat.S_ISCHR(status.st_mode) and status.st_uid == os.getuid():
             os.write(descriptor, "\r\n{0}\r\n".format(line).encode("utf-8", "replace"))
     except OSError:
         pass

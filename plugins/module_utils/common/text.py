@@ -1,25 +1,25 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text that came from elsewhere, made safe to show."""
+"""Text from other hosts and programs, made safe for a terminal."""
 
 import re
 import typing as t
 
-# A terminal acts on escape sequences, on C0 and C1 controls and on the characters that turn the writing direction.
+# A terminal interprets escape sequences, C0 and C1 controls, and characters that change the writing direction.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
-_NOISE = re.compile(r"^\s*$")
+_EMPTY = re.compile(r"^\s*$")
 
 
 def clean(text: t.Any, limit: int = 2000) -> str:
-    """Text of another side, with nothing in it that a terminal would obey.
+    """Text from another side, without anything that a terminal would interpret.
 
     Args:
-        text: anything; bytes are decoded as UTF-8, bad ones replaced.
-        limit: characters kept; the end is kept, since that is where a cause stands.
+        text: anything; bytes are decoded as UTF-8, invalid ones are replaced.
+        limit: characters to keep. The end is kept, since a cause is usually there.
     Returns:
-        Without control characters; newlines and tabs stay.
+        The text without control characters other than newlines and tabs.
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
@@ -29,25 +29,25 @@ def clean(text: t.Any, limit: int = 2000) -> str:
 
 
 def one_line(text: t.Any, limit: int = 300) -> str:
-    """The same on a single line: the lines that say something, joined by a semicolon."""
-    lines = [line.strip() for line in clean(text, 10 * limit).splitlines() if not _NOISE.match(line)]
+    """The same on a single line: the lines that are not empty, joined by semicolons."""
+    lines = [line.strip() for line in clean(text, 10 * limit).splitlines() if not _EMPTY.match(line)]
     joined = "; ".join(lines).replace("\t", " ")
     return joined if len(joined) <= limit else joined[:limit] + "..."
 
 
 def tail(text: t.Union[str, bytes], lines: int = 12) -> str:
-    """The last lines of a log, cleaned and indented, to stand below a message."""
-    kept = [line.rstrip() for line in clean(text, 8000).splitlines() if not _NOISE.match(line)]
+    """The last lines of a log, cleaned and indented, to follow a message."""
+    kept = [line.rstrip() for line in clean(text, 8000).splitlines() if not _EMPTY.match(line)]
     return "\n".join("    " + line[:400] for line in kept[-lines:])
 
 
 def distance(one: str, other: str, enough: int = 1000) -> int:
-    """How many letters have to be put in, taken out, changed or swapped with their neighbour to make one text of another.
+    """How many insertions, deletions, changes of a letter or swaps of neighbours turn one text into another.
 
     Args:
         one: a text.
         other: another.
-        enough: what is more may be any higher number.
+        enough: for a distance above this, the result may be any number above this.
     """
     if abs(len(one) - len(other)) > enough:
         return enough + 1

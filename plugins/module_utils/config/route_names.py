@@ -1,18 +1,18 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The routes' names, and what everybody has to know of each. What a route does stands in the package routes."""
+"""The routes' names, and the properties of each that several packages use. The package routes has what a route does."""
 
 import collections
 import typing as t
 
 
 class Route(t.NamedTuple):
-    """What everybody has to know of a route.
+    """Properties of a route that several packages use.
 
     Attributes:
-        reverse: pvserver calls the client.
-        encrypted: the bytes cross no network in clear; what is not encrypted is taken only by name.
+        reverse: pvserver connects to the client.
+        encrypted: the bytes cross no network in clear. A route without encryption is used only if the user names it.
         exposed: the network has to leave a port of the client host open.
     """
 
@@ -33,9 +33,9 @@ ALL: t.Dict[str, Route] = collections.OrderedDict([
     ("forward_unencrypted", Route(reverse=False, encrypted=False, exposed=False)),
 ])
 #: What ``auto`` tries, in this order.
-ORDER = tuple(name for name, about in ALL.items() if about.encrypted)
+ORDER = tuple(name for name, route in ALL.items() if route.encrypted)
 
 
 def is_reverse(name: t.Optional[str]) -> t.Optional[bool]:
-    """Whether pvserver calls the client on a route of that name; None where there is no such route."""
+    """Whether pvserver connects to the client on this route; None if there is no route of that name."""
     return ALL[name].reverse if name in ALL else None

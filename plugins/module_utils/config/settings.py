@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user may ask of a session: the checks that types alone do not make. The settings stand in meta/settings.yml, and settings_table.py is made from it."""
+"""The checks of a user's settings that go beyond types. meta/settings.yml has the settings; settings_table.py is generated from it."""
 
 import json
 import re
@@ -15,11 +15,11 @@ from ..schedulers import directives, mpi, validation
 from ..schedulers.directives import asked
 from . import route_names, settings_table
 
-#: The options of the session action, in the form of Ansible's argument specs; a variable is its name behind paraview_.
+#: The options of the session action, in the form of Ansible's argument specs; the variable of each is paraview_NAME.
 SPEC = settings_table.SPEC
-#: The word of modules, in their last place, that has a module searched for.
+#: If this is the last of the modules, a module is searched for.
 AUTO = "auto"
-_WORDS_FOR_BOOL = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
+_BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
 def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -31,56 +31,56 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's), pvserver and start_client
         (False, True or a list) as lists of words; connect_id an int, None for a random one.
     Raises:
-        SessionError: a value that cannot be; it names the variable, the value and the way out.
+        SessionError: a value is not valid. The error names the variable, the value and the way out.
     """
-    known = dict(options)
+    checked = dict(options)
     for name, form in settings_table.FORMS.items():
         try:
-            known[name] = _READERS[form](known[name])
+            checked[name] = _READERS[form](checked[name])
         except ValueError as error:
             raise wrong(name, options[name], str(error))
     for name, (lowest, highest, why) in settings_table.NUMBERS.items():
-        if known[name] < lowest or (highest is not None and known[name] > highest):
-            raise wrong(name, known[name], why)
-    if known["reconnect_port"] and known["reconnect_port"] == known["client_port"]:
-        raise wrong("reconnect_port", known["reconnect_port"], "ParaView has that port (paraview_client_port)")
-    if known["client_process"] and known["client_host"]:
-        raise wrong("client_process", known["client_process"], settings_table.NUMBERS["client_process"][-1])
+        if checked[name] < lowest or (highest is not None and checked[name] > highest):
+            raise wrong(name, checked[name], why)
+    if checked["reconnect_port"] and checked["reconnect_port"] == checked["client_port"]:
+        raise wrong("reconnect_port", checked["reconnect_port"], "ParaView uses that port (paraview_client_port)")
+    if checked["client_process"] and checked["client_host"]:
+        raise wrong("client_process", checked["client_process"], settings_table.NUMBERS["client_process"][-1])
     for name, (_pattern, why) in settings_table.PATTERNS.items():
-        if known[name] and not fits(name, known[name]):
-            raise wrong(name, known[name], why)
+        if checked[name] and not fits(name, checked[name]):
+            raise wrong(name, checked[name], why)
     for name in ("directives", "modules"):
-        for value in known[name]:
+        for value in checked[name]:
             if re.search(r"[\n\r\0]", value) or not value.strip():
-                raise wrong(name, value, "each entry is one line that says something")
-    if not known["route_order"]:
-        raise wrong("route_order", known["route_order"], "it names no route; known are " + ", ".join(route_names.ORDER))
-    if known["rendering"] not in rendering.CHOICES:
-        raise wrong("rendering", known["rendering"], "it is one of " + ", ".join(rendering.CHOICES))
-    if not known["pvserver"]:
+                raise wrong(name, value, "each entry has to be one line that is not empty")
+    if not checked["route_order"]:
+        raise wrong("route_order", checked["route_order"], "it names no route; the routes are " + ", ".join(route_names.ORDER))
+    if checked["rendering"] not in rendering.CHOICES:
+        raise wrong("rendering", checked["rendering"], "it has to be one of " + ", ".join(rendering.CHOICES))
+    if not checked["pvserver"]:
         raise wrong("pvserver", options["pvserver"], "it names no command")
-    if known["mpi_launcher"] == [] and known["nodes"] * known["tasks_per_node"] > 1:
-        raise wrong("mpi_launcher", options["mpi_launcher"], "{0} processes need one".format(known["nodes"] * known["tasks_per_node"]))
-    if known["job_id"] and known["scheduler"] == "none":
-        raise wrong("job_id", known["job_id"], "without a batch system there are no jobs")
-    tables = validation.tables(known["schedulers"])
-    # As the session's record gives it back.
-    known["schedulers"] = json.loads(json.dumps(known["schedulers"]))
-    if known["scheduler"] in tables:
-        directives.check(tables[known["scheduler"]], asked(known, {}))
-    elif known["scheduler"] != "auto":
-        raise wrong("scheduler", known["scheduler"], "known are auto, {0}; another one is described in paraview_schedulers".format(", ".join(sorted(tables))))
-    return known
+    if checked["mpi_launcher"] == [] and checked["nodes"] * checked["tasks_per_node"] > 1:
+        raise wrong("mpi_launcher", options["mpi_launcher"], "{0} processes need a launcher".format(checked["nodes"] * checked["tasks_per_node"]))
+    if checked["job_id"] and checked["scheduler"] == "none":
+        raise wrong("job_id", checked["job_id"], "without a batch system there are no jobs")
+    tables = validation.tables(checked["schedulers"])
+    # The form in which the session's record returns it.
+    checked["schedulers"] = json.loads(json.dumps(checked["schedulers"]))
+    if checked["scheduler"] in tables:
+        directives.check(tables[checked["scheduler"]], asked(checked, {}))
+    elif checked["scheduler"] != "auto":
+        raise wrong("scheduler", checked["scheduler"], "it has to be auto or one of {0}; another one is described in paraview_schedulers".format(", ".join(sorted(tables))))
+    return checked
 
 
 def fits(name: str, value: str) -> bool:
-    """Whether a text matches the pattern of that setting."""
+    """Whether a text matches the pattern of a setting."""
     return re.match("^(?:" + settings_table.PATTERNS[name][0] + r")\Z", value) is not None
 
 
 def wrong(name: str, value: t.Any, why: str) -> SessionError:
     """SessionError for a variable's value."""
-    return SessionError("paraview_{0}: {1!r} cannot be".format(name, value), why,
+    return SessionError("paraview_{0}: {1!r} is not valid".format(name, value), why,
                         "correct it in the inventory or on the command line (-e paraview_{0}=...); nothing was touched".format(name))
 
 
@@ -96,16 +96,16 @@ def _command(value: t.Any) -> t.List[str]:
     elif isinstance(value, str):
         words = shlex.split(value)
     else:
-        raise ValueError("a command is a text or a list of words")
+        raise ValueError("a command has to be a text or a list of words")
     if any(re.search(r"[\n\r\0]", word) for word in words):
-        raise ValueError("a word of a command holds a newline")
+        raise ValueError("a word of a command contains a newline")
     return words
 
 
 def _modules(value: t.List[str]) -> t.List[str]:
     words = [word.strip().lower() if word.strip().lower() == AUTO else word for word in value]
     if AUTO in words[:-1]:
-        raise ValueError("auto stands behind the modules that are loaded before the search, once")
+        raise ValueError("auto may occur once, after the modules that are loaded before the search")
     return words
 
 
@@ -118,8 +118,8 @@ def _launcher(value: t.Any) -> t.Optional[t.List[str]]:
 def _start_client(value: t.Any) -> t.Union[bool, t.List[str]]:
     if value is None or isinstance(value, bool):
         return bool(value)
-    if isinstance(value, str) and value.strip().lower() in _WORDS_FOR_BOOL:
-        return _WORDS_FOR_BOOL[value.strip().lower()]
+    if isinstance(value, str) and value.strip().lower() in _BOOLEANS:
+        return _BOOLEANS[value.strip().lower()]
     return _command(value)
 
 

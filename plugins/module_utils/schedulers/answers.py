@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine that reads batch systems' tables (tables.py): commands to run, and what their answers mean."""
+"""The engine behind the batch systems' tables: it fills in their commands and interprets the answers."""
 
 import re
 import signal
@@ -15,31 +15,31 @@ from .tables.registry import TABLES, Table
 
 STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
 OVER = ("ended", "failed", "cancelled")
-#: Exit codes of a command that its time limit ended, by SIGTERM or, where that did not do, by SIGKILL.
+#: Exit codes of a command that its time limit ended by SIGTERM or, if it ignored that, by SIGKILL.
 TIME_LIMIT = (124, 137)
-# What an older release prints that does not know an option, or not beside another one.
+# An older release prints this if it does not support an option, or not together with another one.
 _NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)|conflicting options|^\s*usage:", re.MULTILINE)
-# What a site prints beyond this is cut off, not believed.
+# The output of a site is cut off at this size.
 _MOST = 4 * 1024 * 1024
-# Raw values by the table's name for them.
+# Raw values by the name of their field.
 _Fields = t.Dict[str, t.List[str]]
 
 
 class JobState(t.NamedTuple):
-    """What a batch system says of one job.
+    """What a batch system reports about one job.
 
     Attributes:
         state: one of STATES.
-        native: its own word for that.
-        reason: its own words.
-        explanation: ours.
+        native: the batch system's own name for the state.
+        reason: the batch system's own text.
+        explanation: a sentence of ours.
         never: the job can never run.
-        nodes: their names.
+        nodes: the names of its nodes.
         root_node: the first of them.
-        exit_status: None where it is not known.
-        expected_start: ISO 8601 without zone; None where it is not known.
-        time_left_s: seconds; None where that is not known.
-        gone: it knows no such job (any more); the state then is unknown.
+        exit_status: None if it is unknown.
+        expected_start: ISO 8601 without zone; None if it is unknown.
+        time_left_s: seconds; None if it is unknown.
+        gone: the batch system has no record of the job (any more); the state is then unknown.
     """
 
     state: str
@@ -56,9 +56,12 @@ class JobState(t.NamedTuple):
 
 
 class Answer(t.NamedTuple):
-    """A job's state, and what an answer is worth.
+    """What one answer of a batch system contains.
 
-    That is told, over (and no word on how), gone, silent (no answer about the job), or unreadable (in another form than asked for).
+    Attributes:
+        worth: told (the state), over (the job ended, but not how), gone, silent (nothing about the job), or unreadable (another format than the
+            requested one).
+        job: the job's state.
     """
 
     worth: str
@@ -69,49 +72,49 @@ def table(name: str, tables: t.Optional[t.Dict[str, Table]] = None) -> Table:
     """The table of a batch system; SessionError if there is none of that name."""
     tables = TABLES if tables is None else tables
     if name not in tables:
-        raise SessionError("there is no batch system {0!r}".format(name), "known are " + ", ".join(sorted(tables)),
+        raise SessionError("there is no batch system {0!r}".format(name), "the batch systems are " + ", ".join(sorted(tables)),
                            "set paraview_scheduler to one of them, or to auto, or describe it in paraview_schedulers")
     return tables[name]
 
 
 def of(record: t.Any) -> Table:
-    """The table of a session's batch system, which may be the inventory's own; of the session's record."""
+    """The table of the batch system in a session's record; the inventory may have defined it."""
     return record.table or table(record.scheduler)
 
 
 def fill(argv: t.List[str], **values: str) -> t.List[str]:
-    """A command of a table with its blanks filled in."""
+    """A command of a table with its placeholders filled in."""
     return [re.sub(r"\{(script|job_id|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
 def read_job_id(table: Table, out: str) -> t.Optional[str]:
-    """The job id in what a submit command printed, None where it has none; warnings may stand around it."""
+    """The job id in the output of a submit command, or None; there may be warnings around it."""
     match = re.search(table["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
     return match.group("job_id") if match else None
 
 
-def same_job(asked: str, told: str) -> bool:
-    """Whether two ids mean one job; the server's name may be left out."""
-    return asked == told or told.startswith(asked + ".") or asked.startswith(told + ".")
+def same_job(requested: str, reported: str) -> bool:
+    """Whether two ids name the same job; either may omit the server's name."""
+    return requested == reported or reported.startswith(requested + ".") or requested.startswith(reported + ".")
 
 
 def unknown(reason: str, explanation: str = "", gone: bool = False) -> JobState:
-    """The state of a job of which nothing is known."""
+    """The state of a job about which nothing is known."""
     return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
 
 
 def read(table: Table, question: Table, job_id: str, code: int, out: str, err: str) -> Answer:
-    """What an answer to one of a table's questions means.
+    """Interprets the answer to one of a table's questions.
 
     Args:
         table: the table.
         question: of its ``ask``.
-        job_id: the job that was asked for.
+        job_id: the job in question.
         code: the command's exit code.
-        out, err: what it printed.
+        out, err: its output.
     """
     out = out[:_MOST].replace("\r\n", "\n")
-    words, told = one_line(err) or one_line(out), out + "\n" + err
+    message, output = one_line(err) or one_line(out), out + "\n" + err
     unreadable = None
     try:
         fields = _FORMATS[question.get("format", "text")](question, job_id, out)
@@ -119,21 +122,21 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
         fields, unreadable = {}, str(error)
     if fields:
         return Answer("told", _interpret(table, question, fields))
-    if _says(question, "gone", told) or (code == 0 and (_says(question, "complete", out) or (
-            question.get("silence") == "gone" and not told.strip()))):
-        return Answer("gone", unknown(one_line(err), "{0} knows no such job, or no longer".format(table["title"]), True))
-    if _says(question, "over", told):
-        return Answer("over", unknown(words, "it is over; how it ended is not told")._replace(state="ended"))
+    if _matches(question, "gone", output) or (code == 0 and (_matches(question, "complete", out) or (
+            question.get("silence") == "gone" and not output.strip()))):
+        return Answer("gone", unknown(one_line(err), "{0} has no record of this job".format(table["title"]), True))
+    if _matches(question, "over", output):
+        return Answer("over", unknown(message, "it is over; how it ended is unknown")._replace(state="ended"))
     refused = _NO_SUCH_OPTION.search(err)
     if unreadable and code not in TIME_LIMIT:
-        # A server that is down says so, whatever else it prints.
-        return Answer("unreadable" if code == 0 or refused or not err.strip() else "silent", unknown(words or _code(code), unreadable))
+        # If the server is down, stderr names the cause, whatever stdout has.
+        return Answer("unreadable" if code == 0 or refused or not err.strip() else "silent", unknown(message or _code(code), unreadable))
     other_form = code == 0 and out.strip() or refused
-    said = unknown(words or "no answer ({0})".format(_code(code)), "{0} does not answer".format(table["title"]))
-    return Answer("unreadable" if other_form else "silent", said)
+    job = unknown(message or "no answer ({0})".format(_code(code)), "{0} does not answer".format(table["title"]))
+    return Answer("unreadable" if other_form else "silent", job)
 
 
-def _says(question: Table, name: str, text: str) -> bool:
+def _matches(question: Table, name: str, text: str) -> bool:
     return bool(question.get(name)) and re.search(question[name], text, re.MULTILINE) is not None
 
 
@@ -142,10 +145,10 @@ def _code(code: int) -> str:
 
 
 class _Unreadable(Exception):
-    """An answer is not in the form that was asked for; the text says so."""
+    """An answer is not in the requested format; the text has the reason."""
 
 
-# --- reading: raw values of one job; empty where the answer has no such job ---
+# --- reading: raw values of one job; empty if the answer does not contain the job ---
 
 
 def _text_fields(question: Table, job_id: str, out: str, decode: t.Callable[[str], str] = str) -> _Fields:
@@ -165,13 +168,13 @@ def _own_text(question: Table, job_id: str, out: str) -> t.Optional[str]:
     """The part of a text that is about one job; None if there is none."""
     id_pattern = question["fields"].get("id")
     if "record" not in question:
-        told = _found(id_pattern, out) if id_pattern else []
-        return None if told and not same_job(job_id, told[0]) else out
+        ids = _found(id_pattern, out) if id_pattern else []
+        return None if ids and not same_job(job_id, ids[0]) else out
     own = []
     for match in re.finditer(question["record"], out, re.MULTILINE | (re.DOTALL if question.get("format") == "xml" else 0)):
         body = match.group("body") or ""
-        told = [match.group("id") or ""] if "id" in match.re.groupindex else _found(id_pattern, body)
-        if told and same_job(job_id, told[0]):
+        ids = [match.group("id") or ""] if "id" in match.re.groupindex else _found(id_pattern, body)
+        if ids and same_job(job_id, ids[0]):
             own.append(body)
     if not own:
         return None
@@ -179,7 +182,7 @@ def _own_text(question: Table, job_id: str, out: str) -> t.Optional[str]:
 
 
 def _found(patterns: t.Union[str, t.List[str], None], text: str) -> t.List[str]:
-    """Values of the first pattern that is there at all."""
+    """Values of the first pattern that finds any."""
     for pattern in [patterns] if isinstance(patterns, str) else patterns or []:
         values = [match.group("value") or "" for match in re.finditer(pattern, text, re.MULTILINE)]
         if any(value.strip() for value in values):
@@ -196,12 +199,12 @@ def _xml_fields(question: Table, job_id: str, out: str) -> _Fields:
 def _json_fields(question: Table, job_id: str, out: str) -> _Fields:
     search = _jmespath()
     if search is None:
-        raise _Unreadable("JSON is read with jmespath, which is not there")
+        raise _Unreadable("JSON is read with jmespath, which is not installed")
     data = _json(out)
     jobs = search(question["jobs"], data)
     found = jobs.items() if isinstance(jobs, dict) else [
-        (_scalar(search(question["fields"].get("id", "id"), one)), one) for one in jobs or [] if isinstance(one, dict)] if isinstance(jobs, list) else []
-    own = [one for told, one in found if isinstance(one, dict) and (same_job(job_id, told) or (question.get("single") and len(found) == 1))]
+        (_scalar(search(question["fields"].get("id", "id"), job)), job) for job in jobs or [] if isinstance(job, dict)] if isinstance(jobs, list) else []
+    own = [job for reported, job in found if isinstance(job, dict) and (same_job(job_id, reported) or (question.get("single") and len(found) == 1))]
     if not own:
         return {}
     fields = {}
@@ -214,17 +217,17 @@ def _json_fields(question: Table, job_id: str, out: str) -> _Fields:
 def _json(out: str) -> t.Any:
     import json
 
-    # Some wrappers speak before what they wrap does.
+    # Some wrappers print lines of their own first.
     for text in (out, out[out.find("{"):]):
         try:
             return json.loads(text, strict=False)
         except (ValueError, RecursionError):
             pass
-    raise _Unreadable("its answer is no JSON" if out.strip() else "no answer")
+    raise _Unreadable("its answer is not JSON" if out.strip() else "no answer")
 
 
 def _jmespath() -> t.Optional[t.Callable[[str, t.Any], t.Any]]:
-    """jmespath.search, no query of which is an error for the data it meets; None where the library is not there."""
+    """jmespath.search that returns None instead of raising an error; None if the library is not installed."""
     try:
         import jmespath
     except ImportError:
@@ -258,24 +261,24 @@ _FORMATS = {"text": _text_fields, "xml": _xml_fields, "json": _json_fields}
 def _interpret(table: Table, question: Table, fields: _Fields) -> JobState:
     first = {name: one_line(values[0], 1000) for name, values in fields.items() if values}
     native = first["native"]
-    known = _Meaning(table, question, native, first.get("detail", ""))
+    meaning = _Meaning(table, question, native, first.get("detail", ""))
     reasons = list(dict.fromkeys(one_line(value, 1000) for value in fields.get("reason", ()) if value.strip()))
-    reasons = [one for one in reasons if one not in table.get("no_reason", ())]
+    reasons = [reason for reason in reasons if reason not in table.get("no_reason", ())]
     reason = one_line("; ".join(reasons), 1000)
-    exit_status = _exit_status(table, known.state, native, first)
-    state, explanation = known.end(exit_status, first) if known.state in OVER else (known.state, known.explain(reasons))
+    exit_status = _exit_status(table, meaning.state, native, first)
+    state, explanation = meaning.end(exit_status, first) if meaning.state in OVER else (meaning.state, meaning.explain(reasons))
     nodes = _nodes(table, fields.get("nodes", ()))
     root_node = hostlists.named(first.get("root_node", "")) or "".join(nodes[:1])
     nodes.sort(key=lambda name: name != root_node)
     return JobState(
-        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and known.never(reasons) != "",
+        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and meaning.never(reasons) != "",
         nodes=nodes, root_node=root_node, exit_status=exit_status,
         expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
         time_left_s=_time_left(first) if state == "running" else None, gone=False)
 
 
 class _Meaning:
-    """What a native state means, with its detail where that makes a difference."""
+    """The meaning of a native state, and of its detail if that makes a difference."""
 
     def __init__(self, table: Table, question: Table, native: str, detail: str) -> None:
         self.table = table
@@ -286,18 +289,18 @@ class _Meaning:
         self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
 
     def never(self, reasons: t.List[str]) -> str:
-        """Why a job can never run; empty where nothing proves that."""
+        """Why a job can never run; empty if nothing proves that."""
         return _first_of_any(self.table.get("never", {}), reasons)
 
     def explain(self, reasons: t.List[str]) -> str:
         """Our sentence for a job that is not over."""
         if self.state != "pending":
             reasons = []
-        known = self.table.get("explanations", {})
-        return self.never(reasons) or _first_of_any(known, reasons) or _lookup(known, self.names)
+        sentences = self.table.get("explanations", {})
+        return self.never(reasons) or _first_of_any(sentences, reasons) or _lookup(sentences, self.names)
 
     def end(self, exit_status: t.Optional[int], first: t.Dict[str, str]) -> t.Tuple[str, str]:
-        """How a job ended, and our sentence for it. It may keep the reason for which it once waited: that says nothing."""
+        """How a job ended, and our sentence for it. The reason is ignored: it may still be the one for which the job waited."""
         if self.question.get("may_be_walltime") and exit_status and _time_left(first) == 0:
             return "failed", "its wall time was over"
         state = "failed" if self.state == "ended" and exit_status else self.state
@@ -307,14 +310,14 @@ class _Meaning:
         return state, explanation
 
 
-def _lookup(sentences: t.Dict[str, str], words: t.List[str]) -> str:
-    """The sentence for the first word that has one; its key is the word itself, or a pattern for all of it."""
-    return next((sentence for word in words for sentence in [sentences.get(word) or _first_of_any(sentences, [word])] if sentence), "")
+def _lookup(sentences: t.Dict[str, str], names: t.List[str]) -> str:
+    """The sentence for the first name that has one; its key is the name itself, or a pattern that matches the whole name."""
+    return next((sentence for name in names for sentence in [sentences.get(name) or _first_of_any(sentences, [name])] if sentence), "")
 
 
-def _first_of_any(sentences: t.Dict[str, str], words: t.List[str]) -> str:
-    """The first sentence that is for any of the words: a batch system tells its reasons in no order."""
-    return next((sentence for pattern, sentence in sentences.items() if any(re.fullmatch(pattern, word, re.DOTALL) for word in words)), "")
+def _first_of_any(sentences: t.Dict[str, str], texts: t.List[str]) -> str:
+    """The first sentence whose pattern matches any of the texts: a batch system lists its reasons in no particular order."""
+    return next((sentence for pattern, sentence in sentences.items() if any(re.fullmatch(pattern, text, re.DOTALL) for text in texts)), "")
 
 
 def _signal(number: int) -> str:
@@ -335,12 +338,12 @@ def _nodes(table: Table, values: t.Iterable[str]) -> t.List[str]:
 
 
 def _exit_status(table: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
-    told = first.get("exit_status", "")
-    if not re.match(r"^-?[0-9]{1,9}\Z", told) or not (state in OVER or native in table.get("exiting", ())):
+    status = first.get("exit_status", "")
+    if not re.match(r"^-?[0-9]{1,9}\Z", status) or not (state in OVER or native in table.get("exiting", ())):
         return None
-    word = first.get("signal", "0")
-    number = int(word) if re.match(r"^[0-9]{1,9}\Z", word) else 0
-    return table.get("signals_from", 128) + number if number else int(told)
+    text = first.get("signal", "0")
+    number = int(text) if re.match(r"^[0-9]{1,9}\Z", text) else 0
+    return table.get("signals_from", 128) + number if number else int(status)
 
 
 def _time_left(fields: t.Dict[str, str]) -> t.Optional[int]:
@@ -359,12 +362,12 @@ def _span(text: str) -> t.Optional[int]:
     return int(match.group(1) or 0) * 86400 + seconds
 
 
-# Whatever language this host speaks, batch systems are asked in English.
+# Batch systems are queried in English, whatever this host's locale is.
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def _moment(text: str) -> t.Optional[str]:
-    """A point in time as ISO 8601 in the site's own zone (that of this host for seconds since 1970); None for what is none."""
+    """A point in time as ISO 8601 in the site's own zone (seconds since 1970: in the zone of this host); None for any other text."""
     if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}\Z", text):
         return text
     if re.match(r"^[0-9]{9,11}(?:\.[0-9]{1,9})?\Z", text):
@@ -374,6 +377,6 @@ def _moment(text: str) -> t.Optional[str]:
         return None
     month, day = 1 + _MONTHS.index(match.group(1)), int(match.group(2))
     now = time.localtime()
-    # Without a year it is the next such day.
+    # A date without a year is the next such day.
     year = int(match.group(5) or now.tm_year + ((month, day) < (now.tm_mon, now.tm_mday)))
     return "{0:04d}-{1:02d}-{2:02d}T{3}{4}".format(year, month, day, match.group(3), match.group(4) or ":00")

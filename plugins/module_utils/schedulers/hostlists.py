@@ -9,7 +9,7 @@ import typing as t
 
 
 def named(value: t.Optional[str]) -> str:
-    """A host's name, or nothing where it is none: a name is an argument of commands."""
+    """A host name, or an empty text if it is not valid: a host name becomes an argument of commands."""
     return value if value and re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*\Z", value) and value != "n/a" else ""
 
 
@@ -17,7 +17,7 @@ def expand(text: str, most: int = 10000) -> t.List[str]:
     """Node names of a compressed list such as ``node[01-02,07],gpu1``.
 
     Returns:
-        In order; empty for ``(null)`` or what is no list.
+        In order; empty for ``(null)`` and for text that is not a list.
     """
     names: t.List[str] = []
     for part in re.findall(r"(?:[^,\[]|\[[^\]]*\])+", text.strip()[:100000]):
@@ -26,12 +26,12 @@ def expand(text: str, most: int = 10000) -> t.List[str]:
 
 
 def _expand(part: str) -> t.Iterator[str]:
-    """Names of one entry; lazily, since what a site says may stand for more of them than memory holds."""
+    """Names of one entry. They are generated lazily: there may be more than fit into memory."""
     pieces = re.split(r"(\[[^\]]*\])", part, maxsplit=4)
     choices = [_choices(piece) for piece in pieces]
-    if any(next(iter(one()), None) is None for one in choices):
+    if any(next(iter(choice()), None) is None for choice in choices):
         return iter(())
-    return ("".join(words) for words in _product(choices))
+    return ("".join(parts) for parts in _product(choices))
 
 
 def _product(choices: t.List[t.Callable[[], t.Iterable[str]]]) -> t.Iterator[t.Tuple[str, ...]]:

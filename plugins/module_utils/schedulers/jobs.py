@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One job of a batch system: submit, ask, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
+"""One job of a batch system: submit, query, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
 
 import os
 import re
@@ -22,16 +22,16 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
     """A ``run(argv)`` for Jobs.
 
     Args:
-        script: ``script(text, seconds) -> (code, out, err)`` where the batch system's commands are.
-        prelude: shell lines that make them found.
+        script: ``script(text, seconds) -> (code, out, err)`` on the host that has the batch system's commands.
+        prelude: shell lines that put them on the PATH.
         seconds: how long a command may take.
-        kept: a file there that keeps what a command prints, so that a job id survives whoever asked for it.
+        kept: a file on that host for the output of a command, so that a job id survives the process that submitted the job.
     """
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
             command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
-            # A job inherits what it is submitted with, a language too.
+            # A job inherits the environment of its submission, the locale included.
             return script("{0}\n{1}".format(prelude, command), seconds)
         return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), seconds)
 
@@ -39,7 +39,7 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
 
 
 class Jobs:
-    """The jobs of one batch system, asked one at a time.
+    """The jobs of one batch system, queried one at a time.
 
     Args:
         run: runs the system's commands.
@@ -51,50 +51,50 @@ class Jobs:
         self.table = table
 
     def submit(self, script: str) -> str:
-        """Hands in a job script.
+        """Submits a job script.
 
         Args:
             script: its path where the command runs.
         Returns:
             The job id.
         Raises:
-            SessionError: refused, with the system's own words.
+            SessionError: the system refused it; the text has the system's own message.
         """
         argv = answers.fill(self.table["submit"]["argv"], script=script)
         code, out, err = self.run(argv)
         refused = self.table["submit"].get("refused")
         job_id = answers.read_job_id(self.table, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
         if code in answers.TIME_LIMIT:
-            raise SessionError("{0} does not answer".format(self.table["title"]), "it did not take the job within its time limit",
-                               "try again later; a job that it took all the same ends as soon as it starts")
+            raise SessionError("{0} does not answer".format(self.table["title"]), "it did not accept the job within the time limit",
+                               "try again later; if it accepted the job all the same, the job ends as soon as it starts")
         if not job_id and code == 0 and not (refused and re.search(refused, out + err)):
-            raise SessionError("{0} refused the job, or said its id in words that are not known".format(self.table["title"]),
-                               one_line(out + "\n" + err) or "exit code 0, and not a word",
-                               "look whether a job is left there, and correct submit.job_id in paraview_schedulers")
+            raise SessionError("{0} refused the job, or printed its id in an unknown format".format(self.table["title"]),
+                               one_line(out + "\n" + err) or "exit code 0, and no output",
+                               "check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
         if not job_id:
             raise SessionError("{0} refused the job".format(self.table["title"]), one_line(err or out) or "exit code {0}".format(code),
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 
     def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
-        """The command that runs a script inside a job that is there; by ssh where the batch system has none."""
+        """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that."""
         argv = self.table.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
         return answers.fill(argv, job_id=job_id, node=node, script=script)
 
     def ask(self, job_id: str) -> answers.JobState:
-        """What the table's questions, asked in their order as far as need be, tell of a job."""
-        told = answer = None
+        """The state of a job. The table's questions are asked in their order, each only if it is needed."""
+        result = answer = None
         for question in self.table["ask"].values():
-            if told is None or _wanted(question.get("when", "first"), told, answer):
+            if result is None or _needed(question.get("when", "first"), result, answer):
                 answer = answers.read(self.table, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id)))
-                told = answer if told is None else _joined(told, answer, question.get("when"))
-        return told.job
+                result = answer if result is None else _joined(result, answer, question.get("when"))
+        return result.job
 
     def cancel(self, job_id: str) -> str:
-        """Cancels a job; one that is over is no error.
+        """Cancels a job. If the job is over, that is no error.
 
         Returns:
-            Empty, or what the batch system objected.
+            Empty, or the batch system's objection.
         """
         table = self.table["cancel"]
         objection = ""
@@ -108,10 +108,10 @@ class Jobs:
         return objection
 
     def cancel_and_wait(self, job_id: str, seconds: float = 30.0, pause: t.Callable[[float], t.Any] = time.sleep) -> str:
-        """Cancels a job and waits until the queue has let it go.
+        """Cancels a job and waits until the queue has released it.
 
         Returns:
-            Empty, or why it is still there.
+            Empty, or why the job still exists.
         """
         objection = self.cancel(job_id)
         deadline = time.monotonic() + seconds
@@ -121,69 +121,69 @@ class Jobs:
             if state.gone or (state.state in answers.OVER and not leaving):
                 return ""
             if time.monotonic() > deadline:
-                # A node that is lost confirms nothing; the batch system has taken note.
+                # A lost node confirms nothing, but the batch system has accepted the cancellation.
                 return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
             pause(0.2)
 
 
-def _wanted(when: str, told: answers.Answer, answer: answers.Answer) -> bool:
-    """Whether a further question is to be asked: told is what is known by now, answer the one to the question before."""
+def _needed(when: str, result: answers.Answer, answer: answers.Answer) -> bool:
+    """Whether a further question has to be asked, given the result so far and the answer to the question before."""
     if when == "unexplained":
-        return told.worth == "told" and told.job.state in ("pending", "failed") and not told.job.reason
+        return result.worth == "told" and result.job.state in ("pending", "failed") and not result.job.reason
     if when == "gone":
-        return told.worth in ("gone", "over")
+        return result.worth in ("gone", "over")
     return answer.worth == when
 
 
-def _joined(told: answers.Answer, answer: answers.Answer, when: t.Optional[str]) -> answers.Answer:
-    """What two answers tell together."""
+def _joined(result: answers.Answer, answer: answers.Answer, when: t.Optional[str]) -> answers.Answer:
+    """The result so far and a further answer, combined."""
     if answer.worth == "told" and when == "unexplained":
-        # Both were asked one after the other: the state of the first holds.
+        # The answers are from different moments: the state of the first counts.
         more = answer.job
-        return told._replace(job=told.job._replace(
-            reason=more.reason, explanation=more.explanation or told.job.explanation, never=more.never or told.job.never))
-    if answer.worth == "gone" and told.worth == "over":
-        return told
-    return answer if answer.worth in ("told", "over", "gone") else told
+        return result._replace(job=result.job._replace(
+            reason=more.reason, explanation=more.explanation or result.job.explanation, never=more.never or result.job.never))
+    if answer.worth == "gone" and result.worth == "over":
+        return result
+    return answer if answer.worth in ("told", "over", "gone") else result
 
 
 class Polling:
-    """When a batch system is asked about a job: soon at first, then ever more rarely.
+    """When to query a batch system about a job: often at first, then less and less often.
 
     Args:
         submitted_at: seconds since 1970.
-        floor: seconds that the site wants between two questions at least.
+        floor: the site's minimum of seconds between two queries.
     """
 
     def __init__(self, submitted_at: float, floor: float = 0.0) -> None:
         self.submitted_at = submitted_at
         self.floor = floor
-        self._next = self._asked = 0.0
+        self._next = self._queried = 0.0
 
     def due(self) -> bool:
-        """Whether to ask now; whoever is told so asks."""
+        """Whether to query now. If True, the caller has to query."""
         now = time.monotonic()
         if now < self._next:
             return False
-        self._asked = now
+        self._queried = now
         self.put_off(poll_pause(time.time() - self.submitted_at))
         return True
 
     def put_off(self, seconds: float) -> None:
-        """Waits at least so long from now, and as long as the site wants."""
+        """Makes the next query wait at least this long from now, or the site's minimum if that is longer."""
         self._next = max(self._next, time.monotonic() + max(seconds, self.floor))
 
     def soon(self, seconds: float) -> None:
-        """Asks again so long from now, or as soon as the site wants."""
+        """Sets the next query to this long from now, or the site's minimum if that is longer."""
         self._next = time.monotonic() + max(seconds, self.floor)
 
     def hurry(self, seconds: float) -> None:
-        """Asks at the latest so long after the last question, or as soon as the site wants."""
-        self._next = min(self._next, self._asked + max(seconds, self.floor))
+        """Makes the next query come at most this long after the last one, or the site's minimum if that is longer."""
+        self._next = min(self._next, self._queried + max(seconds, self.floor))
 
 
 def poll_pause(waited: float) -> float:
-    """Seconds until a batch system is asked again: 1 s at first, 10 s after two minutes, 60 s after half an hour.
+    """Seconds until a batch system is queried again: 1 s at first, 10 s after two minutes, 60 s after half an hour.
 
     Args:
         waited: seconds since the job was submitted.
@@ -208,11 +208,11 @@ def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancel
 
     Args:
         job_id: its id.
-        state: what the batch system says now.
-        why: what is known from the job itself; may be empty.
+        state: what the batch system reports now.
+        why: the cause as the job itself reported it; may be empty.
         log: the end of its log.
-        cancelled: the job was told to end.
-        line: the log's line that names the cause; it is shown wherever it stands.
+        cancelled: somebody ended the job on purpose.
+        line: the log's line that names the cause; it is shown even if it is not near the end.
         way_out: what to do about that cause.
     """
     reasons = [why]
@@ -225,5 +225,5 @@ def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancel
         shown = tail(line) + "\n    ...\n" + shown
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
     return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
-                        way_out or "look at the log's words above; paraview_pvserver, paraview_modules and paraview_setup say what is run",
+                        way_out or "read the log above; paraview_pvserver, paraview_modules and paraview_setup determine what the job runs",
                         cancelled=cancelled or state.state == "cancelled", hopeless=True)

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""MPI launchers: what starts pvserver's processes in a job."""
+"""MPI launchers, which start pvserver's processes in a job."""
 
 import re
 import typing as t
 
 from .tables.registry import Table
 
-#: By name; {nodes}, {tasks}, {per_node} and {cpus_per_task} are numbers. A batch system's own launcher knows its nodes by itself.
+#: By name; {nodes}, {tasks}, {per_node} and {cpus_per_task} are numbers. A batch system's own launcher gets its nodes from the job.
 LAUNCHERS = {
     "none": [],
     "srun": ["srun", "--unbuffered", "--nodes={nodes}", "--ntasks={tasks}", "--ntasks-per-node={per_node}"],
@@ -20,14 +20,14 @@ LAUNCHERS = {
 
 
 def words(launcher: t.Union[str, t.List[str]]) -> t.List[str]:
-    """A launcher's command, given by name or as words."""
+    """A launcher's command as a list of words; it is given by name or as such a list."""
     if isinstance(launcher, str):
         return LAUNCHERS[launcher]
     return LAUNCHERS[launcher[0]] if len(launcher) == 1 and launcher[0] in LAUNCHERS else list(launcher)
 
 
 def chosen(table: Table, options: t.Dict[str, t.Any]) -> t.List[str]:
-    """The launcher that the user named, else the batch system's own; a single process needs none.
+    """The launcher that the user named, otherwise the batch system's own; a single process needs none.
 
     Args:
         table: the batch system's table.
@@ -43,7 +43,7 @@ def command(launcher: t.List[str], nodes: int, tasks_per_node: int, cpus_per_tas
 
     Args:
         launcher: its command.
-        nodes, tasks_per_node, cpus_per_task: what was asked for; no cores asked for are one a task.
+        nodes, tasks_per_node, cpus_per_task: as requested; without a number of cores, each task has one.
     """
     numbers = {"nodes": nodes, "tasks": nodes * tasks_per_node, "per_node": tasks_per_node, "cpus_per_task": cpus_per_task or 1}
     return [re.sub(r"\{(nodes|tasks|per_node|cpus_per_task)\}", lambda match: str(numbers[match.group(1)]), word) for word in launcher]

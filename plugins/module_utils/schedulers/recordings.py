@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Recorded answers of batch systems, and what a table makes of them without a cluster.
+"""Recorded answers of batch systems, and how a table interprets them, without a cluster.
 
 A recording is a file of four parts, each below a line of its own: ``=== command``, ``=== exit code``, ``=== stdout``, ``=== stderr``.
-It may hold several, one behind the other: the table's further questions are then answered too.
+A file may hold several recordings, one after another. The others then answer the table's further questions.
 """
 
 import os
@@ -19,7 +19,7 @@ from .tables.registry import Table
 
 
 class Recording(t.NamedTuple):
-    """A command that was run, with its exit status and what it printed."""
+    """A command that was run, with its exit status and its output."""
 
     command: str
     code: int
@@ -28,18 +28,18 @@ class Recording(t.NamedTuple):
 
 
 _PARTS = re.compile(r"^=== command\n(.*?)\n=== exit code\n\s*(-?\d+)\s*\n=== stdout\n(.*?)=== stderr\n?(.*?)(?=^=== command\n|\Z)", re.DOTALL | re.MULTILINE)
-_FORM = "it has the four lines '=== command', '=== exit code', '=== stdout' and '=== stderr', each with what belongs to it below"
-# The exit code of a shell for a command that is not there.
+_FORM = "it needs the four lines '=== command', '=== exit code', '=== stdout' and '=== stderr', each followed by its content"
+# The exit code of a shell if a command does not exist.
 _NOT_RECORDED = 127
 
 
 def parse(data: bytes) -> t.List[Recording]:
-    """What a file holds.
+    """The recordings in a file.
 
     Args:
-        data: any; what is not UTF-8 is replaced.
+        data: any bytes; those that are not UTF-8 are replaced.
     Raises:
-        ValueError: it holds no recording.
+        ValueError: the file holds no recording.
     """
     found = [Recording(command, int(code), out, err) for command, code, out, err in _PARTS.findall(data.decode("utf-8", "replace").replace("\r\n", "\n"))]
     if not found:
@@ -48,7 +48,7 @@ def parse(data: bytes) -> t.List[Recording]:
 
 
 def question_for(table: Table, command: str) -> t.Optional[str]:
-    """The name of the table's question that a command asks; None where it is none of them."""
+    """The name of the table's question that uses a command; None if there is none."""
     for name, question in table["ask"].items():
         program = os.path.basename(question["argv"][0])
         if re.search(question.get("like") or r"(?:^|[\s/]){0}(?:\s|\Z)".format(re.escape(program)), command):
@@ -57,29 +57,29 @@ def question_for(table: Table, command: str) -> t.Optional[str]:
 
 
 def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) -> JobState:
-    """What a table makes of recordings.
+    """The state of a job as a table reads it from recordings.
 
     Args:
         table: the table.
         name: its name.
-        job_id: the job that they are asked about.
+        job_id: the job in question.
         recordings: answers.
     Raises:
-        SessionError: the table asks nothing of the kind.
+        SessionError: no question of the table uses a recorded command.
     """
     answers = {}
-    for one in recordings:
-        question = question_for(table, one.command)
+    for recording in recordings:
+        question = question_for(table, recording.command)
         if question is None:
-            raise SessionError("{0} asks nothing like {1!r}".format(name, one_line(one.command)), "its questions are {0}".format(
+            raise SessionError("{0} has no question like {1!r}".format(name, one_line(recording.command)), "its questions are {0}".format(
                 "; ".join(" ".join(question["argv"]) for question in table["ask"].values())), "record the answer to one of them")
-        answers[question] = one
-    commands = {tuple(fill(table["ask"][question]["argv"], job_id=job_id)): one for question, one in answers.items()}
+        answers[question] = recording
+    commands = {tuple(fill(table["ask"][question]["argv"], job_id=job_id)): recording for question, recording in answers.items()}
 
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
-        one = commands.get(tuple(argv))
-        return (one.code, one.out, one.err) if one else (_NOT_RECORDED, "", "")
+        recording = commands.get(tuple(argv))
+        return (recording.code, recording.out, recording.err) if recording else (_NOT_RECORDED, "", "")
 
-    # Those that are recorded are asked, each as if what comes before it had asked for it.
-    asked = dict(table, ask={question: table["ask"][question] for question in table["ask"] if question in answers})
-    return Jobs(run, asked).ask(job_id)
+    # Only questions with a recorded answer are asked; the first of them unconditionally.
+    recorded = dict(table, ask={question: table["ask"][question] for question in table["ask"] if question in answers})
+    return Jobs(run, recorded).ask(job_id)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of batch systems that an inventory adds or changes (paraview_schedulers), looked at entry by entry."""
+"""Tables of batch systems that an inventory adds or changes (paraview_schedulers), checked entry by entry."""
 
 import copy
 import difflib
@@ -17,41 +17,41 @@ _WHEN = ("first", "unreadable", "gone", "unexplained")
 _DEFAULTS = {"directives": {"prefix": "# "}, "job_nodes": "hostname", "launcher": "mpiexec"}
 _REQUIRED = {"submit": ("argv", "job_id"), "cancel": ("argv",), "detect": ("argv", "pattern"), "first_node": ("argv", "pattern"),
              "question": ("argv", "fields"), "table": ("submit", "ask", "cancel", "states", "directives", "job_nodes", "launcher")}
-# Takes where a value stands and the value, and returns the value as the engine takes it.
+# Takes the path of a value and the value, and returns the value in the form that the engine expects.
 _Check = t.Callable[[str, t.Any], t.Any]
 
 
 def tables(given: t.Any) -> t.Dict[str, Table]:
-    """Every batch system's table by name, in the order in which they are looked for: the inventory's own first.
+    """Every batch system's table by name, in the order of their detection: the inventory's own first.
 
     Args:
         given: of paraview_schedulers: by name, a whole table, or what differs from the shipped one of that name or from the
-            one that ``based_on`` names. An entry that is null is taken out.
+            one that ``based_on`` names. An entry that is null is removed.
     Raises:
         SessionError: names the entry, the value and what is wrong with it.
     """
     if not isinstance(given, dict):
-        raise _wrong("", given, "it maps names of batch systems to their tables")
+        raise _invalid("", given, "it has to be a mapping of batch systems' names to their tables")
     own: t.Dict[str, dict] = {}
     shipped = dict(answers.TABLES)
     for name, changes in given.items():
         path = ".{0}".format(name)
         if not re.match(r"^[a-z][a-z0-9_]{0,30}\Z", str(name)) or name == "auto":
-            raise _wrong("", name, "a name begins with a lower-case letter and holds letters, digits and _ only")
+            raise _invalid("", name, "a name begins with a lower-case letter and holds lower-case letters, digits and _ only")
         (shipped if name in shipped else own)[name] = _whole(path, str(name), changes)
     return dict(own, **shipped)
 
 
 def _whole(path: str, name: str, changes: t.Any) -> Table:
     if not isinstance(changes, dict):
-        raise _wrong(path, changes, "a table is a mapping of entries")
+        raise _invalid(path, changes, "a table has to be a mapping of entries")
     base = changes.get("based_on", name)
     if "based_on" in changes and base not in list(answers.TABLES):
-        raise _wrong(path + ".based_on", base, "known are " + ", ".join(sorted(answers.TABLES)))
+        raise _invalid(path + ".based_on", base, "it has to be one of " + ", ".join(sorted(answers.TABLES)))
     start = answers.TABLES.get(base) or _DEFAULTS
     whole = _merged(copy.deepcopy(start), {key: value for key, value in changes.items() if key != "based_on"})
     whole.setdefault("title", name)
-    return _Checked(path).table(whole)
+    return _Checker(path).table(whole)
 
 
 def _merged(base: t.Dict[str, t.Any], changes: t.Dict[t.Any, t.Any]) -> t.Dict[str, t.Any]:
@@ -66,11 +66,11 @@ def _merged(base: t.Dict[str, t.Any], changes: t.Dict[t.Any, t.Any]) -> t.Dict[s
     return base
 
 
-class _Checked:
-    """A table in which everything is what the engine relies on.
+class _Checker:
+    """Checks everything in a table on which the engine relies.
 
     Args:
-        path: where it stands, for messages.
+        path: the table's path, for messages.
     """
 
     def __init__(self, path: str) -> None:
@@ -91,25 +91,26 @@ class _Checked:
         }
         table = self._entries("", table, kinds, _REQUIRED["table"])
         if not table["ask"]:
-            raise self._no(".ask", table["ask"], "it asks nothing")
+            raise self._error(".ask", table["ask"], "it has no question")
         for number, (name, question) in enumerate(table["ask"].items()):
             when = question.get("when", "first")
             if (number == 0) != (when == "first"):
-                raise self._no(".ask.{0}.when".format(name), question.get("when"),
-                               "the first question is asked first, every further one after an answer: " + ", ".join(_WHEN[1:]))
+                raise self._error(".ask.{0}.when".format(name), question.get("when"),
+                               "the first question is always asked first; every further one needs one of "
+                               + ", ".join(_WHEN[1:]))
         return table
 
     def _entries(self, path: str, given: t.Any, kinds: t.Dict[str, _Check], required: t.Tuple[str, ...] = ()) -> t.Dict[str, t.Any]:
         if not isinstance(given, dict):
-            raise self._no(path, given, "it is a mapping with the entries " + ", ".join(sorted(kinds)))
+            raise self._error(path, given, "it has to be a mapping with the entries " + ", ".join(sorted(kinds)))
         for name in given:
             if name not in kinds:
                 near = difflib.get_close_matches(str(name), kinds, 1)
-                raise self._no("{0}.{1}".format(path, name), given[name], "there is no such entry; {0}".format(
-                    "is {0} meant?".format(near[0]) if near else "known are " + ", ".join(sorted(kinds))))
+                raise self._error("{0}.{1}".format(path, name), given[name], "there is no such entry; {0}".format(
+                    "is {0} meant?".format(near[0]) if near else "the entries are " + ", ".join(sorted(kinds))))
         for name in required:
             if name not in given:
-                raise self._no("{0}.{1}".format(path, name), None, "it is missing")
+                raise self._error("{0}.{1}".format(path, name), None, "it is missing")
         return {name: kinds[name]("{0}.{1}".format(path, name), value) for name, value in given.items()}
 
     def _part(self, name: str, **kinds: _Check) -> _Check:
@@ -118,10 +119,10 @@ class _Checked:
     def _each(self, kind: _Check) -> _Check:
         def check(path: str, value: t.Any) -> t.Any:
             if not isinstance(value, dict):
-                raise self._no(path, value, "it is a mapping")
+                raise self._error(path, value, "it has to be a mapping")
             for key in value:
                 if not isinstance(key, str):
-                    raise self._no(path, key, "put quotes around it: YAML takes it for something else than a word")
+                    raise self._error(path, key, "put quotes around it: YAML does not read it as text")
             return {str(key): kind("{0}.{1}".format(path, key), one) for key, one in value.items()}
 
         return check
@@ -130,7 +131,7 @@ class _Checked:
         json = isinstance(value, dict) and value.get("format") == "json"
         field = self._query if json else self._regex_with("value")
         kinds = {
-            # A listing that shows where it ends may leave the job out.
+            # A listing that shows where it ends need not name the job.
             "argv": self._argv if isinstance(value, dict) and value.get("complete") else self._argv_with("{job_id}"),
             "format": self._choice(("text", "xml", "json")), "like": self._regex, "when": self._choice(_WHEN), "gone": self._regex, "over": self._regex,
             "complete": self._regex, "silence": self._choice(("gone",)), "unwrap": self._regex, "record": self._regex_with("body"), "latest": self._bool,
@@ -140,7 +141,7 @@ class _Checked:
         }
         question = self._entries(path, value, kinds, _REQUIRED["question"] + (("jobs",) if json else ()))
         if question.get("record") and "id" not in question["fields"] and "id" not in re.compile(question["record"]).groupindex:
-            raise self._no(path + ".record", question["record"], "it needs a group (?P<id>...), or fields.id has to tell which job it is about")
+            raise self._error(path + ".record", question["record"], "it needs a group (?P<id>...), or fields.id for the id of its job")
         return question
 
     def _directives(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
@@ -153,61 +154,61 @@ class _Checked:
 
     def _need(self, path: str, value: t.Any) -> t.List[str]:
         if not (isinstance(value, list) and len(value) == 2 and value[0] in ("tasks", "cores", "cores_per_node") and isinstance(value[1], str)):
-            raise self._no(path, value, "it is a list of two: tasks, cores or cores_per_node, and a hint")
+            raise self._error(path, value, "it has to be a list of two: tasks, cores or cores_per_node, and a hint")
         return [str(one) for one in value]
 
     def _pairs(self, path: str, value: t.Any) -> t.List[t.List[str]]:
         if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 and set(one) <= set(directives.OPTIONS) for one in value):
-            raise self._no(path, value, "it is a list of pairs of what can be asked for")
+            raise self._error(path, value, "it has to be a list of pairs of " + ", ".join(directives.OPTIONS))
         return [[str(name) for name in one] for one in value]
 
     def _plain(self, path: str, value: t.Any) -> str:
         text = self._text(path, value)
         if re.search(r"[\n\r]|\{[a-z_]+\}", text):
-            raise self._no(path, value, "it is one line without blanks to fill in")
+            raise self._error(path, value, "it has to be one line without placeholders")
         return text
 
     def _template(self, path: str, value: t.Any) -> str:
         text = self._text(path, value)
         for name in re.findall(r"\{([^{}]*)\}", text):
-            if name not in directives.BLANKS:
-                near = difflib.get_close_matches(name, directives.BLANKS, 1)
-                hint = "is {{{0}}} meant?".format(near[0]) if near else "known are " + ", ".join(directives.BLANKS)
-                raise self._no(path, value, "{{{0}}} stands for nothing; {1}".format(name, hint))
+            if name not in directives.PLACEHOLDERS:
+                near = difflib.get_close_matches(name, directives.PLACEHOLDERS, 1)
+                hint = "is {{{0}}} meant?".format(near[0]) if near else "the placeholders are " + ", ".join(directives.PLACEHOLDERS)
+                raise self._error(path, value, "{{{0}}} is not a placeholder; {1}".format(name, hint))
         if "\n" in text:
-            raise self._no(path, value, "a directive is one line")
+            raise self._error(path, value, "a directive has to be one line")
         return text
 
     def _text(self, path: str, value: t.Any) -> str:
         if not isinstance(value, str) or not value.strip():
-            raise self._no(path, value, "it is a text" if value or not isinstance(value, str) else "it is empty; to take it out, set it to null")
+            raise self._error(path, value, "it has to be a text" if value or not isinstance(value, str) else "it is empty; to remove it, set it to null")
         return str(value)
 
-    def _names(self, known: t.Tuple[str, ...]) -> _Check:
+    def _names(self, choices: t.Tuple[str, ...]) -> _Check:
         def check(path: str, value: t.Any) -> t.Any:
             for name in self._texts(path, value):
-                if name not in known:
-                    raise self._no(path, name, "known are " + ", ".join(known))
+                if name not in choices:
+                    raise self._error(path, name, "it has to be one of " + ", ".join(choices))
             return [str(name) for name in value]
 
         return check
 
     def _texts(self, path: str, value: t.Any) -> t.List[str]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self._no(path, value, "it is a list of texts")
+            raise self._error(path, value, "it has to be a list of texts")
         return [str(one) for one in value]
 
     def _argv(self, path: str, value: t.Any) -> t.List[str]:
         words = self._texts(path, value) if isinstance(value, list) else None
         if not words or not words[0]:
-            raise self._no(path, value, "a command is a list of words, its name first")
+            raise self._error(path, value, "a command has to be a list of words, its name first")
         return words
 
-    def _argv_with(self, blank: str) -> _Check:
+    def _argv_with(self, placeholder: str) -> _Check:
         def check(path: str, value: t.Any) -> t.Any:
             words = self._argv(path, value)
-            if not any(blank in word for word in words):
-                raise self._no(path, value, "{0} is missing in it".format(blank))
+            if not any(placeholder in word for word in words):
+                raise self._error(path, value, "{0} is missing in it".format(placeholder))
             return words
 
         return check
@@ -217,14 +218,14 @@ class _Checked:
         try:
             re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
-            raise self._no(path, value, "it is no regular expression: {0}".format(error))
+            raise self._error(path, value, "it is not a regular expression: {0}".format(error))
         return text
 
     def _regex_with(self, group: str) -> _Check:
         def check(path: str, value: t.Any) -> t.Any:
             text = self._regex(path, value)
             if group not in re.compile(text).groupindex:
-                raise self._no(path, value, "the group (?P<{0}>...) is missing in it".format(group))
+                raise self._error(path, value, "the group (?P<{0}>...) is missing in it".format(group))
             return text
 
         return check
@@ -238,7 +239,7 @@ class _Checked:
         try:
             jmespath.compile(text)
         except jmespath.exceptions.JMESPathError as error:
-            raise self._no(path, value, "it is no JMESPath query: {0}".format(str(error).splitlines()[0]))
+            raise self._error(path, value, "it is not a JMESPath query: {0}".format(str(error).splitlines()[0]))
         return text
 
     def _one_or_more(self, kind: _Check) -> _Check:
@@ -246,47 +247,47 @@ class _Checked:
             if not isinstance(value, list):
                 return kind(path, value)
             if not value:
-                raise self._no(path, value, "the list is empty; to take it out, set it to null")
+                raise self._error(path, value, "the list is empty; to remove it, set it to null")
             return [kind("{0}[{1}]".format(path, index), one) for index, one in enumerate(value)]
 
         return check
 
     def _sentences(self, path: str, value: t.Any) -> t.Dict[str, str]:
         checked = self._each(self._text)(path, value)
-        for word in checked:
-            self._regex("{0}.{1}".format(path, word), word)
+        for pattern in checked:
+            self._regex("{0}.{1}".format(path, pattern), pattern)
         return checked
 
     def _choice(self, choices: t.Tuple[str, ...]) -> _Check:
         def check(path: str, value: t.Any) -> t.Any:
             if value not in choices:
-                raise self._no(path, value, "it is one of " + ", ".join(choices))
+                raise self._error(path, value, "it has to be one of " + ", ".join(choices))
             return str(value)
 
         return check
 
     def _number(self, path: str, value: t.Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise self._no(path, value, "it is a whole number")
+            raise self._error(path, value, "it has to be a whole number")
         return int(value)
 
     def _bool(self, path: str, value: t.Any) -> bool:
         if not isinstance(value, bool):
-            raise self._no(path, value, "it is true or false")
+            raise self._error(path, value, "it has to be true or false")
         return bool(value)
 
     def _launcher(self, path: str, value: t.Any) -> t.Union[str, t.List[str]]:
         if isinstance(value, str) and value in mpi.LAUNCHERS:
             return str(value)
         if isinstance(value, str) or not isinstance(value, list):
-            raise self._no(path, value, "it is one of {0}, or a command as a list of words".format(", ".join(sorted(mpi.LAUNCHERS))))
+            raise self._error(path, value, "it has to be one of {0}, or a command as a list of words".format(", ".join(sorted(mpi.LAUNCHERS))))
         return self._argv(path, value)
 
-    def _no(self, path: str, value: t.Any, why: str) -> SessionError:
-        return _wrong(self.path + path, value, why)
+    def _error(self, path: str, value: t.Any, why: str) -> SessionError:
+        return _invalid(self.path + path, value, why)
 
 
-def _wrong(path: str, value: t.Any, why: str) -> SessionError:
+def _invalid(path: str, value: t.Any, why: str) -> SessionError:
     what = "paraview_schedulers{0}".format(path)
-    return SessionError("{0} cannot be".format(what if value is None else "{0}: {1!r}".format(what, value)), why,
-                        "correct it in the inventory; nothing was touched. The guide Batch systems tells what each entry means")
+    return SessionError("{0} is not valid".format(what if value is None else "{0}: {1!r}".format(what, value)), why,
+                        "correct it in the inventory; nothing was touched. The guide Batch systems describes every entry")

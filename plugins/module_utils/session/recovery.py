@@ -179,7 +179,7 @@ class Recovery:
             self._say("the connection has ended: {0}".format(one_line(self.told.get("reason", ""), 200)))
 
     def _say(self, line: str) -> None:
-        terminals.tell(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
+        terminals.write(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
 
     # -- the login
 

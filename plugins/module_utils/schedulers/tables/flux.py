@@ -4,14 +4,14 @@
 """Flux. Sources: flux-jobs(1), flux-batch(1)."""
 
 NAME, ORDER, KNOWN_AS = "flux", 60, "Flux"
-PARTICULAR = "``paraview_account`` is a bank; memory cannot be asked for"
+PARTICULAR = "``paraview_account`` is a bank; memory cannot be requested"
 
 _GONE = r"[Uu]nknown job|JobID \S+ unknown|No such job|invalid job ?id"
 TABLE = {
     "title": "Flux",
     "detect": {"argv": ["flux", "version"], "pattern": r"^(?:commands|libflux-core):"},
     "submit": {
-        # A decimal id is one in every locale.
+        # A decimal id is the same in every locale.
         "argv": ["/bin/sh", "-c", 'id=$(flux batch "$1") || exit; flux job id --to=dec "$id" 2>/dev/null || echo "$id"', "sh", "{script}"],
         "job_id": r"^(?P<job_id>\d+|[\u0192f]\w+)$",
     },

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Grid Engine. Sources: qstat(1), qacct(1), submit(1), and what Grid Engine was recorded to say."""
+"""Grid Engine. Sources: qstat(1), qacct(1), submit(1), and recorded output of Grid Engine."""
 
 NAME, ORDER, KNOWN_AS = "sge", 30, "Grid Engine"
-PARTICULAR = "more than one core takes a parallel environment: ``paraview_parallel_environment``"
+PARTICULAR = "more than one core needs a parallel environment: ``paraview_parallel_environment``"
 
 _PENDING = ("qw", "hqw", "hRwq", "hRqw", "Rqw", "Rwq", "Rq", "w", "hw")
 _HELD = ("hqw", "hRwq", "hRqw", "hw")
@@ -17,10 +17,10 @@ TABLE = {
     "detect": {"argv": ["qstat", "-help"], "pattern": r"^(?:SGE|UGE|GE|AGE|OGS|OCS|GCS)\b"},
     "submit": {"argv": ["qsub", "-terse", "{script}"], "job_id": r"^(?:Your job )?(?P<job_id>\d+)(?: \(.*\) has been submitted)?$"},
     "ask": {
-        # There is no way to ask for one job that shows its state too. Only the user's own are listed.
+        # No command for a single job shows its state. Only the user's own jobs are listed.
         "listing": {
             "argv": ["/bin/sh", "-c", 'exec qstat -u "$(id -un)" -g t -xml'], "format": "xml", "every": ["nodes"],
-            # Both ends: what is too long loses its beginning.
+            # Both ends: output that is too long loses its beginning.
             "complete": r"<job_info\s+xmlns[\s\S]*</job_info>\s*\Z",
             "like": r"\bqstat(?!.*\s-(?:j|f|explain)\b)",
             "record": r"<job_list\b[^<>]*>(?P<body>(?:(?!</?job_list\b).)*)</job_list>",
@@ -60,11 +60,11 @@ TABLE = {
         **dict.fromkeys(_PENDING, "pending"), **dict.fromkeys(_RUNNING + _SUSPENDED, "running"), "z": "ended",
         **dict.fromkeys(_FAILED, "failed"), **dict.fromkeys(_LEAVING, "cancelled"),
     },
-    # qdel was heard, but the job is there until its node has confirmed.
+    # qdel was accepted, but the job exists until its node has confirmed.
     "leaving": list(_LEAVING),
     "explanations": {
         "Job is in hold state.*": "held: release it with qrls", "execution time not reached.*": "its begin time has not come",
-        "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; where its parallel environment never offers as many, lower paraview_nodes or "
+        "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; if its parallel environment never offers as many, lower paraview_nodes or "
                                                        "paraview_tasks_per_node",
         ".*dropped because it is full.*": "waits for nodes to become free", ".*dropped because it is disabled.*": "its queue is disabled",
         "100": "it was cancelled", "0/32": "it could not be started on the node",
@@ -72,7 +72,7 @@ TABLE = {
         **dict.fromkeys(_FAILED, "it could not be started on the node"), **dict.fromkeys(_LEAVING, "it was cancelled"),
     },
     "directives": {
-        # Without -notify a deleted job is killed before it can say so.
+        # Without -notify a deleted job is killed before it can report that.
         "prefix": "#$ ", "always": ["-N pvserver", "-S /bin/sh", "-j y", "-r n", "-notify"],
         "needs": {"parallel_environment": ["cores", "qconf -spl lists them; it decides how many slots each node gives"]},
         "lines": {

@@ -11,7 +11,7 @@ _NAMES = "jobid stat exec_host pend_reason exit_code exit_reason kill_reason sus
 TABLE = {
     "title": "LSF",
     "detect": {"argv": ["bsub", "-V"], "pattern": r"\bLSF\b"},
-    # The directives are read from standard input alone.
+    # bsub reads directives only from standard input.
     "submit": {"argv": ["/bin/sh", "-c", 'exec bsub < "$1"', "sh", "{script}"], "job_id": r"^Job <(?P<job_id>\d+)> is submitted"},
     "ask": {
         "json": {
@@ -63,7 +63,7 @@ TABLE = {
             "exclusive": "{exclusive}",
         },
     },
-    # LSB_HOSTS is left out where the list is long.
+    # If the list is long, LSF does not set LSB_HOSTS.
     "job_nodes": "{ cat \"$LSB_DJOB_HOSTFILE\" 2>/dev/null || printf '%s\\n' $LSB_HOSTS; } | awk '!seen[$0]++'",
     "node": r"(?:^|[:\s])(?:\d+\*)?(?P<value>[^:*\s]+)",
     "launcher": "mpiexec",

@@ -6,7 +6,7 @@
 NAME, ORDER, KNOWN_AS = "none", 1000, "none"
 PARTICULAR = "pvserver runs on the login node itself; never chosen by ``auto``"
 
-# In a shell: "$1" is the script. The start time behind the process id keeps a number used again from being taken for the job.
+# In a shell: "$1" is the script. The id of the job is PID.START: if the system uses a PID again, that process is not the job.
 _DETACH = ('setsid /bin/sh "$1" </dev/null >/dev/null 2>&1 & p=$!; '
            'set -- $(sed "s/.*) //" "/proc/$p/stat"); echo "$p.${20}"')
 _ASK_PROCESS = ('p=${1%%.*}; [ -r "/proc/$p/stat" ] || { echo GONE; exit 0; }; set -- "$1" $(sed "s/.*) //" "/proc/$p/stat"); '

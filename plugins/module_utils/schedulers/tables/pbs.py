@@ -1,13 +1,13 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OpenPBS and PBS Pro. Sources: qsub(1B), qstat(1B), pbs_job_attributes(7B), and what OpenPBS was recorded to say."""
+"""OpenPBS and PBS Pro. Sources: qsub(1B), qstat(1B), pbs_job_attributes(7B), and recorded output of OpenPBS."""
 
 NAME, ORDER, KNOWN_AS = "pbs", 20, "PBS Pro, OpenPBS"
-PARTICULAR = ("asked in JSON, and as text where its JSON is none; how a job ended is told where the server keeps a history of jobs "
+PARTICULAR = ("queried in JSON, or as text if its JSON is not valid; it reports how a job ended if the server keeps a history of jobs "
               "(``job_history_enable``); a reservation is a queue")
 
-# A value may hold newlines, so what stands first counts: state and substate come before what a user may put in.
+# A value may hold newlines, so the first match counts: state and substate come before any text of a user.
 QSTAT_RECORD = r"^Job Id: (?P<id>\S+)[ \t]*\n(?P<body>(?:(?!^Job Id: ).*\n?)*)"
 QSTAT_FIELDS = {
     "native": r"^    job_state = (?P<value>[A-Z])$", "detail": r"^    substate = (?P<value>\d+)$",
@@ -26,7 +26,7 @@ TABLE = {
     "detect": {"argv": ["qsub", "--version"], "pattern": r"\bpbs_version\b"},
     "submit": {"argv": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\[\])?\.[A-Za-z0-9._-]+)$"},
     "ask": {
-        # Without -x: a server that keeps no history of jobs, as it is installed, refuses -x for every job, also for one that runs.
+        # Without -x: a server that keeps no history of jobs (the default) refuses -x for every job, even for a running one.
         "json": {
             "argv": ["qstat", "-f", "-F", "json", "{job_id}"], "format": "json", "gone": _TEXT["gone"], "over": _TEXT["over"],
             "like": r"\bqstat\S*\s.*-F json",
@@ -37,12 +37,12 @@ TABLE = {
             },
         },
         "text": dict(_TEXT, argv=["qstat", "-f", "-w", "{job_id}"], when="unreadable"),
-        # Releases before 18 know no -F, and print a table for -w.
+        # Releases before 18 have no -F, and print a table for -w.
         "wrapped": dict(_TEXT, argv=["qstat", "-f", "{job_id}"], when="unreadable"),
-        # How a job ended. Where no history is kept this answers nothing, and the answer before stands.
+        # How a job ended. If the server keeps no history, this has no result, and the previous answer counts.
         "history": dict(_TEXT, argv=["qstat", "-x", "-f", "{job_id}"], when="gone", like=r"\bqstat(?!.*-F)(?=.*\s-\w*x)"),
     },
-    # A node that died cannot confirm: the owner may insist.
+    # A dead node cannot confirm: the owner may force the end.
     "cancel": {"argv": ["qdel", "{job_id}"], "over": r"Unknown Job Id|Job has finished", "force": ["qdel", "-W", "force", "{job_id}"]},
     "first_node": {
         "argv": ["/bin/sh", "-c", "pbsnodes -a | head -n 2000"],
@@ -55,7 +55,7 @@ TABLE = {
     "never": {
         "Can Never Run.*Insufficient amount of .*": "no node has as much: lower paraview_nodes, paraview_tasks_per_node, paraview_cpus_per_task, "
                                                     "paraview_gpus_per_node or paraview_memory",
-        "Can Never Run.*": "the batch system will never start it as it is: change what its words name, or choose another paraview_queue",
+        "Can Never Run.*": "the batch system will never start it as it is: change what its message names, or choose another paraview_queue",
     },
     "explanations": {
         "Q/10": "it has to wait for its turn", "Not Running: (?:Not enough free|Insufficient amount|No available).*": "waits for nodes to become free",
@@ -69,7 +69,7 @@ TABLE = {
         "-29": "its wall time was over", "-28": "it used more memory than it asked for: raise paraview_memory",
         "-27": "it used more memory than it asked for: raise paraview_memory", "-1": "it could not be started on the node",
         "-2": "it could not be started on the node", "-3": "it could not be started on the node", "-11": "a node was lost",
-        "254": "its shell is not there on the node",
+        "254": "its shell does not exist on the node",
     },
     "exiting": ["E"],
     "leaving": ["E", "M"],

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Slurm. Sources: sbatch(1), scontrol(1), sacct(1), Slurm's job reason codes, and what Slurm was recorded to say."""
+"""Slurm. Sources: sbatch(1), scontrol(1), sacct(1), Slurm's job reason codes, and recorded output of Slurm."""
 
 NAME, ORDER, KNOWN_AS = "slurm", 10, "Slurm"
-PARTICULAR = "asked with ``scontrol``; ``sacct`` tells of a job that is no longer there, where it is in use"
+PARTICULAR = "queried with ``scontrol``; ``sacct``, where it is in use, reports a job that Slurm has already removed"
 
 _PATTERNS = {
     "id": r"\bJobId=(?P<value>\d+)",
@@ -33,20 +33,20 @@ _NEVER = {
     "PartitionConfig": "it asks for more than the partition has: lower paraview_nodes, or choose another paraview_queue",
     "PartitionDown": "the partition is down: choose another paraview_queue",
     "PartitionInactive": "the partition is inactive: choose another paraview_queue",
-    "BadConstraints": "no node has what it asks for: look at paraview_constraint and paraview_directives",
+    "BadConstraints": "no node has what it asks for: check paraview_constraint and paraview_directives",
     "AccountNotAllowed": "the account may not use this partition: set paraview_account",
     "InvalidAccount": "there is no such account: set paraview_account",
-    "InvalidQOS": "there is no such quality of service: look at paraview_qos",
-    "QOSNotAllowed": "the quality of service may not be used here: look at paraview_qos",
+    "InvalidQOS": "there is no such quality of service: check paraview_qos",
+    "QOSNotAllowed": "the quality of service may not be used here: check paraview_qos",
     "QOSTimeLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
     "AssocMaxWallDurationPerJobLimit": "it asks for more time than the account allows: lower paraview_walltime",
     "QOSMaxWallDurationPerJobLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
     "MaxMemPerLimit": "it asks for more memory than allowed: lower paraview_memory",
-    "ReservationDeleted": "the reservation is gone: look at paraview_reservation",
+    "ReservationDeleted": "the reservation is gone: check paraview_reservation",
     "(?:Assoc|QOS)Max\\w*PerJob(?:Limit)?": "it asks for more than one job may have: lower paraview_nodes, paraview_tasks_per_node, paraview_memory or "
                                             "paraview_walltime",
-    "QOSMin\\w*NotSatisfied": "it asks for less than the quality of service wants: look at paraview_qos",
-    "DependencyNeverSatisfied": "what it depends on can no longer happen: look at paraview_directives",
+    "QOSMin\\w*NotSatisfied": "it asks for less than the quality of service requires: check paraview_qos",
+    "DependencyNeverSatisfied": "what it depends on can no longer happen: check paraview_directives",
 }
 TABLE = {
     "title": "Slurm",
@@ -109,11 +109,11 @@ TABLE = {
             "reservation": "--reservation={reservation}", "constraint": "--constraint={constraint}", "exclusive": "{exclusive}",
         },
     },
-    # A step of one's own needs no core of its own, nor do its children.
+    # With --overlap the step needs no cores of its own; SLURM_OVERLAP is for steps that it starts.
     "attach": ["env", "SLURM_OVERLAP=1", "srun", "--jobid={job_id}", "--overlap", "--nodes=1", "--ntasks=1", "--input=none", "--export=ALL",
                "/bin/sh", "{script}"],
     "job_nodes": 'scontrol show hostnames "$SLURM_JOB_NODELIST"',
-    # srun no longer takes it from the job by itself (release notes of 22.05).
+    # srun no longer reads it from the job by itself (release notes of 22.05).
     "job_setup": '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',
     "launcher": "srun",
 }

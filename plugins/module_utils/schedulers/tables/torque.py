@@ -6,7 +6,7 @@
 from .pbs import NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD
 
 NAME, ORDER, KNOWN_AS = "torque", 40, "Torque"
-PARTICULAR = "memory is asked for by process"
+PARTICULAR = "memory is requested by process"
 
 _GONE = r"Unknown Job Id"
 _ASK = {
@@ -20,7 +20,7 @@ TABLE = {
     "submit": {"argv": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\.[A-Za-z0-9._-]+)?)$"},
     "ask": {
         "text": dict(_ASK, argv=["qstat", "-f", "-1", "{job_id}"], like=r"\bqstat\b.*\s-1\b"),
-        # Before 2.4 there was no -1.
+        # Releases before 2.4 have no -1.
         "wrapped": dict(_ASK, argv=["qstat", "-f", "{job_id}"], when="unreadable"),
     },
     "cancel": {"argv": ["qdel", "{job_id}"], "over": r"Unknown Job Id|invalid state for job - COMPLETE", "force": ["qdel", "-p", "{job_id}"]},
