@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batch systems read from what they were recorded to say."""
+"""How tables interpret the answers of batch systems."""
 
 import json
 import re
@@ -21,7 +21,7 @@ SLURM = schedulers.TABLES["slurm"]
 
 
 def answers(table, job_id="11"):
-    """What each of a table's questions makes of one answer: (code, out, err) -> list[answers.Answer]."""
+    """Interprets one answer by each of a table's questions: (code, out, err) -> list[answers.Answer]."""
     return lambda code, out, err: [schedulers.read(table, question, job_id, code, out, err) for question in table["ask"].values()]
 
 
@@ -46,7 +46,7 @@ def test_another_job_is_not_taken_for_this_one():
 @pytest.mark.parametrize(("out", "job_id"), [
     ("4711;cluster1\n", "4711"), ("Welcome\n\nsbatch: note: x\n4711\n", "4711"), ("\x1b[1m4711\x1b[0m\r\n", "4711"), ("", None),
     ("no id 4711 here\n", None), ("4711; rm -rf /\n", None)])
-def test_a_job_id_among_other_words(out, job_id):
+def test_a_job_id_among_other_output(out, job_id):
     assert schedulers.read_job_id(SLURM, out) == job_id
 
 
@@ -68,7 +68,7 @@ PIECES = st.lists(st.one_of(WORDS, st.text(max_size=5)), max_size=12).map("".joi
 
 @given(st.sampled_from(sorted(schedulers.TABLES)), st.one_of(st.text(), SCONTROL, PIECES, st.binary().map(lambda data: data.decode("utf-8", "replace"))),
        st.text(), st.integers(0, 255))
-def test_no_answer_is_an_error(name, out, err, code):
+def test_no_answer_raises_an_error(name, out, err, code):
     for answer in answers(schedulers.TABLES[name])(code, out, err):
         assert answer.job.state in schedulers.STATES
         assert answer.worth in ("told", "over", "gone", "silent", "unreadable")
@@ -77,14 +77,14 @@ def test_no_answer_is_an_error(name, out, err, code):
 
 
 @given(st.sampled_from(sorted(schedulers.TABLES)), st.binary(), st.binary(), st.integers(0, 255))
-def test_bytes_without_the_jobs_own_word_never_tell_that_it_runs_or_is_over(name, out, err, code):
+def test_without_a_native_state_no_job_is_running_or_over(name, out, err, code):
     """Evidence is a native state of that very job."""
     table = schedulers.TABLES[name]
-    text, said = out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
-    natives = {state.partition("/")[0] for states in [table["states"]] + [one.get("states", {}) for one in table["ask"].values()] for state in states}
-    for question, answer in zip(table["ask"].values(), answers(table)(code, text, said)):
+    text, message = out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+    natives = {state.partition("/")[0] for states in [table["states"]] + [question.get("states", {}) for question in table["ask"].values()] for state in states}
+    for question, answer in zip(table["ask"].values(), answers(table)(code, text, message)):
         if answer.job.state in ("running", "ended", "failed", "cancelled"):
-            over = question.get("over") and re.search(question["over"], text + said)
+            over = question.get("over") and re.search(question["over"], text + message)
             assert over or ("11" in text or name == "none") and any(native in text for native in natives)
 
 
@@ -93,7 +93,7 @@ def test_bytes_without_the_jobs_own_word_never_tell_that_it_runs_or_is_over(name
     "", "\n", "\0" * 100, "{}", "[]", "null", "0", '{"Jobs": null}', '{"Jobs": {"11.server": null}}', '{"Jobs": {"11.server": {}}}',
     '{"Jobs": {"12.server": {"job_state": "R"}}}', '{"RECORDS": {}}', '{"RECORDS": [null, {}]}', "<job_info>", "[" * 10000, "{" * 10000,
     '{"id": 12, "status": "RUN"', "\ufeff{}"])
-def test_an_answer_without_the_job_tells_nothing_of_it(name, out):
+def test_an_answer_without_the_job_leaves_its_state_unknown(name, out):
     for answer in answers(schedulers.TABLES[name])(0, out, ""):
         assert answer.job.state == "unknown"
 
@@ -105,10 +105,10 @@ def test_an_answer_without_the_job_tells_nothing_of_it(name, out):
     ("pbs", '{"Jobs":{"11.s":{"job_state":' + "[" * 900 + "]" * 900 + "}}}"),
     ("lsf", "11|" * 300000), ("flux", "11|" * 300000), ("torque", "Job Id: 11\n" + "    comment = \n\t" * 100000), ("sge", "=\n" * 300000)])
 def test_no_answer_takes_long(name, text, script):
-    """In a process of its own with a limit of its time: a daemon that is kept busy answers nobody."""
-    code = ("import sys; sys.path.insert(0, {0!r}); from module_utils.schedulers import answers; about = answers.TABLES[{1!r}]; "
+    """In a separate process with a time limit: a busy daemon would answer nobody."""
+    code = ("import sys; sys.path.insert(0, {0!r}); from module_utils.schedulers import answers; table = answers.TABLES[{1!r}]; "
             "text = sys.stdin.read(); {2}").format(
-        str(Path(schedulers.__file__).parents[2]), name, "[answers.read(about, one, '11', 0, text, '') for one in about['ask'].values()]")
+        str(Path(schedulers.__file__).parents[2]), name, "[answers.read(table, question, '11', 0, text, '') for question in table['ask'].values()]")
     done = subprocess.run([sys.executable, "-c", code], input=text.encode(), stderr=subprocess.PIPE, timeout=20, check=False)
     assert (done.returncode, done.stderr) == (0, b"")
 
@@ -117,7 +117,7 @@ def test_no_answer_takes_long(name, text, script):
     ("QOSMaxCpuPerJobLimit", True), ("AssocMaxNodePerJobLimit", True), ("QOSMaxGRESPerJob", True), ("QOSMaxJobsPerUserLimit", False),
     ("AssocGrpCpuLimit", False),
     ("QOSMinGRES", False), ("MaxJobsPerAccount", False)])
-def test_limits_of_one_job_are_told_from_those_of_all(reason, never):
+def test_limits_of_one_job_differ_from_limits_of_all_jobs(reason, never):
     job = scontrol("JobId=11 JobState=PENDING Reason={0} Dependency=(null)".format(reason)).job
     assert (job.state, job.never) == ("pending", never)
 
@@ -126,7 +126,7 @@ def test_limits_of_one_job_are_told_from_those_of_all(reason, never):
     "JobState=RUNNING RunTime=00:00:06 TimeLimit=" + "9" * 15 + "-00:00:00", "JobState=RUNNING RunTime=" + "9" * 6000 + ":00:00 TimeLimit=1:00:00",
     "JobState=FAILED ExitCode=" + "9" * 6000 + ":0", "JobState=FAILED ExitCode=\u0663:0", "JobState=RUNNING NodeList=n[" + "9" * 6000 + "]"],
     ids=["days", "hours", "exit", "arabic", "nodes"])
-def test_absurd_numbers_are_no_error(answer):
+def test_absurd_numbers_raise_no_error(answer):
     assert scontrol("JobId=11 " + answer).job.state in ("running", "failed")
 
 
@@ -147,7 +147,7 @@ def pbs(text, **changes):
     ({"substate": "91"}, "cancelled", "cancelled"), ({"substate": "91", "Exit_status": "271"}, "cancelled", "cancelled"),
     ({"job_state": "S", "substate": "43"}, "running", "suspended"), ({"substate": "92", "Exit_status": "0"}, "ended", ""),
     ({"job_state": "Q", "substate": "10", "comment": "Can Never Run: Not Running: Job would cross dedicated time boundary"}, "pending", "never start")])
-def test_pbs_tells_how_a_job_ended(fields, state, sentence):
+def test_how_a_job_of_pbs_ended(fields, state, sentence):
     job = pbs("", **fields)
     assert (job.state, job.never) == (state, "Never" in fields.get("comment", ""))
     assert sentence in job.explanation
@@ -161,15 +161,15 @@ def test_a_users_variable_is_not_taken_for_the_jobs_state():
 QACCT = "{0}\nhostname     node02\njobnumber    11\nfailed       {1}\nexit_status  {2}\nru_wallclock {3}s\ncategory     {4}\n"
 
 
-@pytest.mark.parametrize(("failed", "code", "took", "category", "state", "sentence"), [
+@pytest.mark.parametrize(("failed", "code", "seconds", "category", "state", "sentence"), [
     ("100 : assumedly after job", "137                  (Killed)", 3, "-l h_rt=3", "failed", "wall time"),
     ("100 : assumedly after job", "137                  (Killed)", 3, "-l h_rt=3600", "cancelled", "cancelled"),
     ("100 : assumedly after job", "137                  (Killed)", 3, "NONE", "cancelled", "cancelled"),
     ("0", "9", 3, "-l h_rt=3", "failed", "wall time"), ("0", "0", 3, "-l h_rt=3", "ended", ""),
     ("26 : opening input/output file", "0", 0, "NONE", "failed", "")])
-def test_grid_engine_tells_a_deleted_job_from_one_whose_time_was_over(failed, code, took, category, state, sentence):
+def test_a_deleted_job_of_grid_engine_differs_from_one_at_its_wall_time(failed, code, seconds, category, state, sentence):
     table = schedulers.TABLES["sge"]
-    job = schedulers.read(table, table["ask"]["accounting"], "11", 0, QACCT.format("=" * 30, failed, code, took, category), "").job
+    job = schedulers.read(table, table["ask"]["accounting"], "11", 0, QACCT.format("=" * 30, failed, code, seconds, category), "").job
     assert job.state == state
     assert sentence in job.explanation
 
@@ -209,7 +209,7 @@ def test_node_lists(text, nodes):
 
 
 @given(st.one_of(st.text(), st.text("n0129[],-\u00b2\u0663 ")))
-def test_no_node_list_is_an_error(text):
+def test_no_node_list_raises_an_error(text):
     for name in hostlists.expand(text):
         assert name == "".join(char for char in name if char.isalnum() or char in "._-")
 
@@ -223,35 +223,35 @@ _EXPAND = 'import sys; sys.path.insert(0, "{0}"); from module_utils.schedulers.h
     "n[0-999999999][]",
 ], ids=["deep", "square", "long number", "many", "wide", "power", "empty"])
 def test_a_node_list_does_not_exhaust_this_host(text, script):
-    # In a process of its own with little memory, since what is tried here could take all there is.
+    # In a separate process with little memory, since these lists could use up all of it.
     code, _out, err = script("ulimit -v 1000000; ulimit -t 10; exec {0} -I -c '{1}' <<'E'\n{2}\nE\n".format(
         sys.executable, _EXPAND, text), 60)
     assert (code, err) == (0, "")
 
 
-def test_a_batch_system_that_nobody_knows():
+def test_an_unknown_batch_system():
     with pytest.raises(SessionError, match="'cron'") as caught:
         schedulers.table("cron")
     assert "slurm" in caught.value.why
 
 
-def test_blanks_are_filled_once():
+def test_placeholders_are_filled_once():
     assert schedulers.fill(["sbatch", "{script}", "{other}"], script="/a/{job_id}", job_id="1") == ["sbatch", "/a/{job_id}", "{other}"]
 
 
-def test_every_table_passes_the_check_that_a_sites_own_has_to_pass():
+def test_every_shipped_table_passes_the_check_of_site_tables():
     assert validation.tables({name: {} for name in schedulers.TABLES}) == schedulers.TABLES
 
 
 @pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])
-def test_without_jmespath_the_text_form_is_asked_for(name, monkeypatch):
+def test_without_jmespath_the_text_format_is_requested(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "jmespath", None)
     table = schedulers.TABLES[name]
-    asked = []
+    commands = []
 
     def run(argv):
-        asked.append(argv)
+        commands.append(argv)
         return 0, "{}", ""
 
     assert jobs.Jobs(run, table).ask("11").state == "unknown"
-    assert [argv[:-1] for argv in asked] == [one["argv"][:-1] for one in table["ask"].values() if one.get("when") != "gone"]
+    assert [argv[:-1] for argv in commands] == [question["argv"][:-1] for question in table["ask"].values() if question.get("when") != "gone"]

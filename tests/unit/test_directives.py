@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user asks for, in each batch system's own words."""
+"""A user's requests as directives of each batch system."""
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
@@ -36,7 +36,7 @@ LITTLE = {
     "lsf": ["-o /o", "-n 1", '-R "span[ptile=1]"', "-W 1:01"],
     "flux": ["--output=/o", "--nodes=1", "--nslots=1", "--time-limit=3630s"],
 }
-# What a batch system has no word for.
+# Options for which a batch system has no directive.
 LACKS = {
     "pbs": ["qos", "parallel_environment"], "slurm": ["parallel_environment"], "torque": ["parallel_environment"], "lsf": ["parallel_environment"],
     "sge": ["qos", "gpus_per_node", "exclusive"], "flux": ["memory", "qos", "reservation", "parallel_environment"],
@@ -45,41 +45,41 @@ LACKS = {
 
 
 @pytest.mark.parametrize("name", sorted(HEADS))
-def test_all_that_can_be_asked_for(name):
+def test_all_options_that_a_system_supports(name):
     table = answers.TABLES[name]
-    wishes = {wish: value for wish, value in MUCH.items() if wish not in LACKS[name] and (name, wish) != ("pbs", "queue")}
-    assert directives.head(table, dict(wishes, extra=["-l more", table["directives"]["prefix"] + "-l most"]), "/h/batch.log") == [
+    options = {option: value for option, value in MUCH.items() if option not in LACKS[name] and (name, option) != ("pbs", "queue")}
+    assert directives.head(table, dict(options, extra=["-l more", table["directives"]["prefix"] + "-l most"]), "/h/batch.log") == [
         table["directives"]["prefix"] + line for line in HEADS[name] + ["-l more", "-l most"]]
 
 
 @pytest.mark.parametrize("name", sorted(LITTLE))
-def test_what_is_not_asked_for_is_left_out(name):
+def test_options_that_are_not_requested_are_left_out(name):
     table = answers.TABLES[name]
-    wishes = dict.fromkeys(MUCH, "") | {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0, "walltime": 3630, "exclusive": False}
+    options = dict.fromkeys(MUCH, "") | {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0, "walltime": 3630, "exclusive": False}
     always = len(table["directives"]["always"])
-    assert directives.head(table, wishes, "/o")[always:] == [table["directives"]["prefix"] + line for line in LITTLE[name]]
+    assert directives.head(table, options, "/o")[always:] == [table["directives"]["prefix"] + line for line in LITTLE[name]]
 
 
-@pytest.mark.parametrize(("name", "wish"), [(name, wish) for name, wishes in LACKS.items() for wish in wishes])
-def test_a_wish_that_cannot_be_had_is_named(name, wish):
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name, lacking in LACKS.items() for option in lacking])
+def test_an_option_without_a_directive_is_named(name, option):
     with pytest.raises(SessionError) as caught:
-        directives.check(answers.TABLES[name], {wish: MUCH[wish]})
-    assert "paraview_{0}: {1!r} is not available".format(wish, MUCH[wish]) in str(caught.value)
+        directives.check(answers.TABLES[name], {option: MUCH[option]})
+    assert "paraview_{0}: {1!r} is not available".format(option, MUCH[option]) in str(caught.value)
     assert answers.TABLES[name]["title"] in caught.value.why
     assert "paraview_directives" in caught.value.way_out
 
 
-@pytest.mark.parametrize(("name", "wishes", "words"), [
+@pytest.mark.parametrize(("name", "options", "message"), [
     ("none", {"nodes": 2}, "paraview_nodes: 2"),
     ("sge", {"tasks_per_node": 2}, "paraview_parallel_environment is missing"),
     ("sge", {"cpus_per_task": 2}, "paraview_parallel_environment is missing"),
     ("flux", {"gpus_per_node": 3, "tasks_per_node": 2}, "paraview_gpus_per_node: 3"),
     ("pbs", {"queue": "a", "reservation": "R1"}, "paraview_queue and paraview_reservation"), ("slurm", {"extra": ["#PBS -q x"]}, "#PBS -q x"),
     ("pbs", {"extra": ["# a remark"]}, "a remark")])
-def test_what_cannot_go_together_is_refused(name, wishes, words):
+def test_options_that_cannot_be_combined_are_refused(name, options, message):
     with pytest.raises(SessionError) as caught:
-        directives.check(answers.TABLES[name], wishes)
-    assert words in str(caught.value)
+        directives.check(answers.TABLES[name], options)
+    assert message in str(caught.value)
     assert caught.value.way_out
 
 

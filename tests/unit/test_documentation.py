@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What actions and roles say of themselves is what they take."""
+"""The documentation of actions and roles has the options that they accept."""
 
 import importlib
 import re
@@ -50,9 +50,9 @@ def defaults_of_role(role):
 
 
 def test_every_action_has_its_module_file():
-    beside = {path.stem for path in (TOP / "plugins/modules").glob("*.py")}
-    stubs = {name for name in beside if re.search(r"(?m)^# The code is in plugins/action/", (TOP / f"plugins/modules/{name}.py").read_text())}
-    assert set(ACTIONS) <= beside
+    documented = {path.stem for path in (TOP / "plugins/modules").glob("*.py")}
+    stubs = {name for name in documented if re.search(r"(?m)^# The code is in plugins/action/", (TOP / f"plugins/modules/{name}.py").read_text())}
+    assert set(ACTIONS) <= documented
     assert stubs == set(ACTIONS)
 
 
@@ -73,7 +73,7 @@ def test_documentation_of_an_action_is_complete(name):
 
 
 def tasks_in(example):
-    """Of an example: each module of ours with its arguments."""
+    """Yields each module of ours in an example, with its arguments."""
     if isinstance(example, list):
         for one in example:
             yield from tasks_in(one)
@@ -86,7 +86,7 @@ def tasks_in(example):
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_examples_of_an_action_take_what_there_is(name):
+def test_examples_of_an_action_use_existing_options(name):
     for used, arguments in tasks_in(yaml.safe_load(module("modules", name).EXAMPLES)):
         assert set(arguments) <= set(documentation(used)["options"]), used
 
@@ -97,13 +97,13 @@ def test_group_of_actions_is_the_documented_one():
     assert {name.rpartition(".")[2] for name in groups["session"]} == documented
 
 
-def test_role_connect_takes_what_the_session_takes():
+def test_role_connect_has_the_options_of_the_session():
     spec = {f"paraview_{name}": about for name, about in settings.SPEC.items()}
     spec["paraview_state_dir"] = COMMON["state_dir"]
     assert comparable(spec_of_role("connect")) == comparable(spec)
 
 
-def test_role_connect_hands_every_variable_on():
+def test_role_connect_passes_every_variable_on():
     text = (TOP / "roles/connect/tasks/main.yml").read_text()
     begin = yaml.safe_load(text)[0]["sciviz.paraview.session"]
     assert begin == {"state": "present", "state_dir": "{{ paraview_state_dir }}",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spans of time as people write and read them."""
+"""Durations as people write and read them."""
 
 import pytest
 from ansible.errors import AnsibleFilterError
@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 
 @given(st.integers(1, 10 ** 9))
-def test_what_clock_writes_is_read_again(seconds):
+def test_parse_reads_what_clock_writes(seconds):
     assert durations.parse(durations.clock(seconds)) == seconds
 
 
 @given(st.one_of(st.text(), st.text("0123456789.-:smhd "), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.integers())))
-def test_anything_is_a_positive_number_or_an_error(value):
+def test_any_value_is_a_positive_number_or_an_error(value):
     try:
         assert durations.parse(value) >= 1
     except ValueError as error:
@@ -35,34 +35,34 @@ def test_good_forms(value, seconds):
 
 @pytest.mark.parametrize("value", [
     "", "soon", "1:2", "1:60:00", "1:00:60", "-5", "0s", "0:00:00", "1h30", "1:00:00:00", None, True, [], "1e3", "nan", "inf", "9" * 400 + "h"])
-def test_wrong_forms_say_what_can_be_written(value):
+def test_errors_show_the_valid_forms(value):
     with pytest.raises(ValueError, match="write 90s, 15m, 2h, 3d, 1:30:00"):
         durations.parse(value)
 
 
-@pytest.mark.parametrize(("value", "said"), [
+@pytest.mark.parametrize(("value", "message"), [
     (20, "20 has no unit: 20s is 20 s, 20m is 20 min"), ("90", "'90' has no unit: 90s is 1 min 30 s, 90m is 1 h 30 min"),
     (0.5, "0.5 has no unit: 0.5s is 0 s, 0.5m is 30 s"),
     (3600, "3600 has no unit: 3600s is 1 h 0 min, 3600m is 60 h 0 min; YAML reads 1:00:00 without quotes as 3600, so put quotes around a time with colons"),
     (1200, "1200 has no unit: 1200s is 20 min, 1200m is 20 h 0 min; YAML reads 20:00 without quotes as 1200, so put quotes around a time with colons")])
-def test_a_number_without_a_unit_is_refused_with_both_readings(value, said):
+def test_a_number_without_a_unit_is_refused_with_both_readings(value, message):
     with pytest.raises(ValueError) as caught:
         durations.parse(value)
-    assert str(caught.value) == said
+    assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("value", ["0s", "0m", "0:00:00"])
-def test_none_at_all_where_that_is_a_choice(value):
+def test_zero_where_it_is_accepted(value):
     assert durations.parse(value, zero=True) == 0
     with pytest.raises(ValueError):
         durations.parse(value)
 
 
-def test_the_filter_reads_them_as_the_variables_are_read():
-    reads = FilterModule().filters()["seconds"]
-    assert (reads("2m"), reads("0s", zero=True)) == (120, 0)
+def test_the_filter_reads_durations_like_the_variables():
+    seconds = FilterModule().filters()["seconds"]
+    assert (seconds("2m"), seconds("0s", zero=True)) == (120, 0)
     with pytest.raises(AnsibleFilterError, match="120 has no unit"):
-        reads(120)
+        seconds(120)
 
 
 @pytest.mark.parametrize(("seconds", "clock", "spoken", "short"), [
@@ -74,5 +74,5 @@ def test_readable_forms(seconds, clock, spoken, short):
     assert (durations.clock(seconds), durations.spoken(seconds), durations.short(seconds)) == (clock, spoken, short)
 
 
-def test_a_span_that_is_not_known_is_a_dash():
+def test_an_unknown_duration_is_a_dash():
     assert durations.short(None) == "-"

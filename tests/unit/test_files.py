@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files are replaced in one step each, look as before, and come back whole whatever fails."""
+"""Files are replaced in one step each, keep their owner and mode, and are restored whatever fails."""
 
 import errno
 import os
@@ -33,24 +33,24 @@ def files(etc):
     return {str(path): path.read_bytes() for path in etc.rglob("*") if path.is_file()}
 
 
-def wanted(etc):
+def expected(etc):
     return {path: text.encode("utf-8", "surrogateescape") for path, text in texts(etc).items() if text is not None}
 
 
-def test_all_is_put_in_place_and_back(etc):
+def test_all_files_are_written_and_restored(etc):
     before = files(etc)
     change = Changes(texts(etc), str(etc / "main"))
     change.put()
-    assert files(etc) == wanted(etc)
+    assert files(etc) == expected(etc)
     change.restore()
     assert files(etc) == before
-    assert not (etc / "made").exists(), "the directory that was made for it is gone again"
+    assert not (etc / "made").exists(), "the directory that was made for it is removed"
     change.restore()
     assert files(etc) == before
 
 
 def test_new_files_come_first_and_removals_last(etc):
-    # A policy that moves is there twice for a moment, and never not at all.
+    # If a policy moves to another file, it exists twice for a moment, and never not at all.
     assert [os.path.basename(path) for path in Changes(texts(etc), str(etc / "main")).texts] == ["new", "kept", "main", "gone"]
 
 
@@ -58,8 +58,8 @@ def test_owner_and_mode_stay(etc):
     os.chown(etc / "main", 1234, 2345)
     Changes({str(etc / "main"): "new", str(etc / "d/new"): "new"}, str(etc / "main")).put()
     for name in ("main", "d/new"):
-        about = (etc / name).stat()
-        assert (about.st_uid, about.st_gid, about.st_mode & 0o7777) == (1234, 2345, 0o640), name
+        status = (etc / name).stat()
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (1234, 2345, 0o640), name
 
 
 def test_attributes_stay(etc):
@@ -69,10 +69,10 @@ def test_attributes_stay(etc):
         pytest.skip("no extended attributes here: {0}".format(error.strerror))
     Changes({str(etc / "main"): "new", str(etc / "d/new"): "new"}, str(etc / "main")).put()
     assert os.getxattr(etc / "main", "user.note") == b"\0mine"
-    assert os.listxattr(etc / "d/new") == [], "a new file takes the SELinux context alone"
+    assert os.listxattr(etc / "d/new") == [], "a new file gets only the SELinux context"
 
 
-def test_context_of_the_main_file_goes_to_new_ones(etc, monkeypatch):
+def test_new_files_get_the_context_of_the_main_file(etc, monkeypatch):
     monkeypatch.setattr(os, "listxattr", lambda path: ["security.selinux", "user.note"])
     monkeypatch.setattr(os, "getxattr", lambda path, name: b"value of " + name.encode())
     assigned = []
@@ -81,15 +81,15 @@ def test_context_of_the_main_file_goes_to_new_ones(etc, monkeypatch):
     assert assigned == [("security.selinux", b"value of security.selinux")]
 
 
-def test_link_stays_when_its_target_is_named(etc):
+def test_a_link_stays_if_its_target_is_replaced(etc):
     (etc / "link").symlink_to("main")
     Changes({os.path.realpath(etc / "link"): "new"}, str(etc / "main")).put()
     assert (etc / "link").is_symlink()
     assert (etc / "link").read_text() == (etc / "main").read_text() == "new"
 
 
-def test_no_one_sees_half_a_file(etc, monkeypatch):
-    """Whatever is open or read in between has one text or the other."""
+def test_no_reader_gets_half_a_file(etc, monkeypatch):
+    """A reader gets the old text or the new one, at any moment."""
     seen = set()
     for name in CALLS:
         real = getattr(os, name)
@@ -106,7 +106,7 @@ def test_no_one_sees_half_a_file(etc, monkeypatch):
 # --- faults ---
 
 def failing(monkeypatch, name, number, fault, once=True):
-    """The Nth call from now fails; with once=False every later one too."""
+    """Makes the Nth call from now fail; with once=False every later one too."""
     real, count = getattr(os, name), [0]
 
     def call(*args, **options):
@@ -120,9 +120,9 @@ def failing(monkeypatch, name, number, fault, once=True):
 
 
 @pytest.mark.parametrize("name", ["open", "fchmod", "fsync", "rename", "unlink", "mkdir"])
-@pytest.mark.parametrize(("fault", "words"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only file system"),
+@pytest.mark.parametrize(("fault", "message"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only file system"),
                                               (errno.EPERM, "immutable"), (errno.EIO, "Input/output error")])
-def test_fault_is_told_and_nothing_changed(etc, name, fault, words):
+def test_fault_is_reported_and_nothing_changed(etc, name, fault, message):
     before = files(etc)
     failed = 0
     for number in range(1, 30):
@@ -133,12 +133,12 @@ def test_fault_is_told_and_nothing_changed(etc, name, fault, words):
                 change.put()
             except SessionError as error:
                 failed += 1
-                assert re.match("cannot write .*\n.*" + words + ".*\nnothing was changed", str(error))
+                assert re.match("cannot write .*\n.*" + message + ".*\nnothing was changed", str(error))
                 assert files(etc) == before, (name, number)
                 assert not (etc / "made").exists()
             else:
-                # A directory that cannot be flushed (open, fsync) is no reason to take all back.
-                assert files(etc) == wanted(etc)
+                # If only a directory cannot be flushed (open, fsync), the change stays.
+                assert files(etc) == expected(etc)
         change.restore()
         if count[0] < number:
             break
@@ -146,7 +146,7 @@ def test_fault_is_told_and_nothing_changed(etc, name, fault, words):
 
 
 def test_disk_that_stays_full(etc, monkeypatch):
-    """Nothing at all can be written any more, from any moment on."""
+    """From some moment on, nothing can be written any more."""
     before = files(etc)
     for number in range(1, 10):
         with monkeypatch.context() as patch:
@@ -158,12 +158,12 @@ def test_disk_that_stays_full(etc, monkeypatch):
                 assert "No space left on device" in str(error)
                 assert files(etc) == before, number
                 continue
-        assert count[0] >= number or files(etc) == wanted(etc)
+        assert count[0] >= number or files(etc) == expected(etc)
         change.restore()
 
 
 def killed(act, name, number):
-    """Whether a child that does it was killed at the Nth call of os.<name>."""
+    """Runs act in a child that ends at the Nth call of os.<name>, and returns whether it came to that call."""
     child = os.fork()
     if child == 0:
         real, count = getattr(os, name), [0]
@@ -187,7 +187,7 @@ def killed(act, name, number):
 
 @pytest.mark.parametrize("name", CALLS[:-1])
 def test_killed_at_every_step(etc, name):
-    before, after = files(etc), wanted(etc)
+    before, after = files(etc), expected(etc)
     number = 0
     while True:
         number += 1
@@ -198,13 +198,13 @@ def test_killed_at_every_step(etc, name):
         assert len(left) <= 3
         changes.sweep({os.path.dirname(path) for path in after})
         now = files(etc)
-        assert set(now) <= set(before) | set(after), "nothing is left over"
+        assert set(now) <= set(before) | set(after), "no other file is left"
         for path in set(before) | set(after):
             assert now.get(path) in (before.get(path), after.get(path)), (path, number)
         if not was_killed:
             assert now == after
             break
-        # Run again, it is as if nothing had happened.
+        # A second run succeeds as if nothing had happened.
         Changes(texts(etc) if (etc / "d/gone").exists() else {path: text for path, text in texts(etc).items() if text}, str(etc / "main")).put()
         assert files(etc) == after
         for path in set(after) - set(before):
@@ -216,7 +216,7 @@ def test_killed_at_every_step(etc, name):
     assert number > 1
 
 
-def test_sweep_leaves_others_files(etc):
+def test_sweep_keeps_files_of_others(etc):
     for name in (".sciviz-paraview-12.tmp", ".sciviz-paraview-12.conf", "sciviz-paraview-12.tmp", "x.sciviz-paraview-12.tmp"):
         (etc / "d" / name).write_text("")
     changes.sweep([str(etc / "d"), str(etc / "none")])
@@ -225,7 +225,7 @@ def test_sweep_leaves_others_files(etc):
 
 # --- lock and copies ---
 
-def test_lock_lets_one_in_and_leaves_no_file(etc):
+def test_lock_admits_one_holder_and_leaves_no_file(etc):
     before = files(etc)
     with changes.lock(str(etc)):
         with pytest.raises(SessionError, match="another process is changing .*\n.*\ntry again"):
@@ -237,7 +237,7 @@ def test_lock_lets_one_in_and_leaves_no_file(etc):
         assert files(etc) == before
 
 
-def test_lock_of_a_killed_one_is_free(etc):
+def test_lock_of_a_killed_process_is_free(etc):
     def take():
         changes.lock(str(etc)).__enter__()
         os._exit(0)
@@ -247,23 +247,23 @@ def test_lock_of_a_killed_one_is_free(etc):
         pass
 
 
-def test_lock_of_no_directory(etc):
+def test_lock_of_a_missing_directory(etc):
     with pytest.raises(SessionError, match="cannot open .*none\nNo such file or directory"):
         with changes.lock(str(etc / "none")):
             pass
 
 
-def test_copy_is_kept_beside(etc):
+def test_copy_is_kept_next_to_the_file(etc):
     os.chown(etc / "main", 1234, 2345)
     copy = changes.keep_copy(str(etc / "main"))
     assert re.match(re.escape(str(etc / "main")) + r"\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~\Z", copy)
     with open(copy, "rb") as file:
         assert file.read() == b"old \xff main"
-    about = os.stat(copy)
-    assert (about.st_uid, about.st_gid, about.st_mode & 0o777, about.st_mtime) == (1234, 2345, 0o640, (etc / "main").stat().st_mtime)
+    status = os.stat(copy)
+    assert (status.st_uid, status.st_gid, status.st_mode & 0o777, status.st_mtime) == (1234, 2345, 0o640, (etc / "main").stat().st_mtime)
 
 
-def test_no_copy_of_what_is_not_there(etc):
+def test_no_copy_of_a_missing_file(etc):
     before = files(etc)
     assert changes.keep_copy(str(etc / "none")) == ""
     assert files(etc) == before

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `make generate` writes is there, and each setting is bounded as meta/settings.yml describes it."""
+"""Generated files are up to date, and each setting has the bounds in meta/settings.yml."""
 
 import importlib.util
 import re
@@ -20,7 +20,7 @@ _PLACE.loader.exec_module(generate)
 SETTINGS, _ROLES = generate.source()
 GENERATED = generate.generated()
 DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
-# Any text will do, or what it names is looked for elsewhere.
+# Any text is valid, or another part of the code checks it.
 FREE = {"client_host", "scheduler", "setup", "json", "directives"}
 
 
@@ -39,7 +39,7 @@ def test_a_generated_file_is_up_to_date(path):
     assert (TOP / path).read_text() == GENERATED[path], "make generate writes something else"
 
 
-def test_a_file_that_differs_is_named_with_the_way_out(monkeypatch):
+def test_a_file_that_is_out_of_date_is_named(monkeypatch):
     monkeypatch.setattr(generate.sys, "argv", ["generate", "--check"])
     assert generate.main() == 0
     monkeypatch.setattr(generate, "generated", lambda: {"README.md": "x", "LICENSE": (TOP / "LICENSE").read_text()})
@@ -48,24 +48,24 @@ def test_a_file_that_differs_is_named_with_the_way_out(monkeypatch):
 
 def test_a_description_that_yaml_misreads_is_refused():
     for text in ("Two words: one", "A number #1"):
-        with pytest.raises(generate.Wrong, match="x: YAML takes"):
+        with pytest.raises(generate.Wrong, match="x: YAML does not read"):
             generate.options({"x": {"description": [text], "type": "str", "default": ""}}, "  ", True)
 
 
-def test_a_role_names_variables_and_those_of_connect_in_full():
+def test_variables_of_the_role_connect_have_a_full_name():
     (entry,) = generate.of_role({"test_job": {"option": "job", "description": ["O(job) with O(route=auto)"]}}).values()
     assert entry["description"] == ["O(paraview_test_job) with O(sciviz.paraview.connect#role:main:paraview_route=auto)"]
 
 
-def test_names_are_those_of_the_code():
+def test_names_are_the_ones_in_the_code():
     assert settings.SPEC["route"]["choices"] == ["auto", *route_names.ALL]
     assert settings.SPEC["route_order"]["choices"] == settings.SPEC["route_order"]["default"] == list(route_names.ORDER)
     assert settings.SPEC["rendering"]["choices"] == list(rendering.CHOICES)
-    assert {one.NAME: one.TABLE["title"] for one in generate.batch_systems()} == {name: about["title"] for name, about in TABLES.items()}
-    assert len({one.ORDER for one in generate.batch_systems()}) == len(TABLES)
+    assert {system.NAME: system.TABLE["title"] for system in generate.batch_systems()} == {name: about["title"] for name, about in TABLES.items()}
+    assert len({system.ORDER for system in generate.batch_systems()}) == len(TABLES)
 
 
-def test_every_route_is_in_the_tables_that_are_written_by_hand():
+def test_every_route_is_in_the_tables_of_the_documentation():
     assert re.findall(r"(?m)^\| `(\w+)` \| [^|]*\| [^|]*\|$", (TOP / "README.md").read_text()) == ["paraview_route", *route_names.ALL]
     table = (TOP / "docs/docsite/rst/guide_security.rst").read_text().partition("\nroute   ")[2]
     assert re.findall(r"(?m)^``(\w+)``  +\S", table) == list(route_names.ALL)
@@ -74,7 +74,7 @@ def test_every_route_is_in_the_tables_that_are_written_by_hand():
 def test_every_setting_is_documented_and_bounded():
     for name, about in SETTINGS.items():
         assert about["short"] and about["description"] and "connect" in about["roles"], name
-        assert about["type"] in ("bool", "dict") or name in FREE or {"choices", "minimum", "pattern", "form"} & set(about), f"{name} takes anything"
+        assert about["type"] in ("bool", "dict") or name in FREE or {"choices", "minimum", "pattern", "form"} & set(about), f"{name} accepts anything"
 
 
 @pytest.mark.parametrize("name", [name for name, about in SETTINGS.items() if "minimum" in about])
@@ -105,7 +105,7 @@ def examples():
 
 
 @pytest.mark.parametrize(("name", "text"), list(examples()))
-def test_what_the_documentation_has_as_a_value_is_one(name, text):
+def test_every_value_in_the_documentation_is_valid(name, text):
     kind = SETTINGS[name]["type"]
     value = text if kind == "str" or kind == "raw" and name != "start_client" else yaml.safe_load(text)
     check(**{name: [value] if kind == "list" and not isinstance(value, list) else value})

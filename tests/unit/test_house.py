@@ -10,7 +10,7 @@ import pytest
 from conftest import TOP
 
 HELPERS = TOP / "plugins/module_utils"
-#: From the ground up; packages of one floor know nothing of each other.
+#: From the bottom up; packages on the same floor do not import each other.
 FLOORS = (
     ("common",),
     ("schedulers", "ssh", "sshd", "paraview"),
@@ -24,7 +24,7 @@ FILES = sorted(HELPERS.rglob("*.py"))
 
 
 def imports(path):
-    """list[tuple[str, str]]: what a file imports: the package of ours (``""`` for its own) and the module, or what is no neighbour, as ``("-", name)``."""
+    """list[tuple[str, str]]: the imports of a file: our package and the module, or ``("-", name)`` for any other module."""
     package = path.relative_to(HELPERS).parts[:-1]
     found = []
     for node in ast.walk(ast.parse(path.read_text())):
@@ -48,18 +48,18 @@ def test_a_package_imports_only_from_lower_floors(path):
     package = path.relative_to(HELPERS).parts[0]
     for other, name in imports(path):
         if other == "-":
-            assert name.split(".")[0] not in ("ansible", "ansible_collections"), f"{name}: helpers know no Ansible"
+            assert name.split(".")[0] not in ("ansible", "ansible_collections"), f"{name}: helpers do not import Ansible"
         else:
             assert HELPERS.joinpath(*name.split(".")).with_suffix(".py").exists(), f"there is no {name}"
             assert other == package or FLOOR[other] < FLOOR[package], f"{package} is on floor {FLOOR[package]}, {name} on floor {FLOOR[other]}"
 
 
-def test_no_circle_of_imports():
+def test_no_circular_imports():
     graph = {".".join(path.relative_to(HELPERS).with_suffix("").parts): {name for other, name in imports(path) if other != "-"} for path in FILES}
     done = []
     while len(done) < len(graph):
         free = [name for name, needs in graph.items() if name not in done and needs <= set(done)]
-        assert free, f"in circles: {sorted(set(graph) - set(done))}"
+        assert free, f"circular imports: {sorted(set(graph) - set(done))}"
         done += free
 
 

@@ -25,14 +25,14 @@ SGE, PBS = schedulers.TABLES["sge"], schedulers.TABLES["pbs"]
 
 
 class Fake:
-    """A run(argv) that answers with what was recorded, the last answer for ever."""
+    """A run(argv) that returns recorded answers in turn, and then always the last one."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
-        self.asked = []
+        self.commands = []
 
     def __call__(self, argv):
-        self.asked.append(argv)
+        self.commands.append(argv)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return answer.code, answer.out, answer.err
 
@@ -40,18 +40,18 @@ class Fake:
 def test_submit(recorded):
     run = Fake(recorded("sbatch_parsable"))
     assert jobs.Jobs(run, SLURM).submit("/h/a b/job.sh") == "11"
-    assert run.asked == [["sbatch", "--parsable", "/h/a b/job.sh"]]
+    assert run.commands == [["sbatch", "--parsable", "/h/a b/job.sh"]]
 
 
-@pytest.mark.parametrize(("case", "words"), REFUSED.items())
-def test_a_refusal_is_told_in_the_batch_systems_words(recorded, case, words):
+@pytest.mark.parametrize(("case", "message"), REFUSED.items())
+def test_a_refusal_has_the_batch_systems_message(recorded, case, message):
     with pytest.raises(SessionError, match="Slurm refused the job") as caught:
         jobs.Jobs(Fake(recorded(case)), SLURM).submit("job.sh")
-    assert words in caught.value.why
+    assert message in caught.value.why
     assert caught.value.way_out
 
 
-def test_success_without_an_id_may_be_a_job_all_the_same(recorded):
+def test_success_without_an_id_may_still_be_a_job(recorded):
     with pytest.raises(SessionError, match="refused the job, or printed its id in an unknown format") as caught:
         jobs.Jobs(Fake(recorded("scancel_pending")), SLURM).submit("job.sh")
     assert "check whether it has the job" in caught.value.way_out
@@ -63,27 +63,27 @@ def test_a_submission_that_hangs_is_no_refusal(recorded):
     assert "time limit" in caught.value.why
 
 
-def test_a_hung_server_is_asked_once(recorded):
+def test_a_hung_server_is_queried_once(recorded):
     run = Fake(recorded("hung_qstat", "pbs"))
     assert jobs.Jobs(run, PBS).ask("39").state == "unknown"
-    assert len(run.asked) == 1
+    assert len(run.commands) == 1
 
 
-@pytest.mark.parametrize("words", [
+@pytest.mark.parametrize("message", [
     "flux-mini: ERROR: [Errno 2] Unable to connect to Flux: No such file or directory", "/usr/bin/env: 'python3': No such file or directory"])
-def test_a_broker_of_flux_that_is_down_knows_the_job_still(words):
-    run = Fake(Answer("flux jobs", 1, "", words))
+def test_a_flux_broker_that_is_down_does_not_mean_that_the_job_is_gone(message):
+    run = Fake(Answer("flux jobs", 1, "", message))
     queue = jobs.Jobs(run, schedulers.TABLES["flux"])
     assert not queue.ask("4711").gone
     assert queue.cancel("4711") != ""
 
 
-def test_an_error_of_lsf_is_no_end_of_the_job():
+def test_an_error_of_lsf_is_not_the_end_of_the_job():
     text = '{"RECORDS":[{"JOBID":"1","ERROR":"Failed in an LSF library call: Batch daemon internal error"}]}'
     assert not jobs.Jobs(Fake(Answer("bjobs", 255, text, "")), schedulers.TABLES["lsf"]).ask("1").gone
 
 
-def test_a_listing_that_lost_its_beginning_is_not_whole(recorded):
+def test_a_listing_without_its_beginning_or_end_is_not_complete(recorded):
     answer = recorded("running_multi_xml", "gridengine")
     for out in (answer.out[answer.out.index("<job_list"):], answer.out[:-20]):
         assert not jobs.Jobs(Fake(answer._replace(out=out)), SGE).ask("4711").gone
@@ -92,7 +92,7 @@ def test_a_listing_that_lost_its_beginning_is_not_whole(recorded):
 def test_ask(recorded):
     run = Fake(recorded("running_scontrol_o"))
     assert jobs.Jobs(run, SLURM).ask("11").state == "running"
-    assert run.asked == [["scontrol", "-o", "show", "job", "11"]]
+    assert run.commands == [["scontrol", "-o", "show", "job", "11"]]
 
 
 @pytest.mark.parametrize(("case", "objection"), [
@@ -100,24 +100,24 @@ def test_ask(recorded):
     ("down_scancel", "Unable to contact slurm controller")])
 def test_cancel(recorded, case, objection):
     run = Fake(recorded(case))
-    said = jobs.Jobs(run, SLURM).cancel("11")
-    assert objection in said and bool(said) == bool(objection)
-    assert run.asked == [["scancel", "11"]]
+    result = jobs.Jobs(run, SLURM).cancel("11")
+    assert objection in result and bool(result) == bool(objection)
+    assert run.commands == [["scancel", "11"]]
 
 
 @pytest.mark.parametrize("last", ["cancelled_running_scontrol_o", "completed_scontrol_o"])
-def test_cancel_waits_until_the_queue_has_let_go(recorded, last):
+def test_cancel_waits_until_the_queue_has_released_the_job(recorded, last):
     run = Fake(recorded("scancel_running"), recorded("running_scontrol_o"), recorded("completing_scontrol_o").mine("11"), recorded(last).mine("11"))
     assert jobs.Jobs(run, SLURM).cancel_and_wait("11", pause=lambda _seconds: None) == ""
-    assert len(run.asked) == 4
+    assert len(run.commands) == 4
 
 
-def test_cancel_of_a_job_that_nobody_knows_any_more(recorded):
+def test_cancel_of_a_job_that_is_gone(recorded):
     run = Fake(recorded("scancel_running"), recorded("unknown_scontrol_o"))
     assert jobs.Jobs(run, SLURM).cancel_and_wait("11", pause=lambda _seconds: None) == ""
 
 
-def test_grid_engine_has_let_go_when_the_node_has_confirmed(recorded):
+def test_grid_engine_releases_a_job_when_the_node_has_confirmed(recorded):
     def listing(state):
         answer = recorded("running_xml", "gridengine")
         return answer._replace(out=answer.out.replace("<state>r</state>", "<state>{0}</state>".format(state)))
@@ -125,26 +125,26 @@ def test_grid_engine_has_let_go_when_the_node_has_confirmed(recorded):
     over = recorded("empty_xml", "gridengine"), recorded("unknown_qacct", "gridengine")
     run = Fake(recorded("qdel_run", "gridengine"), listing("r"), listing("dr"), listing("dr"), *over)
     assert jobs.Jobs(run, SGE).cancel_and_wait("2", pause=lambda _seconds: None) == ""
-    assert len(run.asked) == 6
+    assert len(run.commands) == 6
     run = Fake(recorded("qdel_run", "gridengine"), listing("dr"))
     queue = jobs.Jobs(run, SGE)
-    assert queue.cancel_and_wait("2", seconds=0, pause=lambda _seconds: None) == "", "a node that is lost confirms nothing"
+    assert queue.cancel_and_wait("2", seconds=0, pause=lambda _seconds: None) == "", "a lost node confirms nothing"
     assert queue.ask("2").state == "cancelled"
 
 
-def test_a_dead_node_of_pbs_is_insisted_on(recorded):
+def test_a_job_of_pbs_on_a_dead_node_is_cancelled_by_force(recorded):
     run = Fake(recorded("qdel_lostnode", "pbs"), recorded("qdel_force_user", "pbs"))
     assert jobs.Jobs(run, PBS).cancel("75.login1") == ""
-    assert run.asked == [["qdel", "75.login1"], ["qdel", "-W", "force", "75.login1"]]
+    assert run.commands == [["qdel", "75.login1"], ["qdel", "-W", "force", "75.login1"]]
     run = Fake(recorded("hung_qstat", "pbs"))
     assert jobs.Jobs(run, PBS).cancel("75.login1") == "exit code 124"
-    assert len(run.asked) == 1, "a server that hangs is not waited for twice"
+    assert len(run.commands) == 1, "a server that hangs is not waited for twice"
 
 
-def test_malformed_json_is_asked_for_as_text(recorded):
+def test_after_malformed_json_the_text_is_requested(recorded):
     run = Fake(recorded("rel230606_esc_num_.5_json", "pbs"), recorded("esc_newline_f", "pbs").mine("60.login1", "25.login1"))
     job = jobs.Jobs(run, PBS).ask("60.login1")
-    assert run.asked == [["qstat", "-f", "-F", "json", "60.login1"], ["qstat", "-f", "-w", "60.login1"]]
+    assert run.commands == [["qstat", "-f", "-F", "json", "60.login1"], ["qstat", "-f", "-w", "60.login1"]]
     assert (job.state, job.native) == ("pending", "H")
 
 
@@ -157,15 +157,15 @@ STATES = {"waits": "queued", "runs": "running_qstat", "ends": "exiting"}
 
 
 class Qstat:
-    """qstat of PBS, made of what was recorded: of one job that waits, runs, ends, is over or was never there.
+    """qstat of PBS, made from recordings: one job that waits, runs, ends, is over or never existed.
 
     Args:
-        recorded: the fixture. release: what it knows of -F and -w. history: whether the server keeps it. job: the job's state.
+        recorded: the fixture. release: whether it supports -F and -w. history: whether the server keeps it. job: the job's state.
     """
 
     def __init__(self, recorded, job="runs", history=False, release="now"):
         self.recorded, self.job, self.history, self.release = recorded, job, history, release
-        self.asked = []
+        self.commands = []
 
     def case(self, options):
         json = "_json" if "-F" in options else ""
@@ -176,7 +176,7 @@ class Qstat:
         return STATES[self.job] + "_f" + json if self.job in STATES else "unknown_job" + ("_f_json" if json else "")
 
     def __call__(self, argv):
-        self.asked.append(" ".join(argv[1:-1]))
+        self.commands.append(" ".join(argv[1:-1]))
         if "-F" in argv and self.release in ("12", "14"):
             return 2, "", NO_F
         if "-w" in argv and self.release == "12":
@@ -197,77 +197,77 @@ READABLE = {"now": ["-f -F json"], "malformed": ["-f -F json", "-f -w"], "14": [
 @pytest.mark.parametrize("release", sorted(READABLE))
 @pytest.mark.parametrize(("job", "state", "native", "nodes"), [
     ("waits", "pending", "Q", []), ("runs", "running", "R", ["node01"]), ("ends", "running", "E", ["node01"])])
-def test_pbs_is_read_right_whether_or_not_it_keeps_a_history(recorded, job, state, native, nodes, release, history):
-    """A server as it is installed keeps none, and refuses -x for every job."""
+def test_pbs_is_read_correctly_with_and_without_a_history(recorded, job, state, native, nodes, release, history):
+    """By default, a server keeps none, and refuses -x for every job."""
     run = Qstat(recorded, job, history, release)
-    told = jobs.Jobs(run, PBS).ask("7.login1")
-    assert (told.state, told.native, told.nodes, told.gone) == (state, native, nodes, False)
-    assert "free nodes" in told.reason or job != "waits"
-    assert run.asked == READABLE[release], "nothing is asked in vain"
+    result = jobs.Jobs(run, PBS).ask("7.login1")
+    assert (result.state, result.native, result.nodes, result.gone) == (state, native, nodes, False)
+    assert "free nodes" in result.reason or job != "waits"
+    assert run.commands == READABLE[release], "no unnecessary queries"
 
 
 @pytest.mark.parametrize("release", sorted(READABLE))
-def test_pbs_tells_how_a_job_ended_where_it_keeps_a_history(recorded, release):
+def test_with_a_history_pbs_reports_how_a_job_ended(recorded, release):
     run = Qstat(recorded, "over", True, release)
-    told = jobs.Jobs(run, PBS).ask("7.login1")
-    assert (told.state, told.native, told.exit_status, told.nodes) == ("ended", "F", 0, ["node02"])
-    assert run.asked[-1] == "-x -f"
+    result = jobs.Jobs(run, PBS).ask("7.login1")
+    assert (result.state, result.native, result.exit_status, result.nodes) == ("ended", "F", 0, ["node02"])
+    assert run.commands[-1] == "-x -f"
     assert jobs.Jobs(run, PBS).cancel_and_wait("7.login1", pause=lambda _seconds: None) == ""
 
 
 @pytest.mark.parametrize("release", sorted(READABLE))
 @pytest.mark.parametrize(("job", "history"), [("over", False), ("never there", False), ("never there", True)])
 def test_a_job_that_pbs_does_not_know(recorded, job, history, release):
-    told = jobs.Jobs(Qstat(recorded, job, history, release), PBS).ask("7.login1")
-    assert (told.state, told.gone) == ("unknown", True)
+    result = jobs.Jobs(Qstat(recorded, job, history, release), PBS).ask("7.login1")
+    assert (result.state, result.gone) == ("unknown", True)
 
 
-def test_a_history_that_is_not_told_takes_nothing_back(recorded):
-    """The server says that the job has finished; meanwhile it goes down, forgets the job or hangs."""
+def test_without_an_answer_from_the_history_the_job_is_still_over(recorded):
+    """The server reports that the job has finished; then it goes down, forgets the job or hangs."""
     for after in ("down_qstat", "unknown_job", "hung_qstat", "nohist_running_x_f_json", "noconf_qstat"):
         run = Fake(recorded("finished_no_x", "pbs"), recorded(after, "pbs"))
-        told = jobs.Jobs(run, PBS).ask("20.login1")
-        assert (told.state, told.gone, len(run.asked)) == ("ended", False, 2), after
+        result = jobs.Jobs(run, PBS).ask("20.login1")
+        assert (result.state, result.gone, len(run.commands)) == ("ended", False, 2), after
 
 
-def test_the_refusal_of_a_history_says_nothing_about_the_job(recorded):
+def test_a_refused_history_leaves_the_state_of_the_job_unknown(recorded):
     for answer in (recorded("nohist_running_x_f_json", "pbs"), Answer("qstat", 0, "", "qstat: PBS is not configured to maintain job history 1000.login")):
-        told = jobs.Jobs(Fake(answer), PBS).ask("1000.login")
-        assert (told.state, told.gone) == ("unknown", False)
-        assert "not configured" in told.reason
+        result = jobs.Jobs(Fake(answer), PBS).ask("1000.login")
+        assert (result.state, result.gone) == ("unknown", False)
+        assert "not configured" in result.reason
 
 
 def test_a_job_that_was_moved_to_another_server_is_not_over(recorded):
     moved = Answer("qstat -x -f 20.login1", 0, "Job Id: 20.login1\n    Job_Name = pvserver\n    job_state = M\n    substate = 94\n", "")
-    told = jobs.Jobs(Fake(recorded("finished_no_x", "pbs"), moved), PBS).ask("20.login1")
-    assert (told.state, told.native, told.explanation) == ("pending", "M", "it was moved to another server")
+    result = jobs.Jobs(Fake(recorded("finished_no_x", "pbs"), moved), PBS).ask("20.login1")
+    assert (result.state, result.native, result.explanation) == ("pending", "M", "it was moved to another server")
 
 
-def test_a_table_of_an_inventory_asks_as_it_always_did(recorded):
-    """One that changes the shipped table, and one of a site's own."""
+def test_a_table_of_an_inventory_uses_its_own_questions(recorded):
+    """A table that changes a shipped one, and a site's own table."""
     ask = {"json": {"argv": ["/opt/site/qstat", "-f", "-F", "json", "{job_id}"]}, "text": None, "history": None}
     changed = validation.tables({"pbs": {"ask": ask}})["pbs"]
     run = Fake(recorded("running_qstat_f_json", "pbs"))
     assert jobs.Jobs(run, changed).ask("0.login1").state == "running"
-    assert run.asked == [["/opt/site/qstat", "-f", "-F", "json", "0.login1"]]
+    assert run.commands == [["/opt/site/qstat", "-f", "-F", "json", "0.login1"]]
     own = dict(SLURM, ask={"one": dict(SLURM["ask"]["scontrol"], over="is over"), "two": dict(SLURM["ask"]["sacct"]),
                            "three": dict(SLURM["ask"]["scontrol"], when="unreadable")})
-    for first, asked in (((0, "JobId=11 JobState=RUNNING Reason=None Dependency=", ""), 1), ((0, "what?", ""), 2), ((1, "", "11 is over"), 2),
+    for first, count in (((0, "JobId=11 JobState=RUNNING Reason=None Dependency=", ""), 1), ((0, "what?", ""), 2), ((1, "", "11 is over"), 2),
                          ((1, "", "Invalid job id specified"), 2), ((1, "", "down"), 1)):
         run = Fake(Answer("", *first), Answer("", 0, "", ""))
         jobs.Jobs(run, own).ask("11")
-        assert len(run.asked) == asked, first
+        assert len(run.commands) == count, first
 
 
-def test_a_server_that_is_down_is_asked_once(recorded):
+def test_a_server_that_is_down_is_queried_once(recorded):
     run = Fake(recorded("down_qstat_f_json", "pbs"))
     job = jobs.Jobs(run, PBS).ask("39")
-    assert len(run.asked) == 1
+    assert len(run.commands) == 1
     assert (job.state, job.gone) == ("unknown", False)
     assert "cannot connect to server" in job.reason
 
 
-def test_grid_engine_tells_why_a_job_waits(recorded):
+def test_why_a_job_of_grid_engine_waits(recorded):
     run = Fake(recorded("list_states_xml", "gridengine"), recorded("never_j_xml", "gridengine"))
     job = jobs.Jobs(run, SGE).ask("9")
     assert (job.state, job.native, job.never) == ("pending", "qw", False)
@@ -279,22 +279,22 @@ def test_grid_engine_tells_why_a_job_waits(recorded):
     assert "can't open output file" in job.reason
 
 
-def test_grid_engine_tells_how_a_job_ended(recorded):
+def test_how_a_job_of_grid_engine_ended(recorded):
     run = Fake(recorded("list_states_xml", "gridengine"), recorded("finished_fail3_qacct", "gridengine"))
     job = jobs.Jobs(run, SGE).ask("18")
     assert (job.state, job.exit_status, job.nodes) == ("failed", 3, ["node02"])
 
 
-def test_a_job_that_stays_is_told(recorded):
+def test_a_job_that_still_exists_is_reported(recorded):
     run = Fake(recorded("scancel_running"), recorded("running_scontrol_o"))
     assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "job 11 is still RUNNING"
     run = Fake(recorded("scancel_running"), recorded("completing_scontrol_o").mine("11"))
-    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "", "an epilog may take its time"
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "", "an epilog may take long"
     run = Fake(recorded("scancel_notowner"), recorded("running_scontrol_o"))
     assert "permission denied" in jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None)
 
 
-def test_polls_grow_rare():
+def test_queries_become_less_frequent():
     assert 0.9 <= jobs.poll_pause(-5) <= 1.1
     assert 0.9 <= jobs.poll_pause(0) <= 1.1
     assert 9 <= jobs.poll_pause(120) <= 11
@@ -303,7 +303,7 @@ def test_polls_grow_rare():
 
 
 @pytest.mark.parametrize(("floor", "waited", "least"), [(0, 0, 0.9), (0, 120, 9), (30, 0, 30), (30, 1800, 54)])
-def test_a_site_is_never_asked_more_often_than_it_wants(floor, waited, least, monkeypatch):
+def test_a_site_is_never_queried_more_often_than_it_allows(floor, waited, least, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(jobs.time, "time", lambda: now[0])
@@ -315,29 +315,29 @@ def test_a_site_is_never_asked_more_often_than_it_wants(floor, waited, least, mo
     assert polling.due()
     polling.put_off(0.1)
     now[0] += 0.2
-    assert not polling.due(), "what was put off longer stays so"
+    assert not polling.due(), "a later time that is already set stays"
     polling.soon(0.1)
     now[0] += 0.2
     assert polling.due() == (floor == 0)
 
 
 def test_errors_of_jobs(recorded):
-    def said(case):
+    def state(case):
         answer = recorded(case)
         return jobs.Jobs(Fake(answer), SLURM).ask(answer.command.split()[-1])
 
-    never = said("pending_parttimelimit_scontrol_o")
+    never = state("pending_parttimelimit_scontrol_o")
     assert "PartitionTimeLimit: it asks for more time" in jobs.never_error("17", never).why
-    error = jobs.ended_error("28", said("timeout_scontrol_o"), "", "one\n\x1b[31mtwo\n")
+    error = jobs.ended_error("28", state("timeout_scontrol_o"), "", "one\n\x1b[31mtwo\n")
     assert error.what == "job 28 died"
     assert error.why == "its wall time was over; exit status 143; the end of its log:\n    one\n    two"
     nothing = schedulers.unknown("")
     assert jobs.ended_error("1", nothing, "", "").why == "no reason is known; its log is empty"
     assert jobs.ended_error("1", nothing, "pvserver was not found", "").why.startswith("pvserver was not found")
-    cancelled = jobs.ended_error("12", said("cancelled_pending_scontrol_o"), "", "")
+    cancelled = jobs.ended_error("12", state("cancelled_pending_scontrol_o"), "", "")
     assert "it was cancelled" in cancelled.why and cancelled.cancelled
-    assert "killed by signal 9 (SIGKILL); exit status 137" in jobs.ended_error("24", said("killed9_scontrol_o"), "", "").why
-    assert "FAILED NonZeroExitCode; exit status 3" in jobs.ended_error("23", said("failed3_scontrol_o"), "", "").why
+    assert "killed by signal 9 (SIGKILL); exit status 137" in jobs.ended_error("24", state("killed9_scontrol_o"), "", "").why
+    assert "FAILED NonZeroExitCode; exit status 3" in jobs.ended_error("23", state("failed3_scontrol_o"), "", "").why
 
 
 def test_over_a_shell(script, tmp_path):
@@ -346,30 +346,30 @@ def test_over_a_shell(script, tmp_path):
     odd = "a b'\"$HOME`id`\\"
     assert run(["printf", "%s", odd]) == (0, odd, "")
     assert kept.read_text() == odd
-    assert run(["sh", "-c", 'echo "$greeting$LC_ALL"; echo wrong >&2; exit 3']) == (3, "\n", "wrong\n"), "a job inherits no language of ours"
+    assert run(["sh", "-c", 'echo "$greeting$LC_ALL"; echo wrong >&2; exit 3']) == (3, "\n", "wrong\n"), "a job does not inherit our locale"
     assert jobs.over(script)(["sh", "-c", 'echo "$LC_ALL"']) == (0, "C\n", "")
     assert jobs.over(script, "greeting=hello; export greeting")(["sh", "-c", "echo $greeting"]) == (0, "hello\n", "")
 
 
 def test_a_detached_process(script, tmp_path, until):
-    """The batch system of a host that has none: submitted, asked and cancelled for real."""
+    """The batch system 'none': a real job is submitted, queried and cancelled."""
     path = tmp_path / "it's a job.sh"
-    path.write_text("trap 'echo over > \"$0.said\"; exit 0' TERM\necho began > \"$0.said\"\nwhile :; do sleep 0.05; done\n")
-    said = tmp_path / "it's a job.sh.said"
+    path.write_text("trap 'echo over > \"$0.log\"; exit 0' TERM\necho began > \"$0.log\"\nwhile :; do sleep 0.05; done\n")
+    log = tmp_path / "it's a job.sh.log"
     queue = jobs.Jobs(jobs.over(script), NONE)
     job_id = queue.submit(str(path))
     try:
-        until(lambda: said.exists() and said.read_text() == "began\n")
+        until(lambda: log.exists() and log.read_text() == "began\n")
         state = queue.ask(job_id)
         assert (state.state, state.native, state.never) == ("running", "RUNNING", False)
     finally:
         assert queue.cancel_and_wait(job_id) == ""
-    assert said.read_text() == "over\n"
+    assert log.read_text() == "over\n"
     assert queue.ask(job_id).gone
     assert queue.cancel(job_id) == ""
 
 
-def test_a_process_id_used_again_is_neither_seen_nor_ended(script, tmp_path):
+def test_another_process_with_the_same_id_is_neither_reported_nor_ended(script, tmp_path):
     path = tmp_path / "job.sh"
     path.write_text("sleep 1000\n")
     queue = jobs.Jobs(jobs.over(script), NONE)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A process is known by its id and its start."""
+"""A process is identified by its id and its start."""
 
 import os
 import subprocess
@@ -32,20 +32,20 @@ def test_ourselves_are_alive():
     assert processes.alive(processes.identity(os.getpid()))
 
 
-@pytest.mark.parametrize("known", [None, [], [os.getpid(), None], [os.getpid(), "1"], [2 ** 22 + 1, "1"]])
-def test_what_is_not_alive(known):
-    assert not processes.alive(known)
+@pytest.mark.parametrize("process", [None, [], [os.getpid(), None], [os.getpid(), "1"], [2 ** 22 + 1, "1"]])
+def test_not_alive(process):
+    assert not processes.alive(process)
 
 
 def test_a_zombie_is_gone(start):
     process = start("echo")
-    known = [process.pid, processes.started(os.getpid())]
-    assert processes.wait_gone(known, 10)
+    another = [process.pid, processes.started(os.getpid())]
+    assert processes.wait_gone(another, 10)
     process.stdout.read()
     assert processes.wait_gone(processes.identity(process.pid), 10)
 
 
-def test_end_takes_the_whole_group(start, until):
+def test_end_ends_the_whole_group(start, until):
     process = start("sleep 1000 & echo; wait")
     child = int(subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], stdout=subprocess.PIPE, check=True).stdout)
     processes.end(processes.identity(process.pid))
@@ -53,21 +53,21 @@ def test_end_takes_the_whole_group(start, until):
     until(lambda: processes.started(child) is None)
 
 
-def test_end_kills_what_does_not_listen(start):
+def test_end_kills_a_process_that_ignores_sigterm(start):
     process = start("trap '' TERM; echo; while :; do sleep 0.05; done")
     processes.end(processes.identity(process.pid), patience=0.05)
     assert process.wait(10) == -9
 
 
-def test_end_kills_what_does_not_listen_and_outlives_its_leader(start, until):
-    """The leader, such as xvfb-run, is gone at once; a program that it started is deaf."""
+def test_end_kills_a_process_that_ignores_sigterm_and_outlives_its_leader(start, until):
+    """The leader, such as xvfb-run, ends immediately; a program that it started ignores SIGTERM."""
     process = start("(trap '' TERM; while :; do sleep 0.1; done) & echo; echo $!; exec sleep 600")
-    deaf = processes.identity(int(process.stdout.readline()))
+    stubborn = processes.identity(int(process.stdout.readline()))
     processes.end(processes.identity(process.pid), patience=0.3)
-    until(lambda: not processes.alive(deaf), 5)
+    until(lambda: not processes.alive(stubborn), 5)
 
 
-def test_a_process_id_used_again_is_left_alone(start):
+def test_another_process_with_the_same_id_is_not_ended(start):
     process = start("echo; sleep 1000")
     processes.end([process.pid, "1"])
     assert process.poll() is None
@@ -77,7 +77,7 @@ def test_wait_gone_gives_up(start):
     assert not processes.wait_gone(processes.identity(start("echo; sleep 1000").pid), 0.05)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent was killed")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent is killed")
 def test_a_child_ends_with_a_parent_that_is_killed(until):
     plugins = os.path.dirname(os.path.dirname(os.path.dirname(processes.__file__)))
     text = f"""import sys; sys.path.insert(0, {plugins!r}); from module_utils.common import processes

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs of roles: where they are found, and what is filled into them."""
+"""The programs of roles: their paths, and their placeholders."""
 
 import ast
 
@@ -33,23 +33,23 @@ esac
 def _filled(monkeypatch):
     monkeypatch.setattr(programs, "text", lambda role, name: TEXT)
 
-    def filled(one, two, **blanks):
-        return programs.filled("connect", "some.sh", {"one": one, "two": two}, blanks)
+    def filled(one, two, **values):
+        return programs.filled("connect", "some.sh", {"one": one, "two": two}, values)
     return filled
 
 
-def test_parts_are_in_it_or_not(filled):
+def test_parts_are_kept_or_left_out(filled):
     assert filled(False, False, SETUP=":") == "#!/bin/sh\n:\ncase $1 in\nesac\n"
     assert filled(True, False, SETUP=":") == '#!/bin/sh\none() { echo "# no comment"; }  # a comment\n:\ncase $1 in\n  1) one;;\nesac\n'
     assert "2) two" in filled(True, True, SETUP=":")
 
 
-def test_what_is_filled_in_stays_as_it_is(filled):
+def test_a_value_that_is_filled_in_does_not_change(filled):
     own = "#!/bin/bash\n\n# of mine\n# BEGIN one\necho @SETUP@ '\\1'\n# END one"
     assert filled(False, False, SETUP=own) == "#!/bin/sh\n" + own + "\ncase $1 in\nesac\n"
 
 
-def test_a_blank_or_a_part_that_nobody_knows(filled):
+def test_an_unknown_placeholder_or_part(filled):
     with pytest.raises(KeyError, match="SETUP"):
         filled(True, True)
     with pytest.raises(KeyError, match="one"):
@@ -57,13 +57,13 @@ def test_a_blank_or_a_part_that_nobody_knows(filled):
 
 
 @pytest.mark.parametrize(("role", "name"), programs.OF_THE_LAUNCHER)
-def test_what_the_launcher_needs_is_there(role, name):
+def test_programs_of_the_launcher_exist(role, name):
     assert programs.text(role, name).startswith(("#!/", "# shellcheck shell=sh\n"))
     assert (TOP / "roles" / role / "files" / name).samefile(programs.path(role, name))
 
 
-def test_modules_do_without():
-    """Ansible sends what a module imports to another host, and no file of a role."""
+def test_modules_do_not_need_programs():
+    """Ansible sends a module's imports to another host, but no file of a role."""
     for path in sorted((TOP / "plugins/modules").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and "plugins.module_utils" in (node.module or ""):
@@ -73,13 +73,13 @@ def test_modules_do_without():
                     assert "common.programs" not in launcher_archive.modules(TOP / "plugins/module_utils", name), path
 
 
-def test_what_the_launcher_asks_for_is_packed():
+def test_every_program_that_the_launcher_uses_is_packed():
     helpers = TOP / "plugins/module_utils"
-    asked = set()
+    used = set()
     for name in launcher_archive.modules(helpers, launcher_archive.ENTRY):
         for node in ast.walk(ast.parse(helpers.joinpath(*name.split(".")).with_suffix(".py").read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") == "programs" and node.args:
-                asked.add(tuple(one.value if isinstance(one, ast.Constant) else "?" for one in node.args[:2]))
-    # It neither looks for ParaViews nor starts one; "?" is rank.sh, which a constant names.
-    asked -= {("connect", "find_paraviews.sh"), ("connect", "client_host.sh"), ("connect", "?")}
-    assert asked == set(programs.OF_THE_LAUNCHER) - {("connect", "rank.sh")}
+                used.add(tuple(one.value if isinstance(one, ast.Constant) else "?" for one in node.args[:2]))
+    # The launcher neither searches for ParaView nor starts it; "?" is rank.sh, which a constant names.
+    used -= {("connect", "find_paraviews.sh"), ("connect", "client_host.sh"), ("connect", "?")}
+    assert used == set(programs.OF_THE_LAUNCHER) - {("connect", "rank.sh")}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Every answer that was recorded of a batch system, and what a user is told of it: tests/fixtures/expected.yml says what that is."""
+"""Every recorded answer of a batch system is read as tests/fixtures/expected.yml describes."""
 
 import re
 from pathlib import Path
@@ -36,11 +36,11 @@ def ask(name, job_id):
 
 
 def test_every_recording_has_its_expectation():
-    there = {str(path.relative_to(FIXTURES).with_suffix("")) for path in FIXTURES.glob("*/*.txt")}
-    assert there == set(EXPECTED)
+    existing = {str(path.relative_to(FIXTURES).with_suffix("")) for path in FIXTURES.glob("*/*.txt")}
+    assert existing == set(EXPECTED)
 
 
-def told(name, about):
+def check(name, about):
     job = ask(name, about["job"])
     expected = {key: value for key, value in about.items() if key not in ("job", "explained")}
     assert {key: value for key, value in job._asdict().items() if key in NOTHING or key == "state"} == {**NOTHING, **expected}
@@ -51,7 +51,7 @@ def told(name, about):
 
 @pytest.mark.parametrize("name", cases("job"))
 def test_a_job(name):
-    told(name, EXPECTED[name])
+    check(name, EXPECTED[name])
 
 
 @pytest.mark.parametrize("name", cases("jobs"))
@@ -61,18 +61,18 @@ def test_a_listing(name):
             job = ask(name, about["gone"])
             assert (job.state, job.gone) == ("unknown", True)
         else:
-            told(name, about)
+            check(name, about)
 
 
 @pytest.mark.parametrize("name", cases("gone"))
-def test_a_job_that_is_not_known(name):
+def test_a_job_that_is_gone(name):
     job = ask(name, EXPECTED[name]["gone"])
     assert (job.state, job.gone, job.nodes, job.exit_status) == ("unknown", True, [], None)
     assert "has no record of this job" in job.explanation
 
 
 @pytest.mark.parametrize("name", cases("over"))
-def test_a_job_that_is_over_somehow(name):
+def test_a_job_that_is_over(name):
     job = ask(name, EXPECTED[name]["over"])
     assert (job.state, job.exit_status, job.gone) == ("ended", None, False)
     assert "over" in job.explanation
@@ -99,25 +99,25 @@ def test_a_submission(name):
 
 @pytest.mark.parametrize("name", cases("cancelled", "objected", "already"))
 def test_a_cancellation(name):
-    said = jobs.Jobs(lambda _argv: recorded(name)[1:], table(name)).cancel("1")
+    objection = jobs.Jobs(lambda _argv: recorded(name)[1:], table(name)).cancel("1")
     if "objected" in EXPECTED[name]:
-        assert EXPECTED[name]["objected"] in said
+        assert EXPECTED[name]["objected"] in objection
     else:
-        assert said == ""
+        assert objection == ""
 
 
 @pytest.mark.parametrize("name", cases("detected"))
 def test_a_version_shows_its_system(name):
-    one = recorded(name)
-    found = [known for known, about in answers.TABLES.items() if "detect" in about and re.search(
-        about["detect"]["pattern"], one.out + one.err, re.MULTILINE)]
+    recording = recorded(name)
+    found = [system for system, about in answers.TABLES.items() if "detect" in about and re.search(
+        about["detect"]["pattern"], recording.out + recording.err, re.MULTILINE)]
     expected = EXPECTED[name]["detected"]
     assert found == [NAMES.get(expected, expected)] * bool(expected)
 
 
 @pytest.mark.parametrize("name", cases("not_asked"))
-def test_what_is_never_asked_is_not_taken_for_an_answer(name):
-    """A listing, or a form that is not to be relied on: a site that records it is told so, or it reads as no answer."""
+def test_the_answer_to_a_question_that_no_table_has(name):
+    """A listing, or a format without stable contents: it is refused, or the state stays unknown."""
     try:
         job = ask(name, "1")
     except SessionError as error:

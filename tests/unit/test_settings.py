@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a user may wish, and what is said of a wish that cannot be."""
+"""Settings: valid values get their final form, and errors are named."""
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
@@ -14,15 +14,15 @@ DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
 LAUNCHERS = mpi.LAUNCHERS
 
 
-def check(**wishes):
-    return settings.check(dict(DEFAULTS, **wishes))
+def check(**options):
+    return settings.check(dict(DEFAULTS, **options))
 
 
 def test_defaults():
-    known = check()
-    assert (known["walltime"], known["queue_timeout"], known["client_timeout"]) == (3600, 86400, 1200)
-    assert (known["pvserver"], known["mpi_launcher"], known["start_client"], known["connect_id"]) == (["pvserver"], None, False, None)
-    assert set(known) == set(settings.SPEC)
+    checked = check()
+    assert (checked["walltime"], checked["queue_timeout"], checked["client_timeout"]) == (3600, 86400, 1200)
+    assert (checked["pvserver"], checked["mpi_launcher"], checked["start_client"], checked["connect_id"]) == (["pvserver"], None, False, None)
+    assert set(checked) == set(settings.SPEC)
 
 
 @pytest.mark.parametrize(("name", "value", "final"), [
@@ -80,27 +80,27 @@ def test_a_wrong_value_is_named(name, value):
     assert caught.value.why and "paraview_" + name in caught.value.way_out
 
 
-@pytest.mark.parametrize(("wishes", "what"), [
+@pytest.mark.parametrize(("options", "what"), [
     ({"mpi_launcher": "none", "tasks_per_node": 2}, "paraview_mpi_launcher: 'none' is not valid"),
     ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 is not available"),
     ({"scheduler": "sge", "qos": "high"}, "paraview_qos: 'high' is not available"),
     ({"scheduler": "sge", "nodes": 2}, "paraview_parallel_environment is missing"),
     ({"scheduler": "slurm", "directives": ["#PBS -q x"]}, "paraview_directives: '#PBS -q x' is not a directive of Slurm"),
     ({"schedulers": {"slurm": {"states": {"PENDING": "waiting"}}}}, "paraview_schedulers.slurm.states.PENDING: 'waiting' is not valid")])
-def test_what_does_not_go_together_is_refused_before_anything_is_touched(wishes, what):
+def test_options_that_cannot_be_combined_are_refused(options, what):
     with pytest.raises(SessionError) as caught:
-        check(**wishes)
+        check(**options)
     assert what in caught.value.what
 
 
 @pytest.mark.parametrize("value", [["auto", "paraview"], ["auto", "AUTO"]])
-def test_auto_stands_behind_other_modules(value):
+def test_auto_is_the_last_of_the_modules(value):
     with pytest.raises(SessionError) as caught:
         check(modules=value)
     assert caught.value.what == "paraview_modules: {0!r} is not valid".format(value) and "auto may occur once" in caught.value.why
 
 
-def test_a_scheduler_of_the_inventory_can_be_named():
+def test_a_scheduler_of_the_inventory_is_accepted():
     assert check(scheduler="mine", schedulers={"mine": {"based_on": "slurm"}})["scheduler"] == "mine"
 
 
@@ -110,7 +110,7 @@ RAW = [name for name, about in settings.SPEC.items() if about["type"] == "raw"]
 @given(st.sampled_from(RAW), st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.lists(st.one_of(st.text(), st.integers(), st.none())),
     st.dictionaries(st.text(), st.text())))
-def test_any_value_is_taken_or_refused_in_words(name, value):
+def test_any_value_is_accepted_or_refused_with_a_message(name, value):
     try:
         check(**{name: value})
     except SessionError as error:
@@ -118,11 +118,11 @@ def test_any_value_is_taken_or_refused_in_words(name, value):
 
 
 @given(st.sampled_from([name for name, about in settings.SPEC.items() if about["type"] == "str" and "choices" not in about]), st.text())
-def test_any_text_is_taken_or_refused_in_words(name, value):
+def test_any_text_is_accepted_or_refused_with_a_message(name, value):
     try:
-        known = check(**{name: value})
+        checked = check(**{name: value})
     except SessionError as error:
         assert "paraview_" + name in error.what
     else:
         if name in ("queue", "account", "memory", "login_ports", "server_ports"):
-            assert not set(known[name]) & set(" \n\r\t'\"$`;&|<>\\#")
+            assert not set(checked[name]) & set(" \n\r\t'\"$`;&|<>\\#")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Text of another side is shown without anything that a terminal would obey."""
+"""Text from another side is shown without anything that a terminal would interpret."""
 
 import unicodedata
 
@@ -11,30 +11,30 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 ANYTHING = st.one_of(st.text(st.characters()), st.binary(), st.text("\x1b[]()\\P\x07\x9b\x85\u2028\u202e\u061c;0mA\r\n\t "))
-TURNS_THE_WRITING = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+CHANGES_THE_DIRECTION = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 @given(ANYTHING)
-def test_clean_leaves_no_control_character(said):
-    shown = text.clean(said)
-    assert not [char for char in shown if char not in "\n\t" and (unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in TURNS_THE_WRITING)]
+def test_clean_leaves_no_control_character(raw):
+    shown = text.clean(raw)
+    assert not [char for char in shown if char not in "\n\t" and (unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in CHANGES_THE_DIRECTION)]
     shown.encode("utf-8")
 
 
 @given(ANYTHING, st.integers(1, 200))
-def test_one_line_is_one_line(said, limit):
-    shown = text.one_line(said, limit)
+def test_one_line_is_one_line(raw, limit):
+    shown = text.one_line(raw, limit)
     assert len(shown.splitlines()) <= 1
     assert "\t" not in shown
     assert len(shown) <= limit + len("...")
 
 
 @given(ANYTHING)
-def test_tail_is_indented_throughout(said):
-    assert all(line.startswith("    ") and line.strip() for line in text.tail(said).splitlines())
+def test_tail_is_indented_throughout(raw):
+    assert all(line.startswith("    ") and line.strip() for line in text.tail(raw).splitlines())
 
 
-@pytest.mark.parametrize(("said", "shown"), [
+@pytest.mark.parametrize(("raw", "shown"), [
     ("\x1b[31mred\x1b[0m", "red"),
     ("\x1b]0;title\x07rest", "rest"),
     ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
@@ -45,8 +45,8 @@ def test_tail_is_indented_throughout(said):
     ("a\tb\nc", "a\tb\nc"),
     (42, "42"),
 ])
-def test_clean(said, shown):
-    assert text.clean(said) == shown
+def test_clean(raw, shown):
+    assert text.clean(raw) == shown
 
 
 def test_long_text_keeps_its_end():
@@ -54,7 +54,7 @@ def test_long_text_keeps_its_end():
     assert len(text.clean("x" * 5000, 100)) < 110
 
 
-def test_one_line_joins_what_says_something():
+def test_one_line_joins_lines_that_are_not_empty():
     assert text.one_line("\n error: no such partition \n\n\tsee the manual\n") == "error: no such partition; see the manual"
     assert text.one_line("") == ""
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables of a site's own: what is accepted, and how what is wrong is named."""
+"""A site's own tables: valid ones are accepted, and errors are named."""
 
 import copy
 import re
@@ -36,14 +36,14 @@ def changed(path, value):
     return own
 
 
-def test_a_batch_system_takes_no_python(tmp_path):
-    """The guide's table: read, submitted to, asked and cancelled."""
-    about = validation.tables(OWN)["spool"]
-    assert directives.head(about, {"nodes": 2, "tasks_per_node": 4, "walltime": 3600, "queue": "fast"}, "/o") == [
+def test_a_batch_system_needs_no_python(tmp_path):
+    """A job with the guide's table: submitted, queried and cancelled."""
+    table = validation.tables(OWN)["spool"]
+    assert directives.head(table, {"nodes": 2, "tasks_per_node": 4, "walltime": 3600, "queue": "fast"}, "/o") == [
         "#SPOOL log=/o", "#SPOOL hosts=2", "#SPOOL slots=4", "#SPOOL minutes=60", "#SPOOL lane=fast"]
     answer = iter([(0, "accepted as s-17\n", ""), (0, "s-17 W 0 - lane is closed\n", ""), (0, "s-17 X 0 c3,c4 -\n", ""), (0, "s-17 D 3 c3,c4 -\n", ""),
                    (1, "", "no task s-17"), (0, "", "")])
-    queue = jobs.Jobs(lambda _argv: next(answer), about)
+    queue = jobs.Jobs(lambda _argv: next(answer), table)
     assert queue.submit("job.sh") == "s-17"
     waiting, running, over, gone = (queue.ask("s-17") for _each in range(4))
     assert (waiting.state, waiting.reason, waiting.never, waiting.explanation) == ("pending", "lane is closed", True, "choose another paraview_queue")
@@ -59,7 +59,7 @@ def block(caption):
     return text.replace("\n   ", "\n")[3:]
 
 
-def test_the_guide_shows_the_table_that_is_tried_here():
+def test_the_guide_shows_the_table_of_these_tests():
     assert yaml.safe_load(block("~/spool.yml"))["paraview_schedulers"] == OWN
     changes = yaml.safe_load(block("~/group_vars/all.yml"))["paraview_schedulers"]
     assert validation.tables(changes)["slurm"]["launcher"][1] == "--mpi=pmix"
@@ -67,7 +67,7 @@ def test_the_guide_shows_the_table_that_is_tried_here():
 
 def test_the_guide_names_every_entry():
     class Names(validation._Checker):
-        """Notes what may stand where."""
+        """Collects the names of all entries."""
 
         def __init__(self):
             super().__init__("")
@@ -77,29 +77,29 @@ def test_the_guide_names_every_entry():
             self.names |= set(kinds)
             return super()._entries(path, given, kinds, required)
 
-    checked = Names()
-    checked.table(copy.deepcopy(answers.TABLES["sge"]))
-    assert {"argv", "fields", "silence", "needs", "node"} <= checked.names
-    assert not {name for name in checked.names - {"pattern"} - set(directives.OPTIONS) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
+    checker = Names()
+    checker.table(copy.deepcopy(answers.TABLES["sge"]))
+    assert {"argv", "fields", "silence", "needs", "node"} <= checker.names
+    assert not {name for name in checker.names - {"pattern"} - set(directives.OPTIONS) if not re.search(r"``{0}[`:]".format(name), GUIDE)}
     assert not [name for name in directives.PLACEHOLDERS if "``{0}``".format(name) not in GUIDE and "``paraview_{0}``".format(name) not in GUIDE]
 
 
-def test_a_sites_own_is_looked_for_first():
+def test_a_sites_own_system_is_detected_first():
     assert list(validation.tables(OWN)) == ["spool"] + list(answers.TABLES)
 
 
-def test_single_entries_are_overridden_and_taken_out():
+def test_single_entries_are_overridden_and_removed():
     tables = validation.tables({"slurm": {
         "launcher": ["srun", "--mpi=pmix", "-n", "{tasks}"], "ask": {"sacct": None}, "never": {"Priority": "it will not get better"},
         "directives": {"lines": {"gpus_per_node": "--gpus-per-node={gpus_per_node}"}}}})
     assert list(tables["slurm"]["ask"]) == ["scontrol", "squeue"]
     assert "#SBATCH --gpus-per-node=2" in directives.head(tables["slurm"], {"gpus_per_node": 2})
     assert tables["slurm"]["states"] == answers.TABLES["slurm"]["states"]
-    assert "Priority" not in answers.TABLES["slurm"]["never"], "the shipped table stays as it is"
+    assert "Priority" not in answers.TABLES["slurm"]["never"], "the shipped table does not change"
     assert "sacct" in answers.TABLES["slurm"]["ask"]
 
 
-def test_another_one_is_based_on_one_that_is_known():
+def test_a_new_table_is_based_on_a_shipped_one():
     tables = validation.tables({"night": {"based_on": "pbs", "title": "Night queue", "submit": {"argv": ["nqsub", "{script}"]}}})
     assert tables["night"]["ask"] == answers.TABLES["pbs"]["ask"]
     assert tables["night"]["submit"]["argv"] == ["nqsub", "{script}"]
@@ -144,13 +144,13 @@ def test_another_one_is_based_on_one_that_is_known():
     (["spool", "directives", "apart"], [["queue"]], "spool.directives.apart", "pairs"),
     (["spool"], ["x"], "paraview_schedulers.spool", "a mapping"),
     (["Spool it"], {}, "paraview_schedulers: 'Spool it'", "lower-case"), (["auto"], {}, "paraview_schedulers: 'auto'", "lower-case")])
-def test_what_is_wrong_is_named(path, value, named, why):
+def test_an_error_is_named(path, value, named, why):
     error = refused(changed(path, value))
     assert named in error.what
     assert why in error.why
 
 
-def test_a_query_that_is_no_jmespath():
+def test_a_query_that_is_not_jmespath():
     question = {"argv": ["x", "{job_id}"], "format": "json", "jobs": "jobs[", "fields": {"native": "state"}}
     error = refused({"mine": dict(OWN["spool"], ask={"json": question})})
     assert "paraview_schedulers.mine.ask.json.jobs: 'jobs['" in error.what
@@ -160,17 +160,17 @@ def test_a_query_that_is_no_jmespath():
 
 @pytest.mark.parametrize("change", [
     {"fields": {"native": "^(?:R|(?P<value>X))"}}, {"record": "^(?P<id>z)?(?P<body>.*)$"}, {"record": "^(?P<id>s-17)(?P<body> X)?"}, {"unwrap": "(?i)x"}])
-def test_a_pattern_whose_group_may_be_left_out_is_no_error(change):
+def test_a_pattern_with_an_optional_group_raises_no_error(change):
     own = copy.deepcopy(OWN)
     own["spool"]["ask"]["show"].update(change)
     own["spool"].update(node="R|(?P<value>c[0-9])", never={"(?i)LANE.*": "x"}, first_node={"argv": ["x"], "pattern": "(?P<value>a)?b"})
-    about = validation.tables(own)["spool"]
+    table = validation.tables(own)["spool"]
     for out in ("s-17 X 0 c3,c4 -", "s-17 R 0 c3 -", "s-17 W 0 - lane is closed", "R", "X", ""):
-        assert answers.read(about, about["ask"]["show"], "s-17", 0, out, "").job.state in answers.STATES
-    assert facts._first_node(about, "xb") == ""
+        assert answers.read(table, table["ask"]["show"], "s-17", 0, out, "").job.state in answers.STATES
+    assert facts._first_node(table, "xb") == ""
 
 
-def test_what_is_no_mapping_at_all():
+def test_tables_that_are_not_a_mapping():
     assert "a mapping of" in refused(["slurm"]).why
 
 
@@ -180,7 +180,7 @@ ANY = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text(ma
 
 
 @given(st.sampled_from(sorted(set(answers.TABLES["slurm"]) | {"based_on", "x"})), ANY)
-def test_nothing_that_is_written_is_a_traceback(entry, value):
+def test_no_value_causes_a_traceback(entry, value):
     try:
         tables = validation.tables({"slurm": {entry: value}})
     except SessionError as error:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of variables that are none of the collection's."""
+"""Names of variables that are not the collection's."""
 
 import re
 
@@ -19,30 +19,30 @@ SHORT = st.text("abc", max_size=6)
 @pytest.mark.parametrize(("one", "other", "steps"), [
     ("", "", 0), ("a", "", 1), ("nodes", "node", 1), ("nodes", "ndoes", 1), ("walltime", "waltime", 1), ("queue", "queues", 1), ("idle", "lifeline", 5),
     ("kitten", "sitting", 3)])
-def test_how_far_apart_names_are(one, other, steps):
+def test_distance_of_names(one, other, steps):
     assert distance(one, other) == distance(other, one) == steps
 
 
 @given(SHORT, SHORT, SHORT)
-def test_a_distance_is_one(one, other, third):
+def test_properties_of_a_distance(one, other, third):
     assert (distance(one, other) == 0) == (one == other)
     assert distance(one, third) <= distance(one, other) + distance(other, third) + 1, "a swap may be counted twice"
 
 
 @given(SHORT, SHORT, st.integers(0, 4))
-def test_enough_is_enough(one, other, enough):
+def test_distance_above_a_limit(one, other, enough):
     exact, quick = distance(one, other), distance(one, other, enough)
     assert quick == exact or (quick > enough and exact > enough)
 
 
-@pytest.mark.parametrize(("name", "meant"), [
+@pytest.mark.parametrize(("name", "correct"), [
     ("paraview_node", "paraview_nodes"), ("paraview_waltime", "paraview_walltime"), ("paraview_gpu_per_node", "paraview_gpus_per_node"),
     ("paraview_start_clinet", "paraview_start_client")])
-def test_a_slip_names_what_is_meant(name, meant):
+def test_a_misspelling_is_reported_with_the_correct_name(name, correct):
     with pytest.raises(SessionError) as caught:
         variables.check(["inventory_hostname", name], [])
     assert caught.value.lines() == [
-        f"{name} is not a variable of sciviz.paraview", f"the nearest is {meant}", "correct it in the inventory; nothing was touched"]
+        f"{name} is not a variable of sciviz.paraview", f"the nearest is {correct}", "correct it in the inventory; nothing was touched"]
 
 
 @pytest.mark.parametrize("name", ["paraview_lifeline", "paraview_idle", "paraview_deadline", "paraview_x\x1b[2J"])
@@ -52,17 +52,17 @@ def test_on_the_command_line_every_unknown_name_is_an_error(name):
     assert "paraview_" in caught.value.why and "command line" in caught.value.way_out and "\x1b" not in str(caught.value)
 
 
-def test_another_role_may_own_a_name():
+def test_a_name_may_belong_to_another_role():
     (line,) = variables.check(["paraview_licence_server", "paraview__own", "paraview_nodes", "other"], ["host", "paraview_nodes"])
     assert line.startswith("paraview_licence_server is not a variable of sciviz.paraview; the nearest is paraview_")
 
 
-def test_no_two_of_ours_would_be_taken_for_a_slip_of_the_other_by_the_check():
+def test_every_name_of_ours_is_accepted():
     for name in variables.ours():
         assert variables.check([name], [name]) == []
 
 
-def test_every_name_that_the_project_shows_is_known():
+def test_every_name_in_the_documentation_exists():
     texts = [path.read_text() for path in (TOP / "README.md", *(TOP / "docs/docsite/rst").glob("*.rst"), *(TOP / "roles").glob("*/README.md"))]
     shown = set(re.findall(r"-e '?\{?\"?(paraview_[a-z_]+)", "\n".join(texts))) | set(re.findall(r"\n *\"?(paraview_[a-z_]+)\"?: ", "\n".join(texts)))
     assert len(shown) > 10 and shown <= variables.ours(), shown - variables.ours()
