@@ -1,4 +1,4 @@
-# Sourced by the scripts beside it: where things are, and a clean copy of the collection for tools that insist on its path.
+# Sourced by the scripts in this directory: paths, and a clean copy of the collection for tools that require its path.
 # shellcheck shell=bash
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=$top/.cache
@@ -19,8 +19,8 @@ need() {
     DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 install -y --no-install-recommends "$@" >/dev/null
 }
 
-# fresh_tree NAME: enter .cache/NAME/ansible_collections/sciviz/paraview, a new git repository with the files git knows of here.
-# One user at a time: a second run of the same tool waits.
+# fresh_tree NAME: enter .cache/NAME/ansible_collections/sciviz/paraview, a new git repository with the files of this one
+# that git does not ignore. It is locked: a second run of the same tool waits.
 fresh_tree() {
     exec {lock}>"$cache/$1.lock"
     flock "$lock"

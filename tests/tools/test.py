@@ -1,9 +1,9 @@
-"""Run every part of `make test`, or of `make torture`, whatever the others said, and close with one line that counts them all.
+"""Run every part of `make test`, or of `make torture`, even if another part failed, and print one line with the totals.
 
-lint, sanity and build count as one each; of unit and lab each pytest test counts. The unit tests come first, with both processors to themselves: many of them
-have time limits. Then the lab: all its tests on the main generation, those marked `everywhere` on each other one, in two labs at once, since a test waits for
-other hosts most of the time. lint, sanity, build and the making of the other generations' bases run beside it, where it leaves room; what they print is shown
-when they have ended. `torture` runs all tests, the long ones too, on every generation.
+lint, sanity and build count as one each; of unit and lab, each pytest test counts. The unit tests run first, with both processors to themselves: many of them
+have time limits. Then the lab: all its tests on the main generation, those marked `everywhere` on each other one, in two labs in parallel, since a test waits
+for other hosts most of the time. lint, sanity, build and the bases of the other generations run in parallel with the lab, at low priority. Their output is
+shown when they have ended. `torture` runs all tests, the long ones too, on every generation.
 """
 
 import os
@@ -25,14 +25,14 @@ SAMPLE, ALL = "everywhere and not torture", "torture or not torture"
 
 
 class Run:
-    """What was run, and what came of it."""
+    """The parts that were run, and their results."""
 
     def __init__(self):
         RESULTS.mkdir(parents=True)
         self.total, self.lines, self.skipped = Counter(), [], {}
 
     def part(self, name, work):
-        """Does one part, and adds its line."""
+        """Runs one part, and adds its line."""
         start = time.monotonic()
         print(f"=== {name}", flush=True)
         count = work()
@@ -40,13 +40,13 @@ class Run:
         self.lines.append(f"{name}: {closing(count)} ({time.monotonic() - start:.0f} s)")
 
     def pytest(self, target, name, marked=None, **variables):
-        """Counter: of a target of the Makefile that runs pytest."""
+        """Counter: the results of a target of the Makefile that runs pytest."""
         report = RESULTS / f"{name.replace(' ', '-')}.xml"
         choice = [f'-m "{marked}"'] if marked else []
         code = make(target, PYTEST_ARGS=" ".join([f"--junitxml={report}", *choice]), **variables)
         count = self._tally(report, name)
         if code and not count["failed"]:
-            count["failed"] += 1  # pytest broke off, or found no test
+            count["failed"] += 1  # pytest was aborted, or found no test
         return count
 
     def _tally(self, report, name):
@@ -55,7 +55,7 @@ class Run:
             bad = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
             skipped = int(suite.get("skipped", 0))
             count.update(failed=bad, skipped=skipped, passed=int(suite.get("tests", 0)) - bad - skipped)
-            reasons = Counter(one.get("message", "") for one in suite.iter("skipped"))
+            reasons = Counter(test.get("message", "") for test in suite.iter("skipped"))
             self.skipped.update({f"{name}: skipped {number}: {reason}": None for reason, number in reasons.items()})
         return count
 
@@ -71,7 +71,7 @@ def make(target, before=(), output=None, **variables):
 
 
 def quietly(name, command=None):
-    """Counter: of a command that has room where the others leave some; make's target of that name where there is none."""
+    """Counter: the result of a command at low priority; without a command, of make's target of that name."""
     with open(RESULTS / f"{name}.log", "wb") as output:
         command = command or ("make", "--no-print-directory", name)
         code = subprocess.call([*LAST, *command], cwd=TOP, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -79,12 +79,12 @@ def quietly(name, command=None):
 
 
 def generations():
-    """list[str]: the lab's, the main one first."""
+    """list[str]: the lab's generations, the main one first."""
     return subprocess.check_output(["bash", "-c", '. tests/lab/lib.sh; echo "${SUITES[@]}"'], cwd=TOP, text=True).split()
 
 
 def lab(run, suite, marked):
-    """The lab needs root; in CI it is no choice."""
+    """The lab needs root. In CI it is mandatory."""
     if os.geteuid() != 0 and not CI:
         print("lab: skipped, it needs root")
         return Counter(skipped=1)
@@ -96,8 +96,8 @@ def lab(run, suite, marked):
     return count
 
 
-def first_lab_away():
-    """str: the generation of a first lab that was up, and has made room; empty where none was."""
+def stop_first_lab():
+    """str: the generation of a first lab that was up and is now down; empty if none was up."""
     if os.geteuid() or subprocess.call(["tests/lab/on", "login", "true"], cwd=TOP, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL):
         return ""
     suite = Path("/run/sciviz-paraview-lab/ready").read_text().strip()
@@ -106,20 +106,20 @@ def first_lab_away():
 
 def everything(run, torture):
     first, *others = generations()
-    was_up = first_lab_away()
+    was_up = stop_first_lab()
     run.part("unit", lambda: run.pytest("unit", "unit", ALL if torture else None))
 
-    def beside_the_lab():
+    def in_parallel():
         for name in STEPS:
             run.part(name, lambda name=name: quietly(name))
         if os.geteuid() == 0:
-            quietly("bases", ("tests/lab/image", *others, "bullseye"))  # what it cannot make fails where it is needed
+            quietly("bases", ("tests/lab/image", *others, "bullseye"))  # a missing base fails in the part that needs it
 
-    beside = threading.Thread(target=beside_the_lab)
-    beside.start()
+    parallel = threading.Thread(target=in_parallel)
+    parallel.start()
     for suite in (first, *others):
         run.part(f"lab {suite}", lambda suite=suite: lab(run, suite, ALL if torture else None if suite == first else SAMPLE))
-    beside.join()
+    parallel.join()
     for name in (*STEPS, "bases"):
         log = RESULTS / f"{name}.log"
         print(f"=== {name}", log.read_text(errors="replace") if log.exists() else "", sep="\n", end="", flush=True)

@@ -69,7 +69,8 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     if checked["scheduler"] in tables:
         directives.check(tables[checked["scheduler"]], asked(checked, {}))
     elif checked["scheduler"] != "auto":
-        raise wrong("scheduler", checked["scheduler"], "it has to be auto or one of {0}; another one is described in paraview_schedulers".format(", ".join(sorted(tables))))
+        raise wrong("scheduler", checked["scheduler"], "it has to be auto or one of {0}; another one is described in paraview_schedulers".format(
+            ", ".join(sorted(tables))))
     return checked
 
 

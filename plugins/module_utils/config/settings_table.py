@@ -51,13 +51,13 @@ SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "start_client": {"type": "raw", "default": False},
     "json": {"type": "str", "default": ""},
 }
-#: What the action doctor takes beside them.
+#: Further options of the action doctor.
 DOCTOR = {
     "job": {"type": "bool", "default": False},
     "html": {"type": "str", "default": ""},
     "blank": {"type": "bool", "default": False},
 }
-#: The least and the greatest (None: any) of a number, and why another one cannot be.
+#: Minimum and maximum (None: no limit) of a number, and the reason why another one is not valid.
 NUMBERS = {
     "client_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
     "reconnect_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
@@ -67,7 +67,7 @@ NUMBERS = {
     "cpus_per_task": (0, None, "it has to be at least 0"),
     "gpus_per_node": (0, None, "it has to be at least 0"),
 }
-#: What all of a value has to match where it is not empty, and why another one cannot be.
+#: Pattern of a whole value that is not empty, and the reason why another one is not valid.
 PATTERNS = {
     "client_version": (r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?", "a version of ParaView is like 5.11.0"),
     "job_id": (r"[A-Za-z0-9_.\u0192\[\]-]+", "it may hold letters, digits and . , _ @ : + - only"),
@@ -79,7 +79,7 @@ PATTERNS = {
     "constraint": (r"[A-Za-z0-9_.,@:+=&|*()!<>/\[\]-]+", "it may hold letters, digits and . , _ @ : + - = & | * ( ) [ ] ! < > / only"),
     "parallel_environment": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
 }
-#: Which reader of settings.py gives a value its final form.
+#: The reader in settings.py that converts a value to its final form.
 FORMS = {
     "client_program": "program",
     "login_ports": "ports",

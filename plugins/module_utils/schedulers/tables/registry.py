@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Batch systems as data: one table each. The guide "Batch systems" has what the entries mean; answers.py reads them.
+"""Batch systems as data: one table each. The guide "Batch systems" describes the entries; answers.py reads them.
 
-This file is generated: `make generate` writes it from what stands beside it.
+This file is generated: `make generate` writes it from the other files in this directory.
 """
 
 import typing as t
@@ -12,7 +12,7 @@ from . import flux, grid_engine, lsf, none, pbs, slurm, torque
 
 #: A batch system's entries by name, or those of one of its questions.
 Table = t.Dict[str, t.Any]
-#: The tables by name, in the order in which they are looked for: wrappers of another system's commands come after that system.
+#: The tables by name, in the order of detection: a system with wrappers of another one's commands comes after that one.
 TABLES: t.Dict[str, Table] = {
     "slurm": slurm.TABLE,
     "pbs": pbs.TABLE,
