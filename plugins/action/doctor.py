@@ -103,7 +103,7 @@ class ActionModule(SessionAction):
 
     def _look_at_queue(self, look, options, facts, table, modules, job):
         try:
-            head = directives.asked(options, facts["site"])
+            head = directives.requested(options, facts["site"])
             directives.check(table, head)
         except SessionError as error:
             self._see(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))

@@ -39,7 +39,7 @@ class ActionModule(SessionAction):
         path = job_directory.directory(record.facts["home"], record.id)
         why_not = lifeline.why_not(options, record.route)
         asked = options.get("reconnect") and not why_not
-        files = job_scripts.files(table, path, options, directives.asked(options, record.facts["site"]), record.modules,
+        files = job_scripts.files(table, path, options, directives.requested(options, record.facts["site"]), record.modules,
                                   options["reconnect_timeout"] if asked else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:

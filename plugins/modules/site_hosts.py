@@ -100,7 +100,7 @@ hosts:
       sample: login.site.edu
     user:
       description: The user in front of the address.
-      returned: for a host that is not in the inventory, where a user was named
+      returned: for a host that is not in the inventory, if a user was named
       type: str
       sample: alice
   sample:

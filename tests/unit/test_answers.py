@@ -35,11 +35,11 @@ def test_silence_is_no_answer():
     assert "time limit" in answer.job.reason
 
 
-def test_a_state_of_a_newer_slurm_is_not_taken_for_an_end():
+def test_an_unknown_state_of_a_newer_slurm_is_not_an_end():
     assert scontrol("JobId=11 JobState=NEVER_HEARD_OF Reason=None Dependency=(null)").job.state == "unknown"
 
 
-def test_another_job_is_not_taken_for_this_one():
+def test_an_answer_about_another_job_is_ignored():
     assert scontrol("JobId=12 JobState=RUNNING Reason=None Dependency=(null)").job.state == "unknown"
 
 
@@ -104,7 +104,7 @@ def test_an_answer_without_the_job_leaves_its_state_unknown(name, out):
     ("slurm", "JobId=11 JobState=PENDING " + "Reason=x " * 100000), ("pbs", "Job Id: 11\n" * 100000),
     ("pbs", '{"Jobs":{"11.s":{"job_state":' + "[" * 900 + "]" * 900 + "}}}"),
     ("lsf", "11|" * 300000), ("flux", "11|" * 300000), ("torque", "Job Id: 11\n" + "    comment = \n\t" * 100000), ("sge", "=\n" * 300000)])
-def test_no_answer_takes_long(name, text, script):
+def test_every_answer_is_read_quickly(name, text, script):
     """In a separate process with a time limit: a busy daemon would answer nobody."""
     code = ("import sys; sys.path.insert(0, {0!r}); from module_utils.schedulers import answers; table = answers.TABLES[{1!r}]; "
             "text = sys.stdin.read(); {2}").format(
@@ -153,7 +153,7 @@ def test_how_a_job_of_pbs_ended(fields, state, sentence):
     assert sentence in job.explanation
 
 
-def test_a_users_variable_is_not_taken_for_the_jobs_state():
+def test_a_users_variable_does_not_change_the_jobs_state():
     job = pbs("", job_state="Q", substate="10", Variable_List="X=one\n    job_state = R\n    substate = 42\n    exec_host = evil/0")
     assert (job.state, job.native) == ("pending", "Q")
 

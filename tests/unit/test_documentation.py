@@ -29,10 +29,10 @@ def documentation(name):
     options, attributes = text.get("options", {}), text.get("attributes", {})
     for fragment in (one for one in text.get("extends_documentation_fragment", []) if one.startswith("sciviz.")):
         file, _dot, part = fragment.removeprefix("sciviz.paraview.").partition(".")
-        known = yaml.safe_load(getattr(module("doc_fragments", file).ModuleDocFragment, part.upper() or "DOCUMENTATION"))
-        for option, about in known.get("options", {}).items():
+        shared = yaml.safe_load(getattr(module("doc_fragments", file).ModuleDocFragment, part.upper() or "DOCUMENTATION"))
+        for option, about in shared.get("options", {}).items():
             options[option] = {**about, **options.get(option, {})}
-        for attribute, about in known.get("attributes", {}).items():
+        for attribute, about in shared.get("attributes", {}).items():
             attributes[attribute] = {**about, **attributes.get(attribute, {})}
     return dict(text, options=options, attributes=attributes)
 

@@ -230,7 +230,7 @@ def test_lock_admits_one_holder_and_leaves_no_file(etc):
     with changes.lock(str(etc)):
         with pytest.raises(SessionError, match="another process is changing .*\n.*\ntry again"):
             with changes.lock(str(etc), 0.0):
-                pytest.fail("two at once")
+                pytest.fail("two holders of the lock")
         with changes.lock(str(etc / "d"), 0.0):
             pass
     with changes.lock(str(etc), 0.0):

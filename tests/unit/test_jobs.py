@@ -327,7 +327,7 @@ def test_errors_of_jobs(recorded):
         return jobs.Jobs(Fake(answer), SLURM).ask(answer.command.split()[-1])
 
     never = state("pending_parttimelimit_scontrol_o")
-    assert "PartitionTimeLimit: it asks for more time" in jobs.never_error("17", never).why
+    assert "PartitionTimeLimit: it requests more time" in jobs.never_error("17", never).why
     error = jobs.ended_error("28", state("timeout_scontrol_o"), "", "one\n\x1b[31mtwo\n")
     assert error.what == "job 28 died"
     assert error.why == "its wall time was over; exit status 143; the end of its log:\n    one\n    two"

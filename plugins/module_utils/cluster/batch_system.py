@@ -20,7 +20,7 @@ def batch_system(options: t.Dict[str, t.Any], facts: t.Dict[str, t.Any], tables:
     scheduler = scheduler_of(options["scheduler"], facts, tables)
     if facts["site"].get("account_required") and not options["account"]:
         raise SessionError("paraview_account is missing", "jobs on {0} have to name an account".format(facts["login_node"]), "set it to one of yours there")
-    directives.check(tables[scheduler], directives.asked(options, facts["site"]))
+    directives.check(tables[scheduler], directives.requested(options, facts["site"]))
     return scheduler
 
 

@@ -31,7 +31,7 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], asked: t.Di
     Args:
         table: the batch system's table.
         directory: the session's directory on the cluster, absolute.
-        options: a session's. asked: what of them the batch system is asked for, by directives.asked().
+        options: a session's. asked: what of them the batch system is asked for, by directives.requested().
         modules: environment modules to load.
         outage_s: how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
     """

@@ -12,7 +12,7 @@ from ..common import durations, listeners
 from ..common.errors import SessionError
 from ..paraview import installed, pvserver, rendering
 from ..schedulers import directives, mpi, validation
-from ..schedulers.directives import asked
+from ..schedulers.directives import requested
 from . import route_names, settings_table
 
 #: The options of the session action, in the form of Ansible's argument specs; the variable of each is paraview_NAME.
@@ -67,7 +67,7 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     # The form in which the session's record returns it.
     checked["schedulers"] = json.loads(json.dumps(checked["schedulers"]))
     if checked["scheduler"] in tables:
-        directives.check(tables[checked["scheduler"]], asked(checked, {}))
+        directives.check(tables[checked["scheduler"]], requested(checked, {}))
     elif checked["scheduler"] != "auto":
         raise wrong("scheduler", checked["scheduler"], "it has to be auto or one of {0}; another one is described in paraview_schedulers".format(
             ", ".join(sorted(tables))))

@@ -148,11 +148,11 @@ class Launch:
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         self.record.remote_directory = path
         self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.line.show)
-        asked = directives.asked(job, facts["site"])
+        requested = directives.requested(job, facts["site"])
         with self.shells.undisturbed():
-            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, asked, modules), _ASK_EVERY)
+            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _ASK_EVERY)
             self._insure(table, self.record.job_id, path)
-        self.line.show(submitted(self.record.job_id, dict(job, queue=asked["queue"])))
+        self.line.show(submitted(self.record.job_id, dict(job, queue=requested["queue"])))
 
     def _insure(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
         cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))

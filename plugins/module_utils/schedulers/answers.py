@@ -17,7 +17,7 @@ STATES = ("pending", "running", "ended", "failed", "cancelled", "unknown")
 OVER = ("ended", "failed", "cancelled")
 #: Exit codes of a command that its time limit ended by SIGTERM or, if it ignored that, by SIGKILL.
 TIME_LIMIT = (124, 137)
-# An older release prints this if it does not support an option, or not together with another one.
+# An older release prints this if it does not support an option, or a combination of options.
 _NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)|conflicting options|^\s*usage:", re.MULTILINE)
 # The output of a site is cut off at this size.
 _MOST = 4 * 1024 * 1024
@@ -69,7 +69,7 @@ class Answer(t.NamedTuple):
 
 
 def table(name: str, tables: t.Optional[t.Dict[str, Table]] = None) -> Table:
-    """The table of a batch system; SessionError if there is none of that name."""
+    """The table of a batch system; SessionError if there is no batch system of that name."""
     tables = TABLES if tables is None else tables
     if name not in tables:
         raise SessionError("there is no batch system {0!r}".format(name), "the batch systems are " + ", ".join(sorted(tables)),
@@ -108,7 +108,7 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
 
     Args:
         table: the table.
-        question: of its ``ask``.
+        question: an entry of its ``ask``.
         job_id: the job in question.
         code: the command's exit code.
         out, err: its output.

@@ -54,16 +54,16 @@ def check(table: Table, options: t.Dict[str, t.Any]) -> None:
     if table.get("on_login_node") and (options.get("nodes") or 1) > 1:
         raise SessionError("paraview_nodes: {0} is not available".format(options["nodes"]), "without a batch system there is one node, the login node",
                            "leave paraview_nodes out")
-    requested = {name for name in OPTIONS if options.get(name) and options[name] != _LEAST.get(name)}
+    names = {name for name in OPTIONS if options.get(name) and options[name] != _LEAST.get(name)}
     for name, (amount, hint) in syntax.get("needs", {}).items():
-        if _amounts(options)[amount] > 1 and name not in requested:
+        if _amounts(options)[amount] > 1 and name not in names:
             raise SessionError("paraview_{0} is missing".format(name), "{0} needs it for more than one core".format(table["title"]),
                                "set it; " + hint)
     for one, other in syntax.get("apart", ()):
-        if {one, other} <= requested:
+        if {one, other} <= names:
             raise SessionError("paraview_{0} and paraview_{1} cannot be combined".format(one, other), "{0} has one directive for both".format(table["title"]),
                                "leave one of them out")
-    for name in sorted(requested - _supported(syntax) - {"walltime"}):
+    for name in sorted(names - _supported(syntax) - {"walltime"}):
         raise SessionError("paraview_{0}: {1!r} is not available".format(name, options[name]), "with {0} there is no such option".format(table["title"]),
                            "leave it out for this host, or add a directive of the batch system to paraview_directives")
     if "gpus_per_task" in _placeholders(syntax) and (options.get("gpus_per_node") or 0) % (options.get("tasks_per_node") or 1):
@@ -119,7 +119,7 @@ def _line(template: str, values: t.Dict[str, t.Any]) -> str:
     return filled(_OPTIONAL.sub(lambda match: filled(match.group(1)), template))
 
 
-def asked(options: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def requested(options: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """The options of a session that are requested of its batch system.
 
     Args:

@@ -91,7 +91,7 @@ class Jobs:
         return result.job
 
     def cancel(self, job_id: str) -> str:
-        """Cancels a job. If the job is over, that is no error.
+        """Cancels a job. If the job is already over, that is not an error.
 
         Returns:
             Empty, or the batch system's objection.

@@ -25,7 +25,7 @@ def tables(given: t.Any) -> t.Dict[str, Table]:
     """Every batch system's table by name, in the order of their detection: the inventory's own first.
 
     Args:
-        given: of paraview_schedulers: by name, a whole table, or what differs from the shipped one of that name or from the
+        given: of paraview_schedulers: by name, a whole table, or the differences from the shipped one of that name or from the
             one that ``based_on`` names. An entry that is null is removed.
     Raises:
         SessionError: names the entry, the value and what is wrong with it.

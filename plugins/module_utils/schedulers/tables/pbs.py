@@ -66,8 +66,8 @@ TABLE = {
         "R/41": "it is being started", "E": "it is ending", "F/91": "it was cancelled",
     },
     "exits": {
-        "-29": "its wall time was over", "-28": "it used more memory than it asked for: raise paraview_memory",
-        "-27": "it used more memory than it asked for: raise paraview_memory", "-1": "it could not be started on the node",
+        "-29": "its wall time was over", "-28": "it used more memory than it requested: raise paraview_memory",
+        "-27": "it used more memory than it requested: raise paraview_memory", "-1": "it could not be started on the node",
         "-2": "it could not be started on the node", "-3": "it could not be started on the node", "-11": "a node was lost",
         "254": "its shell does not exist on the node",
     },

@@ -28,24 +28,24 @@ _STATES = {
     "DEADLINE": "failed", "PREEMPTED": "failed", "LAUNCH_FAILED": "failed", "RECONFIG_FAIL": "failed",
 }
 _NEVER = {
-    "PartitionTimeLimit": "it asks for more time than the partition allows: lower paraview_walltime or choose another paraview_queue",
-    "PartitionNodeLimit": "it asks for more nodes than the partition allows: lower paraview_nodes or choose another paraview_queue",
-    "PartitionConfig": "it asks for more than the partition has: lower paraview_nodes, or choose another paraview_queue",
+    "PartitionTimeLimit": "it requests more time than the partition allows: lower paraview_walltime or choose another paraview_queue",
+    "PartitionNodeLimit": "it requests more nodes than the partition allows: lower paraview_nodes or choose another paraview_queue",
+    "PartitionConfig": "it requests more than the partition has: lower paraview_nodes, or choose another paraview_queue",
     "PartitionDown": "the partition is down: choose another paraview_queue",
     "PartitionInactive": "the partition is inactive: choose another paraview_queue",
-    "BadConstraints": "no node has what it asks for: check paraview_constraint and paraview_directives",
+    "BadConstraints": "no node has what it requests: check paraview_constraint and paraview_directives",
     "AccountNotAllowed": "the account may not use this partition: set paraview_account",
     "InvalidAccount": "there is no such account: set paraview_account",
     "InvalidQOS": "there is no such quality of service: check paraview_qos",
     "QOSNotAllowed": "the quality of service may not be used here: check paraview_qos",
-    "QOSTimeLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
-    "AssocMaxWallDurationPerJobLimit": "it asks for more time than the account allows: lower paraview_walltime",
-    "QOSMaxWallDurationPerJobLimit": "it asks for more time than the quality of service allows: lower paraview_walltime",
-    "MaxMemPerLimit": "it asks for more memory than allowed: lower paraview_memory",
+    "QOSTimeLimit": "it requests more time than the quality of service allows: lower paraview_walltime",
+    "AssocMaxWallDurationPerJobLimit": "it requests more time than the account allows: lower paraview_walltime",
+    "QOSMaxWallDurationPerJobLimit": "it requests more time than the quality of service allows: lower paraview_walltime",
+    "MaxMemPerLimit": "it requests more memory than allowed: lower paraview_memory",
     "ReservationDeleted": "the reservation is gone: check paraview_reservation",
-    "(?:Assoc|QOS)Max\\w*PerJob(?:Limit)?": "it asks for more than one job may have: lower paraview_nodes, paraview_tasks_per_node, paraview_memory or "
+    "(?:Assoc|QOS)Max\\w*PerJob(?:Limit)?": "it requests more than one job may have: lower paraview_nodes, paraview_tasks_per_node, paraview_memory or "
                                             "paraview_walltime",
-    "QOSMin\\w*NotSatisfied": "it asks for less than the quality of service requires: check paraview_qos",
+    "QOSMin\\w*NotSatisfied": "it requests less than the quality of service requires: check paraview_qos",
     "DependencyNeverSatisfied": "what it depends on can no longer happen: check paraview_directives",
 }
 TABLE = {

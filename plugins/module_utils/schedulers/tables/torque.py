@@ -39,7 +39,7 @@ TABLE = {
     },
     "exits": {
         "-1": "it could not be started on the node", "-2": "it could not be started on the node", "-3": "it could not be started on the node",
-        "-10": "it used more memory than it asked for: raise paraview_memory", "-11": "its wall time was over",
+        "-10": "it used more memory than it requested: raise paraview_memory", "-11": "its wall time was over",
     },
     "exiting": ["E"],
     "leaving": ["E"],
