@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-lifeline for the tests: the program as a module, as processes, and a line between them that can be cut."""
+"""paraview-lifeline for the tests: as a module, as processes, and with a line between them that a test can cut."""
 
 import functools
 import json
@@ -22,7 +22,7 @@ from relay import Target
 
 PROGRAM = TOP / "roles/connect/files/paraview-lifeline"
 EAGER = ("--redial", "0.05")
-QUICK = (*EAGER, "--ping", "0.3", "--dead", "1")  # for tests of silence alone: on a busy machine a second is short
+QUICK = (*EAGER, "--ping", "0.3", "--dead", "1")  # only for tests of silence: on a busy machine a second is short
 
 
 def module():
@@ -32,26 +32,26 @@ def module():
 
 @functools.lru_cache(maxsize=None)
 def compiled():
-    """bytes: the program as Python would have it, which takes half of its start."""
+    """bytes: the compiled program; to compile it takes half of its start."""
     return marshal.dumps(compile(PROGRAM.read_bytes(), str(PROGRAM), "exec"))
 
 
 @functools.lru_cache(maxsize=None)
 def encrypting():
-    """list[str]: Pythons of this machine that can encrypt a line."""
+    """list[str]: the Python programs of this machine that can encrypt a line."""
     code = "import runpy, sys; print(sys.executable if runpy.run_path(sys.argv[1])['encryption']() else '')"
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     pythons = [sys.executable] + [python for minor in range(13, 16) for python in [shutil.which("python3.{0}".format(minor)), *sorted(
         str(path) for path in versions.glob("3.{0}.*/bin/python3.{0}".format(minor)))] if python]
-    looks = [subprocess.run([python, "-IS", "-c", code, str(PROGRAM)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False) for python in pythons]
-    return sorted({look.stdout.decode().strip() for look in looks if not look.returncode} - {""})
+    results = [subprocess.run([python, "-IS", "-c", code, str(PROGRAM)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False) for python in pythons]
+    return sorted({result.stdout.decode().strip() for result in results if not result.returncode} - {""})
 
 
 def command_of(directory, python, plain):
-    """list[str]: how the program is run; by a certain Python it is run as it lies there.
+    """list[str]: the command of the program. With a given Python, it is run uncompiled.
 
     Args:
-        plain (bool): as by a Python that cannot encrypt.
+        plain (bool): as with a Python that cannot encrypt.
     """
     if python:
         return [python, "-I", "-S", str(PROGRAM)]
@@ -69,20 +69,20 @@ def new_key(path, text=None, mode=0o600):
 
 
 class End(Running):
-    """One end as a process; port and line_port are those it listens on."""
+    """One end as a process. port and line: where it listens for ParaView and for the other end."""
 
     def __init__(self, directory, role, *arguments, key, python=None, plain=False, **options):
         number = len(list(Path(directory).glob("{0}.*.log".format(role))))
-        self.said = Path(directory) / "{0}.{1}.log".format(role, number)
+        self.log_path = Path(directory) / "{0}.{1}.log".format(role, number)
         self.status_path = Path(directory) / "{0}.{1}.json".format(role, number)
-        arguments = [str(one) for one in arguments]
+        arguments = [str(argument) for argument in arguments]
         command = [*command_of(directory, python, plain), role, "--key", str(key), "--status", str(self.status_path)] + arguments
         options.setdefault("stdin", subprocess.DEVNULL)
-        with open(self.said, "wb") as stderr:
+        with open(self.log_path, "wb") as stderr:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, **options)
         self.pid = self.process.pid
         found = {}
-        for _one in [one for one in arguments if one in ("--listen", "--line-listen")]:
+        for _option in [argument for argument in arguments if argument in ("--listen", "--line-listen")]:
             word, _blank, where = self.process.stdout.readline().decode().strip().partition(" ")
             assert where, self.log
             found[word] = where
@@ -91,13 +91,13 @@ class End(Running):
 
     @property
     def log(self):
-        return self.said.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace")
 
     def logged(self, what, seconds=PATIENCE):
-        """Waits for a line of the log and returns the match."""
-        return wait_until(lambda: re.search(what, self.log) or self._ended_without(what), seconds)
+        """Waits for a match in the log, and returns it."""
+        return wait_until(lambda: re.search(what, self.log) or self._check_running(what), seconds)
 
-    def _ended_without(self, what):
+    def _check_running(self, what):
         assert self.process.poll() is None or re.search(what, self.log), "ended without {0!r}:\n{1}".format(what, self.log)
 
     @property
@@ -114,11 +114,11 @@ class End(Running):
         return sock
 
     def ends(self, seconds=PATIENCE):
-        """Waits for its own end, and returns its exit status."""
+        """Waits until the process ends, and returns its exit status."""
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
-            raise AssertionError("it goes on:\n" + self.log)
+            raise AssertionError("it is still running:\n" + self.log)
 
     def kill(self, number=signal.SIGKILL):
         os.kill(self.pid, number)
@@ -128,11 +128,11 @@ class End(Running):
 
 
 class Wire:
-    """A port that leads to a port and can be cut, kept down, or stalled.
+    """A port whose connections are forwarded to another port, and can be cut, kept down, or stalled.
 
     Attributes:
-        change (callable or None): may put other bytes in place of those that pass; is given them and their direction, up or down.
-        seen (dict): what passed, by direction, where keep was asked for.
+        change (callable or None): may replace the bytes that pass. Its arguments are the bytes and their direction, up or down.
+        seen (dict): if keep is true, the bytes that passed, by direction.
     """
 
     def __init__(self, to=None, keep=False):
@@ -144,7 +144,7 @@ class Wire:
         self.address = "127.0.0.1:{0}".format(self.listener.getsockname()[1])
         self.flows, self.lock = threading.Event(), threading.Lock()
         self.flows.set()
-        self.socks, self.down, self.taken = [], False, 0
+        self.socks, self.down, self.accepted = [], False, 0
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
 
@@ -164,7 +164,7 @@ class Wire:
             if not far:
                 near.close()
                 continue
-            self.taken += 1
+            self.accepted += 1
             for sock in (near, far):
                 sock.settimeout(None)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -201,7 +201,7 @@ class Wire:
         self.flows.set()
 
     def stall(self):
-        """Nothing passes any more, and nobody is told."""
+        """Stops all bytes without closing a connection."""
         self.flows.clear()
 
     def close(self):
@@ -211,11 +211,11 @@ class Wire:
 
 
 class Pair:
-    """Both ends, a wire between them, and ParaView's side of each.
+    """Both ends, a wire between them, and the connections of ParaView and pvserver.
 
     Args:
-        reverse (bool): pvserver dials. agent_dials (bool): the line is made by the agent.
-        agent, stub (sequence): more options. python (dict): by role, who runs it. plain (bool): neither can encrypt.
+        reverse (bool): pvserver dials. agent_dials (bool): the agent dials the line.
+        agent, stub (sequence): more options. python (dict): the Python program by role. plain (bool): neither can encrypt.
     """
 
     def __init__(self, directory, reverse=False, agent_dials=False, agent=(), stub=(), options=EAGER, python=None, keep=False, plain=False):
@@ -224,24 +224,24 @@ class Pair:
         self.target = Target(backlog=1)
         self.wire = Wire(keep=keep)
         self.ends = []
-        to, taken = ("--to", self.target.text), ("--listen", "127.0.0.1:0")
-        dial, listen = ("--line-to", self.wire.address), ("--line-listen", "127.0.0.1:0")
-        self.words = {"agent": [*(taken if reverse else to), *(dial if agent_dials else listen), *options, *agent],
-                      "stub": [*(to if reverse else taken), *(listen if agent_dials else dial), *options, *stub]}
+        to, listen = ("--to", self.target.text), ("--listen", "127.0.0.1:0")
+        line_to, line_listen = ("--line-to", self.wire.address), ("--line-listen", "127.0.0.1:0")
+        self.arguments = {"agent": [*(listen if reverse else to), *(line_to if agent_dials else line_listen), *options, *agent],
+                      "stub": [*(to if reverse else listen), *(line_listen if agent_dials else line_to), *options, *stub]}
         python, self.plain = python or {}, plain
         order = ("stub", "agent") if agent_dials else ("agent", "stub")
         made = {role: self.start(role, python=python.get(role)) for role in order}
         self.agent, self.stub = made["agent"], made["stub"]
 
     def start(self, role, *more, key=None, **options):
-        end = End(self.directory, role, *self.words[role], *more, key=key or self.key, plain=self.plain, **options)
+        end = End(self.directory, role, *self.arguments[role], *more, key=key or self.key, plain=self.plain, **options)
         self.ends.append(end)
         if end.line and not self.wire.to:
             self.wire.to = end.line
         return end
 
     def open(self):
-        """tuple[socket, socket]: what ParaView holds, and what pvserver holds."""
+        """tuple[socket, socket]: ParaView's socket, and pvserver's."""
         near = (self.agent if self.reverse else self.stub).connect()
         far = self.target.accept()
         far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

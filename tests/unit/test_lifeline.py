@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-lifeline as running programs: what a loss does to bytes, ends and buffers, and in which order things may come up."""
+"""paraview-lifeline as running programs: what a loss of the line does to bytes, ends and buffers, and in which order things may start."""
 
 import contextlib
 import os
@@ -53,7 +53,7 @@ def _start(tmp_path):
 
 
 def talk(near, far, word=b"hello"):
-    """A word each way."""
+    """Sends a word in each direction."""
     near.sendall(word)
     assert exactly(far, len(word)) == word
     far.sendall(word[::-1])
@@ -74,13 +74,13 @@ def sending(sock, content, end=True):
 
 
 def fill(sock, seconds=0.25):
-    """Sends until nothing more is taken for a while, and returns how much was."""
+    """Sends until nothing more is accepted for a while, and returns the number of bytes."""
     sock.settimeout(seconds)
     sent = 0
     try:
         while sent < 1 << 28:
             sent += sock.send(MEGABYTE[sent % len(MEGABYTE):])
-        pytest.fail("it takes more and more")
+        pytest.fail("it accepts more and more")
     except socket.timeout:
         sock.settimeout(15)
         return sent
@@ -94,7 +94,7 @@ def repeated(count):
 
 
 @pytest.mark.parametrize("reverse,agent_dials", WAYS)
-def test_a_loss_is_a_pause_in_each_direction_of_both_connections(pair, reverse, agent_dials):
+def test_a_loss_of_the_line_is_only_a_pause(pair, reverse, agent_dials):
     both = pair(reverse, agent_dials)
     near, far = both.open()
     talk(near, far)
@@ -110,11 +110,11 @@ def test_a_loss_is_a_pause_in_each_direction_of_both_connections(pair, reverse, 
     far.close()
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
     for end in (both.agent, both.stub):
-        assert "lost the line over" in end.log and "back after" in end.log and "both sides closed" in end.log
+        assert "lost the line over" in end.log and "reconnected after" in end.log and "both sides closed" in end.log
 
 
 @pytest.mark.parametrize("python", interpreters())
-def test_every_python_is_either_end(pair, python):
+def test_each_python_runs_the_program(pair, python):
     both = pair(python={"agent": python}, stub=("--buffer", "1"))
     near, far = both.open()
     with sending(far, MEGABYTE * 2):
@@ -127,7 +127,7 @@ def test_every_python_is_either_end(pair, python):
 
 
 @pytest.mark.parametrize("loss", [False, True])
-def test_an_end_one_way_leaves_the_other_way_open(pair, loss):
+def test_the_end_of_one_direction_leaves_the_other_open(pair, loss):
     both = pair()
     near, far = both.open()
     talk(near, far)
@@ -138,15 +138,15 @@ def test_an_end_one_way_leaves_the_other_way_open(pair, loss):
     near.shutdown(socket.SHUT_WR)
     both.wire.down = False
     assert to_the_end(far) == b"a question"
-    talk_back = MEGABYTE * 2
-    with sending(far, talk_back):
+    answer = MEGABYTE * 2
+    with sending(far, answer):
         if loss:
             both.wire.cut()
-        assert to_the_end(near) == talk_back
+        assert to_the_end(near) == answer
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
 
 
-def test_a_server_that_ends_first_has_its_last_words_passed_on(pair):
+def test_the_last_bytes_of_a_server_that_ends_first_arrive(pair):
     both = pair()
     near, far = both.open()
     talk(near, far)
@@ -158,25 +158,25 @@ def test_a_server_that_ends_first_has_its_last_words_passed_on(pair):
 
 
 @pytest.mark.parametrize("of_client", [True, False])
-@pytest.mark.parametrize("away", [False, True])
-def test_a_reset_passes_through(pair, of_client, away):
+@pytest.mark.parametrize("line_lost", [False, True])
+def test_a_reset_is_forwarded(pair, of_client, line_lost):
     both = pair()
     near, far = both.open()
     talk(near, far)
-    if away:
+    if line_lost:
         both.wire.down = True
         both.wire.cut()
         both.agent.becomes("outage")
         both.stub.becomes("outage")
     reset(near if of_client else far)
-    if away:
+    if line_lost:
         time.sleep(0.2)
         both.wire.down = False
     assert is_reset(far if of_client else near)
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
 
 
-def test_what_was_said_before_a_reset_still_arrives(pair):
+def test_bytes_from_before_a_reset_arrive(pair):
     both = pair()
     near, far = both.open()
     near.sendall(b"unread")
@@ -187,11 +187,11 @@ def test_what_was_said_before_a_reset_still_arrives(pair):
     assert is_reset(near)
 
 
-def test_a_full_buffer_holds_the_sender_back_and_loses_nothing(pair):
+def test_a_full_buffer_stops_the_sender_and_loses_nothing(pair):
     both = pair(options=(*QUICK, "--buffer", "1"))
     near, far = both.open()
     talk(near, far)
-    sent = fill(far, 1.2)  # longer than a line that is not read would live
+    sent = fill(far, 1.2)  # longer than --dead
     assert both.stub.status["losses"] == 0
     for end in (both.agent, both.stub):
         assert end.status["waiting_bytes"] <= 1 << 19
@@ -202,7 +202,7 @@ def test_a_full_buffer_holds_the_sender_back_and_loses_nothing(pair):
     talk(near, far)
 
 
-def test_a_full_buffer_in_an_outage(pair):
+def test_a_full_buffer_while_the_line_is_lost(pair):
     both = pair(agent=("--buffer", "2"), stub=("--buffer", "8"))
     near, far = both.open()
     talk(near, far)
@@ -217,7 +217,7 @@ def test_a_full_buffer_in_an_outage(pair):
         assert to_the_end(near) == repeated(sent[1]) + b"?"
 
 
-def test_small_words_in_an_outage_take_little_room(pair):
+def test_short_messages_need_little_memory_while_the_line_is_lost(pair):
     both = pair(agent=("--buffer", "4"), stub=("--buffer", "4"))
     near, far = both.open()
     talk(near, far)
@@ -247,27 +247,27 @@ def test_memory_stays_within_the_buffer_and_20_mb(pair):
         assert end.memory_kib() < 20000 + (16 << 10)
 
 
-# ---- what comes up when ----
+# ---- the order of starts ----
 
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("last", ["line", "server or client that listens", "agent", "stub"])
-def test_whatever_comes_up_last(tmp_path, start, reverse, last):
+def test_any_order_of_starts(tmp_path, start, reverse, last):
     port, = free_ports()
     wire, target = Wire(), Target()
     accepting, dialling = ("agent", "stub") if reverse else ("stub", "agent")
-    words = {accepting: ["--listen", "127.0.0.1:0"], dialling: ["--to", target.text]}
-    words["agent"] += ["--line-listen", "127.0.0.1:{0}".format(port)]
-    words["stub"] += ["--line-to", wire.address]
+    arguments = {accepting: ["--listen", "127.0.0.1:0"], dialling: ["--to", target.text]}
+    arguments["agent"] += ["--line-listen", "127.0.0.1:{0}".format(port)]
+    arguments["stub"] += ["--line-to", wire.address]
     wire.to = "127.0.0.1:{0}".format(port)
     wire.down = last == "line"
-    ends = {role: start(role, *words[role], *EAGER) for role in ("agent", "stub") if role != last}
+    ends = {role: start(role, *arguments[role], *EAGER) for role in ("agent", "stub") if role != last}
     if last == dialling or last == "line":
         dialled = ends[accepting].connect()
         dialled.sendall(b"early")
     if last in ("agent", "stub"):
         time.sleep(0.4)
-        ends[last] = start(last, *words[last], *EAGER)
+        ends[last] = start(last, *arguments[last], *EAGER)
     if last not in (dialling, "line"):
         dialled = ends[accepting].connect()
         dialled.sendall(b"early")
@@ -282,16 +282,16 @@ def test_whatever_comes_up_last(tmp_path, start, reverse, last):
     target.close()
 
 
-def test_targets_are_read_anew(tmp_path, start):
+def test_target_files_are_read_for_each_attempt(tmp_path, start):
     server, wires = Target(backlog=1), [Wire(), Wire()]
     line, to = tmp_path / "line", tmp_path / "to"
-    line.write_text("127.0.0.1:1")  # not all of it yet
+    line.write_text("127.0.0.1:1")  # not complete yet
     agent = start("agent", "--to", "@{0}".format(to), "--line-listen", "127.0.0.1:0", *EAGER)
     stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "@{0}".format(line), *EAGER)
     for wire in wires:
         wire.to = agent.line
     near = stub.connect()
-    stub.logged("no line yet: .*no whole line")
+    stub.logged("no line yet: .*no complete line")
     line.write_text("nonsense\n")
     stub.logged("neither ADDRESS:PORT nor unix:PATH")
     line.write_text(wires[0].address + "\nthe first forward\n")
@@ -304,13 +304,13 @@ def test_targets_are_read_anew(tmp_path, start):
     stub.becomes("outage")
     line.write_text(wires[1].address + "\n")
     talk(near, far)
-    assert wires[1].taken == 1
+    assert wires[1].accepted == 1
     wires[1].close()
     server.close()
 
 
 def deaf(backlog=8):
-    """A socket to which connections are made that nobody takes; with a backlog of 0 not even that, once it is full."""
+    """A socket whose connections nobody accepts. With a backlog of 0 it is full, and no connection is made at all."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(backlog)
@@ -323,7 +323,7 @@ def deaf(backlog=8):
 
 
 @pytest.mark.parametrize("backlog", [8, 0])
-def test_a_new_place_is_dialled_at_once_although_the_old_one_keeps_silent(tmp_path, start, backlog):
+def test_a_new_endpoint_is_dialled_immediately_although_the_old_one_is_silent(tmp_path, start, backlog):
     server, wire, where = Target(backlog=1), Wire(), tmp_path / "where"
     (silent, kept) = deaf(backlog)
     agent = start("agent", "--to", server.text, "--line-listen", "127.0.0.1:0", *EAGER)
@@ -341,12 +341,12 @@ def test_a_new_place_is_dialled_at_once_although_the_old_one_keeps_silent(tmp_pa
     (tmp_path / "new").rename(where)
     talk(near, far)
     assert time.monotonic() - began < 5  # an attempt lasts 10 s
-    assert len(stub.log.splitlines()) == 6, stub.log  # connected, ParaView's, lost, two places, back
+    assert len(stub.log.splitlines()) == 6, stub.log  # connected, ParaView's, lost, two endpoints, reconnected
     for one in [wire, server, *kept]:
         one.close()
 
 
-def test_a_line_that_stands_is_not_left_for_another_place(tmp_path, start):
+def test_a_working_line_is_kept_although_the_file_names_another_endpoint(tmp_path, start):
     server, wires, where = Target(backlog=1), [Wire(), Wire()], tmp_path / "where"
     agent = start("agent", "--to", server.text, "--line-listen", "127.0.0.1:0", *EAGER)
     for wire in wires:
@@ -357,18 +357,18 @@ def test_a_line_that_stands_is_not_left_for_another_place(tmp_path, start):
     far = server.accept()
     talk(near, far)
     where.write_text(wires[1].address + "\n")
-    time.sleep(0.8)  # longer than until the file is looked at
+    time.sleep(0.8)  # longer than the interval of the checks
     talk(near, far)
-    assert (stub.status["losses"], wires[1].taken) == (0, 0)
+    assert (stub.status["losses"], wires[1].accepted) == (0, 0)
     wires[0].cut()
     talk(near, far)
-    assert (wires[0].taken, wires[1].taken) == (1, 1)
+    assert (wires[0].accepted, wires[1].accepted) == (1, 1)
     for one in (*wires, server):
         one.close()
 
 
-class Moments:
-    """In place of a loop: what shall be done, and how soon."""
+class FakeLoop:
+    """A fake loop: records the calls and their delays."""
 
     now = 0.0
 
@@ -382,37 +382,37 @@ class Moments:
         self.soon.pop(name, None)
 
 
-def test_a_new_place_is_dialled_as_eagerly_as_the_first_one(tmp_path):
-    program, loop, said = module(), Moments(), []
-    session = types.SimpleNamespace(loop=loop, line=None, redial_s=0.25, log=types.SimpleNamespace(say=lambda text, _kind: said.append(text)),
-                                    no_line=lambda reason: None)
+def test_a_new_endpoint_starts_with_the_shortest_pause(tmp_path):
+    program, loop, logged = module(), FakeLoop(), []
+    session = types.SimpleNamespace(loop=loop, line=None, redial_s=0.25, log=types.SimpleNamespace(write=lambda text, _kind: logged.append(text)),
+                                    dial_failed=lambda reason: None)
     where = tmp_path / "where"
     where.write_text("unix:{0}/nothing\n".format(tmp_path))
-    dialer = program.LineDialer(session, program.Whereto("@{0}".format(where), program.dialable))
+    dialer = program.LineDialer(session, program.DialTarget("@{0}".format(where), program.check_dialable))
     for _time in range(6):
         loop.soon.pop("dial")[1]()
     assert loop.soon["dial"][0] == program.LONGEST_PAUSE_S
     where.write_text("unix:{0}/another\n".format(tmp_path))
-    delay, look = loop.soon["look"]
-    look()
+    delay, check = loop.soon["look"]
+    check()
     assert delay <= 0.5 and loop.soon["dial"][0] == 0
     loop.soon.pop("dial")[1]()
     assert loop.soon["dial"][0] < 0.5
-    assert said == ["dials unix:{0}/another now, no longer unix:{0}/nothing".format(tmp_path)]
+    assert logged == ["dials unix:{0}/another now, no longer unix:{0}/nothing".format(tmp_path)]
     dialer.close()
     assert not loop.soon
 
 
-def test_a_file_that_shows_only_in_its_directory_is_found(tmp_path, monkeypatch):
-    """As network file systems have it."""
+def test_a_file_that_appears_only_when_its_directory_is_listed_is_found(tmp_path, monkeypatch):
+    """Network file systems behave so."""
     program, listed = module(), os.listdir
     monkeypatch.setattr(program.os, "listdir", lambda path: ((tmp_path / "where").write_text("127.0.0.1:7\n"), listed(path))[1])
-    assert program.Whereto("@{0}/where".format(tmp_path), program.dialable).place().text == "127.0.0.1:7"
+    assert program.DialTarget("@{0}/where".format(tmp_path), program.check_dialable).endpoint().text == "127.0.0.1:7"
 
 
-def test_the_line_is_a_unix_socket(start, short_path):
+def test_a_line_over_a_unix_socket(start, short_path):
     server = Target(backlog=1)
-    socket.socket(socket.AF_UNIX).bind(str(short_path / "line"))  # was left behind
+    socket.socket(socket.AF_UNIX).bind(str(short_path / "line"))  # of an earlier process
     agent = start("agent", "--to", server.text, "--line-listen", "unix:{0}".format(short_path / "line"))
     assert stat.S_IMODE(os.stat(str(short_path / "line")).st_mode) == 0o600
     stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", "unix:{0}".format(short_path / "line"))
@@ -426,8 +426,8 @@ def test_the_line_is_a_unix_socket(start, short_path):
     server.close()
 
 
-def test_a_socket_whose_name_was_cleared_away_is_made_anew(start, short_path):
-    """As where somebody tidies /tmp; the line comes and ParaView does all the same."""
+def test_a_socket_whose_file_was_removed_is_opened_again(start, short_path):
+    """As after a cleanup of /tmp. The line and ParaView can still connect."""
     server = Target(backlog=1)
     places = {name: short_path / name / "socket" for name in ("line", "paraview")}
     for place in places.values():
@@ -447,28 +447,28 @@ def test_a_socket_whose_name_was_cleared_away_is_made_anew(start, short_path):
     server.close()
 
 
-def test_a_socket_that_cannot_be_made_anew_yet_ends_nothing(short_path):
+def test_a_socket_that_cannot_be_opened_again_yet_ends_nothing(short_path):
     program, place = module(), short_path / "directory" / "socket"
     place.parent.mkdir()
     loop = program.Loop()
-    door = program.Door(loop, program.parse_place("unix:{0}".format(place)), lambda _events: None)
+    listener = program.Listener(loop, program.parse_endpoint("unix:{0}".format(place)), lambda _events: None)
     place.unlink()
     place.parent.rmdir()
     place.parent.write_text("somebody else's")
-    door.keep()
+    listener.reopen()
     place.parent.unlink()
     place.parent.mkdir()
-    door.keep()
+    listener.reopen()
     with socket.socket(socket.AF_UNIX) as caller:
         caller.connect(str(place))
-    door.close()
+    listener.close()
     assert not place.exists()
 
 
-def test_paraview_comes_by_a_unix_socket(start, short_path):
-    """As where ssh leads on to the host on which it runs."""
+def test_paraview_connects_over_a_unix_socket(start, short_path):
+    """As if ssh forwards the connection from the host of ParaView."""
     place = str(short_path / "paraview")
-    socket.socket(socket.AF_UNIX).bind(place)  # was left behind
+    socket.socket(socket.AF_UNIX).bind(place)  # of an earlier process
     server = Target(backlog=1)
     agent = start("agent", "--to", server.text, "--line-listen", "127.0.0.1:0")
     stub = start("stub", "--listen", "unix:" + place, "--line-to", agent.line)
@@ -477,7 +477,7 @@ def test_paraview_comes_by_a_unix_socket(start, short_path):
     near.connect(place)
     far = server.accept()
     talk(near, far)
-    assert not os.path.exists(place), "one connection alone"
+    assert not os.path.exists(place), "only one connection"
     near.close()
     assert to_the_end(far) == b""
     far.close()
@@ -485,7 +485,7 @@ def test_paraview_comes_by_a_unix_socket(start, short_path):
     server.close()
 
 
-def test_paraview_is_called_by_a_unix_socket_of_ours_alone(start, short_path):
+def test_a_unix_socket_that_other_accounts_can_access_is_not_dialled(start, short_path):
     where, place = short_path / "client", str(short_path / "paraview")
     agent = start("agent", "--listen", "127.0.0.1:0", "--line-listen", "127.0.0.1:0")
     stub = start("stub", "--to", "@{0}".format(where), "--line-to", agent.line)
@@ -496,13 +496,13 @@ def test_paraview_is_called_by_a_unix_socket_of_ours_alone(start, short_path):
     listener.listen(1)
     os.chmod(place, 0o666)
     where.write_text("unix:{0}\n".format(place))
-    stub.logged("no socket of this account alone")
+    stub.logged("no socket that only this account can access")
     os.chmod(place, 0o600)
     talk(near, listener.accept()[0])
     listener.close()
 
 
-def test_a_client_that_comes_and_goes_before_all_else_ends_the_session(pair):
+def test_a_client_that_disconnects_immediately_ends_the_session(pair):
     both = pair()
     both.connected()
     near = both.stub.connect()
@@ -513,21 +513,21 @@ def test_a_client_that_comes_and_goes_before_all_else_ends_the_session(pair):
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
 
 
-def test_deadlines(start):
+def test_time_limits(start):
     port, = free_ports()
     nobody = start("stub", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:{0}".format(port), "--wait", "0.5", *QUICK)
     agent = start("agent", "--to", "127.0.0.1:{0}".format(port), "--line-listen", "127.0.0.1:0", "--wait", "1", *QUICK)
     stub = start("stub", "--listen", "127.0.0.1:0", "--line-to", agent.line, *QUICK)
     near = stub.connect()
     assert nobody.ends() == 4
-    assert "the other end did not come" in nobody.log and "Connection refused" in nobody.log
+    assert "the other end did not connect" in nobody.log and "Connection refused" in nobody.log
     assert agent.ends() == 4
     assert "could not be made: nobody listens" in agent.log
     assert stub.ends() == 0
     assert near.recv(1) == b""
 
 
-# ---- losses that nobody tells of, and long ones ----
+# ---- silent and long losses ----
 
 
 def test_a_silent_loss_is_noticed(pair):
@@ -537,7 +537,7 @@ def test_a_silent_loss_is_noticed(pair):
     both.wire.stall()
     near.sendall(b"into the void")
     began = time.monotonic()
-    both.stub.logged("nothing came for 1 s")
+    both.stub.logged("nothing was received for 1 s")
     assert time.monotonic() - began < 2
     both.wire.cut()
     assert exactly(far, 13) == b"into the void"
@@ -553,47 +553,47 @@ def test_an_idle_line_is_kept(pair):
     talk(near, far)
 
 
-class Told:
-    """In place of a line: what it was told."""
+class FakeLine:
+    """Records the calls."""
 
-    def __init__(self, heard):
-        self.heard, self.pinged, self.said = heard, None, []
+    def __init__(self, last_received):
+        self.last_received, self.pinged, self.calls = last_received, None, []
 
-    def say(self, kind):
-        self.said.append(kind)
+    def send(self, kind):
+        self.calls.append(kind)
 
-    def lost(self, reason):
-        self.said.append(reason)
+    def close(self, reason):
+        self.calls.append(reason)
 
     def push(self):
         pass
 
 
 @pytest.mark.parametrize("slept", [0, 5000])
-def test_who_has_slept_asks_before_it_gives_a_line_up(slept):
+def test_a_suspended_machine_sends_a_ping_before_it_closes_the_line(slept):
     program = module()
     session = program.Session.__new__(program.Session)
     session.ping_s, session.dead_s, session.loop = 3.0, 10.0, types.SimpleNamespace(now=100.0)
-    line = Told(100.0)
+    line = FakeLine(100.0)
     began = session.loop.now + slept
-    told = []
+    history = []
     for second in range(1, 20):
         session.loop.now = began + second
         session._heartbeat(line)
-        told.append((second, line.said[:]))
-        if len(line.said) == 2:
+        history.append((second, line.calls[:]))
+        if len(line.calls) == 2:
             break
-    assert line.said == [program.PING, "nothing came for {0} s".format(slept + second)]
+    assert line.calls == [program.PING, "nothing was received for {0} s".format(slept + second)]
     assert second == (4 if slept else 10)
-    assert next(at for at, said in told if said) == (1 if slept else 3)
+    assert next(at for at, calls in history if calls) == (1 if slept else 3)
 
 
-def test_the_time_that_a_machine_sleeps_counts():
+def test_the_clock_counts_suspended_time():
     program = module()
     assert abs(program.clock() - float(Path("/proc/uptime").read_text().split()[0])) < 1 or program.BOOTTIME is None
 
 
-def test_an_outage_has_a_limit(pair):
+def test_a_loss_of_the_line_has_a_limit(pair):
     both = pair(options=(*QUICK, "--outage", "0.7"))
     near, far = both.open()
     talk(near, far)
@@ -604,18 +604,18 @@ def test_an_outage_has_a_limit(pair):
     assert 0.6 < time.monotonic() - began < 3
     assert is_reset(near) and is_reset(far)
     assert both.agent.status["state"] == "ended"
-    assert "the line was away" in both.agent.status["reason"]
+    assert "the line was lost for" in both.agent.status["reason"]
 
 
-def test_the_line_is_dialled_ever_more_slowly_until_it_is_good(pair):
+def test_the_pause_between_attempts_grows_until_a_line_is_stable(pair):
     both = pair(options=())
     near, far = both.open()
     talk(near, far)
     both.wire.change = lambda piece, way: piece[:-1] + bytes([piece[-1] ^ 1]) if way == "down" and len(piece) < 90 else piece
-    before = both.wire.taken
+    before = both.wire.accepted
     near.sendall(b"x")
     time.sleep(1.6)
-    assert both.wire.taken - before <= 3  # and not six
+    assert both.wire.accepted - before <= 3  # and not six
     both.wire.change = None
     both.wire.cut()
     assert exactly(far, 1) == b"x"
@@ -626,7 +626,7 @@ def test_the_line_is_dialled_ever_more_slowly_until_it_is_good(pair):
 
 
 @pytest.mark.parametrize("role", ["agent", "stub"])
-def test_told_to_end_both_end(pair, role):
+def test_a_signal_to_one_end_ends_both(pair, role):
     both = pair()
     near, far = both.open()
     far.sendall(b"something")
@@ -636,10 +636,10 @@ def test_told_to_end_both_end(pair, role):
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
     for end in (both.agent, both.stub):
         assert end.status["state"] == "ended"
-        assert "the {0} was told to end".format(role) in end.status["reason"]
+        assert "the {0} received a signal to end".format(role) in end.status["reason"]
 
 
-def test_what_was_read_is_passed_on_before_the_end(pair):
+def test_bytes_that_were_read_are_forwarded_before_the_end(pair):
     both = pair()
     near, far = both.open()
     talk(near, far)
@@ -666,7 +666,7 @@ def test_a_stub_ends_with_its_standard_input(start):
 
 
 @pytest.mark.parametrize("role", ["agent", "stub"])
-def test_an_end_that_was_killed_does_not_hold_the_other(pair, role):
+def test_the_partner_of_a_killed_end_can_be_ended(pair, role):
     both = pair()
     near, far = both.open()
     talk(near, far)
@@ -682,12 +682,12 @@ def test_an_end_that_was_killed_does_not_hold_the_other(pair, role):
     both.ends.append(ender)
     assert ender.ends() == 0
     assert left.ends() == 0
-    assert "by order of the {0}".format(role) in left.log
+    assert "the {0} requested the end".format(role) in left.log
     assert held.recv(1) == b""
 
 
 @pytest.mark.parametrize("agent_dials", [False, True])
-def test_an_agent_that_was_started_anew_ends_the_session_of_the_first_one(pair, agent_dials):
+def test_a_restarted_agent_ends_the_session_of_the_first_one(pair, agent_dials):
     both = pair(agent_dials=agent_dials)
     near, far = both.open()
     talk(near, far)
@@ -698,9 +698,9 @@ def test_an_agent_that_was_started_anew_ends_the_session_of_the_first_one(pair, 
     both.wire.to = again.line or both.stub.line
     assert both.stub.ends() == 5
     assert is_reset(near)
-    assert "the agent lost its state; the session cannot go on" in both.stub.log
-    assert (both.stub.status["state"], both.stub.status["reason"]) == ("ended", "the agent lost its state; the session cannot go on")
-    # It serves another one.
+    assert "the agent lost its state; the session cannot continue" in both.stub.log
+    assert (both.stub.status["state"], both.stub.status["reason"]) == ("ended", "the agent lost its state; the session cannot continue")
+    # It serves another session.
     again.becomes("waiting")
     other = both.start("stub")
     both.wire.to = again.line or other.line
@@ -708,14 +708,14 @@ def test_an_agent_that_was_started_anew_ends_the_session_of_the_first_one(pair, 
     talk(near, both.target.accept())
 
 
-def test_an_agent_that_was_started_anew_waits_until_the_silent_line_of_the_first_one_is_given_up(pair):
+def test_a_restarted_agent_waits_until_the_silent_line_of_the_first_one_is_closed(pair):
     both = pair(agent_dials=True, options=QUICK)
     near, far = both.open()
     talk(near, far)
-    both.agent.kill(signal.SIGSTOP)  # as where its host has died
+    both.agent.kill(signal.SIGSTOP)  # as if its host failed
     again = both.start("agent")
     assert both.stub.ends() == 5
-    assert "nothing came for 1 s" in both.stub.log
+    assert "nothing was received for 1 s" in both.stub.log
     assert is_reset(near)
     assert again.process.poll() is None and "refused:" not in again.log
     both.agent.kill(signal.SIGCONT)
@@ -724,7 +724,7 @@ def test_an_agent_that_was_started_anew_waits_until_the_silent_line_of_the_first
     both.agent.kill()
 
 
-def test_another_stub_in_an_outage_leaves_the_session_alone(pair):
+def test_another_stub_while_the_line_is_lost_does_not_disturb_the_session(pair):
     both = pair()
     near, far = both.open()
     talk(near, far)
@@ -765,7 +765,7 @@ def test_an_agent_in_use_by_another_stub_does_not_end_the_session(pair, tmp_path
 
 
 @pytest.mark.parametrize("role", ["agent", "stub"])
-def test_a_break_in_an_outage_whose_other_end_has_gone(pair, role):
+def test_paraviews_connection_breaks_after_the_other_end_was_killed(pair, role):
     both = pair(options=(*EAGER, "--outage", "2"))
     near, far = both.open()
     talk(near, far)
@@ -777,22 +777,22 @@ def test_a_break_in_an_outage_whose_other_end_has_gone(pair, role):
     reset(held)
     left.logged("ends: ParaView's connection broke at the {0}".format(role))
     assert left.ends() == 4
-    assert left.status["reason"].endswith("the {0} could not be told".format(other.status["role"]))
+    assert left.status["reason"].endswith("the {0} could not be informed".format(other.status["role"]))
 
 
-def test_bad_news_is_not_carried_about_for_ever():
+def test_the_time_for_the_notice_of_a_break_is_limited():
     program = module()
     session = program.Session.__new__(program.Session)
     session.loop, session.outage_s = types.SimpleNamespace(now=1000.0), 3600.0
-    told = []
+    times = []
     for lost_at in (None, 1000.0, 1000.0 - 3400, 1000.0 - 3599):
         session.lost_at = lost_at
-        told.append(session._time_for_bad_news())
-    assert told == [300, 300, 200, 2]
+        times.append(session._notice_time())
+    assert times == [300, 300, 200, 2]
 
 
 @pytest.mark.parametrize("agent_dials", [False, True])
-def test_a_break_in_an_outage_ends_at_once_where_the_agent_was_started_anew(pair, agent_dials):
+def test_after_a_break_a_restarted_agent_ends_the_session_immediately(pair, agent_dials):
     both = pair(agent_dials=agent_dials)
     near, far = both.open()
     talk(near, far)
@@ -805,16 +805,16 @@ def test_a_break_in_an_outage_ends_at_once_where_the_agent_was_started_anew(pair
     both.wire.to = again.line or both.stub.line
     both.wire.down = False
     assert both.stub.ends() == 4
-    assert "the agent could not be told" in both.stub.log
+    assert "the agent could not be informed" in both.stub.log
 
 
-def test_ending_what_is_not_there_gives_up(start):
+def test_ending_an_unreachable_session_times_out(start):
     port, = free_ports()
     ender = start("stub", "--end", "--line-to", "127.0.0.1:{0}".format(port), "--wait", "0.5", *QUICK)
     assert ender.ends() == 4
 
 
-def test_a_session_that_nobody_used_may_begin_with_another_stub(pair):
+def test_an_unused_session_accepts_another_stub(pair):
     both = pair()
     both.connected()
     both.stub.kill()
@@ -823,7 +823,7 @@ def test_a_session_that_nobody_used_may_begin_with_another_stub(pair):
     talk(*both.open())
 
 
-# ---- what it tells ----
+# ---- status and usage ----
 
 
 def test_status(pair):
@@ -842,29 +842,29 @@ def test_status(pair):
     assert (status["state"], status["losses"]) == ("outage", 1)
     assert abs(status["since"] - time.time()) < 5
     wait_until(lambda: "closed" in both.stub.status["reason"])
-    assert sorted(os.listdir(str(both.directory)))[-1] == "stub.0.log"  # nothing half written is left
+    assert sorted(os.listdir(str(both.directory)))[-1] == "stub.0.log"  # no incomplete file is left
     key = both.key.read_text().strip()
     assert key not in both.agent.log + both.stub.log
     assert key.encode() not in Path("/proc/{0}/cmdline".format(both.stub.pid)).read_bytes()
 
 
-@pytest.mark.parametrize("words,complaint", [
+@pytest.mark.parametrize("arguments,message", [
     (["agent", "--line-listen", "127.0.0.1:0"], "either --listen or --to"),
     (["agent", "--to", "127.0.0.1:1", "--line-listen", "somewhere:0"], "neither ADDRESS:PORT"),
     (["agent", "--to", "10.0.0.1:1", "--line-listen", "127.0.0.1:0"], "does not leave its host"),
     (["stub", "--listen", "0.0.0.0:0", "--line-to", "127.0.0.1:1"], "does not leave its host"),
-    (["stub", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:0"], "no port to dial"),
-    (["stub", "--end", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:1"], "--end takes neither"),
+    (["stub", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:0"], "no port to connect to"),
+    (["stub", "--end", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:1"], "--end allows neither"),
     (["stub", "--listen", "127.0.0.1:0", "--line-to", "unix:here"], "no absolute path"),
     (["stub", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:1", "--dead", "1"], "shorter than --ping"),
     (["stub", "--listen", "127.0.0.1:0", "--line-to", "127.0.0.1:1", "--buffer", "0"], "invalid mebibytes"),
     (["stub", "--listen", "127.0.0.1:0"], "required"),
 ])
-def test_wrong_words(tmp_path, words, complaint):
-    done = subprocess.run([sys.executable, "-IS", str(PROGRAM), *words, "--key", str(new_key(tmp_path / "key"))], stdin=subprocess.DEVNULL,
+def test_invalid_arguments(tmp_path, arguments, message):
+    done = subprocess.run([sys.executable, "-IS", str(PROGRAM), *arguments, "--key", str(new_key(tmp_path / "key"))], stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
     assert done.returncode == 2
-    assert complaint in done.stderr.decode()
+    assert message in done.stderr.decode()
 
 
 def test_a_port_in_use(start, tmp_path):
@@ -877,7 +877,7 @@ def test_a_port_in_use(start, tmp_path):
     taken.close()
 
 
-# ---- whose connections they are ----
+# ---- owners of connections ----
 
 
 @as_root
@@ -903,7 +903,7 @@ def test_the_listener_of_another_account_is_not_dialled(start):
         near.close()
 
 
-def test_there_is_one_connection_of_paraviews(pair):
+def test_only_one_connection_of_paraview_is_accepted(pair):
     both = pair()
     near, far = both.open()
     talk(near, far)
@@ -912,7 +912,7 @@ def test_there_is_one_connection_of_paraviews(pair):
 
 
 @pytest.mark.torture
-def test_the_other_end_is_told_of_the_end_although_much_is_left(pair):
+def test_the_other_end_is_informed_of_the_end_although_bytes_are_left(pair):
     both = pair(agent=("--buffer", "16"), stub=("--buffer", "16"))
     near, far = both.open()
     talk(near, far)
@@ -921,5 +921,5 @@ def test_the_other_end_is_told_of_the_end_although_much_is_left(pair):
     fill(far)
     both.agent.kill(signal.SIGTERM)
     assert both.agent.ends() == both.stub.ends() == 0
-    assert "the agent was told to end" in both.stub.log
+    assert "the agent received a signal to end" in both.stub.log
     assert both.stub.status["received_bytes"] < both.agent.status["sent_bytes"]

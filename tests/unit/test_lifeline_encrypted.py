@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-lifeline where both ends can encrypt: what is seen on the way, who is in the way, and ends that cannot."""
+"""paraview-lifeline with encryption: what a host between the ends can see or change, and ends that cannot encrypt."""
 
 import contextlib
 import os
@@ -14,13 +14,13 @@ import pytest
 from conftest import wait_until
 from lifeline import EAGER, QUICK, End, Pair, encrypting, module, new_key
 from relay import Target, exactly, interpreters, to_the_end
-from test_lifeline_attacks import AGENT, STUB, Impostor, dial, thrown_out
+from test_lifeline_attacks import AGENT, STUB, Impostor, dial, is_closed
 
 lifeline = module()
 PYTHON = (encrypting() or [None])[0]
-WORD = b"a word that ParaView says to pvserver"
+WORD = b"a message from ParaView to pvserver"
 MEGABYTE = os.urandom(1 << 20)
-pytestmark = pytest.mark.skipif(not PYTHON, reason="no Python here can encrypt a line; it takes 3.13")
+pytestmark = pytest.mark.skipif(not PYTHON, reason="no Python here can encrypt a line; 3.13 is required")
 
 
 @pytest.fixture(name="pair")
@@ -37,7 +37,7 @@ def _pair(tmp_path):
 
 
 def talk(both, near, far):
-    """Words and much more, each way."""
+    """Sends more than a megabyte in each direction."""
     for source, sink in ((near, far), (far, near)):
         thread = threading.Thread(target=source.sendall, args=(WORD + MEGABYTE + WORD,), daemon=True)
         thread.start()
@@ -46,7 +46,7 @@ def talk(both, near, far):
 
 
 @pytest.mark.parametrize("agent_dials", [False, True])
-def test_who_records_reads_nothing(pair, agent_dials):
+def test_a_recording_of_the_line_shows_no_content(pair, agent_dials):
     both = pair(agent_dials=agent_dials, keep=True)
     near, far = both.open()
     talk(both, near, far)
@@ -58,7 +58,7 @@ def test_who_records_reads_nothing(pair, agent_dials):
         assert secret not in seen
     for end in (both.agent, both.stub):
         assert end.status["encrypted"] is True
-        assert ", encrypted\n" in end.log and "back after" in end.log and "not encrypted" not in end.log
+        assert ", encrypted\n" in end.log and "reconnected after" in end.log and "not encrypted" not in end.log
     near.close()
     assert to_the_end(far) == b""
     far.close()
@@ -67,7 +67,7 @@ def test_who_records_reads_nothing(pair, agent_dials):
 
 @pytest.mark.parametrize("role", ["agent", "stub"])
 @pytest.mark.parametrize("python", [*interpreters()[:1], *interpreters()[1:2]])
-def test_with_an_end_that_cannot_encrypt_the_line_is_as_before(pair, role, python):
+def test_the_line_is_not_encrypted_if_one_end_cannot_encrypt(pair, role, python):
     if python in encrypting():
         pytest.skip("it can")
     both = pair(python={"agent": PYTHON, "stub": PYTHON, role: python}, keep=True)
@@ -79,7 +79,7 @@ def test_with_an_end_that_cannot_encrypt_the_line_is_as_before(pair, role, pytho
         assert ", not encrypted" in end.log
 
 
-def test_an_outage_is_not_encrypted(pair):
+def test_a_lost_line_does_not_count_as_encrypted(pair):
     both = pair()
     near, far = both.open()
     talk(both, near, far)
@@ -89,7 +89,7 @@ def test_an_outage_is_not_encrypted(pair):
 
 
 @pytest.mark.parametrize("ways", [("up",), ("down",), ("up", "down")])
-def test_nobody_talks_the_ends_out_of_it(pair, ways):
+def test_nobody_can_turn_encryption_off(pair, ways):
     both = pair(keep=True)
     both.stub.becomes("connected")
     hits = []
@@ -103,7 +103,7 @@ def test_nobody_talks_the_ends_out_of_it(pair, ways):
     both.wire.cut()
     near = both.stub.connect()
     near.sendall(WORD)
-    both.stub.logged("does not know the key")
+    both.stub.logged("does not have the key")
     wait_until(lambda: len(hits) > 3)
     assert both.stub.status["state"] == both.agent.status["state"] == "outage"
     both.wire.change = None
@@ -139,7 +139,7 @@ def test_what_is_changed_on_the_way_is_noticed_and_nothing_is_lost(pair, way, wh
 
 
 def certificate(directory):
-    """ssl.SSLContext: of a server that has some certificate."""
+    """ssl.SSLContext: of a server with a self-signed certificate."""
     path = directory / "certificate"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=lifeline",
                     "-keyout", str(path) + ".key", "-out", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
@@ -148,8 +148,8 @@ def certificate(directory):
     return context
 
 
-def test_who_passes_the_proofs_on_and_encrypts_by_itself_is_refused(tmp_path, pair):
-    """The proofs are real; what follows is between each end and the one in the middle, who has a certificate, and no key."""
+def test_a_host_that_forwards_the_proofs_and_encrypts_itself_is_refused(tmp_path, pair):
+    """The proofs are real. Afterwards each end talks to the host in the middle, which has a certificate but no key."""
     if PYTHON is None or not os.access("/usr/bin/openssl", os.X_OK):
         pytest.skip("there is no openssl")
     server, client = certificate(tmp_path), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -189,15 +189,15 @@ def test_who_passes_the_proofs_on_and_encrypts_by_itself_is_refused(tmp_path, pa
         agent.stop()
 
 
-@pytest.mark.parametrize("said", [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" + bytes(600), os.urandom(40000)])
-def test_nonsense_in_place_of_encryption(tmp_path, said):
+@pytest.mark.parametrize("content", [b"GET / HTTP/1.0\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc" + bytes(600), os.urandom(40000)])
+def test_invalid_bytes_instead_of_tls(tmp_path, content):
     server = Target(backlog=1)
     agent = End(tmp_path, "agent", "--to", server.text, "--line-listen", "127.0.0.1:0", key=new_key(tmp_path / "key"), python=PYTHON)
     try:
-        one = Impostor(dial(agent), lifeline.read_key(str(tmp_path / "key")), STUB, flags=lifeline.ENCRYPTS).greet()
+        impostor = Impostor(dial(agent), lifeline.read_key(str(tmp_path / "key")), STUB, flags=lifeline.ENCRYPTS).greet()
         with contextlib.suppress(OSError):
-            one.sock.sendall(said)
-        assert thrown_out(one.sock)
+            impostor.sock.sendall(content)
+        assert is_closed(impostor.sock)
         agent.logged("it could not be encrypted")
         assert agent.status["state"] == "waiting"
     finally:
@@ -221,7 +221,7 @@ def test_memory_stays_within_the_buffer_and_20_mb(pair):
         assert end.memory_kib() < 22000 + (8 << 10)
 
 
-def test_the_key_of_the_encryption_is_neither_the_key_nor_twice_the_same():
+def test_each_connection_has_its_own_key_of_the_encryption():
     made = []
     for _time in range(2):
         key = bytes(32)

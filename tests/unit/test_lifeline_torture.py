@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transfers both ways through paraview-lifeline while its line is cut after any byte, or goes silent; each byte compared."""
+"""Transfers in both directions through paraview-lifeline while its line is cut after any byte, or becomes silent. Each byte is compared."""
 
 import os
 import random
@@ -20,20 +20,20 @@ LONGEST_S = 1500
 
 
 class Stream:
-    """One direction: what is sent, at what pace, and whether that is what arrives."""
+    """One direction: sends bytes at a random pace, and compares what arrives."""
 
     def __init__(self, source, sink, dice, until):
         self.source, self.sink, self.dice, self.until = source, sink, dice, until
         self.sent = self.got = 0
         self.failure = None
-        self.threads = [threading.Thread(target=self._tell, args=(one,), daemon=True) for one in (self._send, self._receive)]
+        self.threads = [threading.Thread(target=self._run, args=(work,), daemon=True) for work in (self._send, self._receive)]
         for thread in self.threads:
             thread.start()
 
-    def _tell(self, work):
+    def _run(self, work):
         try:
             work()
-        except Exception as error:  # the test tells
+        except Exception as error:  # finish() checks it
             self.failure = "{0!r} after {1} of {2} bytes".format(error, self.got, self.sent)
 
     def _send(self):
@@ -73,8 +73,8 @@ class Cutter:
 
     def change(self, piece, _way):
         with self.lock:
-            if self.wire.taken != self.connection:
-                self.connection, self.passed = self.wire.taken, 0
+            if self.wire.accepted != self.connection:
+                self.connection, self.passed = self.wire.accepted, 0
                 self.limit = self.dice.choice([self.dice.randrange(1, 400), int((1 << 23) ** self.dice.random())])
             room = self.limit - self.passed
             if room <= 0:
@@ -92,7 +92,7 @@ class Cutter:
 
 
 def finish(both, streams, until, seconds=120):
-    """Lets both streams end, and looks at what came."""
+    """Ends both streams, and checks what arrived."""
     until.set()
     for stream in streams:
         for thread in stream.threads:
@@ -144,7 +144,7 @@ def test_ten_silent_losses(tmp_path):
             time.sleep(random.Random(number).random())
             before = both.stub.status["losses"]
             both.wire.stall()
-            both.stub.logged("(nothing came for 1 s(.|\n)*){{{0}}}".format(number), 30)
+            both.stub.logged("(nothing was received for 1 s(.|\n)*){{{0}}}".format(number), 30)
             assert both.stub.status["losses"] == before + 1
             both.wire.cut()
             both.stub.becomes("connected")
