@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the actions of the collection say of themselves in their documentation's attributes."""
+"""Attributes in the documentation of actions and modules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ attributes:
     support: full
 """
 
-    # Of those that take their defaults from module_defaults together
+    # Of the actions that share a group in module_defaults
     GROUP = r"""
 options: {}
 attributes:
@@ -40,7 +40,7 @@ attributes:
       - sciviz.paraview.session
 """
 
-    # Of the modules that run on a host to be provisioned
+    # Of the modules that run on the provisioned host
     HOST = r"""
 options: {}
 attributes:

@@ -8,12 +8,12 @@ module: paraview_client
 short_description: Start ParaView or wait for it, and hand the session over
 version_added: 0.1.0
 description:
-  - O(state=listening) comes before pvserver is started. On a reverse route it starts the client, or says what to start, and waits until
-    the client listens. A port that another account holds is an error. On a forward route it does nothing.
-  - O(state=served) comes last. On a forward route it starts the client where O(sciviz.paraview.session#module:start_client) asks for it, and
-    waits until it is connected. Then it says how things stand and hands the session over.
-  - O(state=detached) hands a session over whose job is still in the queue. Connect takes it up again.
-  - From the hand-over on the session lives until its job ends, and no longer ends with the playbook.
+  - O(state=listening) is for the time before pvserver starts. On a reverse route it starts the client, or shows what to start, and
+    waits until the client listens. If another account holds the port, it is an error. On a forward route it does nothing.
+  - O(state=served) is the last step. On a forward route, if O(sciviz.paraview.session#module:start_client) requests it, it starts the
+    client and waits until the client is connected. Then it shows the state of the session and hands the session over.
+  - O(state=detached) hands over a session whose job is still in the queue. The next connect continues it.
+  - After the hand-over the session ends with its job, and no longer with the playbook.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -23,7 +23,7 @@ attributes:
   check_mode:
     support: none
     details:
-      - It needs a job, and there is none in check mode. Leave it out there, as the role P(sciviz.paraview.connect#role) does.
+      - It needs a job, and there is none in check mode. Skip it there, as the role P(sciviz.paraview.connect#role) does.
   diff_mode:
     support: none
   idempotent:
@@ -58,24 +58,24 @@ EXAMPLES = r"""
   sciviz.paraview.route:
     state: opened
 
-- name: Hand over
+- name: Hand the session over
   sciviz.paraview.paraview_client:
     state: served
   register: served
 
-- name: Tell what to open
+- name: Show what to open
   ansible.builtin.debug:
     msg: "ParaView opens {{ served.session.url }}"
 
 # After sciviz.paraview.pvserver_job has submitted the job
-- name: Leave it to the queue
+- name: Leave the job in the queue
   sciviz.paraview.paraview_client:
     state: detached
 """
 
 RETURN = r"""
 session:
-  description: What is known of the session.
+  description: The report on the session.
   returned: always
   type: dict
   contains:
@@ -92,7 +92,7 @@ session:
     state:
       description:
         - One of V(pending), V(starting), V(ready), V(connected), V(ended), V(failed), V(cancelled), V(gone), V(unknown).
-        - With O(state=served) V(ended) is a client that came, worked and left already.
+        - With O(state=served), V(ended) means that the client connected and has already disconnected.
       returned: always
       type: str
       sample: connected
@@ -108,7 +108,7 @@ session:
       elements: str
       sample: [c101, c102]
     url:
-      description: What ParaView opens; null on a forward route before it is opened.
+      description: The URL that ParaView opens; null on a forward route before it is opened.
       returned: always
       type: str
       sample: csrc://127.0.0.1:40123
@@ -127,12 +127,12 @@ session:
       type: str
       sample: login2
     time_left_s:
-      description: Seconds until the job's wall time is over; null where no job runs.
+      description: Seconds until the job's wall time is over; null if no job runs.
       returned: always
       type: int
       sample: 3130
     reason:
-      description: Why the session is in this state, where there is something to say.
+      description: Why the session is in this state; may be empty.
       returned: always
       type: str
       sample: ""

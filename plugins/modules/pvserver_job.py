@@ -8,13 +8,14 @@ module: pvserver_job
 short_description: Submit the job of a session, wait for it, and start pvserver in it
 version_added: 0.1.0
 description:
-  - O(state=submitted) writes the job's scripts into a directory of the user's own on the cluster and hands them to the batch system.
-    A job of the session that is still there is kept.
-  - O(state=running) waits until the job runs, and shows what the batch system says whenever that changes. A job that can never run
-    is an error, and so is one that waits longer than O(sciviz.paraview.session#module:queue_timeout).
-  - O(state=started) sees to it that the route's endpoint on the login node stands and belongs to the user, and only then lets the job
-    start pvserver. It returns when pvserver accepts connections or has found its client.
-  - The job ends by itself when its client leaves, when none came within O(sciviz.paraview.session#module:client_timeout), or with its wall time.
+  - O(state=submitted) writes the job's scripts into a directory of the user on the cluster and submits them to the batch system. If
+    the session already has a job, that job is kept.
+  - O(state=running) waits until the job runs, and shows the state that the batch system reports whenever it changes. If the job can
+    never run, or waits longer than O(sciviz.paraview.session#module:queue_timeout), it is an error.
+  - O(state=started) checks that the route's endpoint on the login node is up and belongs to the user. Only then does it let the job
+    start pvserver. It returns when pvserver accepts connections or has connected to its client.
+  - The job ends by itself when its client disconnects, when no client connects within
+    O(sciviz.paraview.session#module:client_timeout), or at the end of its wall time.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -29,13 +30,13 @@ attributes:
   diff_mode:
     support: full
     details:
-      - O(state=submitted) shows the job's scripts. The other states change no file of the user's.
+      - O(state=submitted) shows the job's scripts. The other states change no file of the user.
   idempotent:
     support: full
 options:
   state:
     description:
-      - How far the job shall be.
+      - The state that the job has to reach.
     type: str
     choices: [submitted, running, started]
     default: submitted
@@ -43,13 +44,13 @@ author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.session
-    description: Its options say what is asked for.
+    description: Its options describe the job and the session.
   - module: sciviz.paraview.route
   - module: sciviz.paraview.paraview_client
 """
 
 EXAMPLES = r"""
-# All steps of a session in their order. The role sciviz.paraview.connect has them too.
+# All steps of a session in their order, as in the role sciviz.paraview.connect
 - name: Connect ParaView
   hosts: frontera
   gather_facts: false
@@ -63,7 +64,7 @@ EXAMPLES = r"""
     - name: Log in
       sciviz.paraview.ssh_master:
 
-    - name: Look at the site
+    - name: Query the login node
       sciviz.paraview.site_facts:
 
     - name: Choose the route
@@ -97,7 +98,7 @@ EXAMPLES = r"""
           sciviz.paraview.route:
             state: opened
 
-        - name: Hand over
+        - name: Hand the session over
           sciviz.paraview.paraview_client:
             state: served
 """
@@ -130,7 +131,7 @@ diff:
       type: str
       sample: ""
     after:
-      description: The scripts, one behind the other.
+      description: The scripts, one after the other.
       returned: always
       type: str
       sample: |

@@ -8,13 +8,12 @@ module: route
 short_description: Choose, confirm and open the route of a session
 version_added: 0.1.0
 description:
-  - A route is one way for the bytes between ParaView and pvserver. Whether it works is not looked up but tried, over the session's
-    connection.
-  - O(state=chosen) takes the first that works, before a job is queued, and says why it passed over the others. A reverse route asks
-    for its remote forward here and looks at the listener on the login node.
-  - O(state=confirmed) looks, once the job runs, whether the route leads to the job's own node. With V(auto) another one is chosen
-    where it does not.
-  - O(state=opened) makes the client's end, once pvserver accepts connections.
+  - A route is one way for the bytes between ParaView and pvserver. Each route is tried over the session's connection.
+  - O(state=chosen) chooses the first route that works, before a job is queued, and reports why the earlier ones do not. For a reverse
+    route it requests the remote forward and checks the listener on the login node.
+  - O(state=confirmed) checks, once the job runs, whether the route reaches the job's own node. If it does not, V(auto) chooses
+    another one.
+  - O(state=opened) opens the client's end once pvserver accepts connections.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -24,19 +23,19 @@ attributes:
   check_mode:
     support: partial
     details:
-      - O(state=chosen) tries the routes in check mode as well, a remote forward included. It ends with the connection when the playbook
-        ends.
+      - O(state=chosen) tries the routes in check mode as well, including a remote forward. The forward ends with the connection when
+        the playbook ends.
       - The other states need a job, and there is none in check mode.
   diff_mode:
     support: none
   idempotent:
     support: partial
     details:
-      - O(state=opened) makes a forward each time.
+      - O(state=opened) opens a forward each time.
 options:
   state:
     description:
-      - How far the route shall be.
+      - The state that the route has to reach.
     type: str
     choices: [chosen, confirmed, opened]
     default: chosen
@@ -44,15 +43,15 @@ author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.session
-    description: Its options O(sciviz.paraview.session#module:route) and O(sciviz.paraview.session#module:route_order) say which routes are tried.
+    description: Its options O(sciviz.paraview.session#module:route) and O(sciviz.paraview.session#module:route_order) determine which routes are tried.
   - module: sciviz.paraview.site_facts
-    description: It has to come before.
+    description: It has to run before.
   - module: sciviz.paraview.pvserver_job
     description: The order of all steps is in its example.
 """
 
 EXAMPLES = r"""
-- name: Tell which route a cluster offers, without a job
+- name: Show which route works with a cluster, without a job
   hosts: frontera
   gather_facts: false
   tasks:
@@ -62,7 +61,7 @@ EXAMPLES = r"""
     - name: Log in
       sciviz.paraview.ssh_master:
 
-    - name: Look at the site
+    - name: Query the login node
       sciviz.paraview.site_facts:
 
     - name: Choose the route
@@ -70,7 +69,7 @@ EXAMPLES = r"""
         state: chosen
       register: chosen
 
-    - name: Tell
+    - name: Show the route
       ansible.builtin.debug:
         msg: "{{ chosen.route }}: {{ chosen.reverse | ternary('pvserver calls ParaView', 'ParaView calls pvserver') }}"
 """
@@ -82,7 +81,7 @@ route:
   type: str
   sample: reverse_tunnel
 reverse:
-  description: Whether pvserver calls ParaView. If so, ParaView has to listen before pvserver starts.
+  description: Whether pvserver calls ParaView. If true, ParaView has to listen before pvserver starts.
   returned: success
   type: bool
   sample: true
@@ -92,7 +91,7 @@ client_port:
   type: int
   sample: 40123
 url:
-  description: What ParaView opens; null on a forward route before it is opened. It carries no connect-id.
+  description: The URL that ParaView opens; null on a forward route before it is opened. It has no connect-id.
   returned: success
   type: str
   sample: csrc://127.0.0.1:40123

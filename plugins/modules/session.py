@@ -5,18 +5,18 @@
 
 DOCUMENTATION = r"""
 module: session
-short_description: Begin, take up or end a session of ParaView with a cluster
+short_description: Begin, continue or end a session of ParaView with a cluster
 version_added: 0.1.0
 description:
-  - A session is what one connect makes. It has a job on the cluster, a route for the bytes, ssh forwards, and a record here by which
-    all of it can be undone.
-  - With O(state=present) the options are checked and a record is written. Nothing else happens yet. The steps that follow
-    (see M(sciviz.paraview.pvserver_job)) read what they need from the record.
-  - A session that was begun earlier and is not over is taken up where it stands. Of the options only O(start_client), O(queue_timeout),
-    O(detach) and O(json) then count; the others stay as they were. One that is open already is left alone.
-  - With O(state=absent) the job is cancelled, and the session's files on the cluster, its forwards, its connection and the client
-    that was started for it are taken away. Where the connection is gone, it logs in anew to do so.
-  - A value that cannot be is refused before anything is touched.
+  - Each connect makes a session. A session has a job on the cluster, a route for the bytes, ssh forwards, and a local record from
+    which all of them can be undone.
+  - With O(state=present) the options are checked and a record is written; nothing else is changed yet. The next steps
+    (see M(sciviz.paraview.pvserver_job)) read their values from the record.
+  - If a session was begun earlier and is not over, it is continued. Only the options O(start_client), O(queue_timeout), O(detach) and
+    O(json) are then used; the others keep their earlier values. If the session is open already, it is not changed.
+  - With O(state=absent) the job is cancelled. The session's files on the cluster, its forwards, its connection and the client
+    that was started for it are removed. If the connection is lost, it logs in again first.
+  - An invalid value is refused before anything is changed.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.session
@@ -25,20 +25,20 @@ attributes:
   check_mode:
     support: partial
     details:
-      - With O(state=present) a record is written in check mode as well, since the steps that follow read it. Once
-        M(sciviz.paraview.ssh_master) has logged in, record and connection are taken away when the playbook ends.
-      - A session that is not over stays as it is in check mode, and so does one that O(state=absent) would end.
+      - With O(state=present) a record is written in check mode as well, since the next steps read it. Once
+        M(sciviz.paraview.ssh_master) has logged in, record and connection are removed when the playbook ends.
+      - In check mode a session that is not over is not changed, and O(state=absent) ends none.
   diff_mode:
     support: none
   idempotent:
     support: partial
     details:
-      - With O(state=present) an open session is left alone, while taking up one that is not open yet counts as a change.
-      - With O(state=absent) it is.
+      - With O(state=present) an open session is not changed. To continue one that is not open yet counts as a change.
+      - With O(state=absent) it is idempotent.
 options:
   state:
     description:
-      - Whether there shall be a session.
+      - Whether the session has to exist.
     type: str
     choices: [present, absent]
     default: present
@@ -67,7 +67,7 @@ EXAMPLES = r"""
   sciviz.paraview.ssh_master:
   when: begun.todo
 
-- name: Begin a session on a cluster whose MPI wants its own launcher
+- name: Begin a session on a cluster whose MPI needs its own launcher
   sciviz.paraview.session:
     nodes: 4
     mpi_launcher: ibrun -n {tasks} -o 0
@@ -89,7 +89,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 todo:
-  description: Whether the steps of a connect are still to be done. It is false where a session is open already.
+  description: Whether the steps of a connect are still to be done. If the session is open already, it is false.
   returned: success, with O(state=present)
   type: bool
   sample: true
@@ -99,12 +99,12 @@ detach:
   type: bool
   sample: false
 client_host:
-  description: The session's O(client_host), to which M(sciviz.paraview.client_host) is to be delegated.
+  description: The session's O(client_host), to which M(sciviz.paraview.client_host) has to be delegated.
   returned: success, with O(state=present)
   type: str
   sample: ""
 session:
-  description: What is known of the session.
+  description: The report on the session.
   returned: always
   type: dict
   contains:
@@ -136,12 +136,12 @@ session:
       elements: str
       sample: [c101, c102]
     url:
-      description: What ParaView opens; null before it is known.
+      description: The URL that ParaView opens; null before it is determined.
       returned: always
       type: str
       sample: csrc://127.0.0.1:40123
     client_port:
-      description: The port of this machine that ParaView uses; null before it is known.
+      description: The port of this machine that ParaView uses; null before it is determined.
       returned: always
       type: int
       sample: 40123
@@ -150,25 +150,26 @@ session:
       returned: always
       type: int
     login_node:
-      description: The login node's own name; null before it was asked.
+      description: The login node's own name; null before the login node was queried.
       returned: always
       type: str
       sample: login2
     time_left_s:
-      description: Seconds until the job's wall time is over; null where no job runs.
+      description: Seconds until the job's wall time is over; null if no job runs.
       returned: always
       type: int
       sample: 3130
     reason:
-      description: Why the session is in this state, where there is something to say.
+      description: Why the session is in this state; may be empty.
       returned: always
       type: str
       sample: ""
     lifeline:
       description:
-        - How the line is that outlives its connection. C(state) is C(waiting), C(connected) or C(outage); C(lost_at) is when it was lost, in seconds
-          since 1970; C(losses) counts; C(waiting_bytes) are kept on this side; C(encrypted) shows whether it is so from end to end.
-        - Null where the session has none, or is over.
+        - The connection that is restored after a loss. C(state) is C(waiting), C(connected) or C(outage); C(lost_at) is the time of the loss, in seconds
+          since 1970; C(losses) is the number of losses; C(waiting_bytes) is the number of bytes kept on this side; C(encrypted) shows whether the
+          connection is encrypted from end to end.
+        - Null if the session cannot reconnect, or is over.
       returned: always
       type: dict
       sample: {state: connected, lost_at: null, waiting_bytes: 0, losses: 1, encrypted: false}

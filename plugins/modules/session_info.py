@@ -5,11 +5,11 @@
 
 DOCUMENTATION = r"""
 module: session_info
-short_description: Tell of the sessions there are
+short_description: Report the existing sessions
 version_added: 0.1.0
 description:
-  - Tells of every session that has a record, or of those named.
-  - Where a session's connection stands, it asks the job and the batch system over it. It never logs in anew.
+  - Reports every session that has a record, or the named ones.
+  - If a session's connection is up, it queries the job and the batch system over it. It never logs in again.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.session
@@ -17,7 +17,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - It looks, and keeps what it saw in the session's record. O(json) is written in check mode as well.
+      - It queries the sessions, and stores the results in their records. O(json) is written in check mode as well.
   diff_mode:
     support: none
   idempotent:
@@ -25,19 +25,19 @@ attributes:
 options:
   name:
     description:
-      - What the lines of an error begin with. O(names) says which sessions to tell of.
+      - The name at the start of error lines. O(names) selects the sessions.
       - By default the name of the inventory host.
   names:
     description:
-      - The sessions to tell of, by name. One that has no record is told of as V(gone).
+      - Names of the sessions to report. A session without a record is reported as V(gone).
       - By default all that have a record.
     type: list
     elements: str
     default: []
   json:
     description:
-      - File for the report in JSON, a list with one entry for each session. It is begun anew. It is readable by its owner alone, since it
-        holds the connect-ids. Its directory has to exist.
+      - File for the report in JSON, a list with one entry for each session. An existing file is replaced. Only its owner can read it,
+        since it has the connect-ids. Its directory has to exist.
     type: str
     default: ""
   table:
@@ -52,7 +52,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Tell of the sessions
+- name: Report the sessions
   hosts: localhost
   connection: local
   gather_facts: false
@@ -61,15 +61,15 @@ EXAMPLES = r"""
       sciviz.paraview.session_info:
         table: true
 
-    - name: Look at one
+    - name: Query one of them
       sciviz.paraview.session_info:
         names: [frontera]
-      register: known
+      register: report
 
-    - name: Insist that ParaView is connected
+    - name: Check that ParaView is connected
       ansible.builtin.assert:
-        that: known.sessions[0].state == 'connected'
-        fail_msg: "frontera is {{ known.sessions[0].state }}: {{ known.sessions[0].reason }}"
+        that: report.sessions[0].state == 'connected'
+        fail_msg: "frontera is {{ report.sessions[0].state }}: {{ report.sessions[0].reason }}"
 """
 
 RETURN = r"""
@@ -92,7 +92,7 @@ sessions:
     state:
       description:
         - One of V(pending), V(starting), V(ready), V(connected), V(ended), V(failed), V(cancelled), V(gone), V(unknown).
-        - V(gone) is a session that has no record, V(unknown) one whose connection is gone.
+        - V(gone) means that the session has no record, V(unknown) that its connection is lost.
       returned: always
       type: str
       sample: connected
@@ -108,12 +108,12 @@ sessions:
       elements: str
       sample: [c101, c102]
     url:
-      description: What ParaView opens; null before it is known.
+      description: The URL that ParaView opens; null before it is determined.
       returned: always
       type: str
       sample: csrc://127.0.0.1:40123
     client_port:
-      description: The port of this machine that ParaView uses; null before it is known.
+      description: The port of this machine that ParaView uses; null before it is determined.
       returned: always
       type: int
       sample: 40123
@@ -122,25 +122,26 @@ sessions:
       returned: always
       type: int
     login_node:
-      description: The login node's own name; null before it was asked.
+      description: The login node's own name; null before the login node was queried.
       returned: always
       type: str
       sample: login2
     time_left_s:
-      description: Seconds until the job's wall time is over; null where no job runs.
+      description: Seconds until the job's wall time is over; null if no job runs.
       returned: always
       type: int
       sample: 3130
     reason:
-      description: Why the session is in this state, where there is something to say.
+      description: Why the session is in this state; may be empty.
       returned: always
       type: str
       sample: ""
     lifeline:
       description:
-        - How the line is that outlives its connection. C(state) is C(waiting), C(connected) or C(outage); C(lost_at) is when it was lost, in seconds
-          since 1970; C(losses) counts; C(waiting_bytes) are kept on this side; C(encrypted) shows whether it is so from end to end.
-        - Null where the session has none, or is over.
+        - The connection that is restored after a loss. C(state) is C(waiting), C(connected) or C(outage); C(lost_at) is the time of the loss, in seconds
+          since 1970; C(losses) is the number of losses; C(waiting_bytes) is the number of bytes kept on this side; C(encrypted) shows whether the
+          connection is encrypted from end to end.
+        - Null if the session cannot reconnect, or is over.
       returned: always
       type: dict
       sample: {state: connected, lost_at: null, waiting_bytes: 0, losses: 1, encrypted: false}

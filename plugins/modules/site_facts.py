@@ -5,13 +5,13 @@
 
 DOCUMENTATION = r"""
 module: site_facts
-short_description: Look at what a login node has
+short_description: Query a login node
 version_added: 0.1.0
 description:
-  - Asks the login node in one round trip for its name and addresses, its batch system, and the values that the site publishes in
-    C(/etc/paraview-connect/site.yml). That file counts only if root alone owns and may write it and its directory.
-  - Decides on the batch system.
-  - A POSIX shell is enough there. The answer is kept in the session's record and asked for once.
+  - Queries, in one round trip, the login node's name and addresses, its batch system, and the values that the site publishes in
+    C(/etc/paraview-connect/site.yml). That file is used only if root owns it and its directory, and nobody else may write to them.
+  - Chooses the batch system.
+  - The login node only needs a POSIX shell. The answer is stored in the session's record, and the login node is queried once.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -21,7 +21,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - It only looks, and does so in check mode as well.
+      - It changes nothing, and also runs in check mode.
   diff_mode:
     support: none
   idempotent:
@@ -30,12 +30,12 @@ author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.ssh_master
-    description: It has to come before.
+    description: It has to run before.
   - module: sciviz.paraview.route
 """
 
 EXAMPLES = r"""
-- name: Look at a cluster
+- name: Query a cluster
   hosts: frontera
   gather_facts: false
   tasks:
@@ -45,13 +45,13 @@ EXAMPLES = r"""
     - name: Log in
       sciviz.paraview.ssh_master:
 
-    - name: Look at the site
+    - name: Query the login node
       sciviz.paraview.site_facts:
-      register: seen
+      register: result
 
-    - name: Tell
+    - name: Show the batch system
       ansible.builtin.debug:
-        msg: "{{ seen.site.login_node }} has {{ seen.scheduler }}"
+        msg: "{{ result.site.login_node }} has {{ result.scheduler }}"
 """
 
 RETURN = r"""
@@ -61,7 +61,7 @@ scheduler:
   type: str
   sample: slurm
 site:
-  description: What the login node answered. It is data from there and no more to be trusted than the login node is.
+  description: The answer of the login node. Trust it no more than the login node.
   returned: success
   type: dict
   contains:
@@ -71,33 +71,33 @@ site:
       type: str
       sample: login2
     uid:
-      description: The user's number there.
+      description: The user's uid there.
       returned: always
       type: int
       sample: 20817
     home:
-      description: The user's home there.
+      description: The user's home directory there.
       returned: always
       type: str
       sample: /home/alice
     client_side:
-      description: The address at which the login node was reached; empty where sshd does not tell.
+      description: The address at which the login node was reached; empty if sshd does not report it.
       returned: always
       type: str
       sample: 192.0.2.10
     addresses:
-      description: Its IPv4 addresses, loopback left out.
+      description: Its IPv4 addresses, without loopback.
       returned: always
       type: list
       elements: str
       sample: [192.0.2.10, 10.0.0.2]
     cluster_address:
-      description: The address that the site publishes as the one nodes can dial; empty where it publishes none.
+      description: The address that, according to the site, nodes can connect to; empty if the site publishes none.
       returned: always
       type: str
       sample: 10.0.0.2
     prelude:
-      description: Shell lines that make the batch system's commands found; empty where they are found without.
+      description: Shell lines after which the batch system's commands are found; empty if they are not necessary.
       returned: always
       type: str
       sample: ""
@@ -108,18 +108,18 @@ site:
       elements: str
       sample: [slurm]
     first_node:
-      description: A node of each batch system found, by which routes are tried before there is a job; empty where none is known.
+      description: A node of each batch system found. Routes are tried with it before there is a job. Empty if no node is listed.
       returned: always
       type: dict
       sample: {"slurm": "c101"}
     missing:
-      description: Tools that a login node should have and this one has not.
+      description: Tools that a login node should have and that this one lacks.
       returned: always
       type: list
       elements: str
       sample: []
     site:
-      description: What C(/etc/paraview-connect/site.yml) says, known keys of the right type only.
+      description: The values of C(/etc/paraview-connect/site.yml). Unknown keys and values of a wrong type are dropped.
       returned: always
       type: dict
       sample: {"name": "Frontera", "queue": "development", "modules": ["paraview"], "server_ports": "11111-11120"}

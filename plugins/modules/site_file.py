@@ -5,12 +5,12 @@
 
 DOCUMENTATION = r"""
 module: site_file
-short_description: Publish a site's values for connect to read
+short_description: Publish a site's values for connect
 version_added: 0.1.0
 description:
   - Writes keys of a login node's C(site.yml), which M(sciviz.paraview.site_facts) reads. Several writers share the file, and each owns
-    keys of it. What the others wrote stays as it is, to the byte.
-  - The file belongs to root, and nobody else can write it. It goes when nothing is left to say.
+    some of its keys. The lines of the other writers are not changed.
+  - The file belongs to root, and nobody else can write to it. If no key is left, it is removed.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host
 attributes:
@@ -80,7 +80,7 @@ def main():
         module.fail_json(msg=clean(str(error)))
     except OSError as error:
         module.fail_json(msg="cannot write {0}\n{1}\nrun it as root".format(path, clean(str(error))))
-    shown = [(one or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace") for one in (text, new)]
+    shown = [(content or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace") for content in (text, new)]
     module.exit_json(changed=new != text, path=path, diff={
         "before_header": path if text is not None else os.devnull, "after_header": path if new is not None else os.devnull,
         "before": shown[0], "after": shown[1]})

@@ -59,9 +59,9 @@ DOCTOR = {
 }
 #: Minimum and maximum (None: no limit) of a number, and the reason why another one is not valid.
 NUMBERS = {
-    "client_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
-    "reconnect_port": (0, 65535, "a port is a number from 1 to 65535; 0 takes a free one"),
-    "client_process": (0, None, "it is the number of a process of this machine; 0 is none"),
+    "client_port": (0, 65535, "a port is a number from 1 to 65535; with 0 a free port is used"),
+    "reconnect_port": (0, 65535, "a port is a number from 1 to 65535; with 0 a free port is used"),
+    "client_process": (0, None, "it is the process id of a process on this machine; 0 means none"),
     "nodes": (1, None, "it has to be at least 1"),
     "tasks_per_node": (1, None, "it has to be at least 1"),
     "cpus_per_task": (0, None, "it has to be at least 0"),
