@@ -45,7 +45,7 @@ options:
 author:
   - The sciviz.paraview developers (@sciviz)
 notes:
-  - The roles P(sciviz.paraview.connect#role) and P(sciviz.paraview.disconnect#role) take the same options as variables that begin with
+  - The roles P(sciviz.paraview.connect#role) and P(sciviz.paraview.disconnect#role) have the same options as variables that begin with
     C(paraview_).
 seealso:
   - module: sciviz.paraview.session_info

@@ -150,9 +150,9 @@ def test_the_last_bytes_of_a_server_that_ends_first_arrive(pair):
     both = pair()
     near, far = both.open()
     talk(near, far)
-    far.sendall(b"last words")
+    far.sendall(b"last bytes")
     far.close()
-    assert to_the_end(near) == b"last words"
+    assert to_the_end(near) == b"last bytes"
     near.close()
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
 
@@ -180,10 +180,10 @@ def test_bytes_from_before_a_reset_arrive(pair):
     both = pair()
     near, far = both.open()
     near.sendall(b"unread")
-    far.sendall(b"last words")
+    far.sendall(b"last bytes")
     wait_until(lambda: far.recv(6, socket.MSG_PEEK) == b"unread")
     far.close()  # with bytes unread: a reset
-    assert exactly(near, 10) == b"last words"
+    assert exactly(near, 10) == b"last bytes"
     assert is_reset(near)
 
 
@@ -671,18 +671,18 @@ def test_the_partner_of_a_killed_end_can_be_ended(pair, role):
     near, far = both.open()
     talk(near, far)
     getattr(both, role).kill()
-    gone, (left, held) = (near, (both.agent, far)) if role == "stub" else (far, (both.stub, near))
+    killed_side, (survivor, held) = (near, (both.agent, far)) if role == "stub" else (far, (both.stub, near))
     with contextlib.suppress(ConnectionResetError):
-        assert gone.recv(1) == b""
-    left.becomes("outage")
+        assert killed_side.recv(1) == b""
+    survivor.becomes("outage")
     if role == "stub":
         ender = End(both.directory, "stub", "--end", "--line-to", both.wire.address, key=both.key)
     else:
         ender = End(both.directory, "agent", "--end", "--line-listen", both.wire.to, key=both.key)
     both.ends.append(ender)
     assert ender.ends() == 0
-    assert left.ends() == 0
-    assert "the {0} requested the end".format(role) in left.log
+    assert survivor.ends() == 0
+    assert "the {0} requested the end".format(role) in survivor.log
     assert held.recv(1) == b""
 
 
@@ -769,15 +769,15 @@ def test_paraviews_connection_breaks_after_the_other_end_was_killed(pair, role):
     both = pair(options=(*EAGER, "--outage", "2"))
     near, far = both.open()
     talk(near, far)
-    left, other, held = (both.agent, both.stub, far) if role == "agent" else (both.stub, both.agent, near)
+    survivor, other, held = (both.agent, both.stub, far) if role == "agent" else (both.stub, both.agent, near)
     both.wire.down = True
     other.kill()
     both.wire.cut()
-    left.becomes("outage")
+    survivor.becomes("outage")
     reset(held)
-    left.logged("ends: ParaView's connection broke at the {0}".format(role))
-    assert left.ends() == 4
-    assert left.status["reason"].endswith("the {0} could not be informed".format(other.status["role"]))
+    survivor.logged("ends: ParaView's connection broke at the {0}".format(role))
+    assert survivor.ends() == 4
+    assert survivor.status["reason"].endswith("the {0} could not be informed".format(other.status["role"]))
 
 
 def test_the_time_for_the_notice_of_a_break_is_limited():
