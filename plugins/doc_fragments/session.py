@@ -194,7 +194,7 @@ options:
   walltime:
     description:
       - How long the job may run. From version 5.10 on, pvserver informs the client how much time is left, and ParaView warns before the end.
-      - Write it as V(90s), V(15m), V(2h), V(1d), V(1:30:00) (H:MM:SS) or V(2-00:00:00) (D-HH:MM:SS).
+      - Write it as V(90s), V(15m), V(2h), V(1h30m), V(1d), V(1:30:00) (H:MM:SS) or V(2-00:00:00) (D-HH:MM:SS).
       - Put quotes around a time with colons. YAML reads an unquoted C(1:00:00) as the number 3600, and C(20:00) as 1200. A number without a unit is refused.
     type: raw
     default: "1:00:00"

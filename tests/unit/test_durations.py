@@ -27,14 +27,16 @@ def test_any_value_is_a_positive_number_or_an_error(value):
 @pytest.mark.parametrize(("value", "seconds"), [
     ("1:30:00", 5400), ("0:00:01", 1), ("100:00:00", 360000), ("2-00:00:00", 172800), ("1-1:00:00", 90000),
     ("90m", 5400), ("90 min", 5400), ("2h", 7200), ("2 H", 7200), ("45s", 45), ("1.5h", 5400), ("1d", 86400), ("20m", 1200),
-    ("0.5m", 30), ("0.001s", 1),
+    ("0.5m", 30), ("0.001s", 1), ("4:0:0", 14400), ("80:00:00", 288000), ("7-0", 604800), ("1-12", 129600), ("1-12:30", 131400), ("2-0:5:0", 173100),
+    ("1h30m", 5400), ("1h 30m", 5400), ("1d12h", 129600), ("2 hours", 7200), ("1 day", 86400), ("90 Minutes", 5400), ("1hr", 3600), ("30sec", 30),
 ])
 def test_good_forms(value, seconds):
     assert durations.parse(value) == seconds
 
 
 @pytest.mark.parametrize("value", [
-    "", "soon", "1:2", "1:60:00", "1:00:60", "-5", "0s", "0:00:00", "1h30", "1:00:00:00", None, True, [], "1e3", "nan", "inf", "9" * 400 + "h"])
+    "", "soon", "1:2", "1:60:00", "1:00:60", "-5", "0s", "0:00:00", "1h30", "1:00:00:00", "30m1h", "1h1h", "2 weeks", "20:00",
+    "1-", "-1", "1-00:", "h", "1-30m", None, True, [], "1e3", "nan", "inf", "9" * 400 + "h"])
 def test_errors_show_the_valid_forms(value):
     with pytest.raises(ValueError, match="write 90s, 15m, 2h, 3d, 1:30:00"):
         durations.parse(value)

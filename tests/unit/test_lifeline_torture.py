@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from conftest import wait_until
 from lifeline import QUICK, Pair, encrypting
 from relay import interpreters
 
@@ -145,7 +146,7 @@ def test_ten_silent_losses(tmp_path):
             before = both.stub.status["losses"]
             both.wire.stall()
             both.stub.logged("(nothing was received for 1 s(.|\n)*){{{0}}}".format(number), 30)
-            assert both.stub.status["losses"] == before + 1
+            wait_until(lambda before=before: both.stub.status["losses"] == before + 1)
             both.wire.cut()
             both.stub.becomes("connected")
             both.agent.becomes("connected")

@@ -6,9 +6,13 @@
 import re
 import typing as t
 
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_CLOCK = re.compile(r"^(?:(?P<days>[0-9]{1,5})-)?(?P<hours>[0-9]{1,7}):(?P<minutes>[0-5][0-9]):(?P<seconds>[0-5][0-9])$")
-_NUMBER = re.compile(r"^(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?P<unit>s|m|min|h|d)?$")
+_UNITS = {"s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "minute": 60, "minutes": 60,
+          "h": 3600, "hr": 3600, "hour": 3600, "hours": 3600, "d": 86400, "day": 86400, "days": 86400}
+_CLOCK = re.compile(r"^(?P<hours>[0-9]{1,7}):(?P<minutes>[0-5]?[0-9]):(?P<seconds>[0-5]?[0-9])$")
+# With days in front, Slurm's short forms can be read in one way only. 20:00 alone may be minutes, or hours as LSF reads it.
+_DAYS = re.compile(r"^(?P<days>[0-9]{1,5})-(?P<hours>[0-9]{1,2})(?::(?P<minutes>[0-5]?[0-9])(?::(?P<seconds>[0-5]?[0-9]))?)?$")
+_PART = re.compile(r"(?P<number>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(?P<unit>[a-z]+)\s*")
+_NUMBER = re.compile(r"^[0-9]{1,9}(?:\.[0-9]{1,9})?$")
 _FORMS = "write 90s, 15m, 2h, 3d, 1:30:00 or 2-00:00:00"
 
 
@@ -16,7 +20,7 @@ def parse(value: t.Union[str, int], zero: bool = False) -> int:
     """The seconds of a duration.
 
     Args:
-        value: ``H:MM:SS``, ``D-HH:MM:SS``, or a number with s, m, min, h or d.
+        value: ``H:MM:SS``, ``D-HH``, ``D-HH:MM``, ``D-HH:MM:SS``, or numbers with units, such as ``90s``, ``1h30m`` or ``2 hours``.
         zero: whether zero, such as ``0s``, is accepted.
     Returns:
         Seconds; at least 1, except for zero.
@@ -25,20 +29,37 @@ def parse(value: t.Union[str, int], zero: bool = False) -> int:
             1:00:00 without quotes as the number 3600.
     """
     text = str(value).strip().lower()
-    clock = _CLOCK.match(text)
-    if clock:
-        seconds: float = sum(int(clock.group(name) or 0) * factor
-                             for name, factor in (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1)))
-    else:
-        number = _NUMBER.match(text)
-        if number is None:
-            raise ValueError("{0!r} is not a duration: {1}".format(value, _FORMS))
-        if number.group("unit") is None:
-            raise ValueError(_without_unit(value, number.group("number")))
-        seconds = float(number.group("number")) * _UNITS[number.group("unit")]
+    if _NUMBER.match(text):
+        raise ValueError(_without_unit(value, text))
+    seconds = _of_clock(text) if ":" in text or "-" in text else _of_units(text)
+    if seconds is None:
+        raise ValueError("{0!r} is not a duration: {1}".format(value, _FORMS))
     if seconds <= 0 and not zero:
         raise ValueError("{0!r} is not above zero: {1}".format(value, _FORMS))
     return max(1, int(round(seconds))) if seconds else 0
+
+
+def _of_clock(text: str) -> t.Optional[float]:
+    """Seconds of ``H:MM:SS``, ``D-HH``, ``D-HH:MM`` or ``D-HH:MM:SS``; None for another form."""
+    found = _CLOCK.match(text) or _DAYS.match(text)
+    if not found:
+        return None
+    parts = {name: int(number) for name, number in found.groupdict(default="0").items()}
+    return parts.get("days", 0) * 86400 + parts["hours"] * 3600 + parts["minutes"] * 60 + parts["seconds"]
+
+
+def _of_units(text: str) -> t.Optional[float]:
+    """Seconds of numbers with units, such as ``90s`` or ``1h 30m``, the larger unit first; None for another form."""
+    parts, end = [], 0
+    for part in _PART.finditer(text):
+        if part.start() != end or part.group("unit") not in _UNITS:
+            return None
+        end = part.end()
+        parts.append((float(part.group("number")), _UNITS[part.group("unit")]))
+    factors = [factor for _number, factor in parts]
+    if not parts or end != len(text) or any(one <= other for one, other in zip(factors, factors[1:])):
+        return None
+    return sum(number * factor for number, factor in parts)
 
 
 def _without_unit(value: t.Union[str, int], number: str) -> str:
