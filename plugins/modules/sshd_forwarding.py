@@ -5,18 +5,18 @@
 
 DOCUMENTATION = r"""
 module: sshd_forwarding
-short_description: Set a forwarding policy of sshd, proved before the daemon sees it
+short_description: Set a forwarding policy of sshd, tested before the daemon reads it
 version_added: 0.1.0
 description:
-  - Sets what sshd lets its users forward, for everybody or under a C(Match), beside whatever else manages sshd. No line of others is
-    changed.
-  - The policy becomes a drop-in where the main file includes a directory and the drop-in wins there, else a marked block in the main
-    file. Of the places that do, the first is taken.
-  - Before anything is touched, sshd itself is shown a copy of the whole configuration (C(sshd -t), and C(sshd -T -C) for each connection
-    of O(verify)). Every value asked for has to be there, and every other value has to be what it was. Where no place does, the module
-    fails, names the file and line in the way, and changes nothing.
-  - The files are then replaced one by one, each in one step. The service is reloaded, never restarted, so that sessions live on, and has
-    to greet a new connection. If anything of it fails, the old files and the old configuration of the daemon come back.
+  - Sets what sshd lets its users forward, for everybody or under a C(Match). Other tools may manage sshd as well. The module changes none
+    of their lines.
+  - If the main file includes a directory, and a drop-in there takes effect, the policy is written to a drop-in. Otherwise it is written to
+    a marked block in the main file. The first place that works is used.
+  - Before the module changes anything, sshd itself reads a copy of the whole configuration (C(sshd -t), and C(sshd -T -C) for each
+    connection of O(verify)). Every requested value must be in effect, and every other value must be as before. If no place works, the
+    module fails, names the file and the line that prevent it, and changes nothing.
+  - Then the files are replaced one by one, each in one step. The service is reloaded, never restarted, so open sessions continue. After
+    that it must greet a new connection. If a step fails, the old files and the old configuration of the daemon are restored.
   - A policy never overrides another policy of this module.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host
@@ -25,41 +25,41 @@ attributes:
   check_mode:
     support: full
     details:
-      - The proof is done in check mode as well.
+      - The policy is tested in check mode as well.
   diff_mode:
     support: full
 options:
   name:
     description:
-      - The policy's name, so that several can live side by side. It becomes part of a file name.
+      - The policy's name, so that there can be several policies. It becomes part of a file name.
     type: str
     default: forwarding
   state:
     description:
-      - V(absent) takes the policy of that O(name) away, to the byte.
+      - V(absent) removes the policy of that O(name). Every file is then as before, byte for byte.
     type: str
     choices: [present, absent]
     default: present
   match:
     description:
-      - For whom the policy is. A dictionary of one or several of V(User), V(Group), V(Host), V(LocalAddress), V(LocalPort), V(Address),
-        V(RDomain), each with a value or a list of values. All of them have to fit.
+      - The connections that the policy applies to. A dictionary of one or several of V(User), V(Group), V(Host), V(LocalAddress),
+        V(LocalPort), V(Address), V(RDomain), each with a value or a list of values. All of them must match.
       - By default the policy is global.
     type: dict
     default: {}
   allow_tcp_forwarding:
     description:
-      - V(no), V(yes), V(local) or V(remote). Booleans are taken too.
+      - V(no), V(yes), V(local) or V(remote). Booleans are accepted too.
     type: str
   gateway_ports:
     description:
-      - V(no), V(yes) or V(clientspecified). V(yes) makes every loopback forward of every user public; V(clientspecified) is what a
-        reverse tunnel needs.
+      - V(no), V(yes) or V(clientspecified). V(yes) makes every loopback forward of every user public. A reverse tunnel
+        needs V(clientspecified).
     type: str
   permit_listen:
     description:
       - Addresses and ports that a remote forward may listen on, such as V(127.0.0.1:*), or V(any) or V(none). sshd compares them as
-        text, so V(localhost:*) and V(127.0.0.1:*) are two things.
+        text, so V(localhost:*) and V(127.0.0.1:*) are different.
     type: list
     elements: str
   permit_open:
@@ -73,7 +73,7 @@ options:
     type: str
   stream_local_bind_unlink:
     description:
-      - Whether sshd removes a unix socket that is in the way of a remote forward.
+      - Whether sshd removes an existing unix socket at the path of a remote forward.
     type: str
   stream_local_bind_mask:
     description:
@@ -81,14 +81,14 @@ options:
     type: str
   disable_forwarding:
     description:
-      - Whether all forwarding is off, whatever else is said.
+      - Whether all forwarding is off, whatever the other options are.
     type: str
   verify:
     description:
-      - Connections to try. Those that the policy is for must have its values, all others must keep theirs, and every one has to have what
-        its C(must) and C(must_not) say.
-      - By default they are derived from O(match), one that it is for, such as a member of the group, and one beside it for each
-        criterion.
+      - Connections to test. If the policy applies to a connection, sshd must have the policy's values for it. For all others sshd must keep
+        its values. Each connection must also meet its own C(must) and C(must_not).
+      - By default they are derived from O(match), with one that it matches, such as a member of the group, and for each criterion one
+        that it does not match.
     type: list
     elements: dict
     default: []
@@ -106,11 +106,11 @@ options:
         type: str
         default: 192.0.2.1
       laddr:
-        description: The address that the client reached.
+        description: The address that the client connects to.
         type: str
         default: 127.0.0.1
       lport:
-        description: The port that the client reached.
+        description: The port that the client connects to.
         type: int
         default: 22
       rdomain:
@@ -118,33 +118,33 @@ options:
         type: str
         default: ""
       must:
-        description: Values that it must have, by the names of this module's options.
+        description: Values that the connection must have, by the names of this module's options.
         type: dict
         default: {}
       must_not:
-        description: Values that it must not have, by the names of this module's options.
+        description: Values that the connection must not have, by the names of this module's options.
         type: dict
         default: {}
   override:
     description:
-      - Whether lines of others that say otherwise may be overridden. They are reported in RV(overrides). With V(false) the module fails
-        instead, and names them.
+      - Whether lines of others that set other values may be overridden. They are reported in RV(overrides). With V(false) the module
+        fails instead, and names them.
     type: bool
     default: true
   reload:
     description:
-      - Whether the service reads the new configuration at once.
+      - Whether the service is reloaded, so that it reads the new configuration immediately.
     type: bool
     default: true
   backup:
     description:
-      - Whether to keep a copy of each file that changes beside it.
+      - Whether to keep a copy of each changed file, in the same directory.
     type: bool
     default: false
   confirm:
     description:
-      - Seconds after which the host puts the old files back by itself, unless M(sciviz.paraview.sshd_forwarding_confirm) was run over a
-        new login by then; at least V(5). V(0) for no such timer.
+      - Seconds after which the host restores the old files by itself, at least V(5). If M(sciviz.paraview.sshd_forwarding_confirm) runs
+        over a new login before that, the new files stay. V(0) for no such timer.
     type: int
     default: 0
 author:
@@ -164,7 +164,7 @@ EXAMPLES = r"""
     allow_tcp_forwarding: local
     permit_open: ["c101:*", "c102:*"]
 
-- name: Let them listen on the cluster's network as well, from inside alone
+- name: Let them listen on the cluster's network as well, if they log in from inside
   sciviz.paraview.sshd_forwarding:
     name: viz-reverse
     match:
@@ -180,7 +180,7 @@ EXAMPLES = r"""
         must_not:
           gateway_ports: clientspecified
 
-- name: Take it away
+- name: Remove that policy
   sciviz.paraview.sshd_forwarding:
     name: viz-reverse
     state: absent
@@ -188,7 +188,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 place:
-  description: Where the policy stands; empty if it is absent.
+  description: The place of the policy; empty if it is absent.
   returned: success
   type: str
   sample: drop-in /etc/ssh/sshd_config.d/00-sciviz-paraview-viz.conf
@@ -203,27 +203,27 @@ files:
       type: str
       sample: /etc/ssh/sshd_config.d/00-sciviz-paraview-viz.conf
     action:
-      description: What happened to it, V(created), V(changed) or V(removed).
+      description: What the module did with it, V(created), V(changed) or V(removed).
       type: str
       sample: created
     backup_file:
-      description: Its copy, where there is one.
+      description: Its backup copy, if there is one.
       type: str
       sample: /etc/ssh/sshd_config.2026-11-22@10:00:00~
 connections:
-  description: The connections that were tried, and sshd's forwarding policy for each.
+  description: The connections that were tested, and sshd's forwarding policy for each.
   returned: success
   type: list
   elements: dict
   contains:
     connection:
-      description: The connection as C(sshd -T -C) takes it.
+      description: The connection, in the form that C(sshd -T -C) accepts.
       type: str
       sample: user=alice,host=host.example,addr=192.0.2.1,laddr=127.0.0.1,lport=22
     about:
-      description: Why it was tried.
+      description: Why it was tested.
       type: str
-      sample: alice (who it is for)
+      sample: alice (matches the policy)
     before:
       description: The values before.
       type: dict
@@ -233,11 +233,11 @@ connections:
       type: dict
       sample: {allow_tcp_forwarding: "local"}
     origins:
-      description: Where the values after come from, by the same names; sshd's own defaults are left out.
+      description: File and line of each value in RV(connections[].after), by the same names; sshd's own defaults are left out.
       type: dict
       sample: {allow_tcp_forwarding: "/etc/ssh/sshd_config.d/00-sciviz-paraview-viz.conf:3"}
 overrides:
-  description: Lines of others that say otherwise and do not count any more for those connections.
+  description: Lines of others that the policy overrides, and the connections for which it does.
   returned: success
   type: list
   elements: dict
@@ -259,12 +259,12 @@ overrides:
       type: str
       sample: "no"
     connections:
-      description: The connections for which it counted before.
+      description: The connections for which it was in effect before.
       type: list
       elements: str
       sample: ["user=alice,host=host.example,addr=192.0.2.1,laddr=127.0.0.1,lport=22"]
 reloaded:
-  description: Whether the service read its configuration anew.
+  description: Whether the service was reloaded.
   returned: success
   type: bool
   sample: true
@@ -309,44 +309,45 @@ def main():
 
 def perform(options, check_mode, scratch):
     policy.check_name(options["name"])
-    asked, match, verify = policy.policy(options), policy.criteria(options["match"]), samples.named(options["verify"])
-    if options["state"] == "present" and not asked:
-        raise SessionError("the policy {0} asks for nothing".format(options["name"]), "none of the keywords is set",
+    requested, match, verify = policy.policy(options), policy.criteria(options["match"]), samples.named(options["verify"])
+    if options["state"] == "present" and not requested:
+        raise SessionError("the policy {0} is empty".format(options["name"]), "none of its settings is given",
                            "set one of " + ", ".join(policy.KEYWORDS))
     if options["confirm"] and options["confirm"] < 5:
-        raise SessionError("confirm: {0} s is too short".format(options["confirm"]), "nobody logs in so quickly", "take 5 s or more, or 0 for no timer")
+        raise SessionError("confirm: {0} s is too short".format(options["confirm"]), "a new login takes longer", "use 5 s or more, or 0 for no timer")
     path, writable = apply.main_file(options["path"])
     daemon = sshd.Daemon()
     program, notes = apply.program_for(path, options["sshd"] or "", daemon, scratch)
     view = config.View()
     directory = os.path.dirname(view.real(path))
-    armed = rollback.Rollback()
+    timer = rollback.Rollback()
     with files.lock(directory):
         if not check_mode:
-            armed.sweep(sshd.run)
+            timer.sweep(sshd.run)
             files.sweep({directory} | {os.path.dirname(one) for one in config.Tree(view, path).files})
         planner = sshd_plan.Planner(program, view, path, options["name"], writable)
         if options["state"] == "present":
-            plan = planner.present(asked, match, verify, options["override"])
+            plan = planner.present(requested, match, verify, options["override"])
         else:
-            plan = planner.absent(verify or planner.bystanders(match))
+            plan = planner.absent(verify or planner.removal_samples(match))
         tidy = planner.made_directories() if options["state"] == "absent" else []
         pending = apply.Pending(path)
         change = apply.Change(program, view, path, daemon if options["reload"] else None, pending)
-        stale = options["reload"] and pending.there()
+        stale = options["reload"] and pending.exists()
         old = {one: view.read(one) for one in plan.changes}
-        if plan.changes and options["state"] == "present" and armed.armed and not options["confirm"]:
-            raise SessionError("an earlier change waits for its confirmation", "the host would take this one back together with it",
-                               "confirm that one first, or wait until it is taken back; nothing was changed")
+        if plan.changes and options["state"] == "present" and timer.armed and not options["confirm"]:
+            raise SessionError("an earlier change waits for its confirmation", "the host would undo this change together with it",
+                               "confirm the earlier change first, or wait until the host has undone it; nothing was changed")
         if (plan.changes or stale) and not check_mode:
-            change.apply(plan, options["backup"], armed, options["confirm"], tidy)
-        if armed.armed and not options["confirm"]:
-            notes.append("an earlier change waits for its confirmation: without it the host takes back all that was changed since")
+            change.apply(plan, options["backup"], timer, options["confirm"], tidy)
+        if timer.armed and not options["confirm"]:
+            notes.append("an earlier change waits for its confirmation: unless it is confirmed, the host undoes it and every later change")
     changed = bool(plan.changes) or stale
     return {
         "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings + (_overridden(plan) if plan.changes else []),
         "files": [_file(one, old[one], text, change.backups) for one, text in plan.changes.items()],
-        "connections": sshd_plan.told(plan), "overrides": plan.overrides, "reloaded": changed and options["reload"] and not check_mode and not change.warnings,
+        "connections": sshd_plan.report(plan), "overrides": plan.overrides,
+        "reloaded": changed and options["reload"] and not check_mode and not change.warnings,
         "diff": [_diff(one, old[one], text) for one, text in plan.changes.items()],
     }
 
@@ -356,16 +357,16 @@ def _overridden(plan):
 
 
 def _file(path, old, new, backups):
-    about = {"path": path, "action": "created" if old is None else "removed" if new is None else "changed"}
+    entry = {"path": path, "action": "created" if old is None else "removed" if new is None else "changed"}
     if path in backups:
-        about["backup_file"] = backups[path]
-    return about
+        entry["backup_file"] = backups[path]
+    return entry
 
 
 def _diff(path, old, new):
-    shown = [(text or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in (old, new)]
+    texts = [(text or "").encode("utf-8", "surrogateescape").decode("utf-8", "replace") for text in (old, new)]
     return {"before_header": path if old is not None else "/dev/null", "after_header": path if new is not None else "/dev/null",
-            "before": shown[0], "after": shown[1]}
+            "before": texts[0], "after": texts[1]}
 
 
 if __name__ == "__main__":

@@ -8,9 +8,10 @@ module: sshd_forwarding_confirm
 short_description: Confirm a change of sshd over a new login
 version_added: 0.1.0
 description:
-  - Keeps a change that M(sciviz.paraview.sshd_forwarding) made with O(sciviz.paraview.sshd_forwarding#module:confirm), which the host
-    takes back by itself otherwise.
-  - It has to come over a login that is younger than the change, since an old one shows nothing. Put C(meta=reset_connection) before it.
+  - Keeps a change that M(sciviz.paraview.sshd_forwarding) made with O(sciviz.paraview.sshd_forwarding#module:confirm). Without this
+    confirmation the host undoes the change by itself.
+  - It must run over a login that is younger than the change, since an older login does not prove that a new one works. Put
+    C(meta=reset_connection) before it.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host
 attributes:
@@ -21,8 +22,8 @@ attributes:
 options:
   new_login:
     description:
-      - Whether the login has to be younger than the change. With V(false) a change is kept that nothing but your word confirms, for
-        hosts that are not reached over ssh.
+      - Whether the login must be younger than the change. With V(false) the change is kept without that test, for hosts that are not
+        reached over ssh.
     type: bool
     default: true
 author:
@@ -40,16 +41,16 @@ EXAMPLES = r"""
     allow_tcp_forwarding: local
     confirm: 120
 
-- name: Log in anew
+- name: Log in again
   ansible.builtin.meta: reset_connection
 
-- name: Keep it
+- name: Keep the change
   sciviz.paraview.sshd_forwarding_confirm:
 """
 
 RETURN = r"""
 confirmed:
-  description: Whether there was a change that waited for it.
+  description: Whether a change was waiting for its confirmation.
   returned: success
   type: bool
   sample: true
@@ -65,9 +66,9 @@ SPEC = {"new_login": {"type": "bool", "default": True}}
 
 def main():
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    armed = rollback.Rollback()
+    timer = rollback.Rollback()
     try:
-        changed = armed.armed if module.check_mode else armed.confirm(program.run, module.params["new_login"])
+        changed = timer.armed if module.check_mode else timer.confirm(program.run, module.params["new_login"])
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     except OSError as error:

@@ -5,11 +5,11 @@
 
 DOCUMENTATION = r"""
 module: sshd_forwarding_info
-short_description: Tell what sshd lets connections forward, and which lines say so
+short_description: Show what sshd lets connections forward, and which lines set it
 version_added: 0.1.0
 description:
-  - Asks sshd for the forwarding policy of the given connections, and shows the file and line that each value comes from.
-  - It reads the files as they are now. A daemon that was not reloaded since may still do otherwise.
+  - Queries sshd for the forwarding policy of the given connections, and returns the file and line that each value comes from.
+  - sshd reads the files as they are now. If the daemon was not reloaded since they changed, its values may differ.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host
   - sciviz.paraview.sshd
@@ -23,7 +23,7 @@ attributes:
 options:
   connections:
     description:
-      - The connections to ask for. By default one of an ordinary user.
+      - The connections to query. By default one of an ordinary user.
     type: list
     elements: dict
     default: []
@@ -41,11 +41,11 @@ options:
         type: str
         default: 192.0.2.1
       laddr:
-        description: The address that the client reached.
+        description: The address that the client connects to.
         type: str
         default: 127.0.0.1
       lport:
-        description: The port that the client reached.
+        description: The port that the client connects to.
         type: int
         default: 22
       rdomain:
@@ -68,7 +68,7 @@ EXAMPLES = r"""
         addr: 198.18.1.10
   register: policy
 
-- name: Show alice's
+- name: Show alice's policy
   ansible.builtin.debug:
     var: policy.connections[0].policy
 """
@@ -92,7 +92,7 @@ connections:
   elements: dict
   contains:
     connection:
-      description: The connection as C(sshd -T -C) takes it.
+      description: The connection, in the form that C(sshd -T -C) accepts.
       type: str
       sample: user=alice,host=host.example,addr=192.0.2.1,laddr=127.0.0.1,lport=22
     policy:
@@ -100,7 +100,7 @@ connections:
       type: dict
       sample: {allow_tcp_forwarding: local, gateway_ports: "no"}
     origins:
-      description: Where each value comes from, by the same names. What is sshd's own default has no entry.
+      description: File, line and text of each value's origin, by the same names. A default of sshd has no entry.
       type: dict
       sample: {allow_tcp_forwarding: {file: /etc/ssh/sshd_config.d/50-site.conf, line: 3, text: AllowTcpForwarding local}}
 """
@@ -122,20 +122,20 @@ def main():
     try:
         path = apply.main_file(module.params["path"])[0]
         program, warnings = apply.program_for(path, module.params["sshd"] or "", sshd.Daemon(), module.tmpdir)
-        tried = samples.named(module.params["connections"] or [{}])
+        connections = samples.named(module.params["connections"] or [{}])
         tree = config.Tree(config.View(), path)
         if path not in tree.files:
             raise SessionError("there is no {0}".format(path), "", "correct path")
-        found = program.effective(tree, [one.connection for one in tried])
+        found = program.effective(tree, [sample.connection for sample in connections])
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     except OSError as error:
-        module.fail_json(msg="cannot ask sshd\n{0}\nrun it as root".format(clean(str(error))))
+        module.fail_json(msg="cannot query sshd\n{0}\nrun it as root".format(clean(str(error))))
     for warning in warnings:
         module.warn(warning)
-    connections = [{"connection": one.label, "policy": policy.values(effective), "origins": policy.sources(effective, tree)}
-                   for one, effective in zip(tried, found)]
-    module.exit_json(changed=False, main_file=path, files=list(tree.files), connections=connections)
+    results = [{"connection": sample.label, "policy": policy.values(effective), "origins": policy.sources(effective, tree)}
+               for sample, effective in zip(connections, found)]
+    module.exit_json(changed=False, main_file=path, files=list(tree.files), connections=results)
 
 
 if __name__ == "__main__":

@@ -182,7 +182,7 @@ def test_for_a_group_and_back(node):
     done = node.ansible(**REMOTE_ALONE)
     assert (done.code, done.result["place"], done.result["reloaded"]) == (0, f"drop-in {OURS}", True)
     assert [(one["path"], one["action"]) for one in done.result["files"]] == [(OURS, "created")]
-    assert done.result["connections"][0]["about"] == "alice (who it is for)"
+    assert done.result["connections"][0]["about"] == "alice (matches the policy)"
     assert not node.local()
     assert node.remote()
     assert node.local("bob") and node.remote("bob")

@@ -20,10 +20,10 @@ ACCOUNTS = TOP / "tests/fixtures/sshd-accounts"
 
 @functools.lru_cache
 def real_sshd():
-    """list[str]: the command of a real sshd; from now on this process has accounts of the tests' own, which sshd looks up."""
+    """list[str]: the command of a real sshd. From now on this process has the accounts of the tests, which sshd uses too."""
     done = subprocess.run([TOP / "tests/tools/sshd"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("no sshd to ask: " + done.stderr.decode(errors="replace"))
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("no sshd to query: " + done.stderr.decode(errors="replace"))
     place = Path(done.stdout.decode().strip())
     libc = ctypes.CDLL(None, use_errno=True)
     new_mounts = 0x00020000
@@ -54,7 +54,7 @@ class Accounts(samples.Accounts):
 
 
 class LoginNode:
-    """Files below a root, and what sshd makes of them.
+    """Files below a root, and the values that sshd has with them.
 
     Args:
         root (Path): an empty directory. path (str): the main file.
@@ -85,11 +85,11 @@ class LoginNode:
         return sshd_plan.Planner(self.program, self.view, self.path, name, accounts=Accounts(), **options)
 
     def plan(self, name="viz", match=None, verify=(), override=True, writable=True, **options):
-        asked = policy.policy(options)
-        return self.planner(name, writable=writable).present(asked, policy.criteria(match), samples.named(verify), override)
+        requested = policy.policy(options)
+        return self.planner(name, writable=writable).present(requested, policy.criteria(match), samples.named(verify), override)
 
     def apply(self, plan):
-        """Puts a plan in place the plain way."""
+        """Writes the files of a plan, without the safety of apply.Change."""
         view = self.view
         for path, text in plan.changes.items():
             where = Path(view.real(path))

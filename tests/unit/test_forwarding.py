@@ -40,9 +40,9 @@ def _node(tmp_path):
 GROUPS = {"alice": {"viz"}, "carol": {"viz", "staff"}, "dave": {"staff"}}
 
 
-def meant(wishes, connection):
-    """Whether a policy is for a connection, as the test reads it."""
-    match = {name: [value] if isinstance(value, str) else value for name, value in (wishes.get("match") or {}).items()}
+def applies(options, connection):
+    """Whether a policy applies to a connection, as the test computes it."""
+    match = {name: [value] if isinstance(value, str) else value for name, value in (options.get("match") or {}).items()}
     return (set(match.get("Group", [])) & GROUPS.get(connection.user, set()) or "Group" not in match) and (
         connection.user in match.get("User", [connection.user])) and ("Address" not in match or connection.addr.startswith("198.18."))
 
@@ -51,26 +51,26 @@ def everybody(node):
     return dict(zip(CONNECTIONS, node.program.effective(config.Tree(node.view, node.path), CONNECTIONS)))
 
 
-def holds(node, wishes, before):
-    """What a policy promises: its values for whom it is for, all else as before."""
-    asked = forwarding.policy(wishes)
-    keywords = {keyword.lower() for keyword in asked}
+def check_effect(node, options, before):
+    """Checks a policy: its values where it applies, everything else as before."""
+    requested = forwarding.policy(options)
+    keywords = {keyword.lower() for keyword in requested}
     after = everybody(node)
     for connection, now in after.items():
         old = before[connection]
         others = {name: value for name, value in now.values.items() if name not in keywords}
         assert others == {name: value for name, value in old.values.items() if name not in keywords}, connection
-        if not meant(wishes, connection):
+        if not applies(options, connection):
             assert now.values == old.values, connection
-        elif wishes.get("match"):
-            told = forwarding.values(now)
-            for option, (keyword, _known) in forwarding.KEYWORDS.items():
-                if keyword in asked:
-                    assert sorted(told[option].split()) == sorted(asked[keyword].split()), connection
+        elif options.get("match"):
+            found = forwarding.values(now)
+            for option, (keyword, _choices) in forwarding.KEYWORDS.items():
+                if keyword in requested:
+                    assert sorted(found[option].split()) == sorted(requested[keyword].split()), connection
 
 
 def corpus():
-    """Every tree with every policy: half of the trees with one of them each time, all in the long run."""
+    """Every tree with every policy. A normal run has half of the trees with one policy each, a torture run has all."""
     for number, tree in enumerate(CORPUS):
         for place, policy in enumerate(POLICIES):
             sampled = number % 2 == 0 and (number // 2 + place) % len(POLICIES) == 0
@@ -85,23 +85,23 @@ def test_corpus(node, tree, policy):
         (node.root / link).symlink_to(target)
     node.path, writable = main_file(about.get("path", node.path), str(node.root))
     bytes_before = node.files()
-    wishes = POLICIES[policy]
+    options = POLICIES[policy]
     if about.get("broken"):
         with pytest.raises(SessionError, match="as it is"):
-            node.plan(**wishes)
+            node.plan(**options)
         return
     before = everybody(node)
     refused = about.get("refuses", {}).get(policy)
     if refused:
         with pytest.raises(SessionError) as error:
-            node.plan(writable=writable, **wishes)
+            node.plan(writable=writable, **options)
         assert refused in str(error.value)
         assert node.files() == bytes_before
         return
-    node.apply(node.plan(writable=writable, **wishes))
+    node.apply(node.plan(writable=writable, **options))
     assert node.files() != bytes_before
-    holds(node, wishes, before)
-    assert not node.plan(writable=writable, **wishes).changes, "twice is once"
+    check_effect(node, options, before)
+    assert not node.plan(writable=writable, **options).changes, "a second run changes nothing"
     node.absent()
     assert node.files() == bytes_before
 
@@ -134,26 +134,26 @@ def comment():
 
 @st.composite
 def file_text(draw, include=""):
-    """A file: global lines, an Include somewhere, then some Match blocks, with any line end and any end of the file."""
-    wanted = draw(st.lists(setting() | comment(), max_size=5))
+    """A file: global lines, an Include among them, then Match blocks, with any kind of line end."""
+    found = draw(st.lists(setting() | comment(), max_size=5))
     if include:
-        wanted.insert(draw(st.integers(0, len(wanted))), include)
+        found.insert(draw(st.integers(0, len(found))), include)
     for _number in range(draw(st.integers(0, 3))):
-        wanted.append(draw(BLANKS) + "Match " + draw(st.sampled_from(MATCHES)))
-        wanted += draw(st.lists(setting() | comment(), min_size=1, max_size=3))
+        found.append(draw(BLANKS) + "Match " + draw(st.sampled_from(MATCHES)))
+        found += draw(st.lists(setting() | comment(), min_size=1, max_size=3))
     newline = draw(st.sampled_from(["\n", "\n", "\n", "\r\n"]))
-    return newline.join(wanted) + draw(st.sampled_from([newline, newline, "", newline * 2]))
+    return newline.join(found) + draw(st.sampled_from([newline, newline, "", newline * 2]))
 
 
 @st.composite
-def wishes_(draw):
-    wishes = {"match": draw(st.sampled_from([{}, {"Group": "viz"}, {"User": "alice"}, {"User": ["bob", "carol"]}, {"Group": ["viz", "staff"]},
+def policies(draw):
+    options = {"match": draw(st.sampled_from([{}, {"Group": "viz"}, {"User": "alice"}, {"User": ["bob", "carol"]}, {"Group": ["viz", "staff"]},
                                              {"Address": "198.18.0.0/15"}, {"Group": "viz", "Address": ["198.18.0.0/15", "!198.18.9.0/24"]}]))}
     for option in draw(st.sets(st.sampled_from(["allow_tcp_forwarding", "gateway_ports", "permit_listen", "stream_local_bind_unlink"]), min_size=1)):
         keyword = forwarding.KEYWORDS[option][0]
         value = draw(st.sampled_from(KEYWORDS[keyword]))
-        wishes[option] = value.split() if option == "permit_listen" else value
-    return wishes
+        options[option] = value.split() if option == "permit_listen" else value
+    return options
 
 
 def try_a_generated_tree(data, directory):
@@ -161,22 +161,22 @@ def try_a_generated_tree(data, directory):
     include = data.draw(st.sampled_from(["Include /etc/ssh/sshd_config.d/*.conf", "Include sshd_config.d/*.conf", ""]), label="include")
     drop_ins = data.draw(st.dictionaries(st.sampled_from(["00-a", "0-a", "50-cloud-init", "99-z"]), file_text(), max_size=2), label="drop-ins")
     node.write(main=data.draw(file_text(include), label="main"), **drop_ins)
-    wishes = data.draw(wishes_(), label="policy")
+    options = data.draw(policies(), label="policy")
     bytes_before, before = node.files(), everybody(node)
     try:
-        plan = node.plan(**wishes)
+        plan = node.plan(**options)
     except SessionError as error:
-        # A global policy alone may find no place: a Match of others that fits everybody goes before it.
-        assert not wishes["match"] and "no place" in str(error), str(error)
+        # Only a global policy may find no place, if a Match of others that applies to everybody has precedence.
+        assert not options["match"] and "no place" in str(error), str(error)
         return
     node.apply(plan)
-    holds(node, wishes, before)
-    assert not node.plan(**wishes).changes, "twice is once"
+    check_effect(node, options, before)
+    assert not node.plan(**options).changes, "a second run changes nothing"
     node.absent()
     assert node.files() == bytes_before
 
 
-# A smaller tree would take minutes to find, and says no more.
+# To shrink a tree takes minutes and shows nothing more.
 PHASES = (Phase.explicit, Phase.generate)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Forwarding policies, case by case: what may be asked for, whom it is tried for, and what a change tells the admin."""
+"""Forwarding policies, case by case: valid values, sample connections, and the report for the admin."""
 
 import grp
 import os
@@ -31,32 +31,32 @@ def _node(tmp_path):
     return LoginNode(tmp_path)
 
 
-def refused(node, *words, **wishes):
-    """A plan that fails, says these words, and leaves every file alone."""
+def refused(node, *texts, **options):
+    """A plan that fails with a message that has these texts, and changes no file."""
     before = node.files()
     with pytest.raises(SessionError) as error:
-        node.plan(**wishes)
-    for word in words:
-        assert word in str(error.value)
+        node.plan(**options)
+    for text in texts:
+        assert text in str(error.value)
     assert node.files() == before
     return error.value
 
 
-# --- what may be asked for ---
+# --- values of a policy ---
 
 @pytest.mark.parametrize(("option", "value", "way_out"), [
-    ("allow_tcp_forwarding", "maybe", "take one of local, no, remote, yes"),
-    ("gateway_ports", "all", "take one of clientspecified, no, yes"),
-    ("allow_stream_local_forwarding", "", "take one of local, no, remote, yes"),
-    ("stream_local_bind_unlink", "local", "take one of no, yes"),
-    ("disable_forwarding", 1, "take one of no, yes"),
+    ("allow_tcp_forwarding", "maybe", "use one of local, no, remote, yes"),
+    ("gateway_ports", "all", "use one of clientspecified, no, yes"),
+    ("allow_stream_local_forwarding", "", "use one of local, no, remote, yes"),
+    ("stream_local_bind_unlink", "local", "use one of no, yes"),
+    ("disable_forwarding", 1, "use one of no, yes"),
     ("stream_local_bind_mask", "0o177", 'write it with quotes, as in "0177"'),
     ("stream_local_bind_mask", "0188", 'write it with quotes, as in "0177"'),
     ("stream_local_bind_mask", 127.5, 'write it with quotes, as in "0177"'),
-    ("permit_listen", [], "name what is allowed, or [none], or leave it out"),
-    ("permit_open", "", "name what is allowed, or [none], or leave it out"),
-    ("permit_open", ["any", "c101:22"], "take one of them away"),
-    ("permit_listen", ["8080", "none"], "take one of them away"),
+    ("permit_listen", [], "list what is allowed, or use [none], or leave the option out"),
+    ("permit_open", "", "list what is allowed, or use [none], or leave the option out"),
+    ("permit_open", ["any", "c101:22"], "remove that word or the other entries"),
+    ("permit_listen", ["8080", "none"], "remove that word or the other entries"),
     ("permit_open", ["c101"], "write it as in"),
     ("permit_open", ["22"], "write it as in"),
     ("permit_open", ["c101:0"], "write it as in"),
@@ -88,31 +88,31 @@ def test_value_that_is_refused(option, value, way_out):
     ("stream_local_bind_mask", "0177", "StreamLocalBindMask 0177"), ("stream_local_bind_mask", "177", "StreamLocalBindMask 0177"),
     ("stream_local_bind_mask", 117, "StreamLocalBindMask 0117"),
 ])
-def test_value_that_sshd_takes(node, option, value, line):
+def test_value_that_sshd_accepts(node, option, value, line):
     assert body(policy({option: value}), {}) == [line]
     node.write(main=line + "\n")
-    keyword, _blank, wanted = line.partition(" ")
-    assert sorted(node.value(keyword).split()) == sorted(wanted.split()) or line in ("PermitListen 8080", "PermitListen 8080 8081", "PermitListen *")
+    keyword, _blank, value = line.partition(" ")
+    assert sorted(node.value(keyword).split()) == sorted(value.split()) or line in ("PermitListen 8080", "PermitListen 8080 8081", "PermitListen *")
 
 
-def test_what_is_not_asked_for_is_left_out():
+def test_option_that_is_not_given_is_left_out():
     assert not policy(dict.fromkeys(forwarding.KEYWORDS))
     assert not policy({"name": "x", "state": "present"})
 
 
 @given(st.sampled_from(["permit_listen", "permit_open"]), st.text(max_size=20))
-def test_no_text_gets_a_second_line_in(option, text):
+def test_no_text_adds_a_second_line(option, text):
     try:
-        asked = policy({option: [text]})
+        values = policy({option: [text]})
     except SessionError as error:
         assert option in error.what
         return
-    [line] = body(asked, {})
+    [line] = body(values, {})
     assert len(config.lines(line)) == 1 and not re.search(r"[^ -~]", line)
 
 
 @given(st.sampled_from(forwarding.CRITERIA), st.text(max_size=20))
-def test_no_criterion_gets_a_second_one_in(name, text):
+def test_no_text_adds_a_second_criterion(name, text):
     try:
         match = criteria({name: [text]})
     except SessionError as error:
@@ -124,10 +124,10 @@ def test_no_criterion_gets_a_second_one_in(name, text):
 
 
 @pytest.mark.parametrize(("match", "what"), [
-    ({"Grp": "viz"}, "match: 'Grp' is not known\ntake one of User, Group, Host"), ({"all": ""}, "'all' is not known"),
+    ({"Grp": "viz"}, "match: 'Grp' is not a criterion\nuse one of User, Group, Host"), ({"all": ""}, "'all' is not a criterion"),
     ({"Group": []}, "match: Group is empty"), ({"Group": ""}, "match: Group is empty"), ({"User": ["a", ""]}, "match: User is empty"),
-    ({"Group": "my group"}, "match: Group 'my group' cannot stand in sshd_config"), ({"User": ["a,b"]}, "User 'a,b' cannot stand"),
-    ({"User": 'a"'}, "cannot stand in sshd_config"), ({"User": "a#b"}, "cannot stand in sshd_config"), ({"User": "a\nMatch"}, "cannot stand"),
+    ({"Group": "my group"}, "match: Group 'my group' cannot be written to sshd_config"), ({"User": ["a,b"]}, "User 'a,b' cannot be written"),
+    ({"User": 'a"'}, "cannot be written to sshd_config"), ({"User": "a#b"}, "cannot be written to sshd_config"), ({"User": "a\nMatch"}, "cannot be written"),
     ({"Address": "198.18.0.1/15"}, "match: Address '198.18.0.1/15' is no network\n.*host bits"), ({"LocalAddress": "10.0.0.0/40"}, "is no network"),
     ({"LocalPort": "ssh"}, "match: LocalPort 'ssh' is no port"), ({"LocalPort": [22, 2222]}, "LocalPort '22,2222' is no port"),
     ({"LocalPort": 65536}, "is no port"), ({"LocalPort": "!22"}, "is no port"),
@@ -138,7 +138,7 @@ def test_match_that_is_refused(match, what):
         criteria(match)
 
 
-def test_criteria_have_one_spelling_and_order():
+def test_spelling_and_order_of_criteria_are_fixed():
     match = criteria({"localport": 2222, "ADDRESS": "198.18.0.0/15,!198.18.9.0/24", "group": ["viz", "staff"]})
     assert list(match.items()) == [("Group", ["viz", "staff"]), ("LocalPort", ["2222"]), ("Address", ["198.18.0.0/15", "!198.18.9.0/24"])]
     assert body(policy({"gateway_ports": "no"}), match) == [
@@ -148,12 +148,12 @@ def test_criteria_have_one_spelling_and_order():
 
 @pytest.mark.parametrize("name", ["", "a b", "../x", "a.b", "-a", "x" * 65, "a\n", "\xe9"])
 def test_name_that_is_refused(name):
-    with pytest.raises(SessionError, match="take letters, digits, - and _"):
+    with pytest.raises(SessionError, match="use letters, digits, - and _"):
         forwarding.check_name(name)
 
 
 @pytest.mark.parametrize("name", ["viz", "Viz_2-b", "0", "x" * 64])
-def test_name_that_is_taken(name):
+def test_name_that_is_accepted(name):
     forwarding.check_name(name)
 
 
@@ -163,11 +163,11 @@ def test_connections_by_name():
     assert (dict(one.must), dict(one.must_not)) == ({"GatewayPorts": "yes"}, {"PermitListen": "any"})
     with pytest.raises(SessionError, match="correct verify"):
         named([{"user": "alice,bob"}])
-    with pytest.raises(SessionError, match="gateway_ports: 'x' is not known"):
+    with pytest.raises(SessionError, match="gateway_ports: 'x' is not a valid value"):
         named([{"must": {"gateway_ports": "x"}}])
 
 
-# --- whom it is tried for ---
+# --- sample connections ---
 
 def derived(**match):
     return Derived(criteria(match), Accounts())
@@ -187,14 +187,14 @@ def test_users_of_a_match(match, first, users):
     assert not found.stand_in
 
 
-def test_every_member_that_sshd_lets_in_is_one(node):
-    """Who may stand for a group is who sshd takes for its member."""
+def test_members_are_those_that_sshd_finds(node):
+    """The sample users of a group are those to whom sshd applies the Match."""
     for groups in (["viz"], ["viz", "!staff"], ["*", "!viz"], ["s*", "!sftponly"]):
         match = criteria({"Group": groups})
         node.write(main="\n".join(body(policy({"gateway_ports": "yes"}), match)) + "\n")
-        known = Derived(match, Accounts())
+        derived_ = Derived(match, Accounts())
         for user in ("alice", "bob", "carol", "dave", "sftpuser", "root", "nobody"):
-            assert (node.value("GatewayPorts", user) == "yes") == (user in known.users), (groups, user)
+            assert (node.value("GatewayPorts", user) == "yes") == (user in derived_.users), (groups, user)
 
 
 def test_group_that_does_not_exist():
@@ -202,10 +202,10 @@ def test_group_that_does_not_exist():
         derived(Group=["viz", "nope", "nor"])
 
 
-def test_group_without_members_is_tried_with_a_stand_in(node):
+def test_group_without_members_is_tested_with_another_user(node):
     node.write(main=INCLUDE)
     plan = node.plan(match={"Group": "wheel"}, gateway_ports="clientspecified")
-    assert plan.warnings == ["wheel has no member yet: it was tried with nobody in its place"]
+    assert plan.warnings == ["wheel has no member yet: the policy was tested with nobody instead"]
     assert "Match Group wheel\n" in plan.changes[DROP_IN]
     node.apply(plan)
     assert {node.value("GatewayPorts", user) for user in ("alice", "root", "nobody")} == {"no"}
@@ -217,41 +217,41 @@ def test_group_without_members_is_tried_with_a_stand_in(node):
     ({"Address": "10.1.*"}, "addr", "10.1.1"), ({"Address": "2001:db8::/32"}, "addr", "2001:db8::1"), ({"LocalAddress": "10.9.8.7"}, "laddr", "10.9.8.7"),
     ({"LocalPort": 2222}, "lport", "2222"), ({"Host": ["!x.example", "*.example"]}, "host", "y.example"), ({"RDomain": "vrf*"}, "rdomain", "vrfx"),
 ])
-def test_connection_that_a_match_is_for(match, field, value):
+def test_connection_that_matches(match, field, value):
     assert getattr(derived(**match).inside("alice"), field) == value
 
 
-def test_one_beside_it_for_each_criterion(node):
+def test_one_connection_outside_for_each_criterion(node):
     match = criteria({"User": "a*", "Address": "198.18.0.0/15", "LocalAddress": "10.0.0.0/8", "LocalPort": 2222, "Host": "*.example"})
-    known = Derived(match, Accounts())
-    outside = dict(known.outside("alice"))
+    derived_ = Derived(match, Accounts())
+    outside = dict(derived_.outside("alice"))
     assert list(outside) == ["User", "Address", "LocalAddress", "Host", "LocalPort"]
     node.write(main="\n".join(body(policy({"gateway_ports": "yes"}), match)) + "\n")
     tree = config.Tree(node.view, MAIN)
-    found = node.program.effective(tree, [known.inside("alice"), *outside.values()])
+    found = node.program.effective(tree, [derived_.inside("alice"), *outside.values()])
     assert [one.value("GatewayPorts") for one in found] == ["yes"] + ["no"] * 5
     for connection in outside.values():
-        assert sum(one != other for one, other in zip(connection, known.inside("alice"))) == 1
+        assert sum(one != other for one, other in zip(connection, derived_.inside("alice"))) == 1
 
 
-def test_nobody_is_beside_everybody():
+def test_no_connection_is_outside_everybody():
     assert derived(User="*").outside("alice") == []
     assert derived(Address=["0.0.0.0/0", "::/0"]).outside("alice") == []
 
 
 # --- verify ---
 
-def test_named_connections_are_tried(node):
+def test_named_connections_are_tested(node):
     node.write(main=INCLUDE)
     plan = node.plan(**VIZ, verify=[{"user": "alice", "must": {"allow_tcp_forwarding": "local"}}, {"user": "bob", "must": {"allow_tcp_forwarding": "yes"}}])
     assert [(before.value("AllowTcpForwarding"), after.value("AllowTcpForwarding")) for before, after in zip(plan.before, plan.after)] == [
         ("yes", "local"), ("yes", "yes")]
-    told = planner.told(plan)
-    assert told[0]["before"]["allow_tcp_forwarding"] == "yes" and told[0]["after"]["allow_tcp_forwarding"] == "local"
-    assert told[0]["origins"] == {"allow_tcp_forwarding": DROP_IN + ":4"}
+    report = planner.report(plan)
+    assert report[0]["before"]["allow_tcp_forwarding"] == "yes" and report[0]["after"]["allow_tcp_forwarding"] == "local"
+    assert report[0]["origins"] == {"allow_tcp_forwarding": DROP_IN + ":4"}
 
 
-def test_must_that_does_not_come_true(node):
+def test_must_that_is_not_met(node):
     node.write(main="# first\nGatewayPorts yes\n" + INCLUDE)
     refused(node, "user=alice", "must have GatewayPorts no, and would have yes, from {0}:2 (GatewayPorts yes)".format(MAIN),
             **VIZ, verify=[{"user": "alice", "must": {"gateway_ports": "no"}}])
@@ -259,18 +259,18 @@ def test_must_that_does_not_come_true(node):
             verify=[{"user": "alice"}, {"user": "bob", "must": {"gateway_ports": "clientspecified"}}])
 
 
-def test_must_not_that_comes_true(node):
+def test_must_not_that_is_not_met(node):
     node.write(main=INCLUDE)
-    refused(node, "user=alice", "must not have AllowTcpForwarding local, which it would, from {0}:4 (AllowTcpForwarding local)".format(DROP_IN), writable=False,
-            **VIZ, verify=[{"user": "alice", "must_not": {"allow_tcp_forwarding": "local"}}])
-    refused(node, "must not have AllowTcpForwarding yes, which it would, sshd's default",
+    refused(node, "user=alice", "must not have AllowTcpForwarding local, but would have it, from {0}:4 (AllowTcpForwarding local)".format(DROP_IN),
+            writable=False, **VIZ, verify=[{"user": "alice", "must_not": {"allow_tcp_forwarding": "local"}}])
+    refused(node, "must not have AllowTcpForwarding yes, but would have it, sshd's default",
             **VIZ, verify=[{"user": "alice"}, {"user": "bob", "must_not": {"allow_tcp_forwarding": "yes"}}])
 
 
-def test_absent_has_to_leave_what_verify_says(node):
+def test_absent_has_to_meet_verify(node):
     node.write(main=INCLUDE)
     node.apply(node.plan(**VIZ))
-    with pytest.raises(SessionError, match="without the policy viz sshd would not do as verify says\n.*must have AllowTcpForwarding no, and would have yes"):
+    with pytest.raises(SessionError, match="without the policy viz sshd would not meet verify\n.*must have AllowTcpForwarding no, and would have yes"):
         node.planner().absent(named([{"user": "alice", "must": {"allow_tcp_forwarding": "no"}}]))
     plan = node.planner().absent(named([{"user": "alice", "must": {"allow_tcp_forwarding": "yes"}}]))
     assert plan.changes == {DROP_IN: None}
@@ -279,7 +279,7 @@ def test_absent_has_to_leave_what_verify_says(node):
 
 def test_verify_that_misses_the_policy(node):
     node.write(main=INCLUDE)
-    refused(node, "it is for none of the connections in verify", **VIZ, verify=[{"user": "bob"}])
+    refused(node, "it applies to none of the connections in verify", **VIZ, verify=[{"user": "bob"}])
 
 
 # --- other people's lines ---
@@ -287,14 +287,14 @@ def test_verify_that_misses_the_policy(node):
 def test_overridden_lines_are_reported(node):
     node.write(main="# 1\n" + INCLUDE + "GatewayPorts no\nMatch Group viz\n# 5\n  AllowTcpForwarding no\n", other="\n\nGatewayPorts yes\n")
     plan = node.plan(**VIZ, gateway_ports="clientspecified")
-    told = {(one["file"], one["line"], one["keyword"], one["value"]) for one in plan.overrides}
-    assert told == {(MAIN, 6, "AllowTcpForwarding", "no"), (D + "other.conf", 3, "GatewayPorts", "yes")}
+    reported = {(one["file"], one["line"], one["keyword"], one["value"]) for one in plan.overrides}
+    assert reported == {(MAIN, 6, "AllowTcpForwarding", "no"), (D + "other.conf", 3, "GatewayPorts", "yes")}
     assert all("user=alice" in text or "user=carol" in text for one in plan.overrides for text in one["connections"])
     assert node.view.read(MAIN).split("\n")[5] == "  AllowTcpForwarding no"
 
 
 def test_lines_are_numbered_as_they_are_now(node):
-    """Without drop-ins our own block moves the lines: those of the file on the disk are told, before and after."""
+    """Without drop-ins our own block moves the lines. The reported numbers are those of the file on disk, before and after."""
     node.write(main="GatewayPorts no\nMatch Group viz\n  AllowTcpForwarding no\n")
     for _time in range(2):
         plan = node.plan(**VIZ)
@@ -308,7 +308,7 @@ def test_override_false_names_the_lines(node):
     error = refused(node, "{0}:3 has AllowTcpForwarding no".format(MAIN), "override: false forbids", override=False, **VIZ)
     assert error.way_out == "change {0} yourself, or allow override; nothing was changed".format(MAIN)
     node.write(main=INCLUDE + "Match Group viz\n  AllowTcpForwarding local\n")
-    assert node.plan(override=False, **VIZ).overrides == [], "a line that says the same is none in the way"
+    assert node.plan(override=False, **VIZ).overrides == [], "a line with the same value is not overridden"
 
 
 @pytest.mark.parametrize(("texts", "where"), [
@@ -318,25 +318,25 @@ def test_override_false_names_the_lines(node):
 ])
 def test_disabled_forwarding_of_others_is_named(node, texts, where):
     node.write(**texts)
-    refused(node, "no place in sshd's configuration makes the policy viz hold", "DisableForwarding yes, from " + where, "overrides all", **VIZ)
+    refused(node, "no place in sshd's configuration makes the policy viz effective", "DisableForwarding yes, from " + where, "overrides all", **VIZ)
 
 
-def test_disabled_forwarding_may_be_lifted_in_so_many_words(node):
+def test_disabled_forwarding_may_be_enabled_explicitly(node):
     node.write(main=INCLUDE + "DisableForwarding yes\n")
     plan = node.apply(node.plan(**VIZ, disable_forwarding=False))
     assert [(one["line"], one["keyword"]) for one in plan.overrides] == [(2, "DisableForwarding")]
     assert (node.value("DisableForwarding"), node.value("DisableForwarding", "bob")) == ("no", "yes")
 
 
-def test_disabled_forwarding_is_no_matter_to_a_policy_that_forbids(node):
+def test_disabled_forwarding_does_not_prevent_a_policy_that_forbids(node):
     node.write(main=INCLUDE + "DisableForwarding yes\n")
     assert node.plan(match={"Group": "viz"}, allow_tcp_forwarding="no").changes
 
 
-def test_exceptions_of_others_stay_and_are_told(node):
+def test_exceptions_of_others_stay_and_are_reported(node):
     node.write(main=INCLUDE + "Match User alice\n  AllowTcpForwarding yes\n")
     plan = node.apply(node.plan(allow_tcp_forwarding="no"))
-    assert any("a Match of others goes before the policy: alice" in text and MAIN + ":3 (AllowTcpForwarding yes)" in text for text in plan.warnings)
+    assert any("a Match of others takes precedence over the policy: alice" in text and MAIN + ":3 (AllowTcpForwarding yes)" in text for text in plan.warnings)
     assert (node.value("AllowTcpForwarding"), node.value("AllowTcpForwarding", "bob")) == ("yes", "no")
     node.write(main=INCLUDE + "Match all\n  AllowTcpForwarding yes\n")
     refused(node, MAIN + ":3", allow_tcp_forwarding="no", writable=False)
@@ -345,14 +345,14 @@ def test_exceptions_of_others_stay_and_are_told(node):
 # --- several policies ---
 
 @pytest.mark.parametrize("main", [INCLUDE, "Match User bob\r\n  X11Forwarding yes"])
-def test_two_policies_live_together(node, main):
+def test_several_policies_together(node, main):
     before = node.write(main=main).files()
-    wishes = {"a": {"gateway_ports": "clientspecified"}, "b": VIZ, "c": {"match": {"User": "alice"}, "permit_open": ["c101:*"]}}
-    for name, asked in wishes.items():
-        node.apply(node.plan(name, **asked))
+    policies = {"a": {"gateway_ports": "clientspecified"}, "b": VIZ, "c": {"match": {"User": "alice"}, "permit_open": ["c101:*"]}}
+    for name, options in policies.items():
+        node.apply(node.plan(name, **options))
     assert [node.value(keyword) for keyword in ("GatewayPorts", "AllowTcpForwarding", "PermitOpen")] == ["clientspecified", "local", "c101:*"]
-    for name, asked in wishes.items():
-        assert not node.plan(name, **asked).changes
+    for name, options in policies.items():
+        assert not node.plan(name, **options).changes
     node.absent("a")
     assert [node.value(keyword) for keyword in ("GatewayPorts", "AllowTcpForwarding", "PermitOpen")] == ["no", "local", "c101:*"]
     node.absent("b")
@@ -363,25 +363,25 @@ def test_two_policies_live_together(node, main):
 
 @pytest.mark.parametrize("main", ["X11Forwarding no", "X11Forwarding no\r\n# of all\r\nMatch all\r\n  AllowTcpForwarding no\r\n"])
 def test_policies_in_the_main_file_in_any_order(node, main):
-    """Whichever came first: a second run changes nothing, and each goes without the others."""
+    """In any order, a second run changes nothing, and each policy can be removed alone."""
     before = node.write(main=main).files()
-    wishes = {"z": {"gateway_ports": "yes"}, "c": VIZ, "b": {"match": {"User": "bob"}, "allow_tcp_forwarding": "remote"},
+    policies = {"z": {"gateway_ports": "yes"}, "c": VIZ, "b": {"match": {"User": "bob"}, "allow_tcp_forwarding": "remote"},
               "a": {"stream_local_bind_unlink": True}}
-    for name, asked in wishes.items():
-        node.apply(node.plan(name, **asked))
+    for name, options in policies.items():
+        node.apply(node.plan(name, **options))
     after = node.files()
-    for name, asked in wishes.items():
-        assert not node.plan(name, **asked).changes, name
+    for name, options in policies.items():
+        assert not node.plan(name, **options).changes, name
     for name in ("c", "z"):
         node.absent(name)
-        node.apply(node.plan(name, **wishes[name]))
+        node.apply(node.plan(name, **policies[name]))
     assert node.files() == after
     for name in ("b", "z", "a", "c"):
         node.absent(name)
     assert node.files() == before
 
 
-def test_policy_for_all_does_not_go_into_the_block_of_another(node):
+def test_policy_for_all_is_not_added_inside_the_block_of_another(node):
     before = node.write(main="X11Forwarding no\nMatch all\n  PermitOpen none\n").files()
     node.apply(node.plan("viz", match={"Group": "viz"}, gateway_ports="yes"))
     node.apply(node.plan("all", permit_open=["c101:*"]))
@@ -402,13 +402,13 @@ def test_a_policy_never_overrides_another(node, main):
 
 # --- later runs ---
 
-def test_policy_goes_on_to_hold_behind_a_new_drop_in(node):
+def test_next_run_moves_the_policy_before_a_new_drop_in(node):
     node.write(main=INCLUDE)
     node.apply(node.plan(**VIZ))
     node.write(**{"00-admin": "Match Group viz\n  AllowTcpForwarding no\n"})
     assert node.value("AllowTcpForwarding") == "no"
     plan = node.apply(node.plan(**VIZ))
-    assert plan.changes[DROP_IN] is None and len(plan.changes) == 2, "it moved"
+    assert plan.changes[DROP_IN] is None and len(plan.changes) == 2, "the policy moved"
     assert [(one["file"], one["line"]) for one in plan.overrides] == [(D + "00-admin.conf", 2)]
     assert node.value("AllowTcpForwarding") == "local"
     assert not node.plan(**VIZ).changes
@@ -418,7 +418,7 @@ def test_policy_goes_on_to_hold_behind_a_new_drop_in(node):
 
 def test_drop_in_that_nothing_can_precede_is_named(node):
     node.write(main=INCLUDE, **{"!first": "Match Group viz\n  AllowTcpForwarding no\n"})
-    refused(node, "alice (who it is for) would have AllowTcpForwarding no, from {0}!first.conf:2 (AllowTcpForwarding no)".format(D), writable=False, **VIZ)
+    refused(node, "alice (matches the policy) would have AllowTcpForwarding no, from {0}!first.conf:2 (AllowTcpForwarding no)".format(D), writable=False, **VIZ)
 
 
 def test_values_change_in_place(node):
@@ -427,7 +427,7 @@ def test_values_change_in_place(node):
     plan = node.apply(node.plan(match={"Group": "viz"}, allow_tcp_forwarding="remote"))
     assert list(plan.changes) == [DROP_IN]
     assert (node.value("AllowTcpForwarding"), node.value("GatewayPorts")) == ("remote", "no")
-    assert plan.overrides == [], "its own old lines are nobody else's"
+    assert plan.overrides == [], "its own old lines are not lines of others"
 
 
 @pytest.mark.parametrize("main", [INCLUDE, "X11Forwarding no\n"])
@@ -441,7 +441,7 @@ def test_match_changes_in_place(node, main):
     assert node.files() == before
 
 
-def test_what_was_edited_by_hand_is_put_right(node):
+def test_edit_by_hand_is_undone(node):
     node.write(main=INCLUDE)
     node.apply(node.plan(**VIZ))
     path = str(node.root) + DROP_IN
@@ -457,13 +457,13 @@ def test_drop_in_of_others_by_our_name_is_not_removed(node):
     assert not node.planner().absent([]).changes
 
 
-def test_absent_of_what_is_not_there(node):
+def test_absent_without_a_policy(node):
     node.write(main=INCLUDE)
     assert not node.planner().absent([]).changes
     assert node.planner().made_directories() == []
 
 
-def test_absent_takes_another_policy_by_its_full_name_alone(node):
+def test_absent_removes_only_the_policy_of_that_name(node):
     node.write(main="X11Forwarding no\n")
     for name in ("viz-2", "viz"):
         node.apply(node.plan(name, **VIZ))
@@ -474,7 +474,7 @@ def test_absent_takes_another_policy_by_its_full_name_alone(node):
 
 # --- places ---
 
-def test_vendor_file_is_left_alone(node):
+def test_vendor_file_is_not_changed(node):
     before = node.write(main=INCLUDE + "AllowTcpForwarding no\n").files()
     plan = node.apply(node.plan(**VIZ, writable=False))
     assert list(plan.changes) == [DROP_IN]
@@ -484,17 +484,17 @@ def test_vendor_file_is_left_alone(node):
     refused(node, "{0} belongs to the vendor and includes no directory".format(MAIN), writable=False, **VIZ)
 
 
-def test_directory_that_is_missing_is_made_and_said_so(node):
+def test_missing_directory_is_created_and_marked(node):
     node.write(main=INCLUDE)
     assert not os.path.exists(str(node.root) + D)
     node.apply(node.plan(**VIZ))
     assert node.planner().made_directories() == [D[:-1]]
-    assert not node.plan(**VIZ).changes, "twice is once"
+    assert not node.plan(**VIZ).changes, "a second run changes nothing"
     node.apply(node.plan(match={"Group": "viz"}, allow_tcp_forwarding="no"))
-    assert node.planner().made_directories() == [D[:-1]], "a change of values does not forget it"
+    assert node.planner().made_directories() == [D[:-1]], "a change of values keeps the mark"
 
 
-def test_directory_of_others_is_none_of_ours(node):
+def test_directory_of_others_is_not_marked(node):
     node.write(main=INCLUDE, other="X11Forwarding no\n")
     node.apply(node.plan(**VIZ))
     assert node.planner().made_directories() == []
@@ -507,10 +507,10 @@ def test_main_file_that_is_missing(node):
 
 def test_broken_configuration_is_not_touched(node):
     node.write(main=INCLUDE, other="\nAllowTcpForwarding perhaps\n")
-    refused(node, "sshd does not take {0} as it is".format(MAIN), D + "other.conf line 2", "mend it first (sshd -t); nothing was changed", **VIZ)
+    refused(node, "sshd rejects {0} as it is".format(MAIN), D + "other.conf line 2", "fix it first (sshd -t); nothing was changed", **VIZ)
 
 
-def test_mask_and_others_go_to_two_places_where_they_must(node):
+def test_mask_and_other_values_need_two_places(node):
     before = node.write(main=INCLUDE, **{"50-site": "StreamLocalBindMask 0111\nGatewayPorts no\n"}).files()
     plan = node.apply(node.plan(gateway_ports="yes", stream_local_bind_mask="0117"))
     assert (node.value("GatewayPorts"), node.value("StreamLocalBindMask")) == ("yes", "0117")
@@ -519,7 +519,7 @@ def test_mask_and_others_go_to_two_places_where_they_must(node):
     assert node.files() == before
 
 
-# --- what is told ---
+# --- reports ---
 
 def test_sources_of_values(node):
     node.write(main=INCLUDE + "\n  GatewayPorts = yes # \x1b[31mred\n", a="# a\n\nMatch User alice\n\tAllowTcpForwarding local\n")
@@ -534,9 +534,9 @@ def test_sources_of_values(node):
 
 def test_the_accounts_of_the_host_are_listed_once(monkeypatch):
     """A directory service may have thousands of them."""
-    users, groups, asked = pwd.getpwall(), grp.getgrall(), []
-    monkeypatch.setattr(pwd, "getpwall", lambda: asked.append("users") or users)
-    monkeypatch.setattr(grp, "getgrall", lambda: asked.append("groups") or groups)
-    derived = Derived(criteria({"Group": ["*", "!nosuch"]}), HostAccounts())
-    derived.outside(derived.users[0])
-    assert sorted(asked) == ["groups", "users"]
+    users, groups, calls = pwd.getpwall(), grp.getgrall(), []
+    monkeypatch.setattr(pwd, "getpwall", lambda: calls.append("users") or users)
+    monkeypatch.setattr(grp, "getgrall", lambda: calls.append("groups") or groups)
+    found = Derived(criteria({"Group": ["*", "!nosuch"]}), HostAccounts())
+    found.outside(found.users[0])
+    assert sorted(calls) == ["groups", "users"]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The host puts the old files back by itself unless a new login confirms the change."""
+"""The host restores the old files by itself, unless a new login confirms the change."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import rollba
 
 
 class Host:
-    """Two files of a configuration that change, one that is new, and commands that are only written down."""
+    """Two configuration files that change, one new file, and commands that are only recorded."""
 
     def __init__(self, path):
         self.path, self.commands, self.answer = path, [], (0, "", "")
@@ -40,7 +40,7 @@ class Host:
         return {path.name: path.read_bytes() for path in self.path.iterdir() if path.is_file()}
 
     def times_out(self):
-        """What the timer does."""
+        """Runs the command of the timer; returns the commands that it called."""
         [*_others, start] = [argv for argv in self.commands if argv[0] == "systemd-run"]
         fakes = self.path / "bin"
         fakes.mkdir(exist_ok=True)
@@ -57,7 +57,7 @@ def _host(tmp_path, monkeypatch):
     return Host(tmp_path)
 
 
-def test_old_files_come_back_when_nobody_confirms(host):
+def test_old_files_are_restored_if_nobody_confirms(host):
     before = host.files()
     host.change()
     assert host.rollback.armed
@@ -67,10 +67,10 @@ def test_old_files_come_back_when_nobody_confirms(host):
     about = host.main.stat()
     assert (about.st_uid, about.st_gid, about.st_mode & 0o777) == (1234, 2345, 0o640)
     assert not host.rollback.armed
-    assert not (host.path / "var lib").exists(), "nothing of it is left"
+    assert not (host.path / "var lib").exists(), "nothing is left"
 
 
-def test_timer_is_systemd_s(host):
+def test_timer_is_a_systemd_timer(host):
     host.change(seconds=90)
     start = host.commands[-1]
     assert start[0] == "systemd-run" and "--on-active=90s" in start
@@ -80,7 +80,7 @@ def test_timer_is_systemd_s(host):
 
 def test_a_new_login_confirms(host, monkeypatch):
     host.change()
-    monkeypatch.setattr(rollback, "_login_began", lambda: rollback._uptime() + 1)
+    monkeypatch.setattr(rollback, "_login_start", lambda: rollback._uptime() + 1)
     assert host.rollback.confirm(host.run)
     assert set(host.files().values()) == {b"new"}
     assert not host.rollback.armed and not (host.path / "var lib").exists()
@@ -89,9 +89,11 @@ def test_a_new_login_confirms(host, monkeypatch):
 
 def test_an_old_login_does_not_confirm(host, monkeypatch):
     host.change()
-    for began, words in ((0.5, "this login is older than the change\n.*\nlog in anew"), (None, "this is no login over sshd\n.*\nconfirm over ssh")):
-        monkeypatch.setattr(rollback, "_login_began", lambda began=began: began)
-        with pytest.raises(SessionError, match=words):
+    for start, message in (
+            (0.5, "this login is older than the change\n.*\nlog in again"),
+            (None, "this process does not run in an ssh login\n.*\nconfirm over ssh")):
+        monkeypatch.setattr(rollback, "_login_start", lambda start=start: start)
+        with pytest.raises(SessionError, match=message):
             host.rollback.confirm(host.run)
         assert host.rollback.armed
     assert host.rollback.confirm(host.run, need_login=False)
@@ -99,20 +101,20 @@ def test_an_old_login_does_not_confirm(host, monkeypatch):
 
 def test_any_login_after_a_boot_is_a_new_one(host, monkeypatch):
     host.change()
-    monkeypatch.setattr(rollback, "_login_began", lambda: 0.5)
+    monkeypatch.setattr(rollback, "_login_start", lambda: 0.5)
     monkeypatch.setattr(rollback, "_boot", lambda: "another boot")
     assert host.rollback.confirm(host.run)
 
 
-def test_this_test_is_no_login(host):
+def test_this_process_is_not_in_a_new_login(host):
     host.change()
-    began = rollback._login_began()
-    assert began is None or began < rollback._uptime()
+    start = rollback._login_start()
+    assert start is None or start < rollback._uptime()
     with pytest.raises(SessionError):
         host.rollback.confirm(host.run)
 
 
-def test_a_second_change_goes_back_to_before_both(host):
+def test_timer_after_a_second_change_undoes_both(host):
     before = host.files()
     host.change("first", paths=(host.main,))
     host.change("second")
@@ -121,7 +123,7 @@ def test_a_second_change_goes_back_to_before_both(host):
     assert host.files() == before
 
 
-def test_a_change_after_a_confirmed_one_goes_back_to_that(host):
+def test_timer_keeps_a_confirmed_change(host):
     host.change("first")
     host.rollback.confirm(host.run, need_login=False)
     after = host.files()
@@ -133,14 +135,14 @@ def test_a_change_after_a_confirmed_one_goes_back_to_that(host):
 def test_a_timer_that_cannot_start_is_an_error(host):
     before = host.files()
     host.answer = (1, "", "Failed to start transient timer unit: \x1b[31mno bus\n")
-    with pytest.raises(SessionError, match="the timer that would put the old files back cannot be started\n.*no bus\n.*nothing was changed"):
+    with pytest.raises(SessionError, match="the timer that would restore the old files cannot be started\n.*no bus\n.*nothing was changed"):
         host.change()
     assert not host.rollback.armed
     assert host.files() == before and not (host.path / "var lib").exists()
 
 
 def test_a_killed_arm_arms_nothing(host):
-    """Before the last file of it is written, nothing was changed yet, and a leftover is not taken for an armed one."""
+    """If arm() was killed before it wrote its last file, no configuration has changed, and the rollback is not armed."""
     os.makedirs(host.rollback.directory)
     with open(os.path.join(host.rollback.directory, "kept"), "w") as file:
         json.dump({str(host.main): "7"}, file)
@@ -151,8 +153,8 @@ def test_a_killed_arm_arms_nothing(host):
     assert host.files() == before
 
 
-def test_timer_is_a_process_where_there_is_no_systemd(host, until, program, monkeypatch):
-    # Time passes when the test says so.
+def test_timer_is_a_process_without_systemd(host, until, program, monkeypatch):
+    # sleep ends when the test writes to the pipe.
     passed = host.path / "passed"
     os.mkfifo(passed)
     monkeypatch.setenv("PATH", os.path.dirname(program("sleep", '#!/bin/sh\necho "$1" >>{0}.log\nread x <{0}\n'.format(passed))), prepend=os.pathsep)
@@ -171,7 +173,7 @@ def test_process_ends_when_the_change_is_confirmed(host):
     with open(os.path.join(host.rollback.directory, "process")) as file:
         timer = json.load(file)
     assert processes.alive(timer)
-    assert os.getpgid(timer[0]) == timer[0] != os.getpgid(0), "it outlives the login that made the change"
+    assert os.getpgid(timer[0]) == timer[0] != os.getpgid(0), "it continues after the login that made the change"
     assert host.rollback.confirm(host.run, need_login=False)
     assert not processes.alive(timer)
     assert set(host.files().values()) == {b"new"}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A planned change put in place: files, then the daemon, and both back whatever fails."""
+"""A plan is applied to the files first, then to the daemon. If a step fails, both are restored."""
 
 import errno
 import os
@@ -17,7 +17,7 @@ from login_node import LoginNode
 
 MAIN = "/etc/ssh/sshd_config"
 DROP_IN = "/etc/ssh/sshd_config.d/00-sciviz-paraview-viz.conf"
-WISHES = {"match": {"Group": "viz"}, "allow_tcp_forwarding": "local"}
+VIZ = {"match": {"Group": "viz"}, "allow_tcp_forwarding": "local"}
 
 
 class Daemon:
@@ -47,7 +47,7 @@ class Daemon:
 
 
 class Timer:
-    """A rollback that says what is asked of it."""
+    """A rollback that records its calls."""
 
     def __init__(self, armed=False):
         self.armed, self.calls = armed, []
@@ -60,7 +60,7 @@ class Timer:
 
 
 class Site:
-    """A node, its daemon and a change of it."""
+    """A node, its daemon and a change of its configuration."""
 
     def __init__(self, path, **daemon):
         self.node = LoginNode(path / "root").write(main="Include /etc/ssh/sshd_config.d/*.conf\nGatewayPorts no\n", other="X11Forwarding no\n")
@@ -71,18 +71,18 @@ class Site:
         self.change = Change(self.node.program, self.node.view, MAIN, self.daemon, self.pending)
 
     def apply(self, plan=None, **options):
-        plan = plan or self.node.plan(**WISHES)
+        plan = plan or self.node.plan(**VIZ)
         self.change.apply(plan, **options)
         return plan
 
-    def fails(self, *words, **options):
+    def fails(self, *texts, **options):
         with pytest.raises(SessionError) as error:
             self.apply(**options)
-        for word in words:
-            assert word in str(error.value)
+        for text in texts:
+            assert text in str(error.value)
         assert self.node.files() == self.before
         assert self.daemon.read == self.before, "the daemon has its old configuration"
-        assert not self.pending.there()
+        assert not self.pending.exists()
 
 
 @pytest.fixture(name="site")
@@ -94,34 +94,34 @@ def test_files_then_daemon(site):
     site.apply()
     assert site.node.value("AllowTcpForwarding") == "local"
     assert site.daemon.reloads == 1 and site.daemon.read == site.node.files()
-    assert not site.pending.there() and not site.change.warnings
-    assert not site.node.plan(**WISHES).changes
+    assert not site.pending.exists() and not site.change.warnings
+    assert not site.node.plan(**VIZ).changes
 
 
 def test_reload_that_fails(site):
     site.daemon.refuse = {1}
-    site.fails("ssh.service could not be reloaded\nJob failed\nthe old configuration is back. see: systemctl status")
+    site.fails("ssh.service could not be reloaded\nJob failed\nthe old configuration was restored. see: systemctl status")
     assert site.daemon.reloads == 2
 
 
 def test_reload_that_fails_again_is_not_called_a_success(site):
     site.daemon.refuse = {1, 2}
     timer = Timer()
-    with pytest.raises(SessionError, match="ssh.service could not be reloaded\nJob failed\nthe old files are back, but sshd may not have read them"):
+    with pytest.raises(SessionError, match="ssh.service could not be reloaded\nJob failed\nthe old files were restored, but sshd may not have read them"):
         site.apply(rollback=timer, seconds=120)
     assert site.node.files() == site.before
-    assert site.pending.there(), "the next run reloads it"
+    assert site.pending.exists(), "the next run reloads it"
     assert timer.calls[1:] == [("confirm", False)]
 
 
 def test_daemon_that_does_not_answer(site):
     site.daemon.silent = {1}
-    site.fails("sshd does not answer any more\nnobody greets on ", "127.0.0.1:22", "the old configuration is back. see its log")
+    site.fails("sshd does not answer any more\nno ssh greeting on ", "127.0.0.1:22", "the old configuration was restored. see the log of sshd")
     assert site.daemon.reloads == 2
 
 
-def test_daemon_that_never_answered_is_not_asked(site):
-    # It listens where this host cannot reach it: silence says nothing.
+def test_daemon_that_never_answered_need_not_answer_later(site):
+    # It listens where this host cannot reach it, so its silence proves nothing.
     site.daemon.silent = {0, 1}
     site.apply()
     assert site.daemon.read == site.node.files() != site.before
@@ -132,11 +132,11 @@ def test_files_that_cannot_be_written(site, monkeypatch):
         raise OSError(errno.EPERM, os.strerror(errno.EPERM), source)
 
     monkeypatch.setattr(os, "rename", rename)
-    site.fails("cannot write {0}{1}\n".format(site.node.root, DROP_IN), "immutable (lsattr)?", "the old configuration is back. nothing was changed")
+    site.fails("cannot write {0}{1}\n".format(site.node.root, DROP_IN), "immutable (lsattr)?", "the old configuration was restored. nothing was changed")
 
 
 def test_somebody_else_writes_at_the_same_time(site, monkeypatch):
-    plan = site.node.plan(**WISHES)
+    plan = site.node.plan(**VIZ)
     put = sshd_change.changes.Changes.put
 
     def disturbed(files):
@@ -149,7 +149,7 @@ def test_somebody_else_writes_at_the_same_time(site, monkeypatch):
     assert not os.path.exists(str(site.node.root) + DROP_IN)
 
 
-def test_interrupt_takes_all_back(site, monkeypatch):
+def test_interrupt_restores_files_and_daemon(site, monkeypatch):
     def interrupted():
         raise KeyboardInterrupt
 
@@ -159,12 +159,12 @@ def test_interrupt_takes_all_back(site, monkeypatch):
     assert site.node.files() == site.daemon.read == site.before
 
 
-def test_directory_that_is_made_for_it_goes_again(tmp_path):
+def test_directory_that_was_created_for_the_policy_is_removed(tmp_path):
     site = Site(tmp_path)
     site.node.write(main="Include /etc/ssh/new.d/*.conf\n")
     site.before = site.daemon.read = site.node.files()
     site.daemon.refuse = {1}
-    site.fails("the old configuration is back")
+    site.fails("the old configuration was restored")
     assert not (site.node.root / "etc/ssh/new.d").exists()
     site.apply()
     planner = site.node.planner()
@@ -175,14 +175,14 @@ def test_directory_that_is_made_for_it_goes_again(tmp_path):
     assert site.node.files() == site.before
 
 
-def test_no_daemon_is_told(tmp_path):
+def test_missing_daemon_is_a_warning(tmp_path):
     site = Site(tmp_path, pid=0)
     site.apply()
     assert site.change.warnings == ["sshd does not run on this host: it was not reloaded"]
     assert site.daemon.reloads == 0
 
 
-def test_daemon_that_waits_for_a_socket_reads_by_itself(tmp_path):
+def test_daemon_with_socket_activation_needs_no_reload(tmp_path):
     site = Site(tmp_path, pid=0, socket=True)
     site.apply()
     assert not site.change.warnings and site.daemon.reloads == 0
@@ -195,35 +195,35 @@ def test_without_reload(site):
     assert site.node.value("AllowTcpForwarding") == "local"
 
 
-def test_reload_that_a_killed_run_left_over(site):
-    """The mark is there from before the first file until the daemon has read them."""
+def test_next_run_does_the_reload_of_a_killed_run(site):
+    """The mark exists from before the first change until the daemon has read the files."""
     seen = []
     reload = site.daemon.reload
-    site.daemon.reload = lambda: (seen.append(site.pending.there()), reload())
+    site.daemon.reload = lambda: (seen.append(site.pending.exists()), reload())
     site.apply()
     assert seen == [True]
-    assert not site.pending.there()
+    assert not site.pending.exists()
     site.pending.set()
     again = sshd_plan.Plan({}, "", [], [], [], [], [])
     Change(site.node.program, site.node.view, MAIN, site.daemon, site.pending).apply(again)
-    assert site.daemon.reloads == 2 and not site.pending.there()
+    assert site.daemon.reloads == 2 and not site.pending.exists()
 
 
 def test_mark_is_one_per_main_file(tmp_path):
     one, other = Pending(MAIN, str(tmp_path)), Pending("/etc/other", str(tmp_path))
     one.set()
     one.set()
-    assert one.there() and not other.there()
-    assert Pending(MAIN, str(tmp_path)).there()
+    assert one.exists() and not other.exists()
+    assert Pending(MAIN, str(tmp_path)).exists()
     one.clear()
     one.clear()
-    assert not one.there() and not list(tmp_path.iterdir())
+    assert not one.exists() and not list(tmp_path.iterdir())
     lost = Pending(MAIN, str(tmp_path / "none"))
     lost.set()
-    assert not lost.there()
+    assert not lost.exists()
 
 
-def test_copies_are_kept_when_asked(site):
+def test_backup_copies_if_requested(site):
     site.node.write(main="GatewayPorts no\n")
     plan = site.apply(site.node.plan(gateway_ports="yes"), backup=True)
     assert list(plan.changes) == list(site.change.backups) == [MAIN]
@@ -239,7 +239,7 @@ def test_timer_runs_before_anything_changes(site):
     assert timer.calls == [("arm", [os.path.basename(DROP_IN)], 120, "ssh.service")]
 
 
-def test_no_timer_unless_asked(site):
+def test_no_timer_unless_requested(site):
     timer = Timer()
     site.apply(rollback=timer)
     assert timer.calls == []
@@ -248,19 +248,19 @@ def test_no_timer_unless_asked(site):
 def test_failed_change_stops_its_timer(site):
     site.daemon.refuse = {1}
     timer = Timer()
-    site.fails("the old configuration is back", rollback=timer, seconds=120)
+    site.fails("the old configuration was restored", rollback=timer, seconds=120)
     assert timer.calls[1:] == [("confirm", False)]
 
 
 def test_failed_change_leaves_the_timer_of_an_earlier_one(site):
     site.daemon.refuse = {1}
     timer = Timer(armed=True)
-    site.fails("the old configuration is back", rollback=timer, seconds=120)
+    site.fails("the old configuration was restored", rollback=timer, seconds=120)
     assert [call[0] for call in timer.calls] == ["arm"]
 
 
 def test_timer_that_cannot_start_changes_nothing(site):
-    def arm(*_words):
+    def arm(*_arguments):
         raise SessionError("the timer cannot be started", "no bus", "nothing was changed")
 
     timer = Timer()
@@ -269,7 +269,7 @@ def test_timer_that_cannot_start_changes_nothing(site):
     assert site.daemon.reloads == 0
 
 
-# --- which file, which sshd ---
+# --- which file, and which sshd ---
 
 def test_main_file_of_the_vendor(tmp_path):
     assert main_file(MAIN, str(tmp_path)) == (MAIN, True)
@@ -279,21 +279,21 @@ def test_main_file_of_the_vendor(tmp_path):
     assert main_file("/etc/ssh/other", str(tmp_path)) == ("/etc/ssh/other", True)
     (tmp_path / "etc/ssh").mkdir(parents=True)
     (tmp_path / "etc/ssh/sshd_config").write_text("")
-    assert main_file(MAIN, str(tmp_path)) == (MAIN, True), "the admin's own goes first"
+    assert main_file(MAIN, str(tmp_path)) == (MAIN, True), "the admin's file has precedence"
 
 
 class CommandLine:
-    def __init__(self, *words):
-        self.words = list(words)
+    def __init__(self, *arguments):
+        self.arguments = list(arguments)
 
     def options(self):
-        return self.words
+        return self.arguments
 
 
-def test_daemon_of_another_file_is_told(tmp_path):
+def test_daemon_of_another_file_is_a_warning(tmp_path):
     program, warnings = program_for(MAIN, "/bin/true", CommandLine("-f", "/etc/other", "-o", "Port=22"))
     assert warnings == ["the running sshd reads /etc/other, not {0}".format(MAIN)]
-    assert (program.command, program.options) == (["/bin/true"], []), "what it is told besides says nothing of our file"
+    assert (program.command, program.options) == (["/bin/true"], []), "its other options are for another file"
     (tmp_path / "link").symlink_to("main")
     assert program_for(str(tmp_path / "main"), "/bin/true", CommandLine("-f", str(tmp_path / "link")))[1] == []
 

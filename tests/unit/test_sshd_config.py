@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""sshd_config is read as sshd reads it, and edited so that every other byte stays."""
+"""sshd_config is read as sshd reads it. An edit keeps every other byte."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ def tree_of(texts, path=MAIN):
     "GatewayPorts =yes", '"GatewayPorts" yes', 'Gateway"Ports" yes', 'GatewayPorts "yes"', "GatewayPorts yes # for all", "=GatewayPorts yes",
     "GatewayPorts 'yes'", 'GatewayPorts="yes"',
 ])
-def test_line_says_to_us_what_it_says_to_sshd(node, spelled):
+def test_line_is_read_as_sshd_reads_it(node, spelled):
     node.write(main="# first\n" + spelled + "\n")
     assert node.value("GatewayPorts") == "yes"
     [line] = config.lines("# first\n" + spelled + "\n")
@@ -43,7 +43,7 @@ def test_line_says_to_us_what_it_says_to_sshd(node, spelled):
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# GatewayPorts yes", "   \t# GatewayPorts yes\n", "\r\n", 'Gateway"Ports yes\n'])
-def test_line_that_says_nothing(node, text):
+def test_line_without_a_keyword(node, text):
     node.write(main=text)
     assert node.value("GatewayPorts") == "no"
     assert config.lines(text) == []
@@ -51,7 +51,7 @@ def test_line_that_says_nothing(node, text):
 
 @given(rest=st.text(alphabet="ab# \t\"'\\,*\xe9", min_size=1, max_size=16))
 def test_arguments_are_those_of_sshd(tmp_path_factory, rest):
-    # Of AcceptEnv, sshd prints every argument on a line of its own.
+    # sshd prints each argument of AcceptEnv on its own line.
     node = LoginNode(tmp_path_factory.mktemp("node"))
     node.write(main="AcceptEnv first " + rest + "\n")
     ours = ["first", *config.arguments(rest.rstrip())]
@@ -66,7 +66,7 @@ def test_arguments_are_those_of_sshd(tmp_path_factory, rest):
 @given(word=st.text(alphabet="ab# \t'.:*/\xe9=", min_size=1, max_size=12).filter(lambda word: word.strip() and "=" not in word))
 def test_quoted_word_comes_back_from_sshd(tmp_path_factory, word):
     if "\t" in word:
-        with pytest.raises(SessionError, match="cannot stand in sshd_config"):
+        with pytest.raises(SessionError, match="cannot be written to sshd_config"):
             config.quote(word)
         return
     node = LoginNode(tmp_path_factory.mktemp("node"))
@@ -77,7 +77,7 @@ def test_quoted_word_comes_back_from_sshd(tmp_path_factory, word):
 
 @pytest.mark.parametrize("word", ['a"b', "a\\b", "a\nb", "a\x00b", "a\x7fb"])
 def test_word_that_cannot_be_quoted(word):
-    with pytest.raises(SessionError, match="leave that out"):
+    with pytest.raises(SessionError, match="remove that character"):
         config.quote(word)
 
 
@@ -136,10 +136,10 @@ def test_links_stay_within_the_root(tmp_path):
     assert view.read("/etc/ssh/sshd_config.d/a.conf") == "a"
 
 
-def test_links_in_a_circle_are_told(tmp_path):
+def test_loop_of_links_is_an_error(tmp_path):
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    with pytest.raises(SessionError, match="cannot read /[ab]\nits symbolic links lead round in a circle"):
+    with pytest.raises(SessionError, match="cannot read /[ab]\nits symbolic links form a loop"):
         View(str(tmp_path)).read("/a")
 
 
@@ -163,25 +163,25 @@ def test_files_in_the_order_of_sshd(node):
     assert effective.value("GatewayPorts") == "no"
 
 
-def test_lines_under_a_match_are_known():
+def test_lines_under_a_match_are_marked():
     tree = tree_of({MAIN: "A 1\nInclude /d/*\nB 1\nMatch User x\nC 1\nMatch all\nD 1\n", "/d/1": "Match User y\nE 1\n"})
     assert [(line.keyword, matched) for _file, line, matched in tree.reading() if line.keyword not in ("match", "include")] == [
         ("a", False), ("e", True), ("b", False), ("c", True), ("d", True)]
 
 
-def test_includes_in_a_circle_end():
+def test_loop_of_includes_ends():
     tree = tree_of({MAIN: "Include /etc/ssh/a\n", "/etc/ssh/a": "Include {0}\nGatewayPorts yes\n".format(MAIN)})
     assert list(tree.files) == [MAIN, "/etc/ssh/a"]
     assert "gatewayports" in {line.keyword for _file, line, _matched in tree.reading()}
 
 
-def test_too_many_includes_are_told():
+def test_too_many_includes_are_an_error():
     texts = {"/d/{0}".format(number): "Include /d/{0}\n".format(number + 1) for number in range(30)}
     with pytest.raises(SessionError, match="/d/17 is included too deeply"):
         tree_of(texts, "/d/0")
 
 
-def test_include_of_nothing_is_nothing():
+def test_include_that_matches_no_file():
     assert list(tree_of({MAIN: "Include /none/*.conf\nInclude /none\n"}).files) == [MAIN]
     assert not tree_of({}).files
 
@@ -199,10 +199,10 @@ def test_directories_for_drop_ins(main, patterns):
     assert tree_of({MAIN: main}).drop_in_patterns() == patterns
 
 
-def test_what_a_line_says():
+def test_text_of_a_line():
     tree = tree_of({MAIN: "A 1\n\tMATCH user x \nMatch all"})
-    assert [tree.said(MAIN, number) for number in (0, 1, 2, 3, 4)] == ["", "A 1", "MATCH user x", "Match all", ""]
-    assert tree.said("/elsewhere", 1) == ""
+    assert [tree.line_text(MAIN, number) for number in (0, 1, 2, 3, 4)] == ["", "A 1", "MATCH user x", "Match all", ""]
+    assert tree.line_text("/elsewhere", 1) == ""
 
 
 def test_sshd_reads_the_same_through_the_mirror(node, tmp_path):
@@ -220,7 +220,7 @@ def test_sshd_reads_the_same_through_the_mirror(node, tmp_path):
         assert code == 0
         [effective] = node.program.effective(tree, [program.Connection(user)])
         mirrored = [keyword + (" " + value if value else "") for keyword, values in effective.values.items() for value in values]
-        # Asked with -ddd, it says DEBUG3 of its own loglevel.
+        # With -ddd, sshd prints DEBUG3 as its log level.
         assert sorted(mirrored) == sorted(line.rstrip().replace("loglevel INFO", "loglevel DEBUG3") for line in out.splitlines())
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file()} == before
 
@@ -251,7 +251,7 @@ def test_blocks_leave_no_byte_behind(text, steps, order):
     for name, where in steps:
         now = without_block(now, name)
         before = {"end": None, "head": 1, "match": next((number for number, line in enumerate(now.split("\n"), 1) if line.startswith("Match ")), None)}[where]
-        # As the caller has it: what would go into another block goes before that one.
+        # As the planner does: a block that would be inside another is added before that one.
         before = before - 1 if where == "match" and before in config.ours(now) else before
         now = with_block(now, name, ["Match Group {0}".format(name), "    GatewayPorts yes", "Match all"], before)
         inside = block_lines(now, name)
@@ -264,15 +264,15 @@ def test_blocks_leave_no_byte_behind(text, steps, order):
     assert now == text
 
 
-@given(text=FREE, behind=st.sampled_from(["\n", "\nPermitTTY no", "\nPermitTTY no\n"]))
-def test_what_others_append_behind_a_block_stays(text, behind):
+@given(text=FREE, appended=st.sampled_from(["\n", "\nPermitTTY no", "\nPermitTTY no\n"]))
+def test_text_that_others_append_after_a_block_stays(text, appended):
     if text and not text.endswith("\n"):
-        assert without_block(with_block(text, "a", ["GatewayPorts yes"]) + behind, "a") == text + behind
+        assert without_block(with_block(text, "a", ["GatewayPorts yes"]) + appended, "a") == text + appended
     else:
-        assert without_block(with_block(text, "a", ["GatewayPorts yes"]) + behind[1:], "a") == text + behind[1:]
+        assert without_block(with_block(text, "a", ["GatewayPorts yes"]) + appended[1:], "a") == text + appended[1:]
 
 
-def test_block_takes_the_line_ends_of_its_file():
+def test_block_has_the_line_ends_of_its_file():
     assert with_block("A 1\r\nB 2\r\n", "a", ["X 1"]).count("\r\n") == 5
     assert with_block("A 1\nB 2\r\nC 3\n", "a", ["X 1"]).count("\r\n") == 1
 
@@ -293,24 +293,24 @@ BEGIN, END = BLOCK.splitlines()[0], BLOCK.splitlines()[-1]
     BEGIN + "\n" + with_block("", "other", ["X 1"]) + END + "\n",
 ])
 def test_broken_markers_are_refused(text):
-    with pytest.raises(SessionError, match="the block of a in sshd_config is not whole\n(.*\n)*.*nothing was changed"):
+    with pytest.raises(SessionError, match="the block of a in sshd_config is incomplete\n(.*\n)*.*nothing was changed"):
         without_block(text, "a")
 
 
 @pytest.mark.parametrize("text", ["#" + BEGIN + "\n", " " + BEGIN + "\n", BEGIN + " \n", "see " + END + "\n", BEGIN + "b\n" + END + "b\n"])
-def test_what_only_looks_like_a_marker_stays(text):
+def test_line_that_resembles_a_marker_stays(text):
     assert without_block(text, "a") == text
     assert block_lines(text, "a") == set()
 
 
 @pytest.mark.parametrize("text", ["", "A 1\n", "A 1", "A 1\r\nMatch User x\r\nB 1"])
-def test_blocks_have_one_order(text):
+def test_order_of_blocks_is_fixed(text):
     bodies = {"z": ["GatewayPorts yes"], "b": ["Match User b", "Match all"], "a": ["Match User a", "Match all"], "0": ["Match all", "X 1"]}
     for order in itertools.permutations(bodies):
         now = text
         for name in order:
             now = with_block(now, name, bodies[name])
-        assert re.findall("BEGIN .* (.)(?:,.*)?\r?\n", now) == ["z", "a", "b", "0"], "what is global before what is for somebody before what is for all"
+        assert re.findall("BEGIN .* (.)(?:,.*)?\r?\n", now) == ["z", "a", "b", "0"], "global blocks, then those with criteria, then Match all"
         for name in order:
             assert with_block(without_block(now, name), name, bodies[name]) == now
         assert len(config.ours(now)) == sum(2 + len(body) for body in bodies.values())
@@ -324,7 +324,7 @@ def test_lines_of_a_block():
     assert sorted(block_lines(with_block("A 1\r\n", "a", ["X 1"]), "a")) == [2, 3, 4]
 
 
-def test_sshd_takes_a_block(node):
+def test_sshd_accepts_a_block(node):
     node.write(main="GatewayPorts no\r\nMatch User bob\r\n  X11Forwarding no")
     main = with_block(node.view.read(MAIN), "a", ["Match User alice", "    GatewayPorts yes", "Match all"])
     effective = node.program.effective(Tree(node.view.with_changes({MAIN: main}), MAIN), [program.Connection("alice"), program.Connection("bob")])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the modules for sshd say of themselves is what they take."""
+"""The documentation of the modules for sshd agrees with their options."""
 
 import shlex
 
@@ -27,7 +27,7 @@ def tasks(name):
     return [task["sciviz.paraview." + name] or {} for task in yaml.safe_load(module("modules", name).EXAMPLES) if "sciviz.paraview." + name in task]
 
 
-def test_there_are_modules():
+def test_list_of_modules():
     assert MODULES == ["sshd_forwarding", "sshd_forwarding_confirm", "sshd_forwarding_info"]
 
 
@@ -48,7 +48,7 @@ def test_documentation_is_complete(name):
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_take_known_options(name):
+def test_examples_use_existing_options(name):
     assert tasks(name)
     for task in tasks(name):
         assert set(task) <= set(module("modules", name).SPEC)
@@ -65,28 +65,28 @@ def test_examples_are_policies():
 def test_every_keyword_is_an_option():
     spec = module("modules", "sshd_forwarding").SPEC
     assert set(policy.KEYWORDS) < set(spec)
-    assert all("default" not in spec[option] for option in policy.KEYWORDS), "what is not asked for is left alone"
+    assert all("default" not in spec[option] for option in policy.KEYWORDS), "an option that is not given changes nothing"
 
 
 @pytest.mark.parametrize(("name", "option"), [("sshd_forwarding", "verify"), ("sshd_forwarding_info", "connections")])
-def test_connection_without_a_field_is_the_default_one(name, option):
+def test_defaults_of_a_connection(name, option):
     fields = module("modules", name).SPEC[option]["options"]
     defaults = {field: about.get("default") for field, about in fields.items() if field in sshd.Connection._fields}
     assert samples.named([defaults])[0].connection == sshd.Connection()
 
 
-def test_whoever_changes_nothing_is_told_that_the_host_will(tmp_path, monkeypatch):
-    """A change that waits for its confirmation takes with it what rests on it."""
+def test_run_without_changes_warns_that_the_host_may_undo_the_policy(tmp_path, monkeypatch):
+    """The host undoes an unconfirmed change together with every later one."""
     program = tmp_path / "sshd"
     program.write_text("#!/bin/sh\nexec {0} \"$@\"\n".format(" ".join(map(shlex.quote, real_sshd()))))
     program.chmod(0o755)
     main = tmp_path / "sshd_config"
     main.write_text("GatewayPorts no\n")
-    armed = Rollback(str(tmp_path / "state" / "rollback"))
-    monkeypatch.setattr(sshd_forwarding.rollback, "Rollback", lambda: armed)
-    wishes = {option: about.get("default") for option, about in sshd_forwarding.SPEC.items()}
-    wishes.update(name="viz", match={"User": "alice"}, allow_tcp_forwarding="local", path=str(main), sshd=str(program), reload=False)
-    assert sshd_forwarding.perform(wishes, False, str(tmp_path))["changed"]
-    armed.arm({}, 300, "ssh.service", lambda argv, seconds: (0, "", ""))
-    again = sshd_forwarding.perform(wishes, False, str(tmp_path))
+    timer = Rollback(str(tmp_path / "state" / "rollback"))
+    monkeypatch.setattr(sshd_forwarding.rollback, "Rollback", lambda: timer)
+    arguments = {option: about.get("default") for option, about in sshd_forwarding.SPEC.items()}
+    arguments.update(name="viz", match={"User": "alice"}, allow_tcp_forwarding="local", path=str(main), sshd=str(program), reload=False)
+    assert sshd_forwarding.perform(arguments, False, str(tmp_path))["changed"]
+    timer.arm({}, 300, "ssh.service", lambda argv, seconds: (0, "", ""))
+    again = sshd_forwarding.perform(arguments, False, str(tmp_path))
     assert not again["changed"] and any("waits for its confirmation" in note for note in again["notes"])

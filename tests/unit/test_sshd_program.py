@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sshd makes of a configuration and which line says so, and what its daemon is asked."""
+"""The values of sshd with a configuration, the lines that they come from, and calls of its daemon."""
 
 import os
 import signal
@@ -99,20 +99,20 @@ def test_options_of_the_command_line_win(node):
     node.write(main="GatewayPorts no\nMatch User bob\n  GatewayPorts clientspecified\n")
     node.program.options = ["-o", "GatewayPorts=yes"]
     assert origin(node, "GatewayPorts") == ("yes", "command-line:0")
-    assert origin(node, "GatewayPorts", "bob") == ("clientspecified", MAIN + ":3"), "over lines for everybody"
+    assert origin(node, "GatewayPorts", "bob") == ("clientspecified", MAIN + ":3"), "a Match overrides the command line"
 
 
-@pytest.mark.parametrize(("main", "words"), [
+@pytest.mark.parametrize(("main", "message"), [
     ("GatewayPorts maybe\n", "/etc/ssh/sshd_config line 1: unsupported option \"maybe\""),
     ("\nNoSuchKeyword yes\n", "line 2: Bad configuration option: NoSuchKeyword"),
     ("Match User\n", "line 1"),
     ("Include {0}*.conf\n".format(D), D + "bad.conf line 3"),
 ])
-def test_refusal_in_the_words_of_sshd(node, main, words):
+def test_rejection_has_the_message_of_sshd(node, main, message):
     node.write(main=main, bad="\n\nPermitListen nonsense:x:y\n")
     with pytest.raises(sshd.Refused) as error:
         node.effective()
-    assert words in str(error.value)
+    assert message in str(error.value)
     assert "/tmp" not in str(error.value) and "debug" not in str(error.value)
 
 
@@ -128,26 +128,26 @@ def test_nothing_is_left_behind(node, monkeypatch, tmp_path):
     assert sorted(node.files()) == ["etc/ssh/sshd_config"]
 
 
-def test_host_without_keys_is_asked_all_the_same(node):
+def test_host_without_keys(node):
     node.write(main="HostKey /nonexistent\nGatewayPorts yes\n")
     node.program = sshd.Program(real_sshd()[:-2])
     assert node.value("GatewayPorts") == "yes"
 
 
-def test_no_sshd_is_told(monkeypatch):
+def test_missing_sshd_is_an_error(monkeypatch):
     monkeypatch.setattr(sshd, "_PATH", "/nonexistent")
     with pytest.raises(SessionError, match="sshd is not installed on this host\n.*/nonexistent\n.*nothing was changed"):
         sshd.Program()
 
 
-def test_sshd_that_is_gone_is_told(node):
+def test_sshd_that_does_not_exist_is_an_error(node):
     node.write(main="")
     node.program = sshd.Program(["/nonexistent/sshd"])
     with pytest.raises(SessionError, match="/nonexistent/sshd: No such file"):
         node.effective()
 
 
-def test_command_that_hangs():
+def test_command_that_does_not_end():
     assert sshd.run([sys.executable, "-c", "input()"], 30)[0] == 1
     read, write = os.pipe()
     try:
@@ -160,7 +160,7 @@ def test_command_that_hangs():
 
 # --- connections and addresses ---
 
-def test_connection_as_sshd_takes_it():
+def test_connection_in_the_form_of_sshd():
     assert sshd.spec(Connection()) == "user=nobody,host=host.example,addr=192.0.2.1,laddr=127.0.0.1,lport=22"
     assert sshd.spec(Connection("a", "h", "::1", "::1", 2222, "vrf")) == "user=a,host=h,addr=::1,laddr=::1,lport=2222,rdomain=vrf"
 
@@ -168,7 +168,7 @@ def test_connection_as_sshd_takes_it():
 @pytest.mark.parametrize("field", Connection._fields)
 @pytest.mark.parametrize("value", ["a,b", "a b", "a\tb", "a\n", "\x01"])
 def test_connection_that_sshd_would_misread(field, value):
-    with pytest.raises(SessionError, match="{0}=.* is no part of a connection\n.*\ncorrect verify".format(field)):
+    with pytest.raises(SessionError, match="{0}=.* is not valid in a connection\n.*\ncorrect verify".format(field)):
         sshd.spec(Connection()._replace(**{field: value}))
 
 
@@ -223,11 +223,11 @@ def test_unit_of_the_daemon(units, unit, pid, waits):
 
 @pytest.fixture(name="process")
 def _process():
-    """Starts a process that waits; argv[0] and the rest as given."""
+    """Starts a process that waits, with the given argv."""
     started = []
 
-    def start(*words, program=("-c", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); print('up', flush=True); signal.pause()")):
-        started.append(subprocess.Popen([words[0], *program, *words[1:]], executable=sys.executable, stdout=subprocess.PIPE))
+    def start(*argv, program=("-c", "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN); print('up', flush=True); signal.pause()")):
+        started.append(subprocess.Popen([argv[0], *program, *argv[1:]], executable=sys.executable, stdout=subprocess.PIPE))
         started[-1].stdout.readline()
         return started[-1]
 
@@ -239,27 +239,27 @@ def _process():
 
 
 @pytest.mark.usefixtures("systemd")
-@pytest.mark.parametrize(("words", "options"), [
+@pytest.mark.parametrize(("arguments", "options"), [
     (["-D"], []),
     (["-D", "-oPort=2222", "-o", "GatewayPorts=no"], ["-o", "Port=2222", "-o", "GatewayPorts=no"]),
     (["-f", "/etc/other"], ["-f", "/etc/other"]),
     (["-f/etc/other", "-D", "[listener] 0 of 10-100 startups"], ["-f", "/etc/other"]),
     (["-o"], []),
 ])
-def test_options_of_the_daemon(process, words, options):
-    one = process("sshd", *words)
+def test_options_of_the_daemon(process, arguments, options):
+    one = process("sshd", *arguments)
     assert Daemon(Systemd(ssh_service=("loaded", "active", one.pid))).options() == options
 
 
 @pytest.mark.usefixtures("systemd")
-def test_options_of_no_daemon():
+def test_options_without_a_daemon():
     assert Daemon(Systemd()).options() == []
     assert Daemon(Systemd(ssh_service=("loaded", "active", 2 ** 22 + 7))).options() == []
 
 
 @pytest.mark.usefixtures("systemd")
-def test_reload_is_that_of_its_unit(process):
-    # It executes itself anew, as sshd does.
+def test_reload_by_its_unit(process):
+    # It executes itself again, as sshd does.
     again = "import os, sys, signal; signal.signal(signal.SIGHUP, lambda *_: os.execv(sys.executable, ['sshd', '-c', 'input()', *sys.argv[1:]])); \
 print('up', flush=True); signal.pause()"
     one = process("sshd", program=("-c", again))
@@ -299,7 +299,7 @@ def test_daemon_that_ends_in_its_reload(process):
 
 
 @pytest.mark.usefixtures("systemd")
-def test_reload_of_no_daemon_does_nothing():
+def test_reload_without_a_daemon_does_nothing():
     systemd = Systemd(ssh_service=("loaded", "inactive", 0))
     Daemon(systemd).reload()
     assert not [argv for argv in systemd.commands if argv[1] == "reload"]
@@ -350,10 +350,10 @@ def test_nobody_listens():
     assert not Daemon(Systemd()).answers([address], 0)
 
 
-# --- the copy that sshd is shown ---
+# --- the copy that sshd reads ---
 
-def test_without_host_keys_one_is_made_and_makes_no_difference(node):
-    """As on an image that has not booted yet."""
+def test_without_host_keys_a_temporary_key_makes_no_difference(node):
+    """An image that has not booted yet has no host keys."""
     node.write(main="HostKey /nonexistent/key\n")
     node.program = sshd.Program(real_sshd()[:-2])
     plan = node.plan(match={"Group": "viz"}, allow_tcp_forwarding="local")
@@ -361,12 +361,12 @@ def test_without_host_keys_one_is_made_and_makes_no_difference(node):
     assert plan.before[0].values["hostkey"] == plan.after[0].values["hostkey"]
 
 
-def test_the_copy_lies_where_it_is_wanted_and_goes(node, tmp_path, monkeypatch):
+def test_copy_is_in_the_requested_directory_and_is_removed(node, tmp_path, monkeypatch):
     node.write(main="GatewayPorts no\n")
-    asked, run = [], sshd.run
-    monkeypatch.setattr(sshd, "run", lambda argv, *rest: asked.append(argv) or run(argv, *rest))
+    commands, run = [], sshd.run
+    monkeypatch.setattr(sshd, "run", lambda argv, *rest: commands.append(argv) or run(argv, *rest))
     (tmp_path / "scratch").mkdir()
     node.program.scratch = str(tmp_path / "scratch")
     assert node.value("GatewayPorts") == "no"
-    assert asked and all(argv[argv.index("-f") + 1].startswith(str(tmp_path / "scratch")) for argv in asked)
+    assert commands and all(argv[argv.index("-f") + 1].startswith(str(tmp_path / "scratch")) for argv in commands)
     assert not list((tmp_path / "scratch").iterdir())

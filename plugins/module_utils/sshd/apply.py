@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A plan for sshd's configuration put in place: files, then the daemon; whatever fails brings both back."""
+"""Applies a plan for sshd's configuration: files first, then the daemon. If a step fails, both are restored."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from .config import Tree, View
 from .planner import Plan
 from .rollback import Rollback
 
-#: Vendors keep their own configuration here and leave the first path to the admin.
+#: The vendor's own file, by the path that is the admin's.
 VENDOR = {"/etc/ssh/sshd_config": "/usr/etc/ssh/sshd_config"}
 
 
@@ -22,10 +22,10 @@ def main_file(path: str, root: str = "") -> t.Tuple[str, bool]:
     """The main file that sshd reads.
 
     Args:
-        path: as the user names it.
-        root: what stands before every path.
+        path: the path that the user gives.
+        root: prefix of every path.
     Returns:
-        The file, and whether it may be edited; a vendor's own may not.
+        The file, and whether it may be edited; a vendor's file may not.
     """
     other = VENDOR.get(path, "")
     if other and not os.path.exists(root + path) and os.path.exists(root + other):
@@ -34,21 +34,21 @@ def main_file(path: str, root: str = "") -> t.Tuple[str, bool]:
 
 
 def program_for(path: str, executable: str, daemon: sshd.Daemon, scratch: t.Optional[str] = None) -> t.Tuple[sshd.Program, t.List[str]]:
-    """The sshd that a configuration is for.
+    """The sshd program that reads a configuration.
 
     Args:
         path: the main file.
-        executable: the program; empty to look for it.
-        daemon: the running one.
+        executable: the program; empty to search for it.
+        daemon: the running sshd.
         scratch: directory for copies of the configuration.
     Returns:
-        It, with what the daemon has on its command line, and warnings.
+        The program with the options of the daemon's command line, and warnings.
     """
     if executable and not os.access(executable, os.X_OK):
         raise SessionError("there is no program {0}".format(executable), "", "correct sshd, or leave it out; nothing was changed")
-    words = daemon.options()
+    running = daemon.options()
     options, other = [], ""
-    for flag, value in zip(words[::2], words[1::2]):
+    for flag, value in zip(running[::2], running[1::2]):
         if flag == "-f":
             other = value
         else:
@@ -61,12 +61,12 @@ def program_for(path: str, executable: str, daemon: sshd.Daemon, scratch: t.Opti
 
 
 class Pending:
-    """A mark, outside of the configuration, that files were changed and the daemon has not read them yet."""
+    """A mark outside the configuration. It exists while files are changed and the daemon has not read them yet."""
 
     def __init__(self, path: str, directory: str = "/run") -> None:
         self.file = os.path.join(directory, "sciviz-paraview-sshd.{0}".format(hashlib.sha256(path.encode()).hexdigest()[:12]))
 
-    def there(self) -> bool:
+    def exists(self) -> bool:
         return os.path.exists(self.file)
 
     def set(self) -> None:
@@ -76,22 +76,22 @@ class Pending:
             pass
 
     def clear(self) -> None:
-        if self.there():
+        if self.exists():
             os.unlink(self.file)
 
 
 class Change:
-    """Puts a plan in place.
+    """Applies a plan.
 
     Args:
-        program: whom to ask.
+        program: the sshd program.
         view: the files.
         path: the main file.
-        daemon: what is to read them; None for nobody.
-        pending: the mark.
+        daemon: the sshd to reload; None for none.
+        pending: the mark for a reload that is still to be done.
     Attributes:
-        backups: the copies that were kept, by path.
-        warnings: what the user should know.
+        backups: the backup copies, by path.
+        warnings: for the user.
     """
 
     def __init__(self, program: sshd.Program, view: View, path: str, daemon: t.Optional[sshd.Daemon], pending: Pending) -> None:
@@ -99,22 +99,23 @@ class Change:
         self.backups: t.Dict[str, str] = {}
         self.warnings: t.List[str] = []
         self.addresses: t.List[t.Tuple[str, int]] = []
-        self.greeted = False
+        self.answered = False
 
     def apply(self, plan: Plan, backup: bool = False, rollback: t.Optional[Rollback] = None, seconds: int = 0, tidy: t.Iterable[str] = ()) -> None:
-        """Files and daemon as planned.
+        """Changes the files, then reloads the daemon.
 
         Args:
-            plan: what to do.
-            backup: whether to keep copies of what is there.
-            rollback: armed for this many seconds before anything is touched.
-            tidy: directories to remove once they are empty.
+            plan: the plan.
+            backup: whether to keep copies of the old files.
+            rollback: the timer to arm before the first change.
+            seconds: time until that timer restores the old files; 0 for no timer.
+            tidy: directories to remove if they are empty then.
         Raises:
-            SessionError: all is as before.
+            SessionError: a step failed; the old state is restored.
         """
         texts = {self.view.real(path): text for path, text in plan.changes.items()}
         files = changes.Changes(texts, self.view.real(self.path))
-        self._look(plan)
+        self._note_addresses(plan)
         armed = rollback is None or rollback.armed
         if rollback is not None and seconds and texts:
             rollback.arm(files.old, seconds, self.daemon.unit if self.daemon else "", sshd.run)
@@ -126,10 +127,10 @@ class Change:
             files.put()
             for directory in tidy:
                 self._remove_empty(directory)
-            self._look_again(plan)
+            self._verify(plan)
             self._reload()
         except BaseException as error:
-            now = self._take_back(files)
+            now = self._restore(files)
             if not armed:
                 rollback.confirm(sshd.run, need_login=False)
             if isinstance(error, SessionError):
@@ -144,22 +145,26 @@ class Change:
         except OSError:
             pass
 
-    def _look(self, plan: Plan) -> None:
-        """Where sshd listens, and whether it can be asked there at all. No plan changes where; what is there now may be spoilt."""
+    def _note_addresses(self, plan: Plan) -> None:
+        """Notes the addresses where sshd listens, and whether it answers there now.
+
+        The addresses come from the planned files, since the current ones may be broken; no plan changes them.
+        """
         if self.daemon:
             planned = Tree(self.view.with_changes(plan.changes), self.path)
             self.addresses = sshd.addresses(self.program.effective(planned, [sshd.Connection()])[0])
-            self.greeted = bool(self.daemon.pid() or self.daemon.waits_for_a_socket()) and self.daemon.answers(self.addresses, 3)
+            self.answered = bool(self.daemon.pid() or self.daemon.waits_for_a_socket()) and self.daemon.answers(self.addresses, 3)
 
-    def _look_again(self, plan: Plan) -> None:
-        """What lies there now is what was planned."""
+    def _verify(self, plan: Plan) -> None:
+        """Checks that sshd has the planned values from the files as they are now."""
         if plan.stand_in:
-            # sshd cannot be asked for a member there is not.
+            # The group has no member for whom sshd could be tested.
             return
-        now = self.program.effective(Tree(View(self.view.root), self.path), [one.connection for one in plan.tried])
-        for one, wanted, got in zip(plan.tried, plan.after, now):
-            if wanted.values != got.values:
-                raise SessionError("sshd's configuration is not what was written", "it differs for {0}".format(one.label), "is something else writing it?")
+        now = self.program.effective(Tree(View(self.view.root), self.path), [sample.connection for sample in plan.samples])
+        for sample, planned, found in zip(plan.samples, plan.after, now):
+            if planned.values != found.values:
+                raise SessionError("sshd's configuration is not what was written", "it differs for {0}".format(sample.label),
+                                   "check whether another program writes these files")
 
     def _reload(self) -> None:
         if not self.daemon:
@@ -169,18 +174,18 @@ class Change:
                 self.warnings.append("sshd does not run on this host: it was not reloaded")
             return
         self.daemon.reload()
-        if self.greeted and not self.daemon.answers(self.addresses):
+        if self.answered and not self.daemon.answers(self.addresses):
             raise SessionError("sshd does not answer any more",
-                               "nobody greets on " + ", ".join("{0}:{1}".format(*one) for one in self.addresses), "see its log")
+                               "no ssh greeting on " + ", ".join("{0}:{1}".format(*one) for one in self.addresses), "see the log of sshd")
 
-    def _take_back(self, files: changes.Changes) -> str:
-        """What is back."""
+    def _restore(self, files: changes.Changes) -> str:
+        """Restores files and daemon, and returns a sentence that reports it."""
         files.restore()
         if self.daemon and self.daemon.pid():
             try:
                 self.daemon.reload()
             except SessionError as error:
-                # The mark stays: the next run has it read them.
-                return "the old files are back, but sshd may not have read them ({0}). ".format(error.what)
+                # The mark stays, so the next run reloads the daemon.
+                return "the old files were restored, but sshd may not have read them ({0}). ".format(error.what)
         self.pending.clear()
-        return "the old configuration is back. "
+        return "the old configuration was restored. "

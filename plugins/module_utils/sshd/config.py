@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lossless reading and editing of sshd_config and what it includes: every byte that is not ours stays.
+"""Reads and edits sshd_config and the files that it includes; every byte outside our own blocks stays as it is.
 
 Source: servconf.c and misc.c of OpenSSH 8.0 to 10 (strdelim, argv_split, the Include case).
 """
@@ -19,12 +19,12 @@ from ..common.errors import SessionError
 DIRECTORY = "/etc/ssh"
 _DEPTH = 16
 _BLANKS = " \t\r\n\f"
-# What blocks beside one another are sorted by.
+# Sort key of adjacent blocks.
 _Key = t.Tuple[int, str]
 
 
 class Line(t.NamedTuple):
-    """A line of a file: its number from 1, its keyword in lower case, and what follows that."""
+    """A line of a file: its number from 1, its keyword in lower case, and the text after the keyword."""
 
     number: int
     keyword: str
@@ -32,18 +32,18 @@ class Line(t.NamedTuple):
 
 
 def _split_keyword(text: str) -> t.Tuple[str, str]:
-    """Keyword and the rest of a line, as sshd's strdelim: parted by blanks, or by one equals sign; quotes part it too."""
+    """Splits a line into its keyword and the rest, as sshd's strdelim does: at blanks, at one equals sign, or at a quote."""
     keyword = re.match(r"[^ \t\r\n=\"]*", text).group(0)
     rest = text[len(keyword):]
     if rest.startswith('"'):
         quoted, closed, rest = rest[1:].partition('"')
-        # A line whose keyword has no closing quote is none to sshd.
+        # sshd ignores a line whose keyword has no closing quote.
         return (keyword + quoted).lower() if closed else "", rest.lstrip(" \t\r\n")
     return keyword.lower(), re.sub(r"\A[ \t\r\n]*=?[ \t\r\n]*", "", rest)
 
 
 def lines(text: str) -> t.List[Line]:
-    """The lines of a file that say something; number counts from 1, keyword is in lower case."""
+    """The lines of a file that have a keyword; blank lines and comments are left out."""
     found = []
     for number, raw in enumerate(text.split("\n"), 1):
         stripped = raw.strip(_BLANKS)
@@ -55,7 +55,7 @@ def lines(text: str) -> t.List[Line]:
 
 
 def arguments(rest: str) -> t.List[str]:
-    """The arguments of a line as sshd's argv_split has them: quotes taken off, a comment at its end left out."""
+    """The arguments of a line, split as sshd's argv_split does: without quotes and without a trailing comment."""
     found: t.List[str] = []
     word, quoted, place = None, "", 0
     while place < len(rest):
@@ -81,18 +81,19 @@ def arguments(rest: str) -> t.List[str]:
 
 
 def quote(word: str) -> str:
-    """An argument as sshd reads it back."""
+    """Quotes an argument for sshd_config, if it needs quotes."""
     if re.search(r"[\"\\\x00-\x1f\x7f]", word):
-        raise SessionError("{0!r} cannot stand in sshd_config".format(word), "it holds a quote, a backslash or a control character", "leave that out")
+        raise SessionError("{0!r} cannot be written to sshd_config".format(word),
+                           "it contains a quote, a backslash or a control character", "remove that character")
     return '"{0}"'.format(word) if re.search(r"[\s#']", word) else word
 
 
 class View:
-    """The files below a root, some of them changed, none of them written.
+    """The files below a root directory, with planned changes; it writes nothing.
 
     Args:
-        root: what stands before every path; empty for the host's own.
-        changes: new texts by path; None: the file is gone.
+        root: prefix of every path; empty for the files of this host.
+        changes: new texts by path; None if the file is removed.
     """
 
     def __init__(self, root: str = "", changes: t.Optional[t.Dict[str, t.Optional[str]]] = None) -> None:
@@ -100,7 +101,7 @@ class View:
         self.changes = dict(changes or {})
 
     def read(self, path: str) -> t.Optional[str]:
-        """A file's text, lossless (bytes that are not UTF-8 become surrogates); None where there is none."""
+        """A file's text (bytes that are not UTF-8 become surrogates); None if there is no file."""
         if path in self.changes:
             return self.changes[path]
         try:
@@ -112,7 +113,7 @@ class View:
             raise SessionError("cannot read {0}".format(path), error.strerror or str(error), "nothing was changed; run it as root")
 
     def real(self, path: str) -> str:
-        """Where a path lies; links are followed within the root."""
+        """The path on this host, with symbolic links resolved within the root."""
         for _step in range(40):
             parts = path.split("/")
             for count in range(2, len(parts) + 1):
@@ -123,13 +124,13 @@ class View:
                     break
             else:
                 return self.root + path
-        raise SessionError("cannot read {0}".format(path), "its symbolic links lead round in a circle", "mend the links; nothing was changed")
+        raise SessionError("cannot read {0}".format(path), "its symbolic links form a loop", "fix the links; nothing was changed")
 
     def matching(self, pattern: str) -> t.List[str]:
-        """Paths that a pattern of Include finds, in sshd's order."""
+        """The paths that match a pattern of an Include line, in sshd's order."""
         found = {path[len(self.root):] for path in glob.glob(glob.escape(self.root) + pattern)}
         if self.root:
-            # A link of the tree leads to where it would on its own host.
+            # An absolute symbolic link points to a path within the root.
             directory = os.path.dirname(pattern)
             there = self.real(directory) if not glob.has_magic(directory) else ""
             if there and there != self.root + directory:
@@ -145,14 +146,14 @@ class View:
         return [name for name in os.listdir(directory) if os.path.islink(os.path.join(directory, name)) and not name.startswith(".")]
 
     def with_changes(self, changes: t.Dict[str, t.Optional[str]]) -> "View":
-        """The same with further changes."""
+        """This view with further changes."""
         return View(self.root, dict(self.changes, **changes))
 
 
 def _matches(path: str, pattern: str) -> bool:
-    own, wanted = path.split("/"), pattern.split("/")
-    return len(own) == len(wanted) and all(
-        fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith(".")) for name, part in zip(own, wanted))
+    names, parts = path.split("/"), pattern.split("/")
+    return len(names) == len(parts) and all(
+        fnmatch.fnmatchcase(name, part) and (part.startswith(".") or not name.startswith(".")) for name, part in zip(names, parts))
 
 
 def patterns(line: Line) -> t.List[str]:
@@ -173,20 +174,20 @@ class Tree:
     def __init__(self, view: View, path: str) -> None:
         self.view, self.path = view, path
         self.files: t.Dict[str, str] = collections.OrderedDict()
-        self._take(path, 0)
+        self._read(path, 0)
 
-    def _take(self, path: str, depth: int) -> None:
+    def _read(self, path: str, depth: int) -> None:
         text = self.view.read(path)
         if text is None or path in self.files:
             return
         if depth > _DEPTH:
-            raise SessionError("{0} is included too deeply".format(path), "more than {0} files include one another".format(_DEPTH), "mend the Include lines")
+            raise SessionError("{0} is included too deeply".format(path), "more than {0} files include one another".format(_DEPTH), "fix the Include lines")
         self.files[path] = text
         for line in lines(text):
             if line.keyword == "include":
                 for pattern in patterns(line):
                     for found in self.view.matching(pattern):
-                        self._take(found, depth + 1)
+                        self._read(found, depth + 1)
 
     def reading(self, path: str = "", matched: bool = False, depth: int = 0) -> t.Iterator[t.Tuple[str, Line, bool]]:
         """Yields (file, Line, whether under a Match) in the order in which sshd reads them."""
@@ -201,12 +202,12 @@ class Tree:
             yield path, line, matched
 
     def mirror(self, directory: str) -> str:
-        """Writes a copy in which every Include leads into the copy.
+        """Writes a copy in which every Include points into the copy.
 
         Args:
-            directory: an empty directory; a path in the copy is this and the path.
+            directory: an empty directory; it becomes the prefix of every path in the copy.
         Returns:
-            Path of the copy's main file.
+            Path of the main file in the copy.
         """
         for path, text in self.files.items():
             copy = directory + path
@@ -217,13 +218,13 @@ class Tree:
             os.chmod(copy, 0o600)
         return directory + self.path
 
-    def said(self, file: str, number: int) -> str:
-        """What stands in a line of a file; empty where there is no such line."""
+    def line_text(self, file: str, number: int) -> str:
+        """The text of a line of a file; empty if there is no such line."""
         text = self.files.get(file, "").split("\n")
         return text[number - 1].strip() if 0 < number <= len(text) else ""
 
     def drop_in_patterns(self) -> t.List[str]:
-        """Patterns for drop-ins that the main file includes for everybody, in order."""
+        """The Include patterns for drop-ins that the main file has before its first Match, in order."""
         found = []
         for line in lines(self.files.get(self.path, "")):
             if line.keyword == "match":
@@ -254,9 +255,9 @@ def _marks(name: str) -> t.Tuple[str, str]:
 
 
 def without_block(text: str, name: str) -> str:
-    """The text without the block of that name, to the byte as before the block was put in."""
+    """The text without the block of that name, byte for byte as before the block was added."""
     begin, end = _marks(name)
-    # Another block within is none of this one's body: of one of them a line is missing.
+    # If another block begins within this one, a mark of one of them is missing.
     inner = r"(?:(?!# BEGIN sciviz\.paraview sshd_forwarding )[^\n]*\n)*?"
     mark = re.compile(r"(?P<before>\r?\n|\A){0}(?P<newline>\r?\n){1}{2}(?P<after>\r?\n|\Z)".format(begin, inner, re.escape(end)))
     while True:
@@ -265,17 +266,17 @@ def without_block(text: str, name: str) -> str:
             break
         kept = found.group("before")
         if found.group("joined"):
-            # What was put in behind a joined block keeps the line end that parts it from the line before.
+            # Text that was added after a joined block keeps the line end before it.
             kept = kept[:len(kept) - len(found.group("newline"))] + found.group("after")
         text = text[:found.start()] + kept + text[found.end():]
     if re.search(r"(?m)^({0}|{1})\r?$".format(begin, re.escape(end)), text):
-        raise SessionError("the block of {0} in sshd_config is not whole".format(name), "of its BEGIN and END lines one is missing",
-                           "remove the one that is left, and what belongs to it, by hand; nothing was changed")
+        raise SessionError("the block of {0} in sshd_config is incomplete".format(name), "its BEGIN line or its END line is missing",
+                           "remove the remaining lines of the block by hand; nothing was changed")
     return text
 
 
 def _blocks(text: str) -> t.List[t.Tuple[int, int, _Key, bool]]:
-    """(first line, last line, key, joined) of each whole block; beside one another they stand in the order of their keys."""
+    """(first line, last line, key, joined) of each complete block; adjacent blocks are in the order of their keys."""
     found, begun = [], None
     raw = [line.rstrip("\r") for line in text.split("\n")]
     for number, line in enumerate(raw, 1):
@@ -289,36 +290,36 @@ def _blocks(text: str) -> t.List[t.Tuple[int, int, _Key, bool]]:
 
 
 def _key(name: str, body: t.List[str]) -> _Key:
-    """The order of our blocks: global ones first, those for all connections last, the others by name."""
+    """The sort key of a block: global blocks come first, those with Match all last, the others by name."""
     heads = [line.rest.lower() for line in lines("\n".join(body)) if line.keyword == "match"]
     return (0 if not heads else 2 if heads[0] == "all" else 1), name
 
 
-def _settled(text: str, key: _Key, place: int) -> int:
-    """The place among the blocks beside it, so that putting one in anew changes nothing."""
+def _sorted_place(text: str, key: _Key, place: int) -> int:
+    """The line at which a block belongs among adjacent blocks, so that adding it again changes nothing."""
     blocks = _blocks(text)
     while True:
-        behind = next((first for first, last, other, _joined in blocks if last == place - 1 and other > key), None)
-        before = next((last + 1 for first, last, other, _joined in blocks if first == place and other < key), None)
-        if behind is None and before is None:
+        up = next((first for first, last, other, _joined in blocks if last == place - 1 and other > key), None)
+        down = next((last + 1 for first, last, other, _joined in blocks if first == place and other < key), None)
+        if up is None and down is None:
             return place
-        place = before if behind is None else behind
+        place = down if up is None else up
 
 
 def with_block(text: str, name: str, body: t.List[str], before: t.Optional[int] = None) -> str:
-    """The text with a block put in.
+    """The text with a block added.
 
     Args:
         text: a main file.
-        name: of the policy.
+        name: the policy's name.
         body: the block's lines.
-        before: number of the line that the block goes before; None: at the end. Blocks that stand there keep an order.
+        before: number of the line before which the block is added; None for the end. Blocks that are already there are kept sorted.
     """
     newline = "\r\n" if "\r\n" in text and text.count("\r\n") * 2 > text.count("\n") else "\n"
     raw = text.split("\n")
     end = len(raw) + (raw[-1] != "")
-    place = _settled(text, _key(name, body), end if before is None else before)
-    # Before a block that is joined to its line there is no line end of others either.
+    place = _sorted_place(text, _key(name, body), end if before is None else before)
+    # A block before a joined block is joined too: the line end between them is ours.
     joined = place > len(raw) or any(first == place and other for first, _last, _key_of, other in _blocks(text))
     begin = "# BEGIN sciviz.paraview sshd_forwarding {0}{1}".format(name, _JOINED if joined else "")
     block = newline.join([begin] + list(body) + [END + name])
@@ -329,7 +330,7 @@ def with_block(text: str, name: str, body: t.List[str], before: t.Optional[int] 
 
 
 def ours(text: str) -> t.Set[int]:
-    """Numbers of the lines that belong to blocks of any name."""
+    """Numbers of the lines that belong to any of our blocks."""
     return {number for first, last, _key_of, _joined in _blocks(text) for number in range(first, last + 1)}
 
 
@@ -339,5 +340,5 @@ def block_lines(text: str, name: str) -> t.Set[int]:
 
 
 def block_at(text: str, number: int) -> str:
-    """Name of the block that a line belongs to; empty for none of ours."""
+    """Name of our block that a line belongs to; empty if there is none."""
     return next((name for first, last, (_order, name), _joined in _blocks(text) if first <= number <= last), "")

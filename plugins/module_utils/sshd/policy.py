@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A forwarding policy of sshd: what it asks for, for whom, and how sshd says the same."""
+"""A forwarding policy of sshd: its values, its criteria, and both in the syntax of sshd_config."""
 
 import collections
 import ipaddress
@@ -16,7 +16,7 @@ from .program import Effective
 _YES_NO = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 _SIDES = dict(_YES_NO, local="local", remote="remote", all="yes")
 
-#: Option of the module, keyword of sshd, and what each value becomes.
+#: Option of the module, keyword of sshd, and sshd's spelling of each value.
 KEYWORDS = collections.OrderedDict((
     ("allow_tcp_forwarding", ("AllowTcpForwarding", _SIDES)),
     ("gateway_ports", ("GatewayPorts", dict(_YES_NO, clientspecified="clientspecified"))),
@@ -31,32 +31,32 @@ CRITERIA = ("User", "Group", "Host", "LocalAddress", "LocalPort", "Address", "RD
 
 
 def policy(options: t.Dict[str, t.Any]) -> t.Dict[str, str]:
-    """The policy that a module's options ask for.
+    """The policy that a module's options request.
 
     Args:
-        options: values by option name, None for those left as they are.
+        options: values by option name; None leaves sshd's value as it is.
     Returns:
-        Values by keyword, as sshd_config has them.
+        Values by keyword, as in sshd_config.
     Raises:
-        SessionError: names the option and the value.
+        SessionError: a value is invalid; the error names the option and the value.
     """
-    asked = collections.OrderedDict()
-    for option, (keyword, known) in KEYWORDS.items():
+    requested = collections.OrderedDict()
+    for option, (keyword, choices) in KEYWORDS.items():
         value = options.get(option)
         if value is not None:
-            asked[keyword] = _value(option, value, known)
-    return asked
+            requested[keyword] = _value(option, value, choices)
+    return requested
 
 
-def _value(option: str, value: t.Any, known: t.Optional[t.Dict[str, str]]) -> str:
-    if known is not None:
+def _value(option: str, value: t.Any, choices: t.Optional[t.Dict[str, str]]) -> str:
+    if choices is not None:
         text = str(value).strip().lower()
-        if text not in known:
-            raise SessionError("{0}: {1!r} is not known".format(option, value), "", "take one of " + ", ".join(sorted(set(known.values()))))
-        return known[text]
+        if text not in choices:
+            raise SessionError("{0}: {1!r} is not a valid value".format(option, value), "", "use one of " + ", ".join(sorted(set(choices.values()))))
+        return choices[text]
     if option == "stream_local_bind_mask":
         if not re.match(r"^0?[0-7]{3}\Z", str(value).strip()):
-            raise SessionError("stream_local_bind_mask: {0!r} is no mask".format(value), "it takes three octal digits", 'write it with quotes, as in "0177"')
+            raise SessionError("stream_local_bind_mask: {0!r} is no mask".format(value), "a mask has three octal digits", 'write it with quotes, as in "0177"')
         return "0" + str(value).strip()[-3:]
     return " ".join(_targets(option, value))
 
@@ -64,9 +64,9 @@ def _value(option: str, value: t.Any, known: t.Optional[t.Dict[str, str]]) -> st
 def _targets(option: str, value: t.Any) -> t.List[str]:
     items = [str(item).strip() for item in (value if isinstance(value, (list, tuple)) else str(value).replace(",", " ").split())]
     if not items:
-        raise SessionError("{0} is empty".format(option), "", "name what is allowed, or [none], or leave it out")
+        raise SessionError("{0} is empty".format(option), "", "list what is allowed, or use [none], or leave the option out")
     if len(items) > 1 and {"any", "none"} & set(items):
-        raise SessionError("{0}: any and none stand alone".format(option), "got " + " ".join(items), "take one of them away")
+        raise SessionError("{0}: any and none allow no other entry".format(option), "got " + " ".join(items), "remove that word or the other entries")
     for item in items:
         pattern = r"^(any|none|\*|((\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.*_-]+):)?(\d{1,5}|\*))\Z"
         port = item.rpartition(":")[2]
@@ -85,26 +85,26 @@ def criteria(match: t.Optional[t.Dict[str, t.Any]]) -> t.Dict[str, t.List[str]]:
     Returns:
         The values by criterion, in sshd's spelling and a fixed order.
     Raises:
-        SessionError: names the criterion and the value.
+        SessionError: a criterion is invalid; the error names it and its value.
     """
     spelled = {name.lower(): name for name in CRITERIA}
-    asked = {}
+    requested = {}
     for name, value in (match or {}).items():
         if str(name).lower() not in spelled:
-            raise SessionError("match: {0!r} is not known".format(name), "", "take one of " + ", ".join(CRITERIA))
+            raise SessionError("match: {0!r} is not a criterion".format(name), "", "use one of " + ", ".join(CRITERIA))
         values = [str(one).strip() for one in (value if isinstance(value, (list, tuple)) else str(value).split(","))]
         if not values or not all(values):
-            raise SessionError("match: {0} is empty".format(name), "a criterion without a value matches nobody", "name what it is to match, or leave it out")
+            raise SessionError("match: {0} is empty".format(name), "a criterion without a value matches nobody", "give it a value, or leave it out")
         _check_criterion(spelled[str(name).lower()], values)
-        asked[spelled[str(name).lower()]] = values
-    return collections.OrderedDict((name, asked[name]) for name in CRITERIA if name in asked)
+        requested[spelled[str(name).lower()]] = values
+    return collections.OrderedDict((name, requested[name]) for name in CRITERIA if name in requested)
 
 
 def _check_criterion(name: str, values: t.List[str]) -> None:
     for value in values:
         if re.search(r"[\s,\"'\\#\x00-\x1f\x7f]", value):
-            raise SessionError("match: {0} {1!r} cannot stand in sshd_config".format(name, value),
-                               "it holds a blank, a comma, a quote or a backslash", "correct it")
+            raise SessionError("match: {0} {1!r} cannot be written to sshd_config".format(name, value),
+                               "it contains a blank, a comma, a quote or a backslash", "correct it")
         plain = value.lstrip("!")
         if name in ("Address", "LocalAddress") and "/" in plain:
             try:
@@ -112,34 +112,34 @@ def _check_criterion(name: str, values: t.List[str]) -> None:
             except ValueError as error:
                 raise SessionError("match: {0} {1!r} is no network".format(name, value), str(error), "write it as in 198.18.0.0/15")
         if name == "LocalPort" and not (value.isdigit() and 0 < int(value) < 65536 and len(values) == 1):
-            raise SessionError("match: LocalPort {0!r} is no port".format(",".join(values)), "sshd takes a single number", "take one from 1 to 65535")
+            raise SessionError("match: LocalPort {0!r} is no port".format(",".join(values)), "sshd accepts a single number", "use a number from 1 to 65535")
     if all(value.startswith("!") for value in values):
-        raise SessionError("match: {0} {1} matches nobody".format(name, ",".join(values)), "sshd wants something to match besides what is negated", 'add "*"')
+        raise SessionError("match: {0} {1} matches nobody".format(name, ",".join(values)), "sshd requires a pattern that is not negated", 'add "*"')
 
 
 def check_name(name: str) -> None:
-    """SessionError where a policy's name cannot be part of a file name."""
+    """Raises SessionError if a policy's name cannot be part of a file name."""
     if not re.match(r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}\Z", name):
-        raise SessionError("name: {0!r} cannot name a policy".format(name), "it becomes part of a file name", "take letters, digits, - and _")
+        raise SessionError("name: {0!r} cannot name a policy".format(name), "it becomes part of a file name", "use letters, digits, - and _")
 
 
-def body(asked: t.Dict[str, str], match: t.Dict[str, t.List[str]]) -> t.List[str]:
+def body(requested: t.Dict[str, str], match: t.Dict[str, t.List[str]]) -> t.List[str]:
     """The lines of a policy."""
-    inner = ["{0} {1}".format(keyword, value) for keyword, value in asked.items()]
+    inner = ["{0} {1}".format(keyword, value) for keyword, value in requested.items()]
     if not match:
         return inner
     return [head(match)] + ["    " + line for line in inner]
 
 
 def head(match: t.Dict[str, t.List[str]]) -> str:
-    """The Match line of criteria; one without values stands alone, as all does."""
+    """The Match line of criteria; a criterion without values, such as all, has only its name."""
     return "Match " + " ".join(name + (" " + quote(",".join(values)) if values else "") for name, values in match.items())
 
 
-def asks_to_allow(asked: t.Dict[str, str]) -> bool:
-    """Whether a policy wants something forwarded, which DisableForwarding would undo."""
-    return any(asked.get(keyword, "no") != "no" for keyword in ("AllowTcpForwarding", "AllowStreamLocalForwarding")) or any(
-        keyword in asked and asked[keyword] not in ("none", "no") for keyword in ("PermitListen", "PermitOpen", "GatewayPorts"))
+def allows_forwarding(requested: t.Dict[str, str]) -> bool:
+    """Whether a policy allows some forwarding, which DisableForwarding would override."""
+    return any(requested.get(keyword, "no") != "no" for keyword in ("AllowTcpForwarding", "AllowStreamLocalForwarding")) or any(
+        keyword in requested and requested[keyword] not in ("none", "no") for keyword in ("PermitListen", "PermitOpen", "GatewayPorts"))
 
 
 def same(keyword: str, one: t.Optional[str], other: str) -> bool:
@@ -163,20 +163,20 @@ def _normal(keyword: str, value: str) -> t.List[t.Tuple[str, str]]:
 
 def values(effective: Effective) -> t.Dict[str, str]:
     """The forwarding policy of one connection, by option name."""
-    return {option: effective.value(keyword) for option, (keyword, _known) in KEYWORDS.items() if effective.value(keyword) is not None}
+    return {option: effective.value(keyword) for option, (keyword, _choices) in KEYWORDS.items() if effective.value(keyword) is not None}
 
 
 def origins(effective: Effective) -> t.Dict[str, str]:
     """File and line of each value that does not come from sshd's defaults, by option name."""
-    found = {option: effective.origin(keyword) for option, (keyword, _known) in KEYWORDS.items()}
+    found = {option: effective.origin(keyword) for option, (keyword, _choices) in KEYWORDS.items()}
     return {option: "{0}:{1}".format(origin.file, origin.line) for option, origin in found.items() if origin is not None}
 
 
 def sources(effective: Effective, tree: Tree) -> t.Dict[str, t.Dict[str, t.Any]]:
     """File, line and text of each value's origin, by option name."""
     found = {}
-    for option, (keyword, _known) in KEYWORDS.items():
+    for option, (keyword, _choices) in KEYWORDS.items():
         origin = effective.origin(keyword)
         if origin is not None:
-            found[option] = {"file": origin.file, "line": origin.line, "text": clean(tree.said(origin.file, origin.line))}
+            found[option] = {"file": origin.file, "line": origin.line, "text": clean(tree.line_text(origin.file, origin.line))}
     return found

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sshd program and its daemon: what a configuration means to it, whether it runs and answers, its reload."""
+"""The sshd program and its daemon: the values that sshd has with a configuration; whether the daemon runs and answers; its reload."""
 
 import collections
 import os
@@ -25,7 +25,7 @@ _DEBUG = re.compile(r"^debug\d: ")
 
 
 class Connection(t.NamedTuple):
-    """A connection to ask sshd for, in the words of its option -C."""
+    """A connection for which sshd is queried; the fields are those of its option -C."""
 
     user: str = "nobody"
     host: str = "host.example"
@@ -35,12 +35,12 @@ class Connection(t.NamedTuple):
     rdomain: str = ""
 
 
-#: What sshd calls its -o options, in place of a file.
+#: The file name in an Origin for sshd's -o options.
 COMMAND_LINE = "command-line"
 
 
 class Origin(t.NamedTuple):
-    """A line that sshd took a value from; the second pass is that of Match."""
+    """The line that a value comes from; sshd reads Match blocks in a second pass."""
 
     file: str
     line: int
@@ -55,7 +55,7 @@ def run(argv: t.List[str], seconds: float = 30) -> t.Tuple[int, str, str]:
     """Runs a command.
 
     Returns:
-        Exit status, output, errors; 127 where there is no such command, 124 where it took too long.
+        Exit status, output, errors; 127 if there is no such command, 124 if it took too long.
     """
     try:
         done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=seconds, check=False,
@@ -72,12 +72,12 @@ def spec(connection: Connection) -> str:
     fields = [(name, str(value)) for name, value in zip(Connection._fields, connection) if str(value)]
     for name, value in fields:
         if re.search(r"[,\s\x00-\x1f]", value):
-            raise SessionError("{0}={1!r} is no part of a connection".format(name, value), "it holds a comma or a blank", "correct verify")
+            raise SessionError("{0}={1!r} is not valid in a connection".format(name, value), "it contains a comma or a blank", "correct verify")
     return ",".join("{0}={1}".format(*field) for field in fields)
 
 
 class Effective:
-    """What sshd would do with a connection.
+    """The configuration of sshd for one connection.
 
     Attributes:
         values: by keyword in lower case, as ``sshd -T`` prints them.
@@ -88,14 +88,14 @@ class Effective:
         self.values, self.lines = values, lines
 
     def value(self, keyword: str) -> t.Optional[str]:
-        """A keyword's value; None where this sshd knows it not."""
+        """A keyword's value; None if this sshd has no such keyword."""
         found = self.values.get(keyword.lower())
         return None if found is None else " ".join(found)
 
     def origin(self, keyword: str) -> t.Optional[Origin]:
-        """The line that the value comes from; None for sshd's default. Match goes before global, and the first line counts.
+        """The line that the value comes from; None for sshd's default. Match has precedence over global lines, and the first line counts.
 
-        Of StreamLocalBindMask it is the last one (servconf.c, up to 10.0).
+        For StreamLocalBindMask the last line counts (servconf.c, up to 10.0).
         """
         own = [origin for name, origin in self.lines if name == keyword.lower()]
         own = [origin for origin in own if origin.second] or own
@@ -106,9 +106,9 @@ class Program:
     """The sshd program.
 
     Args:
-        command: its path, and words in front where it runs elsewhere; empty to look for it.
-        options: what the daemon has on its command line.
-        scratch: directory for the copies that it is shown; None for the system's own.
+        command: its path, after the words of a wrapper if there is one; empty to search for it.
+        options: options of the daemon's command line.
+        scratch: directory for copies of the configuration; None for the system's default.
     """
 
     def __init__(self, command: t.Iterable[str] = (), options: t.Iterable[str] = (), scratch: t.Optional[str] = None) -> None:
@@ -120,26 +120,26 @@ class Program:
             self.command = [found]
 
     def effective(self, tree: Tree, connections: t.List[Connection]) -> t.List[Effective]:
-        """What sshd makes of a configuration that it has not read yet.
+        """The values that sshd has with a configuration, which the daemon need not have read yet.
 
         Args:
             tree: the configuration.
-            connections: whom to ask for.
+            connections: the connections.
         Returns:
-            One for each connection.
+            One object for each connection.
         Raises:
-            SessionError: with sshd's own words where it refuses the configuration.
+            SessionError: sshd rejects the configuration; the error has sshd's message.
         """
         directory = tempfile.mkdtemp(prefix="sshd-", dir=self.scratch)
         try:
             main = tree.mirror(directory)
-            self._ask(["-t"], main, directory)
-            return [self._read(self._ask(["-ddd", "-T", "-C", spec(one)], main, directory), tree, directory) for one in connections]
+            self._run(["-t"], main, directory)
+            return [self._parse(self._run(["-ddd", "-T", "-C", spec(one)], main, directory), tree, directory) for one in connections]
         finally:
             shutil.rmtree(directory, ignore_errors=True)
 
-    def _ask(self, words: t.List[str], main: str, directory: str) -> t.Tuple[str, str]:
-        argv = self.command + words + ["-f", main] + self.options
+    def _run(self, arguments: t.List[str], main: str, directory: str) -> t.Tuple[str, str]:
+        argv = self.command + arguments + ["-f", main] + self.options
         code, out, err = run(argv)
         if code and "no hostkeys available" in err:
             key = os.path.join(directory, "key")
@@ -147,27 +147,27 @@ class Program:
                 run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key])
             code, out, err = run(argv + ["-h", key])
         if code and "privilege separation directory" in err.lower():
-            # Its unit makes it; where sshd waits for a socket the unit has not run yet.
+            # The unit of sshd creates the directory. With socket activation the unit may not have run yet.
             made = re.search(r"directory:? (/\S+)", err)
             if made and not os.path.exists(made.group(1)):
                 os.mkdir(made.group(1), 0o755)
                 try:
-                    return self._ask(words, main, directory)
+                    return self._run(arguments, main, directory)
                 finally:
                     os.rmdir(made.group(1))
         if code:
-            said = "\n".join(line for line in err.splitlines() if not _DEBUG.match(line)) or "exit status {0}".format(code)
-            raise Refused("sshd does not take the configuration", one_line(said.replace(directory, "")), "")
-        # A host key made for this copy is no difference to another.
+            message = "\n".join(line for line in err.splitlines() if not _DEBUG.match(line)) or "exit status {0}".format(code)
+            raise Refused("sshd rejects the configuration", one_line(message.replace(directory, "")), "")
+        # The path of a key that was created for this copy must not look like a difference.
         return out.replace(directory, ""), err
 
-    def _read(self, printed: t.Tuple[str, str], tree: Tree, directory: str) -> Effective:
+    def _parse(self, printed: t.Tuple[str, str], tree: Tree, directory: str) -> Effective:
         out, err = printed
         values: t.Dict[str, t.List[str]] = collections.OrderedDict()
         for line in out.splitlines():
             keyword, _blank, value = line.partition(" ")
             values.setdefault(keyword.lower(), []).append(value.strip())
-        # sshd reads its command line before it says what it reads.
+        # sshd reads its command line before the debug output starts.
         given = [value for flag, value in zip(self.options[::2], self.options[1::2]) if flag == "-o"]
         found, second = [(line.keyword, Origin(COMMAND_LINE, 0, False)) for value in given for line in lines(value)], False
         for line in err.splitlines():
@@ -181,7 +181,7 @@ class Program:
 
 
 class Refused(SessionError):
-    """sshd does not take a configuration."""
+    """sshd rejects a configuration."""
 
 
 # --- the daemon ---
@@ -216,7 +216,7 @@ class Daemon:
         return dict(line.split("=", 1) for line in out.splitlines() if "=" in line)
 
     def pid(self) -> int:
-        """The process id of the daemon that listens; 0 where none runs."""
+        """The process id of the listening daemon; 0 if none runs."""
         if self.unit:
             shown = self._show(self.unit)
             return int(shown.get("MainPID") or 0) if shown.get("ActiveState") in ("active", "reloading") else 0
@@ -233,11 +233,11 @@ class Daemon:
         return 0
 
     def waits_for_a_socket(self) -> bool:
-        """Whether systemd listens in its place and starts it for a connection."""
+        """Whether systemd listens for sshd and starts it for each connection."""
         return bool(self.unit) and any(self._show(name).get("ActiveState") == "active" for name in ("ssh.socket", "sshd.socket"))
 
     def options(self) -> t.List[str]:
-        """The -o options of its command line, which win over every file; -f too."""
+        """The -o options of its command line, which override every file, and -f."""
         pid = self.pid()
         if not pid:
             return []
@@ -255,7 +255,7 @@ class Daemon:
         return found
 
     def reload(self) -> None:
-        """Has the daemon read its files anew and waits until it did; SessionError where it does not. Sessions live on."""
+        """Reloads the daemon and waits until it has read its files; raises SessionError if it does not. Open sessions continue."""
         pid = self.pid()
         if not pid:
             return
@@ -273,10 +273,10 @@ class Daemon:
             raise SessionError("sshd ended when it was reloaded", "its process {0} is gone".format(pid), "see: journalctl -u {0}".format(self.unit or "ssh"))
 
     def answers(self, addresses: t.Iterable[t.Tuple[str, int]], seconds: float = 15) -> bool:
-        """Whether a new connection is greeted.
+        """Whether the daemon greets a new connection.
 
         Args:
-            addresses: where it listens; one that answers is enough.
+            addresses: where it listens; one address that answers is enough.
             seconds: how long to try.
         """
         deadline = time.monotonic() + seconds
@@ -289,7 +289,7 @@ class Daemon:
 
 
 def _incarnation(pid: int) -> str:
-    """The place of the stack, which another exec chooses anew."""
+    """The address of the stack, which changes when the process executes itself again."""
     try:
         with open("/proc/{0}/stat".format(pid)) as file:
             return file.read().rpartition(")")[2].split()[25]
@@ -298,7 +298,7 @@ def _incarnation(pid: int) -> str:
 
 
 def addresses(effective: Effective) -> t.List[t.Tuple[str, int]]:
-    """Where this host reaches its own sshd, from ``sshd -T``."""
+    """The addresses by which this host reaches its own sshd, from ``sshd -T``."""
     found = []
     for value in effective.values.get("listenaddress", ()):
         match = re.match(r"\[?(?P<host>[^\]\s]*?)\]?:(?P<port>\d+)(\s|$)", value)

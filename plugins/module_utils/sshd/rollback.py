@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit-confirm on the node itself: a timer puts the old files back unless a new login disarms it."""
+"""Commit-confirm on the node itself: a timer restores the old files, unless a new login disarms it."""
 
 import contextlib
 import json
@@ -21,20 +21,20 @@ DIRECTORY = "/var/lib/sciviz-paraview/sshd-rollback"
 UNIT = "paraview-sshd-rollback"
 
 _SCRIPT = r"""#!/bin/sh
-# Puts sshd's files back as they were before a change that no new login has confirmed.
+# Restores sshd's files as they were before a change that no new login has confirmed.
 cd {directory} || exit 1
 put() {{ {{ cp -a "$1" "$2.rollback" 2>/dev/null || cp -p "$1" "$2.rollback"; }} && mv -f "$2.rollback" "$2"; }}
 {restore}
 sync
 {reload}
-logger -t paraview-sshd "no new login came: the old configuration of sshd is back" 2>/dev/null
+logger -t paraview-sshd "no new login confirmed the change: the old configuration of sshd was restored" 2>/dev/null
 cd / && rm -rf {directory} && rmdir {parent} 2>/dev/null
 """
 _RELOAD_PLAIN = "for f in /run/sshd.pid /var/run/sshd.pid; do [ -s $f ] && kill -HUP \"$(cat $f)\" && break; done"
 
 
 class Rollback:
-    """The armed rollback of a host, if there is one.
+    """The rollback of a host; armed or not.
 
     Args:
         directory: where the old files are kept.
@@ -49,15 +49,15 @@ class Rollback:
         return os.path.exists(os.path.join(self.directory, "armed"))
 
     def arm(self, old: t.Dict[str, Old], seconds: int, unit: str, run: Run) -> None:
-        """Keeps the old files and starts the timer. A change on top of an unconfirmed one goes back to before both.
+        """Keeps the old files and starts the timer. If an earlier change is unconfirmed, the timer undoes both.
 
         Args:
-            old: what the paths hold now.
-            seconds: until the old files come back.
-            unit: of sshd under systemd; empty for a reload by signal.
+            old: the current files, by path.
+            seconds: time until the old files are restored.
+            unit: sshd's systemd unit; empty to reload it by a signal.
             run: runs commands, as program.run() does.
         Raises:
-            SessionError: no timer could be started; nothing is armed.
+            SessionError: the timer cannot be started; nothing is armed.
         """
         os.makedirs(self.directory, 0o700, exist_ok=True)
         os.chmod(self.directory, 0o700)
@@ -95,7 +95,7 @@ class Rollback:
             code, _out, err = run(["systemd-run", "--quiet", "--collect", "--unit=" + UNIT, "--on-active={0}s".format(seconds),
                                    "--timer-property=AccuracySec=1s", "/bin/sh", script], 60)
             if code:
-                raise SessionError("the timer that would put the old files back cannot be started", one_line(err), "see systemd's journal; nothing was changed")
+                raise SessionError("the timer that would restore the old files cannot be started", one_line(err), "see systemd's journal; nothing was changed")
             return
         process = subprocess.Popen(["/bin/sh", "-c", "sleep {0}; exec /bin/sh {1}".format(int(seconds), shlex.quote(script))], start_new_session=True,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
@@ -113,29 +113,30 @@ class Rollback:
 
         Args:
             run: runs commands, as program.run() does.
-            need_login: whether the login over which this runs has to be younger than the change.
+            need_login: whether the ssh login that runs this must be younger than the change.
         Returns:
-            Whether there was something to confirm.
+            Whether there was a change to confirm.
         Raises:
-            SessionError: the login is older.
+            SessionError: the login is older than the change, or there is no ssh login.
         """
         if not self.armed:
             return False
         with open(os.path.join(self.directory, "armed")) as file:
             armed = json.load(file)
         if need_login:
-            began = _login_began()
-            if began is None:
-                raise SessionError("this is no login over sshd", "no parent of this process is sshd", "confirm over ssh; else the old files come back")
-            if armed["boot"] == _boot() and began < armed["uptime"]:
-                raise SessionError("this login is older than the change", "it cannot show that a new one works",
-                                   "log in anew to confirm; else the old files come back")
+            start = _login_start()
+            if start is None:
+                raise SessionError("this process does not run in an ssh login", "no parent of it is sshd",
+                                   "confirm over ssh; otherwise the old files are restored")
+            if armed["boot"] == _boot() and start < armed["uptime"]:
+                raise SessionError("this login is older than the change", "it does not prove that a new login works",
+                                   "log in again and confirm; otherwise the old files are restored")
         self._stop(run)
         self._forget()
         return True
 
     def sweep(self, run: Run) -> None:
-        """Ends a timer whose arming was killed half-way, which would undo what comes next; to be called under the lock.
+        """Stops a timer that an interrupted arm() left, since it would undo the next change. Call it under the lock.
 
         Args:
             run: runs commands, as program.run() does.
@@ -161,8 +162,8 @@ def _uptime() -> float:
         return float(file.read().split()[0])
 
 
-def _login_began() -> t.Optional[float]:
-    """Uptime at which the sshd above this process was started for it; None where no sshd is above it."""
+def _login_start() -> t.Optional[float]:
+    """Uptime at which the nearest sshd among the parents of this process started; None if there is none."""
     pid = os.getpid()
     while pid > 1:
         try:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connections for which sshd is tried: those that a policy is for, and those just beside it."""
+"""Sample connections for which sshd is tested: some that a policy applies to, and some that just miss it."""
 
 import collections
 import fnmatch
@@ -18,15 +18,15 @@ FIELDS = {name: {"type": "int" if name == "lport" else "str", "default": int(def
           for name, default in zip(Connection._fields, Connection())}
 
 
-class Tried(t.NamedTuple):
-    """A connection to try.
+class Sample(t.NamedTuple):
+    """A connection for which sshd is tested.
 
     Attributes:
-        connection: it.
-        role: inside (a Match is for it), outside, anybody (of a global policy) or named (by the user).
-        must: values by keyword.
-        must_not: the same.
-        label: what messages call it.
+        connection: the connection.
+        role: inside (the Match applies), outside, anybody (of a global policy) or named (by the user).
+        must: values by keyword that it must have.
+        must_not: values by keyword that it must not have.
+        label: its name in messages.
     """
 
     connection: Connection
@@ -37,14 +37,14 @@ class Tried(t.NamedTuple):
 
 
 class Accounts:
-    """The host's users and groups; listed once, since a directory service may have thousands."""
+    """The users and groups of the host; listed once, since a directory service may have thousands."""
 
     def __init__(self) -> None:
         self._all_groups: t.Optional[t.Dict[str, t.Tuple[int, t.List[str]]]] = None
         self._all_users: t.Optional[t.Dict[str, int]] = None
 
     def groups(self) -> t.Dict[str, t.Tuple[int, t.List[str]]]:
-        """Number and named members by group."""
+        """Group id and listed members, by group."""
         import grp
 
         if self._all_groups is None:
@@ -52,7 +52,7 @@ class Accounts:
         return self._all_groups
 
     def group(self, name: str) -> t.Optional[t.Tuple[int, t.List[str]]]:
-        """The same of one group, which a directory service need not list; None where there is none."""
+        """Group id and members of one group, which a directory service may not list; None if it does not exist."""
         import grp
 
         try:
@@ -62,7 +62,7 @@ class Accounts:
         return found.gr_gid, list(found.gr_mem)
 
     def users(self) -> t.Dict[str, int]:
-        """Number of the own group by user, the ordinary ones first."""
+        """Primary group id by user, ordinary users first."""
         import pwd
 
         if self._all_users is None:
@@ -71,7 +71,7 @@ class Accounts:
 
 
 def _matched(value: str, values: t.List[str]) -> bool:
-    """Whether patterns fit a value, as in sshd's match_pattern_list; a negated pattern that fits decides."""
+    """Whether patterns match a value, as in sshd's match_pattern_list: if a negated pattern matches, the result is no."""
     if any(fnmatch.fnmatchcase(value, pattern[1:]) for pattern in values if pattern.startswith("!")):
         return False
     return any(fnmatch.fnmatchcase(value, pattern) for pattern in values if not pattern.startswith("!"))
@@ -90,16 +90,16 @@ def _members(values: t.List[str], accounts: Accounts) -> t.List[str]:
             found += group[1] + [user for user, number in accounts.users().items() if number == group[0]]
     if any(re.search(r"[*?]", pattern) for pattern in values):
         found += [user for user in accounts.users() if any(_matched(name, values) for name in _groups_of(user, accounts))]
-    # A group that negates another refuses whoever is in both.
+    # A user in a negated group is excluded, even if another group matches.
     refused = [pattern[1:] for pattern in values if pattern.startswith("!")]
     return [user for user in collections.OrderedDict.fromkeys(found)
             if not any(fnmatch.fnmatchcase(name, pattern) for pattern in refused for name in _groups_of(user, accounts))]
 
 
 def _sample(values: t.List[str], default: str = "") -> str:
-    """Something that the patterns match; the default where there are none."""
-    tried = [re.sub(r"[*?]", char, pattern) for pattern in values if not pattern.startswith("!") for char in "xyz01"]
-    return next((one for one in tried if _matched(one, values)), tried[0] if tried else default)
+    """A value that the patterns match; the default if there are no patterns."""
+    candidates = [re.sub(r"[*?]", char, pattern) for pattern in values if not pattern.startswith("!") for char in "xyz01"]
+    return next((one for one in candidates if _matched(one, values)), candidates[0] if candidates else default)
 
 
 def _address(values: t.List[str]) -> str:
@@ -108,10 +108,10 @@ def _address(values: t.List[str]) -> str:
             continue
         if "/" in pattern:
             network = ipaddress.ip_network(pattern)
-            tried = [str(network[place]) for place in (min(1, network.num_addresses - 1), -1, 0)]
+            candidates = [str(network[place]) for place in (min(1, network.num_addresses - 1), -1, 0)]
         else:
-            tried = [re.sub(r"\*", "1", pattern).replace("?", "1")]
-        for address in tried:
+            candidates = [re.sub(r"\*", "1", pattern).replace("?", "1")]
+        for address in candidates:
             if _address_matched(address, values):
                 return address
     return ""
@@ -131,14 +131,14 @@ def _address_matched(address: str, values: t.List[str]) -> bool:
 
 
 class Derived:
-    """Connections to try where none are named: one that a Match is for, and for each criterion one that misses it.
+    """Sample connections if the user names none: one to which the Match applies, and for each criterion one that it does not match.
 
     Args:
         match: from criteria().
-        accounts: the users there are.
+        accounts: the users and groups of the host.
     Attributes:
-        users: who may stand for the policy's users, best first; never empty.
-        stand_in: the groups have no member yet: the Match is tried with a user in place of its group.
+        users: users to whom the policy applies, the best samples first; never empty.
+        stand_in: whether the groups have no member yet, so that the Match is tested with a user in place of its group.
     """
 
     def __init__(self, match: t.Dict[str, t.List[str]], accounts: Accounts) -> None:
@@ -157,9 +157,9 @@ class Derived:
             self.stand_in = not found
             return found or [user for user in self._ordinary() if not users or _matched(user, users)][:1] or ["nobody"]
         if users:
-            known = self.accounts.users()
+            existing = self.accounts.users()
             named = [user for user in users if not re.search(r"[!*?]", user)]
-            found = [user for user in named + list(known) if _matched(user, users)]
+            found = [user for user in named + list(existing) if _matched(user, users)]
             return list(collections.OrderedDict.fromkeys(found)) or [_sample(users)]
         return self._ordinary()
 
@@ -168,7 +168,7 @@ class Derived:
         return (["nobody"] if "nobody" in found else []) + found or ["nobody"]
 
     def inside(self, user: str) -> Connection:
-        """A connection that the Match is for."""
+        """A connection to which the Match applies."""
         match = self.match
         local = _address(match.get("LocalAddress", [])) or "127.0.0.1"
         host = _sample(match.get("Host", []), "host.example")
@@ -177,14 +177,14 @@ class Derived:
         return Connection(user, host, _address(match.get("Address", [])) or "192.0.2.1", local, port, domain)
 
     def outside(self, user: str) -> t.List[t.Tuple[str, Connection]]:
-        """The missed criterion and a connection, where there is one that misses it."""
+        """(criterion, connection that only this criterion does not match), for each criterion that has one."""
         inside = self.inside(user)
         others = {"Host": {"host": "elsewhere.invalid"}, "LocalPort": {"lport": "65535"}, "RDomain": {"rdomain": ""}}
         found = []
         if "User" in self.match or "Group" in self.match:
-            stranger = self._stranger()
-            if stranger:
-                found.append(("User" if "User" in self.match else "Group", inside._replace(user=stranger)))
+            other = self._user_outside()
+            if other:
+                found.append(("User" if "User" in self.match else "Group", inside._replace(user=other)))
         for name, field in (("Address", "addr"), ("LocalAddress", "laddr")):
             if name in self.match:
                 free = [one for one in ("203.0.113.77", "127.0.0.9", "10.99.99.99", "2001:db8:ffff::77") if not _address_matched(one, self.match[name])]
@@ -194,7 +194,7 @@ class Derived:
                 found.append((name, inside._replace(**change)))
         return found
 
-    def _stranger(self) -> t.Optional[str]:
+    def _user_outside(self) -> t.Optional[str]:
         users, groups = self.match.get("User"), self.match.get("Group")
         for user in self._ordinary() + ["root"]:
             if users and not _matched(user, users):
@@ -204,8 +204,8 @@ class Derived:
         return None if groups else next((name for name in ("stranger", "zz-stranger") if not _matched(name, users)), None)
 
 
-def named(verify: t.Iterable[t.Dict[str, t.Any]]) -> t.List[Tried]:
-    """What a module's ``verify`` asks to try.
+def named(verify: t.Iterable[t.Dict[str, t.Any]]) -> t.List[Sample]:
+    """The samples that a module's ``verify`` names.
 
     Args:
         verify: connections by their fields, each with must and must_not (values by option name).
@@ -216,5 +216,5 @@ def named(verify: t.Iterable[t.Dict[str, t.Any]]) -> t.List[Tried]:
         connection = Connection(**fields)
         spec(connection)
         must, must_not = policy(one.get("must") or {}), policy(one.get("must_not") or {})
-        found.append(Tried(connection, "named", must, must_not, spec(connection)))
+        found.append(Sample(connection, "named", must, must_not, spec(connection)))
     return found
