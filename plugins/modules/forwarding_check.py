@@ -5,37 +5,37 @@
 
 DOCUMENTATION = r"""
 module: forwarding_check
-short_description: Ask a running sshd what it really forwards for a user
+short_description: Test what a running sshd really forwards for a user
 version_added: 0.1.0
 description:
-  - Logs in as a user and asks sshd for one forward after the other, as C(ssh -R) and C(ssh -L) would. It shows which are granted, which its policy
-    refuses, and which fail for another reason.
-  - For a remote forward it also looks where the listener stands. Under C(GatewayPorts no) sshd grants a forward on every address and puts it on loopback,
-    under C(GatewayPorts yes) it opens one for loopback to everybody, and where a port is taken on one address family it listens on the other alone.
-    No ssh client tells that.
-  - Every forward is taken down again before the next is asked for.
+  - Logs in as a user and requests one forward after the other from sshd, as C(ssh -R) and C(ssh -L) do. It shows which forwards sshd grants, which
+    its policy refuses, and which fail for another reason.
+  - For a remote forward it also checks where sshd listens. With C(GatewayPorts no), sshd grants a forward on every address, but binds it to loopback.
+    With C(GatewayPorts yes), it opens a forward on loopback to everybody. If a port is in use on one address family, it listens on the other alone.
+    No ssh client reports this.
+  - Each forward is closed before the next one is requested.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
 attributes:
   action:
     support: none
     details:
-      - It runs where its task runs, and logs in from there. That is mostly the controller, by C(delegate_to).
+      - The module runs on the host of its task, and logs in from there. Usually that is the controller, by C(delegate_to).
   check_mode:
     support: full
     details:
-      - It does the same in check mode. It changes nothing that stays.
+      - It does the same in check mode, since it leaves no change behind.
   diff_mode:
     support: none
   idempotent:
     support: full
 requirements:
   - paramiko >= 2.4
-  - OpenSSH's ssh-keygen, which looks up known hosts
+  - OpenSSH's ssh-keygen, which searches known hosts
 options:
   host:
     description:
-      - Name or address of the host whose sshd is asked. C(~/.ssh/config) is not read.
+      - Name or address of the host whose sshd is tested. C(~/.ssh/config) is not read.
     type: str
     required: true
   port:
@@ -45,16 +45,16 @@ options:
     default: 22
   user:
     description:
-      - Whom to log in as. It is this user's rights that are found out.
+      - The user to log in as. The result is what sshd allows to this user.
       - By default the user that the task runs as.
     type: str
   private_key:
     description:
-      - File of a private key. Where none is named C(~/.ssh/id_ed25519), C(~/.ssh/id_ecdsa) and C(~/.ssh/id_rsa) are tried last.
+      - File of a private key. If none is given, C(~/.ssh/id_ed25519), C(~/.ssh/id_ecdsa) and C(~/.ssh/id_rsa) are tried last.
     type: path
   passphrase:
     description:
-      - What unlocks the private key.
+      - Passphrase of the private key.
     type: str
   agent:
     description:
@@ -67,59 +67,59 @@ options:
     type: str
   answers:
     description:
-      - Answers to the prompts of C(keyboard-interactive), in their order, such as a one-time code. O(password) stands in for an empty
-        one, and where there are more prompts than answers.
-      - An answer of one or two characters is blanked out wherever they occur in the result.
+      - Answers to the prompts of C(keyboard-interactive), in their order, such as a one-time code. O(password) replaces an empty
+        answer, and is used if there are more prompts than answers.
+      - Ansible masks the text of each answer wherever it occurs in the result. An answer of one or two characters masks unrelated text too.
     type: list
     elements: str
     default: []
   known_hosts:
     description:
-      - File with the host keys that are known. C(/etc/ssh/ssh_known_hosts) is read as well.
+      - File with known host keys. C(/etc/ssh/ssh_known_hosts) is read as well.
     type: path
     default: ~/.ssh/known_hosts
   host_key_checking:
     description:
-      - Whether the host key has to be a known one. Without it anybody on the way may be the host, and learns the password.
+      - Whether the host key must be in a file of known hosts. Without this check, anybody on the network path can pose as the host and read the password.
     type: bool
     default: true
   timeout:
     description:
-      - Seconds that each answer may take.
+      - Seconds to wait for each answer.
     type: int
     default: 15
   remote:
     description:
-      - Remote forwards (C(ssh -R)) to ask for. Each is a dict or, in short, a string V(ADDRESS:PORT), V([IPV6]:PORT) or V(/path).
+      - Remote forwards (C(ssh -R)) to request. Each is a dict or, in short, a string V(ADDRESS:PORT), V([IPV6]:PORT) or V(/path).
       - C(bind) is the address to listen on, an address or V(localhost), V(*) or the empty string for all of them. The default is V(127.0.0.1).
-      - C(port) is the port. The default V(0) takes a free one.
-      - C(socket) is the path of a unix socket, instead of the two. A path where something is already is left alone.
-      - C(expect) is what shall come of it. See the notes.
+      - C(port) is the port. The default V(0) uses a free one.
+      - C(socket) is the path of a unix socket, instead of address and port. If the path exists already, it is not changed.
+      - C(expect) is the expected result. See the notes.
     type: list
     elements: raw
   local:
     description:
-      - Local forwards (C(ssh -L)) to ask for. Each is a dict or, in short, a string as with O(remote).
-      - C(host) and C(port) say where sshd shall connect to. It really does, and ends the connection at once.
+      - Local forwards (C(ssh -L)) to request. Each is a dict or, in short, a string, as for O(remote).
+      - C(host) and C(port) are the destination. sshd really connects to it, and the connection ends immediately.
         Do not name a pvserver that waits for its client.
-      - C(socket) is the path of a unix socket, instead of the two.
-      - C(expect) is what shall come of it. See the notes.
+      - C(socket) is the path of a unix socket, instead of host and port.
+      - C(expect) is the expected result. See the notes.
     type: list
     elements: raw
 notes:
-  - C(expect) is one of the words V(allowed), V(refused), V(failed) and V(elsewhere), or a list of those that will do. Where something else comes of a
-    forward the task fails, after all have been asked for, and returns what it would have returned otherwise.
-  - V(allowed) asks for a listener that stands where it was asked for. A forward that is granted and listens elsewhere is V(elsewhere). Where that cannot
-    be seen V(allowed) holds, with a warning.
-  - One shell is run for the user, with no terminal, to read C(/proc/net/tcp) and to see and remove unix sockets. Where sshd runs another command instead
-    (C(ForceCommand)) that one is run once, without input, and listeners are looked for by dialling them through sshd.
+  - C(expect) is V(allowed), V(refused), V(failed) or V(elsewhere), or a list of the accepted results. If a forward has another result, the task fails. It
+    fails after the last request, and returns the same values as a task that succeeds.
+  - V(allowed) requires that sshd listens exactly where requested. V(elsewhere) is a forward that sshd grants, but for which it listens elsewhere. If the
+    listener cannot be checked, V(allowed) counts as met, with a warning.
+  - One shell runs as the user, without a terminal, to read C(/proc/net/tcp) and to find and remove unix sockets. If sshd runs another command instead
+    (C(ForceCommand)), that command runs once, without input. Listeners are then found by connections through sshd.
 author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.sshd_forwarding
-    description: It sets what is found out here.
+    description: It sets the policy that this module tests.
   - module: sciviz.paraview.sshd_forwarding_info
-    description: It shows from which file and line a value comes.
+    description: It shows the file and line that a value comes from.
 """
 
 EXAMPLES = r"""
@@ -141,7 +141,7 @@ EXAMPLES = r"""
           - {host: c101, port: 11111, expect: allowed}
           - {host: www.example.com, port: 443, expect: refused}
 
-    - name: See what an ordinary user may
+    - name: Test what an ordinary user may forward
       sciviz.paraview.forwarding_check:
         host: login.frontera.example.edu
         user: ordinary
@@ -150,15 +150,15 @@ EXAMPLES = r"""
         local: ["c101:11111"]
       register: seen
 
-    - name: Show it
+    - name: Show the result
       ansible.builtin.debug:
         var: seen.table
 """
 
 RETURN = r"""
 forwards:
-  description: What came of each forward, those of O(remote) first, in their order.
-  returned: where the login succeeded
+  description: The result of each forward, those of O(remote) first, in their order.
+  returned: if the login succeeded
   type: list
   elements: dict
   contains:
@@ -168,69 +168,69 @@ forwards:
       type: str
       sample: remote
     request:
-      description: What was asked for, in its short form.
+      description: The request, in its short form.
       returned: always
       type: str
       sample: 10.0.0.2:0
     verdict:
       description:
-        - V(allowed) where sshd grants it. A local forward to where nothing listens is allowed as well, since the policy let it pass.
-        - V(refused) where its policy does not.
-        - V(failed) where it did not come about for another reason, such as a port that is taken or no answer.
+        - V(allowed) if sshd grants it. A local forward to a port where nothing listens is allowed too, since the policy permits it.
+        - V(refused) if sshd's policy refuses it.
+        - V(failed) if it failed for another reason, such as a port in use or no answer.
       returned: always
       type: str
       sample: allowed
     why:
-      description: The reason, or what is not as it was asked for; the server's own words stand behind C(sshd:). Empty where there is nothing to say.
+      description: The reason, or what differs from the request; C(sshd:) precedes the server's own message. Empty if there is none.
       returned: always
       type: str
-      sample: sshd puts it on loopback (GatewayPorts no)
+      sample: sshd binds it to loopback (GatewayPorts no)
     listens_on:
-      description: Where the listener of a remote forward stood, as far as it could be seen.
+      description: Where sshd listened for a remote forward, as far as it could be checked.
       returned: always
       type: list
       elements: str
       sample: ["127.0.0.1:40123", "[::1]:40123"]
     as_asked:
-      description: Whether it stood there and nowhere else; null where that could not be seen, and for local forwards.
+      description: Whether sshd listened where requested and nowhere else; null if that could not be checked, and for local forwards.
       returned: always
       type: bool
       sample: false
     reached:
       description:
-        - For a remote forward, whether a connection to the listener came back to the module; null where sshd dials nothing for this user.
-        - For a local forward, whether something listens there; null where the dial was refused or got no answer.
+        - For a remote forward, whether a connection to the listener arrived at the module; null if sshd opens no connections for this user.
+        - For a local forward, whether something listens there; null if sshd refused the connection or did not answer.
       returned: always
       type: bool
       sample: true
     expect:
-      description: What it was expected to be; empty where nothing was.
+      description: The expected results; empty if none was given.
       returned: always
       type: list
       elements: str
       sample: [allowed]
     as_expected:
-      description: Whether it was that; null where nothing was expected.
+      description: Whether the result was expected; null if no expectation was given.
       returned: always
       type: bool
       sample: false
 table:
-  description: The same as lines of text, in columns.
-  returned: where the login succeeded
+  description: The same results as lines of text, in columns.
+  returned: if the login succeeded
   type: list
   elements: str
   sample:
     - "kind    request     verdict  listens on                     as asked  why"
-    - "remote  *:0         allowed  127.0.0.1:40123 [::1]:40123    no        sshd puts it on loopback (GatewayPorts no)"
+    - "remote  *:0         allowed  127.0.0.1:40123 [::1]:40123    no        sshd binds it to loopback (GatewayPorts no)"
     - "local   c101:11111  refused  -                              -         sshd: administratively prohibited"
 server:
-  description: What the server says it is.
-  returned: where the login succeeded
+  description: The version string of the server.
+  returned: if the login succeeded
   type: str
   sample: SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3
 user:
-  description: The user whose rights these are.
-  returned: where the login succeeded
+  description: The user for whom sshd was tested.
+  returned: if the login succeeded
   type: str
   sample: member
 """
@@ -265,23 +265,23 @@ def main():
     )
     if paramiko_login.MISSING:
         module.fail_json(msg=missing_required_lib("paramiko"), exception=paramiko_login.MISSING)
-    given = module.params
+    options = module.params
     try:
-        requests = probe_requests.parse("remote", given["remote"] or []) + probe_requests.parse("local", given["local"] or [])
+        requests = probe_requests.parse("remote", options["remote"] or []) + probe_requests.parse("local", options["local"] or [])
         found = probe.check(paramiko_login.Login(
-            host=given["host"], port=given["port"], user=given["user"] or getpass.getuser(), password=given["password"] or "",
-            private_key=given["private_key"] or "", passphrase=given["passphrase"] or "", agent=given["agent"], answers=given["answers"],
-            known_hosts=[given["known_hosts"], "/etc/ssh/ssh_known_hosts"], host_key_checking=given["host_key_checking"],
-            timeout=given["timeout"]), requests)
+            host=options["host"], port=options["port"], user=options["user"] or getpass.getuser(), password=options["password"] or "",
+            private_key=options["private_key"] or "", passphrase=options["passphrase"] or "", agent=options["agent"], answers=options["answers"],
+            known_hosts=[options["known_hosts"], "/etc/ssh/ssh_known_hosts"], host_key_checking=options["host_key_checking"],
+            timeout=options["timeout"]), requests)
     except SessionError as error:
         module.fail_json(msg=clean(str(error)))
     for warning in found["warnings"]:
         module.warn(warning)
     result = {name: found[name] for name in ("forwards", "table", "server", "user")}
     if found["differences"]:
-        told = "{0} of {1} forwards of {2} on {3} differ from what was expected".format(
-            found["differences"], len(requests), found["user"], given["host"])
-        module.fail_json(msg="\n".join([told] + found["table"]), **result)
+        message = "{0} of {1} forwards of {2} on {3} differ from what was expected".format(
+            found["differences"], len(requests), found["user"], options["host"])
+        module.fail_json(msg="\n".join([message] + found["table"]), **result)
     module.exit_json(changed=False, **result)
 
 

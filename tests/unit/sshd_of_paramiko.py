@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An ssh server in a thread that does as it is told: it grants, refuses, lies or says nothing."""
+"""An ssh server in a thread that follows its policies: it grants, refuses, gives a wrong answer or none."""
 
 import socket
 import subprocess
@@ -13,13 +13,13 @@ LOOPBACK = ("127.0.0.1",)
 
 
 class Sshd(paramiko.ServerInterface):
-    """Policies are attributes, to be set before a client comes.
+    """Its policies are attributes, to be set before a client connects.
 
-    forward: called with address and port, returns the addresses to listen on, ``silence``, or words for a debug message (str); None refuses.
-    direct: called with host and port, returns a paramiko.OPEN_* code, or None for silence; OPEN_SUCCEEDED really dials.
-    socket_forward: called with the path, as forward, but True grants. It makes no socket.
+    forward: called with address and port, returns the addresses to listen on, ``silence``, or the text of a debug message; None refuses.
+    direct: called with host and port, returns a paramiko.OPEN_* code, or None for no answer; with OPEN_SUCCEEDED it really connects.
+    socket_forward: called with the path, as forward, but True grants. It creates no socket.
     socket_direct: a paramiko.OPEN_* code.
-    shell: whether commands are run; a str is what every command prints instead.
+    shell: whether commands are run; a str is the output of every command instead.
     """
 
     def __init__(self, key):
@@ -37,7 +37,7 @@ class Sshd(paramiko.ServerInterface):
         self.socket_direct = paramiko.OPEN_FAILED_CONNECT_FAILED
         self.shell = True
         self.tried = []
-        self.asked = []
+        self.requested = []
         self.transport = None
         self.listeners = {}
         self.over = threading.Event()
@@ -52,7 +52,7 @@ class Sshd(paramiko.ServerInterface):
             try:
                 what(*arguments)
             except (OSError, EOFError, ValueError, paramiko.SSHException):
-                pass  # the other side is gone
+                pass  # the client has disconnected
 
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
@@ -60,8 +60,8 @@ class Sshd(paramiko.ServerInterface):
 
     def _serve(self):
         while True:
-            taken = self.socket.accept()[0]
-            self.transport = paramiko.Transport(taken)
+            connection = self.socket.accept()[0]
+            self.transport = paramiko.Transport(connection)
             self.transport.set_log_channel("sshd_of_paramiko")
             self.transport.local_version = self.version
             self.transport.add_server_key(self.key)
@@ -81,17 +81,17 @@ class Sshd(paramiko.ServerInterface):
         if self.transport is not None:
             self.transport.close()
 
-    # --- who ---
+    # --- authentication ---
 
     def get_allowed_auths(self, username):
         return self.methods
 
-    def _accept(self, method, right):
+    def _accept(self, method, correct):
         self.tried.append(method)
-        if right and self.both and method == "publickey":
+        if correct and self.both and method == "publickey":
             self.methods = "keyboard-interactive"
             return paramiko.AUTH_PARTIALLY_SUCCESSFUL
-        return paramiko.AUTH_SUCCESSFUL if right else paramiko.AUTH_FAILED
+        return paramiko.AUTH_SUCCESSFUL if correct else paramiko.AUTH_FAILED
 
     def check_auth_password(self, username, password):
         return self._accept("password", password == self.password)
@@ -106,13 +106,13 @@ class Sshd(paramiko.ServerInterface):
     def check_auth_interactive_response(self, responses):
         return paramiko.AUTH_SUCCESSFUL if list(responses) == self.answers else paramiko.AUTH_FAILED
 
-    # --- what ---
+    # --- forwards and commands ---
 
-    def _say(self, words):
+    def _send_debug(self, text):
         message = paramiko.Message()
         message.add_byte(b"\x04")  # SSH_MSG_DEBUG
         message.add_boolean(False)
-        message.add_string(words)
+        message.add_string(text)
         message.add_string("")
         self.transport._send_message(message)
 
@@ -120,12 +120,12 @@ class Sshd(paramiko.ServerInterface):
         if decision == "silence":
             self.over.wait()
         if isinstance(decision, str):
-            self._say(decision)
+            self._send_debug(decision)
             return None
         return decision
 
     def check_port_forward_request(self, address, port):
-        self.asked.append((address, port))
+        self.requested.append((address, port))
         addresses = self._answer(self.forward(address, port))
         if addresses is None:
             return False
@@ -135,18 +135,18 @@ class Sshd(paramiko.ServerInterface):
             port = sockets[0].getsockname()[1]
         self.listeners[address, port] = sockets
         for one in sockets:
-            self._start(self._bring_back, one, address, port)
+            self._start(self._forward_connections, one, address, port)
         return port
 
-    def _bring_back(self, listener, address, port):
+    def _forward_connections(self, listener, address, port):
         while True:
-            taken, origin = listener.accept()
+            connection, origin = listener.accept()
             try:
                 channel = self.transport.open_forwarded_tcpip_channel(origin[:2], (address, port))
             except paramiko.SSHException:
-                taken.close()
+                connection.close()
                 continue
-            self._pump(taken, channel)
+            self._pump(connection, channel)
 
     def _pump(self, one, other):
         for source, sink in ((one, other), (other, one)):

@@ -294,7 +294,7 @@ def test_daemon_that_ends_in_its_reload(process):
             systemd.units["ssh.service"] = ("loaded", "failed", 0)
         return systemd(argv, seconds)
 
-    with pytest.raises(SessionError, match="sshd ended when it was reloaded\nits process {0} is gone\n.*ssh.service".format(one.pid)):
+    with pytest.raises(SessionError, match="sshd ended when it was reloaded\nits process {0} has ended\n.*ssh.service".format(one.pid)):
         Daemon(run).reload()
 
 

@@ -336,7 +336,7 @@ class Planner:
         return "from {0} ({1})".format(where, text) if text else "from {0}".format(where)
 
     def _line_now(self, origin: Origin, tree: Tree) -> int:
-        """A line's number in the file as it is now, where our own block may be missing or be elsewhere."""
+        """A line's number in the file as it is now, where our own block may be missing or have another place."""
         if origin.file != self.path:
             return origin.line
         shifted, current = (block_lines(one.files[self.path], self.name) for one in (tree, self.current))

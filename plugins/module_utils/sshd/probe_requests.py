@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Forwards to try, as they are asked for and written."""
+"""Requests for forwards, and the forms in which users write them."""
 
 import ipaddress
 import os
@@ -12,14 +12,14 @@ from ..common.errors import SessionError
 
 
 class Request(t.NamedTuple):
-    """A forward to ask for.
+    """A forward to request.
 
     Attributes:
         kind: ``remote`` or ``local``.
         address: where to listen or what to dial; empty for a socket.
-        port: the same; 0 for a socket, and for a listener on any port.
-        socket: a path, in place of both; None where there is none.
-        expect: what may come of it, out of EXPECTATIONS; empty where anything may.
+        port: the port of that; 0 for a socket, and for a listener on any free port.
+        socket: the path of a unix socket, instead of address and port; or None.
+        expect: the accepted results, out of EXPECTATIONS; empty if any result is accepted.
     """
 
     kind: str
@@ -29,7 +29,7 @@ class Request(t.NamedTuple):
     expect: t.Tuple[str, ...]
 
 
-#: ``elsewhere``: granted, and then it does not listen where it was asked for.
+#: ``elsewhere``: sshd grants it, but does not listen where requested.
 EXPECTATIONS = ("allowed", "refused", "failed", "elsewhere")
 _FIELDS = {"remote": ("bind", "port", "socket", "expect"), "local": ("host", "port", "socket", "expect")}
 _LONGEST_PATH = 107
@@ -42,37 +42,37 @@ def parse(kind: str, options: t.Iterable[t.Any]) -> t.List[Request]:
         kind: ``remote`` or ``local``.
         options: dicts, or texts: ``ADDRESS:PORT``, ``[IPV6]:PORT``, ``/path``.
     Raises:
-        SessionError: one cannot be understood.
+        SessionError: a request is invalid.
     """
-    return [_parse(kind, wanted) for wanted in options]
+    return [_parse(kind, option) for option in options]
 
 
-def _wrong(kind: str, wanted: t.Any, why: str) -> SessionError:
+def _invalid(kind: str, option: t.Any, why: str) -> SessionError:
     fields = ", ".join(_FIELDS[kind])
-    return SessionError("{0}: {1!r} is no forward".format(kind, wanted), why, "write ADDRESS:PORT, [IPV6]:PORT, /path, or a dict of {0}".format(fields))
+    return SessionError("{0}: {1!r} is no forward".format(kind, option), why, "write ADDRESS:PORT, [IPV6]:PORT, /path, or a dict of {0}".format(fields))
 
 
-def _parse(kind: str, wanted: t.Any) -> Request:
-    if isinstance(wanted, dict):
-        given = wanted
+def _parse(kind: str, option: t.Any) -> Request:
+    if isinstance(option, dict):
+        given = option
     else:
-        given = _parse_text(kind, str(wanted))
+        given = _parse_text(kind, str(option))
         if given is None:
-            raise _wrong(kind, wanted, "it has no form that is known")
-    strange = sorted(str(name) for name in set(given) - set(_FIELDS[kind]))
-    if strange:
-        raise _wrong(kind, wanted, "it has no field {0}".format(strange[0]))
-    expect = _expectations(kind, wanted, given.get("expect"))
+            raise _invalid(kind, option, "its form is unknown")
+    unknown = sorted(str(name) for name in set(given) - set(_FIELDS[kind]))
+    if unknown:
+        raise _invalid(kind, option, "{0} is not one of its fields".format(unknown[0]))
+    expect = _expectations(kind, option, given.get("expect"))
     where = _FIELDS[kind][0]
     path = given.get("socket")
     if path is not None:
         if given.get(where) is not None or given.get("port") is not None:
-            raise _wrong(kind, wanted, "a socket has neither {0} nor port".format(where))
+            raise _invalid(kind, option, "a socket has neither {0} nor port".format(where))
         path = str(path)
         if not path.startswith("/") or re.search("[\0-\x1f\x7f]", path) or len(os.fsencode(path)) > _LONGEST_PATH:
-            raise _wrong(kind, wanted, "a socket is an absolute path of at most {0} bytes without control characters".format(_LONGEST_PATH))
+            raise _invalid(kind, option, "a socket is an absolute path of at most {0} bytes without control characters".format(_LONGEST_PATH))
         return Request(kind, "", 0, path, expect)
-    return Request(kind, _address(kind, wanted, given), _port(kind, wanted, given), None, expect)
+    return Request(kind, _address(kind, option, given), _port(kind, option, given), None, expect)
 
 
 def _parse_text(kind: str, text: str) -> t.Optional[t.Dict[str, t.Any]]:
@@ -84,32 +84,32 @@ def _parse_text(kind: str, text: str) -> t.Optional[t.Dict[str, t.Any]]:
     return {_FIELDS[kind][0]: found.group(1) or found.group(2) or "", "port": found.group(3)}
 
 
-def _address(kind: str, wanted: t.Any, given: t.Dict[str, t.Any]) -> str:
+def _address(kind: str, option: t.Any, given: t.Dict[str, t.Any]) -> str:
     if kind == "local":
         address = str(given.get("host") or "")
         if not address:
-            raise _wrong(kind, wanted, "it does not say to which host")
+            raise _invalid(kind, option, "it names no host")
     else:
         address = given.get("bind")
         address = "127.0.0.1" if address is None else str(address) or "*"
     address = address.strip("[]")
     if not re.match(r"^[\w.:%*-]+\Z", address):
-        raise _wrong(kind, wanted, "{0!r} is no address".format(address))
+        raise _invalid(kind, option, "{0!r} is no address".format(address))
     return str(ip(address) or address)
 
 
-def _port(kind: str, wanted: t.Any, given: t.Dict[str, t.Any]) -> int:
+def _port(kind: str, option: t.Any, given: t.Dict[str, t.Any]) -> int:
     lowest = 0 if kind == "remote" else 1
     text = str(given.get("port", "0" if kind == "remote" else ""))
     if not re.match(r"^[0-9]{1,5}\Z", text) or not lowest <= int(text) <= 65535:
-        raise _wrong(kind, wanted, "its port is no number from {0} to 65535".format(lowest))
+        raise _invalid(kind, option, "its port is no number from {0} to 65535".format(lowest))
     return int(text)
 
 
-def _expectations(kind: str, wanted: t.Any, value: t.Any) -> t.Tuple[str, ...]:
+def _expectations(kind: str, option: t.Any, value: t.Any) -> t.Tuple[str, ...]:
     values = () if value is None else (value,) if isinstance(value, str) else value
     if not isinstance(values, (list, tuple)) or [one for one in values if one not in EXPECTATIONS]:
-        raise _wrong(kind, wanted, "expect is one or more of " + ", ".join(EXPECTATIONS))
+        raise _invalid(kind, option, "expect is one or more of " + ", ".join(EXPECTATIONS))
     return tuple(values)
 
 
@@ -121,7 +121,7 @@ def ip(address: str) -> t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address, No
 
 
 def endpoint(address: str, port: int) -> str:
-    """Address and port as one writes them."""
+    """Address and port as text, IPv6 in brackets."""
     return "{0}:{1}".format("[{0}]".format(address) if ":" in address else address, port)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A shell on the login node beside the forwards that are tried."""
+"""A shell on the login node, for checks of the requested forwards."""
 
 import time
 import typing as t
@@ -10,7 +10,7 @@ from .paramiko_login import Connection, paramiko
 
 
 class Shell:
-    """One shell over there for all commands: some servers grant a single session."""
+    """One shell for all commands, since some servers allow a single session."""
 
     def __init__(self, connection: Connection, timeout: float) -> None:
         self.connection = connection
@@ -18,21 +18,21 @@ class Shell:
         self.channel: t.Any = None
         self.number = 0
 
-    def start(self, in_time: t.Callable[[], t.ContextManager[None]]) -> None:
-        """Tries to get one; a command that sshd forces on the user is not spoken to."""
+    def start(self, with_timeout: t.Callable[[], t.ContextManager[None]]) -> None:
+        """Tries to start the shell. If sshd runs another command instead (ForceCommand), nothing is sent to it."""
         try:
-            with in_time():
+            with with_timeout():
                 self.channel = self.connection.open_session(timeout=self.timeout)
-                # Quoted so that a command which only repeats what it was given does not look like a shell.
-                self.channel.exec_command("echo; echo ready-''to-look; exec /bin/sh")
+                # The quotes distinguish a shell from a command that only repeats its arguments.
+                self.channel.exec_command("echo; echo ready-''to-run; exec /bin/sh")
         except paramiko.SSHException:
             self._end()
             return
-        if self._until("ready-to-look") is None:
+        if self._until("ready-to-run") is None:
             self._end()
 
     def run(self, text: str) -> t.Optional[str]:
-        """What a script prints, or None."""
+        """The output of a script, or None."""
         if self.channel is None:
             return None
         self.number += 1
@@ -42,25 +42,25 @@ class Shell:
         except OSError:
             self._end()
             return None
-        said = self._until(mark)
-        if said is None:
+        output = self._until(mark)
+        if output is None:
             self._end()
-        # The empty line before the mark is ours.
-        return None if said is None else said[:-1]
+        # The script ends with an empty line before the mark.
+        return None if output is None else output[:-1]
 
     def _until(self, mark: str, most: int = 16 * 1024 * 1024) -> t.Optional[str]:
-        said, end = b"", time.monotonic() + self.timeout
+        output, end = b"", time.monotonic() + self.timeout
         ending = "\n{0}\n".format(mark).encode()
-        while not (b"\n" + said).endswith(ending):
+        while not (b"\n" + output).endswith(ending):
             try:
                 self.channel.settimeout(max(0.01, end - time.monotonic()))
                 data = self.channel.recv(65536)
             except OSError:
                 return None
-            if not data or len(said) > most:
+            if not data or len(output) > most:
                 return None
-            said += data
-        return said[:len(said) - len(ending) + 1].decode("utf-8", "replace")
+            output += data
+        return output[:len(output) - len(ending) + 1].decode("utf-8", "replace")
 
     def _end(self) -> None:
         if self.channel is not None:

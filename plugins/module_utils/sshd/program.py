@@ -68,7 +68,7 @@ def run(argv: t.List[str], seconds: float = 30) -> t.Tuple[int, str, str]:
 
 
 def spec(connection: Connection) -> str:
-    """A connection as ``sshd -T -C`` takes it."""
+    """A connection in the form that ``sshd -T -C`` accepts."""
     fields = [(name, str(value)) for name, value in zip(Connection._fields, connection) if str(value)]
     for name, value in fields:
         if re.search(r"[,\s\x00-\x1f]", value):
@@ -270,7 +270,7 @@ class Daemon:
         while _incarnation(pid) == before and time.monotonic() < deadline:
             time.sleep(0.02)
         if self.pid() != pid:
-            raise SessionError("sshd ended when it was reloaded", "its process {0} is gone".format(pid), "see: journalctl -u {0}".format(self.unit or "ssh"))
+            raise SessionError("sshd ended when it was reloaded", "its process {0} has ended".format(pid), "see: journalctl -u {0}".format(self.unit or "ssh"))
 
     def answers(self, addresses: t.Iterable[t.Tuple[str, int]], seconds: float = 15) -> bool:
         """Whether the daemon greets a new connection.
