@@ -311,7 +311,7 @@ FAULTS = {
     "immutable": (f"{NO_INCLUDE}; chattr +i {MAIN}", f"chattr -i {MAIN}", {}, "immutable"),
     "immutable directory": (f"chattr +i {DROP_INS}", f"chattr -i {DROP_INS}", {}, "immutable"),
     "mounted file": (f"{NO_INCLUDE}; mount --bind {MAIN} {MAIN}", f"umount {MAIN}", {}, "busy"),
-    "reload fails": (NO_RELOAD, f"rm -r {UNIT}; systemctl daemon-reload", {}, "the old files are back"),
+    "reload fails": (NO_RELOAD, f"rm -r {UNIT}; systemctl daemon-reload", {}, "the old files were restored"),
     "forwarding disabled by another": (f"printf '\\n\\nMatch User alice\\n DisableForwarding yes\\n' >{DROP_INS}/60-site.conf", f"rm {DROP_INS}/60-site.conf",
                                        {"allow_tcp_forwarding": "yes"}, f"{DROP_INS}/60-site.conf:4 (DisableForwarding yes)"),
     "no such group": ("true", "true", {"match": {"Group": "no-such-group"}}, "no-such-group"),

@@ -253,7 +253,7 @@ def test_named_connections_are_tested(node):
 
 def test_must_that_is_not_met(node):
     node.write(main="# first\nGatewayPorts yes\n" + INCLUDE)
-    refused(node, "user=alice", "must have GatewayPorts no, and would have yes, from {0}:2 (GatewayPorts yes)".format(MAIN),
+    refused(node, "user=alice", "must have GatewayPorts no, but would have yes, from {0}:2 (GatewayPorts yes)".format(MAIN),
             **VIZ, verify=[{"user": "alice", "must": {"gateway_ports": "no"}}])
     refused(node, "user=bob", "must have GatewayPorts clientspecified", **VIZ,
             verify=[{"user": "alice"}, {"user": "bob", "must": {"gateway_ports": "clientspecified"}}])
@@ -270,7 +270,7 @@ def test_must_not_that_is_not_met(node):
 def test_absent_has_to_meet_verify(node):
     node.write(main=INCLUDE)
     node.apply(node.plan(**VIZ))
-    with pytest.raises(SessionError, match="without the policy viz sshd would not meet verify\n.*must have AllowTcpForwarding no, and would have yes"):
+    with pytest.raises(SessionError, match="without the policy viz sshd would not meet verify\n.*must have AllowTcpForwarding no, but would have yes"):
         node.planner().absent(named([{"user": "alice", "must": {"allow_tcp_forwarding": "no"}}]))
     plan = node.planner().absent(named([{"user": "alice", "must": {"allow_tcp_forwarding": "yes"}}]))
     assert plan.changes == {DROP_IN: None}

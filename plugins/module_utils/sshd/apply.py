@@ -27,9 +27,9 @@ def main_file(path: str, root: str = "") -> t.Tuple[str, bool]:
     Returns:
         The file, and whether it may be edited; a vendor's file may not.
     """
-    other = VENDOR.get(path, "")
-    if other and not os.path.exists(root + path) and os.path.exists(root + other):
-        return other, False
+    vendor = VENDOR.get(path, "")
+    if vendor and not os.path.exists(root + path) and os.path.exists(root + vendor):
+        return vendor, False
     return path, True
 
 
@@ -45,7 +45,7 @@ def program_for(path: str, executable: str, daemon: sshd.Daemon, scratch: t.Opti
         The program with the options of the daemon's command line, and warnings.
     """
     if executable and not os.access(executable, os.X_OK):
-        raise SessionError("there is no program {0}".format(executable), "", "correct sshd, or leave it out; nothing was changed")
+        raise SessionError("there is no program {0}".format(executable), "", "correct the option sshd, or leave it out; nothing was changed")
     running = daemon.options()
     options, other = [], ""
     for flag, value in zip(running[::2], running[1::2]):
@@ -109,14 +109,14 @@ class Change:
             backup: whether to keep copies of the old files.
             rollback: the timer to arm before the first change.
             seconds: time until that timer restores the old files; 0 for no timer.
-            tidy: directories to remove if they are empty then.
+            tidy: directories to remove if they are empty after the change.
         Raises:
             SessionError: a step failed; the old state is restored.
         """
         texts = {self.view.real(path): text for path, text in plan.changes.items()}
         files = changes.Changes(texts, self.view.real(self.path))
         self._note_addresses(plan)
-        armed = rollback is None or rollback.armed
+        armed_before = rollback is None or rollback.armed
         if rollback is not None and seconds and texts:
             rollback.arm(files.old, seconds, self.daemon.unit if self.daemon else "", sshd.run)
         try:
@@ -130,11 +130,11 @@ class Change:
             self._verify(plan)
             self._reload()
         except BaseException as error:
-            now = self._restore(files)
-            if not armed:
+            restored = self._restore(files)
+            if not armed_before:
                 rollback.confirm(sshd.run, need_login=False)
             if isinstance(error, SessionError):
-                raise SessionError(error.what, error.why, now + error.way_out)
+                raise SessionError(error.what, error.why, restored + error.way_out)
             raise
         self.pending.clear()
 
@@ -160,8 +160,8 @@ class Change:
         if plan.stand_in:
             # The group has no member for whom sshd could be tested.
             return
-        now = self.program.effective(Tree(View(self.view.root), self.path), [sample.connection for sample in plan.samples])
-        for sample, planned, found in zip(plan.samples, plan.after, now):
+        current = self.program.effective(Tree(View(self.view.root), self.path), [sample.connection for sample in plan.samples])
+        for sample, planned, found in zip(plan.samples, plan.after, current):
             if planned.values != found.values:
                 raise SessionError("sshd's configuration is not what was written", "it differs for {0}".format(sample.label),
                                    "check whether another program writes these files")

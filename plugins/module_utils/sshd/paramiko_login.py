@@ -235,7 +235,7 @@ def _check_host_key(key: "paramiko.PKey", entries: t.List[_Entry], login: Login)
     why = "its host key is not known here ({0}; it is not in {1})".format(shown, " nor in ".join(login.known_hosts) or "any file")
     if any(marker == "@cert-authority" for marker, _kind, _key, _where in entries):
         why += "; a certificate authority for it is known, but paramiko does not support host certificates"
-    raise SessionError(what, why, "log in once by hand (ssh -p {0} {1}), compare the fingerprint with the site's, and answer yes; or name another file "
+    raise SessionError(what, why, "log in once by hand (ssh -p {0} {1}), compare the fingerprint with the site's, and answer yes; or set another file "
                        "in known_hosts".format(login.port, login.host))
 
 

@@ -25,7 +25,7 @@ _PREFIXES = ("00-", "0-", "0!", "zz-")
 _STEM = "sciviz-paraview-"
 _HEADER = "# Policy {0} of sciviz.paraview.sshd_forwarding: what is changed here by hand is overwritten."
 _MADE = "# This directory was made for it."
-_TRIED_MEMBERS = 8
+_MOST_USERS = 8
 # Texts by path, None to remove the file.
 _Changes = t.Dict[str, t.Optional[str]]
 
@@ -155,7 +155,7 @@ class Planner:
         """
         if verify:
             return list(verify), self._effective(self.base, [sample.connection for sample in verify], "without the policy")
-        users = derived.users[:_TRIED_MEMBERS]
+        users = derived.users[:_MOST_USERS]
         about = "{0} (matches the policy)" if match else "{0} (an ordinary user)"
         samples = [Sample(derived.inside(user), "inside" if match else "anybody", {}, {}, about.format(user)) for user in users]
         samples += [Sample(one, "outside", {}, {}, "{0} (does not match: {1})".format(spec(one), name)) for name, one in derived.outside(users[0])]
@@ -247,12 +247,12 @@ class Planner:
 
     def _try(self, place: str, changes: _Changes, requested: t.Dict[str, str], match: t.Dict[str, t.List[str]], derived: Derived, samples: t.List[Sample],
              before: t.List[Effective]) -> t.Union[Plan, str]:
-        """The plan, or, as text, why the place does not work."""
+        """Tests a place; returns the plan, or, as text, the reason why the place does not work."""
         combined = dict(self.base_changes, **changes)
         tree = Tree(self.view.with_changes(combined), self.path)
-        shown = tree if not derived.stand_in else Tree(self.view.with_changes(dict(combined, **self._with_stand_in(changes, match, derived))), self.path)
+        tested = tree if not derived.stand_in else Tree(self.view.with_changes(dict(combined, **self._with_stand_in(changes, match, derived))), self.path)
         try:
-            after = self.program.effective(shown, [sample.connection for sample in samples])
+            after = self.program.effective(tested, [sample.connection for sample in samples])
         except Refused as error:
             return error.why
         applies = [any(self._in_place(origin, changes, tree) for _keyword, origin in one.lines) for one in after]
@@ -271,8 +271,8 @@ class Planner:
         warnings = ["a Match of others takes precedence over the policy: " + problem for problem in exceptions]
         if derived.stand_in:
             warnings.append("{0} has no member yet: the policy was tested with {1} instead".format(",".join(match["Group"]), derived.users[0]))
-        now = {path: text for path, text in combined.items() if text != self.view.read(path)}
-        return Plan(now, place, samples, self._current(samples, before), after, overrides, warnings, derived.users[0] if derived.stand_in else "")
+        different = {path: text for path, text in combined.items() if text != self.view.read(path)}
+        return Plan(different, place, samples, self._current(samples, before), after, overrides, warnings, derived.users[0] if derived.stand_in else "")
 
     def _current(self, samples: t.List[Sample], before: t.List[Effective]) -> t.List[Effective]:
         if not self.base_changes:
@@ -285,7 +285,7 @@ class Planner:
 
     @staticmethod
     def _with_stand_in(changes: _Changes, match: t.Dict[str, t.List[str]], derived: Derived) -> _Changes:
-        """The changes with a user in place of a group without members, since sshd can only be tested with an existing user."""
+        """The changes with a user in place of a group without members, since no connection matches an empty group."""
         other = collections.OrderedDict((name, values) for name, values in match.items() if name != "Group")
         other["User"] = [derived.users[0]]
         return {path: (text or "").replace(head(match), head(other)) for path, text in changes.items()}
@@ -321,7 +321,7 @@ class Planner:
     def _expectation(self, sample: Sample, new: Effective, tree: Tree) -> str:
         for keyword, value in sample.must.items():
             if not same(keyword, new.value(keyword), value):
-                return "{0} must have {1} {2}, and would have {3}, {4}".format(
+                return "{0} must have {1} {2}, but would have {3}, {4}".format(
                     sample.label, keyword, value, _shown(new.value(keyword)), self._source(new.origin(keyword), tree))
         for keyword, value in sample.must_not.items():
             if same(keyword, new.value(keyword), value):
