@@ -43,5 +43,5 @@ class ActionModule(SessionAction):
                 lifeline_route.forward_from_client(self.session, record, routing.client_of(record, channel))
         elif record.route:
             route = routing.load(record, channel, self.session)
-            route.take_back()
+            route.remove()
             self.session.update(opened=None, **route.kept())

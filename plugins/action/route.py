@@ -121,7 +121,7 @@ class ActionModule(SessionAction):
             raise choice.none_works(passed, record.settings["route"])
         if not record.job_id:
             # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
-            route.take_back()
+            route.remove()
         port = ports[route.name] if route.reverse else None
         if route.reverse and record.lifeline:
             # That one is the stub's.
@@ -130,6 +130,6 @@ class ActionModule(SessionAction):
             # Whether there will be a stub is known when the job runs.
             route.saved["client_port"] = port
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **route.kept())
-        self.show("route {0}{1}".format(route.name, " (passed over {0})".format(choice.told(passed)) if passed else ""))
+        self.show("route {0}{1}".format(route.name, " (passed over {0})".format(choice.describe(passed)) if passed else ""))
         if route.note:
             self.show(route.note)

@@ -461,7 +461,7 @@ def test_a_client_on_another_host_ends_with_disconnect(far):
 
 @pytest.mark.parametrize(("wishes", "words"), [
     ({"client_host": "nowhere"}, "paraview_client_host: 'nowhere' is not valid"),
-    ({"client_host": "bigscreen", "route": "reverse_unencrypted"}, "it leads to this machine, and ParaView runs on bigscreen")])
+    ({"client_host": "bigscreen", "route": "reverse_unencrypted"}, "it reaches only this machine, and ParaView runs on bigscreen")])
 def test_what_cannot_be_with_a_client_on_another_host(far, wishes, words):
     done = far.connect(**wishes, check=False)
     assert done.returncode != 0

@@ -81,7 +81,7 @@ def test_auto_takes_the_sites_relay(desk, site, lifeline):  # noqa: F811
 def test_auto_starts_one_only_if_the_user_says_so(desk):
     refused = desk.connect(check=False)
     assert refused.returncode != 0
-    assert "reverse_tunnel_relay: login offers no relay, and one of your own is started only if you say so (paraview_user_relay)" in refused.stdout
+    assert "reverse_tunnel_relay: login offers no relay, and your own relay is started only if you set paraview_user_relay to true" in refused.stdout
     desk.nothing_left()
     done = desk.connect(user_relay=True, start_client=desk.client_command("reverse"))
     assert any(line.startswith("route reverse_tunnel_relay (passed over node_tunnel, node_tunnel_reverse, forward_tunnel: ") for line in desk.lines(done))
@@ -128,7 +128,7 @@ def test_socat_takes_its_place_where_there_is_no_python(desk):
         done = desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse"))
     finally:
         desk.lab.on("login", "umount", python)
-    assert any(line.startswith("login has no Python for the relay, socat takes its place: one connection") for line in desk.lines(done))
+    assert any(line.startswith("login has no Python for the relay, socat is used instead: one connection") for line in desk.lines(done))
     desk.nothing_left(90)
     assert "cells 1000000" in desk.run("cat", f"{STATE}/lab/client.log").stdout
 

@@ -62,7 +62,7 @@ def test_a_node_whose_key_is_not_known_is_passed_over(desk):
         done = desk.connect()
     finally:
         desk.lab.on("login", "mv", "/root/known", "/etc/ssh/ssh_known_hosts")
-    assert "route forward_tunnel (passed over node_tunnel, node_tunnel_reverse: login knows no host key of compute1)" in desk.lines(done)
+    assert "route forward_tunnel (passed over node_tunnel, node_tunnel_reverse: login has no host key of compute1)" in desk.lines(done)
 
 
 @pytest.mark.torture
@@ -92,7 +92,7 @@ def test_forward(desk, lifeline):
         desk.lab.path("open", "workstation", node)
     done = desk.connect(route="forward_unencrypted", reconnect=lifeline)
     report = desk.report()
-    assert "route forward_unencrypted is not encrypted: whoever is on the way can read along" in desk.lines(done)
+    assert "route forward_unencrypted is not encrypted: hosts on the network path can read its data" in desk.lines(done)
     # With a lifeline ParaView calls its stub.
     there = "127.0.0.1" if lifeline else f"198.18.2.1{report['nodes'][0][-1]}"
     assert report["url"] == f"cs://{there}:{report['client_port']}"
@@ -108,13 +108,13 @@ MATRIX = {
     "clientspecified": (CLIENT_SPECIFIED, (), True, "node_tunnel", ""),
     "yes": ("GatewayPorts yes\n", (), True, "node_tunnel", ""),
     "no": ("GatewayPorts no\n", (), True, "node_tunnel", ""),
-    "no ssh to nodes": (CLIENT_SPECIFIED, (), False, "forward_tunnel", "node_tunnel, node_tunnel_reverse: login knows no host key of compute1"),
-    "no ssh to nodes, no": ("GatewayPorts no\n", (), False, "forward_tunnel", "login knows no host key"),
+    "no ssh to nodes": (CLIENT_SPECIFIED, (), False, "forward_tunnel", "node_tunnel, node_tunnel_reverse: login has no host key of compute1"),
+    "no ssh to nodes, no": ("GatewayPorts no\n", (), False, "forward_tunnel", "login has no host key"),
     "remote": ("AllowTcpForwarding remote\n" + CLIENT_SPECIFIED, (), True, "reverse_tunnel", "sshd on login forbids local forwarding"),
     "remote, yes": ("AllowTcpForwarding remote\nGatewayPorts yes\n", (), True, "reverse_tunnel", "sshd on login forbids local forwarding"),
     "remote, no": ("AllowTcpForwarding remote\nGatewayPorts no\n", (), True, None, "put the forward on 127.0.0.1 instead of 198.18.2.1 (GatewayPorts no)"),
     "local": ("AllowTcpForwarding local\n" + CLIENT_SPECIFIED, (), True, "node_tunnel", ""),
-    "local, no ssh to nodes": ("AllowTcpForwarding local\n" + CLIENT_SPECIFIED, (), False, "forward_tunnel", "login knows no host key"),
+    "local, no ssh to nodes": ("AllowTcpForwarding local\n" + CLIENT_SPECIFIED, (), False, "forward_tunnel", "login has no host key"),
     "none": ("AllowTcpForwarding no\n", (), True, None, "sshd on login refuses a remote forward"),
     "disabled": ("DisableForwarding yes\n", (), True, None, "sshd on login refuses a remote forward"),
     "permit listen": ("AllowTcpForwarding remote\nGatewayPorts clientspecified\nPermitListen 198.18.2.1:40001\n", (), True, None, "refuses a remote forward"),

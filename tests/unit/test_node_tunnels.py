@@ -19,48 +19,48 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import 
 KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIJ5mB0f8cGk3z6b9y1mJx4u2o0b1n7Y3c5Z8w9qTtest"
 SOURCE = "address 10.0.0.11\n10.0.0.11 dev ib0 src 10.0.0.2 uid 1000\n"
 TARGET = {"executable": "ssh", "host": "login.example", "user": "alice", "port": 22, "key": None, "arguments": ["-o", "ProxyJump=bastion"], "timeout": 10}
-WISHES = {"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False, "target": TARGET}
+OPTIONS = {"client_port": 0, "login_ports": "", "server_ports": "", "on_login_node": False, "target": TARGET}
 FACTS = {"login_node": "login2", "uid": os.getuid(), "addresses": ["10.0.0.2"], "client_side": "198.18.2.2", "client_address": "198.18.1.9"}
 KNOWN = "# Host c101 found: line 1 \nc101,10.0.0.11 ssh-ed25519 {0}\n".format(KEY)
 
 
 class Login(Master):
-    """A control master of our own making."""
+    """A simulated control master."""
 
-    def __init__(self, path, way="open"):
+    def __init__(self, path, reached="open"):
         super().__init__(str(path))
-        self.way, self.dialled = way, []
+        self.reached, self.tried = reached, []
 
     def reach(self, address, port, messages, seconds=3.0):
-        self.dialled.append((address, port))
-        return self.way
+        self.tried.append((address, port))
+        return self.reached
 
     def cancel(self, option, specification):
         pass
 
 
-@pytest.fixture(name="around")
-def _around(tmp_path):
-    def make(known=KNOWN, way="open", nodes=("c101",), **wishes):
+@pytest.fixture(name="make_context")
+def _make_context(tmp_path):
+    def make(known=KNOWN, reached="open", nodes=("c101",), **options):
         def script(text, _seconds):
             return 0, known if "ssh-keygen" in text else SOURCE, ""
 
         job = {"nodes": list(nodes), "addresses": []}
-        return RouteContext(Login(tmp_path / "m", way), LoginNode(FACTS["login_node"], FACTS["uid"], script, messages=str), dict(FACTS),
-                            dict(WISHES, **wishes), (), job)
+        return RouteContext(Login(tmp_path / "m", reached), LoginNode(FACTS["login_node"], FACTS["uid"], script, messages=str), dict(FACTS),
+                            dict(OPTIONS, **options), (), job)
 
     return make
 
 
 class Node:
-    """In the place of NodeLogin."""
+    """Replaces NodeLogin."""
 
     refuses = ""
     loopback = True
     owner = os.getuid()
     made = None
 
-    def __init__(self, _around, node):
+    def __init__(self, _context, node):
         self.node, self.opened, self.closed, self.forwards, self.master = node, [], 0, [], self
         Node.made = self
 
@@ -87,7 +87,7 @@ class Node:
         self.forwards.append(("-R", target))
         return 40000
 
-    def look_at(self, port):
+    def check_listener(self, port):
         if self.owner != os.getuid():
             raise RouteUnavailable("port {0} of c101 belongs to another account (uid {1})".format(port, self.owner))
 
@@ -99,8 +99,8 @@ def _node(monkeypatch):
     return kind
 
 
-def test_a_node_tunnel(around, node, monkeypatch):
-    route = node_tunnels.NodeTunnel(around())
+def test_a_node_tunnel(make_context, node, monkeypatch):
+    route = node_tunnels.NodeTunnel(make_context())
     route.ready_for("c101")
     assert Node.made.opened == ["10.0.0.11"]
     assert route.saved == {"node": "c101"}
@@ -112,41 +112,41 @@ def test_a_node_tunnel(around, node, monkeypatch):
     assert route.url(40123) == "cs://127.0.0.1:40123"
 
 
-def test_before_the_job_nothing_is_opened(around, node):
-    node_tunnels.NodeTunnel(around(nodes=())).ready_for("c101")
+def test_before_the_job_no_connection_is_opened(make_context, node):
+    node_tunnels.NodeTunnel(make_context(nodes=())).ready_for("c101")
     assert Node.made.opened == []
-    node.refuses = "login2 knows no host key of c101"
+    node.refuses = "login2 has no host key of c101"
     with pytest.raises(RouteUnavailable, match="no host key"):
-        node_tunnels.NodeTunnel(around(nodes=())).ready_for("c101")
-    node_tunnels.NodeTunnel(around(nodes=())).ready_for("")
+        node_tunnels.NodeTunnel(make_context(nodes=())).ready_for("c101")
+    node_tunnels.NodeTunnel(make_context(nodes=())).ready_for("")
 
 
 @pytest.mark.parametrize("route", [node_tunnels.NodeTunnel, node_tunnels.NodeTunnelReverse])
-def test_a_node_that_lets_nobody_in(around, node, route):
+def test_a_node_that_refuses_the_login(make_context, node, route):
     node.refuses = "ssh to c101 fails (Access denied: no job here)"
-    one = route(around(), {"client_port": 40123})
+    tunnel = route(make_context(), {"client_port": 40123})
     with pytest.raises(RouteUnavailable, match="no job here"):
-        one.ready_for("c101")
+        tunnel.ready_for("c101")
     assert Node.made.closed == 1
-    assert "node" not in one.saved
+    assert "node" not in tunnel.saved
 
 
-def test_a_node_that_forbids_forwarding(around, node):
+def test_a_node_that_forbids_forwarding(make_context, node):
     node.loopback = False
-    route = node_tunnels.NodeTunnel(around())
+    route = node_tunnels.NodeTunnel(make_context())
     with pytest.raises(RouteUnavailable, match="forbids local forwarding"):
         route.ready_for("c101")
     assert Node.made.closed == 1
 
 
-def test_on_the_login_node_itself_there_is_no_node(around, node):
+def test_pvserver_on_the_login_node_needs_no_node_tunnel(make_context, node):
     with pytest.raises(RouteUnavailable, match="on the login node itself"):
-        node_tunnels.NodeTunnel(around(on_login_node=True)).ready_for("login2")
+        node_tunnels.NodeTunnel(make_context(on_login_node=True)).ready_for("login2")
 
 
-def test_a_reverse_node_tunnel(around, node, monkeypatch):
+def test_a_reverse_node_tunnel(make_context, node, monkeypatch):
     monkeypatch.setattr(listeners, "local_owner", lambda _port: os.getuid())
-    route = node_tunnels.NodeTunnelReverse(around(), {"client_port": 40123})
+    route = node_tunnels.NodeTunnelReverse(make_context(), {"client_port": 40123})
     route.ready_for("c101")
     assert (route.address, route.port) == ("127.0.0.1", 40000)
     route.before_start("c101")
@@ -154,30 +154,30 @@ def test_a_reverse_node_tunnel(around, node, monkeypatch):
     assert route.url(40123) == "csrc://127.0.0.1:40123"
     node.owner = 4711
     route.ready_for("c101")
-    assert Node.made.forwards == [("-R", "127.0.0.1:40123")], "an endpoint that is somebody else's is made anew"
+    assert Node.made.forwards == [("-R", "127.0.0.1:40123")], "an endpoint of another account is replaced"
 
 
 # --- the connection to the node ---
 
 
-def test_host_keys_come_from_the_login_node_and_are_about_this_node_alone(around):
+def test_host_keys_come_from_the_login_node_and_only_those_of_this_node(make_context):
     known = KNOWN + "@cert-authority *.cluster ssh-rsa {0}\n@revoked c101 ssh-rsa {0}\n|1|abc=|def= ecdsa-sha2-nistp256 {0} comment\nevil $(id)\n".format(KEY)
-    login = node_login.NodeLogin(around(known=known), "c101")
+    login = node_login.NodeLogin(make_context(known=known), "c101")
     assert login._host_keys("10.0.0.11").splitlines() == [
         "c101 ssh-ed25519 " + KEY, "@cert-authority c101 ssh-rsa " + KEY, "@revoked c101 ssh-rsa " + KEY, "c101 ecdsa-sha2-nistp256 " + KEY]
 
 
-@pytest.mark.parametrize(("known", "way", "words"), [
-    ("", "open", "login2 knows no host key of c101"), (KNOWN, "forbidden", "sshd on login2 forbids local forwarding"),
+@pytest.mark.parametrize(("known", "reached", "message"), [
+    ("", "open", "login2 has no host key of c101"), (KNOWN, "forbidden", "sshd on login2 forbids local forwarding"),
     (KNOWN, "filtered", "no sshd on c101 answers"),
     (KNOWN, "refused", "no sshd on c101 answers")])
-def test_what_speaks_against_a_node_before_there_is_a_job(around, known, way, words):
-    with pytest.raises(RouteUnavailable, match=words):
-        node_login.NodeLogin(around(known=known, way=way), "c101").can_be_tried("10.0.0.11")
+def test_reasons_against_a_node_before_there_is_a_job(make_context, known, reached, message):
+    with pytest.raises(RouteUnavailable, match=message):
+        node_login.NodeLogin(make_context(known=known, reached=reached), "c101").can_be_tried("10.0.0.11")
 
 
-def test_the_command_trusts_nobody_and_asks_nothing(around):
-    login = node_login.NodeLogin(around(), "c101")
+def test_the_command_accepts_only_known_host_keys_and_does_not_prompt(make_context):
+    login = node_login.NodeLogin(make_context(), "c101")
     command = login._command("10.0.0.11")
     options = dict(word.partition("=")[::2] for word in command if "=" in word)
     assert command[:3] == ["ssh", "-F", os.devnull] and command[-2:] == ["--", "c101"]
@@ -185,21 +185,21 @@ def test_the_command_trusts_nobody_and_asks_nothing(around):
     assert options["UserKnownHostsFile"] == login.keys and options["GlobalKnownHostsFile"] == os.devnull
     assert shlex.split(options["ProxyCommand"]) == ["ssh", "-F", os.devnull, "-S", login.context.master.control_path, "-W", "10.0.0.11:22", "master"]
     assert options["User"] if "User" in options else options["user"] == "alice"
-    assert not [word for word in command if "bastion" in word], "the way to the login node is not the way to the node"
+    assert not [word for word in command if "bastion" in word], "options on how to reach the login node do not hold for the node"
 
 
-def test_an_ssh_that_fails_is_told_and_leaves_nothing(around, tmp_path, program):
+def test_if_ssh_fails_its_message_is_reported_and_no_file_is_left(make_context, tmp_path, program):
     fake = program("ssh", "#!/bin/sh\ncase $* in *-G*) exit 0;; esac\necho 'Access denied by pam_slurm_adopt: you have no active jobs' >&2\nexit 255\n")
-    surroundings = around(target=dict(TARGET, executable=fake))
-    login = node_login.NodeLogin(surroundings, "c101")
+    context = make_context(target=dict(TARGET, executable=fake))
+    login = node_login.NodeLogin(context, "c101")
     with pytest.raises(RouteUnavailable, match=r"ssh to c101 fails \(Access denied by pam_slurm_adopt: you have no active jobs\)"):
         login.open("10.0.0.11")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin"]
 
 
-def test_files_of_the_connection_are_private(around, tmp_path, program):
+def test_files_of_the_connection_are_private(make_context, tmp_path, program):
     fake = program("ssh", "#!/bin/sh\nexit 0\n")
-    login = node_login.NodeLogin(around(target=dict(TARGET, executable=fake)), "c101")
+    login = node_login.NodeLogin(make_context(target=dict(TARGET, executable=fake)), "c101")
     old = os.umask(0)
     try:
         login.open("10.0.0.11")
@@ -213,15 +213,15 @@ def test_files_of_the_connection_are_private(around, tmp_path, program):
 # --- no tunnel at all ---
 
 
-def test_a_direct_connection(around, monkeypatch):
+def test_a_direct_connection(make_context, monkeypatch):
     tried = []
-    monkeypatch.setattr(direct, "_refused_or_open", lambda address, port: tried.append((address, port)) or "")
-    route = direct.ForwardDirect(around(server_ports="11111-11115"))
+    monkeypatch.setattr(direct, "_unreachable", lambda address, port: tried.append((address, port)) or "")
+    route = direct.ForwardDirect(make_context(server_ports="11111-11115"))
     route.ready_for("c101")
     assert tried == [("10.0.0.11", 11111)]
     assert route.after_start(("c101", 11113), "c101") == 11113
     assert route.url(11113) == "cs://10.0.0.11:11113"
-    monkeypatch.setattr(direct, "_refused_or_open", lambda _address, _port: "timed out")
+    monkeypatch.setattr(direct, "_unreachable", lambda _address, _port: "timed out")
     with pytest.raises(RouteUnavailable, match=r"this machine cannot reach a port of c101 \(timed out\)"):
         route.ready_for("c101")
     assert "not encrypted" in route.note
@@ -230,23 +230,23 @@ def test_a_direct_connection(around, monkeypatch):
 def test_a_refused_port_is_an_answer():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        assert direct._refused_or_open("127.0.0.1", port) == ""
-    assert direct._refused_or_open("127.0.0.1", port) == ""
-    assert direct._refused_or_open("no.such.host.invalid", port)
+        assert direct._unreachable("127.0.0.1", port) == ""
+    assert direct._unreachable("127.0.0.1", port) == ""
+    assert direct._unreachable("no.such.host.invalid", port)
 
 
-def test_a_direct_reverse_connection(around, monkeypatch):
-    route = direct.ReverseDirect(around(), {"client_port": 40123})
+def test_a_direct_reverse_connection(make_context, monkeypatch):
+    route = direct.ReverseDirect(make_context(), {"client_port": 40123})
     route.ready_for("c101")
     assert route.pvserver_arguments(0) == ["--reverse-connection", "--client-host=198.18.1.9", "--server-port=40123"]
-    surroundings = around()
-    surroundings.facts["client_address"] = ""
-    with pytest.raises(RouteUnavailable, match="from where"):
-        direct.ReverseDirect(surroundings, {"client_port": 40123}).ready_for("c101")
+    context = make_context()
+    context.facts["client_address"] = ""
+    with pytest.raises(RouteUnavailable, match="source address"):
+        direct.ReverseDirect(context, {"client_port": 40123}).ready_for("c101")
 
 
-def test_refusals_of_a_node_are_told(around, monkeypatch):
-    login = node_login.NodeLogin(around(), "c101")
+def test_refusals_of_a_node_are_reported(make_context, monkeypatch):
+    login = node_login.NodeLogin(make_context(), "c101")
 
     def refuse(*_words):
         raise ForwardRefused("remote port forwarding failed")
@@ -256,7 +256,7 @@ def test_refusals_of_a_node_are_told(around, monkeypatch):
         login.listen("127.0.0.1:40123")
     monkeypatch.setattr(login, "_listeners", list)
     with pytest.raises(RouteUnavailable, match="put the forward on nothing that listens over IPv4 instead of 127.0.0.1"):
-        login.look_at(40123)
+        login.check_listener(40123)
     monkeypatch.setattr(login, "_listeners", lambda: [listeners.Listener("127.0.0.1", 40123, 4711)])
     with pytest.raises(RouteUnavailable, match="another account .uid 4711."):
-        login.look_at(40123)
+        login.check_listener(40123)

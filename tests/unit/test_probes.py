@@ -17,7 +17,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context imp
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.client import Target
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
-from test_routes import FACTS, WISHES, Login
+from test_routes import FACTS, OPTIONS, Login
 
 WISHED = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 
@@ -76,7 +76,7 @@ class Host(Login):
 
 
 def context(host, facts):
-    return RouteContext(host, LoginNode(facts["login_node"], facts["uid"], host.script), facts, dict(WISHES))
+    return RouteContext(host, LoginNode(facts["login_node"], facts["uid"], host.script), facts, dict(OPTIONS))
 
 
 @pytest.fixture(name="look")
@@ -134,12 +134,12 @@ def test_forwards_are_looked_at_where_they_stand(look):
 def test_what_was_put_up_is_taken_down(look):
     host = Host()
     look(host).forwarding()
-    assert host.up == {}
+    assert host.forwards == {}
 
 
 @pytest.mark.parametrize(("way", "local", "nodes"), [("refused", "ok", "ok"), ("filtered", "ok", "failed"), ("forbidden", "failed", "cannot tell")])
 def test_ways_to_the_nodes(look, way, local, nodes):
-    found = results(look(Host({"ssh-keygen": (0, "", "")}, way=way)).nodes("c101"))
+    found = results(look(Host({"ssh-keygen": (0, "", "")}, reached=way)).nodes("c101"))
     assert (found["local forwarding"], found["login node to node"], found["ssh to nodes"]) == (local, nodes, "cannot tell")
     assert results(look().nodes("")) == {"login node to node": "cannot tell"}
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A relay of the user's own, in a real shell; the listeners and processes are this machine's."""
+"""The user's own relay, in a real shell; the listeners and processes are this machine's."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.shell import S
 def wait(condition, seconds=15):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.02)
 
 
@@ -39,7 +39,7 @@ class Login:
                                     {"client_timeout": 60, "on_login_node": False})
 
     def processes(self):
-        """list[int]: what the shell has started and is still there, the youngest last."""
+        """list[int]: the running processes that the shell started, the newest last."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -72,7 +72,7 @@ def echo(connection):
 
 @pytest.fixture(name="target")
 def _target():
-    """A server on loopback that says back what it is told."""
+    """A server on loopback that echoes its input."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         def serve():
             while True:
@@ -90,13 +90,13 @@ def _target():
         thread.join(5)
 
 
-def begun(login, target, kind=None, sources=(), ports=""):
+def started(login, target, kind=None, sources=(), ports=""):
     relay = UserRelay(login.context, {"kind": kind, "program": shutil.which(kind)} if kind else {})
     directory = relay.begin()
     return relay, directory, relay.start("127.0.0.1", ports, target, list(sources))
 
 
-def said_back(port, seconds=10):
+def echoed(port, seconds=10):
     with socket.create_connection(("127.0.0.1", port), timeout=seconds) as connection:
         connection.sendall(b"hello")
         return connection.recv(100)
@@ -108,7 +108,7 @@ def nothing_left(login, directory, port):
 
 
 def test_it_holds_a_connection_until_its_source_is_allowed(login, target):
-    relay, directory, port = begun(login, target)
+    relay, directory, port = started(login, target)
     assert relay.holds
     with socket.create_connection(("127.0.0.1", port), timeout=10) as held:
         held.sendall(b"early")
@@ -127,22 +127,22 @@ def stranger(port):
     return connection
 
 
-def test_strangers_do_not_take_the_places_of_those_who_are_held(login, target):
-    relay, _directory, port = begun(login, target)
+def test_strangers_do_not_use_up_the_places_for_held_connections(login, target):
+    relay, _directory, port = started(login, target)
     strangers = [stranger(port) for _number in range(50)]
     with socket.create_connection(("127.0.0.1", port), timeout=10) as held:
         held.sendall(b"early")
         relay.allow(["127.0.0.1"])
         assert held.recv(100) == b"early"
-    for one in strangers:
-        one.close()
+    for connection in strangers:
+        connection.close()
     relay.stop()
 
 
 def test_a_port_of_a_range(login, target):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         low = taken.getsockname()[1]
-        relay, _directory, port = begun(login, target, ports="{0}-{1}".format(low, low + 5))
+        relay, _directory, port = started(login, target, ports="{0}-{1}".format(low, low + 5))
         assert low < port <= low + 5
         relay.stop()
 
@@ -151,14 +151,14 @@ def test_no_port_is_free(login, target):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         relay = UserRelay(login.context, {})
         directory = relay.begin()
-        with pytest.raises(RouteUnavailable, match="does not come up .*cannot listen on 127.0.0.1"):
+        with pytest.raises(RouteUnavailable, match="does not start .*cannot listen on 127.0.0.1"):
             relay.start("127.0.0.1", str(taken.getsockname()[1]), target, [])
         relay.stop()
         wait(lambda: not os.path.exists(directory))
 
 
 def test_files_are_private(login, target):
-    relay, directory, _port = begun(login, target)
+    relay, directory, _port = started(login, target)
     assert os.stat(directory).st_mode & 0o777 == 0o700
     assert {os.stat(os.path.join(directory, name)).st_uid for name in os.listdir(directory)} == {os.getuid()}
     relay.stop()
@@ -168,17 +168,17 @@ def test_files_are_private(login, target):
 def test_it_ends_with_the_connection(login, target, kind):
     if kind and not shutil.which(kind):
         pytest.skip(kind + " is not here")
-    _relay, directory, port = begun(login, target, kind, ["127.0.0.1"])
+    _relay, directory, port = started(login, target, kind, ["127.0.0.1"])
     login.process.stdin.close()
     nothing_left(login, directory, port)
 
 
 @pytest.mark.parametrize("which", [0, 1, -1])
 @pytest.mark.parametrize("kind", [None, "socat", "ncat"])
-def test_whatever_is_killed_no_process_is_left_once_the_connection_is_gone(login, target, kind, which):
+def test_if_one_process_is_killed_none_is_left_after_the_connection_ends(login, target, kind, which):
     if kind and not shutil.which(kind):
         pytest.skip(kind + " is not here")
-    _relay, directory, port = begun(login, target, kind, ["127.0.0.1"])
+    _relay, directory, port = started(login, target, kind, ["127.0.0.1"])
     os.kill(login.processes()[which], signal.SIGKILL)
     login.process.kill()
     wait(lambda: not login.processes())
@@ -187,19 +187,19 @@ def test_whatever_is_killed_no_process_is_left_once_the_connection_is_gone(login
 
 
 @pytest.mark.parametrize("kind", ["socat", "ncat"])
-def test_others_take_its_place(login, target, kind):
+def test_socat_and_ncat_replace_it(login, target, kind):
     if not shutil.which(kind):
         pytest.skip(kind + " is not here")
-    relay, directory, port = begun(login, target, kind, ["127.0.0.1"])
+    relay, directory, port = started(login, target, kind, ["127.0.0.1"])
     assert not relay.holds
-    assert said_back(port) == b"hello"
+    assert echoed(port) == b"hello"
     relay.stop()
     nothing_left(login, directory, port)
 
 
-def test_what_a_job_leaves_running_does_not_keep_it(login, target):
-    """Without a batch system the job is a child of the connection's shell that outlives it."""
-    _relay, directory, port = begun(login, target)
+def test_it_ends_although_a_job_is_still_running(login, target):
+    """Without a batch system, the job is a child of the connection's shell, and outlives the shell."""
+    _relay, directory, port = started(login, target)
     login.shell.run("setsid sleep 30 </dev/null >/dev/null 2>&1 & echo $! > {0}.pid".format(directory), 10)
     with open(directory + ".pid", encoding="ascii") as stream:
         sleeper = int(stream.read())
@@ -212,20 +212,20 @@ def test_what_a_job_leaves_running_does_not_keep_it(login, target):
 
 
 def test_no_program_for_it():
-    around = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, "", "")), {}, {})
+    context = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, "", "")), {}, {})
     with pytest.raises(RouteUnavailable, match="login2 has neither Python 3.6 or newer nor socat nor ncat"):
-        UserRelay(around, {}).find()
+        UserRelay(context, {}).find()
 
 
 @pytest.mark.parametrize("answer", ["python relative", "python /bin/py thon", "perl /usr/bin/perl", "python", "python \x1b/x"])
-def test_a_strange_answer_is_not_run(answer):
-    around = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, answer + "\n", "")), {}, {})
+def test_an_unexpected_answer_is_not_run(answer):
+    context = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, answer + "\n", "")), {}, {})
     with pytest.raises(RouteUnavailable):
-        UserRelay(around, {}).find()
+        UserRelay(context, {}).find()
 
 
 @pytest.mark.parametrize("answer", ["", "directory /home/eve\n", "directory /tmp/paraview-relay.0123456789; rm\n"])
-def test_a_strange_directory_is_not_used(answer):
-    around = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, answer, "No space left on device")), {}, {})
+def test_an_unexpected_directory_is_not_used(answer):
+    context = RouteContext(None, LoginNode("login2", 1000, lambda text, seconds: (0, answer, "No space left on device")), {}, {})
     with pytest.raises(RouteUnavailable, match="No space left"):
-        UserRelay(around, {"kind": "python", "program": "/usr/bin/python3"}).begin()
+        UserRelay(context, {"kind": "python", "program": "/usr/bin/python3"}).begin()

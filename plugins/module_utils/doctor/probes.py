@@ -201,14 +201,14 @@ class LoginNode:
             return failed(_LOGIN, name, str(unavailable), "site", "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(
                 self.login, _PROVISION.format(self.host)))
         try:
-            self.context.look_at(address, port)
+            self.context.check_listener(address, port)
         except RouteUnavailable as unavailable:
             if address == "127.0.0.1":
                 return failed(_LOGIN, name, str(unavailable), "site", "ask the site; two accounts should not share a port")
             mend = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay_install=true"
             return failed(_LOGIN, name, str(unavailable), "site", mend.format(self.login, _PROVISION.format(self.host)))
         finally:
-            self.context.take_back()
+            self.context.cancel_forwards()
         return ok(_LOGIN, name, "{0}:{1} is listened on, and yours".format(address, port))
 
     def nodes(self, node: str) -> t.List[Check]:

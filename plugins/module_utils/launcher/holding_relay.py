@@ -87,7 +87,7 @@ class HoldingRelay(UserRelay):
         """Looks whether it still stands, and is ours; raises RouteUnavailable."""
         if re.search(r"(?m)^ended", self._said()):
             raise RouteUnavailable("the relay that holds your client ended ({0})".format(one_line(self._said()[-400:], 200)))
-        context.look_at("127.0.0.1", self.port)
+        context.check_listener("127.0.0.1", self.port)
 
     def _said(self) -> str:
         try:

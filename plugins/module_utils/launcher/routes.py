@@ -58,13 +58,13 @@ class GivenTunnel(ReverseTunnel):
             self.address = facing or self.context.cluster_address(node)
         elif facing and self.address not in (facing, self.context.facts["cluster_address"]):
             raise RouteUnavailable("your forward is on {0}, and nodes dial {1}".format(self.address, facing))
-        self.context.look_at(self.address, self.port)
+        self.context.check_listener(self.address, self.port)
 
     def check_again(self) -> None:
         """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
-        self.context.look_at(self.address, self.port)
+        self.context.check_listener(self.address, self.port)
 
-    def take_back(self) -> None:
+    def remove(self) -> None:
         """It is the client's."""
 
 
@@ -73,7 +73,7 @@ class GivenTunnelRelay(ReverseTunnelRelay):
 
     def check_again(self) -> None:
         """Looks once more, while pvserver is on its way to it; raises RouteUnavailable."""
-        self.context.look_at("127.0.0.1", self.saved["client_port"])
+        self.context.check_listener("127.0.0.1", self.saved["client_port"])
 
     def _target_for_relay(self, _directory: str) -> str:
         return "127.0.0.1:{0:d}".format(self.saved["client_port"])
@@ -90,9 +90,9 @@ class GivenTunnelRelay(ReverseTunnelRelay):
         low, high = endpoints.parse_range(relay["ports"])
         return relay if low <= self.saved["client_port"] <= high else {}
 
-    def take_back(self) -> None:
+    def remove(self) -> None:
         if not self._site():
-            super().take_back()
+            super().remove()
 
 
 def given(context: RouteContext, port: int, show: t.Callable[[str], t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:

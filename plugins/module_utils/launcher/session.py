@@ -258,7 +258,7 @@ class Launch:
         if self.holder:
             self.holder.stop()
         elif self.route:
-            self.route.take_back()
+            self.route.remove()
 
     def _end_job(self) -> str:
         # A job that has noted its end leaves the queue by itself.

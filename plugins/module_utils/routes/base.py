@@ -13,28 +13,29 @@ from .context import RouteContext
 class Route:
     """A way for the bytes between ParaView and pvserver. Each kind of route is a subclass, listed in choice.py.
 
-    Before a job is queued, ready_for() tries the route with a node of the site, or with none. Once the job runs, ready_for() is called again with the job's
-    root node, then before_start(), then pvserver starts with pvserver_arguments(). On a forward route after_start() follows as soon as pvserver accepts
-    connections, on a reverse route let_through() as soon as ParaView listens, if client_may_be_late is true. take_back() may be called at any moment.
+    Before the job is submitted, ready_for() tries the route, with a node of the site or without one. Once the job runs, ready_for() is called again with
+    the job's root node, then before_start(). Then pvserver starts with pvserver_arguments(). On a forward route, after_start() is called as soon as pvserver
+    accepts connections. On a reverse route, let_through() is called as soon as ParaView listens, if client_may_be_late is true. remove() may be called at
+    any time.
 
-    A route is made anew from the session's record for each of these steps: what it needs later is in saved, address and port.
+    For each of these steps a new object is created from the session's record. State for later steps is in saved, address and port.
 
     Attributes:
-        context: what the route works with.
-        saved: what of it the record keeps.
-        address: where pvserver calls; None on a forward route and before ready_for().
+        context: the login node, the control master, forwards and options.
+        saved: the route's state in the record.
+        address: the address that pvserver connects to; None on a forward route and before ready_for().
         port: the port there.
     """
 
-    #: As users write it, and as config/route_names.py has it.
+    #: The name that users write; also the key in config/route_names.py.
     name: str = ""
-    #: Whether pvserver calls ParaView.
+    #: Whether pvserver connects to ParaView.
     reverse: bool = False
-    #: The section of ParaView's wiki page that describes it by hand.
+    #: The section of ParaView's wiki page that describes how to set it up by hand.
     section: str = ""
-    #: Whether nothing is certain before the job runs: a node lets nobody in who has no job there.
+    #: Whether the route can be tested only after the job has started, because a node accepts logins only from users who have a job there.
     needs_job: bool = False
-    #: Where pvserver's connection arrives, for the user's eyes; empty for the login node.
+    #: The place to which pvserver connects, for messages; empty for the login node.
     place: str = ""
 
     def __init__(self, context: RouteContext, saved: t.Optional[dict] = None) -> None:
@@ -45,60 +46,60 @@ class Route:
 
     @property
     def client_may_be_late(self) -> bool:
-        """Whether pvserver may be started before ParaView listens. Such a route has let_through()."""
+        """Whether pvserver may start before ParaView listens. A route for which this is true implements let_through()."""
         return False
 
     @property
     def note(self) -> str:
-        """What the user should know of it before the job is queued; empty for nothing."""
-        return "" if route_names.ALL[self.name].encrypted else "route {0} is not encrypted: whoever is on the way can read along".format(self.name)
+        """A warning for the user before the job is submitted; empty for none."""
+        return "" if route_names.ALL[self.name].encrypted else "route {0} is not encrypted: hosts on the network path can read its data".format(self.name)
 
     @property
     def line_address(self) -> str:
-        """The address beside pvserver at which paraview-lifeline is called, if the session reconnects. Of forward routes alone."""
+        """The address on the root node on which paraview-lifeline listens, if the session reconnects. Only forward routes have it."""
         raise NotImplementedError(self.name)
 
     @property
     def target(self) -> str:
-        """Where a remote forward has to lead to come to ParaView. Of reverse routes alone."""
+        """The target of a remote forward that ends at ParaView. Only reverse routes have it."""
         raise NotImplementedError(self.name)
 
     def ready_for(self, node: str) -> None:
-        """Tries the route for a node (empty where none is known), puts up what has to stand before pvserver, and leaves alone what stands already.
+        """Tries the route for a node (empty if no node is known), and sets up what pvserver needs before it starts. Endpoints that already exist are kept.
 
         Raises:
             RouteUnavailable: the route cannot work.
         """
         raise NotImplementedError(self.name)
 
-    def take_back(self) -> None:
-        """Takes back what was put up on the login node."""
-        self.context.take_back()
+    def remove(self) -> None:
+        """Removes what was set up on the login node."""
+        self.context.cancel_forwards()
 
     def client_port(self) -> int:
-        """The port that ParaView listens on or calls on its host; free at this moment.
+        """The port on ParaView's host that ParaView listens on or connects to; it is free at this moment.
 
         Raises:
-            SessionError: the port that the user named is taken.
+            SessionError: the port that the user chose is in use.
         """
         raise NotImplementedError(self.name)
 
     def before_start(self, node: str) -> None:
-        """Looks once more, at this moment, whether what pvserver calls stands and is ours. pvserver starts right after it.
+        """Checks again, immediately before pvserver starts, that the endpoint of pvserver's connection exists and belongs to the user.
 
         Raises:
-            RouteUnavailable: the route cannot work. SessionError: ParaView does not listen any more, or somebody else does.
+            RouteUnavailable: the route cannot work. SessionError: ParaView no longer listens, or another account does.
         """
 
     def pvserver_arguments(self, connect_id: int) -> t.List[str]:
-        """Lines of the go file: pvserver's arguments for this route."""
+        """pvserver's arguments for this route, as lines of the go file."""
         raise NotImplementedError(self.name)
 
     def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
-        """Makes ParaView's end of the route.
+        """Sets up ParaView's end of the route.
 
         Args:
-            accepting: host and port that pvserver itself names.
+            accepting: host and port that pvserver reports.
             node: the root node.
         Returns:
             ParaView's port on its host.
@@ -106,14 +107,14 @@ class Route:
         raise NotImplementedError(self.name)
 
     def check_again(self) -> None:
-        """Looks once more, while pvserver is on its way, whether what it calls stands and is ours.
+        """Checks again, while pvserver connects, that the endpoint of its connection exists and belongs to the user.
 
         Raises:
-            RouteUnavailable: it does not.
+            RouteUnavailable: the endpoint does not exist, or belongs to another account.
         """
 
     def let_through(self, node: str) -> None:
-        """Lets pvserver, which is held until now, through to ParaView, once that is seen to be ours.
+        """Checks that ParaView's port belongs to the user, then lets pvserver's connection, which was held until now, through to it.
 
         Raises:
             RouteUnavailable: the route cannot work.
@@ -121,9 +122,9 @@ class Route:
         raise NotImplementedError(self.name)
 
     def url(self, port: int) -> str:
-        """What ParaView opens, if its port is this one."""
+        """The URL that ParaView opens, for its port."""
         return pvserver.url(self.reverse, port)
 
     def kept(self) -> t.Dict[str, t.Any]:
-        """The record's fields of the route."""
+        """The fields of the record that describe the route."""
         return {"route": self.name, "route_state": dict(self.saved, address=self.address, port=self.port), "forwards": self.context.forwards}

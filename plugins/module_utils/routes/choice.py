@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes: ways for the bytes between client and pvserver, and the choice among them.
 
-A route is one class. It tries itself before a job is queued, puts its endpoints up and looks at them before pvserver may
-start, knows pvserver's arguments and what the client opens. A new route is one more class in ROUTES.
+Each route is one class. It tests the route before the job is submitted, sets up and checks its endpoints before pvserver
+starts, and returns pvserver's arguments and the URL that the client opens. To add a route, add its class to ROUTES.
 """
 
 import typing as t
@@ -17,7 +17,7 @@ from .relays import ReverseRelay, ReverseTunnelRelay
 from .tunnels import ForwardTunnel, ReverseTunnel
 from .unavailable import RouteUnavailable
 
-ROUTES: t.Dict[str, t.Type[Route]] = {one.name: one for one in (
+ROUTES: t.Dict[str, t.Type[Route]] = {route.name: route for route in (
     NodeTunnel, NodeTunnelReverse, ForwardTunnel, ReverseTunnel, ReverseTunnelRelay, ReverseRelay, ReverseDirect, ForwardDirect)}
 
 
@@ -25,11 +25,11 @@ def choose(names: t.Iterable[str], forbidden: t.Container[str], attempt: t.Calla
     """The first route that works.
 
     Args:
-        names: in the order to try.
-        forbidden: what the site does not offer.
-        attempt: takes a name; returns the route or raises RouteUnavailable.
+        names: in the order in which they are tried.
+        forbidden: names of routes that the site does not offer.
+        attempt: function that gets a name, and returns the route or raises RouteUnavailable.
     Returns:
-        The route (None if none works), and names and reasons of those passed over.
+        The route (None if none works), and the names of the routes that were passed over, each with its reason.
     """
     passed = []
     for name in names:
@@ -43,11 +43,11 @@ def choose(names: t.Iterable[str], forbidden: t.Container[str], attempt: t.Calla
     return None, passed
 
 
-def told(passed: t.List[t.Tuple[str, str]]) -> str:
-    """Routes that were passed over, and why; those for one reason together.
+def describe(passed: t.List[t.Tuple[str, str]]) -> str:
+    """Text: which routes were passed over, and why. Routes with the same reason are listed together.
 
     Args:
-        passed: names and reasons, as choose() gives them.
+        passed: names and reasons, as choose() returns them.
     """
     reasons: t.Dict[str, t.List[str]] = {}
     for name, reason in passed:
@@ -56,12 +56,12 @@ def told(passed: t.List[t.Tuple[str, str]]) -> str:
 
 
 def none_works(passed: t.List[t.Tuple[str, str]], named: str) -> SessionError:
-    """SessionError where no route is left.
+    """SessionError if no route is left.
 
     Args:
-        passed: names and reasons, as choose() gives them.
-        named: the route that was asked for; ``auto`` if none was.
+        passed: names and reasons, as choose() returns them.
+        named: the route that the user requested; ``auto`` for none.
     """
     what = "no route works here" if named == "auto" else "route {0} cannot work here".format(named)
-    way = "ask the site to allow forwarding on its login node" if named == "auto" else "leave paraview_route out, and the first route that works is taken"
-    return SessionError(what, told(passed), way)
+    way = "ask the site to allow forwarding on its login node" if named == "auto" else "leave paraview_route out; then the first route that works is used"
+    return SessionError(what, describe(passed), way)

@@ -15,9 +15,9 @@ from ..common.errors import SessionError
 from ..ssh.master import ForwardRefused
 from .unavailable import RouteUnavailable
 
-# Of a job of very many nodes the first few are asked for: pvserver's root process runs on the first.
+# If a job has more nodes, only the first ones are looked up: pvserver's root process runs on the first.
 _MOST_NODES = 32
-# Where there is no bash, nothing is known.
+# If the login node has no bash, the output is empty.
 _REACH = r"""export LC_ALL=C; timeout 3 bash -c '{{ exec 3<>"$0"; }} && echo open' {0} 2>&1 | sed -n 's/^open$/open/p; s/.*refused.*/refused/p'"""
 
 
@@ -25,17 +25,17 @@ class RouteContext:
     """What a route works with.
 
     Args:
-        master: the control master; None where there is none, as on the login node itself.
+        master: the control master; None if there is none, as on the login node itself.
         login_node: the login node.
-        facts: what facts.read() gives of the login node.
+        facts: the login node's facts, as facts.read() returns them.
         options: client_port, login_ports, server_ports, on_login_node (bool: pvserver runs on the login node), user_relay (bool: the user allows one),
             client_timeout (seconds that a job waits for its client), guest (bool: the master is the user's own), target (client.Target as a dict).
-        forwards: of the record.
-        job: nodes (list) and addresses (list: what the root node calls its own), once it runs.
-        client: where ParaView runs.
-        noted: is given the forwards before one more is asked for, if they would outlive the process that asks.
+        forwards: the forwards in the record.
+        job: nodes (list) and addresses (list: the root node's own), once the job runs.
+        client: the host where ParaView runs.
+        noted: function that stores the forwards before another one is requested; needed if forwards outlive the process that requests them.
     Attributes:
-        forwards: options and specifications of the forwards that were put up.
+        forwards: options and specifications of the forwards that were set up.
     """
 
     def __init__(self, master: t.Any, login_node: LoginNode, facts: dict, options: dict, forwards: t.Iterable[t.Sequence[str]] = (),
@@ -44,75 +44,76 @@ class RouteContext:
         self.client = client or Here()
         self.noted = noted or (lambda _forwards: None)
         self.job = job or {"nodes": [], "addresses": []}
-        self.forwards = [list(one) for one in forwards]
+        self.forwards = [list(forward) for forward in forwards]
 
     def forward(self, option: str, specification: str) -> t.Optional[int]:
-        """The port allocated for a forward that is now up and on record."""
+        """Sets up a forward and records it; returns its port if sshd allocated one."""
         self.noted(self.forwards + [[option, specification]])
         port = self.master.forward(option, specification)
         self.forwards.append([option, specification])
         return port
 
-    def take_back(self) -> None:
-        """Takes back every forward that was put up."""
+    def cancel_forwards(self) -> None:
+        """Cancels every forward that was set up."""
         for option, specification in self.forwards:
             self.master.cancel(option, specification)
         self.forwards = []
 
     def reach(self, address: str, port: int) -> str:
-        """Whether the login node reaches a port; returns what master.Master.reach() does."""
+        """Whether the login node reaches a port; returns the same values as master.Master.reach()."""
         answer = self.master.reach(address, port, self.login_node.messages)
         if answer != "filtered" or not self.options.get("guest"):
             return answer
-        # A control master of the user's own tells nobody why it could not: the login node is asked itself, and sshd by its own port.
-        seen = self.login_node.run(_REACH.format(shlex.quote("/dev/tcp/{0}/{1:d}".format(address, port))), 15)[1].split()
-        if not seen:
+        # The user's own control master does not report why a forward failed. So the login node itself tries the port, and a forward to sshd's own port
+        # shows whether sshd forbids forwarding.
+        output = self.login_node.run(_REACH.format(shlex.quote("/dev/tcp/{0}/{1:d}".format(address, port))), 15)[1].split()
+        if not output:
             return "filtered"
         own = self.facts["client_side"], self.facts["client_side_port"]
-        return seen[0] if own[0] and self.master.reach(own[0], own[1], self.login_node.messages) == "open" else "forbidden"
+        return output[0] if own[0] and self.master.reach(own[0], own[1], self.login_node.messages) == "open" else "forbidden"
 
     def node_address(self, node: str) -> t.Tuple[str, str]:
-        """A node's address as the login node sees it, and the login node's own address towards it."""
+        """A node's address as the login node resolves it, and the login node's own address on the route to it."""
         if self.options["on_login_node"]:
             return "127.0.0.1", "127.0.0.1"
         return site.read_source(self.login_node.run(site.source_probe(node), 15)[1]) if node else ("", "")
 
     def cluster_address(self, node: str) -> str:
-        """The login node's own address that a node dials; raises RouteUnavailable."""
+        """The login node's own address that a node connects to; raises RouteUnavailable."""
         address = self.node_address(node)[1] or self.facts.get("cluster_address", "")
         if not address and node:
-            raise RouteUnavailable("{0} does not tell which of its addresses faces {1}; the site can, as cluster_address in {2}".format(
+            raise RouteUnavailable("{0} does not report which of its addresses {1} can reach; the site can set cluster_address in {2}".format(
                 self.login_node.name, node, site_file.PATH))
         if not address:
-            # Good enough for a trial before the node is known.
-            inside = [one for one in self.facts["addresses"] if one != self.facts["client_side"]]
+            # Good enough for a test before the node is known.
+            inside = [own for own in self.facts["addresses"] if own != self.facts["client_side"]]
             address = (inside or self.facts["addresses"] or [""])[0]
         if not address:
-            raise RouteUnavailable("{0} has no IPv4 address that nodes could dial".format(self.login_node.name))
+            raise RouteUnavailable("{0} has no IPv4 address that nodes could connect to".format(self.login_node.name))
         return address
 
     def sources(self, node: str) -> t.List[str]:
-        """Every address that the job's nodes are known to call from."""
+        """Every known source address of connections from the job's nodes."""
         if self.options["on_login_node"]:
             return ["127.0.0.1"]
         names = list(dict.fromkeys([node] * bool(node) + self.job["nodes"]))[:_MOST_NODES]
-        asked = "for n in {0}; do getent ahostsv4 \"$n\"; done 2>/dev/null | sed 's/ .*//'".format(" ".join(shlex.quote(name) for name in names))
-        found = self.login_node.run(asked, 20)[1].split() if names else []
-        return [one for one in dict.fromkeys(found + self.job["addresses"]) if site.addresses(one)]
+        lookup = "for n in {0}; do getent ahostsv4 \"$n\"; done 2>/dev/null | sed 's/ .*//'".format(" ".join(shlex.quote(name) for name in names))
+        found = self.login_node.run(lookup, 20)[1].split() if names else []
+        return [address for address in dict.fromkeys(found + self.job["addresses"]) if site.addresses(address)]
 
     def remote_forward(self, address: str, ports: str, target: str) -> int:
-        """The port of a remote forward that is now up, on one of some ports, or on any if none are given; raises RouteUnavailable."""
+        """Sets up a remote forward on one of these ports, or on any port if none are given; returns its port. Raises RouteUnavailable."""
         refusals = []
-        for wanted in endpoints.shuffled(endpoints.parse_range(ports)) if ports else [0]:
+        for port in endpoints.shuffled(endpoints.parse_range(ports)) if ports else [0]:
             try:
-                return self.forward("-R", "{0}:{1}:{2}".format(address, wanted, target)) or wanted
+                return self.forward("-R", "{0}:{1}:{2}".format(address, port, target)) or port
             except ForwardRefused as refused:
                 refusals.append(str(refused))
         raise RouteUnavailable("sshd on {0} refuses a remote forward on {1}{2} ({3})".format(
             self.login_node.name, address, ", ports " + ports if ports else "", refusals[-1]))
 
-    def look_at(self, address: str, port: int) -> None:
-        """Looks whether what listens on the login node is ours, and where it was asked for; raises RouteUnavailable."""
+    def check_listener(self, address: str, port: int) -> None:
+        """Checks that the listener on the login node belongs to the user and has the requested address; raises RouteUnavailable."""
         fault = self.login_node.fault(address, port)
         if fault:
             raise RouteUnavailable(fault)
@@ -121,12 +122,12 @@ class RouteContext:
 def port_taken(port: int, owner: t.Optional[int], client: t.Any = None, variable: str = "paraview_client_port") -> SessionError:
     """SessionError for a port of the client host that is in use."""
     client = client or Here()
-    whose = "somebody" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
+    whose = "another process" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
     return SessionError("port {0} on this host is taken".replace("this host", client.name or "this host").format(port), "{0} listens there".format(whose),
                         "choose another {0}, or leave it out".format(variable))
 
 
-def not_from_afar(context: RouteContext) -> None:
-    """Raises RouteUnavailable where ParaView runs on another host: a route without a tunnel leads to this machine alone."""
+def require_local_client(context: RouteContext) -> None:
+    """Raises RouteUnavailable if ParaView runs on another host: a route without a tunnel reaches only this machine."""
     if context.client.name:
-        raise RouteUnavailable("it leads to this machine, and ParaView runs on {0}".format(context.client.name))
+        raise RouteUnavailable("it reaches only this machine, and ParaView runs on {0}".format(context.client.name))

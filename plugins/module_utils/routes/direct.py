@@ -1,14 +1,14 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes without any tunnel, for networks without a firewall between client and nodes. Nothing of them is encrypted: they are taken by name alone."""
+"""Routes without any tunnel, for networks without a firewall between client and nodes. They are not encrypted, so they are used only if requested by name."""
 
 import socket
 import typing as t
 
 from ..common import listeners
 from ..paraview import pvserver
-from .context import not_from_afar
+from .context import require_local_client
 from .tunnels import TRIED_PORT, ForwardTunnel, ReverseRoute
 from .unavailable import RouteUnavailable
 
@@ -22,15 +22,15 @@ class ForwardDirect(ForwardTunnel):
     section = "the other direction of Reverse Connection"
 
     def ready_for(self, node: str) -> None:
-        """Looks whether this host reaches the node; raises RouteUnavailable."""
-        not_from_afar(self.context)
+        """Checks that this host reaches the node; raises RouteUnavailable."""
+        require_local_client(self.context)
         address = self._host(node)
         if not address:
             return
         ports = self.context.options["server_ports"]
-        said = _refused_or_open(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
-        if said:
-            raise RouteUnavailable("this machine cannot reach a port of {0} ({1})".format(node, said))
+        fault = _unreachable(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
+        if fault:
+            raise RouteUnavailable("this machine cannot reach a port of {0} ({1})".format(node, fault))
 
     def _host(self, node: str) -> str:
         if self.context.options["on_login_node"]:
@@ -38,12 +38,12 @@ class ForwardDirect(ForwardTunnel):
         return self.context.node_address(node)[0] or node
 
     def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
-        """pvserver's own port, which the client dials."""
+        """pvserver's own port, which the client connects to."""
         self.saved["host"] = self._host(node)
         return accepting[1]
 
     def url(self, port: int) -> str:
-        """What the client opens."""
+        """The URL that the client opens."""
         return pvserver.url(False, port, self.saved.get("host") or "127.0.0.1")
 
 
@@ -55,16 +55,16 @@ class ReverseDirect(ReverseRoute):
     place = "the network"
 
     def ready_for(self, _node: str) -> None:
-        """Nothing is put up; the address is the one from which the login node was called. Raises RouteUnavailable."""
-        not_from_afar(self.context)
+        """Sets nothing up: pvserver connects to the source address of the ssh connection. Raises RouteUnavailable."""
+        require_local_client(self.context)
         host = self.context.facts.get("client_address", "")
         if not host:
-            raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
+            raise RouteUnavailable("{0} does not report the source address of the ssh connection".format(self.context.login_node.name))
         self.address, self.port = host, self.saved["client_port"]
 
 
-def _refused_or_open(address: str, port: int) -> str:
-    """Empty where a host answers, else why not. That nobody listens on the port does not matter."""
+def _unreachable(address: str, port: int) -> str:
+    """Why a host cannot be reached; empty if it answers. A refused connection is an answer."""
     try:
         with socket.create_connection((address, port), _SECONDS):
             return ""

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An ssh connection to the root node, through the login node's own connection.
 
-It rides on a channel of the session's control master, so it ends with that. Host keys of nodes are taken from where the login node has
-them, where root there or the user put them; none is accepted that is not known.
+It uses a channel of the session's control master, so it ends with the master. Host keys of nodes are read from the known_hosts files on the
+login node, which root or the user wrote. An unknown host key is never accepted.
 """
 
 import os
@@ -28,7 +28,7 @@ for file in {files}; do
 done
 """
 _KEY = re.compile(r"^(?:(@cert-authority|@revoked) )?\S+ ((?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/=]+)")
-# What ssh has been told of the login node may hold for the nodes too: who one is, not where to go.
+# Of the ssh options for the login node, those that identify the user are also used for the nodes. Options on how to reach the host are not.
 _IDENTITY = ("identityfile", "identityagent", "certificatefile", "identitiesonly", "pkcs11provider")
 _SECONDS = 20
 
@@ -38,7 +38,7 @@ class NodeLogin:
 
     Args:
         context: its master, its login node, and in options ``target`` (client.Target as a dict: the login node's).
-        node: as the login node calls it.
+        node: its name on the login node.
     """
 
     def __init__(self, context: RouteContext, node: str) -> None:
@@ -50,7 +50,7 @@ class NodeLogin:
         self.master = Master(self.path, context.master.executable)
 
     def can_be_tried(self, address: str) -> None:
-        """Looks, before there is a job, whether the login node leads to the node's sshd, and knows its key; raises RouteUnavailable."""
+        """Checks, before there is a job, that the login node reaches the node's sshd and has its host key; raises RouteUnavailable."""
         login = self.context.login_node.name
         answer = self.context.reach(address, 22)
         if answer == "forbidden":
@@ -58,16 +58,16 @@ class NodeLogin:
         if answer != "open":
             raise RouteUnavailable("no sshd on {0} answers {1}".format(self.node, login))
         if not self._host_keys(address):
-            raise RouteUnavailable("{0} knows no host key of {1}".format(login, self.node))
+            raise RouteUnavailable("{0} has no host key of {1}".format(login, self.node))
 
     def open(self, address: str) -> None:
-        """Logs in on the node, if that is not done yet; raises RouteUnavailable with ssh's words."""
+        """Logs in on the node unless a connection exists; raises RouteUnavailable with ssh's message."""
         if os.path.exists(self.path) and self.master.check():
             return
         self.close()
         keys = self._host_keys(address)
         if not keys:
-            raise RouteUnavailable("{0} knows no host key of {1}".format(self.context.login_node.name, self.node))
+            raise RouteUnavailable("{0} has no host key of {1}".format(self.context.login_node.name, self.node))
         for path, text in ((self.keys, keys), (self.log, "")):
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w") as stream:
@@ -79,20 +79,20 @@ class NodeLogin:
         except subprocess.TimeoutExpired:
             code = 255
         if code != 0:
-            said = self.said()
+            messages = self.messages()
             self.close()
-            raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, one_line(_last(said)) or "no answer within {0} s".format(_SECONDS)))
+            raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, one_line(_last(messages)) or "no answer within {0} s".format(_SECONDS)))
 
     def close(self) -> None:
-        """Ends the connection, and with it every forward."""
+        """Ends the connection; its forwards end with it."""
         if os.path.exists(self.path):
             self.master.exit()
         for path in (self.path, self.keys, self.log):
             if os.path.lexists(path):
                 os.unlink(path)
 
-    def said(self) -> str:
-        """What ssh said so far."""
+    def messages(self) -> str:
+        """ssh's messages so far."""
         try:
             with open(self.log, "rb") as stream:
                 return clean(stream.read())
@@ -100,28 +100,28 @@ class NodeLogin:
             return ""
 
     def check_target_is_loopback(self) -> None:
-        """Looks whether the node's sshd forwards to its own loopback; raises RouteUnavailable."""
-        seen = [len(self.said())]
+        """Checks that the node's sshd forwards to its own loopback; raises RouteUnavailable."""
+        length = [len(self.messages())]
 
-        def messages() -> str:
-            said = self.said()
-            new, seen[0] = said[seen[0]:], len(said)
+        def new_messages() -> str:
+            messages = self.messages()
+            new, length[0] = messages[length[0]:], len(messages)
             return new
 
-        if self.master.reach("127.0.0.1", 1, messages) == "forbidden":
+        if self.master.reach("127.0.0.1", 1, new_messages) == "forbidden":
             raise RouteUnavailable("sshd on {0} forbids local forwarding".format(self.node))
 
     def listen(self, target: str) -> int:
-        """The port of the node's loopback that now leads to a target here; raises RouteUnavailable."""
+        """Forwards a port of the node's loopback to a target here; returns the port. Raises RouteUnavailable."""
         try:
             port = self.master.forward("-R", "127.0.0.1:0:" + target)
         except ForwardRefused as refused:
             raise RouteUnavailable("sshd on {0} refuses a remote forward on its loopback ({1})".format(self.node, refused))
-        self.look_at(port)
+        self.check_listener(port)
         return port
 
-    def look_at(self, port: int) -> None:
-        """Looks whether what listens on a port of the node's loopback is ours; raises RouteUnavailable."""
+    def check_listener(self, port: int) -> None:
+        """Checks that the listener on a port of the node's loopback belongs to the user; raises RouteUnavailable."""
         fault = listeners.fault(self._listeners(), "127.0.0.1", port, self.context.login_node.uid, self.node)
         if fault:
             raise RouteUnavailable(fault)
@@ -136,12 +136,12 @@ class NodeLogin:
         return listeners.parse(done.stdout.decode("utf-8", "replace"))
 
     def _host_keys(self, address: str) -> str:
-        """Lines of a known_hosts file for this node alone."""
+        """Lines of a known_hosts file for this node only."""
         names = [self.node, self.node.partition(".")[0], address]
-        out = self.context.login_node.run(_KEYS.format(files=" ".join('"{0}"'.format(one) for one in _KNOWN_HOSTS),
-                                                       names=" ".join(shlex.quote(one) for one in dict.fromkeys(names) if one)), 15)[1]
-        found = [_KEY.match(line) for line in out.splitlines()]
-        return "".join("{0}{1} {2}\n".format(one.group(1) + " " if one.group(1) else "", self.node, one.group(2)) for one in found if one)
+        out = self.context.login_node.run(_KEYS.format(files=" ".join('"{0}"'.format(path) for path in _KNOWN_HOSTS),
+                                                       names=" ".join(shlex.quote(name) for name in dict.fromkeys(names) if name)), 15)[1]
+        keys = [_KEY.match(line) for line in out.splitlines()]
+        return "".join("{0}{1} {2}\n".format(key.group(1) + " " if key.group(1) else "", self.node, key.group(2)) for key in keys if key)
 
     def _command(self, address: str) -> t.List[str]:
         target = client.Target(**self.context.options["target"])
@@ -160,6 +160,6 @@ class NodeLogin:
 
 
 def _last(text: str) -> str:
-    """The last line that says something."""
+    """The last line that is not blank."""
     lines = [line for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Routes over an ssh connection to the root node itself: pvserver's bytes are encrypted all the way, and leave its node by ssh alone."""
+"""Routes over an ssh connection to the root node itself. pvserver's bytes leave the node only over ssh, so they are encrypted on the whole path."""
 
 import typing as t
 
@@ -13,10 +13,10 @@ from .unavailable import RouteUnavailable
 
 
 class _OnNode(Route):
-    """What both directions have in common: the connection to the node."""
+    """The part that both directions share: the connection to the node."""
 
     def _login(self, node: str) -> NodeLogin:
-        """NodeLogin of a node; raises RouteUnavailable where there can be none."""
+        """NodeLogin of a node; raises RouteUnavailable if pvserver runs on the login node."""
         if self.context.options["on_login_node"]:
             raise RouteUnavailable("pvserver runs on the login node itself")
         return NodeLogin(self.context, node)
@@ -24,17 +24,17 @@ class _OnNode(Route):
     def _address(self, node: str) -> str:
         return self.context.node_address(node)[0] or node
 
-    def take_back(self) -> None:
-        """Takes back what was put up."""
-        super().take_back()
+    def remove(self) -> None:
+        """Removes what was set up."""
+        super().remove()
         if self.saved.pop("node", None):
             NodeLogin(self.context, "").close()
 
     def _reach(self, node: str) -> t.Optional[NodeLogin]:
-        """The connection to the job's node, made if need be; None before there is a job. Raises RouteUnavailable."""
+        """The connection to the job's node, opened if necessary; None before there is a job. Raises RouteUnavailable."""
         login = self._login(node)
         if not self.context.job["nodes"]:
-            # A node lets nobody in who has no job there: more is to be seen once there is one.
+            # A node accepts logins only from users who have a job there. So the login itself is tried once the job runs.
             if node:
                 login.can_be_tried(self._address(node))
             return None
@@ -42,7 +42,7 @@ class _OnNode(Route):
         try:
             login.open(self._address(node))
         except RouteUnavailable:
-            self.take_back()
+            self.remove()
             raise
         return login
 
@@ -56,22 +56,22 @@ class NodeTunnel(_OnNode, ForwardTunnel):
 
     @property
     def line_address(self) -> str:
-        """Nobody has to reach the root node but by its loopback."""
+        """Connections arrive over the root node's loopback."""
         return "127.0.0.1"
 
     def ready_for(self, node: str) -> None:
-        """Looks whether ssh leads to this node; raises RouteUnavailable."""
+        """Checks that ssh can forward to this node; raises RouteUnavailable."""
         login = self._reach(node)
         if login is None:
             return
         try:
             login.check_target_is_loopback()
         except RouteUnavailable:
-            self.take_back()
+            self.remove()
             raise
 
     def pvserver_arguments(self, connect_id: int) -> t.List[str]:
-        """Nobody has to reach pvserver but by the loopback, where its version can leave the rest out."""
+        """If pvserver's version has the option, pvserver listens only on the loopback."""
         return super().pvserver_arguments(connect_id) + [pvserver.where_known("--bind-address=127.0.0.1")]
 
     def _forward(self, entrance: str, accepting: t.Tuple[str, int], node: str) -> None:
@@ -89,20 +89,20 @@ class NodeTunnelReverse(_OnNode, ReverseRoute):
     place = "its own loopback"
 
     def ready_for(self, node: str) -> None:
-        """Puts the endpoint up on the node and looks at it; raises RouteUnavailable."""
+        """Sets up the endpoint on the node and checks it; raises RouteUnavailable."""
         login = self._reach(node)
         if login is None:
             return
         try:
-            if not self.port or not self._stands(login):
+            if not self.port or not self._is_up(login):
                 self.address, self.port = "127.0.0.1", login.listen(self.target)
         except RouteUnavailable:
-            self.take_back()
+            self.remove()
             raise
 
-    def _stands(self, login: NodeLogin) -> bool:
+    def _is_up(self, login: NodeLogin) -> bool:
         try:
-            login.look_at(self.port)
+            login.check_listener(self.port)
         except RouteUnavailable:
             return False
         return True

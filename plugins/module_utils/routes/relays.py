@@ -9,12 +9,12 @@ import typing as t
 from ..common import listeners
 from ..common.text import one_line
 from ..ssh.master import ForwardRefused
-from .context import RouteContext, not_from_afar
+from .context import RouteContext, require_local_client
 from .tunnels import ReverseRoute
 from .unavailable import RouteUnavailable
 from .user_relay import LOST, UserRelay
 
-# systemd.exec(5), DynamicUser: accounts of services that exist only while they run.
+# systemd.exec(5), DynamicUser: the uids of accounts that exist only while their service runs.
 _DYNAMIC_USERS = range(61184, 65520)
 _REACH = """import socket, sys
 s = socket.socket(); s.settimeout(4)
@@ -28,7 +28,7 @@ except OSError as error:
 
 
 class _OverUserRelay(ReverseRoute):
-    """pvserver → login node:Q, where a relay of the user's own leads on."""
+    """pvserver → login node:Q, where the user's own relay forwards the connection."""
 
     def __init__(self, context: RouteContext, saved: t.Optional[dict] = None) -> None:
         super().__init__(context, saved)
@@ -41,72 +41,72 @@ class _OverUserRelay(ReverseRoute):
 
     @property
     def note(self) -> str:
-        """What the user should know of it; empty for nothing."""
+        """A warning for the user; empty for none."""
         kind = self.relay.saved.get("kind")
-        lost = "{0} has no Python for the relay, {1} takes its place: {2}".format(self.context.login_node.name, kind, LOST[kind]) if kind in LOST else ""
+        lost = "{0} has no Python for the relay, {1} is used instead: {2}".format(self.context.login_node.name, kind, LOST[kind]) if kind in LOST else ""
         return "; ".join(filter(None, (super().note, lost)))
 
-    def take_back(self) -> None:
-        super().take_back()
+    def remove(self) -> None:
+        super().remove()
         self.relay.stop()
 
     def ready_for(self, node: str) -> None:
-        """Puts relay and forward up and looks at them; raises RouteUnavailable."""
-        self._allowed()
+        """Sets up relay and forward and checks them; raises RouteUnavailable."""
+        self._check_allowed()
         address = self.context.cluster_address(node)
         sources = self.context.sources(node)
-        stands = self.port and address == self.address and self._stands(sources)
-        if not stands:
-            self.take_back()
+        is_up = self.port and address == self.address and self._is_up(sources)
+        if not is_up:
+            self.remove()
         try:
-            if not stands:
+            if not is_up:
                 self.address = address
                 target = self._target_for_relay(self.relay.begin())
                 self.saved["target"] = target
                 self.port = self.relay.start(address, self.context.options["login_ports"], target, sources)
-            self.context.look_at(self.address, self.port)
-            self._look_at_target()
+            self.context.check_listener(self.address, self.port)
+            self._check_target()
         except RouteUnavailable:
-            self.take_back()
+            self.remove()
             raise
 
     def _target_for_relay(self, directory: str) -> str:
-        """Where the relay leads, ADDRESS:PORT or unix:PATH; raises RouteUnavailable. The relay's own directory on the login node is given."""
+        """The relay's target: ADDRESS:PORT or unix:PATH; raises RouteUnavailable. directory is the relay's own, on the login node."""
         raise NotImplementedError(self.name)
 
-    def _look_at_target(self) -> None:
-        """Looks whether the place to which the relay leads is ours; raises RouteUnavailable."""
+    def _check_target(self) -> None:
+        """Checks that the relay's target belongs to the user; raises RouteUnavailable."""
         raise NotImplementedError(self.name)
 
-    def _allowed(self) -> None:
+    def _check_allowed(self) -> None:
         if not self.context.options["user_relay"]:
-            raise RouteUnavailable("{0} offers no relay, and one of your own is started only if you say so (paraview_user_relay)".format(
+            raise RouteUnavailable("{0} offers no relay, and your own relay is started only if you set paraview_user_relay to true".format(
                 self.context.login_node.name))
 
-    def _stands(self, sources: t.List[str]) -> bool:
+    def _is_up(self, sources: t.List[str]) -> bool:
         return self.context.login_node.has(self.address, self.port) and (self.relay.holds or self.relay.saved.get("sources") == sources)
 
     def let_through(self, node: str) -> None:
-        """Lets pvserver, which the relay holds, through to the client, once that is seen to be ours."""
-        self.look_at_client()
-        self.context.look_at(self.address, self.port)
-        self._look_at_target()
+        """Checks that the client's port belongs to the user, then has the relay let pvserver's connection through to it."""
+        self.check_client()
+        self.context.check_listener(self.address, self.port)
+        self._check_target()
         self.relay.allow(self.context.sources(node))
 
 
 class ReverseTunnelRelay(_OverUserRelay):
-    """pvserver → login node:Q, relay → its loopback or a unix socket ⇒ ssh -R ⇒ client:P."""
+    """pvserver → login node:Q, relay → loopback or a unix socket ⇒ ssh -R ⇒ client:P."""
 
     name = "reverse_tunnel_relay"
     section = "Reverse Connection over a Reverse ssh Tunnel with portfwd"
 
     @property
     def client_may_be_late(self) -> bool:
-        # The site's relay leads wherever the owner of a listener has a job, so that ours has to stand first, and the client behind it.
+        # The site's relay connects only to a listener of a user who has a job on the calling node. So the forward and the client behind it must exist first.
         return not self._site() and self.relay.holds
 
     def ready_for(self, node: str) -> None:
-        """Puts relay and forward up and looks at them; raises RouteUnavailable."""
+        """Sets up relay and forward and checks them; raises RouteUnavailable."""
         site = self._site()
         if not site:
             super().ready_for(node)
@@ -114,7 +114,7 @@ class ReverseTunnelRelay(_OverUserRelay):
         try:
             self._over_site_relay(site)
         except RouteUnavailable:
-            self.take_back()
+            self.remove()
             raise
 
     def _site(self) -> t.Dict[str, t.Any]:
@@ -122,10 +122,10 @@ class ReverseTunnelRelay(_OverUserRelay):
 
     def _over_site_relay(self, site: t.Dict[str, t.Any]) -> None:
         if not (self.port and self.address == site["address"] and self.context.login_node.has("127.0.0.1", self.port)):
-            self.take_back()
+            self.remove()
             self.port = self.context.remote_forward("127.0.0.1", site["ports"], self.target)
             self.address = site["address"]
-        self.context.look_at("127.0.0.1", self.port)
+        self.context.check_listener("127.0.0.1", self.port)
         hits = listeners.covering(self.context.login_node.listeners(), self.address, self.port)
         if not hits:
             raise RouteUnavailable("the relay of {0} does not listen on {1}:{2}".format(self.context.login_node.name, self.address, self.port))
@@ -134,45 +134,45 @@ class ReverseTunnelRelay(_OverUserRelay):
                 self.address, self.port, self.context.login_node.name, hits[0].uid))
 
     def _target_for_relay(self, directory: str) -> str:
-        """What leads to the client: a unix socket, which nobody else may open; where sshd allows none, a port of loopback."""
-        to, path = self.target, directory + "/client"
+        """A forward to the client: a unix socket that only the user can open, or a loopback port if sshd allows no sockets."""
+        target, path = self.target, directory + "/client"
         try:
-            self.context.forward("-R", "{0}:{1}".format(path, to))
+            self.context.forward("-R", "{0}:{1}".format(path, target))
             return "unix:" + path
         except ForwardRefused:
-            return "127.0.0.1:{0}".format(self.context.remote_forward("127.0.0.1", "", to))
+            return "127.0.0.1:{0}".format(self.context.remote_forward("127.0.0.1", "", target))
 
-    def _look_at_target(self) -> None:
+    def _check_target(self) -> None:
         kind, _colon, rest = self.saved["target"].partition(":")
         if kind != "unix":
-            self.context.look_at("127.0.0.1", int(rest))
+            self.context.check_listener("127.0.0.1", int(rest))
             return
         fields = self.context.login_node.run("ls -ldn {0}".format(shlex.quote(rest)), 15)[1].split()
         if len(fields) < 3 or not fields[0].startswith("srw-------") or fields[2] != str(self.context.login_node.uid):
-            raise RouteUnavailable("sshd on {0} did not make the socket {1} of yours alone".format(self.context.login_node.name, rest))
+            raise RouteUnavailable("sshd on {0} did not create the socket {1} for your account alone".format(self.context.login_node.name, rest))
 
 
 class ReverseRelay(_OverUserRelay):
-    """pvserver → login node:Q, a relay of the user's own → client host:P; nothing of it is encrypted."""
+    """pvserver → login node:Q, the user's own relay → client host:P; nothing is encrypted."""
 
     name = "reverse_relay_unencrypted"
     section = "Reverse Connection with portfwd"
 
-    def _allowed(self) -> None:
-        super()._allowed()
-        not_from_afar(self.context)
+    def _check_allowed(self) -> None:
+        super()._check_allowed()
+        require_local_client(self.context)
 
     def _target_for_relay(self, _directory: str) -> str:
         host = self.context.facts.get("client_address", "")
         if not host:
-            raise RouteUnavailable("{0} does not tell from where it was called".format(self.context.login_node.name))
+            raise RouteUnavailable("{0} does not report the source address of the ssh connection".format(self.context.login_node.name))
         if self.relay.holds:
             words = [self.relay.saved["program"], "-ISc", _REACH, host, str(self.saved["client_port"])]
-            said = self.context.login_node.run(" ".join(shlex.quote(word) for word in words), 15)[1].strip()
-            if said:
+            error = self.context.login_node.run(" ".join(shlex.quote(word) for word in words), 15)[1].strip()
+            if error:
                 raise RouteUnavailable("{0} cannot reach this machine at {1}:{2} ({3})".format(
-                    self.context.login_node.name, host, self.saved["client_port"], one_line(said, 200)))
+                    self.context.login_node.name, host, self.saved["client_port"], one_line(error, 200)))
         return "{0}:{1}".format(host, self.saved["client_port"])
 
-    def _look_at_target(self) -> None:
-        """It is on the client host, where look_at_client() looks."""
+    def _check_target(self) -> None:
+        """The target is on the client host, and check_client() checks it."""

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The relay under the user's own account on a login node, for one session.
 
-It hangs on the session's connection: it ends as soon as nobody holds the other end of a fifo any more, and nobody does but
-the shell of that connection. Where the login node has no Python, socat or ncat does what it can.
+It ends with the session's connection: it reads from a fifo that only the shell of that connection holds open for writing,
+and ends at the fifo's end of file. If the login node has no Python, socat or ncat is used instead, with fewer features.
 """
 
 import os
@@ -27,16 +27,16 @@ done
 for p in socat ncat; do command -v "$p" >/dev/null 2>&1 && printf '%s %s\n' "$p" "$(command -v "$p")"; done
 :
 """
-# These run in the connection's own shell, which nothing in them may end.
+# These run in the connection's own shell, so nothing in them may end the shell.
 _BEGIN = r"""paraview_relay=$(mktemp -d /tmp/paraview-relay.XXXXXXXXXX) && mkfifo -m 600 "$paraview_relay/life" && command exec 9<>"$paraview_relay/life" &&
-: > "$paraview_relay/allow" && cat > "$paraview_relay/paraview-relay" <<'{word}' && printf 'directory %s\n' "$paraview_relay"
+: > "$paraview_relay/allow" && cat > "$paraview_relay/paraview-relay" <<'{mark}' && printf 'directory %s\n' "$paraview_relay"
 {program}
-{word}
+{mark}
 """
 _RUN = """( command exec 8< {directory}/life 9>&-; cd /; {command} <&8 8<&- > {directory}/said 2>&1; echo ended >> {directory}/said
 cat <&8 > /dev/null; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
 """
-# Two look after what does not know of the fifo, so that it ends even where one of them is killed.
+# socat and ncat do not read the fifo. Two watchers do, so that the relay ends even if one watcher is killed.
 _RUN_GUARDED = """( command exec 8< {directory}/life 9>&-; cd /; {command} < /dev/null 8<&- > {directory}/said 2>&1 & p=$!
 ( cat <&8 > /dev/null; kill $p ) & cat <&8 > /dev/null; kill $p; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
 """
@@ -49,19 +49,19 @@ _GONE = """n=0
 while [ -d {directory} ] && [ $n -lt 50 ]; do sleep 0.1 2>/dev/null || sleep 1; n=$((n + 1)); done
 rm -rf {directory}
 """
-#: What is lost where the relay's own program cannot run.
+#: Restrictions if the relay's own program cannot run.
 LOST = {
-    "socat": "one connection from one address, nobody looks who owns its target, and the client has to listen before pvserver starts",
-    "ncat": "nobody looks who owns its target, the end of one direction ends the other, and the client has to listen before pvserver starts",
+    "socat": "one connection from one address, the owner of its target is not checked, and the client has to listen before pvserver starts",
+    "ncat": "the owner of its target is not checked, the end of one direction ends the other, and the client has to listen before pvserver starts",
 }
 
 
 class UserRelay:
-    """A relay of the user's own.
+    """The user's own relay.
 
     Args:
-        context: what the session's route works with.
-        saved: what of it is kept in the record: kind (python, socat or ncat), program, directory, sources.
+        context: the RouteContext of the session's route.
+        saved: the relay's state in the record: kind (python, socat or ncat), program, directory, sources.
     """
 
     def __init__(self, context: RouteContext, saved: t.Dict[str, t.Any]) -> None:
@@ -74,47 +74,47 @@ class UserRelay:
         return self.saved.get("kind") == "python"
 
     def find(self) -> None:
-        """Finds what can run on the login node; raises RouteUnavailable."""
+        """Finds a program on the login node that can serve as the relay; raises RouteUnavailable."""
         if "kind" not in self.saved:
             kind, _blank, path = self.context.login_node.run(_FIND, 20)[1].partition("\n")[0].partition(" ")
             if kind not in ("python", "socat", "ncat") or not re.match(r"^/[\x21-\x7e]+\Z", path):
-                raise RouteUnavailable("{0} has neither Python 3.6 or newer nor socat nor ncat for a relay of your own".format(self.context.login_node.name))
+                raise RouteUnavailable("{0} has neither Python 3.6 or newer nor socat nor ncat for your own relay".format(self.context.login_node.name))
             self.saved.update(kind=kind, program=path)
 
     def begin(self) -> str:
-        """A directory on the login node for this relay alone; raises RouteUnavailable."""
+        """Creates a directory on the login node for this relay only, and returns its path; raises RouteUnavailable."""
         self.find()
-        word = os.urandom(12).hex()
+        mark = os.urandom(12).hex()
         text = programs.text("relay", "paraview-relay").rstrip("\n") if self.holds else ""
-        _code, out, err = self.context.login_node.hold(_BEGIN.format(word=word, program=text), 30)
+        _code, out, err = self.context.login_node.hold(_BEGIN.format(mark=mark, program=text), 30)
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:
-            raise RouteUnavailable("no directory can be made in /tmp of {0} ({1})".format(self.context.login_node.name, one_line(err) or "no reason given"))
+            raise RouteUnavailable("no directory can be created in /tmp of {0} ({1})".format(self.context.login_node.name, one_line(err) or "no reason given"))
         self.saved["directory"] = found.group(1)
         return found.group(1)
 
     def start(self, address: str, ports: str, target: str, sources: t.List[str]) -> int:
-        """Starts it, and waits until it listens.
+        """Starts the relay, and waits until it listens.
 
         Args:
-            address: where.
-            ports: a range, or empty for any.
+            address: the address to listen on.
+            ports: a range, or empty for any port.
             target: ``HOST:PORT`` or ``unix:PATH``.
-            sources: addresses; those whom socat or ncat let in.
+            sources: addresses from which socat or ncat accepts connections.
         Returns:
             The port.
         Raises:
-            RouteUnavailable: with its own words.
+            RouteUnavailable: with the relay's output.
         """
         self.saved["sources"] = sources
         if self.holds:
             return self._start_own(address, ports, target)
-        for wanted in self._free_ports(address, ports):
-            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, wanted, target, sources), directory=self.saved["directory"]), 15)
+        for port in self._free_ports(address, ports):
+            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, port, target, sources), directory=self.saved["directory"]), 15)
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
-                if listeners.covering(self.context.login_node.listeners(), address, wanted):
-                    return wanted
+                if listeners.covering(self.context.login_node.listeners(), address, port):
+                    return port
                 time.sleep(0.1)
         raise RouteUnavailable("{0} on {1} does not listen on {2}".format(self.saved["kind"], self.context.login_node.name, address))
 
@@ -126,11 +126,11 @@ class UserRelay:
             argv += ["--owner", str(self.context.login_node.uid)]
         command = " ".join(shlex.quote(word) for word in argv)
         self.context.login_node.hold(_RUN.format(command=command, directory=self.saved["directory"]), 15)
-        said = self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
-        found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", said, re.MULTILINE)
+        output = self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
+        found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", output, re.MULTILINE)
         if not found:
-            raise RouteUnavailable("a relay of your own on {0} does not come up ({1})".format(
-                self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", said)) or "it said nothing"))
+            raise RouteUnavailable("your own relay on {0} does not start ({1})".format(
+                self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", output)) or "no output"))
         return int(found.group(1))
 
     def _foreign(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
@@ -146,22 +146,22 @@ class UserRelay:
         return " ".join(shlex.quote(word) for word in argv)
 
     def _free_ports(self, address: str, ports: str) -> t.List[int]:
-        taken = {one.port for one in self.context.login_node.listeners() if one.address in (address, "0.0.0.0")}
+        taken = {listener.port for listener in self.context.login_node.listeners() if listener.address in (address, "0.0.0.0")}
         candidates = listeners.shuffled(listeners.parse_range(ports) if ports else (20000, 32000))
         return [port for port in candidates if port not in taken][:5]
 
     def allow(self, sources: t.List[str]) -> None:
-        """Lets connections from these addresses through, also one that is held already; raises RouteUnavailable."""
+        """Lets connections from these addresses through, including one that the relay already holds; raises RouteUnavailable."""
         path = self.saved["directory"] + "/allow"
-        lines = " ".join(shlex.quote(one) for one in sources)
+        lines = " ".join(shlex.quote(source) for source in sources)
         code, _out, err = self.context.login_node.run("umask 077; printf '%s\\n' {0} > {1}.new && mv {1}.new {1}".format(lines, path), 15)
         if code != 0:
-            raise RouteUnavailable("the relay of your own on {0} cannot be told whom to let through ({1})".format(
+            raise RouteUnavailable("the allowed addresses of your own relay on {0} cannot be written ({1})".format(
                 self.context.login_node.name, one_line(err) or "no reason given"))
         self.saved["sources"] = sources
 
     def stop(self) -> None:
-        """Ends it, and takes its directory away."""
+        """Ends the relay, and removes its directory."""
         directory = self.saved.pop("directory", "")
         if directory:
             self.context.login_node.hold(_STOP, 15)

@@ -189,7 +189,7 @@ def restore(session: Session, record: SessionRecord, channel: Channel) -> None:
         if same:
             return
     elif same:
-        route.take_back()
+        route.remove()
     try:
         put_up(route, record, directory)
         connect_stub(route, record, stub)
