@@ -52,7 +52,7 @@ def choice(wanted: str, program: str, pvserver: t.List[str], launcher: t.List[st
     """
     plain = is_pvserver(pvserver[0])
     blanks = {"RANK": shlex.quote(directory + "/" + RANK_FILE), "LAUNCHER": " ".join(shlex.quote(word) for word in launcher), "OWN": "1" if plain else "",
-              "WISH": wanted, "BACKEND": _NAMES.get(wanted, ""), "WINDOW": _CLASSES.get(wanted, "")}
+              "RENDERING": wanted, "BACKEND": _NAMES.get(wanted, ""), "WINDOW": _CLASSES.get(wanted, "")}
     has_one = any(word.rpartition("/")[2] == "xvfb-run" for word in list(launcher) + list(pvserver))
     # Whoever puts something in front of pvserver, or names its displays, has chosen.
     chosen = wanted == "auto" and (not plain or has_one or any(_OWN_DISPLAYS.match(word) for word in pvserver))
@@ -66,7 +66,7 @@ def error(job_id: str, host: str, said: str) -> SessionError:
     Args:
         job_id: the job.
         host: its node.
-        said: ``WISH build|display|library|program WORDS``, as the job's status file has it.
+        said: ``NAME build|display|library|program WORDS``, as the job's status file has it.
     """
     wanted, _blank, rest = one_line(said).partition(" ")
     kind, _blank, thing = rest.partition(" ")

@@ -2,34 +2,34 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# answer SECONDS COMMAND...: those lines of a command's output that may tell a version or what is wrong, at last how it ended. The command has
-# no input, no terminal and a process group of its own; whatever it leaves behind is ended. Where there is no timeout (macOS), a clock ends it.
+# answer SECONDS COMMAND...: prints the lines of a command's output that may contain a version or an error, then the command's exit status. The command
+# has no input, no terminal and its own process group. Processes that it leaves behind are ended. On a host without timeout (macOS), a timer ends it.
 # plugins/module_utils/paraview/version_probe.py fills in the @NAMES@.
 
 bounded() (
-  mark=@MARK@.$$.$(date +%s) seconds=$1 clock=; shift
-  # shellcheck disable=SC3045 # each shell that is met has it
+  mark=@MARK@.$$.$(date +%s) seconds=$1 timer=; shift
+  # shellcheck disable=SC3045 # every shell in use has it
   ulimit -c 0
   if command -v timeout >/dev/null; then
-    env PARAVIEW_ASKED="$mark" timeout -k 2 "$seconds" "$@" </dev/null 2>&1 & asked=$!
+    env PARAVIEW_ASKED="$mark" timeout -k 2 "$seconds" "$@" </dev/null 2>&1 & command_pid=$!
   else
     set -m
-    env PARAVIEW_ASKED="$mark" "$@" </dev/null 2>&1 & asked=$!
+    env PARAVIEW_ASKED="$mark" "$@" </dev/null 2>&1 & command_pid=$!
     {
-      sleep "$seconds"; kill -TERM "-$asked" || kill -TERM "$asked"
-      sleep 2; kill -KILL "-$asked" || kill -KILL "$asked"
-    } </dev/null >/dev/null 2>&1 & clock=$!
+      sleep "$seconds"; kill -TERM "-$command_pid" || kill -TERM "$command_pid"
+      sleep 2; kill -KILL "-$command_pid" || kill -KILL "$command_pid"
+    } </dev/null >/dev/null 2>&1 & timer=$!
     set +m
   fi
-  wait "$asked"; code=$?
-  [ -z "$clock" ] || kill -KILL "-$clock" || kill -KILL "$clock"
-  # Such as a display, which takes its files away if it may.
-  for pause in 0.1 0.2 0.3 0.5; do kill -TERM "-$asked" || break; sleep $pause; done
-  kill -KILL "-$asked"
-  # A process that is just becoming another program has no environment for a moment.
+  wait "$command_pid"; code=$?
+  [ -z "$timer" ] || kill -KILL "-$timer" || kill -KILL "$timer"
+  # SIGTERM first, so that a process such as an X server can remove its files.
+  for pause in 0.1 0.2 0.3 0.5; do kill -TERM "-$command_pid" || break; sleep $pause; done
+  kill -KILL "-$command_pid"
+  # During exec a process has no readable environment for a moment.
   for pause in 0.05 0.1 0.2; do
     left=$(grep -lsa "PARAVIEW_ASKED=$mark" /proc/[0-9]*/environ)
-    for one in $left; do one=${one#/proc/}; kill -KILL "${one%/*}"; done
+    for file in $left; do file=${file#/proc/}; kill -KILL "${file%/*}"; done
     if [ -z "$left" ] && [ $pause != 0.05 ]; then break; fi
     sleep $pause
   done

@@ -2,7 +2,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What is done on another host on which ParaView runs: each time the parts that are needed, one of them behind what it builds on.
+# The steps on the client host, if it is not the controller. Each call consists of the parts that it needs; a part comes after those it depends on.
 # plugins/module_utils/client/remote.py fills in the @NAMES@.
 
 # BEGIN where
@@ -12,7 +12,7 @@ state=${XDG_STATE_HOME:-$HOME/.local/state}/paraview-connect
 # END where
 
 # BEGIN started
-# The start of a process, by which its number used again is not taken for it; where there is no /proc, by its date.
+# The start time of a process, in clock ticks, or as a date on a host without /proc. A later process with the same pid has another one.
 started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 | grep . || ps -o lstart= -p "$1" 2>/dev/null | tr -s ' ' _; }
 # END started
 

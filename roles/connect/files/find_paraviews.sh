@@ -2,13 +2,13 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The ParaViews that are installed where this runs, on Linux or macOS, by the functions of answer.sh.
+# Lists the ParaViews that are installed on this host (Linux or macOS), with the functions of answer.sh.
 # plugins/module_utils/paraview/installed.py fills in the @NAMES@ and reads the answer.
 
 LC_ALL=C; export LC_ALL
 newline='
 '
-seen='' asked=0
+seen='' calls=0
 
 real() {
   file=$1 n=0
@@ -27,36 +27,36 @@ bundle() {
     sed -n 's/.*<key>CFBundleShortVersionString<\/key> *<string> *\([0-9][^< ]*\).*/paraview version \1/p'
 }
 
-ask() {
-  file=$(real "$1") said=
-  case $file in */Contents/MacOS/*) said=$(bundle "${file%/MacOS/*}/Info.plist");; esac
-  for one in "$file" "$file-real"; do
-    [ -n "$said" ] || said=$({ ldd "$one" || otool -L "$one"; } 2>/dev/null | library)
+version() {
+  file=$(real "$1") output=
+  case $file in */Contents/MacOS/*) output=$(bundle "${file%/MacOS/*}/Info.plist");; esac
+  for binary in "$file" "$file-real"; do
+    [ -n "$output" ] || output=$({ ldd "$binary" || otool -L "$binary"; } 2>/dev/null | library)
   done
   prefix=${file%/*}/..
-  # shellcheck disable=SC2012 # the library's name is looked for in it
-  case $file in *[pP]ara[vV]iew*/bin/*) [ -n "$said" ] || said=$(ls "$prefix/lib" "$prefix/lib64" 2>/dev/null | library);; esac
-  if [ -z "$said" ] && [ $asked -lt 4 ]; then
-    asked=$((asked + 1))
-    said=$(answer @SECONDS@ "$1" --version)
-    # Without a display a ParaView may not get as far as that; what stands beside it needs none.
-    for one in pvpython pvbatch pvserver; do
-      if printf '%s' "$said" | grep -qiE '(paraview|pvserver)[^0-9]*[0-9]+\.[0-9]'; then break; fi
-      if [ -x "${file%/*}/$one" ]; then said=$(answer @SECONDS@ "${file%/*}/$one" --version); fi
+  # shellcheck disable=SC2012 # only the library's name is searched for in it
+  case $file in *[pP]ara[vV]iew*/bin/*) [ -n "$output" ] || output=$(ls "$prefix/lib" "$prefix/lib64" 2>/dev/null | library);; esac
+  if [ -z "$output" ] && [ $calls -lt 4 ]; then
+    calls=$((calls + 1))
+    output=$(answer @SECONDS@ "$1" --version)
+    # Without a display, paraview may fail before it prints its version. The programs next to it need no display.
+    for tool in pvpython pvbatch pvserver; do
+      if printf '%s' "$output" | grep -qiE '(paraview|pvserver)[^0-9]*[0-9]+\.[0-9]'; then break; fi
+      if [ -x "${file%/*}/$tool" ]; then output=$(answer @SECONDS@ "${file%/*}/$tool" --version); fi
     done
   fi
-  printf '%s\n' "$said"
+  printf '%s\n' "$output"
 }
 
-found() {
+report() {
   if [ ! -f "$1" ] || [ ! -x "$1" ]; then return; fi
   case $1 in *[[:cntrl:]]*) return;; esac
   set -f; IFS=$newline
-  for one in $seen; do [ "$one" -ef "$1" ] && { set +f; unset IFS; return; }; done
+  for known in $seen; do [ "$known" -ef "$1" ] && { set +f; unset IFS; return; }; done
   set +f; unset IFS
   seen=$seen$newline$1
   printf '\n==program %s %s\n' "$2" "$1"
-  ask "$1"
+  version "$1"
 }
 
 # BEGIN search
@@ -66,18 +66,18 @@ set -- $PATH
 set +f; unset IFS
 for directory in "$@"; do
   if [ -n "$seen" ]; then how=other; else how=path; fi
-  case $directory in /*) found "$directory/paraview" $how;; esac
+  case $directory in /*) report "$directory/paraview" $how;; esac
 done
-# macOS asks its user before a program may look into some of the others.
+# On macOS, access to some of the other directories would prompt the user.
 if [ "$(uname)" = Darwin ]; then set -- @BUNDLES@; else set -- @BUNDLES@ @PLACES@; fi
-for one in "$@"; do found "$one" other; done
+for program in "$@"; do report "$program" other; done
 # END search
 
 # BEGIN named
 program=@PROGRAM@
 if [ -d "$program" ]; then
-  for one in "$program@IN_BUNDLE@" "$program/bin/paraview"; do [ -f "$one" ] && program=$one && break; done
+  for file in "$program@IN_BUNDLE@" "$program/bin/paraview"; do [ -f "$file" ] && program=$file && break; done
 fi
 case $program in /*) ;; *) program=$(command -v -- "$program") || program=;; esac
-case $program in /*) found "$program" named;; esac
+case $program in /*) report "$program" named;; esac
 # END named

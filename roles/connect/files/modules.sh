@@ -2,7 +2,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes the command `module` known, if the host has it, and loads modules; where that fails, it prints why, and the script ends.
+# Defines the command `module`, if the host has it, and loads modules. If that fails, it prints why, and the script ends.
 # plugins/module_utils/paraview/version_probe.py fills in the @NAMES@.
 
 command -v module >/dev/null 2>&1 || { [ -r /etc/profile ] && . /etc/profile; } >/dev/null 2>&1 </dev/null

@@ -2,10 +2,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Makes the environment, waits for the go file and becomes pvserver. plugins/module_utils/cluster/job_scripts.py fills in the @NAMES@, and leaves out the
-# parts between BEGIN and END that a job does without.
+# Sets up the environment, waits for the go file and becomes pvserver. plugins/module_utils/cluster/job_scripts.py fills in the @NAMES@, and leaves out
+# the parts between BEGIN and END that a job does not need.
 
-# Picks a port of a range that nobody listens on over IPv4 here.
+# Prints a port of a range on which no process of this host listens over IPv4.
 free_port() {
   low=${1%-*} high=${1#*-}
   awk -v low="$low" -v high="$high" -v seed="$$" '
@@ -19,7 +19,7 @@ free_port() {
 echo $$ > pid.new && mv pid.new pid
 [ ! -e over ] || exit 143
 fault() { (umask 077; printf '%s\n' "$*" > fault.new; mv fault.new fault); }
-# What the user saves has the rights that the user's own umask gives.
+# Files that the user saves get their mode from the user's own umask.
 umask "$1"
 inherited=${DISPLAY-}
 
@@ -39,8 +39,8 @@ if ! command -v @PROGRAM@ > /dev/null 2>&1; then
   exit 127
 fi
 
-# Whether pvserver has an option. Its library tells a second sooner than itself.
-knows() {
+# Whether pvserver has an option. A search in its library is a second faster than pvserver --help.
+has_option() {
   # shellcheck disable=SC2194 # it is filled in
   case @PROGRAM@ in pvserver* | */pvserver*) ;; *) return 1;; esac
   [ -n "$library" ] || library=$(ldd "$(command -v @PROGRAM@)" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
@@ -50,8 +50,8 @@ knows() {
 }
 library='' help=''
 
-# Becomes what stands behind it, started as pvserver is started; with $limit for so many seconds.
-# The words are put together from behind, whatever a set-up has made of IFS.
+# Becomes the command in its arguments, started in the same way as pvserver; if $limit is set, for at most so many seconds.
+# The command is built from its end to its beginning, so that IFS, which a set-up may have changed, does not matter.
 start() {
   if [ -n "$own" ] && [ -e @RANK@ ]; then set -- sh @RANK@ "$@"; fi
   if [ -n "$window" ]; then set -- env "VTK_DEFAULT_OPENGL_WINDOW=$window" "$@"; fi
@@ -63,19 +63,19 @@ start() {
 xvfb='' window='' limit='' own=@OWN@
 
 # BEGIN look
-backends='' chooses='' opengl='' linked=''
+backends='' selectable='' opengl='' linked=''
 
-# A class's name with its length before it is in the one library that has the class, and in no script.
-# What pvserver was built for, of EGL, OSMesa and GLX; nothing where that cannot be seen. A script may have the program proper beside it.
-look_at_build() {
+# Finds out which of EGL, OSMesa and GLX pvserver was built for; $backends stays empty if that cannot be determined. Only the library that defines a class
+# contains the name of the class with its length in front. If the program is a wrapper script, the binary may be next to it.
+check_build() {
   name=$(command -v @PROGRAM@) || return 0
-  for one in "$name" "$name-real" "${name%/*}/.${name##*/}-wrapped"; do
-    [ -f "$one" ] || continue
-    linked=$(ldd "$one" 2>/dev/null) || :
+  for file in "$name" "$name-real" "${name%/*}/.${name##*/}-wrapped"; do
+    [ -f "$file" ] || continue
+    linked=$(ldd "$file" 2>/dev/null) || :
     opengl=$(printf '%s\n' "$linked" | sed -n 's/.*=> \(.*libvtkRenderingOpenGL2[-.][^ ]*\).*/\1/p' | head -n 1) || :
-    # So that it is not asked for twice.
+    # has_option() then need not run ldd again.
     [ -n "$library" ] || library=$(printf '%s\n' "$linked" | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1) || :
-    [ -n "$opengl" ] || opengl=$one
+    [ -n "$opengl" ] || opengl=$file
     for class in EGL:18vtkEGLRenderWindow OSMesa:23vtkOSOpenGLRenderWindow GLX:22vtkXOpenGLRenderWindow; do
       if grep -qaFe "${class#*:}" "$opengl" 2>/dev/null; then backends="$backends ${class%%:*}"; fi
     done
@@ -90,15 +90,15 @@ look_at_build() {
     [ -z "$backends" ] || break
   done
   [ -n "$backends" ] || return 0
-  if grep -qaFe VTK_DEFAULT_OPENGL_WINDOW "$opengl" 2>/dev/null; then chooses=1; fi
-  case $linked in *-pv[6-9].* | *-pv[1-9][0-9].*) chooses=1;; esac
-  if [ -z "$chooses" ]; then backends=${backends# } backends=" ${backends%% *}"; fi
+  if grep -qaFe VTK_DEFAULT_OPENGL_WINDOW "$opengl" 2>/dev/null; then selectable=1; fi
+  case $linked in *-pv[6-9].* | *-pv[1-9][0-9].*) selectable=1;; esac
+  if [ -z "$selectable" ]; then backends=${backends# } backends=" ${backends%% *}"; fi
 }
 
-has() { case "$backends " in *" $1 "*) ;; *) return 1;; esac; }
+built_for() { case "$backends " in *" $1 "*) ;; *) return 1;; esac; }
 
-# Whether an X server answers at DISPLAY. Where that cannot be asked, whoever set it is believed.
-answers() {
+# Whether an X server answers at DISPLAY. If no tool can check it, the answer is yes.
+display_answers() {
   case ${DISPLAY-} in *:[0-9]*) ;; *) return 1;; esac
   code=127
   if command -v xdpyinfo > /dev/null 2>&1; then code=0; timeout 10 xdpyinfo > /dev/null 2>&1 < /dev/null || code=$?; fi
@@ -114,103 +114,103 @@ answers() {
   esac
 }
 
-# The same of a server that the set-up has started, which may take some seconds.
-answers_soon() {
-  if answers; then return; fi
+# The same, but waits some seconds for a server that the set-up has started.
+display_answers_soon() {
+  if display_answers; then return; fi
   case ${DISPLAY-} in "$inherited") return 1;; :*) ;; *) return 1;; esac
   tries=0
   while [ $tries -lt 20 ]; do
     sleep 0.5 2>/dev/null || sleep 1
-    if answers; then return; fi
+    if display_answers; then return; fi
     tries=$((tries + 1))
   done
   return 1
 }
 
-# Whether a library that pvserver loads as it draws can be found here: where the loader looks, and what was built into pvserver's own libraries looks.
-found() {
-  while IFS= read -r place; do
-    for file in "$place/$1".so*; do [ ! -e "$file" ] || return 0; done
+# Whether a library that pvserver loads when it draws is installed here: in the loader's directories, and in those built into pvserver's own libraries.
+library_found() {
+  while IFS= read -r directory; do
+    for file in "$directory/$1".so*; do [ ! -e "$file" ] || return 0; done
   done <<EOF
 $(printf '%s' "${LD_LIBRARY_PATH-}" | tr : '\n')
 ${opengl%/*}
 $(printf '%s\n' "$linked" | sed -n 's,.*=> \(/.*\)/[^/]*,\1,p' | sort -u)
 $(LC_ALL=C grep -aohE '(/[[:alnum:]_.+@=-]+)*/lib[[:alnum:]_.+@=/-]*' "$opengl" "${opengl%/*}"/libvtkglad* 2>/dev/null | sort -u)
 EOF
-  # Only a list that does not have it is a no.
+  # Only a list without the library proves that it is missing.
   listed=$(PATH=$PATH:/usr/sbin:/sbin ldconfig -p 2>/dev/null) || return 0
   case $listed in *"$1.so"* | '') ;; *) return 1;; esac
 }
 
-# What an Xvfb of one's own needs and is not here.
-missing_for_xvfb() { for one in xvfb-run Xvfb xauth; do command -v "$one" > /dev/null 2>&1 || { echo "$one"; return; }; done; }
-tell_display() { (umask 077; printf 'display %s\n' "$*" > new.display; mv new.display news.display); }
-cannot() { fault rendering @WISH@ "$@"; echo "paraview_rendering @WISH@: $*"; exit 95; }
+# The first program that is missing here for an own Xvfb.
+missing_for_xvfb() { for tool in xvfb-run Xvfb xauth; do command -v "$tool" > /dev/null 2>&1 || { echo "$tool"; return; }; done; }
+report_display() { (umask 077; printf 'display %s\n' "$*" > new.display; mv new.display news.display); }
+refuse() { fault rendering @RENDERING@ "$@"; echo "paraview_rendering @RENDERING@: $*"; exit 95; }
 # END look
 
 # BEGIN auto
-look_at_build
-if [ -n "$backends" ] && ! answers_soon; then
-  # A display of the login node's is of no use here, and waiting for it is none either.
+check_build
+if [ -n "$backends" ] && ! display_answers_soon; then
+  # DISPLAY may come from the login node. It does not work here, and waiting for it does not help.
   unset DISPLAY
-  if [ "$backends" = " GLX" ] || { has GLX && ! { has EGL && found libEGL; } && ! { has OSMesa && found libOSMesa; }; }; then
-    lacks=$(missing_for_xvfb)
-    if [ -z "$lacks" ]; then xvfb=1; tell_display xvfb; else tell_display none "$lacks"; fi
+  if [ "$backends" = " GLX" ] || { built_for GLX && ! { built_for EGL && library_found libEGL; } && ! { built_for OSMesa && library_found libOSMesa; }; }; then
+    missing=$(missing_for_xvfb)
+    if [ -z "$missing" ]; then xvfb=1; report_display xvfb; else report_display none "$missing"; fi
   fi
 fi
 # END auto
 
 # BEGIN glx
-look_at_build
+check_build
 # shellcheck disable=SC2086 # each is a word
-[ -z "$backends" ] || has GLX || cannot build $backends
-answers_soon || cannot display "${DISPLAY-}"
+[ -z "$backends" ] || built_for GLX || refuse build $backends
+display_answers_soon || refuse display "${DISPLAY-}"
 window=vtkXOpenGLRenderWindow
 # END glx
 
 # BEGIN headless
-look_at_build
+check_build
 # shellcheck disable=SC2086 # each is a word
-[ -z "$backends" ] || has @BACKEND@ || cannot build $backends
-[ -z "$chooses" ] || found lib@BACKEND@ || cannot library lib@BACKEND@
-answers_soon || unset DISPLAY
+[ -z "$backends" ] || built_for @BACKEND@ || refuse build $backends
+[ -z "$selectable" ] || library_found lib@BACKEND@ || refuse library lib@BACKEND@
+display_answers_soon || unset DISPLAY
 window=@WINDOW@
 # END headless
 
 # BEGIN xvfb
-lacks=$(missing_for_xvfb)
-[ -z "$lacks" ] || cannot program "$lacks"
+missing=$(missing_for_xvfb)
+[ -z "$missing" ] || refuse program "$missing"
 xvfb=1
 # END xvfb
 
 @LOOK@
 
 # BEGIN lifeline
-# The agent needs a Python of 3.6 or newer; ParaView's own will do. From 3.13 it can encrypt.
+# The agent needs Python 3.6 or newer, which may be ParaView's own. With 3.13 or newer it can encrypt.
 news() { (umask 077; printf '%s\n' "$2" > "new.$1"; mv "new.$1" "news.$1"); }
-agent=
+agent_python=
 for python in python3.14 python3.13 python3 /usr/bin/python3 /usr/libexec/platform-python pvpython; do
   python=$(command -v "$python") || continue
   case $python in *pvpython) isolated=;; *) isolated=-IS;; esac
   # shellcheck disable=SC2086 # it may be none
-  case $(timeout 60 "$python" $isolated ./paraview-lifeline --version 2>/dev/null < /dev/null) in [0-9]*) agent=$python; break;; esac
+  case $(timeout 60 "$python" $isolated ./paraview-lifeline --version 2>/dev/null < /dev/null) in [0-9]*) agent_python=$python; break;; esac
 done
-if [ -n "$agent" ]; then news python "lifeline $agent"; else news python lifeline; fi
+if [ -n "$agent_python" ]; then news python "lifeline $agent_python"; else news python lifeline; fi
 
-# One serves one connection of ParaView's. Where it came to its end because nobody was there any more, the job goes with it.
-agent() {
+# Runs an agent, which serves one connection of ParaView's. Exit status 4: the outage lasted too long, and the job ends too.
+run_agent() {
   # shellcheck disable=SC2086 # it may be none
-  "$agent" $isolated ./paraview-lifeline agent --key key --wait 0 --outage @OUTAGE@ "$@" > agent.new 2>> agent.log < /dev/null
+  "$agent_python" $isolated ./paraview-lifeline agent --key key --wait 0 --outage @OUTAGE@ "$@" > agent.new 2>> agent.log < /dev/null
   case $? in 0) ;; 4) : > outage; exit;; *) news line "agent $(tail -n 1 agent.log)"; : > failed; exit;; esac
   [ ! -e over ] || exit
 }
 
-said() { sed -n "s/^$1 .*:\([0-9]*\)\$/\1/p" agent.new 2>/dev/null | grep .; }
+agent_port() { sed -n "s/^$1 .*:\([0-9]*\)\$/\1/p" agent.new 2>/dev/null | grep .; }
 await_agent() {
   tries=0
-  until port=$(said "$1"); do
+  until port=$(agent_port "$1"); do
     [ ! -e failed ] || exit 97
-    [ $tries -lt 300 ] || { news line "agent it says nothing"; exit 97; }
+    [ $tries -lt 300 ] || { news line "agent it does not report a port"; exit 97; }
     sleep 0.1 2>/dev/null || sleep 1
     tries=$((tries + 1))
   done
@@ -218,8 +218,8 @@ await_agent() {
 }
 # END lifeline
 
-# The client warns its user of the end of the wall time where pvserver can tell it (from 5.10).
-if [ -x left ] && knows --timeout-command; then warning=--timeout-command=@DIR@/left; else warning=; fi
+# If pvserver has this option (5.10 or newer), the client warns its user before the wall time ends.
+if [ -x left ] && has_option --timeout-command; then warning=--timeout-command=@DIR@/left; else warning=; fi
 
 pause=0.1
 tries=0
@@ -234,8 +234,8 @@ set --
 while IFS= read -r argument; do
   case $argument in
     # BEGIN lifeline
-    # The first line may be of the agent: @take ADDRESS PORT(S), where the line comes to it, or @make, where it makes the line.
-    # While pvserver waits for another connection, the next agent is where the first one was.
+    # The first line may be for the agent. @take ADDRESS PORT(S): the agent listens there for the stub. @make: the agent connects to the stub.
+    # While pvserver waits for another connection, the next agent listens on the same address and port.
     @take\ *)
       set -f
       # shellcheck disable=SC2086 # it is to be split
@@ -245,19 +245,19 @@ while IFS= read -r argument; do
       case $port in *-*) port=$(free_port "$2") || { fault ports "$2"; exit 98; };; esac
       (umask 077
        while :; do
-         agent --to @pvserver --line-listen "$address:$port"
-         [ "$port" != 0 ] || port=$(said line)
+         run_agent --to @pvserver --line-listen "$address:$port"
+         [ "$port" != 0 ] || port=$(agent_port line)
          sleep 0.2 2>/dev/null || sleep 1
        done) &
       (await_agent line "$address") &
       set --; continue;;
     @make)
-      (umask 077; agent --listen 127.0.0.1:0 --line-to @line) &
+      (umask 077; run_agent --listen 127.0.0.1:0 --line-to @line) &
       await_agent listening 127.0.0.1
       continue;;
     --server-port=@agent) set -- "$@" "--server-port=$port"; continue;;
     # END lifeline
-    \?--*) argument=${argument#\?}; knows "${argument%%=*}" || continue;;
+    \?--*) argument=${argument#\?}; has_option "${argument%%=*}" || continue;;
     --server-port=*-*)
       port=$(free_port "${argument#*=}") || { fault ports "${argument#*=}"; exit 98; }
       argument=--server-port=$port;;

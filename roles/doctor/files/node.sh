@@ -2,7 +2,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What only the node itself can tell, for the job's set-up; it goes into the file `doctor` of the session's directory.
+# Facts that only the node itself can report. It runs in the job's set-up, and writes the file `doctor` in the session's directory.
 # plugins/module_utils/doctor/probes.py fills in the @NAMES@.
 
 doctor() {
