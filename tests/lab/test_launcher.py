@@ -144,7 +144,7 @@ def test_the_role_says_what_it_does_and_does_it_once(lab):
     checked = role(lab, "--check", "--diff", "-e", "'{paraview_launcher_defaults: {walltime: 30m}}'")
     assert changed(checked) == 1 and "walltime" not in lab.on("login", PROGRAM, "about").stdout
     refused = role(lab, "-e", "paraview_launcher_path=/tmp/paraview-launch", check=False)
-    assert "others than root may write /tmp" in refused.stdout and changed(refused) == 0
+    assert "users other than root can write to /tmp" in refused.stdout and changed(refused) == 0
 
 
 def followed(bob, launched, port, route):

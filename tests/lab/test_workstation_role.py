@@ -72,7 +72,7 @@ def test_clusters_are_offered_and_taken_back(workstation):
     assert workstation.lab.on("workstation", "ls", "-A", PLACE).stdout.split() == ["mine"], "what is not its own is left alone"
 
 
-@pytest.mark.parametrize(("wishes", "words"), [({"paraview_workstation_group": "nowhere"}, "no host of the inventory is nowhere"),
+@pytest.mark.parametrize(("wishes", "words"), [({"paraview_workstation_group": "nowhere"}, "no host of the inventory matches nowhere"),
                                                ({"paraview_workstation_directory": "/opt/a b"}, "/opt/a b cannot be")])
 def test_a_wish_that_cannot_be_changes_nothing(workstation, wishes, words):
     with pytest.raises(AssertionError, match=words):
@@ -82,9 +82,9 @@ def test_a_wish_that_cannot_be_changes_nothing(workstation, wishes, words):
 
 def test_what_others_have_is_not_replaced(workstation):
     workstation.write(FILE, OTHERS.replace("'other'", "'lassen'"))
-    with pytest.raises(AssertionError, match="entries of others with these names: lassen"):
+    with pytest.raises(AssertionError, match="entries with these names that are not this role's: lassen"):
         workstation.play()
-    with pytest.raises(AssertionError, match="/usr/share is there, and holds other things"):
+    with pytest.raises(AssertionError, match="/usr/share exists, and holds other files"):
         workstation.play(paraview_workstation_directory="/usr/share", paraview_workstation_group="frontera")
     assert "lassen" in workstation.read(FILE) and "frontera" not in workstation.read(FILE)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of the helpers share: a local shell in place of a login node, recorded answers, waiting for a condition."""
+"""Fixtures for the tests of the helpers: a local shell in place of a login node, recorded answers, waiting for a condition."""
 
 import collections
 import os
@@ -29,7 +29,7 @@ class Answer(collections.namedtuple("Answer", "command code out err")):
     """A recorded answer."""
 
     def mine(self, job_id, recorded_id=None):
-        """The same answer, about another job."""
+        """The same answer with another job id."""
         recorded_id = recorded_id or self.command.split()[-1]
         return self._replace(out=re.sub(r"\b{0}\b".format(re.escape(recorded_id)), job_id, self.out))
 
@@ -42,13 +42,13 @@ def run_local(text, seconds=30, shell="/bin/sh"):
 
 
 def wait_until(condition, seconds=20.0):
-    """Waits for a condition and returns what it gave; fails once the deadline is over."""
+    """Waits until a condition returns a true value, and returns that value; fails after the deadline."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "this never came about: {0}".format(condition)
+        assert time.monotonic() < deadline, "the condition was not met in time: {0}".format(condition)
         time.sleep(0.01)
 
 
@@ -96,5 +96,5 @@ def _short_path():
 
 @pytest.fixture(name="session_directory")
 def _session_directory(tmp_path):
-    """Where a session keeps its files in a home below this test's directory; not made yet."""
+    """The directory of a session's files, in a home below this test's directory; it does not exist yet."""
     return tmp_path / "a 'home'" / ".paraview-connect" / "0123456789abcdef"

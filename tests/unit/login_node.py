@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A login node's sshd configuration below a directory, with accounts of the tests' own, judged by a real sshd."""
+"""A login node's sshd configuration below a directory, with test accounts, evaluated by a real sshd."""
 
 import ctypes
 import functools
@@ -20,24 +20,24 @@ ACCOUNTS = TOP / "tests/fixtures/sshd-accounts"
 
 @functools.lru_cache
 def real_sshd():
-    """list[str]: the command of a real sshd. From now on this process has the accounts of the tests, which sshd uses too."""
+    """list[str]: the command of a real sshd. The call replaces this process's passwd and group files by those of the tests, which sshd reads."""
     done = subprocess.run([TOP / "tests/tools/sshd"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no sshd to query: " + done.stderr.decode(errors="replace"))
-    place = Path(done.stdout.decode().strip())
+    prefix = Path(done.stdout.decode().strip())
     libc = ctypes.CDLL(None, use_errno=True)
     new_mounts = 0x00020000
     if libc.unshare(new_mounts):
         pytest.fail("no namespace for mounts: " + os.strerror(ctypes.get_errno()))
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     for name in ("passwd", "group"):
-        subprocess.run(["mount", "--bind", place / name, f"/etc/{name}"], check=True)
+        subprocess.run(["mount", "--bind", prefix / name, f"/etc/{name}"], check=True)
     Path("/run/sshd").mkdir(exist_ok=True)
-    return ["env", "LD_LIBRARY_PATH=" + (place / "libraries").read_text(), str(place / "root/usr/sbin/sshd"), "-h", str(place / "key")]
+    return ["env", "LD_LIBRARY_PATH=" + (prefix / "libraries").read_text(), str(prefix / "root/usr/sbin/sshd"), "-h", str(prefix / "key")]
 
 
 class Accounts(samples.Accounts):
-    """Those of tests/fixtures/sshd-accounts, which the real sshd sees too."""
+    """The accounts of tests/fixtures/sshd-accounts, which the real sshd also reads."""
 
     _groups = {line.split(":")[0]: (int(line.split(":")[2]), [name for name in line.split(":")[3].split(",") if name])
                for line in (ACCOUNTS / "group").read_text().splitlines()}
@@ -54,7 +54,7 @@ class Accounts(samples.Accounts):
 
 
 class LoginNode:
-    """Files below a root, and the values that sshd has with them.
+    """Configuration files below a root directory, and sshd's evaluation of them.
 
     Args:
         root (Path): an empty directory. path (str): the main file.
@@ -69,12 +69,12 @@ class LoginNode:
         return self
 
     def write(self, **files):
-        """Files by name: main, or of a drop-in."""
+        """Writes files by name: main, or the name of a drop-in."""
         for name, text in files.items():
             path = self.path if name == "main" else f"/etc/ssh/sshd_config.d/{name}.conf"
-            where = Path(str(self.root) + path)
-            where.parent.mkdir(parents=True, exist_ok=True)
-            where.write_bytes(text if isinstance(text, bytes) else text.encode())
+            target = Path(str(self.root) + path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text if isinstance(text, bytes) else text.encode())
         return self
 
     @property
@@ -89,22 +89,22 @@ class LoginNode:
         return self.planner(name, writable=writable).present(requested, policy.criteria(match), samples.named(verify), override)
 
     def apply(self, plan):
-        """Writes the files of a plan, without the safety of apply.Change."""
+        """Writes the changes of a plan, without checks."""
         view = self.view
         for path, text in plan.changes.items():
-            where = Path(view.real(path))
+            target = Path(view.real(path))
             if text is None:
-                where.unlink()
+                target.unlink()
                 continue
-            where.parent.mkdir(parents=True, exist_ok=True)
-            where.write_bytes(text.encode("utf-8", "surrogateescape"))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text.encode("utf-8", "surrogateescape"))
         return plan
 
     def absent(self, name="viz"):
         return self.apply(self.planner(name).absent([]))
 
     def files(self):
-        """Everything below the root: bytes of files, targets of links."""
+        """All files below the root with their content, and all links with their targets."""
         return {str(path.relative_to(self.root)): path.readlink() if path.is_symlink() else path.read_bytes()
                 for path in self.root.rglob("*") if path.is_symlink() or path.is_file()}
 

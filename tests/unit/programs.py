@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs of one file without an ending for the tests: as a module, and as a process."""
+"""Single-file programs without a suffix, for the tests: as a module, and as a process."""
 
 import functools
 import importlib.machinery
@@ -16,20 +16,20 @@ PATIENCE = 15
 
 @functools.lru_cache(maxsize=None)
 def loaded(path):
-    """A program as a module."""
+    """Imports a program as a module."""
     name = Path(path).name.replace("-", "_")
     loader = importlib.machinery.SourceFileLoader(name, str(path))
-    made = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
     writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        loader.exec_module(made)
+        loader.exec_module(module)
     finally:
         sys.dont_write_bytecode = writes
-    return made
+    return module
 
 
 class Running:
-    """A program that runs; whoever inherits has process, pid and log."""
+    """A running program; subclasses have process, pid and log."""
 
     def cpu_s(self):
         fields = Path("/proc/{0}/stat".format(self.pid)).read_text().rpartition(")")[2].split()

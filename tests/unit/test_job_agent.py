@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lifeline's agent in a job: the job's scripts and the real program, with a pvserver of ours."""
+"""The lifeline's agent in a job: the job's scripts and the real program, with a simulated pvserver."""
 
 import shutil
 import socket
@@ -16,7 +16,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.session import lif
 from test_job_scripts import NONE, SHELLS, Job
 
 KEY = "5a" * 32
-# Says where it waits, then answers each that comes; what is `leave` ends it.
+# Prints its address, then answers each connection; the input `leave` ends it.
 WAITS = """#!{python} -ISu
 import os, socket
 listener = socket.socket(); listener.bind(("127.0.0.1", 0)); listener.listen(5)
@@ -24,10 +24,10 @@ print("Waiting for client...")
 print("Accepting connection(s): {{0}}:{{1}}".format("{host}", listener.getsockname()[1]))
 while True:
     line = listener.accept()[0]
-    said = line.recv(100)
-    line.sendall(b"heard " + said)
+    data = line.recv(100)
+    line.sendall(b"received " + data)
     line.close()
-    if said == b"leave": raise SystemExit(0)
+    if data == b"leave": raise SystemExit(0)
 """
 CALLS = """#!{python} -ISu
 import socket, sys
@@ -48,7 +48,7 @@ class AgentJob(Job):
         self.start([pvserver], path=path, outage=outage, files=lifeline.files(KEY))
 
     def stub(self, tmp_path, *words):
-        """A stub as connect starts it."""
+        """Starts a stub in the same way as connect; returns its port."""
         key = tmp_path / "stub.key"
         key.write_text(KEY + "\n")
         key.chmod(0o600)
@@ -73,22 +73,22 @@ def _job(request, tmp_path):
     job.clean()
 
 
-def asked(port, text):
-    """What comes back from a port here."""
+def exchange(port, text):
+    """Sends text to a local port; returns the answer."""
     with socket.create_connection(("127.0.0.1", port), 10) as line:
         line.sendall(text)
         line.settimeout(20)
         return b"".join(iter(lambda: line.recv(100), b""))
 
 
-def test_it_tells_whether_an_agent_can_be_there_before_it_waits_for_its_go(job, program, until):
+def test_the_job_reports_whether_an_agent_is_possible_before_it_waits_for_the_go_file(job, program, until):
     job.begin(program("pvserver", "#!/bin/sh\necho ran\n"))
     until(lambda: job.progress().lifeline is not None)
     assert job.progress().lifeline is True
     assert job.progress().agent is None and "ran" not in job.log()
 
 
-def test_a_node_without_python_says_so_and_goes_on(job, program, until, tmp_path):
+def test_a_node_without_python_reports_it_and_continues(job, program, until, tmp_path):
     for name in ("python3", "python3.13", "python3.14", "pvpython", "timeout"):
         program(name, "#!/bin/sh\nexit 127\n")
     job.begin(program("pvserver", "#!/bin/sh\necho ran\n"), path=str(tmp_path / "bin") + ":")
@@ -98,7 +98,7 @@ def test_a_node_without_python_says_so_and_goes_on(job, program, until, tmp_path
     assert job.wait() == 0 and "ran" in job.log()
 
 
-def test_paraviews_own_python_will_do(job, program, until, tmp_path):
+def test_paraviews_own_python_is_sufficient(job, program, until, tmp_path):
     program("timeout", '#!/bin/sh\ncase $2 in *pvpython) shift; exec "$@";; esac\nexit 1\n')
     program("pvpython", '#!/bin/sh\nexec {0} "$@"\n'.format(sys.executable))
     job.begin(program("pvserver", "#!/bin/sh\necho ran\n"), path=str(tmp_path / "bin") + ":")
@@ -107,7 +107,7 @@ def test_paraviews_own_python_will_do(job, program, until, tmp_path):
 
 
 def test_forward(job, program, until, tmp_path):
-    """pvserver is found where it says, one connection after the other, and takes the agent along."""
+    """The agent connects to the address that pvserver reports, one connection after the other. If pvserver ends, the agent ends."""
     job.begin(program("pvserver", WAITS.format(python=sys.executable, host=socket.gethostname())))
     job.go(["@take 127.0.0.1 0", "--server-port=0"])
     until(lambda: job.progress().agent)
@@ -116,9 +116,9 @@ def test_forward(job, program, until, tmp_path):
     until(lambda: job.progress().output[1:])
     assert not job.progress().elsewhere
     line = ("--line-to", "127.0.0.1:{0}".format(port), "--listen", "127.0.0.1:0")
-    assert asked(job.stub(tmp_path, *line), b"first") == b"heard first"
-    assert asked(job.stub(tmp_path, *line), b"second") == b"heard second", "a client that was refused leaves room for another one"
-    assert asked(job.stub(tmp_path, *line), b"leave") == b"heard leave"
+    assert exchange(job.stub(tmp_path, *line), b"first") == b"received first"
+    assert exchange(job.stub(tmp_path, *line), b"second") == b"received second", "after a refused client, another client can connect"
+    assert exchange(job.stub(tmp_path, *line), b"leave") == b"received leave"
     assert job.wait() == 0
     assert job.progress().ended == (0, "pvserver")
     assert not job.left()
@@ -135,8 +135,8 @@ def test_forward_on_a_port_of_a_range(job, program, until):
 
 
 @pytest.mark.parametrize("named", ["c102", "127.0.0.1"])
-def test_a_pvserver_that_listens_somewhere_else_is_noticed(job, program, until, named):
-    """Which name it has for its host says nothing: what counts is who listens here."""
+def test_a_pvserver_that_listens_on_another_host_is_detected(job, program, until, named):
+    """The host name that pvserver reports does not matter, only whether a process listens on this host."""
     job.begin(program("pvserver", "#!/bin/sh\necho 'Accepting connection(s): {0}:1'\nexec sleep 600\n".format(named)))
     job.go(["@take 127.0.0.1 0", "--server-port=0"])
     until(lambda: job.progress().output)
@@ -157,7 +157,7 @@ def test_no_port_of_a_range_is_free(job, program):
 
 
 def test_reverse(job, program, until, tmp_path):
-    """pvserver calls its agent, which makes the line to wherever it is told, as often as that changes."""
+    """pvserver connects to its agent, which connects to the address in the file `line`."""
     job.begin(program("pvserver", CALLS.format(python=sys.executable)))
     with socket.socket() as paraview:
         paraview.bind(("127.0.0.1", 0))
@@ -175,7 +175,7 @@ def test_reverse(job, program, until, tmp_path):
     assert not job.left()
 
 
-def test_an_outage_that_lasts_too_long_ends_the_job_and_is_told(job, program, until, tmp_path):
+def test_an_outage_that_lasts_too_long_ends_the_job_and_is_reported(job, program, until, tmp_path):
     job.begin(program("pvserver", WAITS.format(python=sys.executable, host="c101")), outage=1)
     job.go(["@take 127.0.0.1 0", "--server-port=0"])
     until(lambda: job.progress().agent)
@@ -187,7 +187,7 @@ def test_an_outage_that_lasts_too_long_ends_the_job_and_is_told(job, program, un
     assert not job.left()
 
 
-def test_a_job_whose_session_cannot_go_on_is_told_so(job, program, until):
+def test_if_the_session_is_lost_the_job_ends_and_reports_it(job, program, until):
     job.begin(program("pvserver", WAITS.format(python=sys.executable, host="c101")))
     job.go(["@take 127.0.0.1 0", "--server-port=0"])
     until(lambda: job.progress().agent)
@@ -198,8 +198,8 @@ def test_a_job_whose_session_cannot_go_on_is_told_so(job, program, until):
 
 
 @pytest.mark.parametrize("go", [["@take 127.0.0.1 0", "--server-port=0"], ["@make", "--reverse-connection", "--server-port=@agent"]])
-def test_an_agent_that_cannot_begin_is_told(job, program, until, tmp_path, go):
-    """Also where its last words take longer than the end of the job does."""
+def test_an_agent_that_cannot_start_is_reported(job, program, until, tmp_path, go):
+    """Also if its message arrives after the job's end."""
     program("tail", '#!/bin/sh\ncase $3 in agent.log) /bin/sleep 1;; esac\nexec /usr/bin/tail "$@"\n')
     job.begin(program("pvserver", "#!/bin/sh\nsleep 1000\n"), path=str(tmp_path / "bin") + ":")
     until(lambda: job.progress().lifeline is not None)
@@ -212,18 +212,18 @@ def test_an_agent_that_cannot_begin_is_told(job, program, until, tmp_path, go):
     assert not job.left()
 
 
-def test_a_job_without_a_lifeline_has_nothing_of_it():
+def test_a_job_without_a_lifeline_has_no_code_for_it():
     script = job_scripts.pvserver_script("/home/alice/.paraview-connect/0123456789abcdef", [], ["pvserver"])
     assert "lifeline" not in script and "agent" not in script
-    assert "lifeline" not in "".join(job_scripts.files(NONE, "/d", WISHES, {}, []))
+    assert "lifeline" not in "".join(job_scripts.files(NONE, "/d", OPTIONS, {}, []))
 
 
-WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "mpi_launcher": [], "client_timeout": 60, "walltime": 60,
-          "pvserver": ["pvserver"], "setup": "",
-          "client_host": "", "job_id": "", "client_port": 0, "reconnect_port": 0}
+OPTIONS = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "mpi_launcher": [], "client_timeout": 60, "walltime": 60,
+           "pvserver": ["pvserver"], "setup": "",
+           "client_host": "", "job_id": "", "client_port": 0, "reconnect_port": 0}
 
 
-@pytest.mark.parametrize(("wishes", "route", "words"), [
+@pytest.mark.parametrize(("options", "route", "reason"), [
     ({}, "forward_tunnel", ""), ({}, "reverse_tunnel", ""), ({}, "reverse_unencrypted", ""), ({"client_port": 11111}, "reverse_tunnel", ""),
     ({"client_port": 11111}, "reverse_unencrypted", "port 11111 alone"), ({"client_port": 11111}, "reverse_relay_unencrypted", "paraview_reconnect_port"),
     ({"client_port": 11111, "reconnect_port": 11112}, "reverse_relay_unencrypted", ""), ({"client_host": "bigscreen"}, "forward_tunnel", ""),
@@ -231,20 +231,20 @@ WISHES = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "mpi_launcher": [
     ({"mpi_launcher": ["mpirun", "--nolocal"], "nodes": 2}, "forward_tunnel", ""),
     ({"job_id": "17"}, "forward_tunnel", "what is started in job 17 ends with the connection"),
     ({"pvserver": ["pvserver", "--multi-clients"]}, "forward_tunnel", "several clients")])
-def test_where_none_can_be(wishes, route, words):
-    assert words in lifeline.why_not(dict(WISHES, **wishes), route)
-    assert bool(words) == bool(lifeline.why_not(dict(WISHES, **wishes), route))
+def test_sessions_that_cannot_reconnect(options, route, reason):
+    assert reason in lifeline.why_not(dict(OPTIONS, **options), route)
+    assert bool(reason) == bool(lifeline.why_not(dict(OPTIONS, **options), route))
 
 
-@pytest.mark.parametrize(("status", "words"), [
+@pytest.mark.parametrize(("status", "reason"), [
     ("nodes c101 c102\nrunning c101.site\nlifeline /usr/bin/python3\n", ""), ("running c101\nlifeline\n", "c101 has no Python"),
     ("nodes c101\nrunning mom1\nlifeline python3\n", "runs on mom1, and pvserver on c101")])
-def test_where_a_job_can_have_none(status, words):
-    assert words in lifeline.why_not_in_job(job_scripts.Progress(status))
-    assert bool(words) == bool(lifeline.why_not_in_job(job_scripts.Progress(status)))
+def test_jobs_that_cannot_reconnect(status, reason):
+    assert reason in lifeline.why_not_in_job(job_scripts.Progress(status))
+    assert bool(reason) == bool(lifeline.why_not_in_job(job_scripts.Progress(status)))
 
 
-class Around:
+class Context:
     options = {"server_ports": "11111-11120", "on_login_node": False}
     client = None
 
@@ -253,11 +253,11 @@ class Around:
     ("forward_tunnel", "@take 0.0.0.0 11111-11120", ["--server-port=0", "--connect-id=17", "?--bind-address=127.0.0.1"]),
     ("node_tunnel", "@take 127.0.0.1 11111-11120", ["--server-port=0", "--connect-id=17", "?--bind-address=127.0.0.1"]),
     ("reverse_tunnel", "@make", ["--reverse-connection", "--client-host=127.0.0.1", "--server-port=@agent", "--connect-id=17"])])
-def test_what_the_go_file_says(route, first, rest):
-    assert lifeline.pvserver_arguments(choice.ROUTES[route](Around(), {}), 17) == [first, *rest]
+def test_the_lines_of_the_go_file(route, first, rest):
+    assert lifeline.pvserver_arguments(choice.ROUTES[route](Context(), {}), 17) == [first, *rest]
 
 
-def test_the_program_is_where_the_collection_has_it():
+def test_the_program_is_found_and_runs():
     assert set(lifeline.files(KEY)) == {"paraview-lifeline", "key"}
     done = subprocess.run([shutil.which("python3"), "-IS", PROGRAM, "--version"], stdout=subprocess.PIPE, check=True)
     assert done.stdout[:1].isdigit()

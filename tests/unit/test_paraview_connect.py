@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an entry of ParaView's Connect dialog runs, with a shell in ParaView's place and a pseudo-terminal in that of a window."""
+"""The program that an entry of ParaView's Connect dialog runs. A shell replaces ParaView, and a pseudo-terminal replaces the window."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ import pytest
 from relay import interpreters
 
 PROGRAM = Path(__file__).resolve().parents[2] / "roles/workstation/files/paraview-connect"
-# A terminal: what follows runs on a tty of its own, whose text goes into a file.
+# A terminal: it runs its arguments on an own tty, and writes the output to a file.
 TERMINAL = """#!{python}
 import os, pty, sys
 open({own!r}, "w").write(str(os.getpid()))
@@ -36,7 +36,7 @@ with open({seen!r}, "wb", 0) as seen:
 
 
 class Desk:
-    """A ParaView, which runs the program and waits for it."""
+    """A simulated ParaView, which runs the program and waits for it."""
 
     def __init__(self, place):
         self.place, self.seen, self.typed, self.terminal = place, place / "seen", place / "typed", place / "terminal"
@@ -45,23 +45,23 @@ class Desk:
         self.terminal.chmod(0o755)
         self.paraview = None
 
-    def hasty(self):
-        """The program, which takes silence for an end sooner."""
-        program = self.place / "hasty"
+    def impatient(self):
+        """The program with a shorter QUIET_SECONDS."""
+        program = self.place / "impatient"
         text = PROGRAM.read_text()
         assert "QUIET_SECONDS = 15" in text
         program.write_text(text.replace("QUIET_SECONDS = 15", "QUIET_SECONDS = 2"))
         return program
 
     def start(self, script, window=True, program=PROGRAM, **environment):
-        """Has ParaView (a shell, so that it can be ended) run the program, with a script of sh as the command."""
-        known = {"PATH": "/usr/bin:/bin", "HOME": str(self.place), "TMPDIR": str(self.place), "PV_CONNECTION_SCHEME": "cs"}
+        """Starts ParaView (here a shell, which the test can kill). It runs the program, with a shell script as the command."""
+        variables = {"PATH": "/usr/bin:/bin", "HOME": str(self.place), "TMPDIR": str(self.place), "PV_CONNECTION_SCHEME": "cs"}
         if window:
-            known.update(DISPLAY=":none", PARAVIEW_TERMINAL=f"{self.terminal} -e")
-        known.update(environment)
+            variables.update(DISPLAY=":none", PARAVIEW_TERMINAL=f"{self.terminal} -e")
+        variables.update(environment)
         self.paraview = subprocess.Popen(
             ["/bin/sh", "-c", '"$@"; echo "exit $?"', "sh", sys.executable, "-I", program, "/bin/sh", "-c", script, "sh", "host=frontera"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=known, text=True)
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=variables, text=True)
         return self.paraview
 
     def ended(self):
@@ -77,7 +77,7 @@ def desk(tmp_path):
     yield desk
     if desk.paraview.poll() is None:
         desk.paraview.kill()
-    # A window that waits for Return is closed.
+    # A window may wait for Return.
     window = desk.place / "terminal.pid"
     if window.exists() and running(window):
         os.kill(int(window.read_text()), signal.SIGKILL)
@@ -86,12 +86,12 @@ def desk(tmp_path):
 def until(condition, seconds=15):
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, "it did not come true"
+        assert time.monotonic() < end, "the condition was not met in time"
         time.sleep(0.02)
 
 
 def running(file):
-    """Whether the process runs whose number is in a file."""
+    """Whether the process with the pid in a file runs."""
     return Path("/proc", Path(file).read_text().strip(), "exe").exists()
 
 
@@ -103,21 +103,21 @@ def test_a_command_in_a_window(desk):
     assert not desk.left()
 
 
-def test_questions_are_answered_in_the_window(desk):
+def test_prompts_are_answered_in_the_window(desk):
     desk.typed.write_text("123456\n")
     desk.start('printf "Code: "; read -r code; test "$code" = 123456')
     assert desk.ended() == "exit 0\n"
 
 
-def test_a_failure_is_told_at_once_and_its_window_stays(desk):
+def test_a_failure_is_reported_immediately_and_its_window_stays(desk):
     desk.start("echo cannot log in; exit 7")
     assert desk.ended() == "exit 7\n"
-    until(lambda: "Return closes this window" in desk.seen.read_text())
+    until(lambda: "Press Return to close this window" in desk.seen.read_text())
 
 
 @pytest.mark.parametrize("hangup", [signal.SIG_DFL, signal.SIG_IGN])
 def test_a_window_that_is_closed_ends_the_command(desk, hangup):
-    """Also where ParaView was started by nohup."""
+    """Also if ParaView was started with nohup."""
     before = signal.signal(signal.SIGHUP, hangup)
     try:
         desk.start("echo $$ > pid; echo begun; exec sleep 1000")
@@ -131,17 +131,17 @@ def test_a_window_that_is_closed_ends_the_command(desk, hangup):
 
 
 @pytest.mark.parametrize("window", [True, False])
-def test_paraview_that_is_killed_takes_the_command_along(desk, window):
-    desk.start("trap 'echo interrupted > told; exit' INT; echo begun > began; while :; do sleep 0.1; done", window)
+def test_if_paraview_is_killed_the_command_is_interrupted(desk, window):
+    desk.start("trap 'echo interrupted > interrupted; exit' INT; echo begun > began; while :; do sleep 0.1; done", window)
     until(Path("began").exists)
     desk.paraview.kill()
-    until(Path("told").exists)
+    until(Path("interrupted").exists)
     until(lambda: not desk.left())
 
 
 @pytest.fixture(autouse=True)
-def _in_a_place_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where the command begins, too: at home
+def _in_an_own_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the command also starts there, since it is the home directory
 
 
 def test_cancel_of_a_paraview_that_listens(desk):
@@ -154,12 +154,12 @@ def test_cancel_of_a_paraview_that_listens(desk):
     assert not running("pid")
 
 
-def test_cancel_of_a_paraview_that_listens_on_without_looking(desk):
-    # As 5.11 does; our ParaView here is a shell that waits.
+def test_cancel_of_a_paraview_that_keeps_listening_but_is_idle(desk):
+    # ParaView 5.11 does this. Here it is a shell that waits.
     with socket.socket() as listener:
         listener.bind(("0.0.0.0", 0))
         listener.listen(1)
-        desk.start("echo $$ > pid; exec sleep 1000", program=desk.hasty(), PV_CONNECTION_SCHEME="csrc", PV_SERVER_PORT=str(listener.getsockname()[1]))
+        desk.start("echo $$ > pid; exec sleep 1000", program=desk.impatient(), PV_CONNECTION_SCHEME="csrc", PV_SERVER_PORT=str(listener.getsockname()[1]))
         assert desk.ended() == "exit 1\n"
         assert not running("pid")
 
@@ -177,14 +177,14 @@ def test_a_paraview_that_is_connected_no_longer_listens(desk):
         assert desk.ended() == "exit 0\n"
 
 
-def test_without_a_window_paraview_shows_what_is_said(desk):
+def test_without_a_window_the_output_goes_to_paraview(desk):
     desk.start("echo 'job 4711 pending'; exit 3", window=False)
     assert desk.ended() == "job 4711 pending\nexit 3\n"
 
 
-def test_a_terminal_that_does_not_work_is_no_obstacle(desk):
-    desk.start("echo said", PARAVIEW_TERMINAL="/bin/false -e", PATH=str(desk.place))
-    assert desk.ended() == "said\nexit 0\n"
+def test_if_the_terminal_does_not_work_the_command_runs_without(desk):
+    desk.start("echo output", PARAVIEW_TERMINAL="/bin/false -e", PATH=str(desk.place))
+    assert desk.ended() == "output\nexit 0\n"
 
 
 def test_the_environment(desk):
@@ -199,7 +199,7 @@ def test_the_environment(desk):
 
 
 @pytest.mark.parametrize("place", ["x" * 90, "no/such/place"])
-def test_a_place_for_temporary_files_that_will_not_do(desk, place):
+def test_a_directory_for_temporary_files_that_cannot_be_used(desk, place):
     if "/" not in place:
         (desk.place / place).mkdir()
     desk.start("tty >&2; exit 0", TMPDIR=str(desk.place / place))
@@ -207,9 +207,9 @@ def test_a_place_for_temporary_files_that_will_not_do(desk, place):
     assert "/dev/pts/" in desk.seen.read_text()
 
 
-def test_a_terminal_that_is_written_wrongly_is_no_obstacle(desk):
-    desk.start("echo said", PARAVIEW_TERMINAL="'xterm -e", PATH=str(desk.place))
-    assert desk.ended() == "said\nexit 0\n"
+def test_if_the_terminal_has_an_unmatched_quote_the_command_runs_without(desk):
+    desk.start("echo output", PARAVIEW_TERMINAL="'xterm -e", PATH=str(desk.place))
+    assert desk.ended() == "output\nexit 0\n"
 
 
 def test_a_program_that_is_killed_leaves_no_traceback_in_its_window(desk):
@@ -217,12 +217,12 @@ def test_a_program_that_is_killed_leaves_no_traceback_in_its_window(desk):
     until(lambda: desk.seen.exists() and "begun" in desk.seen.read_text())
     outer = subprocess.run(["pgrep", "-P", str(desk.paraview.pid)], capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(outer[0]), signal.SIGKILL)
-    until(lambda: "breaking off" in desk.seen.read_text() and not running("pid"))
+    until(lambda: "stopping the command" in desk.seen.read_text() and not running("pid"))
     until(lambda: not Path("/proc", (desk.place / "terminal.pid").read_text(), "exe").exists())
     assert "Traceback" not in desk.seen.read_text()
 
 
-def test_a_directory_that_is_gone(desk, tmp_path):
+def test_a_current_directory_that_was_removed(desk, tmp_path):
     (tmp_path / "gone").mkdir()
     os.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
@@ -231,7 +231,7 @@ def test_a_directory_that_is_gone(desk, tmp_path):
     os.chdir(tmp_path)
 
 
-def test_a_window_that_comes_too_late_goes_quietly(desk):
+def test_a_window_that_opens_too_late_closes_without_output(desk):
     done = subprocess.run([sys.executable, "-I", PROGRAM, "--inside", str(desk.place / "line")], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "")
     desk.start("true", window=False)
@@ -243,7 +243,7 @@ def test_no_value_is_in_a_process_list(desk):
     assert "1234567" not in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
 
 
-def test_a_command_that_is_not_there(desk):
+def test_a_command_that_does_not_exist(desk):
     done = subprocess.run([sys.executable, "-I", PROGRAM, "/no/such/command"], capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "cannot run /no/such/command" in done.stderr and "Traceback" not in done.stderr
     desk.start("true")

@@ -21,21 +21,21 @@ LAYOUT = {"nix": "/bin/sh", "macos": "/bin/sh", "win32": r"C:\Windows\System32\O
 
 
 def entries(text):
-    return {one.get("name"): one for one in ElementTree.fromstring(text)}
+    return {server.get("name"): server for server in ElementTree.fromstring(text)}
 
 
 def options(server):
-    return [one.get("name") for one in server.iter("Option")]
+    return [option.get("name") for option in server.iter("Option")]
 
 
 def test_a_file_has_every_cluster():
     made = entries(launcher_servers([CLUSTER, dict(CLUSTER, name="vista", reverse=False)], "linux"))
-    assert [one.get("resource").partition(":")[0] for one in made.values()] == ["csrc", "cs"] and list(made) == ["frontera", "vista"]
+    assert [server.get("resource").partition(":")[0] for server in made.values()] == ["csrc", "cs"] and list(made) == ["frontera", "vista"]
     assert "LC_PARAVIEW_ACCOUNT" in options(made["vista"])
     assert launcher_servers([], "linux") == '<?xml version="1.0" encoding="UTF-8"?>\n<Servers>\n</Servers>\n'
 
 
-def test_plink_has_an_entry_of_its_own_without_text():
+def test_plink_has_an_own_entry_without_free_text():
     made = entries(launcher_servers([dict(CLUSTER, windows_clients=["ssh", "plink"])], "windows"))
     assert list(made) == ["frontera", "frontera (PuTTY)"]
     assert options(made["frontera"])[3:] == ["LC_PARAVIEW_NODES", "LC_PARAVIEW_ACCOUNT"] and options(made["frontera (PuTTY)"])[3:] == ["LC_PARAVIEW_NODES"]
@@ -43,22 +43,22 @@ def test_plink_has_an_entry_of_its_own_without_text():
 
 
 @pytest.mark.parametrize("clusters", [[CLUSTER, CLUSTER], [dict(CLUSTER, login="a b")], [dict(CLUSTER, name="\x01")]])
-def test_clusters_that_cannot_be(clusters):
+def test_clusters_that_are_refused(clusters):
     with pytest.raises(AnsibleFilterError, match="frontera.*twice|no host name|XML"):
         launcher_servers(clusters, "linux")
 
 
 @pytest.fixture(name="publish")
 def _publish(tmp_path):
-    """Runs the role; returns the counts of its host, or its output where it failed."""
+    """Runs the role; returns the host's counts of the play recap, or the output if the play failed."""
     play = tmp_path / "play.yml"
     play.write_text(yaml.safe_dump([{"hosts": "localhost", "gather_facts": False, "roles": ["sciviz.paraview.publish"]}]))
 
     def run(*more, **variables):
-        wishes = {"paraview_publish_directory": str(tmp_path / "www"), "paraview_publish_clusters": [CLUSTER], "paraview_publish_versions": ["6.0"]}
-        words = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play), *more,
-                 "-e", json.dumps({**wishes, "ansible_python_interpreter": sys.executable, **variables})]
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=dict(
+        defaults = {"paraview_publish_directory": str(tmp_path / "www"), "paraview_publish_clusters": [CLUSTER], "paraview_publish_versions": ["6.0"]}
+        command = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play), *more,
+                 "-e", json.dumps({**defaults, "ansible_python_interpreter": sys.executable, **variables})]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=dict(
             os.environ, ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default", ANSIBLE_NOCOLOR="1", HOME=str(tmp_path)))
         text = done.stdout.decode()
         return dict(word.split("=") for word in text.rpartition("localhost")[2].split()[1:]) if not done.returncode else text
@@ -76,14 +76,14 @@ def test_the_role_writes_the_layout(publish, tmp_path):
         assert entries((www / path).read_text())["frontera"].find("CommandStartup/Command").get("exec") == LAYOUT[path.split("/")[1]]
         assert (www / path).stat().st_mode & 0o777 == 0o644
     assert publish()["changed"] == "0"
-    seen = publish("--diff", paraview_publish_clusters=[dict(CLUSTER, name="vista")])
-    assert seen["changed"] == "1" and list(entries((www / "v6_0/win32/servers.pvsc").read_text())) == ["vista"]
+    counts = publish("--diff", paraview_publish_clusters=[dict(CLUSTER, name="vista")])
+    assert counts["changed"] == "1" and list(entries((www / "v6_0/win32/servers.pvsc").read_text())) == ["vista"]
 
 
-@pytest.mark.parametrize(("variables", "said"), [
+@pytest.mark.parametrize(("variables", "message"), [
     ({"paraview_publish_clusters": [{"name": "frontera"}]}, "missing required arguments: login"),
     ({"paraview_publish_clusters": [dict(CLUSTER, bind="0.0.0.0")]}, "every address of the login node"),
     ({"paraview_publish_clusters": [dict(CLUSTER, windows_clients=["telnet"])]}, "telnet")])
-def test_what_the_role_refuses(publish, tmp_path, variables, said):
-    assert said in publish(**variables)
+def test_what_the_role_refuses(publish, tmp_path, variables, message):
+    assert message in publish(**variables)
     assert not list((tmp_path / "www").rglob("*.pvsc"))
