@@ -52,7 +52,7 @@ report() {
   if [ ! -f "$1" ] || [ ! -x "$1" ]; then return; fi
   case $1 in *[[:cntrl:]]*) return;; esac
   set -f; IFS=$newline
-  for known in $seen; do [ "$known" -ef "$1" ] && { set +f; unset IFS; return; }; done
+  for file in $seen; do [ "$file" -ef "$1" ] && { set +f; unset IFS; return; }; done
   set +f; unset IFS
   seen=$seen$newline$1
   printf '\n==program %s %s\n' "$2" "$1"
