@@ -46,11 +46,11 @@ class Desk:
         self.paraview = None
 
     def impatient(self):
-        """The program with a shorter QUIET_SECONDS."""
+        """The program with a shorter IDLE_SECONDS."""
         program = self.place / "impatient"
         text = PROGRAM.read_text()
-        assert "QUIET_SECONDS = 15" in text
-        program.write_text(text.replace("QUIET_SECONDS = 15", "QUIET_SECONDS = 2"))
+        assert "IDLE_SECONDS = 15" in text
+        program.write_text(text.replace("IDLE_SECONDS = 15", "IDLE_SECONDS = 2"))
         return program
 
     def start(self, script, window=True, program=PROGRAM, **environment):

@@ -110,7 +110,8 @@ class UserRelay:
         if self.holds:
             return self._start_own(address, ports, target)
         for port in self._free_ports(address, ports):
-            self.context.login_node.hold(_RUN_GUARDED.format(command=self._foreign(address, port, target, sources), directory=self.saved["directory"]), 15)
+            command = self._substitute_command(address, port, target, sources)
+            self.context.login_node.hold(_RUN_GUARDED.format(command=command, directory=self.saved["directory"]), 15)
             deadline = time.monotonic() + 5
             while time.monotonic() < deadline:
                 if listeners.covering(self.context.login_node.listeners(), address, port):
@@ -133,7 +134,7 @@ class UserRelay:
                 self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", output)) or "no output"))
         return int(found.group(1))
 
-    def _foreign(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
+    def _substitute_command(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
         unix, path = target.startswith("unix:"), target.partition(":")[2]
         if self.saved["kind"] == "socat":
             to: t.Union[str, t.List[str]] = "UNIX-CONNECT:" + path if unix else "TCP4:{0},nodelay,keepalive".format(target)
