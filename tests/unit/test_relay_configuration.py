@@ -67,7 +67,7 @@ def parse(text):
 
 
 def complaint(text):
-    with pytest.raises(relay.Wrong) as caught:
+    with pytest.raises(relay.ConfigError) as caught:
         parse(text)
     return str(caught.value)
 
@@ -132,9 +132,9 @@ def test_a_directory_of_users_is_not_asked_for_every_connection(monkeypatch):
 
 @pytest.mark.parametrize("lines, line, why", [
     ("[route a\n", 1, "neither .relay. nor"),
-    ("[relay]\n[relay]", 2, "comes once"),
-    ("[route a]\nlisten=127.0.0.1:1\nto=127.0.0.1:2\nallow=::/0\n[relay]", 5, "comes once, and first"),
-    ("[route a]\n[route a]", 2, "two routes a"),
+    ("[relay]\n[relay]", 2, "has to be the first section"),
+    ("[route a]\nlisten=127.0.0.1:1\nto=127.0.0.1:2\nallow=::/0\n[relay]", 5, "has to be the first section, and the only one"),
+    ("[route a]\n[route a]", 2, "two routes named a"),
     ("[route a]\nlisten = 127.0.0.1:1\n", 1, "has no to"),
     ("\n[route a]\nto = 127.0.0.1:1\n", 2, "has no listen"),
     ("[route a]\nlisten = 127.0.0.1:1\nto = 127.0.0.1:2\n", 1, "neither allow nor allow_file"),
@@ -143,9 +143,9 @@ def test_a_directory_of_users_is_not_asked_for_every_connection(monkeypatch):
     ("[relay]\nlisten = 127.0.0.1:1", 2, "KEY = VALUE"),
     ("[route a]\nlisten =", 2, "empty"),
     ("[route a]\nlisten = 127.0.0.1", 2, "HOST:PORT"),
-    ("[route a]\nlisten = host:1", 2, "no IP address"),
+    ("[route a]\nlisten = host:1", 2, "not an IP address"),
     ("[route a]\nlisten = 127.0.0.1:0", 2, "port 0"),
-    ("[route a]\nlisten = 127.0.0.1:9-8", 2, "backwards"),
+    ("[route a]\nlisten = 127.0.0.1:9-8", 2, "last port is below its first"),
     ("[route a]\nlisten = 127.0.0.1:1-65536", 2, "65535"),
     ("[route a]\nlisten = ::1:5", 2, "brackets"),
     ("[route a]\nlisten = 127.0.0.1:1-65535, 127.0.0.2:1-65535", 2, "more than"),
@@ -157,17 +157,17 @@ def test_a_directory_of_users_is_not_asked_for_every_connection(monkeypatch):
     ("[route a]\nto = 127.1:5", 2, "neither"),
     ("[route a]\nto = unix:x", 2, "absolute path"),
     ("[route a]\nto = unix:/" + "x" * 107, 2, "107 bytes"),
-    ("[route a]\nto = 127.0.0.1:1\nto = 127.0.0.1:2", 3, "said twice"),
-    ("[route a]\nallow = 10.0.0.0/33", 2, "no address or network"),
-    ("[route a]\nallow = node7", 2, "no address or network"),
+    ("[route a]\nto = 127.0.0.1:1\nto = 127.0.0.1:2", 3, "set twice"),
+    ("[route a]\nallow = 10.0.0.0/33", 2, "not an address or network"),
+    ("[route a]\nallow = node7", 2, "not an address or network"),
     ("[route a]\nallow_file = nodes", 2, "absolute path"),
     ("[route a]\nowner = a b !", 2, "neither any nor required"),
     ("[route a]\nauthorize = yes", 2, "absolute path of a program"),
     ("[route a]\nauthorize =", 2, "absolute path of a program"),
-    ("[route a]\nwait_s = -1", 2, "no number from"),
-    ("[route a]\nwait_s = 1.5", 2, "no number from"),
-    ("[route a]\nmax_sessions = 0", 2, "no number from"),
-    ("[route a]\nmax_sessions = ²", 2, "no number from"),
+    ("[route a]\nwait_s = -1", 2, "not a number from"),
+    ("[route a]\nwait_s = 1.5", 2, "not a number from"),
+    ("[route a]\nmax_sessions = 0", 2, "not a number from"),
+    ("[route a]\nmax_sessions = ²", 2, "not a number from"),
     ("[relay]\nstatus = /" + "x" * 107, 2, "107 bytes"),
     ("", 1, "there is no .route NAME."),
     ("# nothing\n\n", 3, "there is no .route NAME."),
@@ -181,13 +181,13 @@ def test_a_mistake_is_told_with_its_line(lines, line, why):
 
 
 @pytest.mark.parametrize("second, line, why", [
-    ("listen = 127.0.0.1:5000\nto = 127.0.0.1:2\nallow = ::/0", 5, "127.0.0.1:5000 is listened on by one and by two"),
+    ("listen = 127.0.0.1:5000\nto = 127.0.0.1:2\nallow = ::/0", 5, "127.0.0.1:5000 is used by one and by two"),
     ("listen = 127.0.0.1:7, 127.0.0.1:5-9\nto = a:1\nallow = ::/0", 5, "twice"),
     ("listen = [::1]:5, [0:0::1]:5\nto = a:1\nallow = ::/0", 5, "twice"),
-    ("listen = 127.0.0.1:6000\nto = 127.0.0.1:6000\nallow = ::/0", 5, "leads to itself"),
-    ("listen = 0.0.0.0:6000-6002\nto = localhost:same\nallow = ::/0", 5, "leads to itself"),
-    ("listen = 127.0.0.1:6000\nto = 192.0.2.1:1\nallow = ::/0\nowner = required", 5, "loopback and of unix sockets alone"),
-    ("listen = 127.0.0.1:6000\nto = 192.0.2.1:1\nallow = ::/0\nauthorize = /bin/true", 5, "loopback and of unix sockets alone"),
+    ("listen = 127.0.0.1:6000\nto = 127.0.0.1:6000\nallow = ::/0", 5, "forwards to itself"),
+    ("listen = 0.0.0.0:6000-6002\nto = localhost:same\nallow = ::/0", 5, "forwards to itself"),
+    ("listen = 127.0.0.1:6000\nto = 192.0.2.1:1\nallow = ::/0\nowner = required", 5, "need targets on loopback or unix sockets"),
+    ("listen = 127.0.0.1:6000\nto = 192.0.2.1:1\nallow = ::/0\nauthorize = /bin/true", 5, "need targets on loopback or unix sockets"),
 ])
 def test_what_is_wrong_with_a_route_is_told_with_its_line(second, line, why):
     said = complaint("[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:5001\nallow = ::/0\n[route two]\n{0}\n[route three]\n"
@@ -197,7 +197,7 @@ def test_what_is_wrong_with_a_route_is_told_with_its_line(second, line, why):
 
 
 def test_the_metrics_cannot_share_a_port_with_a_route():
-    assert "listened on by" in complaint("[relay]\nmetrics = 127.0.0.1:5000\n[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:2\nallow = ::/0\n")
+    assert "used by" in complaint("[relay]\nmetrics = 127.0.0.1:5000\n[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:2\nallow = ::/0\n")
 
 
 def test_a_file_of_portfwd():
@@ -229,26 +229,26 @@ def test_a_source_that_no_rule_of_portfwd_names_goes_nowhere():
     ("tcp { 1 { => a:1 } }\n\nudp { 1 { => a:1 } }", 3, "UDP is not relayed"),
     ("tcp { 21\nftp-active-mode-on host { => a:21 } }", 2, "FTP is not relayed"),
     ("tcp { 21 ftp-passive-mode-on host { => a:21 } }", 1, "FTP is not relayed"),
-    ("source-address 10.0.0.1\ntcp { 1 { => a:1 } }", 1, "connections come from cannot be chosen"),
+    ("source-address 10.0.0.1\ntcp { 1 { => a:1 } }", 1, "source address of connections cannot be set"),
     ("tcp { 1 { =>\n\n[ /usr/bin/director a b c ] } }", 3, "name the target"),
-    ("tcp { 1 { => fragile a:1 } }", 1, "fragile has no counterpart"),
-    ("fragile tcp { 1 { => a:1 } }", 1, "fragile has no counterpart"),
+    ("tcp { 1 { => fragile a:1 } }", 1, "fragile is not supported"),
+    ("fragile tcp { 1 { => a:1 } }", 1, "fragile is not supported"),
     ("tcp { 1 { => a:1 }", 1, "the file ends"),
-    ("tcp { 1 { => a:1 }\n/* open /* inner */\n", 2, "comment never ends"),
-    ("tcp { 1 { => a:1 } ; }", 1, "stands where a port should"),
-    ("tcp { }", 1, "stands where a port should"),
-    ("tcp {\n nosuchservice { => a:1 } }", 2, "no TCP service 'nosuchservice'"),
-    ("tcp {\n 0 { => a:1 } }", 2, "'0' is no number"),
+    ("tcp { 1 { => a:1 }\n/* open /* inner */\n", 2, "comment is not closed"),
+    ("tcp { 1 { => a:1 } ; }", 1, "but a port is expected"),
+    ("tcp { }", 1, "but a port is expected"),
+    ("tcp {\n nosuchservice { => a:1 } }", 2, "'nosuchservice' is not a TCP service"),
+    ("tcp {\n 0 { => a:1 } }", 2, "'0' is not a number"),
     ("tcp { 1 { => a } }", 1, "HOST:PORT"),
-    ("tcp { 1 { nosuchhost => a:1 } }", 1, "no host 'nosuchhost'"),
-    ("tcp { 1 { 10.0.0.0/40 => a:1 } }", 1, "no address or network"),
+    ("tcp { 1 { nosuchhost => a:1 } }", 1, "host 'nosuchhost' has no IPv4 address"),
+    ("tcp { 1 { 10.0.0.0/40 => a:1 } }", 1, "not an address or network"),
     ("tcp { 1 { => 0.0.0.0:1 } }", 1, "to connect to"),
-    ("tcp { 1, 2 { => a:1 } }\ntcp { 1 { => b:1 } }", 2, "is listened on by"),
+    ("tcp { 1, 2 { => a:1 } }\ntcp { 1 { => b:1 } }", 2, "is used by"),
     ("tcp { 1, 1 { => a:1 } }", 1, "twice"),
-    ("listen-on nosuchhost tcp { 1 { => a:1 } }", 1, "no host"),
-    ("listen-on 127.0.0.1 tcp { 1 { => localhost:1 } }", 1, "leads to itself"),
+    ("listen-on nosuchhost tcp { 1 { => a:1 } }", 1, "host 'nosuchhost' has no"),
+    ("listen-on 127.0.0.1 tcp { 1 { => localhost:1 } }", 1, "forwards to itself"),
     ("user nobody", 1, "no tcp"),
-    ("tcp { 1 { => a:1 } } }", 1, "stands where"),
+    ("tcp { 1 { => a:1 } } }", 1, "is found, but"),
     ("/* nothing */", 1, "no tcp"),
 ])
 def test_what_portfwd_had_and_the_relay_has_not_is_refused_with_its_line(text, line, why):
@@ -280,15 +280,15 @@ def test_a_wrong_file_is_one_line_and_status_2(tmp_path, python):
     (["--config", "/nonexistent"], "/nonexistent: No such file"),
     (["--config", "/"], "/: Is a directory"),
     (["--config", "/dev/zero"], "/dev/zero:1: "),
-    (["--config", "/x", "--to", "127.0.0.1:1"], "--config comes alone"),
-    (["--config", "/x", "--no-wait"], "--config comes alone"),
-    ([], "is needed"),
-    (["--listen", "127.0.0.1:1"], "is needed"),
+    (["--config", "/x", "--to", "127.0.0.1:1"], "--config cannot be combined"),
+    (["--config", "/x", "--no-wait"], "--config cannot be combined"),
+    ([], "is required"),
+    (["--listen", "127.0.0.1:1"], "is required"),
     (["--listen", "127.0.0.1:1", "--to", "127.0.0.1:2"], "nobody could use it"),
-    (["--listen", "x", "--to", "127.0.0.1:2", "--allow", "::/0"], "--listen: 'x' is no HOST:PORT"),
+    (["--listen", "x", "--to", "127.0.0.1:2", "--allow", "::/0"], "--listen: 'x' is not HOST:PORT"),
     (["--listen", "127.0.0.1:1", "--to", "x\ny\udcff", "--allow", "::/0"], "--to: "),
     (["--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--allow", "::/0", "--wait", "long"], "--wait: "),
-    (["--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--allow", "::/0", "--status", "here"], "no absolute path"),
+    (["--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--allow", "::/0", "--status", "here"], "not an absolute path"),
     (["--nonsense"], "usage:"),
 ])
 def test_a_wrong_command_line_is_told_what_is_wrong(capsys, arguments, why):
@@ -369,9 +369,9 @@ def damaged(text, changes):
 def try_a_file(raw):
     try:
         configuration = parse(raw)
-    except relay.Wrong as wrong:
-        line = re.match(r"([1-9]\d*): .", str(wrong))
-        assert line, wrong
+    except relay.ConfigError as error:
+        line = re.match(r"([1-9]\d*): .", str(error))
+        assert line, error
         assert int(line.group(1)) <= raw.count(b"\n") + 1
     else:
         for route in configuration.routes:

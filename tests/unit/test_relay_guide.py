@@ -35,7 +35,7 @@ def test_the_example_is_right():
     (example,) = re.findall(r"code-block:: ini\n\n((?:   .*\n|\n)+)", GUIDE)
     read = module().parse_configuration(re.sub(r"(?m)^   ", "", example).encode())
     assert [route.name for route in read.routes] == ["site", "licences"]
-    assert read.routes[0].owner.needed
+    assert read.routes[0].owner.restricted
 
 
 def test_the_errors_that_it_names_are_said():

@@ -167,7 +167,7 @@ def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
                 worker.start()
             for reload in range(reloads):
                 until(functools.partial(have_done, workers, part * reload // (reloads + 1)), 600)
-                assert "went on" in relay.reload()
+                assert "continue" in relay.reload()
             for worker in workers:
                 worker.join(600)
                 assert not worker.failure, "{0} after {1}: {2!r}".format(worker.name, worker.done, worker.failure)
