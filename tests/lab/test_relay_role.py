@@ -189,12 +189,12 @@ def test_every_command_of_the_guide(site):
 
 
 WRONG = [
-    ({"relay_networks": []}, "paraview_relay_networks is not right"),
-    ({"relay_ports": "80-90"}, "paraview_relay_ports is not right"),
+    ({"relay_networks": []}, "paraview_relay_networks is not valid"),
+    ({"relay_ports": "80-90"}, "paraview_relay_ports is not valid"),
     ({"cluster_address": "198.18.2.9"}, "it has no address 198.18.2.9"),
     ({"relay_settings": {"wait_s": "long"}}, "wait_s = long: wait_s: value 'long' is not a number from 0 to 86400"),
     ({"relay_firewall": "nftables"}, "nftables has no chain inet filter input"),
-    ({"relay_python": "/bin/false"}, "/bin/false is no Python of 3.6 or newer")]
+    ({"relay_python": "/bin/false"}, "/bin/false is not Python 3.6 or newer")]
 
 
 def test_a_wrong_wish_changes_nothing(site):

@@ -117,7 +117,7 @@ def test_slurm_knows_other_addresses_of_a_node(ask, recorded, monkeypatch):
 
 def test_without_a_job_no_node_is_asked_for(ask):
     code, why = ask("slurm", {"squeue": "exit 0\n", "scontrol": "echo never; exit 1\n"})
-    assert (code, why) == (NO, "198.18.2.11 is no node of a running job of pbsuser: there is none")
+    assert (code, why) == (NO, "198.18.2.11 is not a node of a running job of pbsuser: the user has none")
 
 
 @pytest.mark.parametrize("case", ["down_sinfo", "noconf_squeue"])
@@ -269,7 +269,7 @@ def test_a_long_name_that_only_its_short_form_is_known_by(ask):
 @pytest.mark.parametrize("owner", ["", "-u", "a b", "../a", "a\n", "a;b", "a" * 256, "ä", "*"])
 def test_owners_that_are_no_names(ask, owner):
     code, why = ask("slurm", {"squeue": "exit 0\n"}, owner=owner)
-    assert (code, why.endswith("is no name of a user")) == (UNKNOWN, True)
+    assert (code, why.endswith("is not a user name")) == (UNKNOWN, True)
 
 
 @pytest.mark.parametrize(("source", "code"), [("", UNKNOWN), ("node01", UNKNOWN), ("127.0.0.1", NO), ("::1", NO), ("0.0.0.0", NO), ("1.2.3", UNKNOWN)])
