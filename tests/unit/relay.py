@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-relay for the tests: the program as a module, as a process, and what stands at its two ends."""
+"""paraview-relay for the tests: the program as a module and as a process, and the source and target of its connections."""
 
 import functools
 import json
@@ -28,12 +28,12 @@ def module():
 
 @functools.lru_cache(maxsize=None)
 def interpreters():
-    """Every Python from 3.6 that this machine has, this one first."""
+    """Every Python from 3.6 on that this machine has, this one first."""
     paths = {minor: shutil.which("python3.{0}".format(minor)) for minor in range(6, 16) if (3, minor) != sys.version_info[:2]}
-    looks = [subprocess.Popen([path, "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    checks = [subprocess.Popen([path, "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
              for path in paths.values() if path]
-    found = [process.communicate()[0].decode().strip() for process in looks]
-    return [sys.executable] + [path for path, process in zip(found, looks) if not process.returncode]
+    found = [process.communicate()[0].decode().strip() for process in checks]
+    return [sys.executable] + [path for path, process in zip(found, checks) if not process.returncode]
 
 
 class Reset(socket.socket):
@@ -47,12 +47,12 @@ class Relay(Running):
     """The real program.
 
     Args:
-        arguments: its command line; a route's ends are --listen 127.0.0.1:0 and --allow 127.0.0.0/8 unless they are given.
-        config (Path): a configuration in place of the command line.
+        arguments: its command line; defaults are --listen 127.0.0.1:0 and --allow 127.0.0.0/8.
+        config (Path): a configuration instead of a route on the command line.
     """
 
     def __init__(self, directory, *arguments, config=None, python=sys.executable, ready=None, program=None, **options):
-        arguments = [str(one) for one in arguments]
+        arguments = [str(argument) for argument in arguments]
         if config:
             arguments += ["--config", str(config)]
         else:
@@ -60,9 +60,9 @@ class Relay(Running):
             arguments += [] if "--allow" in arguments or "--allow-file" in arguments else ["--allow", "127.0.0.0/8"]
         self.status_path = Path(arguments[arguments.index("--status") + 1]) if "--status" in arguments else None
         self.address = "127.0.0.1"
-        self.said = Path(directory) / "relay.{0}.log".format(len(list(Path(directory).glob("relay.*.log"))))
+        self.log_path = Path(directory) / "relay.{0}.log".format(len(list(Path(directory).glob("relay.*.log"))))
         options.setdefault("stdin", subprocess.DEVNULL)
-        with open(self.said, "wb") as stderr:
+        with open(self.log_path, "wb") as stderr:
             stderr = options.pop("stderr", stderr)
             self.process = subprocess.Popen([python, "-I", "-S", str(program or PROGRAM)] + arguments, stdout=subprocess.PIPE, stderr=stderr, **options)
         self.pid = self.process.pid
@@ -77,7 +77,7 @@ class Relay(Running):
 
     @property
     def log(self):
-        return self.said.read_text(errors="replace")
+        return self.log_path.read_text(errors="replace")
 
     def logged(self, what, seconds=PATIENCE):
         """Waits for a line of the log and returns the match."""
@@ -96,21 +96,21 @@ class Relay(Running):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
-    def refuses(self, *where, **whence):
-        """Whether a connection is ended with RST."""
-        return is_reset(self.connect(*where, **whence))
+    def refuses(self, *port, **source):
+        """Whether the relay ends a connection with RST."""
+        return is_reset(self.connect(*port, **source))
 
     def status(self, what="/status"):
         try:
             return asked(self.status_path, what)
-        except ConnectionError:  # the program was replaced meanwhile
+        except ConnectionError:  # the program replaced itself meanwhile
             return asked(self.status_path, what)
 
     def signal(self, number):
         os.kill(self.pid, number)
 
     def reload(self):
-        """Returns what it said about the reload."""
+        """Reloads the relay, and returns the log line about it."""
         seen = len(re.findall("reloaded", self.log))
         self.signal(signal.SIGHUP)
         wait_until(lambda: len(re.findall("reloaded", self.log)) > seen)
@@ -124,8 +124,8 @@ class Relay(Running):
 
 
 def run(*arguments, python=sys.executable, **options):
-    """Exit status, output and complaints of the program, where it ends by itself."""
-    done = subprocess.run([python, "-I", "-S", str(PROGRAM)] + [str(one) for one in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    """Exit status, standard output and standard error of a program that ends by itself."""
+    done = subprocess.run([python, "-I", "-S", str(PROGRAM)] + [str(argument) for argument in arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=60, check=False, **options)
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
@@ -143,7 +143,7 @@ def asked(path, what="/status"):
 
 
 class Target:
-    """What a relay leads to: a port of loopback, or the path of a unix socket. It does not listen before it is told to."""
+    """The target of a relay: a port on loopback, or the path of a unix socket. It listens only after listen()."""
 
     def __init__(self, path=None, host="127.0.0.1", port=0, backlog=None):
         self.path = path
@@ -181,7 +181,7 @@ class Target:
 
 
 def free_ports(count=1):
-    """Neighbouring ports that nobody listens on."""
+    """Adjacent ports on which nobody listens."""
     while True:
         socks = []
         try:

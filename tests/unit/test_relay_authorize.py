@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a source is a node of a running job of somebody: recorded outputs of the batch systems, and stand-ins for their commands."""
+"""paraview-relay-authorize, with recorded outputs of batch systems and stand-ins for their commands."""
 
 import re
 import subprocess
@@ -27,7 +27,7 @@ authorize = loaded(PROGRAM)
 
 @pytest.fixture(name="names")
 def _names(monkeypatch):
-    """Names of nodes that are known here, and no others."""
+    """A name service that resolves only the nodes of ADDRESSES."""
     def resolve(host, *_arguments, **_named):
         if authorize.is_address(host):
             return [(2, 1, 6, "", (host, 0))]
@@ -39,15 +39,15 @@ def _names(monkeypatch):
     monkeypatch.setattr(authorize, "uid_of", lambda owner: {"pbsuser": 7101, "alice": 20001, "bob": 20002}[owner])
 
 
-@pytest.fixture(name="ask")
-def _ask(names, tmp_path, program):
-    """Asks with stand-ins for commands: scripts by name."""
-    def ask(system, commands, owner="pbsuser", source=SOURCE, seconds=9.0, **environment):
+@pytest.fixture(name="check")
+def _check(names, tmp_path, program):
+    """Runs the check with stand-ins for commands: scripts by name."""
+    def check(system, commands, owner="pbsuser", source=SOURCE, seconds=9.0, **environment):
         for name, text in commands.items():
             program(name, "#!/bin/sh\n" + text)
         given = {"PATH": "{0}:/usr/bin:/bin".format(tmp_path / "bin"), **environment}
         return authorize.answer(system, owner, source, authorize.Commands(seconds, given))
-    return ask
+    return check
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def printing(text, code=0, err=""):
 
 
 def slurm_line(recorded, case, uid=7101):
-    """What squeue prints in our format, of the fields that were recorded in another one."""
+    """The output of squeue in the format that the program requests, made from a recording in another format."""
     fields = recorded(case).out.split("|")
     return "{0}|{1}|{2}\n".format(uid, fields[1], fields[3])
 
@@ -81,7 +81,7 @@ def test_slurm_recorded(recorded, case, nodes):
 
 @pytest.mark.parametrize("line", ["7101|RUNNING|(null)", "7101|RUNNING|", "7101|RUNNING|-o", "7101|RUNNING|a b", "7101|RUNNING", "7101|RUNNING|node01|x",
                                   "x|RUNNING|node01", "7101|RUNNING|\x1b[1m"])
-def test_slurm_lines_that_are_none(line):
+def test_invalid_lines_of_squeue(line):
     assert authorize.slurm_lists(line + "\n", 7101) == []
 
 
@@ -92,38 +92,38 @@ def test_node_lists(text, names):
     assert list(authorize.expand(text)) == names
 
 
-def test_a_node_list_of_more_than_memory_holds():
+def test_a_node_list_that_does_not_fit_into_memory():
     assert len(list(authorize.expand("n[1-999999999]x[1-999999999]"))) == authorize.MOST_NODES
 
 
 @given(st.text(alphabet="node[]0123456789,-.()\n", max_size=60))
-def test_node_lists_of_anything(text):
+def test_random_node_lists(text):
     for name in authorize.expand(text):
         assert authorize.is_name(name)
 
 
 @pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), ("198.18.2.12", YES), ("fd00::12", YES), ("::ffff:198.18.2.12", YES), (OTHER, NO)])
-def test_slurm(ask, recorded, source, code):
+def test_slurm(check, recorded, source, code):
     commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o")), "scontrol": printing(NODES)}
-    assert ask("slurm", commands, source=source)[0] == code
+    assert check("slurm", commands, source=source)[0] == code
 
 
-def test_slurm_knows_other_addresses_of_a_node(ask, recorded, monkeypatch):
+def test_other_addresses_of_a_node_in_slurm(check, recorded, monkeypatch):
     monkeypatch.setitem(ADDRESSES, "ib02", ["10.9.0.12"])
     commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o")), "scontrol": printing(NODES)}
-    assert ask("slurm", commands, source="10.9.0.12") == (YES, "10.9.0.12 is a node of a running job of pbsuser")
-    assert ask("slurm", commands, source="10.9.0.13")[0] == NO
+    assert check("slurm", commands, source="10.9.0.12") == (YES, "10.9.0.12 is a node of a running job of pbsuser")
+    assert check("slurm", commands, source="10.9.0.13")[0] == NO
 
 
-def test_without_a_job_no_node_is_asked_for(ask):
-    code, why = ask("slurm", {"squeue": "exit 0\n", "scontrol": "echo never; exit 1\n"})
+def test_without_a_job_scontrol_is_not_run(check):
+    code, why = check("slurm", {"squeue": "exit 0\n", "scontrol": "echo never; exit 1\n"})
     assert (code, why) == (NO, "198.18.2.11 is not a node of a running job of pbsuser: the user has none")
 
 
 @pytest.mark.parametrize("case", ["down_sinfo", "noconf_squeue"])
-def test_slurm_that_does_not_answer(ask, recorded, case):
+def test_slurm_that_does_not_answer(check, recorded, case):
     done = recorded(case)
-    code, why = ask("slurm", {"squeue": printing(done.out, done.code, done.err)})
+    code, why = check("slurm", {"squeue": printing(done.out, done.code, done.err)})
     assert code == UNKNOWN
     assert why.startswith("squeue ended with 1: s")
 
@@ -144,30 +144,30 @@ def test_pbs_names_with_ports_and_cores():
     assert [node.name for node in authorize.pbs_nodes(text, "a")] == ["node01", "node02.x.org"]
 
 
-def test_a_job_of_pbs_cannot_say_where_it_runs():
-    """The first of several lines counts, and what a job brings with it comes later."""
+def test_a_job_of_pbs_cannot_fake_its_nodes():
+    """The first of several lines counts; variables of the job come later."""
     text = ("Job Id: 1.s\n    Job_Owner = a@s\n    job_state = R\n    exec_host = node01/0\n    Variable_List = X=1\n    exec_host = login/0\n")
     assert [node.name for node in authorize.pbs_nodes(text, "a")] == ["node01"]
 
 
 @pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), ("198.18.2.12", YES), (OTHER, NO)])
-def test_pbs(ask, recorded, source, code):
+def test_pbs(check, recorded, source, code):
     qselect = '[ "$*" = "-u pbsuser -s R" ] || exit 9\necho 11.login1\n'
     qstat = '[ "$*" = "-f 11.login1" ] || exit 9\n' + printing(recorded("running_multichunk_f", "pbs").out)
-    assert ask("pbs", {"qselect": qselect, "qstat": qstat}, source=source)[0] == code
+    assert check("pbs", {"qselect": qselect, "qstat": qstat}, source=source)[0] == code
 
 
-def test_a_job_of_pbs_that_ended_meanwhile(ask, recorded):
+def test_a_job_of_pbs_that_ended_meanwhile(check, recorded):
     ended = recorded("unknown_and_known", "pbs")
     assert ended.code
-    assert ask("pbs", {"qselect": "echo 99999.login1; echo 0.login1\n", "qstat": printing("", ended.code, ended.err)})[0] == NO
+    assert check("pbs", {"qselect": "echo 99999.login1; echo 0.login1\n", "qstat": printing("", ended.code, ended.err)})[0] == NO
 
 
-def test_pbs_that_does_not_answer(ask, recorded):
+def test_pbs_that_does_not_answer(check, recorded):
     done = recorded("down_qstat", "pbs")
-    code, why = ask("pbs", {"qselect": printing(done.out, done.code, done.err)})
+    code, why = check("pbs", {"qselect": printing(done.out, done.code, done.err)})
     assert (code, why.split(":")[0]) == (UNKNOWN, "qselect ended with 255")
-    code, why = ask("pbs", {"qselect": "echo 1.login1\n", "qstat": printing(done.out, done.code, done.err)})
+    code, why = check("pbs", {"qselect": "echo 1.login1\n", "qstat": printing(done.out, done.code, done.err)})
     assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 255")
 
 
@@ -187,12 +187,12 @@ def test_states_of_sge(recorded, state, runs):
 
 
 @pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), (OTHER, NO)])
-def test_sge(ask, recorded, source, code):
+def test_sge(check, recorded, source, code):
     qstat = '[ "$*" = "-u pbsuser -s r -g t -xml" ] || exit 9\n' + printing(recorded("running_multi_xml", "gridengine").out)
-    assert ask("sge", {"qstat": qstat}, source=source)[0] == code
+    assert check("sge", {"qstat": qstat}, source=source)[0] == code
 
 
-def test_sge_lies_below_its_root(names, tmp_path, recorded):
+def test_sge_is_found_below_sge_root(names, tmp_path, recorded):
     place = tmp_path / "sge" / "bin" / "lx-amd64"
     place.mkdir(parents=True)
     (place / "qstat").write_text("#!/bin/sh\n[ -n \"$SGE_ROOT\" ] || exit 9\n" + printing(recorded("running_multi_xml", "gridengine").out))
@@ -201,9 +201,9 @@ def test_sge_lies_below_its_root(names, tmp_path, recorded):
     assert authorize.answer("sge", "pbsuser", SOURCE, commands)[0] == YES
 
 
-def test_sge_that_does_not_answer(ask, recorded):
+def test_sge_that_does_not_answer(check, recorded):
     done = recorded("down_qstat", "gridengine")
-    code, why = ask("sge", {"qstat": printing(done.out, done.code, done.err)})
+    code, why = check("sge", {"qstat": printing(done.out, done.code, done.err)})
     assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 1")
 
 
@@ -213,76 +213,76 @@ def test_sge_that_does_not_answer(ask, recorded):
 @pytest.mark.parametrize(("scripts", "system"), [
     ({"squeue": ("slurm", "version")}, "slurm"), ({"qstat": ("pbs", "version_qstat")}, "pbs"), ({"qstat": ("gridengine", "version_qstat")}, "sge"),
     ({"squeue": ("slurm", "version"), "qstat": ("pbs", "version_qstat")}, "slurm")])
-def test_which_one_it_is(tmp_path, program, recorded, scripts, system):
+def test_detection(tmp_path, program, recorded, scripts, system):
     for name, (scheduler, case) in scripts.items():
         done = recorded(case, scheduler)
         program(name, "#!/bin/sh\n" + printing(done.out, done.code, done.err))
     assert authorize.detected(authorize.Commands(9.0, {"PATH": "{0}:/usr/bin:/bin".format(tmp_path / "bin")})) == system
 
 
-def test_none_of_them(tmp_path):
+def test_detection_without_a_batch_system(tmp_path):
     with pytest.raises(authorize.Unanswered, match="neither Slurm nor PBS nor Grid Engine"):
         authorize.detected(authorize.Commands(9.0, {"PATH": str(tmp_path)}))
 
 
 @pytest.mark.parametrize("system", ["slurm", "pbs", "sge", "auto"])
-def test_a_command_that_hangs(ask, monkeypatch, tmp_path, until, system):
+def test_a_command_that_hangs(check, monkeypatch, tmp_path, until, system):
     monkeypatch.setattr(authorize, "COMMAND_S", 0.3)
     hanging = "sleep 60 &\necho $! >> {0}/pids\nwait\n".format(tmp_path)
-    began = time.monotonic()
-    code, why = ask(system, {"squeue": hanging, "qselect": hanging, "qstat": hanging})
+    start = time.monotonic()
+    code, why = check(system, {"squeue": hanging, "qselect": hanging, "qstat": hanging})
     assert code == UNKNOWN
     assert "gave no answer" in why
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start < 5
     (pid,) = (tmp_path / "pids").read_text().split()
     stat = Path("/proc", pid, "stat")
     until(lambda: not stat.exists() or ") Z " in stat.read_text())
 
 
-def test_a_resolver_that_hangs(ask, recorded, monkeypatch):
+def test_a_resolver_that_hangs(check, recorded, monkeypatch):
     monkeypatch.setattr(authorize.socket, "getaddrinfo", lambda *_arguments, **_named: time.sleep(3) or [])
     commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o"))}
-    assert ask("slurm", commands, seconds=0.5) == (UNKNOWN, "the names of the nodes could not be resolved in time")
+    assert check("slurm", commands, seconds=0.5) == (UNKNOWN, "the names of the nodes could not be resolved in time")
 
 
-def test_many_nodes_and_a_slow_resolver(ask, monkeypatch):
-    """What the source calls itself is only where the search begins."""
+def test_many_nodes_and_a_slow_resolver(check, monkeypatch):
+    """The name of the source in reverse DNS only decides which node is tried first."""
     def slowly(host, *_arguments, **_named):
         time.sleep(0.01)
         return [(2, 1, 6, "", (SOURCE if host == "n377" else "10.0.0.1", 0))]
     monkeypatch.setattr(authorize.socket, "getaddrinfo", slowly)
     commands = {"squeue": "echo '7101|RUNNING|n[1-400]'\n", "scontrol": printing(NODES)}
     monkeypatch.setattr(authorize.socket, "gethostbyaddr", lambda _address: ("n377.cluster", [], []))
-    began = time.monotonic()
-    assert ask("slurm", commands)[0] == YES
-    assert time.monotonic() - began < 1
+    start = time.monotonic()
+    assert check("slurm", commands)[0] == YES
+    assert time.monotonic() - start < 1
     monkeypatch.setattr(authorize.socket, "gethostbyaddr", lambda _address: ("n5", [], []))
-    assert ask("slurm", commands)[0] == YES
-    assert ask("slurm", commands, source=OTHER)[0] == NO
+    assert check("slurm", commands)[0] == YES
+    assert check("slurm", commands, source=OTHER)[0] == NO
 
 
-def test_a_long_name_that_only_its_short_form_is_known_by(ask):
-    assert ask("sge", {"qstat": printing('<job_list state="running"><JB_owner>alice</JB_owner><state>r</state><queue_name>all.q@node01.far.away</queue_name>'
+def test_a_long_name_of_which_only_the_short_form_can_be_resolved(check):
+    assert check("sge", {"qstat": printing('<job_list state="running"><JB_owner>alice</JB_owner><state>r</state><queue_name>all.q@node01.far.away</queue_name>'
                                          "</job_list>\n")}, owner="alice")[0] == YES
 
 
 @pytest.mark.parametrize("owner", ["", "-u", "a b", "../a", "a\n", "a;b", "a" * 256, "ä", "*"])
-def test_owners_that_are_no_names(ask, owner):
-    code, why = ask("slurm", {"squeue": "exit 0\n"}, owner=owner)
+def test_invalid_owners(check, owner):
+    code, why = check("slurm", {"squeue": "exit 0\n"}, owner=owner)
     assert (code, why.endswith("is not a user name")) == (UNKNOWN, True)
 
 
 @pytest.mark.parametrize(("source", "code"), [("", UNKNOWN), ("node01", UNKNOWN), ("127.0.0.1", NO), ("::1", NO), ("0.0.0.0", NO), ("1.2.3", UNKNOWN)])
-def test_sources_that_are_no_nodes(ask, source, code):
-    assert ask("slurm", {"squeue": printing("7101|RUNNING|localhost\n"), "scontrol": printing("")}, source=source)[0] == code
+def test_invalid_sources(check, source, code):
+    assert check("slurm", {"squeue": printing("7101|RUNNING|localhost\n"), "scontrol": printing("")}, source=source)[0] == code
 
 
-def test_the_environment_cannot_change_the_question(ask, tmp_path):
-    ask("slurm", {"squeue": "env > {0}/env\n".format(tmp_path)}, SQUEUE_FORMAT="x", SQUEUE_USERS="bob", SLURM_CONF="/etc/x", LD_PRELOAD="/nowhere")
-    said = (tmp_path / "env").read_text()
-    assert "SLURM_CONF=/etc/x\n" in said
-    assert "LC_ALL=C\n" in said
-    assert not re.search("SQUEUE|LD_PRELOAD", said)
+def test_the_environment_cannot_change_the_query(check, tmp_path):
+    check("slurm", {"squeue": "env > {0}/env\n".format(tmp_path)}, SQUEUE_FORMAT="x", SQUEUE_USERS="bob", SLURM_CONF="/etc/x", LD_PRELOAD="/nowhere")
+    environment = (tmp_path / "env").read_text()
+    assert "SLURM_CONF=/etc/x\n" in environment
+    assert "LC_ALL=C\n" in environment
+    assert not re.search("SQUEUE|LD_PRELOAD", environment)
 
 
 @pytest.mark.parametrize("arguments", [[], ["slurm"], ["lsf", "alice", SOURCE, "1", "2"], ["slurm", "alice", SOURCE, "1", "2", "3"], ["--help"]])
@@ -295,9 +295,9 @@ def test_usage(arguments):
 def test_as_the_relay_runs_it(tmp_path, program, python):
     program("squeue", '#!/bin/sh\n[ "$3" = 0 ] && echo "0|RUNNING|node[01-02]"; exit 0\n')
     program("scontrol", "#!/bin/sh\n" + printing(NODES))
-    asked = []
+    results = []
     for owner, source in (("root", SOURCE), ("root", OTHER), ("nosuchuserhere", SOURCE)):
         done = subprocess.run([python, "-IS", str(PROGRAM), "slurm", owner, source, "40000", "11111"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               check=False, timeout=20, env={"PATH": "{0}:/usr/bin:/bin".format(tmp_path / "bin")})
-        asked.append((done.returncode, done.stdout.count(b"\n"), done.stderr.count(b"\n")))
-    assert asked == [(YES, 1, 0), (NO, 1, 0), (UNKNOWN, 0, 1)]
+        results.append((done.returncode, done.stdout.count(b"\n"), done.stderr.count(b"\n")))
+    assert results == [(YES, 1, 0), (NO, 1, 0), (UNKNOWN, 0, 1)]

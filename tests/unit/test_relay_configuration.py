@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What paraview-relay reads: its own files, portfwd's, and its command line."""
+"""The configuration of paraview-relay: its own files, portfwd's, and the command line."""
 
 import ipaddress
 import os
@@ -66,7 +66,7 @@ def parse(text):
     return relay.parse_configuration(text if isinstance(text, bytes) else text.encode())
 
 
-def complaint(text):
+def error_of(text):
     with pytest.raises(relay.ConfigError) as caught:
         parse(text)
     return str(caught.value)
@@ -80,13 +80,13 @@ def route_of(**keys):
 
 @pytest.fixture(autouse=True)
 def _no_network(monkeypatch):
-    known = {"client1": "192.0.2.77", "localhost": "127.0.0.1"}
+    hosts = {"client1": "192.0.2.77", "localhost": "127.0.0.1"}
 
-    def look_up(host, *_arguments):
-        if host not in known:
+    def resolve(host, *_arguments):
+        if host not in hosts:
             raise socket.gaierror(socket.EAI_NONAME, "unknown")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (known[host], 0))]
-    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (hosts[host], 0))]
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
 
 
 def test_a_file_of_its_own_format():
@@ -110,7 +110,7 @@ def test_a_file_of_its_own_format():
     ({"listen": "127.0.0.1:5000-5001", "to": "192.0.2.9:same"}, "any"),
     ({"owner": "alice, @viz 1000"}, "alice, @viz 1000"),
 ])
-def test_ranges_lead_to_ordinary_users_unless_told_otherwise(keys, owner):
+def test_the_default_owner_of_a_range_is_an_ordinary_user(keys, owner):
     assert route_of(**keys).owner.text == owner
 
 
@@ -121,13 +121,13 @@ def test_owners_by_name_number_and_group():
     assert [required(uid) for uid in (0, relay.UID_MIN - 1, relay.UID_MIN, 65534, None)] == [False, False, True, False, False]
 
 
-def test_a_directory_of_users_is_not_asked_for_every_connection(monkeypatch):
-    asked = []
-    look_up = relay.pwd.getpwuid
+def test_user_names_are_cached(monkeypatch):
+    queries = []
+    getpwuid = relay.pwd.getpwuid
     monkeypatch.setattr(relay, "USER_NAMES", {})
-    monkeypatch.setattr(relay.pwd, "getpwuid", lambda uid: asked.append(uid) or look_up(uid))
+    monkeypatch.setattr(relay.pwd, "getpwuid", lambda uid: queries.append(uid) or getpwuid(uid))
     assert [relay.user_name(uid) for uid in (0, 4294967, 0, 4294967, None)] == ["root", "4294967", "root", "4294967", "?"]
-    assert asked == [0, 4294967]
+    assert queries == [0, 4294967]
 
 
 @pytest.mark.parametrize("lines, line, why", [
@@ -175,9 +175,9 @@ def test_a_directory_of_users_is_not_asked_for_every_connection(monkeypatch):
     (b"[route a]\n\n\xff", 3, "UTF-8"),
     (b"x" * (1 << 20) + b"y", 1, "mebibyte"),
 ])
-def test_a_mistake_is_told_with_its_line(lines, line, why):
-    said = complaint(lines)
-    assert re.match(r"{0}: .*{1}".format(line, why), said), said
+def test_an_error_is_reported_with_its_line(lines, line, why):
+    error = error_of(lines)
+    assert re.match(r"{0}: .*{1}".format(line, why), error), error
 
 
 @pytest.mark.parametrize("second, line, why", [
@@ -189,15 +189,15 @@ def test_a_mistake_is_told_with_its_line(lines, line, why):
     ("listen = 127.0.0.1:6000\nto = 192.0.2.1:1\nallow = ::/0\nowner = required", 5, "need targets on loopback or unix sockets"),
     ("listen = 127.0.0.1:6000\nto = 192.0.2.1:1\nallow = ::/0\nauthorize = /bin/true", 5, "need targets on loopback or unix sockets"),
 ])
-def test_what_is_wrong_with_a_route_is_told_with_its_line(second, line, why):
-    said = complaint("[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:5001\nallow = ::/0\n[route two]\n{0}\n[route three]\n"
+def test_an_error_of_a_route_is_reported_with_its_line(second, line, why):
+    error = error_of("[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:5001\nallow = ::/0\n[route two]\n{0}\n[route three]\n"
                      "listen = 127.0.0.1:7000\nto = 127.0.0.1:7001\nallow = ::/0\n".format(second))
-    assert said.startswith("{0}: ".format(line)), said
-    assert why in said
+    assert error.startswith("{0}: ".format(line)), error
+    assert why in error
 
 
 def test_the_metrics_cannot_share_a_port_with_a_route():
-    assert "used by" in complaint("[relay]\nmetrics = 127.0.0.1:5000\n[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:2\nallow = ::/0\n")
+    assert "used by" in error_of("[relay]\nmetrics = 127.0.0.1:5000\n[route one]\nlisten = 127.0.0.1:5000\nto = 127.0.0.1:2\nallow = ::/0\n")
 
 
 def test_a_file_of_portfwd():
@@ -207,17 +207,17 @@ def test_a_file_of_portfwd():
     assert web.listen == [("192.0.2.1", 80), ("192.0.2.1", 8081), ("192.0.2.1", 8082)]
     assert last.listen == [("192.0.2.1", 9000)]
 
-    def goes(address, port):
+    def targets_of(address, port):
         return [target.describe(1) for target in web.rule_for(ipaddress.ip_address(address), port).targets]
-    assert goes("10.1.255.255", 1) == ["127.0.0.1:80"]
-    assert goes("10.9.0.1", 70) == ["127.0.0.1:80"]
-    assert goes("192.168.0.1", 1024) == goes("192.168.0.1", 2048) == goes("10.7.0.9", 2000) == ["127.0.0.2:23"]
-    assert goes("192.168.0.1", 1023) == ["127.0.0.3:23"]
-    assert goes("10.8.0.1", 65535) == ["127.0.0.4:23", "127.0.0.5:23"]
-    assert goes("192.168.0.1", 2049) == ["localhost:23"]
+    assert targets_of("10.1.255.255", 1) == ["127.0.0.1:80"]
+    assert targets_of("10.9.0.1", 70) == ["127.0.0.1:80"]
+    assert targets_of("192.168.0.1", 1024) == targets_of("192.168.0.1", 2048) == targets_of("10.7.0.9", 2000) == ["127.0.0.2:23"]
+    assert targets_of("192.168.0.1", 1023) == ["127.0.0.3:23"]
+    assert targets_of("10.8.0.1", 65535) == ["127.0.0.4:23", "127.0.0.5:23"]
+    assert targets_of("192.168.0.1", 2049) == ["localhost:23"]
 
 
-def test_a_source_that_no_rule_of_portfwd_names_goes_nowhere():
+def test_a_source_without_a_matching_rule_of_portfwd_is_refused():
     route = parse("tcp { 5000 { 127.0.0.3/30 => a:23 } }").routes[0]
     assert route.rule_for(ipaddress.ip_address("127.0.0.1"), 1)
     assert route.rule_for(ipaddress.ip_address("127.0.0.4"), 1) is None
@@ -251,13 +251,13 @@ def test_a_source_that_no_rule_of_portfwd_names_goes_nowhere():
     ("tcp { 1 { => a:1 } } }", 1, "is found, but"),
     ("/* nothing */", 1, "no tcp"),
 ])
-def test_what_portfwd_had_and_the_relay_has_not_is_refused_with_its_line(text, line, why):
-    said = complaint(text)
-    assert re.match(r"{0}: .*{1}".format(line, why), said), said
+def test_unsupported_features_of_portfwd_are_reported_with_their_line(text, line, why):
+    error = error_of(text)
+    assert re.match(r"{0}: .*{1}".format(line, why), error), error
 
 
 @pytest.mark.parametrize("text", [OWN, PORTFWD.replace("client1", "127.0.0.9")])
-def test_a_right_file_passes_the_check(tmp_path, text):
+def test_a_valid_file_passes_the_check(tmp_path, text):
     path = tmp_path / "relay.conf"
     path.write_text(text)
     code, out, err = run("--check", "--config", path)
@@ -266,7 +266,7 @@ def test_a_right_file_passes_the_check(tmp_path, text):
 
 
 @pytest.mark.parametrize("python", interpreters())
-def test_a_wrong_file_is_one_line_and_status_2(tmp_path, python):
+def test_an_invalid_file_is_reported_in_one_line_with_exit_status_2(tmp_path, python):
     path = tmp_path / "relay.conf"
     path.write_text(OWN.replace("hold_s = 20", "hold = 20"))
     for more in (["--check"], []):
@@ -291,7 +291,7 @@ def test_a_wrong_file_is_one_line_and_status_2(tmp_path, python):
     (["--listen", "127.0.0.1:1", "--to", "127.0.0.1:2", "--allow", "::/0", "--status", "here"], "not an absolute path"),
     (["--nonsense"], "usage:"),
 ])
-def test_a_wrong_command_line_is_told_what_is_wrong(capsys, arguments, why):
+def test_an_error_of_the_command_line_is_reported(capsys, arguments, why):
     try:
         code = relay.main(["--check", *arguments])
     except SystemExit as error:
@@ -301,7 +301,7 @@ def test_a_wrong_command_line_is_told_what_is_wrong(capsys, arguments, why):
     assert why in err
 
 
-def test_a_right_command_line_passes_the_check():
+def test_a_valid_command_line_passes_the_check():
     assert run("--check", "--listen", "127.0.0.1:5000-5009", "--to", "localhost:23", "--allow", "10.0.0.0/8", "--allow", "::1,10.9.0.0/16", "--owner", "alice",
                "--no-wait", "--first-free", "--exit-on-eof") == (0, "the command line: 1 routes on 10 ports\n", "")
 
@@ -314,7 +314,7 @@ def test_a_file_whose_name_is_not_utf_8(tmp_path):
     assert (code, err) == (0, "")
 
 
-def test_a_port_that_is_taken_is_told(tmp_path):
+def test_a_used_port_is_reported(tmp_path):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen(1)
@@ -323,7 +323,7 @@ def test_a_port_that_is_taken_is_told(tmp_path):
     assert (code, out, err) == (1, "", "paraview-relay: cannot listen on {0}: Address already in use\n".format(where))
 
 
-def test_more_ports_than_descriptors_are_told():
+def test_more_ports_than_descriptors_are_reported():
     code, _out, err = run("--listen", "127.0.0.3:20000-20100", "--to", "127.0.0.1:same", "--allow", "::/0",
                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60)))
     assert code == 1
@@ -338,25 +338,25 @@ def test_a_status_socket_does_not_replace_a_file(tmp_path):
     assert path.read_text() == "data"
 
 
-# ---- whatever stands in a file: a configuration, or one complaint with a line ----
+# ---- random files: a configuration, or one error with a line ----
 
 LIMIT = int(os.environ.get("EXAMPLES", "150"))
-OWN_WORDS = r"""[relay] [route\sa] [route\sb] [route ] = # \n \n \n \s , - : off any required @ unix:/x same 0 1 127.0.0.1:5 127.0.0.1:1-3 [::1]:4 [ ::
+OWN_TOKENS = r"""[relay] [route\sa] [route\sb] [route ] = # \n \n \n \s , - : off any required @ unix:/x same 0 1 127.0.0.1:5 127.0.0.1:1-3 [::1]:4 [ ::
 10.0.0.0/8 fe80::1%lo 99999999999 1e3 \t \r\n \\ é ' " /bin/true { %s {0}"""
-PORTFWD_WORDS = r"""tcp udp listen-on bind-address source-address user group fragile ftp-active-mode-on { } { } ; , => => : + / /* */ [ ] \s \n \t 1 80 65536
+PORTFWD_TOKENS = r"""tcp udp listen-on bind-address source-address user group fragile ftp-active-mode-on { } { } ; , => => : + / /* */ [ ] \s \n \t 1 80 65536
 http localhost 127.0.0.1 10.0.0.0/8 10.0.0.1/33 a:1 :1+2 :+ = * é ² ::1 - _"""
 
 
 def one_of(text, *more):
-    known = {r"\s": " ", r"\n": "\n", r"\t": "\t", r"\r\n": "\r\n", r"[route\sa]": "[route a]", r"[route\sb]": "[route b]"}
-    return st.sampled_from([known.get(word, word) for word in text.split()] + list(more))
+    escapes = {r"\s": " ", r"\n": "\n", r"\t": "\t", r"\r\n": "\r\n", r"[route\sa]": "[route a]", r"[route\sb]": "[route b]"}
+    return st.sampled_from([escapes.get(token, token) for token in text.split()] + list(more))
 
 
-own_words, portfwd_words = one_of(OWN_WORDS, *relay.ROUTE_KEYS, *relay.RELAY_KEYS), one_of(PORTFWD_WORDS)
-mutations = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 5), st.one_of(own_words, portfwd_words, st.text(max_size=4))), max_size=8)
+own_tokens, portfwd_tokens = one_of(OWN_TOKENS, *relay.ROUTE_KEYS, *relay.RELAY_KEYS), one_of(PORTFWD_TOKENS)
+mutations = st.lists(st.tuples(st.integers(0, 2000), st.integers(0, 5), st.one_of(own_tokens, portfwd_tokens, st.text(max_size=4))), max_size=8)
 of_pieces = st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass")),
-                      st.lists(own_words, max_size=40).map("".join).map(str.encode), st.lists(portfwd_words, max_size=40).map(" ".join).map(str.encode),
-                      st.lists(portfwd_words, max_size=40).map("".join).map(str.encode))
+                      st.lists(own_tokens, max_size=40).map("".join).map(str.encode), st.lists(portfwd_tokens, max_size=40).map(" ".join).map(str.encode),
+                      st.lists(portfwd_tokens, max_size=40).map("".join).map(str.encode))
 
 
 def damaged(text, changes):
@@ -393,12 +393,12 @@ of_files = st.one_of(of_pieces, mutations.map(lambda changes: damaged(OWN, chang
 @example(raw="tcp { ² { => a:1 } }".encode())
 @example(raw=b"tcp { 1 { => " + b"a." * 400 + b":1 } }")
 @example(raw=b"tcp { 1 { " + b"a" * 400 + b" => a:1 } }")
-def test_garbage_is_told_with_its_line(raw):
+def test_random_files(raw):
     try_a_file(raw)
 
 
 @pytest.mark.torture
 @settings(max_examples=int(os.environ.get("EXAMPLES", "20000")))
 @given(raw=of_files)
-def test_much_garbage_is_told_with_its_line(raw):
+def test_many_random_files(raw):
     try_a_file(raw)

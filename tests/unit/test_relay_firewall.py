@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What opens the relay's ports, with stand-ins for firewall-cmd and nft that keep rules in files; the lab tries the real nft."""
+"""paraview-relay-firewall, with stand-ins for firewall-cmd and nft that keep rules in files; the lab uses the real nft."""
 
 import subprocess
 
@@ -12,7 +12,7 @@ PROGRAM = TOP / "roles/relay/files/paraview-relay-firewall"
 ADDRESS, PORTS = "198.18.2.1", "11111-11130"
 NETWORKS = ("198.18.2.0/24", "198.18.9.7")
 
-# A rule that is there already is a warning for firewall-cmd, and so is one to be removed that is not there.
+# firewall-cmd only warns if a rule to be added exists, or a rule to be removed does not.
 FIREWALL_CMD = r"""#!/bin/sh
 kept=runtime
 for word; do
@@ -21,7 +21,7 @@ for word; do
         --permanent) kept=permanent ;;
         --zone=*) zone=${word#--zone=} ;;
         --*-rich-rule=*) verb=${word#--} verb=${verb%%-*} rule=${word#*=} ;;
-        *) echo "what is $word" >&2; exit 2 ;;
+        *) echo "unknown option $word" >&2; exit 2 ;;
     esac
 done
 [ -e @DOWN@ ] && { echo 'FirewallD is not running' >&2; exit 252; }
@@ -39,15 +39,15 @@ class Firewall:
     """The program with a firewall-cmd that writes to a file."""
 
     def __init__(self, tmp_path, program):
-        self.rules, self.down, self.memory = tmp_path / "rules", tmp_path / "down", tmp_path / "var" / "relay-firewall"
+        self.rules, self.down, self.added = tmp_path / "rules", tmp_path / "down", tmp_path / "var" / "relay-firewall"
         text = PROGRAM.read_text()
         assert "/var/lib/sciviz-paraview/relay-firewall" in text
-        self.program = program("paraview-relay-firewall", text.replace("/var/lib/sciviz-paraview/relay-firewall", str(self.memory)))
+        self.program = program("paraview-relay-firewall", text.replace("/var/lib/sciviz-paraview/relay-firewall", str(self.added)))
         program("firewall-cmd", FIREWALL_CMD.replace("@RULES@", str(self.rules)).replace("@DOWN@", str(self.down)))
         self.path = "{0}:/usr/bin:/bin".format(tmp_path / "bin")
 
-    def run(self, *words):
-        return subprocess.run([self.program] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, env={"PATH": self.path})
+    def run(self, *arguments):
+        return subprocess.run([self.program] + list(arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False, env={"PATH": self.path})
 
     def firewalld(self, verb, *networks, zone="public", ports=PORTS):
         done = self.run(verb, "firewalld", zone, ADDRESS, ports, *(networks or NETWORKS))
@@ -79,19 +79,19 @@ def test_firewalld(firewall):
     assert firewall.lines() == sorted(expected() + [foreign])
     assert firewall.firewalld("close") == 0
     assert firewall.lines() == [foreign]
-    assert not firewall.memory.parent.exists()
+    assert not firewall.added.parent.exists()
     assert firewall.firewalld("close") == 0
     assert firewall.lines() == [foreign]
 
 
-def test_other_wishes_take_the_old_rules_away(firewall):
+def test_other_settings_replace_the_old_rules(firewall):
     firewall.firewalld("open")
     assert firewall.firewalld("look", "198.18.2.0/24") == 1
     assert firewall.firewalld("open", "198.18.2.0/24", zone="work", ports="12000") == 0
     assert firewall.lines() == expected(["198.18.2.0/24"], "work", "12000")
 
 
-def test_rules_that_somebody_else_took_away(firewall):
+def test_rules_that_another_program_removed(firewall):
     firewall.firewalld("open")
     firewall.rules.write_text("\n".join(expected()[:2]) + "\n")
     assert firewall.firewalld("look") == 1
@@ -107,7 +107,7 @@ def test_firewalld_that_is_down(firewall):
     assert firewall.firewalld("open") == 0
     firewall.down.touch()
     assert firewall.firewalld("close") != 0
-    assert firewall.memory.exists(), "what is still to be removed is not forgotten"
+    assert firewall.added.exists(), "the list of rules to be removed is kept"
 
 
 def test_ipv6(firewall):
@@ -115,10 +115,10 @@ def test_ipv6(firewall):
     assert all('family="ipv6" source address="fd00::/64"' in line for line in firewall.lines())
 
 
-@pytest.mark.parametrize("words", [[], ["open"], ["open", "firewalld", "public", ADDRESS, PORTS], ["shut", "firewalld", "public", ADDRESS, PORTS, "a"],
+@pytest.mark.parametrize("arguments", [[], ["open"], ["open", "firewalld", "public", ADDRESS, PORTS], ["shut", "firewalld", "public", ADDRESS, PORTS, "a"],
                                    ["open", "iptables", "INPUT", ADDRESS, PORTS, "a"]])
-def test_usage(firewall, words):
-    done = firewall.run(*words)
+def test_usage(firewall, arguments):
+    done = firewall.run(*arguments)
     assert (done.returncode, done.stderr.split(b" ")[0]) == (2, b"usage:")
 
 
@@ -136,7 +136,7 @@ table inet filter { # handle 7
 }
 END
         ;;
-    *) printf '%s\n' "$*" >>%SAID% ;;
+    *) printf '%s\n' "$*" >>%CALLS% ;;
 esac
 """.replace("@", "\t")
 
@@ -145,11 +145,11 @@ DELETE = "delete rule inet filter input handle 5"
 INSERT = 'insert rule inet filter input ip saddr 198.18.3.0/24 ip daddr 198.18.2.1 tcp dport 11111-11130 accept comment "paraview-relay"'
 
 
-@pytest.mark.parametrize(("verb", "network", "code", "said"), [
+@pytest.mark.parametrize(("verb", "network", "code", "calls"), [
     ("look", "198.18.2.0/24", 0, []), ("look", "198.18.3.0/24", 1, []), ("close", "198.18.2.0/24", 0, [DELETE]),
     ("open", "198.18.3.0/24", 0, [DELETE, INSERT])])
-def test_nftables(firewall, program, tmp_path, verb, network, code, said):
-    program("nft", NFT.replace("%SAID%", str(tmp_path / "said")))
+def test_nftables(firewall, program, tmp_path, verb, network, code, calls):
+    program("nft", NFT.replace("%CALLS%", str(tmp_path / "calls")))
     done = firewall.run(verb, "nftables", "inet filter input", ADDRESS, PORTS, network)
     assert (done.returncode, done.stderr) == (code, b"")
-    assert ((tmp_path / "said").read_text().splitlines() if (tmp_path / "said").exists() else []) == said
+    assert ((tmp_path / "calls").read_text().splitlines() if (tmp_path / "calls").exists() else []) == calls

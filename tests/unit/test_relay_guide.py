@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the guide for the relay says of its configuration and its errors is so."""
+"""The guide for the relay agrees with the program and the role in configuration keys, defaults and errors."""
 
 import re
 
@@ -16,38 +16,38 @@ ROLE = TOP / "roles/relay"
 
 
 def table(head):
-    """The rows of the table that begins with these words, as name and rest."""
+    """The rows of the table with this head, as name and rest."""
     (body,) = re.findall(r"(?ms)^{0} .*?^====.*?\n(.*?)^====".format(re.escape(head)), GUIDE)
     return re.findall(r"(?m)^``(\w+)``  +(.*)$", body)
 
 
 @pytest.mark.parametrize(("head", "keys"), [("in ``[route NAME]``", "ROUTE_KEYS"), ("in ``[relay]``", "RELAY_KEYS")])
 def test_every_key(head, keys):
-    rows, known = table(head), getattr(module(), keys)
-    assert [name for name, _rest in rows] == list(known)
+    rows, definitions = table(head), getattr(module(), keys)
+    assert [name for name, _rest in rows] == list(definitions)
     for name, rest in rows:
         default = re.match(r"(\d+|off) ", rest)
         if default:
-            assert known[name].default == (0 if default.group(1) == "off" else int(default.group(1))), name
+            assert definitions[name].default == (0 if default.group(1) == "off" else int(default.group(1))), name
 
 
-def test_the_example_is_right():
+def test_the_example_is_valid():
     (example,) = re.findall(r"code-block:: ini\n\n((?:   .*\n|\n)+)", GUIDE)
     read = module().parse_configuration(re.sub(r"(?m)^   ", "", example).encode())
     assert [route.name for route in read.routes] == ["site", "licences"]
     assert read.routes[0].owner.restricted
 
 
-def test_the_errors_that_it_names_are_said():
-    said = "".join(path.read_text() for folder in ("tasks", "vars") for path in (ROLE / folder).glob("*.yml"))
+def test_the_role_has_the_errors_of_the_guide():
+    text = "".join(path.read_text() for folder in ("tasks", "vars") for path in (ROLE / folder).glob("*.yml"))
     rows = re.findall(r"(?m)^``([^`]+)``  +\S", GUIDE.split("\nit says ")[1])
     assert len(rows) >= 10
-    for words in rows:
-        for part in re.split(r"[A-Z]{3,}(?![a-z])", words) if "PBS" not in words else [words]:
-            assert part.strip() in re.sub(r"\s+", " ", said), words
+    for row in rows:
+        for part in re.split(r"[A-Z]{3,}(?![a-z])", row) if "PBS" not in row else [row]:
+            assert part.strip() in re.sub(r"\s+", " ", text), row
 
 
-def test_the_defaults_of_the_role_are_those_of_the_program():
+def test_the_role_and_the_program_have_the_same_defaults():
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     relay = module()
     assert durations.parse(defaults["paraview_relay_wait"]) == relay.ROUTE_KEYS["wait_s"].default

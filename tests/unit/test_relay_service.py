@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-relay as a service: it gives way to a new program without losing a session, tells what it does, and works with systemd."""
+"""paraview-relay as a service: it replaces itself without losing a session, reports its status, and works with systemd."""
 
 import hashlib
 import json
@@ -68,7 +68,7 @@ def _site(start, target, tmp_path, short_path):
     return Site(start, target, tmp_path, short_path)
 
 
-def works(source, sink):
+def exchanges(source, sink):
     source.sendall(b"hello")
     assert exactly(sink, 5) == b"hello"
     sink.sendall(b"back")
@@ -77,20 +77,20 @@ def works(source, sink):
 
 
 class Stream:
-    """Sends for as long as it is wanted, from one end to the other, and compares."""
+    """Sends from one end to the other until end(), and compares checksums."""
 
     def __init__(self, sender, receiver):
-        self.wanted, self.sent, self.got = True, hashlib.sha256(), hashlib.sha256()
+        self.active, self.sent, self.got = True, hashlib.sha256(), hashlib.sha256()
         self.count = 0
         self.threads = [threading.Thread(target=self._send, args=(sender,), daemon=True), threading.Thread(target=self._receive, args=(receiver,), daemon=True)]
         for thread in self.threads:
             thread.start()
 
     def _send(self, sock):
-        while self.wanted:
+        while self.active:
             chunk = CHUNK[self.count % 1000:]
             sock.sendall(chunk)
-            time.sleep(0.003)  # others want the processor, too
+            time.sleep(0.003)  # leaves the processor to the others
             self.sent.update(chunk)
             self.count += len(chunk)
         sock.shutdown(socket.SHUT_WR)
@@ -100,17 +100,17 @@ class Stream:
             self.got.update(got)
 
     def end(self):
-        self.wanted = False
+        self.active = False
         for thread in self.threads:
             thread.join(15)
         assert self.sent.digest() == self.got.digest()
         return self.count
 
 
-# ---- another configuration, another program ----
+# ---- reload: another configuration, another program ----
 
 
-def test_streams_go_on_while_the_program_is_replaced(site):
+def test_transfers_continue_during_a_replacement(site):
     port = free_ports()[0]
     relay = site.begin(port)
     ends = [site.pair(port) for _one in range(4)]
@@ -126,7 +126,7 @@ def test_streams_go_on_while_the_program_is_replaced(site):
     assert len(os.listdir("/proc/{0}/fd".format(pid))) <= min(descriptors)
 
 
-def test_what_a_reader_has_not_taken_yet_survives(site):
+def test_unread_bytes_survive_a_reload(site):
     port = free_ports()[0]
     relay = site.begin(port)
     source, sink = site.pair(port)
@@ -143,11 +143,11 @@ def test_what_a_reader_has_not_taken_yet_survives(site):
     assert exactly(source, 6) == b"thanks"
 
 
-def test_half_closed_and_reset_sessions_survive_as_they_are(site):
+def test_half_closed_sessions_survive_a_reload(site):
     port = free_ports()[0]
     relay = site.begin(port)
     ends = [site.pair(port) for _one in range(3)]
-    assert all(works(*pair) for pair in ends)
+    assert all(exchanges(*pair) for pair in ends)
     ends[0][0].shutdown(socket.SHUT_WR)
     ends[1][1].shutdown(socket.SHUT_WR)
     assert (ends[0][1].recv(1), ends[1][0].recv(1)) == (b"", b"")
@@ -162,7 +162,7 @@ def test_half_closed_and_reset_sessions_survive_as_they_are(site):
     assert (ends[0][0].recv(1), ends[1][1].recv(1)) == (b"", b"")
 
 
-def test_what_was_sent_to_a_target_that_is_not_alive_survives(site, until):
+def test_bytes_for_a_target_that_is_not_ready_survive_a_reload(site, until):
     port = free_ports()[0]
     relay = site.begin(port)
     source = relay.connect(port)
@@ -176,10 +176,10 @@ def test_what_was_sent_to_a_target_that_is_not_alive_survives(site, until):
     source.sendall(b"too")
     sink = Target(port=site.target.port, backlog=1).accept()
     assert exactly(sink, 8) == b"kept too"
-    assert works(source, sink)
+    assert exchanges(source, sink)
 
 
-def test_a_source_that_is_held_survives(start, tmp_path, target, short_path, until):
+def test_a_held_source_survives_a_reload(start, tmp_path, target, short_path, until):
     relay = start("--to", target.text, "--allow-file", tmp_path / "nodes", "--status", short_path / "s", "--hold", "60")
     source = relay.connect()
     source.sendall(b"early")
@@ -189,15 +189,15 @@ def test_a_source_that_is_held_survives(start, tmp_path, target, short_path, unt
     assert exactly(target.accept(), 5) == b"early"
 
 
-def test_a_configuration_that_is_wrong_leaves_all_as_it_was(site, until):
+def test_an_invalid_configuration_changes_nothing(site, until):
     port, new = free_ports(2)
     relay = site.begin(port)
     pair = site.pair(port)
     descriptors = relay.descriptors()
     site.write(port, new, more="nonsense = 1")
     assert re.search(r"not reloaded, the relay keeps its old configuration: .*relay.conf:8: 'nonsense = 1' is not KEY = VALUE", relay.reload())
-    assert works(*pair)
-    assert works(*site.pair(port))
+    assert exchanges(*pair)
+    assert exchanges(*site.pair(port))
     assert relay.status()["reloads"] == 0
     os.unlink(str(site.path))
     for _time in range(3):
@@ -208,42 +208,42 @@ def test_a_configuration_that_is_wrong_leaves_all_as_it_was(site, until):
     pair = site.pair(port)
     site.write(port)
     assert "continue" in relay.reload()
-    assert works(*pair)
+    assert exchanges(*pair)
 
 
-def test_a_port_that_is_taken_leaves_all_as_it_was(site):
-    port, taken, new = free_ports(3)
+def test_a_used_port_changes_nothing(site):
+    port, used, new = free_ports(3)
     relay = site.begin(port)
     pair = site.pair(port)
-    with Target(port=taken, backlog=1).sock:
-        site.write(port, new, taken)
-        assert "not reloaded, the relay keeps its old configuration: cannot listen on 127.0.0.1:{0}: Address already in use".format(taken) in relay.reload()
-        assert works(*pair)
+    with Target(port=used, backlog=1).sock:
+        site.write(port, new, used)
+        assert "not reloaded, the relay keeps its old configuration: cannot listen on 127.0.0.1:{0}: Address already in use".format(used) in relay.reload()
+        assert exchanges(*pair)
         with pytest.raises(ConnectionRefusedError):
             relay.connect(new)
     assert "continue" in relay.reload()
-    assert works(*site.pair(new))
+    assert exchanges(*site.pair(new))
 
 
-def test_routes_come_and_go_and_sessions_stay(site):
+def test_sessions_survive_changes_of_the_routes(site):
     old, new = free_ports(2)
     relay = site.begin(old)
     pair = site.pair(old)
-    assert works(*pair)
+    assert exchanges(*pair)
     for ports in ([new], [new], [old, new]):
         site.write(*ports)
         relay.reload()
-        assert works(*pair)
-        assert works(*site.pair(new))
+        assert exchanges(*pair)
+        assert exchanges(*site.pair(new))
         if old not in ports:
             with pytest.raises(ConnectionRefusedError):
                 relay.connect(old)
     names = {one["name"]: one for one in relay.status()["routes"]}
     assert names["r{0}".format(old)]["open"] == 1
-    assert works(*site.pair(old))
+    assert exchanges(*site.pair(old))
 
 
-def test_a_connection_that_waits_on_a_route_that_is_gone_is_refused(site, until):
+def test_a_waiting_connection_of_a_removed_route_is_refused(site, until):
     old, new = free_ports(2)
     site.target.close()
     relay = site.begin(old)
@@ -254,7 +254,7 @@ def test_a_connection_that_waits_on_a_route_that_is_gone_is_refused(site, until)
     assert is_reset(source)
 
 
-def test_two_hangups_at_once_are_no_harm(site, until):
+def test_several_hangups_in_short_time(site, until):
     port = free_ports()[0]
     relay = site.begin(port)
     pair = site.pair(port)
@@ -263,10 +263,10 @@ def test_two_hangups_at_once_are_no_harm(site, until):
         for _one in range(3):
             relay.signal(signal.SIGHUP)
         until(lambda was=before: relay.status()["reloads"] > was)
-        assert works(*pair)
+        assert exchanges(*pair)
 
 
-def test_a_file_that_is_broken_while_it_is_being_read_kills_nothing(site, until):
+def test_a_configuration_that_becomes_invalid_during_a_reload_ends_no_session(site, until):
     port = free_ports()[0]
     relay = site.begin(port)
     pair = site.pair(port)
@@ -277,12 +277,12 @@ def test_a_file_that_is_broken_while_it_is_being_read_kills_nothing(site, until)
         time.sleep(pause * 0.03)
         site.path.write_text("broken")
         relay.signal(signal.SIGHUP)
-        assert works(*pair)
+        assert exchanges(*pair)
     until(lambda: re.findall(r"(\S+) reloaded,", relay.log)[-1:] == ["not"])
-    assert works(*site.pair(port))
+    assert exchanges(*site.pair(port))
 
 
-def test_a_new_program_takes_over_and_a_broken_one_does_not(start, tmp_path, target, monkeypatch):
+def test_a_new_program_replaces_the_old_one_and_a_broken_one_does_not(start, tmp_path, target, monkeypatch):
     copy = tmp_path / "paraview-relay"
     shutil.copy(str(PROGRAM), str(copy))
     monkeypatch.setattr("relay.PROGRAM", copy)
@@ -292,16 +292,16 @@ def test_a_new_program_takes_over_and_a_broken_one_does_not(start, tmp_path, tar
     for broken in ("raise SystemExit('broken')\n", text.replace("    STATE = 1 ", "    STATE = 99 ")):
         copy.write_text(broken)
         assert "not reloaded" in relay.reload()
-        assert works(*pair)
-    copy.write_text(text.replace("sessions continue", "sessions are with me now"))
-    assert "1 sessions are with me now" in relay.reload()
-    assert works(*pair)
+        assert exchanges(*pair)
+    copy.write_text(text.replace("sessions continue", "sessions are in the new program"))
+    assert "1 sessions are in the new program" in relay.reload()
+    assert exchanges(*pair)
     copy.unlink()
     assert "not reloaded" in relay.reload()
-    assert works(*pair)
+    assert exchanges(*pair)
 
 
-def test_a_relay_of_the_command_line_listens_where_it_did(start, target):
+def test_a_relay_without_a_file_keeps_its_port_after_a_reload(start, target):
     low = free_ports(3)[0]
     with Target(port=low, backlog=1).sock:
         first_free = start("--to", target.text, "--first-free", "--listen", "127.0.0.1:{0}-{1}".format(low, low + 2), "--owner", "any")
@@ -311,22 +311,22 @@ def test_a_relay_of_the_command_line_listens_where_it_did(start, target):
         pair = relay.connect(), target.accept()
         for _time in range(2):
             assert "1 sessions continue" in relay.reload()
-            assert works(*pair)
-            assert works(relay.connect(), target.accept())
+            assert exchanges(*pair)
+            assert exchanges(relay.connect(), target.accept())
             relay.logged("both sides closed")
 
 
-def test_who_may_own_a_target_stays_the_same(start, target, until):
-    """A range of ports, of which one is listened on, requires an ordinary user; root's target stays shut after a reload."""
+def test_the_required_owner_stays_the_same_after_a_reload(start, target, until):
+    """With --first-free, a range of ports requires an ordinary user, also after the reload with one port."""
     low = free_ports(2)[0]
     relay = start("--to", target.text, "--first-free", "--listen", "127.0.0.1:{0}-{1}".format(low, low + 1), "--no-wait")
-    outcome = relay.refuses() if os.geteuid() < module().UID_MIN else works(relay.connect(), target.accept())
+    outcome = relay.refuses() if os.geteuid() < module().UID_MIN else exchanges(relay.connect(), target.accept())
     relay.reload()
-    assert outcome == (relay.refuses() if os.geteuid() < module().UID_MIN else works(relay.connect(), target.accept()))
+    assert outcome == (relay.refuses() if os.geteuid() < module().UID_MIN else exchanges(relay.connect(), target.accept()))
 
 
 @pytest.mark.torture
-def test_thousands_of_ports_survive(start, target, tmp_path, short_path):
+def test_thousands_of_ports_survive_a_reload(start, target, tmp_path, short_path):
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if 0 <= hard < 6000:
         pytest.skip("too few descriptors")
@@ -338,12 +338,12 @@ def test_thousands_of_ports_survive(start, target, tmp_path, short_path):
     relay.address = "127.44.0.1"
     pair = relay.connect(high), target.accept()
     assert "1 sessions continue" in relay.reload()
-    assert works(*pair)
-    assert works(relay.connect(low), target.accept())
+    assert exchanges(*pair)
+    assert exchanges(relay.connect(low), target.accept())
     assert asked(short_path / "s")["routes"][0]["listen"] == ["127.44.0.1:20001-24500"]
 
 
-def test_a_status_socket_that_moved_leaves_nothing_behind(site, short_path):
+def test_the_old_status_socket_is_removed_if_its_path_changes(site, short_path):
     port = free_ports()[0]
     relay = site.begin(port)
     before, site.status = site.status, short_path / "elsewhere"
@@ -353,7 +353,7 @@ def test_a_status_socket_that_moved_leaves_nothing_behind(site, short_path):
     assert not before.exists()
 
 
-def test_a_status_socket_that_was_left_behind_is_replaced(start, target, short_path):
+def test_the_status_socket_of_a_killed_relay_is_replaced(start, target, short_path):
     Target(short_path / "s", backlog=1).close()
     relay = start("--to", target.text, "--status", short_path / "s")
     assert relay.status()["pid"] == relay.pid
@@ -363,10 +363,10 @@ def test_a_status_socket_that_was_left_behind_is_replaced(start, target, short_p
     assert relay.status()["pid"] == relay.pid
 
 
-# ---- what it tells ----
+# ---- status ----
 
 
-def test_the_status_tells_who_and_where_and_how_much(site):
+def test_the_status_of_a_session(site):
     port = free_ports()[0]
     relay = site.begin(port)
     source, sink = site.pair(port)
@@ -392,7 +392,7 @@ def test_the_status_tells_who_and_where_and_how_much(site):
     assert json.loads(run("status", "--socket", site.status, "--json")[1])["pid"] == relay.pid
 
 
-def test_the_status_tells_the_port_that_was_chosen(start, target, short_path):
+def test_the_status_has_the_chosen_port(start, target, short_path):
     relay = start("--to", target.text, "--status", short_path / "s")
     for _time in range(2):
         assert relay.status()["routes"][0]["listen"] == ["127.0.0.1:{0}".format(relay.port)]
@@ -408,33 +408,33 @@ def test_the_status_of_a_relay_that_does_not_run(short_path):
 SAMPLE = re.compile(r'(paraview_relay_[a-z_]+)(?:\{((?:[a-z]+="[^"\\\n]*",?)+)\})? ([0-9]+(?:\.[0-9]+)?)')
 
 
-def test_prometheus_can_read_what_it_counts(site):
+def test_metrics_in_the_format_of_prometheus(site):
     port, metrics = free_ports(2)
     relay = site.begin(port, relay="metrics = 127.0.0.1:{0}".format(metrics), max_sessions=1)
     pair = site.pair(port)
-    assert works(*pair)
+    assert exchanges(*pair)
     assert relay.refuses(port)
     for where in (site.status, ("127.0.0.1", metrics)):
         head, _empty, body = asked(where, "/metrics").partition("\n\n")
         assert head.startswith("HTTP/1.0 200 OK")
         assert "text/plain; version=0.0.4" in head
-        known, seen = {}, {}
+        types, samples = {}, {}
         for line in body.splitlines():
             if line.startswith("# TYPE "):
-                known[line.split()[2]] = line.split()[3]
+                types[line.split()[2]] = line.split()[3]
             elif not line.startswith("# HELP "):
                 name, labels, value = SAMPLE.fullmatch(line).groups()
-                assert name in known, line
-                seen[name, labels] = float(value)
+                assert name in types, line
+                samples[name, labels] = float(value)
         label = 'route="r{0}"'.format(port)
-        assert seen["paraview_relay_refused_total", label + ',cause="limit"'] == 1
-        assert seen["paraview_relay_sessions_total", label] == 1
-        assert seen["paraview_relay_bytes_total", label + ',direction="up"'] == 5
-        assert known["paraview_relay_sessions"] == "gauge"
+        assert samples["paraview_relay_refused_total", label + ',cause="limit"'] == 1
+        assert samples["paraview_relay_sessions_total", label] == 1
+        assert samples["paraview_relay_bytes_total", label + ',direction="up"'] == 5
+        assert types["paraview_relay_sessions"] == "gauge"
     assert asked(("127.0.0.1", metrics)).startswith("HTTP/1.0 404")
 
 
-def test_nonsense_at_the_status_stops_nothing(site, until):
+def test_invalid_requests_do_not_disturb_the_relay(site, until):
     port, metrics = free_ports(2)
     relay = site.begin(port, relay="metrics = 127.0.0.1:{0}".format(metrics))
     before = relay.descriptors()
@@ -444,7 +444,7 @@ def test_nonsense_at_the_status_stops_nothing(site, until):
             waiting.append(socket.create_connection(("127.0.0.1", metrics)))
             waiting[-1].sendall(content)
     assert relay.status()["pid"] == relay.pid
-    assert works(*site.pair(port))
+    assert exchanges(*site.pair(port))
     for sock in waiting:
         sock.close()
     until(lambda: relay.descriptors() <= before + 3)
@@ -463,54 +463,54 @@ def _manager(short_path, monkeypatch):
         yield lambda: dict(line.split("=", 1) for line in sock.recv(4096).decode().splitlines())
 
 
-def test_the_manager_is_told_what_happens(start, target, manager):
+def test_the_service_manager_is_notified(start, target, manager):
     relay = start("--to", target.text)
     assert manager() == {"READY": "1", "STATUS": "1 ports"}
     relay.reload()
-    said = manager()
-    assert said["RELOADING"] == "1"
-    assert int(said["MONOTONIC_USEC"]) <= time.monotonic() * 1e6
+    message = manager()
+    assert message["RELOADING"] == "1"
+    assert int(message["MONOTONIC_USEC"]) <= time.monotonic() * 1e6
     assert manager()["READY"] == "1"
     relay.stop()
     assert manager() == {"STOPPING": "1"}
 
 
-def test_the_manager_is_told_when_a_reload_came_to_nothing(site, manager):
+def test_the_service_manager_is_notified_of_a_failed_reload(site, manager):
     port = free_ports()[0]
     relay = site.begin(port)
     assert manager()["READY"] == "1"
     site.path.write_text("[broken")
     relay.reload()
     assert manager()["RELOADING"] == "1"
-    said = manager()
-    assert said["READY"] == "1"
-    assert "relay.conf:1: '[broken' is neither" in said["STATUS"]
+    message = manager()
+    assert message["READY"] == "1"
+    assert "relay.conf:1: '[broken' is neither" in message["STATUS"]
 
 
 @pytest.mark.parametrize("reloads", [pytest.param(0, marks=pytest.mark.torture), 1])
-def test_the_watchdog_is_fed(start, target, manager, monkeypatch, reloads):
+def test_the_watchdog_is_notified(start, target, manager, monkeypatch, reloads):
     monkeypatch.setenv("WATCHDOG_USEC", "300000")
     relay = start("--to", target.text)
     for _time in range(reloads):
         relay.reload()
-    fed = []
-    while len(fed) < 4:
+    times = []
+    while len(times) < 4:
         if manager() == {"WATCHDOG": "1"}:
-            fed.append(time.monotonic())
-    assert fed[-1] - fed[1] < 2 * 0.3
+            times.append(time.monotonic())
+    assert times[-1] - times[1] < 2 * 0.3
 
 
 @pytest.mark.parametrize("python", interpreters())
-def test_sockets_of_the_manager_are_used(start, target, python, short_path):
+def test_sockets_of_the_service_manager_are_used(start, target, python, short_path):
     listening, status = Target(host="::1", backlog=8), Target(short_path / "s", backlog=8)
 
-    def hand_over():
+    def pass_sockets():
         os.dup2(listening.sock.fileno(), 3)
         os.dup2(status.sock.fileno(), 4)
         os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="2")
     relay = start("--listen", "[::1]:{0}".format(listening.port), "--to", target.text, "--allow", "::1", "--status", short_path / "s", python=python,
-                  pass_fds=(3, 4), preexec_fn=hand_over)
+                  pass_fds=(3, 4), preexec_fn=pass_sockets)
     for _time in range(2):
-        assert works(relay.connect(), target.accept())
+        assert exchanges(relay.connect(), target.accept())
         assert relay.status()["pid"] == relay.pid
         relay.reload()

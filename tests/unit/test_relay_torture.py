@@ -20,7 +20,7 @@ AGAIN = (BlockingIOError, InterruptedError)
 
 
 class End:
-    """One end of a transfer: what it sends, and what it makes of what it gets."""
+    """One end of a transfer: it sends random pieces, and compares the bytes that it receives."""
 
     def __init__(self, sock, dice, most):
         self.sock, self.dice = sock, dice
@@ -36,14 +36,14 @@ class End:
         self.pauses = dice.choice([0, 0, 1, 4])
 
     def _until(self, now):
-        """When it goes on; now, unless it pauses."""
+        """The time at which it continues: now, unless it pauses."""
         if self.pauses and self.dice.random() < 0.1:
             self.pauses -= 1
             return now + self.dice.random() * 0.05
         return now
 
     def step(self, other, now):
-        """Whether it got anything done."""
+        """Whether it sent or received anything."""
         return self._read(other, now) | self._write(now)
 
     def _read(self, other, now):
@@ -105,23 +105,23 @@ class Transfers(threading.Thread):
             for _one in range(self.count):
                 self._transfer()
                 self.done += 1
-        except Exception as error:  # the test tells
+        except Exception as error:  # the test reports it
             self.failure = error
 
     def _transfer(self):
         dice = self.dice
         source = self.relay.connect(self.port)
         if self.waits:
-            # A target that is not alive yet, as ssh -R is without a client.
+            # A target that is not ready, such as ssh -R without a client.
             for _time in range(dice.choice([0, 0, 0, 1, 2])):
                 dice.choice([reset, socket.socket.close])(self.target.accept())
         ends = [End(source, dice, self.most), End(self.target.accept(), dice, self.most)]
         breaks = dice.random() < 0.1
         if self.waits:
-            ends[1].size += not ends[1].size  # one without a word would be tried again
+            ends[1].size += not ends[1].size  # a target that sends no byte would be tried again
         if breaks:
-            one = ends[0] if self.waits else dice.choice(ends)
-            one.breaks_at = dice.randrange(one.size + 1)
+            end = ends[0] if self.waits else dice.choice(ends)
+            end.breaks_at = dice.randrange(end.size + 1)
             self.resets += 1
         deadline = time.monotonic() + PATIENCE
         while not all(end.done for end in ends):
@@ -135,8 +135,8 @@ class Transfers(threading.Thread):
         if not breaks:
             assert [end.got for end in ends] == [end.size for end in ends[::-1]]
             assert not any(end.broken for end in ends)
-        elif not self.target.path:  # a unix socket knows ends alone
-            assert all(end.broken for end in ends), "a reset was not passed on: {0}".format(ends)
+        elif not self.target.path:  # a unix socket has no RST
+            assert all(end.broken for end in ends), "a reset was not forwarded: {0}".format(ends)
 
     @staticmethod
     def _pause(ends, now):
@@ -145,11 +145,11 @@ class Transfers(threading.Thread):
         select.select(readers, writers, [], 0.01)
 
 
-def have_done(workers, count):
+def are_done(workers, count):
     return sum(worker.done for worker in workers) >= count or any(worker.failure for worker in workers)
 
 
-def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **options):
+def run_transfers(tmp_path, short_path, until, count, reloads, most, seed, **options):
     routes = 6
     ports, targets = free_ports(routes), [Target(backlog=16) for _one in range(routes - 1)] + [Target(short_path / "t", backlog=16)]
     config = tmp_path / "relay.conf"
@@ -158,15 +158,15 @@ def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
             at, ports[at], targets[at].text, "60" if at % 2 else "off") for at in range(routes)))
     relay = Relay(tmp_path, config=config, ready=(short_path / "s").exists, **options)
     try:
-        asked(short_path / "s")  # once it answers, it has opened all that it needs
+        asked(short_path / "s")  # when it answers, it has opened every descriptor that it needs
         descriptors, memory = relay.descriptors(), []
-        for turn in range(2):  # the first warms up
+        for turn in range(2):  # the first turn is for warming up
             part = count // 5 if turn == 0 else count - count // 5
             workers = [Transfers(relay, ports[at], targets[at], part // routes, seed + turn * routes + at, most, at % 2) for at in range(routes)]
             for worker in workers:
                 worker.start()
             for reload in range(reloads):
-                until(functools.partial(have_done, workers, part * reload // (reloads + 1)), 600)
+                until(functools.partial(are_done, workers, part * reload // (reloads + 1)), 600)
                 assert "continue" in relay.reload()
             for worker in workers:
                 worker.join(600)
@@ -186,11 +186,11 @@ def try_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
 
 
 def test_random_transfers(tmp_path, short_path, until):
-    try_transfers(tmp_path, short_path, until, 150, 2, 1 << 18, 1)
+    run_transfers(tmp_path, short_path, until, 150, 2, 1 << 18, 1)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("python", interpreters())
 def test_ten_thousand_random_transfers(tmp_path, short_path, until, python):
     count = int(os.environ.get("EXAMPLES", "10000")) // (1 if python == interpreters()[0] else 5)
-    print(try_transfers(tmp_path, short_path, until, count, 20, 1 << 20, random.randrange(1 << 30), python=python))
+    print(run_transfers(tmp_path, short_path, until, count, 20, 1 << 20, random.randrange(1 << 30), python=python))
