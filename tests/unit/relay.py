@@ -102,9 +102,9 @@ class Relay(Running):
 
     def status(self, what="/status"):
         try:
-            return asked(self.status_path, what)
+            return status_of(self.status_path, what)
         except ConnectionError:  # the program replaced itself meanwhile
-            return asked(self.status_path, what)
+            return status_of(self.status_path, what)
 
     def signal(self, number):
         os.kill(self.pid, number)
@@ -130,7 +130,7 @@ def run(*arguments, python=sys.executable, **options):
     return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
 
-def asked(path, what="/status"):
+def status_of(path, what="/status"):
     """The answer of a status socket: a dict, or text."""
     with socket.socket(socket.AF_UNIX) if isinstance(path, (str, Path)) else socket.socket() as sock:
         sock.settimeout(PATIENCE)

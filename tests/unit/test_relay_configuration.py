@@ -145,7 +145,7 @@ def test_user_names_are_cached(monkeypatch):
     ("[route a]\nlisten = 127.0.0.1", 2, "HOST:PORT"),
     ("[route a]\nlisten = host:1", 2, "not an IP address"),
     ("[route a]\nlisten = 127.0.0.1:0", 2, "port 0"),
-    ("[route a]\nlisten = 127.0.0.1:9-8", 2, "last port is below its first"),
+    ("[route a]\nlisten = 127.0.0.1:9-8", 2, "LOW from 1 to HIGH"),
     ("[route a]\nlisten = 127.0.0.1:1-65536", 2, "65535"),
     ("[route a]\nlisten = ::1:5", 2, "brackets"),
     ("[route a]\nlisten = 127.0.0.1:1-65535, 127.0.0.2:1-65535", 2, "more than"),

@@ -15,13 +15,13 @@ NETWORKS = ("198.18.2.0/24", "198.18.9.7")
 # firewall-cmd only warns if a rule to be added exists, or a rule to be removed does not.
 FIREWALL_CMD = r"""#!/bin/sh
 kept=runtime
-for word; do
-    case $word in
+for option; do
+    case $option in
         -q) ;;
         --permanent) kept=permanent ;;
-        --zone=*) zone=${word#--zone=} ;;
-        --*-rich-rule=*) verb=${word#--} verb=${verb%%-*} rule=${word#*=} ;;
-        *) echo "unknown option $word" >&2; exit 2 ;;
+        --zone=*) zone=${option#--zone=} ;;
+        --*-rich-rule=*) verb=${option#--} verb=${verb%%-*} rule=${option#*=} ;;
+        *) echo "unknown option $option" >&2; exit 2 ;;
     esac
 done
 [ -e @DOWN@ ] && { echo 'FirewallD is not running' >&2; exit 252; }

@@ -15,7 +15,7 @@ import threading
 import time
 
 import pytest
-from relay import PROGRAM, Relay, Target, asked, exactly, free_ports, interpreters, is_reset, module, reset, run, to_the_end
+from relay import PROGRAM, Relay, Target, exactly, free_ports, interpreters, is_reset, module, reset, run, status_of, to_the_end
 
 CHUNK = os.urandom(1 << 20)
 
@@ -340,7 +340,7 @@ def test_thousands_of_ports_survive_a_reload(start, target, tmp_path, short_path
     assert "1 sessions continue" in relay.reload()
     assert exchanges(*pair)
     assert exchanges(relay.connect(low), target.accept())
-    assert asked(short_path / "s")["routes"][0]["listen"] == ["127.44.0.1:20001-24500"]
+    assert status_of(short_path / "s")["routes"][0]["listen"] == ["127.44.0.1:20001-24500"]
 
 
 def test_the_old_status_socket_is_removed_if_its_path_changes(site, short_path):
@@ -349,7 +349,7 @@ def test_the_old_status_socket_is_removed_if_its_path_changes(site, short_path):
     before, site.status = site.status, short_path / "elsewhere"
     site.write(port)
     relay.reload()
-    assert asked(site.status)["reloads"] == 1
+    assert status_of(site.status)["reloads"] == 1
     assert not before.exists()
 
 
@@ -415,7 +415,7 @@ def test_metrics_in_the_format_of_prometheus(site):
     assert exchanges(*pair)
     assert relay.refuses(port)
     for where in (site.status, ("127.0.0.1", metrics)):
-        head, _empty, body = asked(where, "/metrics").partition("\n\n")
+        head, _empty, body = status_of(where, "/metrics").partition("\n\n")
         assert head.startswith("HTTP/1.0 200 OK")
         assert "text/plain; version=0.0.4" in head
         types, samples = {}, {}
@@ -431,12 +431,13 @@ def test_metrics_in_the_format_of_prometheus(site):
         assert samples["paraview_relay_sessions_total", label] == 1
         assert samples["paraview_relay_bytes_total", label + ',direction="up"'] == 5
         assert types["paraview_relay_sessions"] == "gauge"
-    assert asked(("127.0.0.1", metrics)).startswith("HTTP/1.0 404")
+    assert status_of(("127.0.0.1", metrics)).startswith("HTTP/1.0 404")
 
 
 def test_invalid_requests_do_not_disturb_the_relay(site, until):
     port, metrics = free_ports(2)
     relay = site.begin(port, relay="metrics = 127.0.0.1:{0}".format(metrics))
+    relay.status()  # the answer comes after every listener was opened
     before = relay.descriptors()
     waiting = []
     for content in (b"", b"\n\n", b"GET\r\n\r\n", b"POST /status HTTP/1.0\r\n\r\n", b"\0\xff" * 5000, b"GET /metrics", b"GET /../status HTTP/1.0\r\n\r\n"):
@@ -448,7 +449,7 @@ def test_invalid_requests_do_not_disturb_the_relay(site, until):
     for sock in waiting:
         sock.close()
     until(lambda: relay.descriptors() <= before + 3)
-    assert asked(("127.0.0.1", metrics), "/metrics").startswith("HTTP/1.0 200")
+    assert status_of(("127.0.0.1", metrics), "/metrics").startswith("HTTP/1.0 200")
 
 
 # ---- systemd ----

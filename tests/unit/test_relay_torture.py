@@ -12,7 +12,7 @@ import threading
 import time
 
 import pytest
-from relay import Relay, Target, asked, free_ports, interpreters, reset
+from relay import Relay, Target, free_ports, interpreters, reset, status_of
 
 NOISE = os.urandom(1 << 22)
 PATIENCE = 30
@@ -158,7 +158,7 @@ def run_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
             at, ports[at], targets[at].text, "60" if at % 2 else "off") for at in range(routes)))
     relay = Relay(tmp_path, config=config, ready=(short_path / "s").exists, **options)
     try:
-        asked(short_path / "s")  # when it answers, it has opened every descriptor that it needs
+        status_of(short_path / "s")  # when it answers, it has opened every descriptor that it needs
         descriptors, memory = relay.descriptors(), []
         for turn in range(2):  # the first turn is for warming up
             part = count // 5 if turn == 0 else count - count // 5
@@ -172,7 +172,7 @@ def run_transfers(tmp_path, short_path, until, count, reloads, most, seed, **opt
                 worker.join(600)
                 assert not worker.failure, "{0} after {1}: {2!r}".format(worker.name, worker.done, worker.failure)
                 assert not worker.is_alive()
-            until(lambda: not asked(short_path / "s")["sessions"])
+            until(lambda: not status_of(short_path / "s")["sessions"])
             memory.append(relay.memory_kib())
         until(lambda: relay.descriptors() <= descriptors + 32)  # spare pipes
         relay.reload()
