@@ -255,7 +255,7 @@ def test_nobody_else_comes_through_the_relay_that_holds(bob):
 @pytest.mark.parametrize(("wishes", "words", "said"), [
     ({"queue": "debug;touch /tmp/pwned"}, (), "--queue: 'debug;touch /tmp/pwned' is not valid"),
     ({"version": "$(touch /tmp/pwned)"}, (), "--version: '$(touch /tmp/pwned)' is not valid"),
-    ({"version": "5.9.1"}, (), "ParaView 5.9.1 here does not go with"),
+    ({"version": "5.9.1"}, (), "ParaView 5.9.1 here does not match"),
     ({"queue": "nosuch"}, (), "Slurm refused the job"), ({"nodes": "\x1b]0;x\x07"}, (), "--nodes: "), ({"port": ""}, (), "no port is given"),
     ({}, ("--queue", "'a b'"), "--queue: 'a b' is not valid")])
 def test_what_cannot_be_is_three_lines(bob, wishes, words, said):

@@ -63,7 +63,7 @@ def test_what_cannot_be_had_is_an_error_before_pvserver_starts(desk, lab, render
         return
     done = desk.connect(pvserver="pvserver", rendering=rendering, check=False)
     assert done.returncode != 0
-    assert "cannot draw as paraview_rendering: " + rendering in done.stdout
+    assert "cannot draw with paraview_rendering: " + rendering in done.stdout
     assert ("or leave it at auto" if rendering == "glx" else "leave paraview_rendering at auto") in done.stdout
     assert ("DISPLAY is empty" if rendering == "glx" else "libOSMesa" if chooses(lab) else "built for GLX alone") in done.stdout
     assert "Traceback" not in done.stdout + done.stderr

@@ -165,7 +165,7 @@ def test_versions_that_differ_are_found_before_the_queue(desk):
         desk.lab.on("login", "rm", "-r", "/opt/old")
     assert done.returncode != 0 and "submitted" not in done.stdout
     what, why, way_out = desk.lines(done)[-3:]
-    assert what == f"ParaView {desk.lab.series} here does not go with pvserver 5.9.0 on login"
+    assert what == f"ParaView {desk.lab.series} here does not match pvserver 5.9.0 on login"
     assert "first two numbers" in why and "ParaView 5.9" in way_out
     assert not desk.left()
 
@@ -197,7 +197,7 @@ def test_of_several_paraviews_here_the_one_that_fits_is_taken(desk):
         desk.lab.on("workstation", "rm", "/usr/local/bin/paraview")
     assert re.search(r"(?m)^lab: ParaView \S+ here \(/usr/bin/paraview\), ", done.stdout)
     assert ": /usr/bin/paraview --server-url=" in desk.lines(done)[-1]
-    assert refused.returncode != 0 and "ParaView 4.4.0 here does not go with pvserver" in refused.stdout and "submitted" not in refused.stdout
+    assert refused.returncode != 0 and "ParaView 4.4.0 here does not match pvserver" in refused.stdout and "submitted" not in refused.stdout
 
 
 def test_a_pvserver_that_does_not_tell_its_version_is_told_of(desk):

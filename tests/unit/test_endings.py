@@ -40,7 +40,7 @@ OTHER_ID = "( 3.5s) [pvserver        ]vtkTCPNetworkAccessMana:572    ERR| vtkTCP
     (CONNECTED + "ended 0 outage", "", "ended", "the connection was lost for longer than paraview_reconnect_timeout"),
     (CONNECTED + "ended 0 lost", "", "ended", "what was kept beside ParaView is gone"),
     (CALLS + "said Exiting...\nended 0 pvserver", "Connecting to client (reverse connection requested)...\nExiting...\n", "failed",
-     "the client hung up on pvserver: its connect-id or its version of ParaView is another one"),
+     "the client closed the connection to pvserver: its connect-id or its version of ParaView differs"),
     ("running c101\nended 137 attach", "", "failed", "its step in the job ended without a word, with exit status 137"),
     ("running c101\nended 137 attach", OOM, "failed", "the job ran out of memory"),
     (CONNECTED, LATE, "ended", "its wall time was over"), (CONNECTED, CANCELLED, "cancelled", "it was cancelled"), (CONNECTED, "", "failed", ""),

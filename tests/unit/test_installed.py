@@ -30,7 +30,7 @@ def paraview(path, version, text=None):
 
 
 def bundle(path, version):
-    """An .app, whose program must not be started to ask it."""
+    """An .app, whose program must not be started to query its version."""
     program = paraview(path / "Contents/MacOS/paraview", "", "#!/bin/sh\necho paraview version 9.9.9\n")
     (path / "Contents/Info.plist").write_text(PLIST.format(version))
     return program
@@ -38,7 +38,7 @@ def bundle(path, version):
 
 @pytest.fixture(name="host")
 def _host(tmp_path, monkeypatch):
-    """A home and places for programs, all below the test's own directory, and a PATH that has no ParaView yet."""
+    """A home and directories for programs, all below the test's own directory, and a PATH without a ParaView."""
     root = tmp_path / "a root"
     (root / "home").mkdir(parents=True)
     monkeypatch.setenv("HOME", str(root / "home"))
@@ -56,14 +56,14 @@ def test_nothing_is_installed(host):
     assert found() == []
 
 
-def test_the_one_on_the_path_comes_first_then_the_newest(host):
+def test_the_path_comes_first_then_the_newest(host):
     old = paraview(host / "home/ParaView-5.9.1/bin/paraview", "5.9.1")
     new = paraview(host / "home/opt/ParaView-6.1.0-MPI-Linux/bin/paraview", "6.1.0")
     paraview(host / "bin/paraview", "5.11.0")
     assert found() == [("paraview", "5.11.0"), (new, "6.1.0"), (old, "5.9.1")]
 
 
-def test_one_with_several_names_is_one(host):
+def test_an_installation_with_two_names_is_listed_once(host):
     path = paraview(host / "home/ParaView-5.13.2/bin/paraview", "5.13.2")
     (host / "bin").mkdir()
     (host / "bin/paraview").symlink_to(path)
@@ -75,7 +75,7 @@ def test_a_bundle_of_macos(host):
     assert found() == [(path, "5.13.2")]
 
 
-def test_a_bundle_in_the_binary_form(host, program, monkeypatch):
+def test_a_bundle_with_a_binary_property_list(host, program, monkeypatch):
     path = bundle(host / "home/Applications/ParaView-6.0.app", "?")
     (host / "home/Applications/ParaView-6.0.app/Contents/Info.plist").write_bytes(b"bplist00\x00\xff")
     place = os.path.dirname(program("plutil", "#!/bin/sh\ncat <<'E'\n{0}\nE\n".format(PLIST.format("6.0.1"))))
@@ -83,7 +83,7 @@ def test_a_bundle_in_the_binary_form(host, program, monkeypatch):
     assert found() == [(path, "6.0.1")]
 
 
-def test_a_bundle_without_a_version_is_asked_by_its_libraries(host, program, monkeypatch):
+def test_the_libraries_show_the_version_of_a_bundle(host, program, monkeypatch):
     path = bundle(host / "home/Applications/ParaView.app", "")
     place = os.path.dirname(program("otool", "#!/bin/sh\necho '\t@rpath/libvtkRemotingCore-pv5.12.dylib (compatibility version 1.0.0)'\n"))
     program("ldd", "#!/bin/sh\nexit 1\n")
@@ -91,8 +91,8 @@ def test_a_bundle_without_a_version_is_asked_by_its_libraries(host, program, mon
     assert found() == [(path, "5.12")]
 
 
-def test_an_archive_of_linux_tells_by_its_libraries(host):
-    """Its programs are forwarders, and nothing of it is started."""
+def test_the_libraries_show_the_version_of_a_linux_archive(host):
+    """Its programs are wrappers, and none of them is started."""
     path = paraview(host / "home/ParaView-5.13.2-MPI-Linux-Python3.10-x86_64/bin/paraview", "", "#!/bin/sh\necho paraview version 9.9.9\n")
     library = host / "home/ParaView-5.13.2-MPI-Linux-Python3.10-x86_64/lib/libvtkRemotingCore-pv5.13.so.1"
     library.parent.mkdir()
@@ -100,13 +100,13 @@ def test_an_archive_of_linux_tells_by_its_libraries(host):
     assert found() == [(path, "5.13")]
 
 
-def test_one_that_needs_a_display_is_known_by_what_stands_beside_it(host):
+def test_pvserver_shows_the_version_if_paraview_needs_a_display(host):
     paraview(host / "bin/paraview", "", "#!/bin/sh\necho 'qt.qpa.xcb: could not connect to display' >&2\nkill -ABRT $$\n")
     paraview(host / "bin/pvserver", "5.11.0")
     assert found() == [("paraview", "5.11.0")]
 
 
-def test_one_that_does_not_tell(host, monkeypatch):
+def test_a_paraview_that_does_not_answer(host, monkeypatch):
     monkeypatch.setattr(version_probe, "ANSWER_SECONDS", 1)
     path = paraview(host / "bin/paraview", "", "#!/bin/sh\nexec sleep 9{0}\n".format(os.getpid()))
     (one,) = [one for one in installed.here() if not one.program.startswith("/usr")]
@@ -115,7 +115,7 @@ def test_one_that_does_not_tell(host, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["ParaView-5.13.2/bin/paraview", "ParaView-5.13.2", "Applications/ParaView-5.13.2.app"])
-def test_a_program_is_named(host, name):
+def test_a_path_that_the_user_names(host, name):
     paraview(host / "bin/paraview", "5.11.0")
     if name.endswith(".app"):
         path = bundle(host / "home" / name, "5.13.2")
@@ -130,7 +130,7 @@ def test_a_name_on_the_path(host):
 
 
 @pytest.mark.parametrize("name", ["~/$(touch x)/paraview", "~/a'b\"c `id`/paraview", "~/*/paraview", "~/$HOME/paraview"])
-def test_a_path_is_data(host, name):
+def test_the_shell_does_not_interpret_a_path(host, name):
     path = paraview(host / "home" / name[2:], "5.13.2")
     paraview(host / "home/other/paraview", "5.9.0")
     assert found(installed.check(name)) == [(path, "5.13.2")]
@@ -138,7 +138,7 @@ def test_a_path_is_data(host, name):
 
 
 @pytest.mark.parametrize("name", ["bin/paraview", "./paraview", "$HOME/paraview", "~alice/paraview", "para view", "-x", "a\nb", "/opt/a\0b"])
-def test_what_names_no_program(name):
+def test_invalid_programs_are_refused(name):
     with pytest.raises(SessionError, match="paraview_client_program") as caught:
         settings.check(dict({name: about["default"] for name, about in settings.SPEC.items()}, client_program=name))
     assert len(caught.value.lines()) == 3
@@ -147,7 +147,7 @@ def test_what_names_no_program(name):
 def test_the_clients_of_a_session(host):
     with pytest.raises(SessionError) as caught:
         installed.clients(dict(DEFAULTS, client_program="/no/such/paraview"))
-    assert caught.value.what == "paraview_client_program: '/no/such/paraview' cannot be" and caught.value.why == "this machine has no such program"
+    assert caught.value.what == "paraview_client_program: '/no/such/paraview' cannot be used" and caught.value.why == "this machine has no such program"
     paraview(host / "bin/paraview", "5.11.0")
     named = paraview(host / "home/pv/paraview", "6.1.1")
     assert installed.clients(dict(DEFAULTS, client_program=named)) == installed.clients(dict(DEFAULTS, start_client=[named])) == [(named, "6.1.1", "")]
@@ -155,24 +155,23 @@ def test_the_clients_of_a_session(host):
     assert installed.clients(dict(DEFAULTS, start_client=["paraview"]))[0] == ("paraview", "5.11.0", "")
 
 
-def test_on_another_host_the_same_is_found(host, script):
-    """By the same script, which the shell there runs."""
+def test_another_host_runs_the_same_script(host, script):
     paraview(host / "bin/paraview", "5.11.0")
-    asked = []
+    calls = []
 
     def run(text, seconds):
-        asked.append(seconds)
+        calls.append(seconds)
         return script(text, seconds)
 
     assert installed.clients(DEFAULTS, run, "bigscreen")[0] == ("paraview", "5.11.0", "")
     with pytest.raises(SessionError, match="/no/such") as caught:
         installed.clients(dict(DEFAULTS, client_program="/no/such"), run, "bigscreen")
-    assert "bigscreen has no such program" in caught.value.why and len(asked) == 2
+    assert "bigscreen has no such program" in caught.value.why and len(calls) == 2
 
 
-def test_what_is_started():
-    def record(wish, program=""):
-        return SessionRecord(settings={"start_client": wish}, client_program=program)
+def test_the_program_that_a_session_starts():
+    def record(start_client, program=""):
+        return SessionRecord(settings={"start_client": start_client}, client_program=program)
 
     assert installed.to_start(record(True)) == installed.to_start(record(["paraview"])) == "paraview"
     assert installed.to_start(record(True, "/opt/pv/bin/paraview")) == "/opt/pv/bin/paraview"
@@ -182,6 +181,6 @@ def test_what_is_started():
     assert installed.shown(SessionRecord()) == "paraview"
 
 
-def test_what_another_host_prints_is_data():
+def test_malformed_output_of_another_host_is_ignored():
     text = "==program path relative/paraview\nparaview version 5.9\n==program other /opt/\x1b[31mx\n==program\n==program path\n"
     assert installed.read(text) == []

@@ -162,7 +162,7 @@ def test_the_log_names_the_cause_of_the_end(follow):
     flow.directory.log = lambda: line + "\n" + "usage\n" * 100
     next(flow.events())
     error = flow.died()
-    assert error.why.startswith("pvserver does not know the option --frobnicate") and "    " + line in error.why
+    assert error.why.startswith("pvserver does not have the option --frobnicate") and "    " + line in error.why
     assert "paraview_pvserver" in error.way_out and error.why.count("\n") < 20
 
 
@@ -210,7 +210,7 @@ def test_clock_times():
 @pytest.mark.parametrize(("fault", "words"), [
     (("missing", "pvserver"), ["not found on c101", "xvfb-run -a -s -noreset pvserver", "paraview_modules"]),
     (("module", "paraview/9\x1b[31m"), ["module paraview/9 cannot be loaded on c101", "module avail", "paraview_modules"]),
-    (("rendering", "egl build GLX\x1b[31m"), ["pvserver on c101 cannot draw as paraview_rendering: egl asks", "built for GLX alone", "at auto"]),
+    (("rendering", "egl build GLX\x1b[31m"), ["pvserver on c101 cannot draw with paraview_rendering: egl", "built for GLX alone", "at auto"]),
     (("ports", "11111-11120"), ["no port is free on c101", "11111-11120", "paraview_server_ports"])])
 def test_faults(fault, words):
     error = job_faults.error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])

@@ -291,7 +291,7 @@ def test_versions_that_do_not_go_together(host):
     old.chmod(0o755)
     process = host.start("forward", port=free_ports(1)[0], version="5.11.0", pvserver=old)
     out, err = process.communicate(timeout=30)
-    assert process.returncode == 1 and err.decode().startswith("ParaView 5.11.0 here does not go with pvserver 5.9.1 on ")
+    assert process.returncode == 1 and err.decode().startswith("ParaView 5.11.0 here does not match pvserver 5.9.1 on ")
     assert b"submitted" not in out
 
 

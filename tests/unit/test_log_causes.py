@@ -21,7 +21,7 @@ NO_X = "(  11.557s) [pvserver        ]vtkXOpenGLRenderWindow.:1460  WARN| bad X 
 NO_OSMESA = "(  12.5s) [pvserver        ]vtkOSOpenGLRenderWindow:149   WARN| libOSMesa not found. It appears that OSMesa is not installed in your system.\n"
 OOM = "slurmstepd: error: Detected 1 oom_kill event in StepId=77.0. Some of the step tasks have been OOM Killed.\n"
 
-# What each says, by its exit status, and words that a reader must find.
+# Exit status, kind of the cause, and text that the message must contain.
 RECORDED = {
     "5.11_no_display": (134, "display", "no display"), "5.13_no_display": (134, "display", "no display"), "6.1_no_display": (0, None, ""),
     "5.11_reverse_other_id": (0, "refused", "connect-id"), "5.11_forward_other_id": (0, "connect_id", "connect-id"),
@@ -34,13 +34,13 @@ RECORDED = {
     "5.11_mpi_no_program": (132, "program", "/opt/pvserver"), "5.13_mpi_no_program": (183, "program", "/opt/pvserver"),
     "6.1_mpi_no_program": (75, "program", "/opt/pvserver"), "5.11_mpi_library": (127, "library", "libvtkRemotingLive-pv5.11.so.1"),
     "6.1_mpi_library": (127, "library", "libvtkRemotingLive-pv6.1.so.1"), "5.13_broken_library": (127, "library", "libvtkRemotingLive"),
-    "5.13_port_taken": (0, "port", "port is taken"), "6.1_port_taken": (0, "port", "port is taken"),
+    "5.13_port_taken": (0, "port", "port is in use"), "6.1_port_taken": (0, "port", "port is in use"),
     "6.1_bind_address": (0, "port", "Cannot assign requested address"), "6.1_hung_up": (0, "peer", "no client"),
     "6.1_no_osmesa": (139, "opengl", "OSMesa"), "6.1_no_opengl": (139, "opengl", "OpenGL"),
 }
 
-# Lines of the form that each speaker gives them.
-SPOKEN = [
+# Lines in the format of each source.
+LINES_OF_SOURCES = [
     ("time", "slurmstepd: error: *** JOB 4711 ON c101 CANCELLED AT 2026-11-22T17:49:08 DUE TO TIME LIMIT ***"),
     ("time", "slurmstepd: error: *** STEP 4711.0 ON c101 CANCELLED AT 2026-11-22T17:49:08 DUE TO TIME LIMIT ***\nsrun: error: c101: task 0: Terminated"),
     ("time", "slurmstepd-c101: error: *** JOB 4711 ON c101 CANCELLED AT 2026-11-22T17:49:08 DUE TO TIME LIMIT ***"),
@@ -126,7 +126,7 @@ SPOKEN = [
      "( 60.7s) [pvserver        ]vtkTCPNetworkAccessMana:402    ERR| vtkTCPNetworkAccessManager (0x5): Connect timeout.\nExiting..."),
 ]
 
-# Whose words they are matters: none of these speaks of pvserver's end.
+# The source matters: none of these lines reports pvserver's end.
 CHATTER = [
     "the model ran out of memory last time, so the reader is patched", "numpy.core._exceptions: nothing to do", "Loaded modules: oom/1.2 bind/9.18",
     "RuntimeWarning: invalid value encountered in divide", "cp: cannot stat 'pvserver.pvsc': No such file or directory",
@@ -146,7 +146,7 @@ CHATTER = [
     "=" * 80, "-" * 80,
     NO_X, NO_OSMESA, CONNECTED + NO_X + "Exiting...", READY + "Client connected.\nExiting...",
     "(  5.9s) [pvserver        ]       vtkXMLReader.cxx:306    ERR| vtkXMLReader (0x5): Error opening file /scratch/a.vtu",
-    # A stray caller, whom pvserver survives.
+    # A stray connection, which pvserver survives.
     READY + "( 5.0s) [pvserver        ]vtkSocketCommunicator.c:540    ERR| vtkSocketCommunicator (0x5): Endian handshake failed.\n"
     "Connection failed during handshake. vtkSocketCommunicator::GetVersion()\n returns different values on the two connecting processes\n",
 ]
@@ -159,33 +159,33 @@ def explain(log, status=None):
 
 @pytest.mark.parametrize("name", RECORDED)
 def test_recorded_logs(name):
-    status, kind, words = RECORDED[name]
+    status, kind, text = RECORDED[name]
     log = (LOGS / (name + ".txt")).read_text()
     cause = log_causes.explain(log, status)
     assert (cause.kind if cause else None) == kind
-    assert words in (cause.what if cause else "")
+    assert text in (cause.what if cause else "")
     assert not cause or cause.way_out
 
 
-def test_every_recording_is_expected():
+def test_every_recording_has_an_expectation():
     assert {path.stem for path in LOGS.iterdir()} == set(RECORDED)
 
 
 @pytest.mark.parametrize("name", RECORDED)
-def test_a_status_is_no_condition(name):
-    """A batch system that lost the status leaves the words."""
-    _status, kind, _words = RECORDED[name]
+def test_the_log_alone_is_enough(name):
+    """The batch system may lose the exit status."""
+    _status, kind, _text = RECORDED[name]
     assert explain((LOGS / (name + ".txt")).read_text()) == kind
 
 
-@pytest.mark.parametrize(("kind", "log"), SPOKEN)
-def test_those_who_know_are_believed(kind, log):
+@pytest.mark.parametrize(("kind", "log"), LINES_OF_SOURCES)
+def test_lines_of_sources_name_the_cause(kind, log):
     assert explain(log) == kind
     assert explain(CHATTER[0] + "\r\n" + "\x1b[31m" + log.replace("\n", "\x1b[0m\n") + "\n\n") == kind
 
 
 @pytest.mark.parametrize("log", CHATTER)
-def test_others_are_not(log):
+def test_other_lines_are_ignored(log):
     assert explain(log) is None
     assert explain(log + "\n" + CONNECTED + log + "\n" + OOM) == "memory"
 
@@ -193,23 +193,23 @@ def test_others_are_not(log):
 @pytest.mark.parametrize(("kind", "log"), [
     ("memory", CONNECTED + NO_X + OOM),
     ("time", CONNECTED + NO_X + "slurmstepd: error: *** STEP 77.0 ON c101 CANCELLED AT 2026-11-30T02:00:00 DUE TO TIME LIMIT ***"),
-    # What the set-up met is over once pvserver speaks.
+    # Errors of the setup are obsolete once pvserver prints a status line.
     ("crash", "pvserver.sh: line 3: exec: mpiexec: not found\n"
      "pvserver: error while loading shared libraries: libx.so: cannot open\n" + READY + "Caught signal 11"),
     (None, "Segmentation fault\n" + CONNECTED + "Exiting..."),
-    # An event that was counted while the job went on.
+    # An event that was counted while the job ran.
     ("time", OOM + "slurmstepd: error: *** JOB 77 ON c101 CANCELLED AT 2026-11-30T02:00:00 DUE TO TIME LIMIT ***"),
     ("time", "slurmstepd: error: *** JOB 77 ON c101 CANCELLED AT 2026-11-30T02:00:00 DUE TO TIME LIMIT ***\n" + OOM),
-    # Those that are left are ended after the one that failed.
+    # The remaining ranks are ended after the one that failed.
     ("cpu", CONNECTED + "srun: error: c101: task 3: Illegal instruction\nsrun: error: c101: tasks 0-2: Killed\nLoguru caught a signal: SIGTERM"),
     ("library", "pvserver: error while loading shared libraries: libx.so: cannot open shared object file: No such file or directory\n"
      "srun: error: c101: task 0: Exited with exit code 127\nslurmstepd: error: *** STEP 77.0 ON c101 CANCELLED AT 2026-11-30T02:00:00 ***"),
 ])
-def test_the_heaviest_word_counts(kind, log):
+def test_the_heaviest_line_counts(kind, log):
     assert explain(log) == kind
 
 
-def test_what_comes_before_a_crash_is_told_with_it():
+def test_an_error_before_a_crash_is_reported_with_it():
     crash = "[c101:00658] Signal: Segmentation fault (11)\n"
     cause = log_causes.explain(CONNECTED + NO_X + NO_OSMESA + crash)
     assert cause.kind == "opengl" and "libOSMesa" in cause.what and "signal 11" in cause.what and "paraview_rendering" in cause.way_out
@@ -223,28 +223,28 @@ def test_what_comes_before_a_crash_is_told_with_it():
 @pytest.mark.parametrize(("status", "kind"), [
     (0, None), (1, None),
     (126, "program"), (127, "program"), (128, None), (134, "crash"), (137, "killed"), (139, "crash"), (132, "cpu"), (143, None), (255, None)])
-def test_what_a_status_alone_tells(status, kind):
+def test_causes_of_an_exit_status_alone(status, kind):
     assert explain("", status) == kind
     cause = log_causes.explain("", status)
     assert not cause or cause.what and cause.way_out
 
 
-def test_a_client_that_hangs_up_without_a_word():
+def test_a_client_that_closes_the_connection_silently():
     assert explain(CALLS + "Exiting...", 0) == "refused"
     assert explain(CALLS + "Client connected.\nExiting...", 0) is None
     assert explain(CALLS, 0) is None
     assert explain(READY + "Exiting...", 0) is None
 
 
-def test_what_a_launcher_complains_of_while_it_starts_something():
-    """It is no cause where what it started has ended by itself."""
+def test_a_warning_of_a_launcher_that_started_something():
+    """It is no cause if the process that it started has ended by itself."""
     log = "srun: error: spank: x11.so: could not be loaded\n"
     assert explain(log) == "launcher"
     assert explain(log + "srun: error: c101: task 0: Exited with exit code 1") is None
     assert explain(log + READY) is None
 
 
-def test_an_egl_that_cannot_be_used():
+def test_an_unusable_egl():
     log = CONNECTED + "( 1.263s) [pvserver        ]vtkEGLRenderWindow.cxx:381    ERR| vtkEGLRenderWindow (0x4): Only EGL 1.4 and greater allows OpenGL\n"
     assert explain(log) is None
     assert explain(log, 139) == "opengl"
@@ -260,34 +260,34 @@ def test_names_are_made_safe():
 
 
 @given(st.text())
-def test_free_text_names_nothing_and_is_no_error(text):
+def test_free_text_names_no_cause(text):
     assert log_causes.explain(text) is None
 
 
-LINES = st.sampled_from([line for _kind, line in SPOKEN] + CHATTER + ["\x00", "x" * 5000, "{", "%s"])
+LINES = st.sampled_from([line for _kind, line in LINES_OF_SOURCES] + CHATTER + ["\x00", "x" * 5000, "{", "%s"])
 
 
 @given(st.lists(LINES | st.text(), max_size=6), st.integers(0, 300) | st.none())
-def test_any_mixture_is_read(lines, status):
+def test_any_mixture_of_lines_is_read(lines, status):
     cause = log_causes.explain("\n".join(lines), status)
     assert cause is None or (cause.kind and cause.what and cause.way_out)
 
 
 @pytest.mark.parametrize("line", ["a" * 200000, ": " * 60000, "[" * 100000, "mv: " * 50000, "\n" * 100000, "0: " * 40000, "x: version `" * 10000])
-def test_no_line_keeps_its_reader_long(line):
+def test_no_line_takes_long_to_read(line):
     began = time.process_time()
     log_causes.explain(line)
     assert time.process_time() - began < 5
 
 
-def test_every_rule_has_its_speaker_and_its_sentence():
-    speakers = {name for name, _form in log_causes.SPEAKERS}
-    assert {speaker for speaker, _weight, _name, _pattern in log_causes.RULES} | {"pvserver"} == speakers
-    named = {name for _speaker, _weight, name, _pattern in log_causes.RULES if name}
+def test_every_rule_has_a_source_and_a_cause():
+    sources = {name for name, _format in log_causes.SOURCES}
+    assert {source for source, _weight, _name, _pattern in log_causes.RULES} | {"pvserver"} == sources
+    named = {name for _source, _weight, name, _pattern in log_causes.RULES if name}
     assert named | {"refused"} == set(log_causes.CAUSES)
 
 
-def test_ways_out_name_variables_that_there_are():
-    known = set(re.findall(r"^ *(paraview_\w+):", VARIABLES.read_text(), re.M)) | {"paraview_rendering"}
+def test_ways_out_name_existing_variables():
+    variables = set(re.findall(r"^ *(paraview_\w+):", VARIABLES.read_text(), re.M)) | {"paraview_rendering"}
     named = {name for _kind, _what, way_out in log_causes.CAUSES.values() for name in re.findall(r"paraview_\w+", way_out)}
-    assert named <= known
+    assert named <= variables

@@ -91,7 +91,7 @@ def test_another_generation_is_refused_and_a_module_that_fits_is_offered(pair, c
         pair(client, plain=plain)
     module = {"5.11.0": "paraview/5.11.0-egl", "6.1.1": "paraview/6.1.2"}[client]
     assert caught.value.lines() == [
-        "ParaView {0} here does not go with pvserver {1} on login2".format(client, plain), "the first two numbers have to be equal",
+        "ParaView {0} here does not match pvserver {1} on login2".format(client, plain), "the first two numbers of the versions must be equal",
         "set paraview_modules to [{0}] or to auto, or start ParaView {1} here".format(module, plain.rpartition(".")[0])]
 
 
@@ -131,7 +131,7 @@ def test_of_several_here_the_one_that_fits_is_taken(pair, plain, taken):
 def test_none_of_several_fits(pair):
     with pytest.raises(SessionError) as caught:
         pair(*SEVERAL, plain="5.9.1")
-    assert caught.value.why == ("the first two numbers have to be equal; so it is with /opt/ParaView-6.1.1/bin/paraview (6.1.1), "
+    assert caught.value.why == ("the first two numbers of the versions must be equal; so it is with /opt/ParaView-6.1.1/bin/paraview (6.1.1), "
                                 "/opt/ParaView-5.13.3/bin/paraview (5.13.3), /opt/ParaView-5.13.2/bin/paraview (5.13.2)")
 
 

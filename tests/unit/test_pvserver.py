@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ParaView's own words."""
+"""ParaView's command lines and output."""
 
 import re
 
@@ -33,7 +33,7 @@ def test_reverse_status():
     assert _status(REVERSE) == (None, True, True)
 
 
-def test_the_kernels_port_is_the_one_that_counts():
+def test_the_port_is_read_from_the_accepting_line():
     assert _status(["Connection URL: cs://c101:0", "Accepting connection(s): c101.site.edu:40123\r\n"])[0] == ("c101.site.edu", 40123)
 
 
@@ -41,7 +41,7 @@ def test_the_kernels_port_is_the_one_that_counts():
     "Accepting connection(s): c101:0", "Accepting connection(s): c101:65536", "Accepting connection(s): c101:", "Accepting connection(s): :5",
     "Accepting connection(s): -oProxyCommand=x:5", "Accepting connection(s): a b:5", "Accepting connection(s): $(id):5",
     "Accepting connection(s): c101:5 x", "x Accepting connection(s): c101:5"])
-def test_what_is_no_place_to_connect_to(line):
+def test_malformed_endpoints_are_ignored(line):
     assert _status([line])[0] is None
 
 
@@ -52,7 +52,7 @@ def test_no_line_is_an_error(text, before):
 
 
 @pytest.mark.parametrize("line", [*FORWARD, *REVERSE, "Exiting..."])
-def test_the_job_passes_every_status_line_on(line, script):
+def test_the_job_forwards_every_status_line(line, script):
     assert script("grep -aE '{0}' <<'E'\n{1}\nsomething else\nE\n".format(pvserver.STATUS_LINES, line))[1] == line + "\n"
 
 
@@ -75,7 +75,7 @@ def test_urls():
     assert (pvserver.url(False, 40123), pvserver.url(True, 40123)) == ("cs://127.0.0.1:40123", "csrc://127.0.0.1:40123")
 
 
-def test_new_connect_ids_are_ones_that_paraview_takes():
+def test_paraview_accepts_new_connect_ids():
     drawn = {pvserver.new_connect_id() for _number in range(100)}
     assert len(drawn) > 90
     assert all(pvserver.parse_connect_id(one) == one > 0 for one in drawn)
@@ -87,6 +87,6 @@ def test_connect_ids_of_the_users_own(value, number):
 
 
 @pytest.mark.parametrize("value", [-1, 2 ** 31, "", "x", "1.5", True, None, "0x10", "\u00b2", "9" * 5000])
-def test_what_is_no_connect_id(value):
+def test_invalid_connect_ids_are_refused(value):
     with pytest.raises(ValueError, match="is no connect-id"):
         pvserver.parse_connect_id(value)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What pvserver draws through: the job's script, really run under each shell, beside programs and libraries of ours."""
+"""pvserver's OpenGL interface: the job's script runs under each shell, with test programs and libraries."""
 
 import os
 import shlex
@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 
 SHELLS = [name for name in ("dash", "bash") if shutil.which(name)]
 TOOLS = ("awk", "bash", "cat", "dirname", "env", "grep", "head", "hostname", "ls", "mv", "readlink", "rm", "sed", "sh", "sleep", "sort", "timeout", "tr")
-PVSERVER = '#!/bin/sh\nprintf "%s\\n" "DISPLAY=$DISPLAY" "window=$VTK_DEFAULT_OPENGL_WINDOW" "device=$VTK_DEFAULT_EGL_DEVICE_INDEX" "$0 $*" > "$HOME/told"\n'
+PVSERVER = '#!/bin/sh\nprintf "%s\\n" "DISPLAY=$DISPLAY" "window=$VTK_DEFAULT_OPENGL_WINDOW" "device=$VTK_DEFAULT_EGL_DEVICE_INDEX" "$0 $*" > "$HOME/seen"\n'
 XVFB_RUN = '#!/bin/sh\n[ "$1 $2 $3" = "-a -s -noreset" ] || exit 3\nshift 3\nDISPLAY=:99 exec "$@"\n'
-# As they are in a library: RTTI names of its own classes, among other things.
+# RTTI names of classes, as a library contains them.
 CLASSES = {"GLX": "22vtkXOpenGLRenderWindow", "EGL": "18vtkEGLRenderWindow", "OSMesa": "23vtkOSOpenGLRenderWindow"}
 GLX, EGL, OSMESA, FAT, SIX = ("GLX",), ("EGL",), ("OSMesa",), ("GLX", "EGL"), ("GLX", "EGL", "OSMesa", "6")
 
 
 class Node:
-    """A node, as far as the job's script can see it.
+    """The environment of a node that the job's script sees.
 
     Args:
         top (pathlib.Path): a directory. shell (str): the one that runs the script.
@@ -48,7 +48,7 @@ class Node:
         self.environment = {"HOME": str(top), "PATH": str(self.bin)}
 
     def program(self, name, text):
-        # It may be a link to the machine's own.
+        # It may be a link to the machine's own program.
         (self.bin / name).unlink(missing_ok=True)
         (self.bin / name).write_text(text)
         (self.bin / name).chmod(0o755)
@@ -59,7 +59,7 @@ class Node:
         self.program("xauth", "#!/bin/sh\n")
 
     def built_for(self, names, suffix="pv5.11"):
-        """Gives pvserver a library like that of a build for these."""
+        """Gives pvserver a library as in a build for these interfaces."""
         library = self.top / "lib x" / "libvtkRenderingOpenGL2-{0}.so.1".format(suffix)
         library.parent.mkdir(exist_ok=True)
         text = "\0_ZTS".join(CLASSES[name] for name in names if name in CLASSES) + ("\0VTK_DEFAULT_OPENGL_WINDOW\0" if "6" in names else "\0")
@@ -72,26 +72,26 @@ class Node:
         (self.top / ("ldd." + program)).write_text(text)
         self.program("ldd", '#!/bin/sh\ncat "$HOME/ldd.${1##*/}" 2>/dev/null || { echo "	not a dynamic executable" >&2; exit 1; }\n')
 
-    def start(self, wish="auto", pvserver=("pvserver",), launcher=(), setup="", **environment):
-        script = job_scripts.pvserver_script(str(self.job), list(launcher), list(pvserver), (), setup, 0, wish)
+    def start(self, requested="auto", pvserver=("pvserver",), launcher=(), setup="", **environment):
+        script = job_scripts.pvserver_script(str(self.job), list(launcher), list(pvserver), (), setup, 0, requested)
         (self.job / "pvserver.sh").write_text(script)
         (self.job / "rank.sh").write_text(self.rank)
         (self.job / "go").write_text(job_scripts.go_file(["--server-port=0"]))
-        (self.top / "told").unlink(missing_ok=True)
+        (self.top / "seen").unlink(missing_ok=True)
         done = subprocess.run([shutil.which(self.shell), "pvserver.sh", "022"], cwd=str(self.job), env=dict(self.environment, **environment),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
         self.code, self.out = done.returncode, done.stdout.decode()
         return self
 
     @property
-    def told(self):
-        """dict: what pvserver found in its environment."""
-        lines = (self.top / "told").read_text().splitlines()
+    def reported(self):
+        """dict: the variables in pvserver's environment."""
+        lines = (self.top / "seen").read_text().splitlines()
         return dict(line.split("=", 1) for line in lines[:3])
 
     @property
     def progress(self):
-        """What the job's script would report."""
+        """The job script's report."""
         parts = [self.job / name for name in ("fault", "news.display")]
         return Progress("running c101\n" + "".join(part.read_text() for part in parts if part.exists()))
 
@@ -104,27 +104,27 @@ def _node(request, tmp_path):
 @pytest.mark.parametrize(("build", "display", "xvfb"), [
     (GLX, "", True), (GLX, "localhost:10.0", True), (GLX, ":0", False), (EGL, "", False), (EGL, "localhost:10.0", False), (OSMESA, "", False), (FAT, "", False),
     (SIX, ":0", False), (("GLX", "6"), "", True)])
-def test_a_display_of_its_own_is_for_whom_nothing_else_is_left(node, build, display, xvfb):
+def test_a_virtual_display_is_the_last_resort(node, build, display, xvfb):
     node.xvfb()
     node.built_for(build)
     node.start(DISPLAY=display)
     assert node.code == 0, node.out
-    assert node.told == {"DISPLAY": ":99" if xvfb else display if display == ":0" else "", "window": "", "device": ""}
+    assert node.reported == {"DISPLAY": ":99" if xvfb else display if display == ":0" else "", "window": "", "device": ""}
     assert node.progress.display == ("xvfb" if xvfb else "") and not node.progress.fault
 
 
 @pytest.mark.parametrize(("libraries", "xvfb"), [(["libEGL.so.1"], False), (["libOSMesa.so.8"], False), (["libGL.so.1"], True), ([], True)])
-def test_from_version_6_on_it_is_left_to_pvserver_if_it_has_a_library_to_draw_with(node, libraries, xvfb):
+def test_from_version_6_pvserver_chooses_if_it_has_a_library(node, libraries, xvfb):
     node.xvfb()
     node.built_for(SIX, "9.6")
     listing = "".join("\t{0} (libc6,x86-64) => /lib/{0}\n".format(name) for name in ["libc.so.6", *libraries])
     node.program("ldconfig", "#!/bin/sh\ncat <<E\n{0}E\n".format(listing))
     node.start(DISPLAY="login2:10.0")
-    assert node.told["DISPLAY"] == (":99" if xvfb else "")
+    assert node.reported["DISPLAY"] == (":99" if xvfb else "")
 
 
 @pytest.mark.parametrize("place", ["LD_LIBRARY_PATH", "beside", "built in", "linked", "no list"])
-def test_a_library_that_pvserver_loads_is_looked_for_where_the_loader_looks(node, place):
+def test_a_library_is_searched_where_the_loader_searches(node, place):
     node.xvfb()
     library, mesa = node.built_for(SIX), node.top / "mesa" / "lib"
     mesa.mkdir(parents=True)
@@ -136,27 +136,27 @@ def test_a_library_that_pvserver_loads_is_looked_for_where_the_loader_looks(node
     if place == "no list":
         node.program("ldconfig", "#!/bin/sh\nexit 127\n")
     node.start(**({"LD_LIBRARY_PATH": "/nowhere:" + str(mesa)} if place == "LD_LIBRARY_PATH" else {}))
-    assert node.told["DISPLAY"] == "" and not node.progress.display
+    assert node.reported["DISPLAY"] == "" and not node.progress.display
 
 
 @pytest.mark.parametrize(("linked", "xvfb"), [
     ("libGLX.so.0", True), ("libGL.so.1", True), ("libEGL.so.1", False), ("libOSMesa.so.8", False), ("libX11.so.6", False), ("libGLdispatch.so.0", False),
     ("libvtkRemotingCore-pv5.13.so.1 => /x (0x1)\n\tlibGL.so.1", True), ("libvtkRemotingCore-pv6.0.so.1 => /x (0x1)\n\tlibGL.so.1", False)])
-def test_what_pvserver_is_linked_against_counts_where_the_library_does_not_tell(node, linked, xvfb):
+def test_linked_libraries_count_if_the_rendering_library_is_missing(node, linked, xvfb):
     node.xvfb()
     node.program("ldconfig", "#!/bin/sh\necho libEGL.so.1\n")
     node.ldd("\t{0} => /usr/lib64/{0} (0x00007f2)\n".format(linked))
     node.start()
-    assert node.told["DISPLAY"] == (":99" if xvfb else "")
+    assert node.reported["DISPLAY"] == (":99" if xvfb else "")
 
 
 @pytest.mark.parametrize("name", ["pvserver-real", ".pvserver-wrapped"])
-def test_a_script_with_the_program_beside_it(node, name):
+def test_a_script_with_the_program_next_to_it(node, name):
     node.xvfb()
     node.built_for(GLX)
     (node.top / "ldd.pvserver").rename(node.top / ("ldd." + name))
     (node.bin / name).touch()
-    assert node.start().told["DISPLAY"] == ":99"
+    assert node.start().reported["DISPLAY"] == ":99"
 
 
 @pytest.mark.parametrize(("build", "xvfb"), [(GLX, True), (EGL, False)])
@@ -165,95 +165,95 @@ def test_a_static_build(node, build, xvfb):
     node.built_for(build).rename(node.bin / "classes")
     node.program("pvserver", PVSERVER + "exit\n" + "".join(CLASSES[name] for name in build))
     node.ldd("\tlinux-vdso.so.1 (0x00007ffd)\n")
-    assert node.start().told["DISPLAY"] == (":99" if xvfb else "")
+    assert node.start().reported["DISPLAY"] == (":99" if xvfb else "")
 
 
-def test_where_nothing_is_known_nothing_is_changed(node):
+def test_an_unknown_build_is_left_unchanged(node):
     node.xvfb()
     node.program("pvserver", "#!/bin/sh\n# VTK_DEFAULT_OPENGL_WINDOW=vtkEGLRenderWindow\n" + PVSERVER)
     node.start(DISPLAY="login2:10.0")
-    assert node.told["DISPLAY"] == "login2:10.0" and not node.progress.display
+    assert node.reported["DISPLAY"] == "login2:10.0" and not node.progress.display
 
 
 @pytest.mark.parametrize("pvserver", [
     ["xvfb-run", "-a", "-s", "-noreset", "pvserver"], ["env", "A=b", "pvserver"], ["sh", "-c", 'exec pvserver "$@"', "sh"],
     ["pvserver", "--displays=:0.0,:0.1"]])
-def test_whoever_puts_something_in_front_has_chosen(node, pvserver):
+def test_a_wrapper_of_the_users_own_is_left_unchanged(node, pvserver):
     node.xvfb()
     node.built_for(GLX)
     node.start(pvserver=pvserver, DISPLAY="login2:10.0")
     assert node.code == 0, node.out
-    assert node.told["DISPLAY"] == (":99" if pvserver[0] == "xvfb-run" else "login2:10.0") and not node.progress.display
+    assert node.reported["DISPLAY"] == (":99" if pvserver[0] == "xvfb-run" else "login2:10.0") and not node.progress.display
 
 
-def test_an_xvfb_run_of_the_mpi_launchers_is_enough(node):
+def test_xvfb_run_in_the_mpi_launcher_is_enough(node):
     node.xvfb()
     node.built_for(GLX)
     node.start(launcher=["xvfb-run", "-a", "-s", "-noreset"])
-    assert node.told["DISPLAY"] == ":99" and not node.progress.display
+    assert node.reported["DISPLAY"] == ":99" and not node.progress.display
 
 
 @pytest.mark.parametrize("lacks", ["xvfb-run", "Xvfb", "xauth"])
-def test_without_an_xvfb_it_is_told_and_goes_on(node, lacks):
+def test_without_xvfb_pvserver_starts_with_a_warning(node, lacks):
     node.xvfb()
     (node.bin / lacks).unlink()
     node.built_for(GLX)
     node.start()
-    assert node.code == 0 and node.told["DISPLAY"] == ""
+    assert node.code == 0 and node.reported["DISPLAY"] == ""
     line = rendering.told("c101", node.progress.display)
     assert "c101" in line and lacks in line and "EGL" in line
 
 
-@pytest.mark.parametrize(("wish", "build", "window"), [
+@pytest.mark.parametrize(("requested", "build", "window"), [
     ("egl", EGL, "vtkEGLRenderWindow"), ("egl", SIX, "vtkEGLRenderWindow"), ("osmesa", OSMESA, "vtkOSOpenGLRenderWindow"),
     ("osmesa", SIX, "vtkOSOpenGLRenderWindow"),
     ("glx", GLX, "vtkXOpenGLRenderWindow"), ("glx", SIX, "vtkXOpenGLRenderWindow")])
-def test_one_that_was_asked_for(node, wish, build, window):
+def test_a_requested_interface(node, requested, build, window):
     node.built_for(build)
     node.program("ldconfig", "#!/bin/sh\necho 'libEGL.so.1 => /lib/libEGL.so.1'\necho 'libOSMesa.so.8 => /lib/libOSMesa.so.8'\n")
-    node.start(wish, DISPLAY=":0", launcher=["env", "FROM=launcher"])
+    node.start(requested, DISPLAY=":0", launcher=["env", "FROM=launcher"])
     assert node.code == 0, node.out
-    assert node.told["window"] == window and node.told["DISPLAY"] == ":0"
+    assert node.reported["window"] == window and node.reported["DISPLAY"] == ":0"
 
 
-@pytest.mark.parametrize(("wish", "build", "display", "words"), [
+@pytest.mark.parametrize(("requested", "build", "display", "words"), [
     ("egl", GLX, "", ["built for GLX alone", "built for EGL"]), ("osmesa", EGL, "", ["built for EGL alone", "built for OSMesa"]),
     ("glx", EGL, ":0", ["built for EGL alone", "built for GLX"]), ("glx", FAT, ":0", ["built for EGL alone"]),
     ("egl", ("GLX", "OSMesa", "6"), "", ["built for OSMesa and GLX alone"]), ("glx", SIX, "localhost:10.0", ["DISPLAY=localhost:10.0", "xvfb"]),
-    ("glx", GLX, "", ["DISPLAY is empty", "xvfb"]), ("osmesa", SIX, "", ["libOSMesa is not found there", "module that has libOSMesa"]),
+    ("glx", GLX, "", ["DISPLAY is empty", "xvfb"]), ("osmesa", SIX, "", ["needs libOSMesa to draw", "module that has libOSMesa"]),
     ("xvfb", GLX, "", ["xvfb-run is not on the PATH of job 17", "ask the site"])])
-def test_one_that_cannot_be_had_is_an_error_before_pvserver_starts(node, wish, build, display, words):
+def test_an_unavailable_interface_is_an_error_before_pvserver_starts(node, requested, build, display, words):
     node.built_for(build)
-    node.start(wish, DISPLAY=display)
-    assert node.code == 95 and not (node.top / "told").exists()
-    assert "paraview_rendering " + wish in node.out
+    node.start(requested, DISPLAY=display)
+    assert node.code == 95 and not (node.top / "seen").exists()
+    assert "paraview_rendering " + requested in node.out
     error = fault_error("17", "c101", node.progress.fault, ["pvserver"])
-    assert len(error.lines()) == 3 and "c101" in error.what and "paraview_rendering: " + wish in error.what
+    assert len(error.lines()) == 3 and "c101" in error.what and "paraview_rendering: " + requested in error.what
     assert all(word in error.why + error.way_out for word in words)
 
 
 @pytest.mark.parametrize("pvserver", [["pvserver"], ["env", "A=b", "pvserver"], ["xvfb-run", "-a", "-s", "-noreset", "pvserver"]])
 @pytest.mark.parametrize("build", [GLX, EGL, SIX])
-def test_xvfb_in_any_case(node, build, pvserver):
+def test_a_requested_xvfb(node, build, pvserver):
     node.xvfb()
     node.built_for(build)
     node.start("xvfb", pvserver, DISPLAY=":0")
     assert node.code == 0, node.out
-    assert node.told["DISPLAY"] == ":99"
+    assert node.reported["DISPLAY"] == ":99"
 
 
 @pytest.mark.parametrize("display", [":7", "unix:7.0", "127.0.0.1:7.0", "/private/tmp/org.xquartz:0", "nonsense", ":", ":x", ":0x7", "localhost:08", "a:b", "",
                                      ":7.0.0"])
 @pytest.mark.parametrize("program", [True, False])
-def test_a_display_at_which_nobody_answers(node, display, program):
+def test_a_display_that_does_not_answer(node, display, program):
     node.xvfb()
     node.built_for(GLX)
     if not program:
         (node.bin / "xdpyinfo").unlink()
-    assert node.start(DISPLAY=display).told["DISPLAY"] == ":99", node.out
+    assert node.start(DISPLAY=display).reported["DISPLAY"] == ":99", node.out
 
 
-def test_a_display_that_answers_without_a_program_to_ask_it(node):
+def test_a_display_that_answers_if_xdpyinfo_is_missing(node):
     node.xvfb()
     node.built_for(GLX)
     (node.bin / "xdpyinfo").unlink()
@@ -262,27 +262,27 @@ def test_a_display_that_answers_without_a_program_to_ask_it(node):
         number = next(number for number in range(500, 600) if _bound(listener, 6000 + number))
         listener.listen(1)
         display = "127.0.0.1:{0}.0".format(number)
-        assert node.start(DISPLAY=display).told["DISPLAY"] == display
+        assert node.start(DISPLAY=display).reported["DISPLAY"] == display
     (node.bin / "timeout").unlink()
-    assert node.start(DISPLAY=display).told["DISPLAY"] == display, "it cannot be asked: whoever set it is believed"
+    assert node.start(DISPLAY=display).reported["DISPLAY"] == display, "it cannot be queried, so DISPLAY is used as it is"
 
 
-@pytest.mark.parametrize(("wish", "build"), [("auto", GLX), ("auto", SIX), ("glx", GLX)])
-def test_a_display_that_the_setup_starts_may_take_its_time(node, wish, build):
+@pytest.mark.parametrize(("requested", "build"), [("auto", GLX), ("auto", SIX), ("glx", GLX)])
+def test_a_display_of_the_setup_that_starts_slowly(node, requested, build):
     node.xvfb()
     node.built_for(build)
     node.program("sleep", "#!/bin/sh\n")
     node.program("xdpyinfo", '#!/bin/sh\necho >> "$HOME/asked"\n[ "$(grep -c "" "$HOME/asked")" -gt 3 ]\n')
-    node.start(wish, setup="DISPLAY=:5; export DISPLAY")
+    node.start(requested, setup="DISPLAY=:5; export DISPLAY")
     assert node.code == 0, node.out
-    assert node.told["DISPLAY"] == ":5" and not node.progress.display
+    assert node.reported["DISPLAY"] == ":5" and not node.progress.display
 
 
-def test_a_display_that_the_setup_names_and_nobody_starts(node):
+def test_a_display_of_the_setup_that_does_not_start(node):
     node.xvfb()
     node.built_for(GLX)
     node.program("sleep", "#!/bin/sh\n")
-    assert node.start(setup="export DISPLAY=:5").told["DISPLAY"] == ":99"
+    assert node.start(setup="export DISPLAY=:5").reported["DISPLAY"] == ":99"
 
 
 def _bound(listener, port):
@@ -294,20 +294,20 @@ def _bound(listener, port):
 
 
 @pytest.mark.parametrize("setup", ["set -eu", "IFS=:", "set -f", "unset DISPLAY", "set -e\nset -u\nIFS=/"])
-def test_what_a_setup_leaves_behind_changes_nothing(node, setup):
+def test_shell_options_of_a_setup_change_nothing(node, setup):
     node.xvfb()
     node.built_for(GLX)
     node.start(setup=setup, launcher=["env", "A=b c"])
     assert node.code == 0, node.out
-    assert node.told["DISPLAY"] == ":99"
+    assert node.reported["DISPLAY"] == ":99"
 
 
-def test_pvserver_gets_its_words_as_they_are_behind_all_that_stands_in_front(node):
+def test_pvserver_gets_its_arguments_unchanged_through_all_wrappers(node):
     node.xvfb()
     node.built_for(GLX)
-    node.program("pvserver", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/told"\n')
+    node.program("pvserver", '#!/bin/sh\nprintf "%s\\n" "$@" > "$HOME/seen"\n')
     node.start("xvfb", ["pvserver", "--a=$HOME *", "it's"], ["env", "X=$(id)"])
-    assert (node.top / "told").read_text().splitlines() == ["--a=$HOME *", "it's", "--server-port=0"]
+    assert (node.top / "seen").read_text().splitlines() == ["--a=$HOME *", "it's", "--server-port=0"]
 
 
 # -- a GPU for each rank
@@ -318,7 +318,7 @@ MPI = ("OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANK
 
 @pytest.fixture(name="device", params=SHELLS)
 def _device(request, tmp_path):
-    """The device that a rank draws with; GPUs are files of ours, and one that cannot be opened leads nowhere."""
+    """The device that a rank draws with. GPUs are test files; one that cannot be opened is a dangling link."""
     def chosen(nvidia=(), dri=(), **environment):
         top = tmp_path / "dev"
         shutil.rmtree(str(top), ignore_errors=True)
@@ -344,12 +344,12 @@ def _device(request, tmp_path):
 
 
 @pytest.mark.parametrize("variable", MPI)
-def test_each_rank_of_a_node_has_its_own(device, variable):
+def test_each_rank_of_a_node_has_its_own_gpu(device, variable):
     assert [device([1] * 4, **{variable: str(rank)}) for rank in range(6)] == ["0", "1", "2", "3", "0", "1"]
 
 
-def test_an_mpis_own_number_comes_before_the_batch_systems(device):
-    """A batch script has SLURM_LOCALID=0, and hands it on to all that mpiexec starts."""
+def test_mpis_rank_number_overrides_the_batch_systems(device):
+    """A batch script has SLURM_LOCALID=0, and all processes of mpiexec inherit it."""
     for variable in MPI[:-1]:
         assert device([1] * 4, **{variable: "3", "SLURM_LOCALID": "0"}) == "3"
 
@@ -361,7 +361,7 @@ def test_an_mpis_own_number_comes_before_the_batch_systems(device):
     ([1, 1], "", 1, "none"), ([1, 1], "-1", 1, "none"), ([1, 1], "NoDevFiles", 1, "none"), ([1], "0", 3, "none"), ([0, 1], "0", 3, "none"),
     ([], "0,1", 1, "none"),
     ([1, 1], "0, 1", 1, "1"), ([1, 1], "$(id),*", 1, "1")])
-def test_gpus_that_the_batch_system_gave(device, seen, visible, rank, expected):
+def test_gpus_that_the_batch_system_assigned(device, seen, visible, rank, expected):
     assert device(seen, CUDA_VISIBLE_DEVICES=visible, SLURM_LOCALID=str(rank)) == expected
 
 
@@ -372,27 +372,27 @@ def test_gpus_without_nvidias_driver(device, dri, variables, expected):
     assert device((), dri, SLURM_LOCALID="2", **variables) == expected
 
 
-def test_what_the_user_set_stays(device):
+def test_a_device_that_the_user_set_stays(device):
     assert device([1] * 4, SLURM_LOCALID="2", VTK_DEFAULT_EGL_DEVICE_INDEX="1") == "1"
 
 
 @pytest.mark.parametrize("rank", ["", "x", "-1", "$(id)"])
-def test_a_number_that_is_none(device, rank):
+def test_an_invalid_rank_number(device, rank):
     assert device([1] * 2, SLURM_LOCALID=rank) == "0"
 
 
 @pytest.mark.parametrize("launcher", [[], ["env", "SLURM_LOCALID=1"]])
-def test_the_mpi_launcher_starts_it_in_front_of_each_pvserver(node, launcher):
+def test_the_mpi_launcher_runs_the_rank_script_for_each_pvserver(node, launcher):
     node.built_for(EGL)
     dev = node.top / "dev"
     dev.mkdir()
     for name in ("nvidia0", "nvidia1", "nvidia2"):
         (dev / name).touch()
     node.start(launcher=launcher, CUDA_VISIBLE_DEVICES="2,1")
-    assert node.told["device"] == ""
+    assert node.reported["device"] == ""
     node.rank = node.rank.replace("/dev/", str(dev) + "/")
     node.start(launcher=launcher, CUDA_VISIBLE_DEVICES="2,1")
-    assert node.told["device"] == ("1" if launcher else "2")
+    assert node.reported["device"] == ("1" if launcher else "2")
 
 
 # -- the command
@@ -407,16 +407,16 @@ def test_the_word_that_is_pvserver(pvserver, program):
     assert pvserver_program(pvserver) == program
 
 
-def test_a_wrapper_that_names_pvserver_by_its_path(node):
+def test_a_wrapper_that_contains_the_path_of_pvserver(node):
     (node.top / "sw").mkdir()
     shutil.move(str(node.bin / "pvserver"), str(node.top / "sw" / "pvserver"))
     text = 'VTK_DEFAULT_EGL_DEVICE_INDEX=${SLURM_LOCALID:-0} exec ' + shlex.quote(str(node.top / "sw" / "pvserver")) + ' "$@"'
     node.start(pvserver=["sh", "-c", text, "sh"], SLURM_LOCALID="3")
     assert node.code == 0 and not node.progress.fault, node.out
-    assert node.told["device"] == "3"
+    assert node.reported["device"] == "3"
 
 
 @given(st.text())
-def test_what_a_status_file_has_is_told_on_a_line(text):
+def test_messages_from_a_status_file_are_single_lines(text):
     assert "\n" not in rendering.told("c101", text)
     assert len(rendering.error("17", "c101", text).lines()) == 3

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Server configuration files: what is not ours stays byte for byte."""
+"""Server configuration files: entries of others stay byte for byte."""
 
 from xml.etree import ElementTree
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 OURS = '<Server name="ours" resource="cs://127.0.0.1:1">\n    <ManualStartup/>\n  </Server>'
-# As sites write them: comments, other quotes, a value with a `>`, empty elements, Windows' ends of lines.
+# Files as sites write them: comments, other quotes, a value with a `>`, empty elements, line endings of Windows.
 SITES = [
     b"<Servers>\n</Servers>\n", b"<Servers/>", b"<Servers />\n", b'<Servers>\r\n  <Server name="a" resource="cs://x:1"/>\r\n</Servers>\r\n',
     b"<?xml version='1.0'?>\n<!-- <Server name='ours'/> -->\n<Servers>\n<Server name='a > b' resource='csrc://x:1'><ManualStartup/></Server></Servers>",
@@ -30,7 +30,7 @@ def names(data):
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_an_entry_comes_goes_and_leaves_no_trace(site):
+def test_an_entry_is_added_and_removed_without_a_trace(site):
     before = names(site)
     one = servers_file.Configuration(site, "servers.pvsc").put("ours", OURS)
     assert names(one) == [*before, "ours"]
@@ -45,20 +45,20 @@ def test_an_entry_comes_goes_and_leaves_no_trace(site):
 
 
 @pytest.mark.parametrize("site", SITES)
-def test_others_are_never_touched(site):
+def test_other_entries_stay_unchanged(site):
     one = servers_file.Configuration(site, "servers.pvsc").put("ours", OURS)
     for place in servers_file.Configuration(site, "servers.pvsc").places:
         assert site[place.start:place.end] in one
 
 
-def test_of_several_of_one_name_one_is_left():
+def test_duplicate_entries_are_removed():
     data = b'<Servers>\n  <Server name="ours" resource="cs://a:1"/>\n  <Server name="b"/>\n  <Server name="ours" resource="cs://c:1"/>\n</Servers>\n'
     one = servers_file.Configuration(data, "servers.pvsc").put("ours", OURS)
     assert names(one) == ["b", "ours"]
     assert names(servers_file.Configuration(data, "servers.pvsc").remove("ours")) == ["b"]
 
 
-def test_a_file_that_is_not_there():
+def test_a_file_that_does_not_exist():
     assert names(b"") == []
     assert servers_file.Configuration(b" \n", "servers.pvsc").put("ours", OURS).startswith(b"<?xml")
 
@@ -68,7 +68,7 @@ def test_a_file_that_is_not_there():
     ("<Servers/>".encode("utf-16-le"), 1, "UTF-16"), (b"<!DOCTYPE Servers [<!ENTITY a 'b'>]>\n<Servers/>", 1, "document type"),
     (b'<?xml version="1.0" encoding="koi8-r"?><Servers/>', 1, "koi8-r"), ("<Servers/>".encode("utf-16"), 1, "UTF-16"), (b"\xff", 1, "unclosed token"),
     (b"hello", 1, "syntax error"), (b"<Servers/>\n<Servers/>", 2, "junk")])
-def test_what_is_malformed_is_refused(data, line, why):
+def test_malformed_files_are_refused(data, line, why):
     with pytest.raises(SessionError, match="no server configuration") as caught:
         servers_file.Configuration(data, "/etc/servers.pvsc")
     assert caught.value.why.startswith("line {0}: ".format(line)) and why in caught.value.why
@@ -85,7 +85,7 @@ def test_any_bytes_are_a_file_or_refused(data):
 
 
 @given(st.text())
-def test_any_value_arrives_or_is_refused(value):
+def test_any_value_is_written_or_refused(value):
     try:
         text = servers_file.element("Server", [("name", value)])
     except ValueError:
@@ -94,6 +94,6 @@ def test_any_value_arrives_or_is_refused(value):
     assert ElementTree.fromstring(text).get("name") == value
 
 
-def test_elements_in_each_other():
+def test_nested_elements():
     text = servers_file.element("Server", [("name", "a")], [lambda indent: servers_file.element("ManualStartup", indent=indent)])
     assert text == '  <Server name="a">\n    <ManualStartup/>\n  </Server>\n'

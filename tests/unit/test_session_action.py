@@ -94,7 +94,7 @@ def test_whoever_is_no_other_paraview_is_not_refused(open_session, wishes):
 def test_a_job_in_the_queue_is_not_for_a_paraview_of_another_version(open_session):
     """The Connect dialog of a ParaView says which one asks."""
     record = open_session.session.update(server_version="5.11.0", login_node="login2")
-    with pytest.raises(SessionError, match="ParaView 6.1.1 here does not go with pvserver 5.11.0 on login2"):
+    with pytest.raises(SessionError, match="ParaView 6.1.1 here does not match pvserver 5.11.0 on login2"):
         open_session._refuse_version(record, {"client_version": "6.1.1"})
     open_session._refuse_version(record, {"client_version": "5.11.2"})
     open_session._refuse_version(record, {"client_version": ""})

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""pvserver's own version, asked of the command as it is."""
+"""pvserver's version, queried from the session's command."""
 
 import os
 import subprocess
@@ -10,16 +10,16 @@ import time
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import version_probe
 
-# Seconds that a program of this test process sleeps, by which it is known in the list of processes.
+# Seconds that a program of this test process sleeps; they identify it in the process list.
 LONG = "9{0}".format(os.getpid())
 SAYS = "#!/bin/sh\necho \"paraview version ${PARAVIEW_TEST:-5.12.0}\"\n"
-# Says with what it was called.
+# Prints its arguments.
 WRAPPER = "#!/bin/sh\necho \"wrapper $*\"\ncase $* in *--version) echo paraview version 6.0.1;; esac\n"
 
 
 @pytest.fixture(name="ask")
 def _ask(script, tmp_path):
-    """The answer of a command, looked for in the test's own programs first."""
+    """The answer of a command. The test's own programs come first on the PATH."""
     def ask(*command, modules=(), before="", path="", home=None):
         lines = "PATH={0}{1}; export PATH\n".format(tmp_path / "bin", ":$PATH" if not path else ":" + path)
         return version_probe.ask(lambda text, seconds: script(lines + before + text, seconds), list(modules), list(command))
@@ -49,7 +49,7 @@ def test_modules_are_loaded_before(ask, program):
 
 
 def test_modules_that_cannot_be_loaded_leave_the_version_unknown(ask, program):
-    """What is on the PATH all the same is not what the job would start."""
+    """The job would not start the pvserver that is on the PATH without them."""
     program("pvserver", SAYS)
     module = "module() { echo \"ERROR: Unable to locate a modulefile for '$2'\" >&2; return 1; }\n"
     answer = ask("pvserver", modules=["paraview/5.13"], before=module)
@@ -57,7 +57,7 @@ def test_modules_that_cannot_be_loaded_leave_the_version_unknown(ask, program):
     assert answer.why == "module paraview/5.13 cannot be loaded there: ERROR: Unable to locate a modulefile for 'paraview/5.13'"
 
 
-def test_lmod_tells_what_it_wants_before(ask):
+def test_lmod_lists_required_modules(ask):
     module = r"""LMOD_CMD=/lmod
 module() {
   [ "$1" = spider ] || { echo 'Lmod has detected the following error: These module(s) exist but cannot be loaded' >&2; return 1; }
@@ -89,7 +89,7 @@ NOISY = {
 
 
 @pytest.mark.parametrize("noise", NOISY)
-def test_a_version_behind_noise(shells, program, noise):
+def test_a_version_among_other_output(shells, program, noise):
     path = program("pvserver", "#!/bin/sh\n{0}\n".format(NOISY[noise]))
     assert version_probe.ask(shells, [], [path]).version == "5.11.0"
 
@@ -100,7 +100,7 @@ def test_the_name_of_a_library_is_enough(ask, program):
     assert ask("pvserver").version == "5.13"
 
 
-def test_a_program_that_says_nothing(ask, program):
+def test_a_program_that_prints_no_version(ask, program):
     path = program("pvserver", "#!/bin/sh\necho 'Open MPI 4.1.4'\necho 'MPI_Init failed: PMI_Init returned 1'\nexit 14\n")
     answer = ask(path)
     assert answer == ("", "no answer from {0} --version: MPI_Init failed: PMI_Init returned 1".format(path), "", [])
@@ -108,7 +108,7 @@ def test_a_program_that_says_nothing(ask, program):
 
 @pytest.mark.parametrize("lacks", [(), ("timeout",)])
 def test_a_program_that_hangs_is_ended(shells, program, tmp_path, monkeypatch, lacks):
-    """Where there is no timeout too, as on macOS."""
+    """Also if there is no timeout, as on macOS."""
     monkeypatch.setattr(version_probe, "ANSWER_SECONDS", 1)
     path = program("pvserver", "#!/bin/sh\ntrap '' TERM\necho hello\nsleep {0}\nsleep {0}\n".format(LONG))
     began = time.monotonic()
@@ -119,7 +119,7 @@ def test_a_program_that_hangs_is_ended(shells, program, tmp_path, monkeypatch, l
 
 
 def without(tmp_path, names):
-    """str: a line of shell for a PATH that lacks some programs."""
+    """str: a shell line that sets a PATH without some programs."""
     if not names:
         return ""
     place = tmp_path / "few"
@@ -140,8 +140,8 @@ def test_nothing_is_left_running(shells, program, tmp_path, leaves, lacks):
     assert not left_over("sleep " + LONG)
 
 
-def test_what_is_ended_may_take_its_files_away(shells, program, tmp_path):
-    """A display that xvfb-run leaves for a moment."""
+def test_processes_that_are_ended_may_remove_their_files(shells, program, tmp_path):
+    """Such as xvfb-run, whose display ends a moment later."""
     lock = tmp_path / "lock"
     path = program("pvserver", "#!/bin/sh\n(trap 'rm -f {0}; exit' TERM; : > {0}; while :; do sleep 0.02; done) &\nuntil [ -e {0} ]; do sleep 0.01; done\n"
                                "echo paraview version 5.11.0\n".format(lock))
@@ -152,8 +152,8 @@ def test_what_is_ended_may_take_its_files_away(shells, program, tmp_path):
 @pytest.mark.parametrize("command", [
     "apptainer exec --nv pv.sif pvserver", "singularity run pv.sif", "shifter --image=x/paraview:6.0 pvserver --force-offscreen-rendering",
     "apptainer exec pv.sif xvfb-run -a pvserver", "uenv run paraview/6.0 -- pvserver", "/sw/start-pv --fast"])
-def test_a_command_is_asked_as_it_is(ask, program, command):
-    """The pvserver of the PATH is another one."""
+def test_a_command_is_run_with_its_wrappers(ask, program, command):
+    """The pvserver on the PATH has another version."""
     program("pvserver", SAYS)
     for name in ("apptainer", "singularity", "shifter", "uenv"):
         program(name, WRAPPER)
@@ -163,7 +163,7 @@ def test_a_command_is_asked_as_it_is(ask, program, command):
     assert ask(*words).version == "6.0.1"
 
 
-def test_a_wrapper_that_is_on_nodes_alone(ask, program):
+def test_a_wrapper_that_exists_on_nodes_only(ask, program):
     program("pvserver", SAYS)
     program("env", "#!/bin/sh\nexec /usr/bin/env \"$@\"\n")
     assert ask("xvfb-run-not-here", "-a", "pvserver").fault == "missing"
@@ -186,11 +186,11 @@ def test_an_mpi_launcher_is_never_started(ask, program, command, asked):
 
 def test_a_shell_line_may_hide_a_launcher(ask):
     answer = ask("bash", "-c", "module load x; exec mpiexec -n 4 pvserver")
-    assert answer.why == "an MPI launcher is not started for that"
+    assert answer.why == "an MPI launcher is not started to query it"
 
 
 @pytest.mark.parametrize(("command", "by_path"), [
     ("pvserver", True), ("xvfb-run -a pvserver", True), ("mpiexec -n 2 pvserver", True), ("/opt/pv/bin/pvserver", False),
     ("apptainer exec pv.sif pvserver", False), ("xvfb-run -a apptainer exec pv.sif pvserver", False), ("srun --uenv=x pvserver", False)])
-def test_whether_a_module_decides(command, by_path):
+def test_whether_a_module_determines_pvserver(command, by_path):
     assert version_probe.by_path(command.split()) is by_path

@@ -19,7 +19,7 @@ NOISE = "\x1b[33mOpen MPI 4.1.4\x1b[0m\r\nLoading paraview/5.9 ...\nPython versi
     ("\x1b[1mparaview\x1b[0m version \x1b[32m5.11.0\x1b[0m", "5.11.0"), (NOISE + "paraview version 5.11.0\n" + NOISE, "5.11.0"),
     ("Gtk-Message: 16:27:34.014: Failed to load module \"canberra-gtk-module\"\nparaview version 5.11.2\n", "5.11.2"),
     ("Loading modules ... paraview version 5.11.0", "5.11.0")])
-def test_what_tells_a_version(text, version):
+def test_output_with_a_version(text, version):
     assert versions.read(text) == version
 
 
@@ -27,7 +27,7 @@ def test_what_tells_a_version(text, version):
     "", "command not found\n", "version five", "Open MPI 4.1.4\n", "Python version 3.11\n", "Loading paraview/5.9 ...\n", "Version: 5.11.0 of something\n",
     "apptainer version 1.3.4\n", "gcc version 12.2.0\nPython 3.11.2\n", "paraview version unknown\n", "3.11.4\n", "5.9\n", "5.13.0\n9.3.0\n",
     "paraview version 5.11.0.1.2\n", "no paraview 2024.1\n"])
-def test_what_tells_none(text):
+def test_output_without_a_version(text):
     assert versions.read(text) == ""
 
 
@@ -37,10 +37,10 @@ def test_any_text_is_a_version_or_none(text):
     versions.version_of(text)
 
 
-@pytest.mark.parametrize(("one", "other", "agree"), [
+@pytest.mark.parametrize(("client", "server", "compatible"), [
     ("5.11", "5.11.0", True), ("5.13.2", "5.13.0", True), ("5.1", "5.11", False), ("5.11", "6.11", False), ("", "5.11", True), ("5.11", "", True)])
-def test_what_goes_together(one, other, agree):
-    assert versions.go_together(one, other) is agree
+def test_compatible_versions(client, server, compatible):
+    assert versions.go_together(client, server) is compatible
 
 
 @pytest.mark.parametrize(("name", "version"), [
@@ -57,7 +57,7 @@ def test_the_version_in_the_name_of_a_module(name, version):
 
 @pytest.mark.parametrize(("version", "module"), [
     ("5.13.0", "paraview/5.13.2-gcc12"), ("5.12", "paraview/5.12.1"), ("5.11.0", ""), ("", "")])
-def test_a_module_that_fits_the_client_is_found(version, module):
+def test_the_module_that_fits_the_client(version, module):
     offered = ["paraview/5.12.1", "paraview/5.13.1", "paraview/5.13.2-gcc12", "paraview/5.13.0", "paraview/latest", "2024/paraview"]
     assert versions.module_for(version, offered) == module
 
@@ -69,13 +69,13 @@ def test_a_build_for_gpus_is_for_jobs_with_gpus():
     assert versions.module_for("5.13.0", offered[:1]) == "paraview/5.13.3-egl"
 
 
-def test_versions_that_differ_are_told():
+def test_the_error_for_different_versions():
     error = versions.differ("5.11", "5.13.2", "login2", ["paraview/5.12.1", "paraview/5.13.2"])
-    assert "ParaView 5.11 here does not go with pvserver 5.13.2 on login2" in error.what
+    assert "ParaView 5.11 here does not match pvserver 5.13.2 on login2" in error.what
     assert "ParaView 5.13" in error.way_out and "paraview/5.12.1" in error.way_out
 
 
-def test_a_module_that_fits_is_named_where_versions_differ():
+def test_the_error_names_a_module_that_fits():
     error = versions.differ("6.1.1", "5.11", "login2", ["paraview/5.11", "paraview/6.1.0"], "paraview/6.1.0", "on bigscreen")
-    assert error.what == "ParaView 6.1.1 on bigscreen does not go with pvserver 5.11 on login2"
+    assert error.what == "ParaView 6.1.1 on bigscreen does not match pvserver 5.11 on login2"
     assert error.way_out == "set paraview_modules to [paraview/6.1.0] or to auto, or start ParaView 5.11 on bigscreen"

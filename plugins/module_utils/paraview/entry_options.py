@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the entries of a server configuration have in common: the options that ParaView's dialog shows, and the words of a command.
+"""What all entries of a server configuration share: the options that ParaView's dialog shows, and the command.
 
-Source: Qt/Components/pqServerLauncher.cxx, Qt/Core/pqServerConfiguration.cxx, and what was measured on 5.11.0.
+Source: Qt/Components/pqServerLauncher.cxx, Qt/Core/pqServerConfiguration.cxx, and measurements on 5.11.0.
 """
 
 import re
@@ -12,18 +12,18 @@ import typing as t
 from ..common.errors import SessionError
 from .servers_file import Child, element
 
-#: How an option may be chosen: what it is called here.
+#: Types of an option.
 KINDS = ("int", "str", "bool", "choice", "file")
-#: Ports that neither services nor, mostly, the kernel hand out by themselves.
+#: Ports outside the ranges of system services and, mostly, of the kernel's automatic choice.
 PORTS = (20000, 32767)
 HIGHEST = 2147483647
 
 
 def own(ports: t.Tuple[int, int]) -> t.List[Child]:
-    """The options that ParaView itself heeds, new ones each time.
+    """Returns new Option elements for the variables that ParaView itself reads.
 
     Args:
-        ports: the least and the greatest port of the user's machine; where they are one, it is that.
+        ports: the lowest and the highest port of the user's machine; if they are equal, this port is fixed.
     """
     low, high = ports
     return [option("PV_SERVER_PORT", "Port of this machine", "int", {"min": low, "max": high, "default": low if low == high else "random"}, False),
@@ -38,38 +38,38 @@ def option(name: str, label: str, kind: str, about: t.Dict[str, t.Any], keep: bo
         label: as the dialog shows it.
         kind: of KINDS.
         about: ``name`` (for messages), ``default``, ``min``, ``max``, ``step``, ``choices`` (list of dict: value, label).
-        keep: ParaView remembers what was chosen.
-        readonly: the dialog does not let it be changed.
+        keep: ParaView saves the user's choice.
+        readonly: the user cannot change it in the dialog.
     Raises:
-        SessionError: a value that cannot be in it.
+        SessionError: a value is not valid in a server configuration.
     """
     default = about.get("default")
-    what: t.List[t.Tuple[str, t.List[t.Tuple[str, str]], t.Sequence[Child]]]
+    content: t.List[t.Tuple[str, t.List[t.Tuple[str, str]], t.Sequence[Child]]]
     if kind == "int":
         low, high = str(about.get("min", 0)), str(about.get("max", HIGHEST))
-        what = [("Range", [("type", "int"), ("min", low), ("max", high), ("step", str(about.get("step") or 1)),
+        content = [("Range", [("type", "int"), ("min", low), ("max", high), ("step", str(about.get("step") or 1)),
                            ("default", str(low if default is None else default))], ())]
     elif kind == "bool":
         on = str(default).lower() in ("true", "yes", "1", "on")
-        what = [("Boolean", [("true", "true"), ("false", "false"), ("default", "true" if on else "false")], ())]
+        content = [("Boolean", [("true", "true"), ("false", "false"), ("default", "true" if on else "false")], ())]
     elif kind == "choice":
         choices = about.get("choices") or []
-        if not choices or (default is not None and str(default) not in [str(one["value"]) for one in choices]):
+        if not choices or (default is not None and str(default) not in [str(choice["value"]) for choice in choices]):
             raise wrong("options", about["name"], "its default is none of its choices" if choices else "it has no choices", "list them in choices")
-        entries = [_choice(one) for one in choices]
-        what = [("Enumeration", [("default", str(choices[0]["value"] if default is None else default))], entries)]
+        entries = [_choice(choice) for choice in choices]
+        content = [("Enumeration", [("default", str(choices[0]["value"] if default is None else default))], entries)]
     else:
-        what = [("File" if kind == "file" else "String", [("default", "" if default is None else str(default))], ())]
-    for _tag, attributes, _children in what:
+        content = [("File" if kind == "file" else "String", [("default", "" if default is None else str(default))], ())]
+    for _tag, attributes, _children in content:
         for _key, value in attributes:
             no_variable("options", value)
-    (tag, attributes, children), = what
+    (tag, attributes, children), = content
     head = [("name", name), ("label", no_variable("options", label)), ("save", "true" if keep else "false")] + [("readonly", "true")] * readonly
     return lambda indent: element("Option", head, [lambda deeper: element(tag, attributes, children, deeper)], indent)
 
 
-def _choice(one: t.Dict[str, t.Any]) -> Child:
-    value, label = no_variable("options", str(one["value"])), no_variable("options", str(one.get("label") or one["value"]))
+def _choice(about: t.Dict[str, t.Any]) -> Child:
+    value, label = no_variable("options", str(about["value"])), no_variable("options", str(about.get("label") or about["value"]))
     return lambda indent: element("Entry", [("value", value), ("label", label)], (), indent)
 
 
@@ -78,10 +78,10 @@ def server(name: str, reverse: bool, options: t.Sequence[Child], words: t.List[s
 
     Args:
         name: as ParaView shows it.
-        reverse: pvserver calls ParaView.
-        options: as option() gives them.
-        words: the command, in the form in which ParaView is to find them.
-        delay: seconds until ParaView goes on; -1: until the command has ended well.
+        reverse: pvserver connects to ParaView.
+        options: as option() returns them.
+        words: the command's words, escaped for ParaView.
+        delay: seconds until ParaView continues; -1: until the command has ended with status 0.
     """
     command = [lambda indent: element("Options", (), options, indent), lambda indent: element(
         "Command", [("exec", words[0]), ("delay", delay)],
@@ -96,17 +96,17 @@ def _argument(word: str) -> Child:
 
 
 def check_word(word: str) -> None:
-    """SessionError for a word that ParaView would not pass on as it is."""
+    """Raises SessionError if ParaView would not pass a word on unchanged."""
     if re.search(r"[\s\"]", word):
-        raise wrong("command", word, "ParaView takes words apart at blanks and double quotes",
-                    "put what has them into the inventory, or a link without them in the place of a path")
+        raise wrong("command", word, "ParaView splits a command at blanks and double quotes",
+                    "put values with blanks or quotes into the inventory, and replace such a path by a symbolic link without them")
     no_variable("command", word)
 
 
 def no_variable(name: str, value: str) -> str:
-    """A value without a ``$``; SessionError for another."""
+    """Returns the value; raises SessionError if it contains a ``$``."""
     if "$" in value:
-        raise wrong(name, value, "ParaView would put something else in the place of what stands between two $", "leave the $ out")
+        raise wrong(name, value, "ParaView replaces text between two $ by a variable's value", "leave the $ out")
     return value
 
 

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The cause of a job's end, read from its log.
 
-A log mixes the words of many: modules, lines of the user's own, libraries, pvserver, its loader, MPI, the batch system. A cause is named only where
-the line has the form of one that knows: SPEAKERS recognises who speaks, RULES what is said, and CAUSES has our sentences.
+A log mixes messages of many programs: modules, the user's own commands, libraries, pvserver, its loader, MPI, the batch system. Only a line in the
+format of a reliable source names a cause: SOURCES recognises the source of a line, RULES its message, and CAUSES has the text for the user.
 
-Sources: what pvserver 5.11, 5.13 and 6.1, OpenMPI 4 and 5, Debian's shells and Slurm were seen to print (tests/unit/logs), and manuals and public
+Sources: recorded output of pvserver 5.11, 5.13 and 6.1, OpenMPI 4 and 5, Debian's shells and Slurm (tests/unit/logs), and manuals and public
 logs of the other batch systems and MPI launchers.
 """
 
@@ -16,10 +16,10 @@ import typing as t
 
 from ..common import text
 
-#: How much a line decides; of two lines the heavier one names the cause.
-#: VERDICT: whoever ended the job gives the reason. FATAL: the program that failed gives it. CRASH: a process was killed, and nobody gives a reason.
+#: The weight of a line; of two lines the heavier one names the cause.
+#: VERDICT: the program that ended the job gives the reason. FATAL: the program that failed gives the reason. CRASH: a process was killed, without a reason.
 #: REFUSED: a launcher started nothing. ENDED: an end without a reason. HINT: no end in itself, but the likely cause of a crash that follows.
-#: STRAY: somebody who called pvserver was turned away, and pvserver went on waiting.
+#: STRAY: pvserver rejected a connection, and continued to wait.
 VERDICT, FATAL, CRASH, REFUSED, ENDED, HINT, STRAY = 6, 5, 4, 3, 2, 1, 0
 
 
@@ -32,33 +32,33 @@ class Cause(t.NamedTuple):
     line: str
 
 
-_MORE_MEMORY = "raise paraview_memory, take more nodes (paraview_nodes), or load less data"
-_CPU_TIME = "ask for more of it in paraview_directives"
+_MORE_MEMORY = "raise paraview_memory, use more nodes (paraview_nodes), or load less data"
+_CPU_TIME = "request more processor time in paraview_directives"
 _ON_PATH = "set paraview_modules or paraview_setup so that it is found on the node, or give its full path in paraview_pvserver"
 _ENVIRONMENT = "load what it needs with paraview_modules or paraview_setup, or name another pvserver in paraview_pvserver"
-_NUMBERS = "make paraview_nodes, paraview_tasks_per_node and paraview_cpus_per_task fit what the job was given"
+_NUMBERS = "make paraview_nodes, paraview_tasks_per_node and paraview_cpus_per_task fit the job's allocation"
 _LAUNCHER = _NUMBERS + "; paraview_mpi_launcher names what starts the ranks"
-_SPACE = "make room there: check the quota of your home and of the job's directories"
+_SPACE = "free some space: check the quota of your home and of the job's directories"
 _PORT = "leave paraview_server_ports out, or give another range"
 _AGAIN = "connect again"
-_LISTEN = "start ParaView so that it listens before pvserver calls, and let nobody else take its port"
-_OPENGL = "set paraview_rendering: xvfb, take nodes that have it, or ask the site to install it"
-_CPU = "take a pvserver that was built for these nodes (paraview_modules, paraview_pvserver), or other nodes (paraview_queue)"
+_LISTEN = "let ParaView listen before pvserver connects, and let no other program use its port"
+_OPENGL = "set paraview_rendering: xvfb, use nodes that have it, or ask the site to install it"
+_CPU = "use a pvserver that was built for these nodes (paraview_modules, paraview_pvserver), or other nodes (paraview_queue)"
 _CRASHED = "connect again; if it happens again at the same step, try another version of ParaView or less data"
 _SAME_ID = "give the client this session's connect-id (--connect-id)"
 
-#: name: (kind, what happened, way out). Groups of a rule's pattern and of its speaker's form fill the blanks.
+#: name: (kind, what happened, way out). Groups of a rule's pattern and of its source's format fill the blanks.
 CAUSES = {
     "memory": ("memory", "the job ran out of memory", _MORE_MEMORY),
     "own_memory": ("memory", "pvserver ran out of memory", _MORE_MEMORY),
     "time": ("time", "its wall time was over", "raise paraview_walltime"),
     "cpu_time": ("time", "its limit of processor time was over", _CPU_TIME),
-    "preempted": ("preempted", "another job took its place", "connect again, or take another queue (paraview_queue)"),
+    "preempted": ("preempted", "another job took its place", "connect again, or use another queue (paraview_queue)"),
     "node": ("node", "a node of the job failed", _AGAIN),
-    "limit": ("limit", "it had more processes than the batch system lets it have", _NUMBERS),
+    "limit": ("limit", "it had more processes than the batch system allows", _NUMBERS),
     "cancelled": ("cancelled", "it was cancelled", _AGAIN),
     "requeued": ("cancelled", "the batch system put the job back into the queue", _AGAIN),
-    "ended": ("cancelled", "the batch system ended the job: {said}", "ask for what the job needs, then connect again"),
+    "ended": ("cancelled", "the batch system ended the job: {said}", "request the resources that the job needs, then connect again"),
     "step": ("cancelled", "the job step was cancelled", _AGAIN),
     "disk": ("disk", "there is no room left on a disk that the job writes to", _SPACE),
     "program": ("program", "{program} could not be started: {why}", _ON_PATH),
@@ -66,34 +66,34 @@ CAUSES = {
     "contained_program": ("program", "{program} could not be started: it was not found in the container", "correct paraview_pvserver"),
     "container": ("launcher", "the container did not start: {said}", "correct paraview_pvserver"),
     "srun": ("launcher", "srun did not start pvserver: {said}", _LAUNCHER),
-    "slots": ("slots", "MPI was asked for more processes than the job has room for", _NUMBERS),
+    "slots": ("slots", "MPI was to start more processes than the job has slots for", _NUMBERS),
     "root": ("launcher", "the MPI launcher does not run as root", "connect as another user"),
     "mpi": ("mpi", "MPI could not start: {said}", "load the MPI that this pvserver was built with (paraview_modules), or set paraview_mpi_launcher"),
-    "port": ("port", "pvserver's port is taken on its node", _PORT),
+    "port": ("port", "pvserver's port is in use on its node", _PORT),
     "port_refused": ("port", "pvserver may not listen on its port: {said}", _PORT),
     "port_somehow": ("port", "pvserver could not listen on its port", _PORT),
-    "host": ("peer", "pvserver's node does not know the host {host}", "ask the site by which address its nodes reach the login node"),
-    "nobody": ("peer", "nobody listened where pvserver called, for 60 s", _LISTEN),
-    "hung_up": ("peer", "whoever took pvserver's call hung up at once: no client was behind it", _LISTEN),
+    "host": ("peer", "pvserver's node cannot resolve the host name {host}", "ask the site by which address its nodes reach the login node"),
+    "nobody": ("peer", "nothing listened where pvserver connects to, for 60 s", _LISTEN),
+    "hung_up": ("peer", "pvserver's connection was accepted and closed immediately: no client was behind it", _LISTEN),
     "versions": ("versions", "client and pvserver did not agree: their versions differ", "use the same version of ParaView on both sides"),
     "connect_id": ("connect_id", "client and pvserver did not agree: the client has another connect-id", _SAME_ID),
-    "refused": ("refused", "the client hung up on pvserver: its connect-id or its version of ParaView is another one",
+    "refused": ("refused", "the client closed the connection to pvserver: its connect-id or its version of ParaView differs",
                 _SAME_ID + ", and use the same version of ParaView on both sides"),
-    "option": ("option", "pvserver does not know the option {option}", "correct paraview_pvserver: pvserver --help lists what this version knows"),
-    "value": ("option", "pvserver does not take this value: {said}", "correct paraview_pvserver: pvserver --help lists what this version knows"),
-    "launcher_option": ("option", "{launcher} does not know the option {option}", "correct paraview_mpi_launcher or paraview_pvserver"),
+    "option": ("option", "pvserver does not have the option {option}", "correct paraview_pvserver: pvserver --help lists the options of this version"),
+    "value": ("option", "pvserver does not accept this value: {said}", "correct paraview_pvserver: pvserver --help lists the options of this version"),
+    "launcher_option": ("option", "{launcher} does not have the option {option}", "correct paraview_mpi_launcher or paraview_pvserver"),
     "display": ("display", "pvserver has no display, and this pvserver cannot render without one",
                 "set paraview_rendering: xvfb, or load a ParaView that renders without a display (EGL or OSMesa)"),
-    "xvfb": ("display", "xvfb-run could not start a display: {said}", "look whether Xvfb is installed on the nodes, or set another paraview_rendering"),
+    "xvfb": ("display", "xvfb-run could not start a display: {said}", "check whether Xvfb is installed on the nodes, or set another paraview_rendering"),
     "opengl": ("opengl", "pvserver found no OpenGL to render with: {library} is missing on the node", _OPENGL),
     "opengl_somehow": ("opengl", "pvserver could not use OpenGL on the node", _OPENGL),
     "driver": ("opengl", "pvserver found no OpenGL driver on the node: {library}", _OPENGL),
-    "file": ("file", "pvserver could not open {file}", "look whether that file exists on the nodes and may be read there"),
+    "file": ("file", "pvserver could not open {file}", "check whether that file exists on the nodes and is readable there"),
     "library": ("library", "a library of {program} is missing or broken on the node: {library}", _ENVIRONMENT),
     "old_library": ("library", "a library on the node is too old for {program}: {version} is missing", _ENVIRONMENT),
-    "other_library": ("library", "{program} got another library than it was built with: {library}", _ENVIRONMENT),
+    "other_library": ("library", "{program} loaded another version of a library than it was built with: {library}", _ENVIRONMENT),
     "cpu": ("cpu", "pvserver was built for another processor than the node's", _CPU),
-    "exception": ("exception", "pvserver met an error that it does not handle ({exception})", _CRASHED),
+    "exception": ("exception", "pvserver ended with an unhandled error ({exception})", _CRASHED),
     "python": ("python", "pvserver's Python could not start: {said}",
                "unset PYTHONHOME and PYTHONPATH in paraview_setup, or load the Python that this pvserver was built with"),
     "heap": ("heap", "pvserver's memory was corrupted", _CRASHED),
@@ -101,7 +101,7 @@ CAUSES = {
 
 _LAUNCHERS = (r"(?:srun|aprun|jsrun|ibrun|mpirun|mpiexec(?:\.\w+)?|orterun|prterun|prun|prte|orted|prted|hydra_\w+|pmi_proxy|xvfb-run|Xvfb|apptainer"
               r"|singularity)")
-# What a shell puts before its message: "sh: 1: ", "/bin/x.sh: line 3: ", or its own name.
+# The prefix of a shell's message: "sh: 1: ", "/bin/x.sh: line 3: ", or the shell's name.
 _SHELL = r"(?:[^\s:]+: (?:line )?\d+: |-?\w{0,3}sh: (?:(?:line )?\d+: )?)?"
 _WRAPPER = (r"(?:env: |execve\(\): |(?:timeout|nohup|nice|stdbuf|taskset|numactl): failed to (?:run command|execute):? |setsid: failed to execute )?"
             r"['\"\u2018`]?")
@@ -110,8 +110,8 @@ _WHY = (r"(?P<why>[Cc]ommand not found|not found|No such file or directory|Permi
 _NO_SPACE = r"(?:No space left on device|Disk quota exceeded)"
 _DIED = r"(?:Segmentation fault|Aborted|Killed|Illegal instruction|Bus error|Floating point exception)"
 
-#: Who speaks: a name, and the forms of their lines. What they say is the group "words", or the whole line where the form has none.
-SPEAKERS = (
+#: Sources of lines: a name, and the format of its lines. The message is the group "words", or the whole line if the format has no such group.
+SOURCES = (
     ("slurm", r"(?:^|[^\w/.'\"])slurm(?:step)?d(?:-[\w.-]+)?: (?:error: |fatal: )?(?P<words>.*)"),
     ("srun", r"^srun: (?:error: |fatal: )(?P<words>.*)"),
     ("pbs", r"=>> PBS: (?P<words>job killed.*)"),
@@ -152,7 +152,7 @@ SPEAKERS = (
     ("mpi", r"(?P<words>execvp error on file .*)"),
     ("container", r"^FATAL: +(?P<words>\S.*)"),
     ("xvfb", r"^xvfb-run: error: (?P<words>.*)"),
-    # The script that the batch system runs is ours.
+    # Our own script, which the batch system runs.
     ("job", r"^\S*(?:job\.sh|slurm_script|\.SC|/job_scripts/\d+): (?:line )?\d+: (?P<words>.*)"),
     ("job", r"^(?P<words>(?:mv|cat|cp|sync|tail|head|sed|tr|printf|tee): .*\b(?:status|beat|said|rc|pid|log|go|agent|news)\b.*: " + _NO_SPACE + r")$"),
     ("shell", r"^" + _SHELL + r"(?:exec: )?" + _WRAPPER + r"(?P<program>[^\s:'\"\u2019]+)['\"\u2019]?: "
@@ -162,8 +162,8 @@ SPEAKERS = (
     ("pvserver", r"^(?:Waiting for client\.\.\.|Connecting to client |Client connected\.|Exiting\.\.\.).*"),
 )
 
-#: Speaker, weight, name of the cause (None: a signal, whose number or name the group "signal" holds; "": an end without a reason), pattern of what
-#: is said. The first that matches counts.
+#: Source, weight, name of the cause (None: a signal, whose number or name is in the group "signal"; "": an end without a reason), pattern of the
+#: message. The first match counts.
 RULES = (
     ("slurm", VERDICT, "time", r"DUE TO TIME LIMIT"),
     ("slurm", VERDICT, "preempted", r"DUE TO (?:JOB )?PREEMPTION"),
@@ -265,21 +265,21 @@ _SIGNALS = {"illegal instruction": 4, "aborted": 6, "bus error": 7, "floating po
             "SIGILL": 4, "SIGABRT": 6, "SIGBUS": 7, "SIGFPE": 8, "SIGKILL": 9, "SIGSEGV": 11}
 _NAMES = {4: "illegal instruction", 6: "aborted", 7: "bus error", 8: "floating point exception", 9: "killed", 11: "segmentation fault"}
 
-# Whoever ends jobs is right whenever it speaks; what others say counts no more once pvserver has come further.
+# Sources that end jobs: their messages always count. Messages of other sources no longer count once pvserver has made progress.
 _LASTING = ("slurm", "pbs", "lsf", "gridengine", "flux", "alps", "pals", "plexec", "kernel", "job")
-# What cannot be the cause any more once a client was there.
+# Kinds that cannot be the cause once a client was connected.
 _PASSED = ("peer", "port", "option", "versions", "connect_id")
-# A pvserver that calls gives up after these; one that waits goes on.
+# If pvserver connects to the client, it ends after these; if it waits for the client, it continues.
 _WHILE_CALLING = ("peer", "versions", "connect_id")
-# Of several verdicts: what is counted while a job goes on says less than what ends it.
+# Order of several verdicts: an event that is counted while the job runs ranks below one that ends the job.
 _RANKS = {"time": 3, "node": 3, "preempted": 3, "memory": 2, "limit": 2}
-# A hint is one as long as the crash follows within so many lines.
+# A hint counts only if the crash follows within this number of lines.
 _NEAR = 60
-# A block of OpenMPI's ends with a line of dashes; its lines are broken at will.
+# Most lines in a block of OpenMPI's. A block ends with a line of dashes; OpenMPI breaks its lines anywhere.
 _BLOCK = 8
-# Groups that stand for one thing in the branches of a pattern.
+# Groups in different branches of a pattern that mean the same.
 _ALIASES = {"missing": "library", "needs": "program", "named": "file", "number": "signal", "exit": "signal"}
-# A longer line is no message.
+# Only the beginning and the end of a longer line are read.
 _LONGEST = 4000
 _RANK_LABEL = re.compile(r"^(?:\d{1,5}: (?=\S)|\[\d+,\d+\](?:<std\w+>)?: ?|\[\d{1,5}\] )")
 _RULED = re.compile(r"^[-=]{20,}$")
@@ -291,21 +291,21 @@ def explain(log: str, exit_status: t.Optional[int] = None) -> t.Optional[Cause]:
     """Reads the cause of a job's end.
 
     Args:
-        log: the end of the job's log, as it was printed.
-        exit_status: pvserver's, where it is known.
+        log: the end of the job's log, unchanged.
+        exit_status: pvserver's, if it is known.
     Returns:
-        The cause; None where nobody who knows names one.
+        The cause; None if no reliable source names one.
     """
     found = _Found()
     lines = [_RANK_LABEL.sub("", _shortened(line.rstrip())) for line in text.clean(log, len(log)).split("\n")]
     for number, line in enumerate(lines):
-        for speaker, words, groups in _speakers(line):
-            found.take(speaker, words, groups, number, lines)
+        for source, message, groups in _sources(line):
+            found.read(source, message, groups, number, lines)
     return found.cause(exit_status, len(lines))
 
 
 def of_status(exit_status: int) -> t.Optional[Cause]:
-    """What an exit status alone means; None where it means nothing."""
+    """The cause that an exit status alone shows; None if it shows none."""
     signal = exit_status - 128 if 128 < exit_status < 192 else None
     if signal in _NAMES:
         return _killed(signal, "")
@@ -315,81 +315,81 @@ def of_status(exit_status: int) -> t.Optional[Cause]:
     return None
 
 
-def _speakers(line: str) -> t.Iterator[t.Tuple[str, str, t.Dict[str, str]]]:
-    """Yields who speaks in a line, what they say, and the groups of the line's form."""
+def _sources(line: str) -> t.Iterator[t.Tuple[str, str, t.Dict[str, str]]]:
+    """Yields each possible source of a line, its message, and the groups of the line's format."""
     if not _compiled:
-        # Only a log that has to be explained needs them.
-        _compiled.extend((name, re.compile(form)) for name, form in SPEAKERS)
-    for name, form in _compiled:
-        match = form.search(line)
+        # Compiling is expensive, and only a log that has to be explained needs it.
+        _compiled.extend((name, re.compile(line_format)) for name, line_format in SOURCES)
+    for name, line_format in _compiled:
+        match = line_format.search(line)
         if match:
             groups = {group: value for group, value in match.groupdict().items() if value}
             yield name, groups.get("words", line), groups
 
 
 def _shortened(line: str) -> str:
-    """The same, or its beginning and its end."""
+    """The line; of a very long one, its beginning and its end."""
     return line if len(line) <= _LONGEST else line[:_LONGEST // 2] + " " + line[-_LONGEST // 2:]
 
 
 def _killed(signal: int, line: str) -> Cause:
     """Cause of a process that was ended by a signal."""
     if signal == 9:
-        return Cause("killed", "pvserver was killed (signal 9), as a batch system or the kernel does where memory runs out", _MORE_MEMORY, line)
+        return Cause("killed", "pvserver was killed (signal 9), as a batch system or the kernel does if memory runs out", _MORE_MEMORY, line)
     if signal == 4:
-        return Cause("cpu", "pvserver met an instruction that the node's processor does not have (signal 4)", _CPU, line)
+        return Cause("cpu", "pvserver used an instruction that the node's processor does not have (signal 4)", _CPU, line)
     return Cause("crash", "pvserver crashed (signal {0}, {1})".format(signal, _NAMES[signal]), _CRASHED, line)
 
 
 class _Found:
-    """What a log has told so far."""
+    """What the lines of a log have shown so far."""
 
     def __init__(self) -> None:
-        # Weight, number of the line, speaker, and the cause.
+        # Weight, number of the line, source, and the cause.
         self.causes: t.List[t.Tuple[int, int, str, Cause]] = []
-        self.dials = self.connected = self.leaves = False
+        self.dials = self.connected = self.exits = False
 
-    def take(self, speaker: str, words: str, groups: t.Dict[str, str], number: int, lines: t.List[str]) -> None:
-        """Takes in one line of a speaker; number is its place."""
-        if speaker == "pvserver":
-            self._follow(words)
-        elif speaker == "mpi":
-            words = _block(words, lines[number + 1:number + _BLOCK])
-        for its, weight, name, pattern in RULES:
-            match = re.search(pattern, words) if its == speaker else None
+    def read(self, source: str, message: str, groups: t.Dict[str, str], number: int, lines: t.List[str]) -> None:
+        """Reads one line of a source; number is its index."""
+        if source == "pvserver":
+            self._read_status(message)
+        elif source == "mpi":
+            message = _block(message, lines[number + 1:number + _BLOCK])
+        for rule_source, weight, name, pattern in RULES:
+            match = re.search(pattern, message) if rule_source == source else None
             if match:
                 values = dict(groups, **{_ALIASES.get(group, group): value for group, value in match.groupdict().items() if value})
-                self._note(speaker, weight, name, values, number, lines)
+                self._note(source, weight, name, values, number, lines)
                 return
 
-    def _follow(self, words: str) -> None:
-        """pvserver's own status lines: what was said before one is over."""
-        if words.startswith(("Waiting", "Connecting", "Client connected")):
-            self.causes = [one for one in self.causes if one[2] in _LASTING]
-            self.dials = self.dials or words.startswith("Connecting")
-            self.connected = self.connected or words.startswith("Client")
-        self.leaves = self.leaves or words.startswith("Exiting")
+    def _read_status(self, message: str) -> None:
+        """Reads a status line of pvserver, which makes earlier messages obsolete."""
+        if message.startswith(("Waiting", "Connecting", "Client connected")):
+            self.causes = [found for found in self.causes if found[2] in _LASTING]
+            self.dials = self.dials or message.startswith("Connecting")
+            self.connected = self.connected or message.startswith("Client")
+        self.exits = self.exits or message.startswith("Exiting")
 
-    def _note(self, speaker: str, weight: int, name: t.Optional[str], values: t.Dict[str, str], number: int, lines: t.List[str]) -> None:
+    def _note(self, source: str, weight: int, name: t.Optional[str], values: t.Dict[str, str], number: int, lines: t.List[str]) -> None:
         line = lines[number].strip()
-        if weight > HINT and speaker == "vtk" and _is_warning(values, lines[number - 1] if number else ""):
+        if weight > HINT and source == "vtk" and _is_warning(values, lines[number - 1] if number else ""):
             return
-        if speaker == "shell" and "pvserver" not in values.get("command", "pvserver"):
-            return  # a line of the user's own
+        if source == "shell" and "pvserver" not in values.get("command", "pvserver"):
+            return  # a command of the user's own
         if name is None:
             word = values["signal"]
             signal = int(word) % 128 if word.isdigit() else _SIGNALS.get(word, _SIGNALS.get(word.strip().lower()))
-            # A rank that is told to end is none that failed.
+            # Other signals, such as TERM, end a rank that did not fail itself.
             weight, cause = (CRASH, _killed(signal, line)) if signal in _NAMES else (ENDED, Cause("ended", "", "", line))
         else:
             cause = self._filled(name, values, line) if name else Cause("ended", "", "", line)
             if cause and cause.kind in _WHILE_CALLING and not self.dials:
                 weight = STRAY
         if cause:
-            self.causes.append((weight, number, speaker, cause))
+            self.causes.append((weight, number, source, cause))
 
     def _filled(self, name: str, values: t.Dict[str, str], line: str) -> t.Optional[Cause]:
-        """Cause with its blanks filled; None where it cannot be the cause."""
+        """Cause with its blanks filled; None if it cannot be the cause."""
         kind, what, way_out = CAUSES[name]
         if kind in ("program", "library") and not (_KNOWN_PROGRAM.search(values.get("program", "")) or "exec: " in line):
             return None
@@ -403,54 +403,54 @@ class _Found:
         return Cause(kind, what.format_map(blanks), way_out, line)
 
     def cause(self, exit_status: t.Optional[int], end: int) -> t.Optional[Cause]:
-        """What all of it comes to, if to anything; end is the number of lines."""
-        verdicts = self._weighing(VERDICT)
+        """The cause that all lines together show, if any; end is the number of lines."""
+        verdicts = self._of_weight(VERDICT)
         if verdicts:
-            highest = max(_RANKS.get(one.kind, 1) for one in verdicts)
-            return next(one for one in verdicts if _RANKS.get(one.kind, 1) == highest)
-        fatal = self._weighing(FATAL)
+            highest = max(_RANKS.get(cause.kind, 1) for cause in verdicts)
+            return next(cause for cause in verdicts if _RANKS.get(cause.kind, 1) == highest)
+        fatal = self._of_weight(FATAL)
         if fatal:
-            # The last one counts; of several lines about the same thing the first says most.
+            # The last kind counts; of several lines of that kind the first has the most information.
             last = len(fatal) - 1
             while last and fatal[last - 1].kind == fatal[-1].kind:
                 last -= 1
             return fatal[last]
-        ended = self._weighing(ENDED)
-        # What ended has been started.
-        refused = [] if ended else self._weighing(REFUSED)
+        ended = self._of_weight(ENDED)
+        # A process that ended was started.
+        refused = [] if ended else self._of_weight(REFUSED)
         return self._crash(exit_status, end) or next(iter(refused[-1:]), None) or self._quiet_end(exit_status) or next(
-            (one for one in ended if one.what), None)
+            (cause for cause in ended if cause.what), None)
 
-    def _weighing(self, weight: int) -> t.List[Cause]:
-        return [cause for its, _number, _speaker, cause in self.causes if its == weight]
+    def _of_weight(self, weight: int) -> t.List[Cause]:
+        return [cause for its_weight, _number, _source, cause in self.causes if its_weight == weight]
 
     def _crash(self, exit_status: t.Optional[int], end: int) -> t.Optional[Cause]:
-        """Whatever was killed first; what pvserver complained of just before belongs to it."""
-        number, crash = next(((number, cause) for weight, number, _speaker, cause in self.causes if weight == CRASH), (end, None))
+        """The first process that was killed, together with pvserver's last error message before that."""
+        number, crash = next(((number, cause) for weight, number, _source, cause in self.causes if weight == CRASH), (end, None))
         crash = crash or (of_status(exit_status) if exit_status else None)
         if crash is None:
             return None
-        hints = [cause for weight, place, _speaker, cause in self.causes if weight == HINT and number - _NEAR <= place < number]
+        hints = [cause for weight, place, _source, cause in self.causes if weight == HINT and number - _NEAR <= place < number]
         if not hints or crash.kind == "program":
             return crash
         hint = hints[-1]
         return Cause(hint.kind, "{0}; then {1}".format(hint.what, crash.what.partition(", as ")[0]), hint.way_out, hint.line)
 
     def _quiet_end(self, exit_status: t.Optional[int]) -> t.Optional[Cause]:
-        """A client with another connect-id hangs up, and pvserver ends as if all were well."""
-        if self.dials and self.leaves and not self.connected and not exit_status:
+        """If a client has another connect-id, it closes the connection, and pvserver ends with status 0."""
+        if self.dials and self.exits and not self.connected and not exit_status:
             return Cause(*CAUSES["refused"], line="")
-        strays = [one for one in self._weighing(STRAY) if one.kind != "peer"]
+        strays = [cause for cause in self._of_weight(STRAY) if cause.kind != "peer"]
         return strays[-1] if strays and not exit_status and not self.connected else None
 
 
-def _block(words: str, following: t.List[str]) -> str:
-    """A line of MPI's together with those that belong to it."""
+def _block(message: str, following: t.List[str]) -> str:
+    """A line of MPI's together with the lines that belong to it."""
     for line in following:
         if _RULED.match(line.strip()):
             break
-        words += " " + line.strip()
-    return words
+        message += " " + line.strip()
+    return message
 
 
 def _is_warning(values: t.Dict[str, str], before: str) -> bool:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ParaView's server configuration files (.pvsc): one entry is put in, changed or taken out, all else stays byte for byte.
+"""ParaView's server configuration files (.pvsc): one entry is added, changed or removed, everything else stays byte for byte.
 
 Source: Qt/Core/pqServerConfiguration.cxx, pqServerConfigurationCollection.cxx.
 """
@@ -16,17 +16,17 @@ from xml.sax.saxutils import quoteattr
 from ..common.errors import SessionError
 
 EMPTY = b'<?xml version="1.0" encoding="UTF-8"?>\n<Servers>\n</Servers>\n'
-# What XML 1.0 cannot hold, not even as a reference.
-_UNSPEAKABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-# A start tag; a value may hold a ``>``.
+# Characters that XML 1.0 does not allow, not even as a reference.
+_INVALID = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# A start tag; a value may contain a ``>``.
 _TAG = re.compile(rb"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*>")
 
-#: Takes an indent, and returns an element's text.
+#: A function that returns an element's text for an indent.
 Child = t.Callable[[int], str]
 
 
 class Place(t.NamedTuple):
-    """An entry's name, the bytes that it takes, from its first to behind its last, and the program that it runs, empty for none."""
+    """An entry's name, the offsets of its first byte and of the byte after its last, and the program that it runs (empty for none)."""
 
     name: str
     start: int
@@ -38,12 +38,12 @@ class Configuration:
     """The content of a file.
 
     Args:
-        data: the content; empty for a file that is not there.
+        data: the content; empty for a file that does not exist.
         path: for messages.
     Attributes:
         places: the entries, in their order.
     Raises:
-        SessionError: it is no such file; the message names the line.
+        SessionError: it is no server configuration; the message names the line.
     """
 
     def __init__(self, data: bytes, path: str) -> None:
@@ -54,14 +54,14 @@ class Configuration:
         self._outer: t.Optional[t.Match[bytes]] = None
         self._inner_end: t.Optional[int] = None
         if b"\0" in self.data or self.data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            self._refuse(1, "it is in UTF-16, and has to be in UTF-8")
+            self._refuse(1, "it is in UTF-16, and must be in UTF-8")
         self._parse()
 
     def _parse(self) -> None:
         parser = expat.ParserCreate()
         parser.StartElementHandler = lambda name, attributes: self._start(parser, name, attributes)
         parser.EndElementHandler = lambda name: self._end(parser)
-        parser.StartDoctypeDeclHandler = lambda *_about: self._refuse(parser.CurrentLineNumber, "a document type has no place in it")
+        parser.StartDoctypeDeclHandler = lambda *_about: self._refuse(parser.CurrentLineNumber, "a document type is not allowed in it")
         parser.XmlDeclHandler = lambda _version, encoding, _alone: self._encoding(parser, encoding)
         try:
             parser.Parse(self.data, True)
@@ -74,7 +74,7 @@ class Configuration:
 
     def _encoding(self, parser: t.Any, encoding: t.Optional[str]) -> None:
         if encoding and encoding.lower() not in ("utf-8", "us-ascii", "iso-8859-1", "latin1"):
-            self._refuse(parser.CurrentLineNumber, "it is in {0}, and has to be in UTF-8".format(encoding))
+            self._refuse(parser.CurrentLineNumber, "it is in {0}, and must be in UTF-8".format(encoding))
 
     def _start(self, parser: t.Any, name: str, attributes: t.Dict[str, str]) -> None:
         if not self._open and name != "Servers":
@@ -90,7 +90,7 @@ class Configuration:
         if len(self._open) > 1 or (self._open and name != "Server"):
             return
         tag = _TAG.match(self.data, start)
-        # Of an empty element the end is reported behind it.
+        # For an empty element, the parser reports the position after the element as its end.
         empty = tag.group(0).endswith(b"/>")
         if not self._open:
             self._outer, self._inner_end = tag, None if empty else parser.CurrentByteIndex
@@ -107,11 +107,11 @@ class Configuration:
         return {one.name: one.command for one in self.places}
 
     def put(self, name: str, text: str) -> bytes:
-        """The file with an entry in it.
+        """Returns the file with an entry added or replaced.
 
         Args:
-            name: of the entry. One of that name is replaced; ParaView takes the last of several, so the others go.
-            text: the entry's XML, ASCII alone, its lines indented for its place.
+            name: of the entry. Since ParaView uses the last of several entries with this name, that one is replaced, and the others are removed.
+            text: the entry's XML, ASCII only, its lines indented.
         """
         mine = [one for one in self.places if one.name == name]
         new = text.strip().encode("ascii")
@@ -121,14 +121,14 @@ class Configuration:
         return self._without(mine[:-1], self.data[:last.start] + new + self.data[last.end:])
 
     def remove(self, name: str) -> bytes:
-        """The file without an entry."""
+        """Returns the file without an entry."""
         return self._without([one for one in self.places if one.name == name], self.data)
 
     @staticmethod
     def _without(places: t.List[Place], data: bytes) -> bytes:
         for one in reversed(places):
             start = one.start
-            # With the line that it stands on.
+            # The line break and the indent before the entry are removed, too.
             blank = re.search(rb"\r?\n[ \t]*\Z", data[:start])
             start = blank.start() if blank else start
             data = data[:start] + data[one.end:]
@@ -146,15 +146,15 @@ class Configuration:
 
 
 def element(name: str, attributes: t.Iterable[t.Tuple[str, str]] = (), children: t.Sequence[Child] = (), indent: int = 1) -> str:
-    """An XML element, ASCII alone.
+    """An XML element, ASCII only.
 
     Args:
         name: its name.
         attributes: in their order.
-        children: each takes an indent and returns its text.
-        indent: how deep it stands.
+        children: each returns its text for an indent.
+        indent: its level.
     Raises:
-        ValueError: a value that XML cannot hold.
+        ValueError: a value contains a character that XML does not allow.
     """
     blank = "  " * indent
     words = "".join(" {0}={1}".format(key, _quoted(value)) for key, value in attributes)
@@ -164,32 +164,32 @@ def element(name: str, attributes: t.Iterable[t.Tuple[str, str]] = (), children:
 
 
 def _quoted(value: str) -> str:
-    found = _UNSPEAKABLE.search(value)
+    found = _INVALID.search(value)
     if found:
-        raise ValueError("{0!r} holds {1!r}, which XML cannot hold".format(value, found.group(0)))
+        raise ValueError("{0!r} contains {1!r}, which XML does not allow".format(value, found.group(0)))
     text = quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
     return "".join(char if ord(char) < 128 else "&#{0:d};".format(ord(char)) for char in text)
 
 
 def refuse_while_it_runs(path: str) -> None:
-    """SessionError where the file is one that a running ParaView will write anew when it ends.
+    """Raises SessionError if a running ParaView will overwrite the file when it ends.
 
     Args:
-        path: the file; its owner is that of the nearest directory that is there.
+        path: the file. If it does not exist, the owner of the nearest existing directory counts as its owner.
     """
     if not path.endswith(os.path.join(".config", "ParaView", os.path.basename(path))):
         return
-    place = path
-    while not os.path.exists(place):
-        place = os.path.dirname(place)
-    number = _running(os.stat(place).st_uid)
+    existing = path
+    while not os.path.exists(existing):
+        existing = os.path.dirname(existing)
+    number = _running(os.stat(existing).st_uid)
     if number:
-        raise SessionError("{0} cannot be changed now".format(path), "ParaView runs (process {0}) and writes it anew when it ends".format(number),
+        raise SessionError("{0} cannot be changed now".format(path), "ParaView is running (process {0}) and overwrites it when it ends".format(number),
                            "end ParaView first, or write a file for all users, or one for paraview --servers-file; nothing was changed")
 
 
 def _running(owner: int) -> str:
-    """The number of a process of ParaView's that an account runs; empty for none."""
+    """The process id of a ParaView that an account runs; empty for none."""
     if not os.path.isdir("/proc/self"):
         listing = subprocess.run(["ps", "-axo", "pid=,uid=,comm="], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, check=False)
         rows = [line.split(None, 2) for line in listing.stdout.decode("utf-8", "replace").splitlines()]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The question for the version of a pvserver, and what a host answers.
+"""The query for the version of a pvserver, and its answer.
 
-The name of a library tells it at once. Where that says nothing, the command of the session is asked, as it is, with what stands in front of it.
+A library's name contains the version. If no such library is found, the session's command is run with --version, with all its wrappers.
 """
 
 import os
@@ -19,13 +19,13 @@ from .pvserver import pvserver_program
 #: Seconds that a program may take to answer.
 ANSWER_SECONDS = 20
 _MISSING = " is not found there"
-# What may stand in front of pvserver and has it run on the same system, so that the pvserver of the PATH is the one that is meant.
-_SEE_THROUGH = ("xvfb-run", "env", "nice", "ionice", "taskset", "numactl", "stdbuf", "nohup", "setsid", "time", "timeout", "vglrun", "dbus-run-session")
+# Wrappers that run pvserver in the same system, so that the pvserver of the PATH is the one that they start.
+_TRANSPARENT = ("xvfb-run", "env", "nice", "ionice", "taskset", "numactl", "stdbuf", "nohup", "setsid", "time", "timeout", "vglrun", "dbus-run-session")
 _LAUNCHERS = re.compile(r"^(?:srun|salloc|sbatch|qsub|bsub|mpiexec|mpirun|orterun|prun|prterun|aprun|ibrun|jsrun|lrun|ccc_mprun|poe|flux|ssh)(?:[.-].*)?\Z")
 _LAUNCHER_WITHIN = re.compile(r"\s(?:\S*/)?(?:srun|mpiexec|mpirun|aprun|ibrun|jsrun|flux)\s|^(?:\S*/)?(?:srun|mpiexec|mpirun|aprun|ibrun|jsrun|flux)\s")
 _CONTAINERS = ("apptainer", "singularity", "shifter", "podman", "podman-hpc", "docker", "ch-run", "enroot", "sarus", "pcocc-rs", "uenv", "nix", "nix-shell",
                "guix", "conda", "mamba", "micromamba", "pixi", "flatpak")
-# By these a launcher takes pvserver from somewhere else than the PATH.
+# With these options a launcher does not use the pvserver on the PATH.
 _ELSEWHERE = re.compile(r"^--(?:uenv|container[a-z-]*|environment|image)(?:=.*)?\Z")
 
 _LINES = (r"^==ended|paraview|pvserver|-pv[0-9]+\.[0-9]+|^[^a-z]*[0-9]+\.[0-9]+\.[0-9]+[^ ]*[^a-z]*$"
@@ -33,13 +33,13 @@ _LINES = (r"^==ended|paraview|pvserver|-pv[0-9]+\.[0-9]+|^[^a-z]*[0-9]+\.[0-9]+\
 
 
 class Answer(t.NamedTuple):
-    """What became of the question for pvserver's version.
+    """The answer to the query for pvserver's version.
 
     Attributes:
-        version: as ``5.11`` or ``5.11.0``; empty where it is not known.
-        why: why it is not known, on one line.
-        fault: ``unloaded`` where the modules cannot be loaded, ``missing`` where pvserver is not there; else empty.
-        needs: modules that Lmod wants loaded before, one list for each way.
+        version: as ``5.11`` or ``5.11.0``; empty if it is unknown.
+        why: why it is unknown, on one line.
+        fault: ``unloaded`` if the modules cannot be loaded, ``missing`` if pvserver is not found; else empty.
+        needs: modules that Lmod requires to be loaded before, one list for each alternative.
     """
 
     version: str
@@ -49,15 +49,15 @@ class Answer(t.NamedTuple):
 
 
 def shell_functions() -> str:
-    """Shell functions with ``answer``, each time with a mark of its own for the processes that they start."""
+    """Shell functions, among them ``answer``. Each call returns them with a new mark for the processes that they start."""
     return programs.filled("connect", "answer.sh", {}, {"MARK": os.urandom(8).hex(), "LINES": _LINES})
 
 
 def load_modules(names: t.List[str]) -> str:
-    """Shell lines that load environment modules; where that fails, they print why and end the script.
+    """Shell lines that load environment modules. If that fails, they print why and end the script.
 
     Args:
-        names: modules, in their order; for none there are no lines.
+        names: modules, in their order; empty for no lines.
     """
     if not names:
         return ""
@@ -66,14 +66,14 @@ def load_modules(names: t.List[str]) -> str:
 
 
 def module_command() -> str:
-    """Shell lines that make the command ``module`` known, if the host has it."""
+    """Shell lines that define the command ``module``, if the host has it."""
     return programs.filled("connect", "modules.sh", {"load": False}, {})
 
 
 def probe(modules: t.List[str], pvserver: t.Union[str, t.List[str]]) -> str:
-    """A shell script that prints what read() understands, where pvserver is.
+    """A shell script that queries the version where pvserver is installed, and prints what read_answer() parses.
 
-    The command is asked as it is, with what stands in front of pvserver, but for an MPI launcher.
+    It runs the command with its wrappers, but without an MPI launcher.
 
     Args:
         modules: environment modules to load first.
@@ -83,25 +83,25 @@ def probe(modules: t.List[str], pvserver: t.Union[str, t.List[str]]) -> str:
     if not words:
         return ":\n"
     program = pvserver_program(words)
-    direct = sees_through(words)
-    # A wrapper may be on nodes alone.
-    asked = [words] + ([[program]] if direct and words[0] != program else [])
+    direct = is_transparent(words)
+    # A wrapper may be installed on nodes only.
+    commands = [words] + ([[program]] if direct and words[0] != program else [])
     return shell_functions() + load_modules(modules) + programs.filled("connect", "pvserver_version.sh", {"library": direct}, {
         "PROGRAM": shlex.quote(program), "SECONDS": str(ANSWER_SECONDS),
-        "ASK": "\n".join("ask " + " ".join(shlex.quote(word) for word in command) for command in asked)})
+        "ASK": "\n".join("ask " + " ".join(shlex.quote(word) for word in command) for command in commands)})
 
 
 def question(pvserver: t.Union[str, t.List[str]]) -> t.List[str]:
-    """The words of a pvserver command that are asked for the version, without an MPI launcher, which nobody may start on a login node.
+    """The part of a pvserver command that is run with --version. It has no MPI launcher, which must not be started on a login node.
 
-    Nothing is left where only the launcher knows what it starts.
+    It is empty if only the launcher determines which pvserver it starts.
 
     Args:
         pvserver: its command.
     """
     words = [pvserver] if isinstance(pvserver, str) else list(pvserver)
     program = words.index(pvserver_program(words))
-    # Options of pvserver's own are no part of the question, and some do something.
+    # pvserver's own options do not matter for its version, and some of them have side effects.
     if os.path.basename(words[program]) == "pvserver":
         words = words[:program + 1]
     launchers = [number for number, word in enumerate(words[:program + 1]) if _LAUNCHERS.match(os.path.basename(word))]
@@ -111,12 +111,12 @@ def question(pvserver: t.Union[str, t.List[str]]) -> t.List[str]:
         return words
     if chooses_pvserver(words[:program]):
         return []
-    wrappers = [number for number in range(launchers[-1] + 1, program) if os.path.basename(words[number]) in _CONTAINERS + _SEE_THROUGH]
+    wrappers = [number for number in range(launchers[-1] + 1, program) if os.path.basename(words[number]) in _CONTAINERS + _TRANSPARENT]
     return words[wrappers[0] if wrappers else program:]
 
 
 def chooses_pvserver(launcher: t.Optional[t.List[str]]) -> bool:
-    """Whether a launcher's own options name a container or an environment from which pvserver comes.
+    """Whether a launcher's own options name a container or an environment that contains pvserver.
 
     Args:
         launcher: its command; may be None.
@@ -124,25 +124,25 @@ def chooses_pvserver(launcher: t.Optional[t.List[str]]) -> bool:
     return any(_ELSEWHERE.match(word) for word in launcher or [])
 
 
-def sees_through(words: t.List[str]) -> bool:
-    """Whether the pvserver of a command is one of the host's own, and not one in a container or of an unknown wrapper."""
+def is_transparent(words: t.List[str]) -> bool:
+    """Whether a command starts the host's own pvserver, and not one in a container or of an unknown wrapper."""
     program = pvserver_program(words)
     front = [os.path.basename(word) for word in words[:words.index(program)]]
-    return not front or front[0] in _SEE_THROUGH and not set(front) & set(_CONTAINERS)
+    return not front or front[0] in _TRANSPARENT and not set(front) & set(_CONTAINERS)
 
 
 def by_path(pvserver: t.List[str]) -> bool:
-    """Whether an environment module may decide which pvserver a command starts.
+    """Whether an environment module may determine which pvserver a command starts.
 
     Args:
         pvserver: the command.
     """
     words = question(pvserver)
-    return bool(words) and sees_through(words) and "/" not in pvserver_program(words)
+    return bool(words) and is_transparent(words) and "/" not in pvserver_program(words)
 
 
 def ask(script: t.Callable[[str, int], t.Tuple[int, str, str]], modules: t.List[str], pvserver: t.List[str]) -> Answer:
-    """Which version pvserver has, where a script runs.
+    """Queries pvserver's version on the host on which a script runs.
 
     Args:
         script: ``script(text, seconds) -> (code, out, err)``.
@@ -154,35 +154,35 @@ def ask(script: t.Callable[[str, int], t.Tuple[int, str, str]], modules: t.List[
 
 
 def read_answer(text: str, modules: t.List[str], pvserver: t.Union[str, t.List[str]], cut_off: bool = False) -> Answer:
-    """What the output of probe() means; cut_off: the script took too long."""
+    """Parses the output of probe(); cut_off: the script took too long."""
     unloaded = re.search(r"(?m)^==unloaded(.*)$", text)
     if unloaded:
-        said = one_line(unloaded.group(1), 160)
-        why = "module {0} cannot be loaded there{1}".format(" ".join(modules), ": " + said if said else "")
+        message = one_line(unloaded.group(1), 160)
+        why = "module {0} cannot be loaded there{1}".format(" ".join(modules), ": " + message if message else "")
         return Answer("", why, "unloaded", _needs(text))
     version = versions.read(text)
-    why = "" if version else _silence(text, question(pvserver), cut_off)
+    why = "" if version else _why_unknown(text, question(pvserver), cut_off)
     return Answer(version, why, "missing" if why.endswith(_MISSING) else "", [])
 
 
-def _silence(text: str, words: t.List[str], cut_off: bool) -> str:
-    """Why a program did not tell its version."""
+def _why_unknown(text: str, words: t.List[str], cut_off: bool) -> str:
+    """Why the version is unknown."""
     if not words:
-        return "an MPI launcher is not started for that"
-    asked = one_line(" ".join(words + ["--version"]), 120)
+        return "an MPI launcher is not started to query it"
+    command = one_line(" ".join(words + ["--version"]), 120)
     ended = re.search(r"(?m)^==ended (\d+)$", text)
     if cut_off or (ended and ended.group(1) in ("124", "137", "143")):
-        return "no answer from {0} within {1} s".format(asked, 3 * ANSWER_SECONDS if cut_off else ANSWER_SECONDS)
+        return "no answer from {0} within {1} s".format(command, 3 * ANSWER_SECONDS if cut_off else ANSWER_SECONDS)
     if not ended:
         return one_line(words[0], 120) + _MISSING
-    said = one_line("\n".join([line for line in clean(text, 4000).splitlines() if line.strip() and not line.startswith("==")][-1:]), 120)
-    return "no answer from {0}{1}".format(asked, ": " + said if said else "")
+    message = one_line("\n".join([line for line in clean(text, 4000).splitlines() if line.strip() and not line.startswith("==")][-1:]), 120)
+    return "no answer from {0}{1}".format(command, ": " + message if message else "")
 
 
 def _needs(text: str) -> t.List[t.List[str]]:
-    """What Lmod's description of a module wants loaded before it."""
+    """The modules that a module requires, from Lmod's description of it."""
     lines = [line[len("==needs "):].strip() for line in text.splitlines() if line.startswith("==needs ")]
-    # Behind the sentence, which may take several lines, and a blank one.
+    # The list follows a sentence of one or more lines, and a blank line.
     below = lines[lines.index(""):] if "" in lines else []
     ways = [re.split(r"\s+", line) for line in below if re.match(r"[A-Za-z0-9_][^\s:]*(?:\s+[A-Za-z0-9_][^\s:]*)*\Z", line)]
     return ways[:3]
