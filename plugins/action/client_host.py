@@ -21,24 +21,24 @@ class ActionModule(SessionAction):
     def act(self, arguments):
         record = self.session.read()
         host = record.settings["client_host"]
-        there = record.client_side or {}
-        if not host or (there and not sessions.lacks_client_host(record)):
-            return {"changed": False, "control_path": there.get("control_path", "")}
+        client_side = record.client_side or {}
+        if not host or (client_side and not sessions.lacks_client_host(record)):
+            return {"changed": False, "control_path": client_side.get("control_path", "")}
         channel = self.channel()
-        there = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
+        client_side = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
         name = os.path.basename(self.session.directory)
         channel.request("cleanup", script=remote.forget_script(name))
         code, out, err = channel.client_script(remote.keep_script(name, self.session.connect_id()))
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
-            raise SessionError("cannot keep the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state there writable for you")
-        self._restore_forwards(self.session.update(client_side=dict(there, connect_id_path="{0}/{1}.connect_id".format(directory, name))), channel)
-        return {"changed": True, "control_path": there["control_path"]}
+            raise SessionError("cannot store the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state writable for you there")
+        self._restore_forwards(self.session.update(client_side=dict(client_side, connect_id_path="{0}/{1}.connect_id".format(directory, name))), channel)
+        return {"changed": True, "control_path": client_side["control_path"]}
 
     def _restore_forwards(self, record, channel):
-        """What led to a connection that was lost is made anew."""
+        """Sets up the forwards of a lost connection again."""
         if record.lifeline and record.stub:
-            # Where ParaView is called, that is done once it listens.
+            # In a reverse route, the forward is set up once ParaView listens.
             if not route_names.is_reverse(record.route):
                 lifeline_route.forward_from_client(self.session, record, routing.client_of(record, channel))
         elif record.route:

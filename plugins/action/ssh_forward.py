@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts up, looks at and takes down one ssh forward; documented in plugins/modules/ssh_forward.py."""
+"""Sets up, checks and removes one ssh forward; documented in plugins/modules/ssh_forward.py."""
 
 import os
 
@@ -38,9 +38,9 @@ class ActionModule(SessionAction):
         if existing:
             specification, port = existing[1], (master.forward(*existing) if remote else 0) or int(existing[1].split(":")[1])
         else:
-            specification, port = self._put_up(master, option, arguments)
+            specification, port = self._set_up(master, option, arguments)
         try:
-            self._look(channel, remote, arguments["listen_address"], port)
+            self._check_listener(channel, remote, arguments["listen_address"], port)
         except SessionError:
             master.cancel(option, specification)
             raise
@@ -48,8 +48,8 @@ class ActionModule(SessionAction):
         return {"changed": not existing, "listen_port": port}
 
     @staticmethod
-    def _look(channel, remote, address, port):
-        """The endpoint has to stand where it was asked for, and to be ours."""
+    def _check_listener(channel, remote, address, port):
+        """Raises SessionError unless the requested endpoint exists and is ours."""
         if remote:
             listeners, uid = endpoints.parse(channel.script(endpoints.SCRIPT, 15)[1]), int(channel.script("id -u", 15)[1])
         else:
@@ -63,14 +63,14 @@ class ActionModule(SessionAction):
                                "choose another listen_address or listen_port")
 
     @staticmethod
-    def _put_up(master, option, arguments):
+    def _set_up(master, option, arguments):
         port = arguments["listen_port"] or (endpoints.free_port() if option == "-L" else 0)
         specification = "{listen_address}:{0}:{to_host}:{to_port}".format(port, **arguments)
         try:
             return specification, master.forward(option, specification) or port
         except ForwardRefused as refused:
             raise SessionError("the forward {0} {1} was refused".format(option, specification), str(refused),
-                               "choose another port, or look at AllowTcpForwarding and PermitListen of the login node's sshd")
+                               "choose another port, or check AllowTcpForwarding and PermitListen of the login node's sshd")
 
     @staticmethod
     def _same(specification, arguments):

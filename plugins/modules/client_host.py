@@ -8,11 +8,12 @@ module: client_host
 short_description: Open the connection to the host on which ParaView runs
 version_added: 0.1.0
 description:
-  - Where a session has a client host of its own (the option O(sciviz.paraview.session#module:client_host)), this logs in there, as the inventory says. The
-    task has to be delegated to that host.
-  - The tunnel goes on over this connection, to the loopback there. It is held by the same process as the connection to the login node, and ends with it.
-  - The connect-id is put into a file there that its owner alone may read, and taken away when the session ends.
-  - For a session without such a host it does nothing.
+  - If a session has a client host (the option O(sciviz.paraview.session#module:client_host)), this module logs in there with the inventory's settings. The
+    task must be delegated to that host.
+  - The tunnel continues over this connection, to the loopback there. The process that holds the connection to the login node also holds this one, and
+    both end together.
+  - The connect-id is written into a file there that only its owner may read. It is removed when the session ends.
+  - For a session without a client host it does nothing.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -22,7 +23,7 @@ attributes:
   check_mode:
     support: partial
     details:
-      - It really logs in, since the steps that follow only look by this connection. It ends with the playbook.
+      - It really logs in, since the following steps run their checks over this connection. The connection ends with the playbook.
   diff_mode:
     support: none
   idempotent:
@@ -51,7 +52,7 @@ EXAMPLES = r"""
 RETURN = r"""
 control_path:
   description:
-    - The control master's socket of the connection to the client host, empty where the session has none.
+    - The control master's socket of the connection to the client host; empty if the session has none.
   returned: success
   type: str
 """

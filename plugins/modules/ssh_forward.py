@@ -5,12 +5,12 @@
 
 DOCUMENTATION = r"""
 module: ssh_forward
-short_description: Put up or take down an ssh forward on a session's connection
+short_description: Set up or remove an ssh forward on a session's connection
 version_added: 0.1.0
 description:
-  - Puts up one port forwarding on the connection that M(sciviz.paraview.ssh_master) opened, and looks whether it listens where it was asked to.
-    One that listens elsewhere, as with V(GatewayPorts no), is taken down again and is an error.
-  - It stays for as long as the session's connection does.
+  - Sets up one port forwarding on the connection that M(sciviz.paraview.ssh_master) opened, and checks whether it listens on the requested address.
+    If it listens elsewhere, as with V(GatewayPorts no), it is removed, and the task fails.
+  - It exists as long as the session's connection.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -19,7 +19,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - No forward is put up or taken down. RV(listen_port) is then what was asked for.
+      - No forward is set up or removed. RV(listen_port) is then the requested port.
   diff_mode:
     support: none
   idempotent:
@@ -27,36 +27,36 @@ attributes:
 options:
   direction:
     description:
-      - V(local) listens on the controller and leads to the login node's side (C(ssh -L)).
-      - V(remote) listens on the login node and leads to the controller's side (C(ssh -R)).
+      - V(local) listens on the controller and connects from the login node (C(ssh -L)).
+      - V(remote) listens on the login node and connects from the controller (C(ssh -R)).
     type: str
     choices: [local, remote]
     required: true
   listen_address:
     description:
-      - IPv4 address to listen on. Whoever can dial it can use the forward.
-      - For V(remote) the sshd of the login node decides (GatewayPorts).
+      - IPv4 address to listen on. Every process that can connect to it can use the forward.
+      - For V(remote), the login node's sshd decides whether this address is allowed (GatewayPorts).
     type: str
     default: 127.0.0.1
   listen_port:
     description:
-      - Port to listen on. V(0) takes a free one.
+      - Port to listen on. V(0) chooses a free one.
     type: int
     default: 0
   to_host:
     description:
-      - Where the forward leads, as the other side knows it.
+      - Host to which the forward connects, by its name or address on the other side.
     type: str
     default: 127.0.0.1
   to_port:
     description:
-      - The port there.
+      - Port of that host.
     type: int
     required: true
   state:
     description:
-      - Whether there shall be such a forward.
-      - With V(absent) and O(listen_port=0) the first forward with the same O(listen_address), O(to_host) and O(to_port) is taken down.
+      - Whether the forward should exist.
+      - With V(absent) and O(listen_port=0), the first forward with the same O(listen_address), O(to_host) and O(to_port) is removed.
     type: str
     choices: [present, absent]
     default: present
@@ -66,7 +66,7 @@ author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.ssh_master
-    description: It has to come before, unless a session is open.
+    description: It must run before, unless a session is open.
 """
 
 EXAMPLES = r"""
@@ -80,7 +80,7 @@ EXAMPLES = r"""
     - name: Log in
       sciviz.paraview.ssh_master:
 
-    - name: Lead a free local port there
+    - name: Forward a free local port to that page
       sciviz.paraview.ssh_forward:
         direction: local
         to_host: monitor.cluster.internal
@@ -101,20 +101,20 @@ EXAMPLES = r"""
     - name: Look at the session
       sciviz.paraview.session_info:
         names: ["{{ inventory_hostname }}"]
-      register: known
+      register: info
 
-    - name: Lead local port 22222 to its root node until the session ends
+    - name: Forward local port 22222 to its root node until the session ends
       sciviz.paraview.ssh_forward:
         direction: local
         listen_port: 22222
-        to_host: "{{ known.sessions[0].nodes[0] }}"
+        to_host: "{{ info.sessions[0].nodes[0] }}"
         to_port: 22222
 """
 
 RETURN = r"""
 listen_port:
   description:
-    - The port that the forward listens on. In check mode V(0) stands for one that is not known yet.
+    - The port that the forward listens on. In check mode, V(0) stands for a port that is still to be chosen.
   returned: success, with O(state=present)
   type: int
   sample: 40123

@@ -8,17 +8,17 @@ module: ssh_master
 short_description: Open the one authenticated connection of a session
 version_added: 0.1.0
 description:
-  - Logs in to the login node once, as the inventory says (C(ansible_host), C(ansible_user), C(ansible_port),
+  - Logs in to the login node once, with the inventory's settings (C(ansible_host), C(ansible_user), C(ansible_port),
     C(ansible_ssh_private_key_file), C(ansible_ssh_common_args) and so on), and leaves an ssh control master.
-  - Every later step, forward and look of the session uses this connection. So can other tasks of a playbook.
-  - The connection is held by a process of this collection on the controller. It ends with the playbook, or with the job once the
-    session is handed over.
-  - Where ssh's configuration names a control socket for the login node, and a control master answers there, that one is used. It stays
+  - All later steps, forwards and checks of the session use this connection. Other tasks of a playbook can use it, too.
+  - A process of this collection on the controller holds the connection. It ends with the playbook or, once the session is handed over,
+    with the job.
+  - If ssh's configuration names a control socket for the login node, and a control master answers there, that master is used. It stays
     when the session ends.
-  - What ssh asks (a passphrase, a password, a one-time code, whether a host key is right) is asked at the terminal in which the playbook runs,
-    behind the name of the host.
-    Without a terminal the login fails, and the error names the question. C(ansible_password) answers for the password of this host, once.
-  - It has to be a host with the connection plugin V(ssh). A host key is never accepted unasked.
+  - ssh's prompts (for a passphrase, a password, a one-time code, or to confirm a host key) appear in the terminal in which the playbook runs,
+    after the name of the host.
+    Without a terminal the login fails, and the error contains the prompt. C(ansible_password) answers the prompt for this host's password, once.
+  - The host must use the connection plugin V(ssh). A host key is never accepted without the user's confirmation.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -28,7 +28,7 @@ attributes:
   check_mode:
     support: partial
     details:
-      - It really logs in, since the steps that follow only look by this connection. It ends with the playbook.
+      - It really logs in, since the following steps run their checks over this connection. The connection ends with the playbook.
   diff_mode:
     support: none
   idempotent:
@@ -42,7 +42,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Ask a batch system by a session's connection
+- name: Query a batch system over a session's connection
   hosts: frontera
   gather_facts: false
   tasks:
@@ -53,12 +53,12 @@ EXAMPLES = r"""
       sciviz.paraview.ssh_master:
       register: login
 
-    - name: List one's own jobs, without logging in again
+    - name: List the user's own jobs, without logging in again
       ansible.builtin.raw: squeue -h -u "$(id -un)"
       changed_when: false
       check_mode: false
       vars:
-        # Ansible and ssh each take two % for one.
+        # Ansible and ssh each read two % as one.
         ansible_control_path: "{{ login.control_path | replace('%', '%%%%') }}"
       register: jobs
 

@@ -14,23 +14,23 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import
 
 @pytest.fixture(name="answering")
 def _answering(short_path):
-    """A channel to a daemon that answers one request with some bytes; what it was asked is in `asked`."""
+    """A channel to a daemon that answers one request with some bytes; the request is in `requests`."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(short_path / "s"))
     listener.listen(1)
-    threads, asked = [], []
+    threads, requests = [], []
 
     def make(answer):
         def serve():
             connection = listener.accept()[0]
             with connection, connection.makefile("rb") as stream:
-                asked.append(json.loads(stream.readline().decode()))
+                requests.append(json.loads(stream.readline().decode()))
                 connection.sendall(answer)
 
         threads.append(threading.Thread(target=serve))
         threads[-1].start()
         channel = Channel(str(short_path / "s"), "lab")
-        channel.asked = asked
+        channel.requests = requests
         return channel
 
     yield make
@@ -42,24 +42,24 @@ def _answering(short_path):
 def test_a_script(answering):
     channel = answering(json.dumps({"code": 3, "out": "o" * 200000, "err": "caf\u00e9"}).encode())
     assert channel.script("echo $x\n", 7) == (3, "o" * 200000, "caf\u00e9")
-    assert channel.asked == [{"op": "run", "script": "echo $x\n", "seconds": 7}]
+    assert channel.requests == [{"op": "run", "script": "echo $x\n", "seconds": 7}]
 
 
 @pytest.mark.parametrize(("answer", "why"), [
     (b"", "ended"), (b'{"lost": "Timeout, server not responding."}', "not responding"), (b'{"lost": ""}', "ssh ended")])
-def test_a_lost_login_node(answering, answer, why):
-    with pytest.raises(ChannelLost, match="connection to lab is gone") as caught:
+def test_a_lost_connection(answering, answer, why):
+    with pytest.raises(ChannelLost, match="connection to lab is lost") as caught:
         answering(answer).script("true")
     assert why in caught.value.why and "connect again" in caught.value.way_out
 
 
-def test_a_request_that_went_wrong_is_told(answering):
+def test_a_failed_request_is_an_error(answering):
     with pytest.raises(SessionError) as caught:
         answering(b'{"error": "what went wrong"}').script("true")
     assert "what went wrong" in str(caught.value)
 
 
-def test_no_watcher(short_path):
+def test_a_missing_daemon(short_path):
     with pytest.raises(ChannelLost):
         Channel(str(short_path / "s"), "lab").request("messages")
     (short_path / "s").write_text("")
@@ -67,7 +67,7 @@ def test_no_watcher(short_path):
         Channel(str(short_path / "s"), "lab").request("messages")
 
 
-def test_a_watcher_that_does_not_answer(short_path):
+def test_a_daemon_that_does_not_answer(short_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(short_path / "s"))
         listener.listen(1)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ParaView on this machine and on another one, as routes see it."""
+"""The client host, as routes use it: this machine and another one."""
 
 import os
 import socket
@@ -23,12 +23,12 @@ class Far:
 
     def __init__(self, bind="127.0.0.1", refuse=False):
         self.bind, self.refuse = bind, refuse
-        self.asked, self.cancelled, self.listeners = [], [], [Listener("127.0.0.1", 5000, 2001)]
+        self.requests, self.cancelled, self.listeners = [], [], [Listener("127.0.0.1", 5000, 2001)]
 
     def forward(self, option, specification):
         if self.refuse:
             raise ForwardRefused("Port forwarding failed")
-        self.asked.append((option, specification))
+        self.requests.append((option, specification))
         if option == "-L":
             open(specification.split(":")[0], "w").close()
         else:
@@ -44,37 +44,37 @@ class Far:
 
 @pytest.fixture(name="there")
 def _there(tmp_path):
-    def make(**wishes):
-        far = Far(**wishes)
+    def make(**sshd):
+        far = Far(**sshd)
         return host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c")), far
 
     return make
 
 
-def test_who_listens_there(there):
+def test_listeners_there(there):
     client, _far = there()
     assert (client.owner(5000), client.owner(5001)) == (2001, None)
     assert client.free_port() != 5000
 
 
-def test_a_remote_forward_is_led_on_to_a_port_there(there, tmp_path):
+def test_a_remote_forward_ends_at_a_port_there(there, tmp_path):
     client, far = there()
     path = str(tmp_path / "c.t") + "40123"
     assert client.target(40123) == client.target(40123) == path
-    assert far.asked == [("-L", path + ":127.0.0.1:40123")], "once"
+    assert far.requests == [("-L", path + ":127.0.0.1:40123")], "once"
 
 
-def test_a_port_there_is_led_to_a_local_forward(there, tmp_path):
+def test_a_port_there_is_forwarded_to_a_local_forward(there, tmp_path):
     client, far = there()
     path = str(tmp_path / "c.s") + "40123"
     open(path, "w").close()
     assert client.entrance(40123) == path
-    assert not os.path.exists(path), "ssh makes no socket where a file is"
+    assert not os.path.exists(path), "ssh creates no socket if a file exists"
     client.forward(40123)
-    assert far.asked == [("-R", "127.0.0.1:40123:" + path)] and client.owner(40123) == 1000
+    assert far.requests == [("-R", "127.0.0.1:40123:" + path)] and client.owner(40123) == 1000
 
 
-def test_a_stub_is_reached_by_sockets_of_ours(tmp_path):
+def test_the_sockets_of_a_stub(tmp_path):
     stub = host.AtStub(str(tmp_path / "c"))
     assert stub.owner(7000) is None
     with socket.socket(socket.AF_UNIX) as taken, socket.socket() as port:
@@ -82,30 +82,30 @@ def test_a_stub_is_reached_by_sockets_of_ours(tmp_path):
         assert stub.owner(7000) == os.getuid()
         port.bind(("127.0.0.1", 0))
         port.listen(1)
-        assert stub.owner(port.getsockname()[1]) == os.getuid(), "where the network calls this machine"
+        assert stub.owner(port.getsockname()[1]) == os.getuid(), "if nodes connect to this machine directly"
     (tmp_path / "c.w").touch()
     assert stub.entrance(7001) == stub.target(7001)
-    assert [one.name for one in tmp_path.iterdir()] == ["c.w"], "what an earlier connection left is gone, and nothing else"
+    assert [one.name for one in tmp_path.iterdir()] == ["c.w"], "only sockets of an earlier connection are removed"
 
 
-def test_a_port_that_would_be_open_to_the_network_is_taken_back(there):
+def test_a_port_that_would_be_open_to_the_network_is_closed(there):
     client, far = there(bind="0.0.0.0")
     with pytest.raises(SessionError, match="open to the network") as caught:
         client.forward(40123)
-    assert far.cancelled == far.asked and "GatewayPorts" in caught.value.way_out
+    assert far.cancelled == far.requests and "GatewayPorts" in caught.value.way_out
 
 
 @pytest.mark.parametrize("way", ["target", "forward"])
 def test_an_sshd_there_that_forwards_nothing(there, way):
     client, _far = there(refuse=True)
-    with pytest.raises(SessionError, match="no tunnel leads to bigscreen") as caught:
+    with pytest.raises(SessionError, match="cannot set up a tunnel to bigscreen") as caught:
         getattr(client, way)(40123)
     assert "AllowTcpForwarding" in caught.value.way_out
 
 
 @pytest.fixture(name="home")
 def _home(tmp_path, monkeypatch):
-    """A shell of another host, whose home is here."""
+    """A shell of another host, whose home is a test directory."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
 
@@ -118,7 +118,7 @@ def _home(tmp_path, monkeypatch):
 
 def test_a_client_there(home, program, until, tmp_path):
     words = ["it's", "a b", "$x", "\n"]
-    tell = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"; umask\nexec sleep 1000\n')
+    command = program("paraview", '#!/bin/sh\nprintf "%s|" "$PV_CONNECT_ID" "$@"; umask\nexec sleep 1000\n')
     state = home.script(remote.keep_script("lab", 17), 5)[1].strip()
     assert state == str(tmp_path / ".local/state/paraview-connect")
     path = tmp_path / ".local/state/paraview-connect/lab.connect_id"
@@ -128,12 +128,12 @@ def test_a_client_there(home, program, until, tmp_path):
         assert kept == str(path.parent / ("lab" + ending)) and os.stat(kept).st_mode & 0o077 == 0
         with open(kept) as stream:
             assert stream.read() == "it's $HOME\n"
-    record = SessionRecord(**home.start([tell, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab"))
+    record = SessionRecord(**home.start([command, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab"))
     until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|{0:04o}\n".format(UMASK))
     assert home.lives(record)
-    command = subprocess.run(["ps", "-o", "args=", "-p", str(record.client_there[0])], stdout=subprocess.PIPE, check=True).stdout
-    assert b"PV_CONNECT_ID" not in command
-    assert not home.lives(SessionRecord(client_there=[record.client_there[0], "another"])), "a number that is used again"
+    process_list = subprocess.run(["ps", "-o", "args=", "-p", str(record.client_there[0])], stdout=subprocess.PIPE, check=True).stdout
+    assert b"PV_CONNECT_ID" not in process_list
+    assert not home.lives(SessionRecord(client_there=[record.client_there[0], "another"])), "a process id that is used again"
     home.script(remote.end_script([record.client_there[0], "another"]), 5)
     assert home.lives(record)
     home.end(record)
@@ -142,14 +142,14 @@ def test_a_client_there(home, program, until, tmp_path):
     assert not path.parent.exists()
 
 
-def test_a_client_that_is_not_there(home, until):
+def test_a_client_that_does_not_exist(home, until):
     home.script(remote.keep_script("it's", 0), 5)
     record = SessionRecord(**home.start(["/nowhere/paraview"], {}, None, "it's"))
     until(lambda: not home.lives(record))
     assert "/nowhere/paraview" in home.last_words(None, "it's")
 
 
-def test_here_nothing_lies_between():
+def test_this_machine_needs_no_forward():
     client = host.Here()
     assert client.target(5) == client.entrance(5) == "127.0.0.1:5"
     assert client.forward(5) is None

@@ -527,7 +527,7 @@ def test_while_a_client_host_asks_the_login_node_is_not_kept_waiting(held, until
 def test_a_client_host_that_refuses(held, until):
     held.start()
     assert "not mine" in begin_client(held, until, ["/bin/sh", "-c", "echo not mine >&2; exit 255"])["failed"]
-    with pytest.raises(SessionError, match="client host of lab is gone"):
+    with pytest.raises(SessionError, match="client host of lab is lost"):
         held.channel.client_script("true")
     assert held.channel.script("echo the login node is there still")[0] == 0
 

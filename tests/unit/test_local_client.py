@@ -16,26 +16,26 @@ def test_a_client(program, tmp_path, until):
     log = tmp_path / "client.log"
     log.write_text("an old one\n")
     path = program("paraview", '#!/bin/sh\necho "$PV_CONNECT_ID" "$@" "$HOME"\necho trouble >&2\nexec sleep 1000\n')
-    known = local.start([path, "--server-url=cs://127.0.0.1:5", "a b $(id)"], {"PV_CONNECT_ID": "17"}, str(log))
+    identity = local.start([path, "--server-url=cs://127.0.0.1:5", "a b $(id)"], {"PV_CONNECT_ID": "17"}, str(log))
     try:
-        words = "17 --server-url=cs://127.0.0.1:5 a b $(id) {0}\ntrouble\n".format(os.environ["HOME"])
-        until(lambda: local.last_words(str(log)) == words)
-        assert processes.alive(known)
-        assert os.getsid(known[0]) == known[0] != os.getsid(0)
+        output = "17 --server-url=cs://127.0.0.1:5 a b $(id) {0}\ntrouble\n".format(os.environ["HOME"])
+        until(lambda: local.last_words(str(log)) == output)
+        assert processes.alive(identity)
+        assert os.getsid(identity[0]) == identity[0] != os.getsid(0)
     finally:
-        processes.end(known)
-    assert not processes.alive(known)
+        processes.end(identity)
+    assert not processes.alive(identity)
 
 
 def test_a_new_log_is_private(tmp_path, until):
     log = tmp_path / "client.log"
-    known = local.start(["true"], {}, str(log))
+    identity = local.start(["true"], {}, str(log))
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
-    assert processes.wait_gone(known, 10)
+    assert processes.wait_gone(identity, 10)
 
 
 @pytest.mark.parametrize("command", ["/no/such/paraview", "no-such-paraview", "/"])
-def test_a_client_that_is_not_there(tmp_path, command):
+def test_a_client_that_does_not_exist(tmp_path, command):
     with pytest.raises(SessionError, match=repr(command)) as caught:
         local.start([command], {}, str(tmp_path / "log"))
     assert caught.value.why and "paraview_start_client" in caught.value.way_out

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OpenSSH's client: what it is asked, and what its words mean."""
+"""OpenSSH's client: command lines, requests, and the meaning of its messages."""
 
 import os
 import re
@@ -16,29 +16,29 @@ from hypothesis import strategies as st
 
 TARGET = client.Target("ssh", "login.site.edu", "alice", 2222, "/home/a b/key", ["-o", "ProxyJump=gate"], 10)
 
-# What ssh was seen to say, and words of the three lines that the user sees.
-SAID = [
+# Recorded output of ssh, and text that the three lines for the user must contain.
+FAILURES = [
     ("ssh: Could not resolve hostname nosuch: Name or service not known\r\n", "cannot reach", "no such name", "ansible_host"),
     ("ssh: connect to host 198.18.2.2 port 22: Connection refused\r\n", "cannot reach", "nothing listens", "ansible_port"),
     ("ssh: connect to host 198.18.2.2 port 22: Connection timed out\r\n", "cannot reach", "no answer", "VPN"),
     ("ssh: connect to host 198.18.2.2 port 22: No route to host\r\n", "cannot reach", "no answer", "firewall"),
     ("ssh: connect to host fe80::1 port 22: Network is unreachable\r\n", "cannot reach", "no answer", "firewall"),
     ("Connection timed out during banner exchange\r\n", "cannot reach", "no answer", "firewall"),
-    ("kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 198.18.2.2 port 22\r\n", "cannot reach", "hung up", "ssh -v"),
+    ("kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 198.18.2.2 port 22\r\n", "cannot reach", "closed", "ssh -v"),
     ("alice@login: Permission denied (publickey,password).\r\n", "refuses this login", "refused", "ssh-add"),
     ("Received disconnect from 198.18.2.2 port 22:2: Too many authentication failures\r\n", "refuses this login", "refused", "ssh-add"),
     ("No ED25519 host key is known for login and you have requested strict checking.\r\nHost key verification failed.\r\n",
-     "cannot trust", "not known here", "fingerprint"),
+     "cannot trust", "not in known_hosts", "fingerprint"),
     ("@@@@@@@@@@@\r\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\r\n@@@@@@@@@@@\r\nHost key verification failed.\r\n",
-     "cannot trust", "not the one", "ssh-keygen -R login.site.edu"),
+     "cannot trust", "differs from", "ssh-keygen -R login.site.edu"),
     ("Bad owner or permissions on /home/alice/.ssh/config\r\n", "cannot log in", "Bad owner", "ssh -v"),
-    ("", "cannot log in", "without a word", "ssh -v"),
+    ("", "cannot log in", "without a message", "ssh -v"),
 ]
 
 
-@pytest.mark.parametrize(("said", "what", "why", "way_out"), SAID)
-def test_a_failed_login_is_explained(said, what, why, way_out):
-    error = messages.explain("login.site.edu", said)
+@pytest.mark.parametrize(("output", "what", "why", "way_out"), FAILURES)
+def test_a_failed_login_is_explained(output, what, why, way_out):
+    error = messages.explain("login.site.edu", output)
     assert what in error.what and "login.site.edu" in error.what
     assert why in error.why
     assert way_out in error.way_out
@@ -46,8 +46,8 @@ def test_a_failed_login_is_explained(said, what, why, way_out):
 
 
 @given(st.text(), st.sampled_from(["", "Permission denied ", "Connection refused\n", "{0} {host} {"]))
-def test_any_words_become_three_plain_lines(said, before):
-    error = messages.explain("{host}", before + said)
+def test_any_output_becomes_three_plain_lines(output, before):
+    error = messages.explain("{host}", before + output)
     assert len(error.lines()) == 3 == len(str(error).splitlines())
     assert "\x1b" not in str(error)
 
@@ -59,7 +59,7 @@ def test_the_masters_command():
     assert command[-10:] == ["ProxyJump=gate", "-i", "/home/a b/key", "-p", "2222", "-l", "alice", "--", "login.site.edu", "exec /bin/sh"]
     assert {"ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "ControlPath=/run/user/1000/100%%/x", "ConnectTimeout=10",
             "SessionType=default"} <= set(options)
-    # The first value wins in ssh, so ours stand before the user's own.
+    # ssh uses the first value of an option, so ours come before the user's own.
     assert options.index("ControlMaster=yes") < options.index("ProxyJump=gate")
 
 
@@ -73,35 +73,35 @@ def test_a_host_is_never_an_option():
     assert client.destination_arguments(bare) == ["--", "-oProxyCommand=x"]
 
 
-@pytest.mark.parametrize(("said", "version"), [("OpenSSH_9.2p1 Debian-2", (9, 2)), ("OpenSSH_for_Windows_8.6p1", (8, 6)), ("OpenSSH_10.0p2", (10, 0)),
+@pytest.mark.parametrize(("output", "version"), [("OpenSSH_9.2p1 Debian-2", (9, 2)), ("OpenSSH_for_Windows_8.6p1", (8, 6)), ("OpenSSH_10.0p2", (10, 0)),
                                                ("Dropbear v2020.81", (0, 0))])
-def test_versions(program, said, version):
-    assert client.version(program("ssh", "#!/bin/sh\necho '{0}' >&2\n".format(said))) == version
+def test_versions(program, output, version):
+    assert client.version(program("ssh", "#!/bin/sh\necho '{0}' >&2\n".format(output))) == version
 
 
 @pytest.fixture(name="master")
 def _master(program, tmp_path):
-    """A master whose ssh keeps its arguments and does what the test says."""
+    """A master whose ssh records its arguments and runs the test's commands."""
     def make(text):
-        return Master("/run/a b", program("ssh", '#!/bin/sh\nprintf "%s\\n" "$@" > {0}/asked\n{1}\n'.format(tmp_path, text)))
+        return Master("/run/a b", program("ssh", '#!/bin/sh\nprintf "%s\\n" "$@" > {0}/arguments\n{1}\n'.format(tmp_path, text)))
 
     return make
 
 
-def _asked(tmp_path):
-    return (tmp_path / "asked").read_text().splitlines()[2:]
+def _arguments(tmp_path):
+    return (tmp_path / "arguments").read_text().splitlines()[2:]
 
 
 def test_a_forward_with_a_port_of_the_servers_choice(master, tmp_path):
     assert master("echo 41233").forward("-R", "10.0.0.2:0:127.0.0.1:5") == 41233
-    assert _asked(tmp_path)[-8:] == ["-S", "/run/a b", "-O", "forward", "-R", "10.0.0.2:0:127.0.0.1:5", "--", "master"]
+    assert _arguments(tmp_path)[-8:] == ["-S", "/run/a b", "-O", "forward", "-R", "10.0.0.2:0:127.0.0.1:5", "--", "master"]
     assert master("").forward("-L", "127.0.0.1:5:c101:6") is None
 
 
 def test_a_forward_that_is_refused(master):
-    said = "mux_client_forward: forwarding request failed: Port forwarding failed"
-    with pytest.raises(ForwardRefused, match=said):
-        master("printf '{0}\\r\\n' >&2; exit 255".format(said)).forward("-R", "x")
+    message = "mux_client_forward: forwarding request failed: Port forwarding failed"
+    with pytest.raises(ForwardRefused, match=message):
+        master("printf '{0}\\r\\n' >&2; exit 255".format(message)).forward("-R", "x")
     with pytest.raises(ForwardRefused, match="255"):
         master("exit 255").forward("-R", "x")
 
@@ -109,9 +109,9 @@ def test_a_forward_that_is_refused(master):
 def test_requests(master, tmp_path):
     assert master("exit 0").check() and not master("exit 255").check()
     master("exit 255").cancel("-R", "spec")
-    assert _asked(tmp_path)[-6:] == ["-O", "cancel", "-R", "spec", "--", "master"]
+    assert _arguments(tmp_path)[-6:] == ["-O", "cancel", "-R", "spec", "--", "master"]
     master("exit 255").exit()
-    assert _asked(tmp_path)[-4:] == ["-O", "exit", "--", "master"]
+    assert _arguments(tmp_path)[-4:] == ["-O", "exit", "--", "master"]
 
 
 def test_a_master_that_hangs(master):
@@ -119,7 +119,7 @@ def test_a_master_that_hangs(master):
     assert hung._request("-O", "check", timeout=0.2)[0] == 255
 
 
-@pytest.mark.parametrize(("text", "said", "answer"), [
+@pytest.mark.parametrize(("text", "message", "expected"), [
     ("exit 0", "", "open"), ("exit 255", "channel 3: open failed: connect failed: Connection refused\r\n", "refused"),
     ("exit 255", "channel 3: open failed: administratively prohibited: open failed\r\n", "forbidden"), ("exec sleep 1000", "", "filtered"),
     ("exit 255", "channel 3: open failed: connect failed: No route to host\r\n", "filtered"),
@@ -127,13 +127,13 @@ def test_a_master_that_hangs(master):
     ("exit 255", "channel 3: open failed: connect failed: Temporary failure in name resolution\r\n", "filtered"),
     ("exit 255", "channel 3: open failed: connect failed: open failed\r\n", "filtered"),
 ])
-def test_whether_a_port_is_reached(master, tmp_path, text, said, answer):
-    """A client of the master is told no cause; the master itself says it."""
-    words = ["an older trouble: administratively prohibited", said]
-    asked = master("echo 'Stdio forwarding request failed: Session open refused by peer' >&2\n" + text).reach(
-        "c101", 45871, lambda: words.pop(0) if words else "", 0.5)
-    assert asked == answer
-    assert (tmp_path / "asked").read_text().splitlines()[-4:] == ["-W", "c101:45871", "--", "master"]
+def test_whether_a_port_is_reached(master, tmp_path, text, message, expected):
+    """Only the master prints the cause, and not its client."""
+    messages_of_master = ["an earlier failure: administratively prohibited", message]
+    answer = master("echo 'Stdio forwarding request failed: Session open refused by peer' >&2\n" + text).reach(
+        "c101", 45871, lambda: messages_of_master.pop(0) if messages_of_master else "", 0.5)
+    assert answer == expected
+    assert (tmp_path / "arguments").read_text().splitlines()[-4:] == ["-W", "c101:45871", "--", "master"]
 
 
 @pytest.fixture(name="runtime")
@@ -142,7 +142,7 @@ def _runtime(short_path, monkeypatch):
     return short_path
 
 
-def test_the_place_of_sockets(runtime):
+def test_the_directory_of_sockets(runtime):
     before = os.umask(0)
     try:
         path = control_path.control_directory()
@@ -158,17 +158,17 @@ def test_the_place_of_sockets(runtime):
 @pytest.mark.parametrize("make", [
     lambda path: path.mkdir(mode=0o755), lambda path: (path.mkdir(), path.chmod(0o710)), lambda path: path.write_text(""),
     lambda path: path.symlink_to("/"), lambda path: path.symlink_to("nowhere")])
-def test_a_place_that_is_not_ours_alone_is_refused(runtime, make):
+def test_a_directory_that_is_not_private_is_refused(runtime, make):
     make(runtime / "paraview-connect")
-    with pytest.raises(SessionError, match="yours alone") as caught:
+    with pytest.raises(SessionError, match="not a private directory of yours") as caught:
         control_path.control_directory()
     assert str(runtime / "paraview-connect") in caught.value.what
 
 
-def test_a_place_of_somebody_else_is_refused(runtime, monkeypatch):
+def test_a_directory_of_another_user_is_refused(runtime, monkeypatch):
     (runtime / "paraview-connect").mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
-    with pytest.raises(SessionError, match="yours alone"):
+    with pytest.raises(SessionError, match="not a private directory of yours"):
         control_path.control_directory()
 
 
@@ -188,43 +188,43 @@ def test_without_a_runtime_directory_it_is_tmp(monkeypatch, value):
     ("hostname login.site.edu\nport 2222\n", "198.18.3.10", "[login.site.edu]:2222"),
     ("hostname login.site.edu\nport 22\nhostkeyalias site\n", "198.18.3.10", "site"), ("", "198.18.3.10", "login"),
     ("hostname login\nport 22\n", "2001:db8::1", "login")])
-def test_one_address_of_those_that_a_name_stands_for(program, configuration, hostname, alias):
+def test_a_target_fixed_to_one_address(program, configuration, hostname, alias):
     ssh = program("ssh", "#!/bin/sh\nprintf '{0}'\n".format(configuration.replace("\n", "\\n")))
     target = client.Target(ssh, "login", None, None, None, ["-o", "HostName=elsewhere"], 10)
-    one = client.pinned(target, hostname)
-    assert one.host == "login"
-    assert one.arguments == ["-o", "HostName=" + hostname, "-o", "HostKeyAlias=" + alias, "-o", "HostName=elsewhere"]
-    assert client.names(one) == {"login"} | set(re.findall("(?:hostname|hostkeyalias) (.*)", configuration))
+    pinned = client.pinned(target, hostname)
+    assert pinned.host == "login"
+    assert pinned.arguments == ["-o", "HostName=" + hostname, "-o", "HostKeyAlias=" + alias, "-o", "HostName=elsewhere"]
+    assert client.names(pinned) == {"login"} | set(re.findall("(?:hostname|hostkeyalias) (.*)", configuration))
 
 
-@pytest.mark.parametrize("place", ["", "$(touch /tmp/x)", "198.18.3.10;true", "login2", "-oProxyCommand=true", "198.18.3.10\n", "fe80::1%$(id)"])
-def test_only_an_address_is_gone_back_to(place):
-    """What a login node says of itself may end up in a shell here, by way of a ProxyCommand."""
+@pytest.mark.parametrize("text", ["", "$(touch /tmp/x)", "198.18.3.10;true", "login2", "-oProxyCommand=true", "198.18.3.10\n", "fe80::1%$(id)"])
+def test_only_an_ip_address_is_used(text):
+    """The address that a login node reports gets into a ProxyCommand, which a shell runs."""
     target = client.Target("ssh", "login", None, None, None, [], 10)
-    assert client.pinned(target, place) == target
+    assert client.pinned(target, text) == target
 
 
-@pytest.mark.parametrize(("said", "configuration", "told"), [
+@pytest.mark.parametrize(("version", "configuration", "may_get_it"), [
     ("OpenSSH_8.4p1", "proxyjump bastion", False), ("OpenSSH_8.4p1", "proxycommand nc %h", False),
     ("OpenSSH_8.4p1", "", True), ("OpenSSH_8.5p1", "proxyjump bastion", True)])
-def test_a_host_on_the_way_does_not_get_the_password(program, said, configuration, told):
-    """Of an older ssh's questions nobody knows who asks."""
-    ssh = program("ssh", "#!/bin/sh\ncase $1 in -V) echo {0} >&2;; *) printf 'hostname login\n{1}\n';; esac\n".format(said, configuration))
-    assert client.names(client.Target(ssh, "login", None, None, None, [], 10)) == ({"login"} if told else set())
+def test_a_jump_host_does_not_get_the_password(program, version, configuration, may_get_it):
+    """The prompt of an older ssh does not name the host."""
+    ssh = program("ssh", "#!/bin/sh\ncase $1 in -V) echo {0} >&2;; *) printf 'hostname login\n{1}\n';; esac\n".format(version, configuration))
+    assert client.names(client.Target(ssh, "login", None, None, None, [], 10)) == ({"login"} if may_get_it else set())
 
 
-@pytest.mark.parametrize(("said", "answer"), [
+@pytest.mark.parametrize(("output", "unreachable"), [
     ("ssh: connect to host login port 22: Connection timed out", True), ("ssh: connect to host login port 22: No route to host", True),
     ("alice@login: Permission denied (publickey).", False), ("Host key verification failed.", False), ("", False)])
-def test_whether_nobody_answered(said, answer):
-    assert messages.unreachable(said) is answer
+def test_whether_a_host_is_unreachable(output, unreachable):
+    assert messages.unreachable(output) is unreachable
 
 
-@pytest.mark.parametrize(("check", "there", "found"), [
+@pytest.mark.parametrize(("check", "exists", "found"), [
     ("exit 0", True, True), ("exit 255", True, False), ("exit 0", False, False), ("exec sleep 1000", True, False)])
-def test_a_control_master_of_the_users_own(program, tmp_path, monkeypatch, check, there, found):
+def test_a_control_master_of_the_users_own(program, tmp_path, monkeypatch, check, exists, found):
     socket = tmp_path / "master 1"
-    if there:
+    if exists:
         socket.touch()
     ssh = program("ssh", "#!/bin/sh\ncase $1 in -G) printf 'user alice\\ncontrolpath {0}\\n';; *) {1};; esac\n".format(socket, check))
     monkeypatch.setattr(Master, "check", lambda self, _seconds: self._request("-O", "check", timeout=0.3)[0] == 0)
@@ -237,7 +237,7 @@ def test_without_a_control_path_there_is_no_master(program):
     assert live_master(client.Target(ssh, "login", None, None, None, [], 10)) == ""
 
 
-def test_a_shell_over_a_master_that_is_there():
+def test_a_shell_over_an_existing_master():
     command = guest_command(client.Target("ssh", "login", None, None, None, ["-o", "RemoteForward=1 x:2"], 10), "/home/alice/.ssh/cm-%x")
     assert command[command.index("-S") + 1] == "/home/alice/.ssh/cm-%%x"
     assert command[-3:] == ["--", "master", "exec /bin/sh"]

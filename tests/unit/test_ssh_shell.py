@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A shell spoken to over its standard input, as ssh would hand it on."""
+"""A shell that reads scripts from its standard input, as over ssh."""
 
 import os
 import shlex
@@ -47,7 +47,7 @@ def _lasting(start, request):
     return shell
 
 
-def test_noise_of_a_login_is_thrown_away(start):
+def test_output_of_a_login_is_discarded(start):
     shell = start("/bin/sh", "-c", "echo 'Welcome 0'; echo beware >&2; printf 'no newline'; exec /bin/sh")
     shell.begin(10)
     assert shell.run("echo yes; echo no >&2", 10) == (0, "yes\n", "no\n")
@@ -73,16 +73,16 @@ def test_no_script_ends_the_channel(shell, text):
 
 
 @pytest.mark.parametrize("text", ["", "\n", "#", "# only a comment"])
-def test_nothing_is_a_script(shell, text):
+def test_an_empty_script(shell, text):
     assert shell.run(text, 10) == (0, "", "")
 
 
-def test_big_outputs_on_both_sides(shell):
+def test_big_outputs_on_both_streams(shell):
     code, out, err = shell.run("head -c 3000000 /dev/zero | tr '\\0' o; head -c 1000000 /dev/zero | tr '\\0' e >&2; exit 7", 30)
     assert (code, len(out), len(err), set(out), set(err)) == (7, 3000000, 1000000, {"o"}, {"e"})
 
 
-def test_an_endless_output_is_cut(shell):
+def test_too_much_output_is_cut_off(shell):
     code, out, _err = shell.run("head -c 9000000 /dev/zero | tr '\\0' o; exit 7", 30)
     assert code == 7
     assert 1000000 < len(out) < 5000000
@@ -95,17 +95,17 @@ def test_a_big_script(shell):
 
 @settings(max_examples=60)
 @given(st.one_of(st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))), st.text("'\"\\$`\n\r\t !#*~-%EOF")))
-def test_odd_text_arrives_as_it_is(lasting, text):
+def test_any_text_arrives_unchanged(lasting, text):
     assert lasting.run("printf %s " + shlex.quote(text), 10) == (0, text, "")
     assert lasting.run("cat <<'END OF TEXT'\n{0}\nEND OF TEXT".format(text), 10) == (0, text + "\n", "")
 
 
-def test_bytes_that_are_no_text(shell):
+def test_bytes_that_are_no_utf8(shell):
     assert shell.run("printf '\\377\\000caf\\351'; printf '\\n%s 0\\n' 0123456789abcdef01234567", 10)[1] == "\ufffd\0caf\ufffd\n0123456789abcdef01234567 0\n"
 
 
-def test_a_late_answer_is_passed_over(shell):
-    """A line that is silent for a while is no lost line."""
+def test_a_late_answer_is_discarded(shell):
+    """A connection that is silent for a while is not lost."""
     os.kill(shell.process.pid, signal.SIGSTOP)
     try:
         with pytest.raises(SessionError, match="does not answer"):
@@ -123,13 +123,13 @@ def test_a_time_limit(shell):
 
 
 @pytest.mark.parametrize("command", ["echo 'ssh: no route' >&2; exit 255", "echo 'ssh: no route' >&2; exec <&-; kill -9 $$"])
-def test_a_login_that_fails_says_why(start, command):
+def test_the_error_of_a_failed_login_has_sshs_message(start, command):
     with pytest.raises(ShellLost, match="ssh: no route"):
         start("/bin/sh", "-c", command).begin(10)
 
 
-def test_a_failed_login_does_not_wait_for_who_else_holds_its_messages(start, tmp_path):
-    """A ProxyCommand, or an older ssh's ControlPersist, keeps standard error open."""
+def test_a_failed_login_does_not_wait_for_processes_that_keep_stderr_open(start, tmp_path):
+    """Such as a ProxyCommand, or the master of an older ssh's ControlPersist."""
     shell = start("/bin/sh", "-c", "while [ ! -e {0}/leave ]; do sleep 0.05; done >/dev/null & echo 'ssh: no route' >&2; exit 255".format(tmp_path))
     lost = []
 

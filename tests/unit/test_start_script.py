@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script by which ParaView connects as it starts. ParaView itself runs it in the lab."""
+"""The script by which ParaView connects when it starts. In the lab, ParaView itself runs it."""
 
 import subprocess
 import sys
@@ -13,12 +13,12 @@ URL = "csrc://127.0.0.1:40123"
 
 
 def run(text, tail=""):
-    """What an interpreter that has no ParaView makes of a script: standard output and standard error."""
+    """Runs a script in a Python without ParaView; returns its standard output and standard error."""
     done = subprocess.run([sys.executable, "-I", "-c", text + tail], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
     return done.stdout.decode(), done.stderr.decode()
 
 
-def test_a_python_without_paraviews_modules_is_told_of_and_goes_on():
+def test_a_python_without_paraviews_modules_prints_a_note():
     out, err = run(start_script.text(URL, 17), "print(sorted(name for name in globals() if not name.startswith('__')))")
     state, why = start_script.state(err)
     assert state == "unable" and "No module named 'paraview'" in why
@@ -27,13 +27,13 @@ def test_a_python_without_paraviews_modules_is_told_of_and_goes_on():
 
 
 @pytest.mark.parametrize("url", ["cs://127.0.0.1:1'); import os; os._exit(3)  #", 'cs://"""\n', "cs://\\", "cs://\N{SNOWMAN}:1"])
-def test_a_url_is_never_code(url):
+def test_a_url_is_never_run_as_code(url):
     text = start_script.text(url, 0)
     assert text.isascii() if hasattr(text, "isascii") else text.encode("ascii")
     assert start_script.state(run(text)[1])[0] == "unable"
 
 
-def test_what_the_script_needs_to_know_is_in_its_last_lines():
+def test_the_last_lines_have_the_url_and_the_connect_id():
     assert start_script.text(URL, 2147483647).endswith("\n_connect_at_start('csrc://127.0.0.1:40123', 2147483647)\ndel _connect_at_start\n")
 
 
@@ -50,8 +50,8 @@ def test_what_the_script_needs_to_know_is_in_its_last_lines():
     ("critical: In pqCommandLineOptionsBehavior.cxx, line 261\ncritical: Python support not enabled. Cannot run python scripts.\n", "unable",
      "it was built without Python"),
     ("Python path configuration:\n  PYTHONHOME = '/opt/conda'\n  PYTHONPATH = (not set)\n", "unable",
-     "its Python does not start; PYTHONHOME may lead to another one"),
+     "its Python does not start; PYTHONHOME may point to another Python"),
     ("a user's own program says paraview-connect: refused\n", "", ""),
 ])
-def test_how_far_it_has_come(log, state, why):
+def test_the_reported_state(log, state, why):
     assert start_script.state(log) == (state, why)

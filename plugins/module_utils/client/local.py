@@ -16,13 +16,13 @@ def start(words: t.List[str], environment: t.Dict[str, str], log_path: str, dire
 
     Args:
         words: command and arguments; no shell is involved.
-        environment: added to ours.
-        log_path: gets what it prints.
-        directory: where it begins; by default where we are.
+        environment: added to the current one.
+        log_path: the log for its output.
+        directory: its working directory; by default the current one.
     Returns:
         Its identity (processes.identity).
     Raises:
-        SessionError: there is no such command.
+        SessionError: the command cannot be started.
     """
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -30,7 +30,7 @@ def start(words: t.List[str], environment: t.Dict[str, str], log_path: str, dire
                                    env=dict(os.environ, **environment))
     except OSError as error:
         raise SessionError("cannot start the client {0!r}".format(words[0]), error.strerror,
-                           "put it on the PATH or name it with its full path in paraview_start_client")
+                           "put it on the PATH, or give its full path in paraview_start_client")
     finally:
         os.close(log)
     return processes.identity(process.pid)

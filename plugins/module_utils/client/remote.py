@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The client that connect starts on another host: scripts for a shell there.
 
-It lives on when the connection ends, since somebody's work may be in it. Its environment is in no process list.
+It continues to run if the connection ends, since it may hold the user's unsaved work. No process list shows its environment.
 """
 
 import re
@@ -16,7 +16,7 @@ _PARTS = ("where", "started", "keep", "file", "start", "alive", "end", "forget",
 
 
 def load() -> None:
-    """Reads the program of these scripts once and for all: a process that stays may outlive this version of the collection."""
+    """Reads the template of these scripts into memory, since a process that keeps running may outlive this version of the collection."""
     programs.text("connect", "client_host.sh")
 
 
@@ -25,7 +25,7 @@ def _script(*parts: str, **blanks: str) -> str:
 
 
 def keep_script(name: str, connect_id: int) -> str:
-    """A script that writes the connect-id where its owner alone may read it, and prints the directory.
+    """A script that writes the connect-id into a file that only its owner may read, and prints the directory.
 
     Args:
         name: the session's, as a file name.
@@ -35,23 +35,23 @@ def keep_script(name: str, connect_id: int) -> str:
 
 
 def file_script(name: str, text: str) -> str:
-    """A script that writes a file that its owner alone may read, and prints its path.
+    """A script that writes a file that only its owner may read, and prints its path.
 
     Args:
-        name: the session's, as a file name, with the ending ``.pvsc`` or ``.py``.
-        text: what is in it.
+        name: the session's, as a file name, with the extension ``.pvsc`` or ``.py``.
+        text: its content.
     """
     return _script("where", "file", NAME=shlex.quote(name), TEXT=shlex.quote(text))
 
 
 def start_script(name: str, words: t.List[str], environment: t.Dict[str, str]) -> str:
-    """A script that starts a client, and prints what read_identity() reads."""
+    """A script that starts a client, and prints what read_identity() parses."""
     exports = "\n".join("export {0}={1}".format(key, shlex.quote(str(value))) for key, value in environment.items())
     return _script("where", "started", "start", EXPORTS=exports, COMMAND=" ".join(shlex.quote(word) for word in words), NAME=shlex.quote(name))
 
 
 def read_identity(text: str) -> t.Optional[list]:
-    """Process id and start of a client that was started; None where none was."""
+    """Process id and start time of a client that was started; None if none was."""
     match = re.match(r"^([0-9]{1,10}) (\S+)\s*\Z", text)
     return [int(match.group(1)), match.group(2)] if match else None
 
@@ -62,12 +62,12 @@ def alive_script(process: t.Sequence[t.Any]) -> str:
 
 
 def end_script(process: t.Sequence[t.Any]) -> str:
-    """A script that ends it."""
+    """A script that ends that client."""
     return _script("started", "end", PID=str(int(process[0])), START=shlex.quote(process[1]))
 
 
 def forget_script(name: str) -> str:
-    """A script that takes away what lies there of a session."""
+    """A script that removes a session's files there."""
     return _script("where", "forget", NAME=shlex.quote(name))
 
 

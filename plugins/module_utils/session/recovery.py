@@ -112,7 +112,7 @@ class Recovery:
     def check_silence(self) -> None:
         """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
         self._look_at_stub()
-        if self.lost_at is not None and time.monotonic() - self.daemon.shell.heard_at > _LONG_SILENCE:
+        if self.lost_at is not None and time.monotonic() - self.daemon.shell.active_at > _LONG_SILENCE:
             raise Silence("no answer from the login node")
 
     def begin_login(self, command: t.List[str], environment: t.Dict[str, str], path: str) -> None:

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""OpenSSH's client: command lines, requests to a control master, and what its messages mean.
+"""OpenSSH's client: command lines and configuration.
 
-Sources: ssh(1), ssh_config(5), clientloop.c, mux.c, and what was measured on 9.2p1.
+Sources: ssh(1), ssh_config(5), clientloop.c, mux.c, and measurements on 9.2p1.
 """
 
 import re
@@ -13,18 +13,18 @@ import typing as t
 
 from ..common.addresses import address
 
-#: What the one authenticated connection needs whatever the user's own configuration says: the first value wins in ssh.
+#: Options that the one authenticated connection needs. They override the user's configuration, since ssh uses the first value of an option.
 _MASTER_OPTIONS = (
     "ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "RequestTTY=no",
     "PermitLocalCommand=no", "ForkAfterAuthentication=no", "SessionType=default", "ForwardX11=no", "ForwardAgent=no", "Tunnel=no",
     "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4", "StreamLocalBindUnlink=no",
 )
-# Options that ssh learnt in 8.7; an older one refuses to start on a name it does not know.
-_NEWER = ("ForkAfterAuthentication=no", "SessionType=default")
+# Options that ssh has since 8.7. An older ssh refuses to start with an unknown option.
+_SINCE_8_7 = ("ForkAfterAuthentication=no", "SessionType=default")
 
 
 class Target(t.NamedTuple):
-    """Whom ssh calls, in the words of the inventory; arguments are extra command-line arguments."""
+    """The host that ssh connects to, as the inventory describes it; arguments are extra command-line arguments."""
 
     executable: str
     host: str
@@ -50,16 +50,15 @@ def destination_arguments(target: Target) -> t.List[str]:
 def master_command(target: Target, control_path: str, old: bool = False, asks: bool = True) -> t.List[str]:
     """The command of a control master whose own session is a remote shell.
 
-    The master has a session of its own for a reason: one that never had a session does not set TCP_NODELAY, which costs
-    its forwards 43 ms at every turn.
+    A master without a session of its own would not set TCP_NODELAY, which delays its forwards by 43 ms at every turn.
 
     Args:
-        target: whom to call.
-        control_path: the socket to make.
-        old: leave out what ssh before 8.7 does not know.
-        asks: whether ssh may ask for anything.
+        target: the host to connect to.
+        control_path: the socket to create.
+        old: leave out the options that ssh before 8.7 does not have.
+        asks: whether ssh may prompt the user.
     """
-    options = [one for one in _MASTER_OPTIONS if not (old and one in _NEWER)]
+    options = [option for option in _MASTER_OPTIONS if not (old and option in _SINCE_8_7)]
     options += [] if asks else ["BatchMode=yes"]
     options += ["ControlPath=" + control_path.replace("%", "%%"), "ConnectTimeout={0:d}".format(target.timeout)]
     command = [target.executable, "-T"]
@@ -69,7 +68,7 @@ def master_command(target: Target, control_path: str, old: bool = False, asks: b
 
 
 def configuration(target: Target) -> t.Dict[str, str]:
-    """The options of ssh for a target, by their names in lower case; of one that comes several times the last."""
+    """ssh's options for a target, by their names in lower case; if an option is repeated, its last value."""
     command = [target.executable, "-G"] + destination_arguments(target)
     try:
         answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
@@ -79,39 +78,39 @@ def configuration(target: Target) -> t.Dict[str, str]:
 
 
 def names(target: Target) -> t.Set[str]:
-    """The names under which ssh asks for the password of a target's host; empty where a host on the way there could ask in its name."""
+    """The names that ssh's password prompt may have for a target's host; empty if a host on the way could prompt under such a name."""
     settings = configuration(target)
-    # It is since 8.5 that ssh says who asks.
-    if version(target.executable) < (8, 5) and {settings.get(one, "none") for one in ("proxyjump", "proxycommand")} != {"none"}:
+    # Only since 8.5, ssh's prompt names the host.
+    if version(target.executable) < (8, 5) and {settings.get(keyword, "none") for keyword in ("proxyjump", "proxycommand")} != {"none"}:
         return set()
-    return {target.host} | {settings[one] for one in ("hostname", "hostkeyalias") if one in settings}
+    return {target.host} | {settings[keyword] for keyword in ("hostname", "hostkeyalias") if keyword in settings}
 
 
-def pinned(target: Target, place: str) -> Target:
-    """The same target, but at one address of those that its name may stand for; the host key is looked up by the name still.
+def pinned(target: Target, ip_address: str) -> Target:
+    """The same target, fixed to one of the addresses of its name; the host key is still looked up by the name.
 
     Args:
-        target: whom to call.
-        place: where; what is no IP address changes nothing.
+        target: the host to connect to.
+        ip_address: the address; if it is no IP address, the target stays unchanged.
     """
-    place = address(place)
-    if not place:
+    ip_address = address(ip_address)
+    if not ip_address:
         return target
     settings = configuration(target)
     name, port = settings.get("hostname", target.host), settings.get("port", "22")
     alias = settings.get("hostkeyalias") or (name if port == "22" else "[{0}]:{1}".format(name, port))
-    # The first value wins, before that of any configuration.
-    return target._replace(arguments=["-o", "HostName=" + place, "-o", "HostKeyAlias=" + alias] + list(target.arguments))
+    # ssh uses the first value of an option, so these override the user's configuration.
+    return target._replace(arguments=["-o", "HostName=" + ip_address, "-o", "HostKeyAlias=" + alias] + list(target.arguments))
 
 
 def asks_nobody(target: Target) -> bool:
-    """Whether BatchMode holds for every host on the way to a target: ssh does not hand it on to those in between."""
+    """Whether BatchMode applies to every host on the way to a target: ssh does not pass it on to jump hosts."""
     settings = configuration(target)
     return settings.get("proxycommand", "none") == "none" and "," not in settings.get("proxyjump", "")
 
 
 def asking_nobody(target: Target) -> Target:
-    """The same target, with a single host on the way called so that it is not asked to answer anything either."""
+    """The same target; if there is a single jump host, ssh connects to it in BatchMode, too."""
     settings = configuration(target)
     match = re.match(r"^(?:(?P<user>[^@,]+)@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^:,]+)(?::(?P<port>[0-9]+))?\Z", settings.get("proxyjump", "none"))
     if not match or match.group("host") == "none":
@@ -121,22 +120,22 @@ def asking_nobody(target: Target) -> Target:
         words += [option, match.group(name)] if match.group(name) else []
     words += ["-W", "[%h]:%p", "--", match.group("host").strip("[]")]
     command = " ".join(word if word == "[%h]:%p" else shlex.quote(word.replace("%", "%%")) for word in words)
-    # ssh takes the first of ProxyCommand and ProxyJump, and refuses -J beside either.
+    # ssh uses the first of ProxyCommand and ProxyJump, and refuses -J together with either.
     return target._replace(arguments=["-o", "ProxyCommand=" + command] + _without_jump(target.arguments))
 
 
 def _without_jump(arguments: t.List[str]) -> t.List[str]:
-    left, words = [], iter(arguments)
+    kept, words = [], iter(arguments)
     for word in words:
         if word == "-J":
             next(words, None)
         elif not word.startswith("-J"):
-            left.append(word)
-    return left
+            kept.append(word)
+    return kept
 
 
 def identity(target: Target, keywords: t.Tuple[str, ...]) -> t.List[str]:
-    """Who one is to a login node, for another host behind it.
+    """The options that identify the user to a login node, for use with a host behind it.
 
     Args:
         target: the login node.
@@ -146,12 +145,12 @@ def identity(target: Target, keywords: t.Tuple[str, ...]) -> t.List[str]:
     """
     command = [target.executable, "-G"] + destination_arguments(target)
     answer = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=10, check=False)
-    said = [line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines()]
-    return ["{0}={1}".format(keyword, value) for keyword, value in said if keyword in keywords + ("user",) and value and value != "none"]
+    settings = [line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines()]
+    return ["{0}={1}".format(keyword, value) for keyword, value in settings if keyword in keywords + ("user",) and value and value != "none"]
 
 
 def version(executable: str) -> t.Tuple[int, int]:
-    """OpenSSH's version, (0, 0) if it cannot be told."""
+    """OpenSSH's version, (0, 0) if it is unknown."""
     answer = subprocess.run([executable, "-V"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.STDOUT, timeout=10, check=False)
     match = re.search(rb"OpenSSH\D*(\d+)\.(\d+)", answer.stdout)

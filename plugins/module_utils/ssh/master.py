@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An OpenSSH control master, and what is asked of it."""
+"""An OpenSSH control master, and requests to it."""
 
 import os
 import subprocess
@@ -13,17 +13,17 @@ from .client import Target, configuration
 
 
 def guest_command(target: Target, control_path: str) -> t.List[str]:
-    """The command of a remote shell over a control master that is there.
+    """The command of a remote shell over an existing control master.
 
     Args:
-        target: whom the master called.
+        target: the host that the master is connected to.
         control_path: its socket.
     """
     return Master(control_path, target.executable).command("-T", "-o", "ProxyCommand=false", remote="exec /bin/sh")
 
 
 def live_master(target: Target) -> str:
-    """The socket of a control master of the user's own that leads to a target, empty where none answers."""
+    """The socket of the user's own control master for a target; empty if none answers."""
     path = os.path.expanduser(configuration(target).get("controlpath", "none"))
     if not os.path.isabs(path) or not os.path.exists(path) or os.stat(path).st_uid != os.getuid():
         return ""
@@ -31,7 +31,7 @@ def live_master(target: Target) -> str:
 
 
 class Master:
-    """A control master's socket, and the requests one may make of it.
+    """A control master's socket, and requests to the master.
 
     Args:
         control_path: the socket.
@@ -44,7 +44,7 @@ class Master:
 
     def command(self, *arguments: str, **more: str) -> t.List[str]:
         """A command line for this master, with the remote command as ``remote``."""
-        # The user's configuration has been heard when the master was made; its own forwards or names have no place in a request.
+        # The master was started with the user's configuration; forwards and host names from it must not get into a request.
         path = self.control_path.replace("%", "%%")
         words = [self.executable, "-F", os.devnull, "-o", "LogLevel=INFO", "-S", path] + list(arguments) + ["--", "master"]
         return words + [more["remote"]] if "remote" in more else words
@@ -59,15 +59,15 @@ class Master:
         return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
 
     def check(self, seconds: float = 20) -> bool:
-        """Whether the master is there and answers within some seconds."""
+        """Whether the master exists and answers in time."""
         return self._request("-O", "check", timeout=seconds)[0] == 0
 
     def exit(self) -> None:
-        """Asks the master to end, with all its forwards."""
+        """Ends the master, with all its forwards."""
         self._request("-O", "exit")
 
     def forward(self, option: str, specification: str) -> t.Optional[int]:
-        """Asks for a forward.
+        """Sets up a forward.
 
         Args:
             option: ``-L`` or ``-R``.
@@ -75,7 +75,7 @@ class Master:
         Returns:
             The port that the server allocated for ``-R ADDRESS:0:...``; None for any other forward.
         Raises:
-            ForwardRefused: with ssh's words.
+            ForwardRefused: with ssh's message.
         """
         code, out, err = self._request("-O", "forward", option, specification)
         if code != 0:
@@ -83,17 +83,17 @@ class Master:
         return int(out) if out.strip().isdigit() else None
 
     def cancel(self, option: str, specification: str) -> None:
-        """Takes a forward back; one that is not there is no error."""
+        """Removes a forward; if it does not exist, nothing happens."""
         self._request("-O", "cancel", option, specification)
 
     def reach(self, address: str, port: int, messages: t.Callable[[], str], seconds: float = 3.0) -> str:
-        """Whether the login node reaches a port: a refused connection is an answer, too.
+        """Checks whether the login node reaches a port. A refused connection shows that it does.
 
         Args:
-            address: a host as the login node knows it.
-            port: a port; that nobody listens on it does not matter.
-            messages: returns what the master said since the last call; it alone is told the cause of a refusal.
-            seconds: how long an answer may take.
+            address: a host, by its name or address on the login node.
+            port: a port; no process has to listen on it.
+            messages: returns the master's output since the last call, which is the only place that has the cause of a refusal.
+            seconds: time limit.
         Returns:
             ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
         """
@@ -106,21 +106,21 @@ class Master:
             return "filtered"
         if code == 0:
             return "open"
-        said = _first_word(messages)
-        if "prohibited" in said:
+        message = _failure_message(messages)
+        if "prohibited" in message:
             return "forbidden"
-        return "refused" if "refused" in said else "filtered"
+        return "refused" if "refused" in message else "filtered"
 
 
-def _first_word(messages: t.Callable[[], str]) -> str:
-    # The client may end a moment before the master's message is there.
+def _failure_message(messages: t.Callable[[], str]) -> str:
+    # The client may end a moment before the master prints its message.
     for _attempt in range(20):
-        said = messages()
-        if "open failed" in said:
+        message = messages()
+        if "open failed" in message:
             break
         time.sleep(0.02)
-    return said
+    return message
 
 
 class ForwardRefused(Exception):
-    """The server did not grant a forward; the text is ssh's."""
+    """The server refused a forward; the text is ssh's message."""

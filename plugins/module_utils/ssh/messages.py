@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ssh prints where it fails, and what that means."""
+"""ssh's messages if a login fails, and their meaning."""
 
 import re
 import typing as t
@@ -11,10 +11,10 @@ from ..common.text import clean, one_line
 
 _CAUSES = (
     (r"REMOTE HOST IDENTIFICATION HAS CHANGED", "host_key",
-     "its host key is not the one that is known here",
-     "find out from the site whether the key was changed, then remove the old one: ssh-keygen -R {host}"),
+     "its host key differs from the one in known_hosts",
+     "ask the site whether the key was changed, then remove the old one: ssh-keygen -R {host}"),
     (r"Host key verification failed|No .* host key is known", "host_key",
-     "its host key is not known here, and keys are never accepted blindly",
+     "its host key is not in known_hosts, and a new key is never accepted unchecked",
      "log in once by hand (ssh {host}), compare the fingerprint with the site's, and answer yes"),
     (r"Could not resolve hostname", "unreachable", "no such name", "check ansible_host of this inventory host"),
     (r"Permission denied|Too many authentication failures|No more authentication methods", "refused",
@@ -23,48 +23,48 @@ _CAUSES = (
     (r"Connection refused", "unreachable", "nothing listens there", "check ansible_host and ansible_port, and that sshd runs there"),
     (r"timed out|No route to host|Network is unreachable|Operation timed out", "unreachable", "no answer",
      "check the network, the VPN and the firewall between here and {host}"),
-    (r"Connection (?:closed|reset)|kex_exchange_identification", "unreachable", "the other side hung up",
+    (r"Connection (?:closed|reset)|kex_exchange_identification", "unreachable", "the other side closed the connection",
      "try it by hand: ssh -v {host}"),
 )
 _SILENT = r"Could not resolve hostname|Connection refused|timed out|No route to host|Network is unreachable|Operation timed out"
 
 
 def explain(host: str, stderr: t.Union[str, bytes], kind_of_host: str = "login node") -> SessionError:
-    """The error of a login that did not come about.
+    """The error for a failed login.
 
     Args:
-        host: the name that was called.
-        stderr: what ssh said.
-        kind_of_host: what it is to the user.
+        host: the name that ssh connected to.
+        stderr: ssh's output.
+        kind_of_host: what the message calls the host.
     """
-    said = clean(stderr)
+    output = clean(stderr)
     for pattern, kind, why, way_out in _CAUSES:
-        match = re.search(r"^.*(?:" + pattern + r").*$", said, re.MULTILINE | re.IGNORECASE)
+        match = re.search(r"^.*(?:" + pattern + r").*$", output, re.MULTILINE | re.IGNORECASE)
         if match:
             what = {"refused": "{0} refuses this login", "host_key": "cannot trust login node {0}"}.get(kind, "cannot reach login node {0}")
             what = what.replace("login node", kind_of_host).format(host)
             return SessionError(what, "{0} ({1})".format(why, one_line(match.group(0))), way_out.format(host=host))
-    return SessionError("cannot log in to {0}".format(host), one_line(said) or "ssh ended without a word",
+    return SessionError("cannot log in to {0}".format(host), one_line(output) or "ssh ended without a message",
                         "try it by hand: ssh -v {0}".format(host))
 
 
 def unreachable(stderr: t.Union[str, bytes]) -> bool:
-    """Whether a login did not come about because nobody answered there."""
+    """Whether a login failed because the host could not be reached or closed the connection."""
     return _kind(stderr) == "unreachable"
 
 
 def silent(stderr: t.Union[str, bytes]) -> bool:
-    """Whether a login did not come about because there is no way there, or nobody who answers."""
+    """Whether a login failed because the host cannot be reached or does not answer."""
     return bool(re.search(_SILENT, clean(stderr), re.IGNORECASE))
 
 
 def refuses(stderr: t.Union[str, bytes]) -> bool:
-    """Whether a login did not come about because of who called, or what was answered there: it may do so for the user."""
+    """Whether a login failed because of the credentials or the host key. If the user is prompted, it may succeed."""
     return _kind(stderr) in ("refused", "host_key")
 
 
 def distrusts(stderr: t.Union[str, bytes]) -> bool:
-    """Whether a login did not come about because of the host key."""
+    """Whether a login failed because of the host key."""
     return _kind(stderr) == "host_key"
 
 
