@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Looks at every hop between here and a node; documented in plugins/modules/doctor.py."""
+"""Checks every hop between this machine and a node; documented in plugins/modules/doctor.py."""
 
 import copy
 import os
@@ -30,9 +30,9 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import f
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
-# A small job may still wait for its turn.
+# Even a small job may have to wait in the queue.
 _START_SECONDS = 60
-# What the job is given beside that: for the frame that it draws, and for pvserver.
+# The job's time for the frame that it draws, and for pvserver.
 _IDLE_SECONDS = 120 + drawing.SECONDS
 _NODE = "node"
 
@@ -46,39 +46,39 @@ class ActionModule(SessionAction):
         self.check_names(self.task_vars)
         self.found = []
         self.names = {self.name: "HOST"}
-        # A session of its own, beside the one that may be open.
+        # A separate session, so that one that is open stays unaffected.
         self.base = tempfile.mkdtemp(prefix="paraview-doctor-")
         self.session = sessions.Session(self.base, self.name)
         try:
-            self._look(options, arguments["job"])
+            self._check(options, arguments["job"])
         finally:
-            self._leave()
-        return self._tell(arguments)
+            self._clear_up()
+        return self._report(arguments)
 
-    def _see(self, *more):
+    def _add(self, *more):
         self.found += more
 
-    def _look(self, options, job):
+    def _check(self, options, job):
         target = target_of(self._connection, self.name)
         self.names.update({target.host: "LOGIN", target.user or "": "USER"})
-        self._see(*probes.client(target.executable))
-        self.clients, seen = probes.paraview(options)
-        self._see(seen)
-        self._see(*probes.network(target))
+        self._add(*probes.client(target.executable))
+        self.clients, check = probes.paraview(options)
+        self._add(check)
+        self._add(*probes.network(target))
         if options["client_host"]:
-            self._see(checks.unsure("client", "client host", "ParaView runs on {0}, and the looks are taken from here".format(options["client_host"])))
+            self._add(checks.unsure("client", "client host", "ParaView runs on {0}, but the checks run on this machine".format(options["client_host"])))
         self.session.begin(owner=self.owner, settings=dict(options, connect_id=None), check=True, client_host=socket.gethostname(), job_id=None, daemon=None)
         try:
             log_in(self.session, target, self.owner, password_of(self._connection))
-            self._see(probes.authentication())
-            self._look_at_login(options, job)
+            self._add(probes.authentication())
+            self._check_login_node(options, job)
         except SessionError as error:
             if any(one.name == "authentication" for one in self.found):
-                self._see(checks.failed("login node", "answer", error.why or error.what, "you", error.way_out, error.what))
+                self._add(checks.failed("login node", "answer", error.why or error.what, "you", error.way_out, error.what))
             else:
-                self._see(probes.authentication(error))
+                self._add(probes.authentication(error))
 
-    def _look_at_login(self, options, job):
+    def _check_login_node(self, options, job):
         channel = Channel(self.session.read().socket, self.name)
         tables = validation.tables(options["schedulers"])
         facts = facts_of(self.name, channel, tables, self.show)
@@ -93,62 +93,62 @@ class ActionModule(SessionAction):
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
             facts=facts, scheduler=scheduler or "none", table=table, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
-        look = probes.LoginNode(route.context_of(record, channel, self.session), self.name, table, facts["prelude"])
-        self._see(look.shell(), look.home(), look.clock(), *look.batch_system(why))
-        self._see(*look.forwarding(), look.relay(), *look.nodes(facts["first"]))
-        found, modules = look.pvserver(self.clients, options)
-        self._see(*found)
+        login_node = probes.LoginNode(route.context_of(record, channel, self.session), self.name, table, facts["prelude"])
+        self._add(login_node.shell(), login_node.home(), login_node.clock(), *login_node.batch_system(why))
+        self._add(*login_node.forwarding(), login_node.relay(), *login_node.nodes(facts["first"]))
+        found, modules = login_node.pvserver(self.clients, options)
+        self._add(*found)
         if table:
-            self._look_at_queue(look, options, facts, table, modules, job)
+            self._check_queue(login_node, options, facts, table, modules, job)
 
-    def _look_at_queue(self, look, options, facts, table, modules, job):
+    def _check_queue(self, login_node, options, facts, table, modules, job):
         try:
             head = directives.requested(options, facts["site"])
             directives.check(table, head)
         except SessionError as error:
-            self._see(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
+            self._add(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
             return
         if not job:
-            self._see(look.acceptance(job_scripts.job_script(table, "/tmp", head, 60)))
+            self._add(login_node.acceptance(job_scripts.job_script(table, "/tmp", head, 60)))
             return
         record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read().id))
         try:
-            self._trial(look.context, record, table, head, options)
+            self._run_test_job(login_node.context, record, table, head, options)
         except SessionError as error:
-            self._see(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
+            self._add(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
 
-    def _trial(self, context, record, table, head, options):
-        """A small job: what only a node can tell."""
+    def _run_test_job(self, context, record, table, head, options):
+        """Checks that are possible on a node only, by a small job."""
         path = record.remote_directory
         flow = JobFlow.of(record, Channel(record.socket, self.name).script, self.show)
         program = pvserver.pvserver_program(options["pvserver"])
-        ends = self._ends(context)
-        setup = options["setup"] + "\n" + probes.job_lines(program, path, ends)
-        look = drawing.lines(options["pvserver"], program, path)
+        endpoints = self._endpoints(context)
+        setup = options["setup"] + "\n" + probes.job_lines(program, path, endpoints)
+        frame = drawing.lines(options["pvserver"], program, path)
         numbers = options["nodes"], options["tasks_per_node"], options["cpus_per_task"]
         launcher = mpi.command(mpi.chosen(table, options), *numbers)
         job_id = flow.submit({
             "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
-            "pvserver.sh": job_scripts.pvserver_script(path, launcher, options["pvserver"], record.modules, setup, 0, options["rendering"], look),
+            "pvserver.sh": job_scripts.pvserver_script(path, launcher, options["pvserver"], record.modules, setup, 0, options["rendering"], frame),
             rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT})
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
-        self._see(checks.ok("login node", "queue", "took job {0}".format(job_id)))
+        self._add(checks.ok("login node", "queue", "accepted job {0}".format(job_id)))
         seconds = min(options["queue_timeout"], _START_SECONDS)
         for _news in flow.events(time.monotonic() + seconds):
             if flow.progress.host:
                 break
         else:
             why = flow.watch.state.reason if flow.watch.state else ""
-            self._see(checks.unsure(_NODE, "job", "it did not start within {0} s: {1}".format(seconds, why or "no reason is given")))
+            self._add(checks.unsure(_NODE, "job", "it did not start within {0} s: {1}".format(seconds, why or "the batch system gives no reason")))
             return
         node = flow.progress.nodes[0] if flow.progress.nodes else flow.progress.host
         self.names[node] = "NODE"
-        self._see(checks.ok(_NODE, "job", "runs on {0}".format(node)))
+        self._add(checks.ok(_NODE, "job", "runs on {0}".format(node)))
         flow.start(lambda: paraview.forward_arguments(context.options["server_ports"] or 0, paraview.new_connect_id()))
         self._wait_for_pvserver(flow, node, record, options)
 
-    def _ends(self, context):
-        """Endpoints on the login node for the node to dial: one of sshd's, on the side of the cluster."""
+    def _endpoints(self, context):
+        """Endpoints on the login node for the node to connect to: one of sshd's, on its cluster address."""
         try:
             address = context.cluster_address(context.facts.get("first", ""))
             return ["{0}:{1}".format(address, context.remote_forward(address, context.options["login_ports"], "127.0.0.1:9"))]
@@ -163,16 +163,16 @@ class ActionModule(SessionAction):
                 break
         program, fault = pvserver.pvserver_program(options["pvserver"]), flow.progress.fault
         drawn = [] if fault else drawing.read(flow.directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
-        # Who has drawn has what it takes.
+        # The drawn frame shows more than whether there is a display.
         certain = any(one.result != "cannot tell" for one in drawn)
-        self._see(*(one for one in probes.read_job(flow.directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not certain))
-        self._see(*drawn)
+        self._add(*(one for one in probes.read_job(flow.directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not certain))
+        self._add(*drawn)
         if accepting:
-            self._see(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
+            self._add(checks.ok(_NODE, "pvserver starts", "it accepts connections on {0}:{1}".format(*accepting)))
             return
         if fault:
             error = job_faults.error(record.job_id, node, fault, options["pvserver"])
-            self._see(checks.failed(_NODE, "pvserver starts", error.why, "you", error.way_out, error.what))
+            self._add(checks.failed(_NODE, "pvserver starts", error.why, "you", error.way_out, error.what))
             return
         if flow.progress.ended:
             ending, log = flow.watch.wait_for_ending()
@@ -180,23 +180,23 @@ class ActionModule(SessionAction):
         else:
             log = flow.directory.log()
             cause, way_out = "it says nothing within {0} s".format(_START_SECONDS), ""
-        self._see(checks.failed(_NODE, "pvserver starts", cause or "it does not come up", "you",
+        self._add(checks.failed(_NODE, "pvserver starts", cause or "it does not come up", "you",
                                 (way_out or "look at paraview_pvserver and paraview_setup") + "; its last words:\n" + (tail(log, 6) or "(none)")))
 
-    def _leave(self):
-        """Ends what was begun, and takes its record away."""
+    def _clear_up(self):
+        """Ends the session, and removes its record."""
         record = self.session.read()
         if sessions.watched(record):
             try:
                 answer = Channel(record.socket, self.name).request("stop", wait=90)
                 processes.wait_gone(record.daemon, 15)
                 if answer.get("objection"):
-                    self._see(checks.failed("login node", "clearing up", answer["objection"], "you", "look for job {0} there".format(record.job_id)))
+                    self._add(checks.failed("login node", "clearing up", answer["objection"], "you", "check for job {0} there".format(record.job_id)))
             except SessionError as error:
-                self._see(checks.failed("login node", "clearing up", error.why or error.what, "you", error.way_out))
+                self._add(checks.failed("login node", "clearing up", error.why or error.what, "you", error.way_out))
         shutil.rmtree(self.base, ignore_errors=True)
 
-    def _tell(self, arguments):
+    def _report(self, arguments):
         found = checks.Blanks(self.names).checks(self.found) if arguments["blank"] else self.found
         shown = "HOST" if arguments["blank"] else self.name
         for line in checks.table(found):
@@ -209,7 +209,7 @@ class ActionModule(SessionAction):
             try:
                 files.write_private(path, checks.page("ParaView and {0}".format(shown), found))
             except OSError as error:
-                raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory of yours")
+                raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory that you can write to")
         return {"changed": False, "checks": [one._asdict() for one in found]}
 
     def undo_own(self, hopeless):

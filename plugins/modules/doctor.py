@@ -5,12 +5,12 @@
 
 DOCUMENTATION = r"""
 module: doctor
-short_description: Look at every hop between ParaView and a cluster
+short_description: Check every hop between ParaView and a cluster
 version_added: 0.1.0
 description:
-  - Looks at this machine, the way to the login node, the login node, the ways to the nodes, and with O(job) at a node, and says of each thing whether it is
-    as a session needs it. For each failure it names the cause, who can mend it, and how.
-  - It logs in anew and leaves a session that may be open alone. What it puts up to see whether it stands is taken down again.
+  - Checks this machine, the connection to the login node, the login node, the connections to the nodes and, with O(job), a node. For each thing that a
+    session needs, it reports whether it works. For each failure it names the cause, the person who can fix it, and how.
+  - It logs in separately, and does not affect an open session. It removes all forwards that it sets up for its checks.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.session
@@ -19,7 +19,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - It looks only, and does so in check mode as well, a job included where O(job) asks for one.
+      - It only runs checks, in check mode as well, including a job with O(job).
   diff_mode:
     support: none
   idempotent:
@@ -50,36 +50,36 @@ notes:
 seealso:
   - module: sciviz.paraview.session
   - module: sciviz.paraview.forwarding_check
-    description: Asks a running sshd what a user may really forward.
+    description: Tests what a running sshd lets a user forward.
 """
 
 EXAMPLES = r"""
-- name: Look at a cluster, with a small job
+- name: Check a cluster, with a small job
   sciviz.paraview.doctor:
     job: true
     modules: [paraview]
     html: ~/frontera.html
-  register: seen
+  register: doctor
 
-- name: Say what is wrong
+- name: Show the causes of failures
   ansible.builtin.debug:
-    msg: "{{ seen.checks | selectattr('result', 'equalto', 'failed') | map(attribute='cause') | list }}"
+    msg: "{{ doctor.checks | selectattr('result', 'equalto', 'failed') | map(attribute='cause') | list }}"
 """
 
 RETURN = r"""
 checks:
-  description: What was looked at, in order.
+  description: The checks, in order.
   returned: success
   type: list
   elements: dict
   contains:
     hop:
-      description: Where. One of C(client), C(client to login node), C(login node), C(login node to nodes), C(node).
+      description: The place of the check. One of C(client), C(client to login node), C(login node), C(login node to nodes), C(node).
       returned: always
       type: str
       sample: login node
     name:
-      description: What of it.
+      description: What was checked.
       returned: always
       type: str
       sample: remote forwarding to the cluster
@@ -89,7 +89,7 @@ checks:
       type: str
       sample: failed
     said:
-      description: What was seen.
+      description: What was found, or a program's message.
       returned: always
       type: str
       sample: ""
@@ -99,12 +99,12 @@ checks:
       type: str
       sample: sshd on login2 put the forward on 127.0.0.1 instead of 10.0.0.2 (GatewayPorts no)
     who:
-      description: Who can mend it, V(you) or V(site), empty where there is nothing to mend.
+      description: The person who can fix it, V(you) or V(site); empty if there is nothing to fix.
       returned: always
       type: str
       sample: site
     way_out:
-      description: How.
+      description: How to fix it.
       returned: always
       type: str
       sample: GatewayPorts clientspecified

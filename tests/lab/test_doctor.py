@@ -157,8 +157,8 @@ def pvserver_is_not_on_nodes(patient):
 
 # What is broken: the check that has to fail, who can mend it, a word of the cause, and a word of the way out.
 BROKEN = {
-    name_is_wrong: ("name", "you", "does not know", "ansible_host"), port_is_wrong: ("port", "you", "2222", "firewall"),
-    host_key_is_unknown: ("authentication", "you", "host key is not known", "fingerprint"),
+    name_is_wrong: ("name", "you", "cannot be resolved", "ansible_host"), port_is_wrong: ("port", "you", "2222", "firewall"),
+    host_key_is_unknown: ("authentication", "you", "host key is not in known_hosts", "fingerprint"),
     login_is_refused: ("authentication", "you", "no key was enough", "ssh-add"),
     shell_prints: ("shell start-up", "you", "print", ".bashrc"), home_is_full: ("home", "you", "/home/alice", "quota"),
     nothing_is_forwarded: ("remote forwarding to loopback", "site", "refuses a remote forward", "AllowTcpForwarding yes"),
@@ -168,9 +168,9 @@ BROKEN = {
     nodes_are_closed: ("login node to node", "site", "does not reach", "reverse_tunnel"),
     batch_system_is_down: ("batch system", "site", "Unable to contact slurm controller", "does not answer"),
     batch_system_is_not_there: ("batch system", "you", "no batch system was found", "paraview_schedulers"),
-    queue_is_wrong: ("queue", "you", "would not take", "paraview_queue"), wish_cannot_be_had: ("queue", "you", "no such thing", "leave it out"),
+    queue_is_wrong: ("queue", "you", "would not accept", "paraview_queue"), wish_cannot_be_had: ("queue", "you", "no such thing", "leave it out"),
     clock_is_wrong: ("clock", "you", "differ by", "clock"), relay_is_down: ("relay", "site", "nothing listens on 198.18.2.1", "systemctl status"),
-    version_is_another: ("version", "you", "does not go with pvserver 5.9.0", "ParaView 5.9"),
+    version_is_another: ("version", "you", "does not match pvserver 5.9.0", "ParaView 5.9"),
     pvserver_is_not_on_nodes: ("pvserver", "you", "not on the PATH", "paraview_modules"),
 }
 # In each run of the tests; the others are long together.

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is looked at when a cluster does not do what it should."""
+"""Probes of the hops between the client and a node."""
 
 import os
 import socket
@@ -19,7 +19,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.client import 
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
 from test_routes import FACTS, OPTIONS, Login
 
-WISHED = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
+OPTIONS = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 
 
 def target(host="127.0.0.1", port=None, executable="ssh"):
@@ -48,29 +48,29 @@ def test_name_and_port():
     assert results(unknown) == {"name": "failed"} and "ansible_host" in unknown[0].way_out
 
 
-def test_behind_a_jump_host_ssh_alone_can_tell():
+def test_a_host_behind_a_jump_host_is_not_checked():
     jump = target("login.invalid")._replace(arguments=["-F", os.devnull, "-o", "ProxyJump=bastion"])
     (one,) = probes.network(jump)
     assert one.result == "cannot tell" and "bastion" in one.said
 
 
-def test_a_login_that_failed_is_told_in_its_own_words():
+def test_the_check_of_a_failed_login_has_its_message():
     one = probes.authentication(SessionError("login2 refuses this login", "Permission denied (publickey)", "load the key with ssh-add"))
     assert (one.result, one.cause, one.way_out) == ("failed", "Permission denied (publickey)", "load the key with ssh-add")
 
 
 class Host(Login):
-    """A login node whose commands are ours."""
+    """A login node with canned answers to commands."""
 
     control_path, executable = "/nonexistent", "ssh"
 
-    def __init__(self, answers=None, **wishes):
-        super().__init__(**wishes)
+    def __init__(self, answers=None, **settings_of_sshd):
+        super().__init__(**settings_of_sshd)
         self.answers = answers or {}
 
     def script(self, text, seconds):
-        for words, answer in self.answers.items():
-            if words in text:
+        for pattern, answer in self.answers.items():
+            if pattern in text:
                 return answer
         return super().script(text, seconds)
 
@@ -115,14 +115,14 @@ def test_no_batch_system(look):
     assert (one.result, one.who) == ("failed", "you") and "PATH" in one.cause
 
 
-def test_a_queue_is_asked_without_a_job(look):
+def test_a_queue_is_checked_without_a_job(look):
     refused = look(Host({"sbatch": (1, "", "allocation failure: Invalid account or account/partition combination specified")})).acceptance("#!/bin/sh\n")
     assert refused.result == "failed" and "paraview_account" in refused.way_out and "Invalid account" in refused.said
     assert look(Host({"sbatch": (0, "", "Job 5 to start at ...")})).acceptance("#!/bin/sh\n").result == "ok"
     assert look(scheduler="pbs").acceptance("#!/bin/sh\n").result == "cannot tell"
 
 
-def test_forwards_are_looked_at_where_they_stand(look):
+def test_listeners_of_forwards_are_checked(look):
     assert [one.result for one in look().forwarding()] == ["ok", "ok"]
     loopback = look(Host(bind="127.0.0.1")).forwarding()
     assert [one.result for one in loopback] == ["ok", "failed"]
@@ -131,7 +131,7 @@ def test_forwards_are_looked_at_where_they_stand(look):
     assert [one.result for one in refused] == ["failed", "failed"] and "AllowTcpForwarding yes" in refused[0].way_out
 
 
-def test_what_was_put_up_is_taken_down(look):
+def test_test_forwards_are_removed(look):
     host = Host()
     look(host).forwarding()
     assert host.forwards == {}
@@ -154,21 +154,21 @@ def test_the_sites_relay(look):
     assert probes.LoginNode(context(host, dict(FACTS, **site)), "frontera", None, "").relay().result == "ok"
 
 
-@pytest.mark.parametrize(("said", "client", "found"), [
+@pytest.mark.parametrize(("output", "client", "found"), [
     ("", "5.11", {"pvserver": "cannot tell", "version": "cannot tell"}), ("libvtkRemotingCore-pv5.11.so.1 => /x", "5.11", {"pvserver": "ok", "version": "ok"}),
     ("paraview version 5.13.2", "5.11", {"pvserver": "ok", "version": "failed"}),
     ("paraview version 5.13.2", "", {"pvserver": "ok", "version": "cannot tell"})])
-def test_pvserver_and_its_version(look, said, client, found):
+def test_pvserver_and_its_version(look, output, client, found):
     clients = [installed.Installed("paraview", client, "")] if client else []
-    checks, modules = look(Host({"vtkRemotingCore": (0, said, ""), "avail": (0, "", "")})).pvserver(clients, WISHED)
+    checks, modules = look(Host({"vtkRemotingCore": (0, output, ""), "avail": (0, "", "")})).pvserver(clients, OPTIONS)
     assert (results(checks), modules) == (found, [])
 
 
-def test_a_module_that_is_taken_for_the_job(look):
-    """The one that auto chooses is what the doctor's own job loads."""
+def test_the_module_of_the_test_job(look):
+    """The doctor's own job loads the module that auto chooses."""
     host = Host({"module load paraview/5.13.2": (0, "paraview version 5.13.2", ""), "module load paraview/5.13.3": (0, "==unloaded x", ""),
                  "avail": (0, "==modules\nparaview/5.13.2\nparaview/5.13.3\n", "")})
-    checks, modules = look(host).pvserver([installed.Installed("paraview", "5.13.0", "")], dict(WISHED, modules=["auto"]))
+    checks, modules = look(host).pvserver([installed.Installed("paraview", "5.13.0", "")], dict(OPTIONS, modules=["auto"]))
     assert (results(checks), modules) == ({"pvserver": "ok", "version": "ok"}, ["paraview/5.13.2"])
 
 
@@ -176,15 +176,15 @@ def test_paraview_here(program, tmp_path, monkeypatch):
     path = program("paraview", "#!/bin/sh\necho paraview version 5.12.1\n")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PATH", "{0}:{1}".format(os.path.dirname(path), os.environ["PATH"]))
-    clients, check = probes.paraview(WISHED)
+    clients, check = probes.paraview(OPTIONS)
     assert clients[0].version == "5.12.1" and check.result == "ok" and "5.12.1 (paraview)" in check.said
-    clients, check = probes.paraview(dict(WISHED, client_program="/no/such/paraview"))
+    clients, check = probes.paraview(dict(OPTIONS, client_program="/no/such/paraview"))
     assert clients == [] and (check.result, check.who) == ("failed", "you") and "paraview_client_program" in check.said
-    clients, check = probes.paraview(dict(WISHED, client_host="bigscreen"))
-    assert clients[0].why == check.said == "it runs on bigscreen, and is not asked from here"
+    clients, check = probes.paraview(dict(OPTIONS, client_host="bigscreen"))
+    assert clients[0].why == check.said == "it runs on bigscreen, which is not checked from this machine"
 
 
-def test_what_a_job_tells(script, tmp_path, program):
+def test_results_of_a_job(script, tmp_path, program):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         there = "127.0.0.1:{0}".format(listener.getsockname()[1])
         lines = probes.job_lines(program("pvserver", "#!/bin/sh\n"), str(tmp_path), [there, "127.0.0.1:1"])
@@ -196,13 +196,13 @@ def test_what_a_job_tells(script, tmp_path, program):
     assert (tmp_path / "doctor").stat().st_mode & 0o077 == 0
 
 
-def test_what_a_job_misses():
+def test_faults_that_a_job_finds():
     found = probes.read_job("pvserver\nmissing libosmesa.so.8\ndisplay no\ngarbage\ndial \n", "c101", "login2", "pvserver")
     assert [(one.name, one.result) for one in found] == [("pvserver", "failed"), ("libraries", "failed"), ("display", "cannot tell")]
     assert "paraview_modules" in found[0].way_out and "libosmesa.so.8" in found[1].cause
 
 
-def test_a_refusal_of_ssh_is_its_own(look):
+def test_a_refused_forward_has_sshs_message(look):
     class Refusing(Host):
         def forward(self, option, specification):
             raise ForwardRefused("remote port forwarding failed for listen port 0")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks, and how they are told."""
+"""Checks, and their output."""
 
 from html.parser import HTMLParser
 
@@ -23,7 +23,7 @@ def test_a_table_names_cause_and_way_out():
     lines = report.table(SEEN)
     assert lines[0] == "ok           ssh                               OpenSSH 9.2"
     assert lines[1].startswith("failed       port ") and lines[1].endswith("nothing listens on port 22 of login.site.edu")
-    assert lines[2].strip() == "to mend by you: correct ansible_port"
+    assert lines[2].strip() == "to be fixed by you: correct ansible_port"
     assert lines[4].strip() == "because it is on 127.0.0.1 instead of 10.0.0.2"
     assert lines[5].split("\n")[1].strip() == "GatewayPorts clientspecified"
     assert lines[-1].startswith("cannot tell  login node to node")
@@ -32,20 +32,20 @@ def test_a_table_names_cause_and_way_out():
 
 
 def test_a_warning_has_a_way_out_and_is_no_failure():
-    renderer = report.warning("node", "renderer", "the job has GPUs and does not draw with them", "you", "take another pvserver", "llvmpipe")
+    renderer = report.warning("node", "renderer", "the job has GPUs and does not draw with them", "you", "use another pvserver", "llvmpipe")
     seen = [report.ok("node", "job"), renderer]
     assert [line.strip() for line in report.table(seen)[1:]] == [
-        "warning      renderer  llvmpipe", "because the job has GPUs and does not draw with them", "to mend by you: take another pvserver"]
+        "warning      renderer  llvmpipe", "because the job has GPUs and does not draw with them", "to be fixed by you: use another pvserver"]
     assert report.summary(seen) == "1 ok, 1 warning, 0 failed, 0 cannot tell"
-    assert "take another pvserver" in Page(report.page("ParaView and frontera", seen)).words
+    assert "use another pvserver" in Page(report.page("ParaView and frontera", seen)).text
 
 
 class Page(HTMLParser):
-    """What stands in a page: its tags and its text."""
+    """The tags and the text of a page."""
 
     def __init__(self, text):
         super().__init__()
-        self.tags, self.words, self.attributes = [], "", []
+        self.tags, self.text, self.attributes = [], "", []
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
@@ -53,22 +53,22 @@ class Page(HTMLParser):
         self.attributes += attrs
 
     def handle_data(self, data):
-        self.words += data
+        self.text += data
 
 
-def test_a_page_stands_alone_and_shows_the_hops():
+def test_a_page_is_self_contained_and_shows_the_hops():
     page = Page(report.page("ParaView and frontera", SEEN))
-    assert "GatewayPorts clientspecified" in page.words and "the site's admin" in page.words
-    assert not [value for name, value in page.attributes if name in ("src", "href")], "it needs nothing from elsewhere"
+    assert "GatewayPorts clientspecified" in page.text and "the site's admin" in page.text
+    assert not [value for name, value in page.attributes if name in ("src", "href")], "it loads nothing from other files"
     assert page.tags.count("tr") == 1 + len(SEEN)
     colours = [value for name, value in page.attributes if name == "stroke"]
     assert colours == ["#c62828", "#9e9e9e", "#2e7d32", "#c62828", "#9e9e9e"]
 
 
 @given(st.text(), st.text())
-def test_nothing_that_a_site_says_is_markup(said, cause):
+def test_output_of_a_site_is_never_markup(output, cause):
     plain = Page(report.page("x", [report.failed("node", "job", "c", "you", "w", "s")]))
-    page = Page(report.page(said, [report.failed("node", "job", cause, "you", said, said)]))
+    page = Page(report.page(output, [report.failed("node", "job", cause, "you", output, output)]))
     assert page.tags == plain.tags and [name for name, _value in page.attributes] == [name for name, _value in plain.attributes]
 
 

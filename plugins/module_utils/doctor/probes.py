@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is looked at, hop by hop, when a cluster does not do what it should; each look gives checks (report.py)."""
+"""Probes of each hop between the client and a node. A probe returns checks (report.py)."""
 
 import os
 import shlex
@@ -26,15 +26,15 @@ from .report import Check, failed, ok, unsure
 
 _CLIENT, _TO_LOGIN, _LOGIN, _TO_NODES, _NODE = "client", "client to login node", "login node", "login node to nodes", "node"
 _PROVISION = "ansible-playbook sciviz.paraview.provision -e host={0}"
-# Seconds by which clocks may differ before files and tickets look wrong.
+# Seconds by which clocks may differ. A greater difference affects time stamps of files, and Kerberos tickets.
 _CLOCK = 60
-# A file of the size of a log has to fit.
+# Writes a file of a typical log's size.
 _WRITE = """umask 077; d=$HOME/.paraview-connect.$$
 mkdir "$d" && dd if=/dev/zero of="$d/f" bs=1024 count=64 2>&1
 c=$?; rm -rf "$d"; exit $c
 """
-# A job that nobody has: what matters is whether the batch system answers.
-_NOBODYS = "999999999"
+# An id that no job has: the probe only checks whether the batch system answers.
+_NO_JOB = "999999999"
 
 
 def client(executable: str, display: t.Optional[str] = None) -> t.List[Check]:
@@ -49,20 +49,20 @@ def client(executable: str, display: t.Optional[str] = None) -> t.List[Check]:
     else:
         checks.append(ok(_CLIENT, "ssh", "OpenSSH {0}.{1}".format(*number)))
     if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") if display is None else display):
-        checks.append(unsure(_CLIENT, "display", "there is none here; ParaView's window needs one"))
+        checks.append(unsure(_CLIENT, "display", "this machine has none; ParaView's window needs one"))
     return checks
 
 
 def paraview(options: t.Dict[str, t.Any]) -> t.Tuple[t.List[installed.Installed], Check]:
-    """Looks for ParaView on this host.
+    """Searches for ParaView on this host.
 
     Args:
         options: a session's.
     Returns:
-        Those that a session may take, and a check.
+        The ParaViews that a session may use, and a check.
     """
     if options["client_host"]:
-        why = "it runs on {0}, and is not asked from here".format(options["client_host"])
+        why = "it runs on {0}, which is not checked from this machine".format(options["client_host"])
         return [installed.Installed("", "", why)], unsure(_CLIENT, "ParaView", why)
     try:
         found = installed.clients(options)
@@ -70,21 +70,21 @@ def paraview(options: t.Dict[str, t.Any]) -> t.Tuple[t.List[installed.Installed]
         return [], failed(_CLIENT, "ParaView", error.why, "you", error.way_out, error.what)
     if not found:
         return found, unsure(_CLIENT, "ParaView", "none is on the PATH of this machine, nor where it is usually installed")
-    said = ", ".join("{0} ({1})".format(one.version or "version not known", one.program) for one in found)
-    return found, (ok if found[0].version else unsure)(_CLIENT, "ParaView", said)
+    listing = ", ".join("{0} ({1})".format(one.version or "version unknown", one.program) for one in found)
+    return found, (ok if found[0].version else unsure)(_CLIENT, "ParaView", listing)
 
 
 def network(target: openssh.Target) -> t.List[Check]:
-    """Checks of name and port of the login node, where ssh calls it directly."""
-    said = openssh.configuration(target)
-    if said.get("proxycommand", "none") != "none" or said.get("proxyjump", "none") != "none":
-        return [unsure(_TO_LOGIN, "name and port", "ssh goes by {0}".format(said.get("proxyjump") or "a command of its configuration"))]
-    host, port = said.get("hostname", target.host), int(said.get("port") or target.port or 22)
+    """Checks of name and port of the login node, if ssh connects to it directly."""
+    settings = openssh.configuration(target)
+    if settings.get("proxycommand", "none") != "none" or settings.get("proxyjump", "none") != "none":
+        return [unsure(_TO_LOGIN, "name and port", "ssh connects through {0}".format(settings.get("proxyjump") or "a command of its configuration"))]
+    host, port = settings.get("hostname", target.host), int(settings.get("port") or target.port or 22)
     try:
         addresses = sorted({str(one[4][0]) for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)})
     except (OSError, UnicodeError) as error:
-        return [failed(_TO_LOGIN, "name", "the name service does not know {0} ({1})".format(host, error), "you",
-                       "correct ansible_host of this inventory host; with a VPN: is it up?")]
+        return [failed(_TO_LOGIN, "name", "the name {0} cannot be resolved ({1})".format(host, error), "you",
+                       "correct ansible_host of this inventory host; if the name needs a VPN, check whether it is up")]
     checks = [ok(_TO_LOGIN, "name", "{0} is {1}".format(host, ", ".join(addresses)))]
     try:
         with socket.create_connection((host, port), 10):
@@ -99,20 +99,20 @@ def network(target: openssh.Target) -> t.List[Check]:
 
 
 def authentication(error: t.Optional[SessionError] = None) -> Check:
-    """Check of the login; error is the SessionError that it ended with."""
+    """Check of the login; error is the SessionError of a failed one."""
     if error is None:
-        return ok(_TO_LOGIN, "authentication", "accepted, and asked for once")
+        return ok(_TO_LOGIN, "authentication", "accepted, with a single login")
     return failed(_TO_LOGIN, "authentication", error.why or error.what, "you", error.way_out, error.what)
 
 
 class LoginNode:
-    """Looks at the login node, over the session's own connection.
+    """Probes of the login node, over the session's own connection.
 
     Args:
-        context: as a route has it.
-        host: the inventory host's name, for commands that mend.
-        table: the batch system's table, or None where none was found.
-        prelude: shell lines that make its commands found.
+        context: as for a route.
+        host: the inventory host's name, for commands in the way out.
+        table: the batch system's table; None if no batch system was found.
+        prelude: shell lines that put the batch system's commands on the PATH.
     """
 
     def __init__(self, context: RouteContext, host: str, table: t.Optional[Table], prelude: str) -> None:
@@ -120,17 +120,17 @@ class LoginNode:
         self.login = context.login_node.name
 
     def shell(self) -> Check:
-        """Check of what the shell prints when it starts."""
+        """Check of the shell's output when it starts."""
         command = [self.context.master.executable, "-F", os.devnull, "-S", self.context.master.control_path, "-T", "--", "master", "true"]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
         except subprocess.TimeoutExpired:
             return failed(_LOGIN, "shell start-up", "the shell on {0} takes more than 30 s to start".format(self.login), "you",
-                          "look at what ~/.bashrc, ~/.profile and the like do there")
+                          "check the commands in ~/.bashrc, ~/.profile and other start-up files there")
         if done.returncode == 255:
             return unsure(_LOGIN, "shell start-up", "sshd allows no second session on a connection")
         if done.stdout.strip():
-            return failed(_LOGIN, "shell start-up", "the start-up files of the shell print, which breaks rsync, sftp and others", "you",
+            return failed(_LOGIN, "shell start-up", "the start-up files of the shell print text, which breaks rsync, sftp and others", "you",
                           "put this at the top of ~/.bashrc there:\ncase $- in *i*) ;; *) return ;; esac", done.stdout.decode("utf-8", "replace"))
         return ok(_LOGIN, "shell start-up", "prints nothing")
 
@@ -139,51 +139,51 @@ class LoginNode:
         code, out, err = self.context.login_node.run(_WRITE, 30)
         if code == 0:
             return ok(_LOGIN, "home", self.context.facts["home"])
-        return failed(_LOGIN, "home", "nothing can be written in {0}".format(self.context.facts["home"]), "you",
-                      "make room there, or ask the site about your quota", err or out)
+        return failed(_LOGIN, "home", "cannot write in {0}".format(self.context.facts["home"]), "you",
+                      "free some space there, or ask the site about your quota", err or out)
 
     def clock(self) -> Check:
         """Check of the clock."""
         code, out, _err = self.context.login_node.run("date +%s", 15)
         if code != 0 or not out.strip().isdigit():
-            return unsure(_LOGIN, "clock", "it is not told")
-        apart = abs(int(out) - time.time())
-        if apart > _CLOCK:
-            return failed(_LOGIN, "clock", "the clocks of {0} and of this machine differ by {1:.0f} s".format(self.login, apart), "you",
-                          "set the clock of this machine (timedatectl set-ntp true); if that is right, tell the site")
-        return ok(_LOGIN, "clock", "{0:.0f} s apart".format(apart))
+            return unsure(_LOGIN, "clock", "date printed no time")
+        difference = abs(int(out) - time.time())
+        if difference > _CLOCK:
+            return failed(_LOGIN, "clock", "the clocks of {0} and of this machine differ by {1:.0f} s".format(self.login, difference), "you",
+                          "set the clock of this machine (timedatectl set-ntp true); if it is right, inform the site")
+        return ok(_LOGIN, "clock", "{0:.0f} s apart".format(difference))
 
     def batch_system(self, why: str = "") -> t.List[Check]:
-        """Checks of the batch system: is there one, does it answer, does it take such a job."""
+        """Checks of the batch system: whether there is one, and whether it answers."""
         if self.table is None:
             return [failed(_LOGIN, "batch system", why or "none was found on {0}".format(self.login), "you",
                            "set paraview_scheduler, or describe the site's own in paraview_schedulers")]
         queue = Jobs(over(self.context.login_node.run, self.prelude), self.table)
-        job = queue.ask(_NOBODYS)
+        job = queue.ask(_NO_JOB)
         if job.gone or job.native or job.state in answers.OVER:
             return [ok(_LOGIN, "batch system", "{0} answers".format(self.table["title"]))]
         return [failed(_LOGIN, "batch system", "{0} does not answer: {1}".format(self.table["title"], job.reason), "site",
-                       "tell the site that its batch system does not answer on {0}".format(self.login))]
+                       "inform the site that its batch system does not answer on {0}".format(self.login))]
 
     def acceptance(self, script: str) -> Check:
-        """Check of whether the batch system would take such a job, where it can be asked without submitting one.
+        """Checks whether the batch system would accept a job, if that can be queried without submitting one.
 
         Args:
             script: text of the job's script.
         """
         argv = self.table.get("would_take")
         if not argv:
-            return unsure(_LOGIN, "queue", "{0} does not say without a job; try -e paraview_test_job=true".format(self.table["title"]))
+            return unsure(_LOGIN, "queue", "{0} cannot check a job without submitting it; try -e paraview_test_job=true".format(self.table["title"]))
         words = " ".join('"$f"' if word == "{script}" else shlex.quote(word) for word in argv)
         code, out, err = self.context.login_node.run("{0}\numask 077; f=$(mktemp) || exit 1; trap 'rm -f \"$f\"' 0\nprintf %s {1} > \"$f\"\n{2}".format(
             self.prelude, shlex.quote(script), words), 60)
         if code == 0:
-            return ok(_LOGIN, "queue", err or out or "would take such a job")
-        return failed(_LOGIN, "queue", "{0} would not take such a job".format(self.table["title"]), "you",
-                      "change what its words name: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...", err or out)
+            return ok(_LOGIN, "queue", err or out or "would accept such a job")
+        return failed(_LOGIN, "queue", "{0} would not accept such a job".format(self.table["title"]), "you",
+                      "change the variable that its message is about: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...", err or out)
 
     def forwarding(self) -> t.List[Check]:
-        """Checks of what sshd lets one forward, by asking it, and of where its listeners stand."""
+        """Sets up remote forwards, and checks on which addresses sshd listens."""
         return [self._remote("remote forwarding to loopback", "127.0.0.1"), self._cluster_side()]
 
     def _cluster_side(self) -> Check:
@@ -191,7 +191,7 @@ class LoginNode:
         try:
             address = self.context.cluster_address(self.context.facts.get("first", ""))
         except RouteUnavailable as unavailable:
-            return failed(_LOGIN, name, str(unavailable), "site", "publish cluster_address by provision: " + _PROVISION.format(self.host))
+            return failed(_LOGIN, name, str(unavailable), "site", "publish cluster_address with provision: " + _PROVISION.format(self.host))
         return self._remote(name, address)
 
     def _remote(self, name: str, address: str) -> Check:
@@ -205,14 +205,14 @@ class LoginNode:
         except RouteUnavailable as unavailable:
             if address == "127.0.0.1":
                 return failed(_LOGIN, name, str(unavailable), "site", "ask the site; two accounts should not share a port")
-            mend = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay_install=true"
-            return failed(_LOGIN, name, str(unavailable), "site", mend.format(self.login, _PROVISION.format(self.host)))
+            way_out = "in sshd_config of {0}:\nGatewayPorts clientspecified\nor the relay: {1} -e paraview_relay_install=true"
+            return failed(_LOGIN, name, str(unavailable), "site", way_out.format(self.login, _PROVISION.format(self.host)))
         finally:
             self.context.cancel_forwards()
-        return ok(_LOGIN, name, "{0}:{1} is listened on, and yours".format(address, port))
+        return ok(_LOGIN, name, "sshd listens on {0}:{1} for you".format(address, port))
 
     def nodes(self, node: str) -> t.List[Check]:
-        """Checks of the ways from the login node to a node of the cluster."""
+        """Checks of the connections from the login node to a node of the cluster."""
         if not node:
             return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_test_job=true")]
         address = self.context.node_address(node)[0] or node
@@ -222,17 +222,17 @@ class LoginNode:
         if answer == "forbidden":
             checks.append(failed(_LOGIN, "local forwarding", "sshd on {0} forbids local forwarding".format(self.login), "site",
                                  "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(self.login, _PROVISION.format(self.host))))
-            checks.append(unsure(_TO_NODES, "login node to node", "it cannot be asked without local forwarding"))
+            checks.append(unsure(_TO_NODES, "login node to node", "it cannot be checked without local forwarding"))
         else:
-            checks.append(ok(_LOGIN, "local forwarding", "sshd forwards"))
+            checks.append(ok(_LOGIN, "local forwarding", "sshd allows it"))
             if answer == "filtered":
                 checks.append(failed(_TO_NODES, "login node to node", "{0} does not reach a port of {1}: a firewall drops it".format(self.login, node), "site",
-                                     "open the ports of pvserver on nodes for {0}, or let pvserver call: paraview_route: reverse_tunnel".format(self.login)))
+                                     "open the ports of pvserver on nodes for {0}, or use a reverse route: paraview_route: reverse_tunnel".format(self.login)))
             else:
                 checks.append(ok(_TO_NODES, "login node to node", "{0} answers".format(node)))
         try:
             NodeLogin(self.context, node).can_be_tried(address)
-            checks.append(unsure(_TO_NODES, "ssh to nodes", "{0} has an sshd whose key is known; who has a job there may get in".format(node)))
+            checks.append(unsure(_TO_NODES, "ssh to nodes", "{0} runs sshd with a known host key; it may accept users with a job there".format(node)))
         except RouteUnavailable as unavailable:
             checks.append(unsure(_TO_NODES, "ssh to nodes", str(unavailable)))
         return checks
@@ -243,47 +243,46 @@ class LoginNode:
         if not site:
             return unsure(_LOGIN, "relay", "the site offers none")
         low, high = listeners.parse_range(site["ports"])
-        there = [one for one in self.context.login_node.listeners() if low <= one.port <= high and one.address in (site["address"], "0.0.0.0")]
-        if there:
+        if any(low <= one.port <= high and one.address in (site["address"], "0.0.0.0") for one in self.context.login_node.listeners()):
             return ok(_LOGIN, "relay", "{0}, ports {1}".format(site["address"], site["ports"]))
-        mend = "on {0}: systemctl status paraview-relay; or install it anew: {1} -e paraview_relay_install=true"
+        way_out = "on {0}: systemctl status paraview-relay; or install it again: {1} -e paraview_relay_install=true"
         return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",
-                      mend.format(self.login, _PROVISION.format(self.host)))
+                      way_out.format(self.login, _PROVISION.format(self.host)))
 
     def pvserver(self, clients: t.List[installed.Installed], options: t.Dict[str, t.Any]) -> t.Tuple[t.List[Check], t.List[str]]:
-        """Looks for pvserver as the login node finds it, and whether it goes with a ParaView here.
+        """Checks pvserver on the login node, and whether its version matches a ParaView of the client host.
 
         Args:
-            clients: as installed.clients() gives them.
+            clients: as installed.clients() returns them.
             options: a session's.
         Returns:
-            Checks, and the modules that a job loads.
+            Checks, and the modules for the job to load.
         """
         pairing = Pairing(self.context.login_node.run, clients, options, self.context.facts["site"], self.login)
         try:
             pair = pairing.pair()
         except SessionError as error:
-            there = [ok(_LOGIN, "pvserver", pairing.server.version)] if pairing.server and pairing.server.version else []
-            return there + [failed(_NODE, "version", error.what, "you", error.way_out, error.why)], []
+            found = [ok(_LOGIN, "pvserver", pairing.server.version)] if pairing.server and pairing.server.version else []
+            return found + [failed(_NODE, "version", error.what, "you", error.way_out, error.why)], []
         if not pair.server.version:
-            return [unsure(_LOGIN, "pvserver", "{0}; it may be on nodes alone".format(pair.server.why)), unsure(_NODE, "version", pair.line)], pair.modules
+            return [unsure(_LOGIN, "pvserver", "{0}; it may exist on nodes only".format(pair.server.why)), unsure(_NODE, "version", pair.line)], pair.modules
         return [ok(_LOGIN, "pvserver", pair.server.version), (ok if pair.client.version else unsure)(_NODE, "version", pair.line)], pair.modules
 
 
 def job_lines(program: str, directory: str, ends: t.List[str]) -> str:
-    """Shell lines for the job: what only the node itself can tell, into the file ``doctor`` of the session's directory.
+    """Shell lines for the job that check the node, and write the results into the file ``doctor`` of the session's directory.
 
     Args:
         program: pvserver.
         directory: the session's.
-        ends: endpoints (``ADDRESS:PORT``) that the node is to dial.
+        ends: endpoints (``ADDRESS:PORT``) for the node to connect to.
     """
     blanks = {"PROGRAM": shlex.quote(program), "DIRECTORY": shlex.quote(directory), "ENDS": " ".join(shlex.quote(one) for one in ends) or '""'}
     return programs.filled("doctor", "node.sh", {}, blanks)
 
 
 def read_job(text: str, node: str, login: str, program: str) -> t.List[Check]:
-    """What the job found."""
+    """Checks from the job's results."""
     checks = []
     for line in text.splitlines():
         word, _blank, rest = one_line(line).partition(" ")
@@ -293,9 +292,9 @@ def read_job(text: str, node: str, login: str, program: str) -> t.List[Check]:
                 "set paraview_modules (module avail paraview), or give the full path in paraview_pvserver"))
         elif word == "missing":
             checks.append(failed(_NODE, "libraries", "{0} is not found on {1}".format(rest, node), "you",
-                                 "load the module that has it, by paraview_modules or paraview_setup"))
+                                 "load the module that has it, with paraview_modules or paraview_setup"))
         elif word == "display" and rest == "no":
-            checks.append(unsure(_NODE, "display", "there is no display on {0}: a pvserver that needs one does not start".format(node)))
+            checks.append(unsure(_NODE, "display", "there is no display on {0}; a pvserver that needs one cannot start".format(node)))
         elif word == "dial" and rest:
             end, _blank, answer = rest.rpartition(" ")
             if answer == "yes":

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of a cluster, one a thing that a session needs, and how they are told: a table, data, and a page for a help desk."""
+"""Checks of the things that a session needs from a cluster, and their output: a table, data, and a page for a help desk."""
 
 import collections
 import html
@@ -10,16 +10,24 @@ import typing as t
 
 from ..common.text import one_line
 
-#: Where a check looks, in the order of the way from the client to pvserver.
+#: Places of checks, in the order from the client to pvserver.
 HOPS = ("client", "client to login node", "login node", "login node to nodes", "node")
 RESULTS = ("ok", "warning", "failed", "cannot tell")
-# Those that have a cause, somebody who can mend it, and a way to do it.
+# Results that have a cause, a person who can fix it, and a way to do so.
 _TO_FIX = ("warning", "failed")
 WHO = {"you": "you", "site": "the site's admin"}
 
 
 class Check(t.NamedTuple):
-    """One check: where (of HOPS), what of, its result (of RESULTS), what was seen; for a failure or a warning its cause, who can mend it (of WHO) and how."""
+    """One check.
+
+    Attributes:
+        hop: of HOPS.
+        name: what was checked.
+        result: of RESULTS.
+        said: what was found, or a program's message.
+        cause, who, way_out: of a failure or a warning: its cause, the person who can fix it (of WHO), and how.
+    """
 
     hop: str
     name: str
@@ -31,27 +39,27 @@ class Check(t.NamedTuple):
 
 
 def ok(hop: str, name: str, said: str = "") -> Check:
-    """Check that found nothing wrong."""
+    """A check that found no fault."""
     return Check(hop, name, "ok", one_line(said, 300), "", "", "")
 
 
 def failed(hop: str, name: str, cause: str, who: str, way_out: str, said: str = "") -> Check:
-    """Check that found what is wrong."""
+    """A check that found a fault."""
     return Check(hop, name, "failed", one_line(said, 300), one_line(cause, 500), who, way_out)
 
 
 def warning(hop: str, name: str, cause: str, who: str, way_out: str, said: str = "") -> Check:
-    """Check that found what a session can live with, and should not."""
+    """A check that found a fault with which a session still works."""
     return failed(hop, name, cause, who, way_out, said)._replace(result="warning")
 
 
 def unsure(hop: str, name: str, said: str) -> Check:
-    """Check that could not be made, and why."""
+    """A check that has no result, and the reason."""
     return Check(hop, name, "cannot tell", one_line(said, 300), "", "", "")
 
 
 def table(checks: t.List[Check]) -> t.List[str]:
-    """Lines of a table; below each failure and warning stand its cause and the way out."""
+    """Lines of a table; each failure and warning is followed by its cause and the way out."""
     width = max([len(one.name) for one in checks] or [0])
     lines = []
     for one in checks:
@@ -59,21 +67,21 @@ def table(checks: t.List[Check]) -> t.List[str]:
         if one.result in _TO_FIX:
             if one.said:
                 lines.append("{0:<11}  because {1}".format("", one.cause))
-            lines.append("{0:<11}  to mend by {1}: {2}".format("", WHO[one.who], one.way_out.replace("\n", "\n" + " " * 13)))
+            lines.append("{0:<11}  to be fixed by {1}: {2}".format("", WHO[one.who], one.way_out.replace("\n", "\n" + " " * 13)))
     return lines
 
 
 def summary(checks: t.List[Check]) -> str:
-    """One line of counts; warnings are in it where there are any."""
+    """One line of counts; it has warnings only if there are any."""
     counts = collections.Counter(one.result for one in checks)
     return ", ".join("{0} {1}".format(counts[result], result) for result in RESULTS if result != "warning" or counts[result])
 
 
 class Blanks:
-    """Names and addresses that are not to be told, each replaced by a word that is the same everywhere.
+    """Replaces names and addresses by placeholders; the same name gets the same placeholder everywhere.
 
     Args:
-        names: what stands for a name, by name.
+        names: placeholders by name.
     """
 
     _ADDRESS = re.compile(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])")
@@ -83,13 +91,13 @@ class Blanks:
         self.addresses: t.Dict[str, str] = {}
 
     def text(self, text: str) -> str:
-        """A text without them."""
+        """A text with placeholders."""
         for name in sorted(self.names, key=len, reverse=True):
             text = re.sub(r"(?<![A-Za-z0-9-])" + re.escape(name) + r"(?![A-Za-z0-9-])", self.names[name], text)
         return self._ADDRESS.sub(lambda match: self.addresses.setdefault(match.group(), "ADDRESS-{0}".format(len(self.addresses) + 1)), text)
 
     def checks(self, checks: t.List[Check]) -> t.List[Check]:
-        """Checks without them."""
+        """Checks with placeholders."""
         return [one._replace(said=self.text(one.said), cause=self.text(one.cause), way_out=self.text(one.way_out)) for one in checks]
 
 
@@ -106,32 +114,32 @@ def page(title: str, checks: t.List[Check]) -> str:
     """One self-contained HTML page, with a picture of the hops coloured by result.
 
     Args:
-        title: what it is about.
+        title: its title.
         checks: in order.
     """
     rows = "".join(
         "<tr><td>{0}</td><td>{1}</td><td class='{2}'>{3}</td><td>{4}{5}</td></tr>\n".format(
-            html.escape(one.hop), html.escape(one.name), one.result.replace(" ", "-"), html.escape(one.result), html.escape(one.said), _mending(one))
+            html.escape(one.hop), html.escape(one.name), one.result.replace(" ", "-"), html.escape(one.result), html.escape(one.said), _way_out(one))
         for one in checks)
     return ("<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>{2}</p>\n{3}\n"
             "<table><tr><th>where</th><th>what</th><th>result</th><th>seen</th></tr>\n{4}</table>\n</body></html>\n").format(
                 html.escape(title), _STYLE, html.escape(summary(checks)), picture(checks), rows)
 
 
-def _mending(one: Check) -> str:
-    if one.result not in _TO_FIX:
+def _way_out(check: Check) -> str:
+    if check.result not in _TO_FIX:
         return ""
-    return "<p>{0}</p><p>To mend by {1}:</p><pre>{2}</pre>".format(html.escape(one.cause), html.escape(WHO[one.who]), html.escape(one.way_out))
+    return "<p>{0}</p><p>To be fixed by {1}:</p><pre>{2}</pre>".format(html.escape(check.cause), html.escape(WHO[check.who]), html.escape(check.way_out))
 
 
 def worst(checks: t.List[Check], hop: str) -> str:
-    """The worst result at a hop; cannot tell where nothing was looked at."""
+    """The worst result at a hop; ``cannot tell`` if there is none."""
     results = [one.result for one in checks if one.hop == hop]
     return next((result for result in ("failed", "warning", "ok") if result in results), "cannot tell")
 
 
 def picture(checks: t.List[Check]) -> str:
-    """An SVG of client, login node and node, and of the ways between them."""
+    """An SVG of client, login node and node, and of the connections between them."""
     colours = {hop: _COLOURS[worst(checks, hop)] for hop in HOPS}
     boxes = ((20, "client", "your machine"), (320, "login node", "login node"), (620, "node", "compute node"))
     lines = ((180, "client to login node"), (480, "login node to nodes"))
