@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ssh asks while it logs in, passed on to the user.
+"""Forwards ssh's prompts during a login to the user.
 
-ssh runs without a terminal, so it asks through a program (SSH_ASKPASS). Ours passes the question over a unix socket to the
-action, which asks where the playbook was started. No answer is ever written down.
+ssh runs without a terminal, so it prompts through a program (SSH_ASKPASS). Our program forwards the prompt over a unix socket to
+the action, which prompts in the playbook's terminal. No answer is ever stored.
 """
 
 import json
@@ -34,7 +34,7 @@ if answer[:1] != b"+":
     sys.exit(1)
 sys.stdout.buffer.write(answer[1:] + b"\\n")
 """
-# ssh's own words; a server's questions come after "(user@host) ".
+# ssh's own password prompts; a server's prompts follow "(user@host) ".
 _PASSWORD = re.compile(r"^(?:\([^()\s@]+@(?P<there>\S+)\) password: ?|[^\s@']+@(?P<host>\S+)'s password: )\Z", re.IGNORECASE)
 _OPENLY = re.compile(r"\(yes/no(?:/\[fingerprint\])?\)\? \Z|^Please type 'yes'")
 
@@ -42,16 +42,16 @@ display = Display()
 
 
 class Questions:
-    """The questions of one login.
+    """The prompts of one login.
 
     Args:
         name (str): the session's, for the user.
-        directory (str): where the program may lie; a directory of the user's alone.
+        directory (str): a private directory of the user, for the program.
         path (str): of the socket; short.
-        password (str): the inventory's, given once, and to nobody but the hosts named.
-        hosts (callable): returns the names (set) under which ssh knows the host that the password is for.
+        password (str): the inventory's, given once, and only to the given hosts.
+        hosts (callable): returns the names (set) that ssh's prompt may have for the host that the password is for.
     Attributes:
-        environment (dict[str, str]): what ssh needs to ask here.
+        environment (dict[str, str]): the variables with which ssh prompts through the program.
     """
 
     def __init__(self, name, directory, path, password="", hosts=set):
@@ -59,10 +59,10 @@ class Questions:
         self.program = os.path.join(directory, "askpass")
         self.environment = {"SSH_ASKPASS": self.program, "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": os.environ.get("DISPLAY") or "none:0"}
         self._password = password
-        self._said = self._shown = ""
-        #: The question that nobody was there to answer.
+        self._output = self._shown = ""
+        #: The prompt that could not be shown for lack of a terminal.
         self.unanswered = ""
-        #: Whether anything was asked.
+        #: Whether ssh prompted for anything.
         self.asked = False
 
     def __enter__(self):
@@ -86,15 +86,15 @@ class Questions:
                 os.unlink(path)
 
     def fileno(self):
-        """int: readable where a question waits."""
+        """int: readable if a prompt waits."""
         return self._listener.fileno()
 
-    def heard(self, said):
-        """Takes note of all that ssh said so far; it is shown with the next question."""
-        self._said = said
+    def received(self, output):
+        """Stores all output of ssh so far; it is shown with the next prompt."""
+        self._output = output
 
     def answer(self):
-        """Answers one question; SessionError where the user breaks off."""
+        """Answers one prompt; SessionError if the user interrupts it."""
         connection = self._listener.accept()[0]
         with connection:
             connection.settimeout(5)
@@ -103,7 +103,7 @@ class Questions:
             except (OSError, ValueError):
                 return
             if kind == "none":
-                # Such as a key that wants to be touched: ssh waits for the key and not for an answer.
+                # For example a key that the user has to touch: ssh waits for the key and not for an answer.
                 self._show(prompt)
                 return
             self.asked = True
@@ -112,8 +112,7 @@ class Questions:
                 try:
                     connection.sendall(b"+" + answer)
                 except OSError:
-                    # The login node had no patience; ssh will say so.
-                    pass
+                    pass  # The login timed out, which ssh will report.
 
     def _answer(self, prompt):
         match = _PASSWORD.match(prompt)
@@ -122,17 +121,17 @@ class Questions:
             return password.encode()
         if self.unanswered:
             return None
-        news = self._said[len(self._shown):] if self._said.startswith(self._shown) else self._said
-        self._shown = self._said
-        if clean(news).strip():
-            self._show(news)
+        unseen = self._output[len(self._shown):] if self._output.startswith(self._shown) else self._output
+        self._shown = self._output
+        if clean(unseen).strip():
+            self._show(unseen)
         try:
             return display.prompt_until(self._lines(prompt), private=not _OPENLY.search(prompt))
         except AnsiblePromptNoninteractive:
             self.unanswered = prompt
             return None
         except AnsiblePromptInterrupt:
-            raise SessionError("the login on {0} was broken off".format(self.name), "its question was not answered", "connect again", cancelled=True)
+            raise SessionError("the login on {0} was cancelled".format(self.name), "its prompt was not answered", "connect again", cancelled=True)
 
     def _show(self, text):
         display.display(self._lines(text))
@@ -140,17 +139,17 @@ class Questions:
     def _lines(self, text):
         return "\n".join("{0}: {1}".format(clean(self.name, 100), line) for line in clean(text, 4000).strip("\n").splitlines() or [""])
 
-    def nobody_there(self, host):
-        """SessionError for a question that could not be asked."""
+    def no_terminal(self, host):
+        """SessionError for a prompt that could not be shown."""
         return SessionError(
-            "cannot log in to {0}".format(host), "{0}ssh asks {1!r}, and there is no terminal to ask you at".format(
+            "cannot log in to {0}".format(host), "{0}ssh prompts {1!r}, and there is no terminal to show the prompt".format(
                 "no key was enough, " if _PASSWORD.match(self.unanswered) else "", one_line(self.unanswered, 200)),
-            "run it in a terminal, or load the key (ssh-add) and look at ansible_user; or open a control master by hand first (ssh -M {0}), which is then used"
+            "run it in a terminal, or load the key (ssh-add) and check ansible_user; or first open a control master by hand (ssh -M {0}), which is then used"
             .format(host))
 
 
 class Patience:
-    """Seconds until an answer must be there; those in which the user thinks do not count.
+    """A time limit for an answer, which starts again after each answer of the user.
 
     Args:
         seconds (float): how many.
@@ -161,10 +160,10 @@ class Patience:
         self.renew()
 
     def renew(self):
-        """Begins anew."""
+        """Starts the time limit again."""
         self._end = time.monotonic() + self.seconds
 
     @property
     def left(self):
-        """float: seconds left, 0 where none are."""
+        """float: seconds left, at least 0."""
         return max(0.0, self._end - time.monotonic())

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""paraview-launch as one file: the helpers and the programs that it needs, and jmespath, in an archive that Python runs."""
+"""paraview-launch as one file: an archive that Python runs, with the helpers and programs that it needs, and jmespath."""
 
 import ast
 import importlib.util
@@ -22,9 +22,9 @@ ENTRY = "launcher.main"
 PACKAGE = "sciviz_paraview"
 _HEAD = "# The launcher of sciviz.paraview; GPL-3.0-or-later\n"
 _MAIN = _HEAD + "import sys\n\nfrom {0}.{1} import run\n\nsys.exit(run())\n"
-# Of no day in particular, so that the same program is the same bytes.
+# A fixed date, so that the same program consists of the same bytes.
 _DAY = (1980, 1, 1, 0, 0, 0)
-# What the kernel reads of a first line.
+# The length of a first line that the kernel reads.
 _LONGEST = 120
 
 
@@ -33,12 +33,12 @@ def build(interpreter: str, options: t.Optional[dict] = None) -> bytes:
 
     Args:
         interpreter: absolute path of the Python that runs it.
-        options: the site's own for what users leave unsaid.
+        options: the site's defaults of the launcher's options.
     """
     first = "#!{0} -IS\n".format(interpreter)
     if not re.match(r"/[\x21-\x7e]+\Z", interpreter) or len(first) > _LONGEST:
         raise SessionError("{0!r} cannot run the launcher".format(interpreter),
-                           "it has to be an absolute path without blanks, of at most {0} bytes".format(_LONGEST - 7), "name another Python")
+                           "it must be an absolute path without blanks, of at most {0} bytes".format(_LONGEST - 7), "name another Python")
     files = {"__main__.py": _MAIN.format(PACKAGE, ENTRY).encode(), PACKAGE + "/__init__.py": _HEAD.encode()}
     helpers = TOP / "plugins/module_utils"
     for name in modules(helpers, ENTRY):
@@ -52,12 +52,12 @@ def build(interpreter: str, options: t.Optional[dict] = None) -> bytes:
 
 
 def parents(path: str) -> t.List[str]:
-    """The directories on the way to a file."""
+    """All parent directories of a file."""
     return [str(one) for one in PurePosixPath(path).parents if one.name]
 
 
 def modules(place: Path, entry: str) -> t.List[str]:
-    """The modules below a directory that one of them imports, itself among them, wherever it does so; as ``package.module``."""
+    """A module and all modules below a directory that it imports, directly or indirectly; as ``package.module``."""
     found: t.Set[str] = set()
     todo = [entry]
     while todo:
@@ -70,7 +70,7 @@ def modules(place: Path, entry: str) -> t.List[str]:
 
 
 def imported(tree: ast.AST, name: str) -> t.List[str]:
-    """The neighbours that a module of this name imports; where a package is imported from, each of its names is a module."""
+    """The modules that a module imports relatively; in an import from a package, each name is a module."""
     names: t.List[str] = []
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -82,7 +82,7 @@ def imported(tree: ast.AST, name: str) -> t.List[str]:
 
 
 def version() -> str:
-    """The collection's version: of its galaxy.yml, or of the manifest that it becomes."""
+    """The collection's version, from its manifest or, in a checkout, from galaxy.yml."""
     manifest = TOP / "MANIFEST.json"
     if manifest.exists():
         return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
@@ -91,7 +91,7 @@ def version() -> str:
 
 
 def jmespath() -> t.Dict[str, bytes]:
-    """jmespath with its licence, where this controller has it."""
+    """jmespath with its licence, if this controller has it."""
     spec = importlib.util.find_spec("jmespath")
     if not spec or not spec.submodule_search_locations:
         return {}
@@ -107,7 +107,7 @@ def jmespath() -> t.Dict[str, bytes]:
 
 
 def packed(files: t.Dict[str, bytes]) -> bytes:
-    """An archive, the same for the same files: nothing is compressed, which differs from one zlib to the next."""
+    """An archive, identical for the same files. Nothing is compressed, since the result would depend on zlib's version."""
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starting a session's daemon, and with it the one authenticated connection."""
+"""Starts a session's daemon, which opens the one authenticated connection."""
 
 import compileall
 import functools
@@ -29,24 +29,24 @@ from .asking import Patience, Questions
 
 _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-# Seconds, for whoever looks for the one-time code; the login node gives up sooner.
+# Seconds; enough for a user who has to find a one-time code. The login node's own time limit is shorter.
 _LONGEST_LOGIN = 3600
 _IMPORT = "import sys; sys.path.insert(0, {0!r}); from module_utils.{1} import main"
-_LOOK_EVERY = 0.1
-# By what a login today may differ from the first one.
-_YOURS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
+_POLL_SECONDS = 0.1
+# Variables that may have changed since the first login.
+_CREDENTIALS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
 
 
 def target_of(connection, name: str) -> client.Target:
-    """Whom ssh calls, as Ansible's own connection to this host would; SessionError where that is no ssh."""
+    """The host that ssh connects to, with the settings of Ansible's own connection; SessionError if that connection is not ssh."""
     if getattr(connection, "transport", "") != "ssh":
         raise SessionError("cannot log in to {0} by connection {1}".format(name, getattr(connection, "transport", "unknown")),
-                           "a tunnel is made of ssh", "leave ansible_connection out for this host, or set it to ssh")
+                           "tunnels need ssh", "leave ansible_connection out for this host, or set it to ssh")
     option = connection.get_option
     arguments = []
     for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
         value = option(name) or ""
-        # Ansible's own default is about its own masters, and compresses.
+        # Ansible's default is for its own masters, and enables compression.
         arguments += shlex.split(value) if value != _DEFAULT_SSH_ARGS else []
     if option("host_key_checking") is False:
         arguments += ["-o", "StrictHostKeyChecking=no"]
@@ -64,26 +64,26 @@ def password_of(connection) -> str:
 
 
 def log_in(session: Session, target: client.Target, owner: list, password: str = "") -> None:
-    """Logs in and leaves a daemon that holds the connection; what ssh asks is passed on to the user.
+    """Logs in and leaves a daemon that holds the connection; ssh's prompts are forwarded to the user.
 
-    Where the user has a control master that leads there, it is used, and nothing is asked.
+    If the user has a control master for the host, it is used without a prompt.
 
     Args:
-        session: its record is there already.
-        target: whom to call.
+        session: its record exists already.
+        target: the host to connect to.
         owner: identity of the process with which the daemon ends until the session is handed over.
-        password: answers ssh's question for the password of this host, once.
+        password: the answer to ssh's password prompt for this host, given once.
     Raises:
-        SessionError: with ssh's own words.
+        SessionError: the login failed; it contains ssh's message.
     """
     record = session.read()
     if not record:
-        raise SessionError("the session of {0} was ended meanwhile".format(session.name), "", "connect again")
+        raise SessionError("the session of {0} was ended during the login".format(session.name), "", "connect again")
     if sessions.away(record):
         _log_in_again(session, record, target, password)
         return
     if processes.alive(record.daemon):
-        # It cannot be reached any more (its socket is gone): it goes without undoing anything, and its ssh with it.
+        # It can no longer be reached (its socket is gone). SIGKILL ends it, and its ssh, without removing anything.
         os.kill(record.daemon[0], signal.SIGKILL)
     _forget_guest(session, record)
     session_id = record.id
@@ -98,15 +98,15 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
         answer = _start(session, dict(given, command=master.guest_command(target, given["master"]), take_back=cancel), target)
     if "error" in answer:
         given["master"] = ""
-        answer = _log_in_anew(session, target, path, password, lambda command, questions, one: _start(
-            session, dict(given, command=command, environment=questions.environment), one, questions))
+        answer = _log_in_to_any(session, target, path, password, lambda command, questions, candidate: _start(
+            session, dict(given, command=command, environment=questions.environment), candidate, questions))
     fields = {"daemon": answer["daemon"], "socket": given["socket"], "control_path": path, "ssh": target.executable,
               "target": target._asdict(), "guest": given["master"], "asked": bool(answer.get("asked")) or bool(given["master"])}
     _same_node(session, session.update(**fields))
 
 
 def _forget_guest(session, record):
-    """What a killed daemon left in the user's own control master is taken back."""
+    """Removes the forwards that a killed daemon left in the user's own control master."""
     if record.guest:
         for option, specification in record.forwards:
             master.Master(record.guest, record.ssh).cancel(option, specification)
@@ -114,41 +114,41 @@ def _forget_guest(session, record):
 
 
 def _same_node(session, record):
-    """A job without a batch system is a process of one login node; SessionError if another login node answers."""
+    """Raises SessionError if pvserver is a process of one login node (without a batch system), and another login node answers."""
     if not record.job_id or not answers.of(record).get("on_login_node"):
         return
-    there = Channel(record.socket, session.name).script("hostname")[1].strip()
-    if there != record.login_node:
+    node = Channel(record.socket, session.name).script("hostname")[1].strip()
+    if node != record.login_node:
         os.kill(record.daemon[0], signal.SIGKILL)
         session.update(daemon=None)
-        raise SessionError("pvserver runs on {0}, and {1} answered".format(record.login_node, clean(there, 100)),
-                           "{0} stands for both".format(record.target["host"]), "try again until {0} answers".format(record.login_node))
+        raise SessionError("pvserver runs on {0}, and {1} answered".format(record.login_node, clean(node, 100)),
+                           "{0} is the name of both".format(record.target["host"]), "try again until {0} answers".format(record.login_node))
 
 
 def _log_in_again(session, record, target, password):
-    """The daemon that has outlived its connection gets another one."""
+    """Opens a new connection for a daemon that has lost its connection."""
     channel = Channel(record.socket, session.name)
     path = record.control_path + reconnection.SOCKETS[2]
 
-    def attempt(command, questions, one):
-        environment = {name: os.environ[name] for name in _YOURS if name in os.environ}
-        return by_watcher(channel, "login", questions, one.timeout + 35, command=command, environment=dict(environment, **questions.environment), path=path)
+    def attempt(command, questions, candidate):
+        environment = dict({name: os.environ[name] for name in _CREDENTIALS if name in os.environ}, **questions.environment)
+        return by_daemon(channel, "login", questions, candidate.timeout + 35, command=command, environment=environment, path=path)
 
-    answer = _log_in_anew(session, target, path, password, attempt)
+    answer = _log_in_to_any(session, target, path, password, attempt)
     session.update(target=target._asdict(), asked=bool(answer.get("asked")))
 
 
-def by_watcher(channel: Channel, which: str, questions: Questions, seconds: float, **given) -> dict:
-    """Has the session's daemon log in, and answers what is asked.
+def by_daemon(channel: Channel, which: str, questions: Questions, seconds: float, **given) -> dict:
+    """Lets the session's daemon log in, and answers ssh's prompts.
 
     Args:
         channel: to the daemon.
-        which: ``login`` (in place of the connection that was lost) or ``client`` (on the client host).
+        which: ``login`` (to replace a lost connection) or ``client`` (on the client host).
         questions: of this login.
-        seconds: how long ssh may be silent.
-        given: what the daemon is told.
+        seconds: time limit without a prompt.
+        given: arguments of the request.
     Returns:
-        What it reports on the login, or an ``error``.
+        The daemon's report on the login, or an ``error``.
     """
     channel.request("begin_" + which, **given)
     try:
@@ -168,22 +168,22 @@ def _awaited(channel, operation, questions, patience):
             return {"error": state["failed"]}
         if state["begun"]:
             return state
-        questions.heard(state["said"])
-        if select.select([questions], [], [], _LOOK_EVERY)[0]:
+        questions.received(state["said"])
+        if select.select([questions], [], [], _POLL_SECONDS)[0]:
             questions.answer()
             patience.renew()
         elif not patience.left:
             return {"error": "no answer within {0} s: Connection timed out".format(patience.seconds)}
 
 
-def _log_in_anew(session, target, path, password, attempt):
-    """A name may stand for several login nodes: a session that has been on one goes back to it, if it is there."""
+def _log_in_to_any(session, target, path, password, attempt):
+    """Logs in to the session's earlier login node if it answers, else to any login node of that name."""
     pinned = client.pinned(target, session.read().facts.get("client_side", ""))
-    # Behind a translation of addresses somebody else may be at that one: then the name has to do.
-    # A job without a batch system is a process of that one login node.
+    # Behind network address translation, that address may belong to another host: then the name alone is tried.
+    # Without a batch system, pvserver is a process of that one login node, and no other login node will do.
     fixed = pinned != target and sessions.away(session.read()) and answers.of(session.read()).get("on_login_node")
-    for one in [pinned] * (pinned != target) + [target] * (not fixed):
-        answer, error = answered(session, one, path, password, lambda command, questions, one=one: attempt(command, questions, one))
+    for candidate in [pinned] * (pinned != target) + [target] * (not fixed):
+        answer, error = answered(session, candidate, path, password, lambda command, questions, candidate=candidate: attempt(command, questions, candidate))
         if error is None:
             return answer
         if not (messages.unreachable(answer["error"]) or messages.distrusts(answer["error"])):
@@ -192,34 +192,34 @@ def _log_in_anew(session, target, path, password, attempt):
 
 
 def answered(session: Session, target: client.Target, control_path: str, password: str, attempt: t.Callable, host: str = "") -> tuple:
-    """An attempt at a login, whose questions are answered; where ssh does not know all options, another one in older words.
+    """Attempts a login, and answers its prompts. If ssh does not support all options, it attempts another one with the options of an older ssh.
 
     Args:
-        session: where the program that asks may lie.
-        target: whom to call.
-        control_path: of the master to be.
+        session: its directory gets the program that forwards prompts.
+        target: the host to connect to.
+        control_path: of the new master.
         password: as for log_in().
-        attempt: takes the command and the questions, and returns a dict, with ``error`` where it failed.
-        host: the client host's name, if it is that which is called.
+        attempt: ``attempt(command, questions) -> dict``, with ``error`` if it failed.
+        host: the client host's name for a login there; empty for the login node.
     Returns:
-        What the last attempt returned, and None or the SessionError that it ended with.
+        The result of the last attempt, and its SessionError or None.
     """
     for old in (False, True):
         names = functools.partial(client.names, target)
         with Questions(host or session.name, session.directory, control_path + ".a", password, names) as questions:
             answer = attempt(client.master_command(target, control_path, old=old), questions)
-        said = answer.get("error")
-        if said is None:
+        output = answer.get("error")
+        if output is None:
             return dict(answer, asked=questions.asked), None
-        if "Bad configuration option" not in said:
+        if "Bad configuration option" not in output:
             break
-    if questions.unanswered and not messages.distrusts(said):
-        return answer, questions.nobody_there(target.host)
-    return answer, messages.explain(target.host, said, "client host" if host else "login node")
+    if questions.unanswered and not messages.distrusts(output):
+        return answer, questions.no_terminal(target.host)
+    return answer, messages.explain(target.host, output, "client host" if host else "login node")
 
 
 def _libraries():
-    """Where the daemon finds jmespath, for batch systems that answer in JSON, and PyYAML, for site.yml: it is started without site-packages."""
+    """Directories of jmespath (for batch systems that answer in JSON) and of PyYAML (for site.yml), since the daemon runs without site-packages."""
     found = [os.path.dirname(os.path.dirname(yaml.__file__))]
     try:
         import jmespath
@@ -235,7 +235,7 @@ def _program(module):
 
 
 def _interpreter(code):
-    """A Python that finds compiled modules: compiling them itself would cost the daemon 2.5 MB for as long as it lives."""
+    """A Python command with compiled modules: if the daemon compiled them itself, it would use 2.5 MB more memory all the time."""
     helpers = os.path.join(_PLUGINS, "module_utils")
     before = sys.pycache_prefix
     if not os.access(helpers, os.W_OK):
@@ -246,7 +246,7 @@ def _interpreter(code):
         words = [sys.executable, "-I", "-S"]
         if sys.pycache_prefix:
             words += ["-X", "pycache_prefix=" + sys.pycache_prefix]
-            # The prefix holds for Python's own modules too: let another process compile those.
+            # The prefix applies to Python's own modules, too: another process compiles those.
             if not os.path.isdir(sys.pycache_prefix + os.path.dirname(os.__file__)):
                 subprocess.run(words + ["-c", code], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         return words
@@ -255,7 +255,7 @@ def _interpreter(code):
 
 
 def _start(session, given, target, questions=None):
-    """Starts a daemon; returns its last line, which says that it holds the connection, or why not."""
+    """Starts a daemon; returns its last line, which reports that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "daemon.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         process = subprocess.Popen(_program("session.daemon"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -268,7 +268,7 @@ def _start(session, given, target, questions=None):
         stdin.write(json.dumps(given).encode())
     with process.stdout as stdout:
         try:
-            answer = _listen(stdout, questions, Patience(target.timeout + 35))
+            answer = _last_line(stdout, questions, Patience(target.timeout + 35))
         except BaseException:
             process.terminate()
             raise
@@ -278,8 +278,8 @@ def _start(session, given, target, questions=None):
     return answer
 
 
-def _listen(stdout, questions, patience):
-    """What a daemon says last; questions that come up meanwhile are answered."""
+def _last_line(stdout, questions, patience):
+    """The last line of a daemon's output; prompts that arrive before are answered."""
     text = b""
     while True:
         ready = select.select([stdout] + ([questions] if questions else []), [], [], patience.left)[0]
@@ -287,13 +287,13 @@ def _listen(stdout, questions, patience):
             data = os.read(stdout.fileno(), 65536)
             text += data
             *lines, text = text.split(b"\n")
-            for said in (json.loads(line.decode()) for line in lines):
-                if "said" not in said:
-                    return said
+            for report in (json.loads(line.decode()) for line in lines):
+                if "said" not in report:
+                    return report
                 if questions:
-                    questions.heard(said["said"])
+                    questions.received(report["said"])
             if not data:
-                return {"error": "the process that holds the connection ended; its log is beside the session's record"}
+                return {"error": "the process that holds the connection ended; its log is next to the session's record"}
         elif ready:
             questions.answer()
             patience.renew()

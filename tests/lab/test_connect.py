@@ -443,7 +443,7 @@ def test_the_deadline_cancels_a_pending_job(desk):
 def test_a_login_that_is_refused(desk):
     done = desk.run(*desk.words("connect"), "-e", "ansible_user=bob", check=False)
     assert done.returncode != 0
-    assert "no key was enough, ssh asks \"bob@login.lab.example's password:\", and there is no terminal to ask you at" in done.stdout
+    assert "no key was enough, ssh prompts \"bob@login.lab.example's password:\", and there is no terminal to show the prompt" in done.stdout
     assert "look at ansible_user" in done.stdout
     assert not desk.left()
 

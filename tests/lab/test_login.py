@@ -153,7 +153,7 @@ def test_without_a_terminal_the_question_is_told(desk, codes):
     done = desk.connect(check=False)
     assert done.returncode != 0
     assert "lab: cannot log in to login.lab.example" in done.stdout + done.stderr
-    assert "no key was enough, ssh asks '(alice@login.lab.example) Password:', and there is no terminal to ask you at" in done.stdout + done.stderr
+    assert "no key was enough, ssh prompts '(alice@login.lab.example) Password:', and there is no terminal to show the prompt" in done.stdout + done.stderr
     assert not desk.left() and not desk.record()
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Questions of a login, with a program in ssh's place that asks as ssh does."""
+"""Prompts of a login, with a test program that prompts in the same way as ssh."""
 
 import os
 import select
@@ -16,7 +16,7 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils import asking
 
 
 class User:
-    """Who sits at the terminal: gives its answers in turn, and keeps what it was shown."""
+    """The user at the terminal: gives the answers in turn, and records all output."""
 
     def __init__(self):
         self.answers, self.seen = [], []
@@ -48,81 +48,81 @@ def _questions(tmp_path, short_path, user):
         yield questions
 
 
-def asked(questions, prompt, hint=None):
-    """What the program answers to one question: its exit code and its output."""
+def answered(questions, text, hint=None):
+    """Runs the askpass program for one prompt; returns its exit code and its output."""
     environment = dict(os.environ, **questions.environment)
     environment.update({"SSH_ASKPASS_PROMPT": hint} if hint else {})
-    program = subprocess.Popen([environment["SSH_ASKPASS"], prompt], stdout=subprocess.PIPE, env=environment)
+    program = subprocess.Popen([environment["SSH_ASKPASS"], text], stdout=subprocess.PIPE, env=environment)
     assert select.select([questions], [], [], 20)[0]
     questions.answer()
     out = program.communicate(timeout=20)[0]
     return program.returncode, out
 
 
-def test_any_number_of_questions(questions, user):
+def test_any_number_of_prompts(questions, user):
     user.answers = [b"open sesame", b"", b"it's \xc3\xa9 \\ $x"]
-    assert asked(questions, "Enter passphrase for key '/home/alice/.ssh/id_ed25519': ") == (0, b"open sesame\n")
-    assert asked(questions, "(alice@login.site.edu) Verification code: ") == (0, b"\n")
-    questions.heard("Only for members.\n\x1b]0;evil\x07What is \x1b[1m3 + 4?\n")
-    assert asked(questions, "(alice@login.site.edu) Answer:\nin words: ") == (0, b"it's \xc3\xa9 \\ $x\n")
+    assert answered(questions, "Enter passphrase for key '/home/alice/.ssh/id_ed25519': ") == (0, b"open sesame\n")
+    assert answered(questions, "(alice@login.site.edu) Verification code: ") == (0, b"\n")
+    questions.received("Only for members.\n\x1b]0;evil\x07What is \x1b[1m3 + 4?\n")
+    assert answered(questions, "(alice@login.site.edu) Answer:\nin words: ") == (0, b"it's \xc3\xa9 \\ $x\n")
     assert user.seen == [
         ("secret", "lab: Enter passphrase for key '/home/alice/.ssh/id_ed25519': "), ("secret", "lab: (alice@login.site.edu) Verification code: "),
         ("shown", "lab: Only for members.\nlab: What is 3 + 4?"), ("secret", "lab: (alice@login.site.edu) Answer:\nlab: in words: ")]
 
 
-def test_what_ssh_said_is_shown_once(questions, user):
+def test_output_of_ssh_is_shown_once(questions, user):
     user.answers = [b"1", b"2"]
-    questions.heard("welcome\n")
-    asked(questions, "Code: ")
-    questions.heard("welcome\nPermission denied, please try again.\n")
-    asked(questions, "Code: ")
-    assert [text for way, text in user.seen if way == "shown"] == ["lab: welcome", "lab: Permission denied, please try again."]
+    questions.received("welcome\n")
+    answered(questions, "Code: ")
+    questions.received("welcome\nPermission denied, please try again.\n")
+    answered(questions, "Code: ")
+    assert [text for kind, text in user.seen if kind == "shown"] == ["lab: welcome", "lab: Permission denied, please try again."]
 
 
-def test_a_host_key_is_for_the_user_to_accept(questions, user):
+def test_the_user_accepts_a_host_key(questions, user):
     user.answers = [b"yes"]
     text = "The authenticity of host 'login' can't be established.\nED25519 key fingerprint is SHA256:abc.\nAre you sure (yes/no/[fingerprint])? "
-    assert asked(questions, text) == (0, b"yes\n")
+    assert answered(questions, text) == (0, b"yes\n")
     assert user.seen[0][0] == "open" and "lab: ED25519 key fingerprint is SHA256:abc." in user.seen[0][1]
 
 
 @pytest.mark.parametrize("prompt", ["alice@login.site.edu's password: ", "alice@198.18.3.10's password: ", "(alice@login.site.edu) Password: "])
 def test_the_inventorys_password_is_given_once(questions, user, prompt):
-    assert asked(questions, prompt) == (0, b"tell-nobody\n")
+    assert answered(questions, prompt) == (0, b"tell-nobody\n")
     user.answers = [b"another"]
-    assert asked(questions, prompt) == (0, b"another\n")
+    assert answered(questions, prompt) == (0, b"another\n")
 
 
 @pytest.mark.parametrize("prompt", [
     "alice@bastion's password: ", "(alice@login.site.edu) Verification code: ", "Enter passphrase for key '/k': ", "(alice@login.site.edu) New password: ",
     "(alice@login.site.edu) for bob@bastion's password: "])
-def test_the_inventorys_password_is_for_one_host_and_one_question(questions, user, prompt):
+def test_the_inventorys_password_is_for_one_host_and_one_prompt(questions, user, prompt):
     user.answers = [b"mine"]
-    assert asked(questions, prompt) == (0, b"mine\n")
-    assert asked(questions, "alice@login.site.edu's password: ") == (0, b"tell-nobody\n")
+    assert answered(questions, prompt) == (0, b"mine\n")
+    assert answered(questions, "alice@login.site.edu's password: ") == (0, b"tell-nobody\n")
 
 
 def test_without_a_terminal_nothing_is_answered(questions, user):
-    assert asked(questions, "Enter passphrase for key '/k': ") == (1, b"")
-    assert asked(questions, "(alice@login.site.edu) Code: ") == (1, b"")
-    assert len(user.seen) == 1, "who is not there is asked once"
-    error = questions.nobody_there("login")
+    assert answered(questions, "Enter passphrase for key '/k': ") == (1, b"")
+    assert answered(questions, "(alice@login.site.edu) Code: ") == (1, b"")
+    assert len(user.seen) == 1, "without a terminal there is only one attempt to prompt"
+    error = questions.no_terminal("login")
     assert "Enter passphrase for key" in error.why and "no terminal" in error.why and "ssh-add" in error.way_out
 
 
-def test_a_user_who_breaks_off(questions, user):
+def test_a_user_who_interrupts_a_prompt(questions, user):
     user.answers = [AnsiblePromptInterrupt("user interrupt")]
-    with pytest.raises(SessionError, match="broken off") as caught:
-        asked(questions, "Code: ")
+    with pytest.raises(SessionError, match="was cancelled") as caught:
+        answered(questions, "Code: ")
     assert caught.value.cancelled
 
 
-def test_a_key_that_wants_to_be_touched(questions, user):
-    assert asked(questions, "Confirm user presence for key ED25519-SK", hint="none")[0] == 1
+def test_a_key_that_the_user_has_to_touch(questions, user):
+    assert answered(questions, "Confirm user presence for key ED25519-SK", hint="none")[0] == 1
     assert user.seen == [("shown", "lab: Confirm user presence for key ED25519-SK")]
 
 
-def test_nobody_else_can_ask_or_look(tmp_path, short_path, user):
+def test_other_users_cannot_prompt_or_read(tmp_path, short_path, user):
     assert user
     with asking.Questions("lab", str(tmp_path), str(short_path / "a"), "tell-nobody") as questions:
         assert stat.S_IMODE(os.stat(questions.path).st_mode) == 0o600
@@ -131,10 +131,10 @@ def test_nobody_else_can_ask_or_look(tmp_path, short_path, user):
     assert not os.listdir(tmp_path) and not os.listdir(short_path)
 
 
-def test_leftovers_of_one_that_was_killed_are_in_nobodys_way(tmp_path, short_path, user):
+def test_leftovers_of_a_killed_login_are_replaced(tmp_path, short_path, user):
     assert user
     for path in (tmp_path / "askpass", short_path / "a"):
         path.write_text("")
     with asking.Questions("lab", str(tmp_path), str(short_path / "a")) as questions:
         user.answers = [b"1"]
-        assert asked(questions, "Code: ") == (0, b"1\n")
+        assert answered(questions, "Code: ") == (0, b"1\n")
