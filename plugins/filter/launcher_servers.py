@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filter that makes a whole server configuration of a list of clusters."""
+"""A filter that generates a complete server configuration from a list of clusters."""
 
 DOCUMENTATION = r"""
 name: launcher_servers
@@ -9,13 +9,12 @@ author: The sciviz.paraview developers (@sciviz)
 version_added: 0.1.0
 short_description: A server configuration of ParaView's, with an entry for each cluster
 description:
-  - The content of a C(.pvsc) file whose entries run the launcher of a login node over ssh or plink, as O(sciviz.paraview.server_config#module:launcher)
-    makes them.
-  - An entry that uses plink has C((PuTTY\)) behind its name, and leaves out options of the type V(str).
+  - The content of a C(.pvsc) file whose entries run the launcher of a login node over ssh or plink, as with O(sciviz.paraview.server_config#module:launcher).
+  - The name of an entry that uses plink ends in C((PuTTY\)). Such an entry has no options of the type V(str).
 options:
   _input:
     description:
-      - Clusters, as O(sciviz.paraview.publish#role:main:paraview_publish_clusters) has them.
+      - Clusters, in the format of O(sciviz.paraview.publish#role:main:paraview_publish_clusters).
     type: list
     elements: dict
     required: true
@@ -54,20 +53,20 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import se
 
 def launcher_servers(clusters, system):
     """str: the content of a server configuration."""
-    known, names = servers_file.Configuration(b"", "the configuration"), set()
+    configuration, names = servers_file.Configuration(b"", "the configuration"), set()
     for cluster in clusters:
         if cluster["name"] in names:
-            raise AnsibleFilterError("the cluster {0!r} is there twice".format(cluster["name"]))
+            raise AnsibleFilterError("the cluster {0!r} is listed twice".format(cluster["name"]))
         names.add(cluster["name"])
         for client in cluster.get("windows_clients", ["ssh"]) if system == "windows" else ["ssh"]:
             try:
-                known = servers_file.Configuration(known.put(*_entry(cluster, system, client)), "the configuration")
+                configuration = servers_file.Configuration(configuration.put(*_entry(cluster, system, client)), "the configuration")
             except (SessionError, ValueError) as error:
                 raise AnsibleFilterError("{0}: {1}".format(cluster["name"], error))
             except (KeyError, TypeError, AttributeError) as error:
-                raise AnsibleFilterError("{0}: its options are no list of mappings with a name, and a value for each choice ({1})".format(
+                raise AnsibleFilterError("{0}: options must be a list of mappings with a name, and each choice needs a value ({1})".format(
                     cluster["name"], error))
-    return known.data.decode("ascii")
+    return configuration.data.decode("ascii")
 
 
 def _entry(cluster, system, client):

@@ -1,16 +1,16 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A filter for its effect: a playbook's lines appear at once, also in a pipe."""
+"""A filter that is used for its effect: a playbook's lines appear immediately, also in a pipe."""
 
 DOCUMENTATION = r"""
 name: live
 author: The sciviz.paraview developers (@sciviz)
 version_added: 0.1.0
-short_description: Let a playbook's output appear line by line
+short_description: Show a playbook's output line by line
 description:
   - Ansible never flushes its standard output, so that in a pipe or a file the lines of a long task appear long after they were
-    said. Where this filter is evaluated by the main process, as in O(ignore:hosts) of a play, standard output becomes
+    printed. If the main process evaluates this filter, as in O(ignore:hosts) of a play, standard output becomes
     line-buffered from then on.
 options:
   _input:

@@ -11,25 +11,25 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.dialog import choi
 
 
 def _plain(value):
-    """The value in Python's own types, without what Ansible knows of it."""
+    """The value in Python's own types, without Ansible's tags."""
     return json.loads(json.dumps(value, default=lambda one: dict(one) if hasattr(one, "keys") else str(one)))
 
 
 def _variables(names, hostvars):
-    known = {}
+    clusters = {}
     for name in names:
         if name not in hostvars:
             raise AnsibleFilterError("{0!r} is no host of the inventory".format(name))
-        there = hostvars[name]
-        wanted = [key for key in there if key == choices.VARIABLE or key in choices.known_names()]
-        known[str(name)] = {str(key): _open(str(name), str(key), there[key]) for key in wanted}
-    return known
+        variables = hostvars[name]
+        keys = [key for key in variables if key == choices.VARIABLE or key in choices.known_names()]
+        clusters[str(name)] = {str(key): _public(str(name), str(key), variables[key]) for key in keys}
+    return clusters
 
 
-def _open(name, key, value):
-    """A variable's value; one that is kept in a vault is not for everybody."""
+def _public(name, key, value):
+    """A variable's value; AnsibleFilterError for a value from a vault, which all users could read."""
     if type(value).__name__ in ("EncryptedString", "AnsibleVaultEncryptedUnicode") or "VaultedValue" in str(getattr(value, "_ansible_tags_mapping", "")):
-        raise AnsibleFilterError("{0}: {1} is kept in a vault, and everybody on the workstation would read it. Leave it to each user".format(name, key))
+        raise AnsibleFilterError("{0}: {1} is kept in a vault, and all users of the workstation could read it. Leave it to each user".format(name, key))
     return _plain(value)
 
 
@@ -37,12 +37,13 @@ def cluster_entries(names, hostvars, directions=("forward", "reverse")):
     """list[dict]: name, host, reverse, routes and options of each entry."""
     found = []
     for name, variables in _variables(names, hostvars).items():
-        wanted = [one for one in directions if one in choices.directions(variables)]
+        available = [direction for direction in directions if direction in choices.directions(variables)]
         try:
-            for one in wanted:
-                shown = name if one == wanted[0] else "{0} ({1})".format(name, one)
-                found.append({"name": shown, "host": name, "reverse": one == "reverse", "routes": choices.ways(variables, one == "reverse"),
-                              "options": choices.options(variables, one == "reverse")})
+            for direction in available:
+                shown = name if direction == available[0] else "{0} ({1})".format(name, direction)
+                reverse = direction == "reverse"
+                found.append({"name": shown, "host": name, "reverse": reverse, "routes": choices.ways(variables, reverse),
+                              "options": choices.options(variables, reverse)})
         except SessionError as error:
             raise _named(name, error)
     return found

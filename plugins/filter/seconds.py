@@ -9,15 +9,15 @@ author: The sciviz.paraview developers (@sciviz)
 version_added: 0.1.0
 short_description: Seconds of a duration such as 90s, 15m or 2h
 description:
-  - Reads durations as the variables of this collection have them.
-  - A number without a unit is refused, since it may be meant as seconds or as minutes.
+  - Parses durations in the format of this collection's variables.
+  - A number without a unit is refused, since it may mean seconds or minutes.
 options:
   _input:
     description: V(90s), V(15m), V(2h), V(1d), V(1:30:00) or V(2-00:00:00).
     type: str
     required: true
   zero:
-    description: Whether V(0s) is a duration too.
+    description: Whether V(0s) is allowed.
     type: bool
     default: false
 """
@@ -40,7 +40,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common import dura
 
 
 def seconds(value, zero=False):
-    """int: the seconds of a duration; AnsibleFilterError where it is none."""
+    """int: the seconds of a duration; AnsibleFilterError if it is not valid."""
     try:
         return durations.parse(value, zero)
     except ValueError as error:

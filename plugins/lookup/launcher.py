@@ -10,8 +10,8 @@ version_added: 0.1.0
 short_description: Pack the launcher for login nodes
 description:
   - Packs C(paraview-launch), which runs on a login node and starts pvserver for users of plain ssh, into one file. It is the same code
-    that connect runs, and the relay's program is in it.
-  - The same collection packs the same bytes each time. C(jmespath) is packed with it where the controller has it.
+    that connect runs, and it includes the relay's program.
+  - The same collection packs the same bytes each time. If the controller has C(jmespath), it is included.
   - Returns the path of the file on the controller. It is removed when the run ends.
 options:
   _terms:
@@ -19,7 +19,7 @@ options:
     required: true
   defaults:
     description:
-      - What holds for users who do not say otherwise, by name of the program's options, such as C(walltime) or C(pvserver).
+      - Defaults of the program's options, by name, such as C(walltime) or C(pvserver).
     type: dict
     default: {}
 """
@@ -64,7 +64,7 @@ class LookupModule(LookupBase):
 
 
 def _written(program):
-    # One directory for each run, of the user's own, and gone with it.
+    # Ansible creates this private directory for each run, and removes it afterwards.
     path = os.path.join(constants.DEFAULT_LOCAL_TMP, "paraview-launch-" + hashlib.sha256(program).hexdigest()[:16])
     temporary = "{0}.{1}".format(path, os.getpid())
     with open(temporary, "wb") as stream:

@@ -8,12 +8,11 @@ module: server_config
 short_description: An entry for a cluster in ParaView's Connect dialog
 version_added: 0.1.0
 description:
-  - Puts an entry into a server configuration file of ParaView's (C(.pvsc)), or takes it out. Whoever chooses it in the Connect dialog is asked for
-    O(options), the playbook P(sciviz.paraview.connect#role) runs, and ParaView is connected.
-  - With O(launcher) the entry runs ssh or plink instead, and the program C(paraview-launch) of a login node does the rest; there is no Ansible where
-    ParaView runs.
-  - Entries of others stay as they are, to the byte. A file that is malformed is refused, with the line.
-  - Values that the user chooses reach the playbook by the environment, so that no shell and no word splitting gets to see them.
+  - Adds an entry to a server configuration file of ParaView's (C(.pvsc)), or removes it. If a user chooses the entry in the Connect dialog, the dialog
+    prompts for O(options), the playbook P(sciviz.paraview.connect#role) runs, and ParaView is connected.
+  - With O(launcher), the entry runs ssh or plink instead, which starts the program C(paraview-launch) on a login node. ParaView's host then needs no Ansible.
+  - All other entries stay unchanged, byte for byte. A malformed file is refused; the message names the line.
+  - The user's choices are passed to the playbook by the environment, so that no shell interprets or splits them.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host
   - ansible.builtin.files
@@ -27,52 +26,52 @@ options:
     description:
       - The file. ParaView reads C(/usr/share/ParaView/servers.pvsc) for all users of a machine, C(~/.config/ParaView/servers.pvsc) for one, and any file that
         C(paraview --servers-file) names.
-      - ParaView writes the user's own file anew when it ends. Such a file is refused while a ParaView of its owner runs.
+      - ParaView overwrites the user's own file when it ends. While a ParaView of its owner runs, this file is refused.
     type: path
     required: true
   name:
     description:
-      - What the entry is called in the dialog.
+      - The entry's name in the dialog.
     type: str
     required: true
   state:
     description:
-      - Whether the entry shall be there.
+      - Whether the entry should exist.
     type: str
     choices: [present, absent]
     default: present
   host:
     description:
-      - What C(host) is for the playbook. By default the same as O(name).
+      - The playbook's variable C(host). By default the same as O(name).
     type: str
   reverse:
     description:
-      - Whether pvserver calls ParaView. ParaView then listens while the playbook runs. Otherwise ParaView waits until the playbook has ended,
-        and calls pvserver; its window does not react meanwhile.
+      - Whether pvserver connects to ParaView, which then listens while the playbook runs. Otherwise ParaView waits until the playbook has ended,
+        then connects to pvserver; until then its window does not react.
     type: bool
     default: false
   routes:
     description:
-      - The routes to try, in their order, all of the direction that O(reverse) says. By default those of that direction that C(auto) tries.
+      - The routes to try, in this order. All must have the direction that O(reverse) sets. By default those of that direction that C(auto) tries.
     type: list
     elements: str
     default: []
   command:
     description:
-      - C(ansible-playbook) by its full path, with arguments such as C(-i) and an inventory. By default the one that is found on the host, without arguments.
-      - ParaView takes its words apart at blanks and double quotes, so there may be none in them.
+      - The full path of C(ansible-playbook), with arguments such as C(-i) and an inventory. By default the one that is found on the host, without arguments.
+      - The words must not contain blanks or double quotes, since ParaView splits a command at them.
     type: list
     elements: str
   port:
     description:
-      - Port of the user's machine. V(0) is another one each time.
+      - Port of the user's machine. V(0) chooses a new one each time.
     type: int
     default: 0
   launcher:
     description:
-      - The login node whose launcher the entry runs. O(options) are what C(paraview-launch reverse --help) lists there, such as C(nodes), C(walltime)
+      - The login node whose launcher the entry runs. C(paraview-launch reverse --help) lists the names for O(options) there, such as C(nodes), C(walltime)
         or C(tasks_per_node).
-      - The dialog asks for the name of the user, too. For ssh on Linux and macOS it may be left empty, which leaves it to the user's own C(~/.ssh/config).
+      - The dialog prompts for the user's name, too. If it is left empty, ssh on Linux and macOS uses the name from the user's own C(~/.ssh/config).
       - A forward connection on Linux or macOS needs ParaView 5.11 or later.
     type: dict
     suboptions:
@@ -83,7 +82,7 @@ options:
         required: true
       user:
         description:
-          - What the dialog shows as the name of the user at first.
+          - The initial value of the user's name in the dialog.
         type: str
         default: ""
       path:
@@ -93,13 +92,13 @@ options:
         default: /usr/local/bin/paraview-launch
       bind:
         description:
-          - Address of the login node that pvserver calls with O(reverse), where its sshd has GatewayPorts set to clientspecified. The default goes with
-            a relay.
+          - With O(reverse), the login node's address to which pvserver connects, if its sshd has GatewayPorts set to clientspecified. The default is for
+            a login node with a relay.
         type: str
         default: 127.0.0.1
       ports:
         description:
-          - Ports to choose from, the same one on the user's machine and on the login node.
+          - Range from which a port is chosen. The same port is used on the user's machine and on the login node.
         type: str
         default: 20000-32767
       system:
@@ -110,23 +109,23 @@ options:
         default: linux
       client:
         description:
-          - What logs in. C(plink) is PuTTY's. It can send no environment, so what the user chooses is on its command line, the connect-id too, and is seen
-            by the login node's shell; O(options) may be of the types V(int), V(bool) and V(choice) only.
+          - The program that logs in. C(plink) is PuTTY's. It cannot send an environment. The user's choices and the connect-id are therefore on its command
+            line, which the login node's shell interprets; O(options) may only have the types V(int), V(bool) and V(choice).
         type: str
         choices: [ssh, plink]
         default: ssh
       ssh_path:
         description:
-          - The client's full path. By default where the system, Homebrew or PuTTY's installer puts it.
+          - The client's full path. By default the path at which the system, Homebrew or PuTTY's installer installs it.
         type: str
       delay:
         description:
-          - Seconds until ParaView calls, in a forward connection on Windows or with C(plink). The login has to be over by then; the job may still wait.
+          - Seconds until ParaView connects, in a forward connection on Windows or with C(plink). The login must be complete by then; the job may still wait.
         type: int
         default: 15
   options:
     description:
-      - What the user may choose.
+      - The options that the user may set.
     type: list
     elements: dict
     default: []
@@ -138,17 +137,17 @@ options:
         required: true
       label:
         description:
-          - What the dialog calls it. By default its name.
+          - Its label in the dialog. By default its name.
         type: str
       type:
         description:
-          - How it is chosen.
+          - The type of its input field.
         type: str
         choices: [int, str, bool, choice, file]
         default: str
       default:
         description:
-          - What is chosen at first.
+          - Its initial value.
         type: str
       min:
         description:
@@ -162,12 +161,12 @@ options:
         default: 2147483647
       step:
         description:
-          - What the dialog's arrows add.
+          - The step of the dialog's arrow buttons.
         type: int
         default: 1
       choices:
         description:
-          - What there is to choose from.
+          - The values to choose from.
         type: list
         elements: dict
         default: []
@@ -179,7 +178,7 @@ options:
             required: true
           label:
             description:
-              - What the dialog shows. By default the value.
+              - The value's label in the dialog. By default the value.
             type: str
 author:
   - The sciviz.paraview developers (@sciviz)
@@ -210,7 +209,7 @@ EXAMPLES = r"""
       - name: account
         label: Account
 
-- name: Offer it to those who have no Ansible
+- name: Offer it to users without Ansible
   sciviz.paraview.server_config:
     path: /srv/www/paraview/v5_13/win32/servers.pvsc
     name: frontera
@@ -228,7 +227,7 @@ EXAMPLES = r"""
         max: 64
         default: "1"
 
-- name: Take it away again
+- name: Remove it again
   sciviz.paraview.server_config:
     path: /usr/share/ParaView/servers.pvsc
     name: frontera
@@ -243,7 +242,7 @@ names:
   elements: str
   sample: [frontera, workstation in the lab]
 commands:
-  description: The program that each of them runs, by its name. Empty where it runs none.
+  description: The program that each entry runs, by the entry's name. Empty if it runs none.
   returned: success
   type: dict
   sample: {frontera: /opt/paraview-connect/connect, workstation in the lab: ""}
@@ -282,18 +281,18 @@ SPEC = {
 }
 
 
-def wanted(module, known):
-    """bytes: the file as it is to be."""
+def new_content(module, configuration):
+    """bytes: the file's new content."""
     options = module.params
     if not options["name"].strip():
-        raise SessionError("name: {0!r} cannot be".format(options["name"]), "ParaView could not show it", "give the entry a name; nothing was changed")
+        raise SessionError("name: {0!r} is not valid".format(options["name"]), "ParaView could not show it", "give the entry a name; nothing was changed")
     if options["state"] == "absent":
-        return known.remove(options["name"])
+        return configuration.remove(options["name"])
     try:
         text = entry(module, options)
     except ValueError as error:
         raise SessionError("the entry {0!r} cannot be written".format(options["name"]), str(error), "leave that character out; nothing was changed")
-    return known.put(options["name"], text)
+    return configuration.put(options["name"], text)
 
 
 def entry(module, options):
@@ -306,7 +305,7 @@ def entry(module, options):
 
 
 def write(module, path, data):
-    """Puts the new content in the file's place at once; what is new is for everybody to read, as ParaView makes it, whatever the umask."""
+    """Replaces the file atomically. All users can read a new file and its directories, as if ParaView had created them, whatever the umask."""
     mask = os.umask(0o022)
     temporary = None
     try:
@@ -323,10 +322,10 @@ def write(module, path, data):
 
 @contextlib.contextmanager
 def acting_as_owner(path):
-    """Root that works in somebody's home is that one there, so that no link of his leads further than he could go himself.
+    """If root works in a user's home, it acts as that user, so that the user's links give no access that the user does not have.
 
     Args:
-        path (str): the file, as it was given.
+        path (str): the file, as given.
     """
     owner = owner_of(path) if os.geteuid() == 0 else None
     if owner is None:
@@ -349,12 +348,12 @@ def acting_as_owner(path):
 
 
 def owner_of(path):
-    """os.stat_result or None: of the first directory on the way to a file that is not root's."""
-    place = os.path.sep
+    """os.stat_result or None: of the first parent directory of a file, from the top, that root does not own."""
+    directory = os.path.sep
     for name in os.path.abspath(path).split(os.path.sep)[1:-1]:
-        place = os.path.join(place, name)
+        directory = os.path.join(directory, name)
         try:
-            about = os.lstat(place)
+            about = os.lstat(directory)
         except OSError:
             return None
         if about.st_uid != 0:
@@ -363,27 +362,27 @@ def owner_of(path):
 
 
 def change(module):
-    """dict: what the module returns; raises SessionError, OSError."""
-    # A link stays a link.
+    """dict: the module's result; raises SessionError, OSError."""
+    # The target of a link is changed, and the link stays.
     path = module.params["path"] = os.path.realpath(module.params["path"])
     old = b""
     if os.path.exists(path):
         with open(path, "rb") as stream:
             old = stream.read()
-    known = servers_file.Configuration(old, path)
-    new = wanted(module, known)
-    # Of a file that is not there nothing has to be taken out.
-    changed = new != known.data or (not old and module.params["state"] == "present")
+    configuration = servers_file.Configuration(old, path)
+    new = new_content(module, configuration)
+    # If the file does not exist, there is no entry to remove.
+    changed = new != configuration.data or (not old and module.params["state"] == "present")
     if changed:
         servers_file.refuse_while_it_runs(path)
-    known = servers_file.Configuration(new if changed else old, path)
+    configuration = servers_file.Configuration(new if changed else old, path)
     if changed and not module.check_mode:
         write(module, path, new)
     shown = [one.decode("utf-8", "replace") for one in (old, new if changed else old)]
     if os.path.exists(path):
         changed = module.set_fs_attributes_if_different(module.load_file_common_arguments(module.params), changed)
     diff = {"before_header": path, "after_header": path, "before": shown[0], "after": shown[1]}
-    return {"changed": changed, "names": known.names(), "commands": known.commands(), "diff": diff}
+    return {"changed": changed, "names": configuration.names(), "commands": configuration.commands(), "diff": diff}
 
 
 def main():

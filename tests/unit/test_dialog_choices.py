@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the Connect dialog offers of a cluster, drawn from the variables of its host."""
+"""The options of a cluster in the Connect dialog, generated from the variables of its host."""
 
 import json
 
@@ -19,7 +19,7 @@ def by_name(variables, reverse=False):
     return {one["name"]: one for one in choices.options(variables, reverse)}
 
 
-def test_what_is_offered_where_a_host_says_nothing():
+def test_default_options():
     offered = by_name({})
     assert list(offered) == ["nodes", "tasks_per_node", "walltime", "queue", "account", "route"]
     assert offered["nodes"] == {"name": "nodes", "label": "Nodes", "type": "int", "min": 1, "max": 1024, "default": "1"}
@@ -33,7 +33,7 @@ def test_the_hosts_own_values_are_the_defaults():
     assert (offered["nodes"]["default"], offered["queue"]["default"], offered["walltime"]["default"]) == ("4", "viz", "2:00:00")
 
 
-def test_what_a_host_says_of_its_dialog():
+def test_options_that_a_host_sets():
     offered = by_name({"paraview_queue": "viz", "paraview_dialog": {
         "nodes": {"max": 16, "label": "How many nodes"}, "queue": ["debug", "viz"], "account": False, "memory": None, "exclusive": True,
         "gpus_per_node": {"max": 4},
@@ -49,12 +49,12 @@ def test_what_a_host_says_of_its_dialog():
     assert offered["walltime"]["choices"][0] == {"value": "1:00:00", "label": "an hour"}
 
 
-@pytest.mark.parametrize("wish", [
+@pytest.mark.parametrize("value", [
     [1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes",
     {"queue": []}, {"queue": {"choices": "viz"}}, {"queue": [{"label": "no value"}]}])
-def test_a_wish_that_cannot_be(wish):
+def test_invalid_options_are_refused(value):
     with pytest.raises(SessionError, match="paraview_dialog.*\n.*\n.*nothing was changed"):
-        choices.options({"paraview_dialog": wish}, False)
+        choices.options({"paraview_dialog": value}, False)
 
 
 def test_routes_of_the_other_direction_are_not_offered():
@@ -68,19 +68,19 @@ def test_routes_of_the_other_direction_are_not_offered():
 @pytest.mark.parametrize(("name", "value", "text"), [
     ("modules", ["paraview/5.13", "mesa"], "paraview/5.13,mesa"), ("pvserver", ["xvfb-run", "-s", "-a b", "pvserver"], "xvfb-run -s '-a b' pvserver"),
     ("pvserver", "pvserver", "pvserver")])
-def test_a_list_is_offered_in_the_form_in_which_it_is_read(name, value, text):
+def test_a_list_is_offered_as_the_text_that_connect_parses(name, value, text):
     assert by_name({"paraview_" + name: value, "paraview_dialog": {name: {}}})[name]["default"] == text
 
 
 @pytest.mark.parametrize(("name", "value"), [
     ("ansible_ssh_common_args", "-J admin@gate"), ("ansible_ssh_extra_args", "-o User=admin"), ("ansible_ssh_common_args", "-i /home/admin/key"),
     ("ansible_ssh_common_args", "-oIdentityFile=x"), ("ansible_ssh_common_args", "-l admin")])
-def test_whose_account_it_is_is_not_for_everybody(name, value):
-    with pytest.raises(AnsibleFilterError, match=f"frontera: {name}.*everybody.*ssh/config"):
+def test_accounts_and_keys_are_refused(name, value):
+    with pytest.raises(AnsibleFilterError, match=f"frontera: {name}.*all users.*ssh/config"):
         filters()["cluster_inventory"](["frontera"], {"frontera": {name: value}})
 
 
-def test_what_is_kept_in_a_vault_is_not_for_everybody():
+def test_values_in_a_vault_are_refused():
     secret = type("EncryptedString", (str,), {})("echo token")
     with pytest.raises(AnsibleFilterError, match="frontera: paraview_setup is kept in a vault"):
         filters()["cluster_inventory"](["frontera"], {"frontera": {"paraview_setup": secret}})
@@ -107,22 +107,22 @@ def test_entries_of_clusters():
     assert len(filters()["cluster_entries"](["frontera"], hostvars, ["reverse"])) == 1
 
 
-def test_a_mistake_names_its_cluster():
+def test_errors_name_the_cluster():
     with pytest.raises(AnsibleFilterError, match="frontera: paraview_dialog"):
         filters()["cluster_entries"](["frontera"], {"frontera": {"paraview_dialog": [1]}})
     with pytest.raises(AnsibleFilterError, match="no host of the inventory"):
         filters()["cluster_inventory"](["nowhere"], {})
 
 
-def test_an_inventory_for_everybody():
+def test_an_inventory_for_all_users():
     text = filters()["cluster_inventory"](["frontera"], {"frontera": {
         "ansible_host": "login.example", "ansible_user": "admin", "ansible_password": "secret", "ansible_ssh_private_key_file": "/root/key",
         "ansible_ssh_common_args": "-J gate", "paraview_relay_ports": "1-2", "paraview_nodes": 2, "paraview_connect_id": 5, "paraview_modules": ["paraview"]}})
-    (known,) = yaml.safe_load(text)["all"]["hosts"].values()
-    assert known == {"ansible_host": "login.example", "ansible_ssh_common_args": "-J gate", "paraview_nodes": 2, "paraview_modules": ["paraview"]}
+    (variables,) = yaml.safe_load(text)["all"]["hosts"].values()
+    assert variables == {"ansible_host": "login.example", "ansible_ssh_common_args": "-J gate", "paraview_nodes": 2, "paraview_modules": ["paraview"]}
 
 
-def test_nothing_in_it_is_a_template():
+def test_the_inventory_contains_no_template():
     text = choices.inventory({"x": {"paraview_setup": "echo {{ lookup('pipe', 'id') }}", "paraview_pvserver": ["a", "{% raw %}"]}})
     assert text.count("!unsafe") == 2
     assert yaml.safe_load(choices.inventory({"x": {}}))["all"]["hosts"] == {"x": {}}

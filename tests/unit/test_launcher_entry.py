@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entries of ParaView's Connect dialog that run a login node's launcher, run as ParaView would."""
+"""Entries of ParaView's Connect dialog that run a login node's launcher, executed in the same way as ParaView."""
 
 import json
 import re
@@ -30,7 +30,7 @@ def made(options=tuple(OPTIONS), reverse=True, port=0, **launcher):
 
 
 def command(server, answers):
-    """The words that ParaView makes of a command, by Qt/Core/pqServerConfiguration.cxx, Qt/Components/pqServerLauncher.cxx and QProcess::splitCommand."""
+    """The words into which ParaView splits a command, by Qt/Core/pqServerConfiguration.cxx, Qt/Components/pqServerLauncher.cxx and QProcess::splitCommand."""
     about = server.find("CommandStartup/Command")
     values = [one.get("value") for one in about.findall("Arguments/Argument")]
     text = " ".join([about.get("exec")] + ['"{0}"'.format(value) if re.search(r"\s", value) else value for value in values])
@@ -61,13 +61,13 @@ def split(text):
 
 @pytest.fixture(name="run")
 def _run(program):
-    """Runs a command with a stand-in for the client; returns what that was told, and its environment."""
+    """Runs a command with a stand-in for the client; returns the stand-in's arguments and environment."""
     client = program("a client", STAND_IN)
 
     def run(reverse=True, answers=None, options=(), **launcher):
-        known = dict(ANSWERS, HOME="/home/carol", **(answers or {}))
+        environment = dict(ANSWERS, HOME="/home/carol", **(answers or {}))
         server = made(options, reverse, ssh_path=str(client), **launcher)
-        done = subprocess.run(command(server, known), stdout=subprocess.PIPE, env=known, check=True)
+        done = subprocess.run(command(server, environment), stdout=subprocess.PIPE, env=environment, check=True)
         return json.loads(done.stdout.decode())
 
     return run
@@ -126,19 +126,19 @@ def test_programs_of_each_system():
 
 
 @pytest.mark.parametrize("reverse", [True, False])
-def test_what_is_typed_stays_as_it_is(run, reverse):
+def test_typed_text_stays_unchanged(run, reverse):
     words, environment = run(reverse, {"LC_PARAVIEW_ACCOUNT": HOSTILE, "PARAVIEW_USER": HOSTILE}, TEXT)
     assert environment["LC_PARAVIEW_ACCOUNT"] == HOSTILE
     assert words[words.index("-l") + 1] == HOSTILE and not [word for word in words if "4711" in word]
 
 
 @pytest.mark.parametrize(("user", "on_windows"), [("", "-oUser="), ("a b", "-oUser=a b")])
-def test_users_that_ssh_refuses_by_itself(run, user, on_windows):
+def test_user_names_that_ssh_refuses_itself(run, user, on_windows):
     assert on_windows in run(answers={"PARAVIEW_USER": user}, system="windows")[0]
     assert "{0}@{1}".format(user, LOGIN) in run(answers={"PARAVIEW_USER": user}, client="plink")[0]
 
 
-def test_without_a_user_ssh_goes_by_its_configuration(run):
+def test_without_a_user_name_ssh_uses_its_configuration(run):
     assert "-l" not in run(answers={"PARAVIEW_USER": ""})[0]
 
 
@@ -150,7 +150,7 @@ def test_the_options_of_the_dialog():
     assert made(port=30005).find("CommandStartup/Options/Option/Range").get("default") == "30005"
 
 
-@pytest.mark.parametrize("wishes", [
+@pytest.mark.parametrize("arguments", [
     {"login": ""}, {"login": "-oProxyCommand=x"}, {"login": "a b"}, {"login": "$PV_HOST$"}, {"login": "a;b"}, {"user": "a b"}, {"user": "-x"}, {"user": 'a"'},
     {"user": "$USER$"}, {"path": "paraview-launch"}, {"path": "/opt/a b"}, {"path": "/opt/a;b"}, {"path": "/opt/$x"}, {"bind": "localhost"}, {"bind": "*"},
     {"bind": "0.0.0.0"}, {"bind": "1.2.3"}, {"bind": "1.2.3.4.5"}, {"bind": "1.2.3.256"}, {"bind": "::1"}, {"ports": "80-90"}, {"ports": "30000-20000"},
@@ -158,11 +158,11 @@ def test_the_options_of_the_dialog():
     {"ssh_path": "/a\nb"}, {"delay": -1}, {"options": [{"name": "account", "type": "file"}]}, {"options": [{"name": "connect_id"}]},
     {"options": [{"name": "nodes"}, {"name": "nodes"}]}, {"options": [{"name": "queue", "default": "$x"}]}, {"client": "plink", "options": TEXT},
     {"client": "plink", "options": [{"name": "queue", "type": "choice", "choices": [{"value": "a;b"}]}]}])
-def test_what_would_not_arrive_is_refused(wishes):
+def test_invalid_values_are_refused(arguments):
     with pytest.raises(SessionError, match="cannot be in a server configuration"):
-        made(**wishes)
+        made(**arguments)
 
 
-def test_every_wish_is_one_of_the_launcher():
-    known = pytest.importorskip("ansible_collections.sciviz.paraview.plugins.module_utils.launcher.options")
-    assert set(launcher_entry.OPTIONS) <= set(known.JOB_OPTIONS)
+def test_the_launcher_has_every_option():
+    launcher_options = pytest.importorskip("ansible_collections.sciviz.paraview.plugins.module_utils.launcher.options")
+    assert set(launcher_entry.OPTIONS) <= set(launcher_options.JOB_OPTIONS)

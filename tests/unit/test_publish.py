@@ -82,7 +82,7 @@ def test_the_role_writes_the_layout(publish, tmp_path):
 
 @pytest.mark.parametrize(("variables", "message"), [
     ({"paraview_publish_clusters": [{"name": "frontera"}]}, "missing required arguments: login"),
-    ({"paraview_publish_clusters": [dict(CLUSTER, bind="0.0.0.0")]}, "every address of the login node"),
+    ({"paraview_publish_clusters": [dict(CLUSTER, bind="0.0.0.0")]}, "all addresses of the login node"),
     ({"paraview_publish_clusters": [dict(CLUSTER, windows_clients=["telnet"])]}, "telnet")])
 def test_what_the_role_refuses(publish, tmp_path, variables, message):
     assert message in publish(**variables)

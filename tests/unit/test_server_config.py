@@ -27,9 +27,9 @@ OPTIONS = [
     {"name": "exclusive", "type": "bool", "default": "true"}, {"name": "setup", "type": "file"}]
 
 
-def made(**wishes):
-    usual = {"name": "frontera", "host": "frontera", "reverse": False, "command": [PLAYBOOK, "-i", "/etc/clusters.yml"], "options": OPTIONS}
-    return ElementTree.fromstring(connect_entry.entry(**{**usual, **wishes}))
+def made(**arguments):
+    defaults = {"name": "frontera", "host": "frontera", "reverse": False, "command": [PLAYBOOK, "-i", "/etc/clusters.yml"], "options": OPTIONS}
+    return ElementTree.fromstring(connect_entry.entry(**{**defaults, **arguments}))
 
 
 def words(server):
@@ -52,16 +52,16 @@ def test_an_entry():
     assert words(server)[:4] == ["-i", "/etc/clusters.yml", "sciviz.paraview.connect", "-e"]
     assert "paraview_nodes={{lookup('ansible.builtin.env','PARAVIEW_NODES')}}" in words(server)
     assert "paraview_route_order=node_tunnel,forward_tunnel" in words(server)
-    # The ParaView that asks is the one that pvserver has to go with, and not the one of the PATH.
+    # pvserver must match the ParaView that runs the entry, and not the one on the PATH.
     assert "paraview_client_version={{lookup('ansible.builtin.env','PV_VERSION_FULL',default='')}}" in words(server)
 
 
 def test_routes_to_try():
     assert "paraview_route_order=forward_tunnel" in words(made(order=["forward_tunnel"]))
-    for wishes in ({"order": ["reverse_tunnel"]}, {"order": ["no_such"]}, {"options": [{"name": "route", "default": "reverse_tunnel"}]},
+    for arguments in ({"order": ["reverse_tunnel"]}, {"order": ["no_such"]}, {"options": [{"name": "route", "default": "reverse_tunnel"}]},
                    {"options": [{"name": "route", "type": "choice", "choices": [{"value": "auto"}, {"value": "reverse_tunnel"}]}]}):
-        with pytest.raises(SessionError, match="no route in which ParaView calls pvserver"):
-            made(**wishes)
+        with pytest.raises(SessionError, match="no route in which ParaView connects to pvserver"):
+            made(**arguments)
 
 
 def test_an_entry_for_the_other_direction():
@@ -71,19 +71,19 @@ def test_an_entry_for_the_other_direction():
     assert "paraview_route_order=node_tunnel_reverse,reverse_tunnel,reverse_tunnel_relay" in words(server)
 
 
-@pytest.mark.parametrize("wishes", [
+@pytest.mark.parametrize("arguments", [
     {"command": ["ansible-playbook"]}, {"command": []}, {"command": ["/opt/my ansible/ansible-playbook"]},
     {"command": [PLAYBOOK, "-i", "/etc/my clusters.yml"]}, {"command": [PLAYBOOK, "-e", 'x="y"']},
     {"command": [PLAYBOOK, "$PV_HOST$"]}, {"name": "$5 a node"}, {"host": "a b"}, {"options": [{"name": "nodes"}, {"name": "nodes"}]},
     {"options": [{"name": "connect_id"}]},
     {"options": [{"name": "client_version"}]}, {"options": [{"name": "no-name"}]}, {"options": [{"name": "queue", "default": "$x"}]},
     {"options": [{"name": "queue", "type": "choice"}]}, {"options": [{"name": "queue", "type": "choice", "choices": [{"value": "a"}], "default": "b"}]}])
-def test_what_paraview_would_not_pass_on_is_refused(wishes):
+def test_values_that_paraview_would_change_are_refused(arguments):
     with pytest.raises(SessionError, match="cannot be in a server configuration"):
-        made(**wishes)
+        made(**arguments)
 
 
-def test_what_xml_cannot_hold_is_refused():
+def test_characters_that_xml_does_not_allow_are_refused():
     with pytest.raises(ValueError, match="XML"):
         made(name="a\x01")
 
@@ -93,10 +93,10 @@ def test_what_xml_cannot_hold_is_refused():
 
 @pytest.fixture(name="run")
 def _run(tmp_path):
-    """The module as Ansible runs it; returns its result."""
-    def run(*more, **wishes):
+    """Runs the module with Ansible; returns its result."""
+    def run(*more, **arguments):
         words = [os.path.join(os.path.dirname(sys.executable), "ansible"), "localhost", "-i", "localhost,", "-c", "local",
-                 "-m", "sciviz.paraview.server_config", "-e", "ansible_python_interpreter=" + sys.executable, "-a", json.dumps(wishes), *more]
+                 "-m", "sciviz.paraview.server_config", "-e", "ansible_python_interpreter=" + sys.executable, "-a", json.dumps(arguments), *more]
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=dict(
             os.environ, ANSIBLE_STDOUT_CALLBACK="ansible.builtin.oneline", HOME=str(tmp_path), ANSIBLE_LOCALHOST_WARNING="false", ANSIBLE_NOCOLOR="1"))
         text = done.stdout.decode()
@@ -106,42 +106,42 @@ def _run(tmp_path):
     return run
 
 
-def test_the_module_puts_an_entry_in_and_out(run, tmp_path):
+def test_the_module_adds_and_removes_an_entry(run, tmp_path):
     path = tmp_path / "new" / "servers.pvsc"
-    wishes = {"path": str(path), "name": "frontera", "command": [PLAYBOOK], "options": [{"name": "nodes", "type": "int"}]}
-    assert run("--check", **wishes)["changed"] and not path.exists()
-    assert run(**wishes)["changed"]
+    arguments = {"path": str(path), "name": "frontera", "command": [PLAYBOOK], "options": [{"name": "nodes", "type": "int"}]}
+    assert run("--check", **arguments)["changed"] and not path.exists()
+    assert run(**arguments)["changed"]
     assert path.stat().st_mode & 0o777 == 0o644
     assert servers_file.Configuration(path.read_bytes(), "").names() == ["frontera"]
-    assert not run(**wishes)["changed"]
-    seen = run("--diff", **dict(wishes, host="other"))
-    assert seen["changed"] and seen["names"] == ["frontera"]
-    assert run(**dict(wishes, state="absent"))["names"] == []
-    assert not run(**dict(wishes, state="absent"))["changed"]
+    assert not run(**arguments)["changed"]
+    result = run("--diff", **dict(arguments, host="other"))
+    assert result["changed"] and result["names"] == ["frontera"]
+    assert run(**dict(arguments, state="absent"))["names"] == []
+    assert not run(**dict(arguments, state="absent"))["changed"]
 
 
-def test_the_module_puts_an_entry_for_the_launcher_in(run, tmp_path):
+def test_the_module_adds_an_entry_for_the_launcher(run, tmp_path):
     path = tmp_path / "servers.pvsc"
-    wishes = {"path": str(path), "name": "frontera", "reverse": True, "launcher": {"login": "login1.example.edu"}, "options": [{"name": "account"}]}
+    arguments = {"path": str(path), "name": "frontera", "reverse": True, "launcher": {"login": "login1.example.edu"}, "options": [{"name": "account"}]}
     old = b"<Servers >\r\n<!-- mine -->\t<Server  name='a' resource='cs://b'><ManualStartup/></Server>\r\n</Servers>"
     path.write_bytes(old)
-    assert run("--check", **wishes)["changed"] and path.read_bytes() == old
-    assert run(**wishes)["changed"] and not run(**wishes)["changed"]
-    entry = launcher_entry.entry("frontera", wishes["launcher"], True, wishes["options"])
+    assert run("--check", **arguments)["changed"] and path.read_bytes() == old
+    assert run(**arguments)["changed"] and not run(**arguments)["changed"]
+    entry = launcher_entry.entry("frontera", arguments["launcher"], True, arguments["options"])
     assert path.read_bytes() == old.replace(b"</Servers>", b"  " + entry.strip().encode() + b"\n</Servers>")
-    assert "mutually exclusive" in run(command=[PLAYBOOK], **wishes)["msg"]
-    assert "it is no host name" in run(**dict(wishes, launcher={"login": "a b"}))["msg"]
+    assert "mutually exclusive" in run(command=[PLAYBOOK], **arguments)["msg"]
+    assert "it is no host name" in run(**dict(arguments, launcher={"login": "a b"}))["msg"]
 
 
 def test_the_module_leaves_a_malformed_file_alone(run, tmp_path):
     path = tmp_path / "servers.pvsc"
     path.write_text("<Servers>\n<Server name='a'>\n</Servers>\n")
-    seen = run(path=str(path), name="frontera", command=[PLAYBOOK])
-    assert "line 3: mismatched tag" in seen["msg"]
+    result = run(path=str(path), name="frontera", command=[PLAYBOOK])
+    assert "line 3: mismatched tag" in result["msg"]
     assert path.read_text() == "<Servers>\n<Server name='a'>\n</Servers>\n"
 
 
-def test_a_new_file_is_for_everybody_and_a_link_stays_one(run, tmp_path):
+def test_all_users_can_read_a_new_file_and_a_link_stays_a_link(run, tmp_path):
     real, link = tmp_path / "dotfiles" / "servers.pvsc", tmp_path / "servers.pvsc"
     link.symlink_to(real)
     before = os.umask(0o077)
@@ -155,7 +155,7 @@ def test_a_new_file_is_for_everybody_and_a_link_stays_one(run, tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 @pytest.mark.parametrize("trap", ["the directory", "the file"])
-def test_in_somebodys_home_root_goes_no_further_than_he_could(run, trap):
+def test_in_a_users_home_root_has_only_the_users_rights(run, trap):
     with tempfile.TemporaryDirectory() as top:
         os.chmod(top, 0o755)
         home, away = Path(top, "home"), Path(top, "away")
@@ -163,8 +163,8 @@ def test_in_somebodys_home_root_goes_no_further_than_he_could(run, trap):
         away.mkdir()
         os.chown(home, 65534, 65534)
         path = home / "ParaView" / "servers.pvsc"
-        said = run(path=str(path), name="frontera", command=[PLAYBOOK])
-        assert said["changed"] and path.stat().st_uid == path.parent.stat().st_uid == 65534
+        result = run(path=str(path), name="frontera", command=[PLAYBOOK])
+        assert result["changed"] and path.stat().st_uid == path.parent.stat().st_uid == 65534
         if trap == "the directory":
             trapped = home / "trapped"
             trapped.symlink_to(away)
@@ -172,24 +172,24 @@ def test_in_somebodys_home_root_goes_no_further_than_he_could(run, trap):
         else:
             path = home / "servers.pvsc"
             path.symlink_to(away / "servers.pvsc")
-        said = run(path=str(path), name="frontera", command=[PLAYBOOK])
-        assert "Permission denied" in said["msg"] and not list(away.iterdir())
+        result = run(path=str(path), name="frontera", command=[PLAYBOOK])
+        assert "Permission denied" in result["msg"] and not list(away.iterdir())
         assert os.geteuid() == 0
 
 
-@pytest.mark.parametrize("wishes", [{"name": ""}, {"name": " "}, {"name": "a\x07"}])
-def test_a_name_that_cannot_be_changes_nothing(run, tmp_path, wishes):
+@pytest.mark.parametrize("arguments", [{"name": ""}, {"name": " "}, {"name": "a\x07"}])
+def test_an_invalid_name_changes_nothing(run, tmp_path, arguments):
     path = tmp_path / "servers.pvsc"
-    assert "nothing was changed" in run(path=str(path), host="frontera", command=[PLAYBOOK], **wishes)["msg"]
+    assert "nothing was changed" in run(path=str(path), host="frontera", command=[PLAYBOOK], **arguments)["msg"]
     assert not path.exists()
 
 
-def test_a_path_from_here_on(run, tmp_path, monkeypatch):
+def test_a_relative_path(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run("--check", path=".config/ParaView/servers.pvsc", name="frontera", command=[PLAYBOOK])["changed"]
 
 
-def test_a_file_that_paraview_will_write_anew_is_left_alone(tmp_path, program, until):
+def test_a_file_that_paraview_will_overwrite_is_not_changed(tmp_path, program, until):
     path = tmp_path / ".config/ParaView/servers.pvsc"
     servers_file.refuse_while_it_runs(str(path))
     paraview = subprocess.Popen([program("paraview-real", "#!/bin/sh\nsleep 1000 & wait\n")], start_new_session=True)
@@ -216,10 +216,10 @@ def test_options_are_the_documented_ones():
     assert comparable(documentation("server_config")["options"], "suboptions").items() >= comparable(server_config.SPEC, "options").items()
 
 
-def test_the_examples_are_entries():
+def test_the_examples_are_valid():
     for task in yaml.safe_load(server_config.EXAMPLES):
-        wishes = task["sciviz.paraview.server_config"]
-        if wishes.get("launcher"):
-            assert launcher_entry.entry(wishes["name"], wishes["launcher"], wishes["reverse"], wishes["options"])
-        elif wishes.get("state") != "absent":
-            made(name=wishes["name"], host=wishes["name"], command=wishes["command"], options=wishes["options"])
+        arguments = task["sciviz.paraview.server_config"]
+        if arguments.get("launcher"):
+            assert launcher_entry.entry(arguments["name"], arguments["launcher"], arguments["reverse"], arguments["options"])
+        elif arguments.get("state") != "absent":
+            made(name=arguments["name"], host=arguments["name"], command=arguments["command"], options=arguments["options"])

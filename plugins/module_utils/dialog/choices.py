@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What ParaView's Connect dialog offers of a cluster, drawn from the variables of its inventory host."""
+"""The options of a cluster in ParaView's Connect dialog, generated from the variables of its inventory host."""
 
 import json
 import re
@@ -11,10 +11,10 @@ import typing as t
 from ..common.errors import SessionError
 from ..config import route_names, settings
 
-#: The variable in which a host says what may be chosen.
+#: The host's variable that sets the options.
 VARIABLE = "paraview_dialog"
-# What is offered where a host says nothing else, in the dialog's order.
-_USUAL: t.Dict[str, t.Dict[str, t.Any]] = {
+# The default options, in the dialog's order.
+_DEFAULTS: t.Dict[str, t.Dict[str, t.Any]] = {
     "nodes": {"label": "Nodes", "type": "int", "min": 1, "max": 1024},
     "tasks_per_node": {"label": "Processes on each node", "type": "int", "min": 1, "max": 1024},
     "walltime": {"label": "Wall time"},
@@ -22,17 +22,17 @@ _USUAL: t.Dict[str, t.Dict[str, t.Any]] = {
     "account": {"label": "Account"},
     "route": {"label": "Route"},
 }
-_KNOWN = ("label", "type", "default", "min", "max", "step", "choices")
+_KEYS = ("label", "type", "default", "min", "max", "step", "choices")
 _NOT_OFFERED = ("client_host", "client_port", "client_process", "client_program", "client_version", "connect_id", "json", "route_order", "schedulers",
                 "start_client", "detach")
-# Of Ansible's own variables those that say where a cluster is; who calls there is everybody's own business.
+# Ansible's variables for the address of a cluster. Variables for the user's account are left out.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
 _PERSONAL = re.compile(r"@|(?:^|\s)-[il]|(?i:user\b|identityfile|certificatefile)")
 
 
 def directions(variables: t.Dict[str, t.Any]) -> t.List[str]:
-    """The directions in which a route of this cluster may lead: forward, reverse.
+    """The directions for which this cluster has a route: forward, reverse.
 
     Args:
         variables: of its inventory host.
@@ -41,46 +41,45 @@ def directions(variables: t.Dict[str, t.Any]) -> t.List[str]:
 
 
 def options(variables: t.Dict[str, t.Any], reverse: bool) -> t.List[t.Dict[str, t.Any]]:
-    """What server_config is to offer.
+    """The options for server_config.
 
     Args:
         variables: of the inventory host.
-        reverse: for the direction in which pvserver calls.
+        reverse: for the direction in which pvserver connects.
     Returns:
-        In the form of server_config's options.
+        In the format of server_config's options.
     Raises:
-        SessionError: a wanted that cannot be.
+        SessionError: the host's variable is not valid.
     """
-    options = variables.get(VARIABLE) or {}
-    if not isinstance(options, dict):
-        raise _wrong(options, "it is no mapping of variables")
-    offered = dict(_USUAL, **{name: {} for name in options if name not in _USUAL})
+    requested = variables.get(VARIABLE) or {}
+    if not isinstance(requested, dict):
+        raise _wrong(requested, "it is no mapping of variables")
+    offered = dict(_DEFAULTS, **{name: {} for name in requested if name not in _DEFAULTS})
     found = []
-    for name, usual in offered.items():
-        wanted = options.get(name, {})
-        if wanted is False:
+    for name, default in offered.items():
+        if requested.get(name, {}) is False:
             continue
-        about = _option(name, usual, wanted)
+        about = _option(name, default, requested.get(name, {}))
         if name == "route":
             fitting = ["auto"] + ways(variables, reverse)
-            about["choices"] = [one for one in about.get("choices") or _choices(fitting) if one["value"] in fitting] or _choices(fitting)
-        _fit(name, about, variables)
+            about["choices"] = [choice for choice in about.get("choices") or _choices(fitting) if choice["value"] in fitting] or _choices(fitting)
+        _set_default(name, about, variables)
         found.append(about)
     return found
 
 
-def _option(name: str, usual: t.Dict[str, t.Any], wanted: t.Any) -> t.Dict[str, t.Any]:
+def _option(name: str, default: t.Dict[str, t.Any], requested: t.Any) -> t.Dict[str, t.Any]:
     if name not in settings.SPEC or name in _NOT_OFFERED:
-        raise _wrong(name, "it is no variable that can be chosen")
-    if isinstance(wanted, list):
-        wanted = {"choices": wanted}
-    if wanted is None or wanted is True:
-        wanted = {}
-    if not isinstance(wanted, dict) or set(wanted) - set(_KNOWN):
-        raise _wrong({name: wanted}, "it is a list of choices, or a mapping of {0}, or false".format(", ".join(_KNOWN)))
+        raise _wrong(name, "the dialog cannot offer a variable of this name")
+    if isinstance(requested, list):
+        requested = {"choices": requested}
+    if requested is None or requested is True:
+        requested = {}
+    if not isinstance(requested, dict) or set(requested) - set(_KEYS):
+        raise _wrong({name: requested}, "it must be a list of choices, or a mapping of {0}, or false".format(", ".join(_KEYS)))
     kind = {"int": "int", "bool": "bool"}.get(settings.SPEC[name]["type"], "str")
-    about = dict({"label": name.replace("_", " ").capitalize(), "type": kind}, **usual)
-    about.update(wanted, name=name)
+    about = dict({"label": name.replace("_", " ").capitalize(), "type": kind}, **default)
+    about.update(requested, name=name)
     if name != "route" and settings.SPEC[name]["type"] == "str" and "choices" in settings.SPEC[name]:
         about.setdefault("choices", settings.SPEC[name]["choices"])
     if "choices" in about:
@@ -90,12 +89,12 @@ def _option(name: str, usual: t.Dict[str, t.Any], wanted: t.Any) -> t.Dict[str, 
 
 def _choices(values: t.Any) -> t.List[t.Dict[str, str]]:
     if not isinstance(values, list) or not values or any(isinstance(one, dict) and "value" not in one for one in values):
-        raise _wrong(values, "choices are a list of values, or of mappings of value and label")
+        raise _wrong(values, "choices must be a list of values, or of mappings of value and label")
     return [{key: str(text) for key, text in one.items()} if isinstance(one, dict) else {"value": str(one)} for one in values]
 
 
-def _fit(name: str, about: t.Dict[str, t.Any], variables: t.Dict[str, t.Any]) -> None:
-    """Gives an option its default, the host's own value, and its kind."""
+def _set_default(name: str, about: t.Dict[str, t.Any], variables: t.Dict[str, t.Any]) -> None:
+    """Sets an option's type, and the host's own value as its default."""
     if "choices" in about:
         about["type"] = "choice"
     value = about.get("default", variables.get("paraview_" + name, settings.SPEC[name].get("default", "")))
@@ -107,18 +106,18 @@ def _fit(name: str, about: t.Dict[str, t.Any], variables: t.Dict[str, t.Any]) ->
 
 
 def _text(name: str, value: t.Any) -> str:
-    """A value in the form in which connect takes it from a line of text."""
+    """A value as the line of text that connect parses."""
     if not isinstance(value, (list, tuple)):
         return str(value)
     if settings.SPEC[name]["type"] == "list":
         if any("," in str(one) for one in value):
-            raise _wrong({name: value}, "no line of text can hold it")
+            raise _wrong({name: value}, "an item with a comma cannot be typed in the dialog")
         return ",".join(str(one) for one in value)
     return " ".join(shlex.quote(str(one)) for one in value)
 
 
 def ways(variables: t.Dict[str, t.Any], reverse: bool) -> t.List[str]:
-    """The routes of one direction that the host leaves open."""
+    """The routes of one direction that the host's variables allow."""
     named = variables.get("paraview_route", "auto")
     order = [named] if named != "auto" else list(variables.get("paraview_route_order") or route_names.ORDER)
     return [name for name in order if route_names.is_reverse(name) is bool(reverse)]
@@ -130,9 +129,9 @@ def inventory(clusters: t.Dict[str, t.Dict[str, t.Any]]) -> str:
     Args:
         clusters: variables by host name.
     Returns:
-        YAML, in which nothing is a template.
+        YAML without templates.
     Raises:
-        SessionError: it would tell everybody who logs in there.
+        SessionError: it would contain an account or its key, which all users could read.
     """
     lines = ["# Written by sciviz.paraview.workstation; changes here are lost.\n", "all:\n", "  hosts:\n"]
     for name, variables in clusters.items():
@@ -144,18 +143,18 @@ def inventory(clusters: t.Dict[str, t.Dict[str, t.Any]]) -> str:
 
 
 def kept(variables: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-    """What of a cluster's variables connect needs on another machine; SessionError where it names an account or its key."""
+    """The variables of a cluster that connect needs on another machine; SessionError if they name an account or its key."""
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         if _PERSONAL.search(str(variables.get(name, ""))):
-            raise SessionError("{0}: {1!r} cannot be for everybody".format(name, variables[name]), "it names an account or a key",
-                               "leave that to each user's ~/.ssh/config; nothing was changed")
+            raise SessionError("{0}: {1!r} cannot be used for all users".format(name, variables[name]), "it names an account or a key",
+                               "leave accounts and keys to each user's ~/.ssh/config; nothing was changed")
     return {name: variables[name] for name in known_names() if name in variables}
 
 
 def known_names() -> t.List[str]:
-    """The variables that connect may need."""
+    """The names of the variables that connect may need."""
     return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order")]
 
 
 def _wrong(value: t.Any, why: str) -> SessionError:
-    return SessionError("{0}: {1!r} cannot be".format(VARIABLE, value), why, "correct it in the inventory; nothing was changed")
+    return SessionError("{0}: {1!r} is not valid".format(VARIABLE, value), why, "correct it in the inventory; nothing was changed")
