@@ -17,7 +17,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context imp
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.client import Target
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused
-from test_routes import FACTS, OPTIONS, Login
+from test_routes import FACTS, Login
+from test_routes import OPTIONS as ROUTE_OPTIONS
 
 OPTIONS = settings.check({name: about["default"] for name, about in settings.SPEC.items()})
 
@@ -76,7 +77,7 @@ class Host(Login):
 
 
 def context(host, facts):
-    return RouteContext(host, LoginNode(facts["login_node"], facts["uid"], host.script), facts, dict(OPTIONS))
+    return RouteContext(host, LoginNode(facts["login_node"], facts["uid"], host.script), facts, dict(ROUTE_OPTIONS))
 
 
 @pytest.fixture(name="look")
