@@ -23,7 +23,7 @@ class ActionModule(SessionAction):
                 "client_port": record.client_port, "url": record.url}
 
     def _chosen(self, record, channel):
-        """Before the job: the first that works for any node of the site."""
+        """Before the job: chooses the first route that works for a node of the site."""
         if record.route:
             return False
         node = record.facts["first_node"].get(record.scheduler, "")
@@ -31,7 +31,7 @@ class ActionModule(SessionAction):
         return True
 
     def _confirmed(self, record, channel):
-        """The job runs: what was chosen has to hold for its own node."""
+        """The job runs: the chosen route has to work for its root node."""
         if record.go:
             return False
         route = routing.load(record, channel, self.session)
@@ -43,13 +43,13 @@ class ActionModule(SessionAction):
             self.session.update(**route.kept())
             if record.settings["route"] != "auto":
                 raise choice.none_works([(route.name, str(unavailable))], route.name)
-            self.show("route {0} does not lead to {1} ({2})".format(route.name, record.root_node, unavailable))
+            self.show("route {0} does not reach {1} ({2})".format(route.name, record.root_node, unavailable))
         names = [name for name in self._names(record) if name != route.name]
         self._choose(self.session.read(), channel, names, record.root_node)
         return True
 
     def _opened(self, record, channel):
-        """pvserver runs: the client's end is made."""
+        """pvserver runs: opens the client's end of the route."""
         if record.lifeline:
             return self._opened_for_line(record, channel)
         if record.opened == record.daemon:
@@ -85,19 +85,19 @@ class ActionModule(SessionAction):
 
     @staticmethod
     def _names(record):
-        asked_for = record.settings["route"]
-        return record.settings["route_order"] if asked_for == "auto" else [asked_for]
+        requested = record.settings["route"]
+        return record.settings["route_order"] if requested == "auto" else [requested]
 
     @staticmethod
     def _line_port(record, name):
-        """int: the port that the network has to leave open for a lifeline; 0 where it is ParaView's."""
+        """int: the port that a firewall has to leave open for a lifeline; 0 if that is ParaView's port."""
         options = record.settings
-        wanted = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.why_not(options, name)
-        return lifeline.line_port(options, name) if wanted else 0
+        needed = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.why_not(options, name)
+        return lifeline.line_port(options, name) if needed else 0
 
     @staticmethod
     def _paraview_port(record, context, channel):
-        """int: where ParaView has to listen."""
+        """int: the port on which ParaView has to listen."""
         context.options["client_port"], context.client = record.settings["client_port"], routing.client_of(record, channel)
         return tunnels.port_to_listen_on(context)
 
@@ -120,14 +120,14 @@ class ActionModule(SessionAction):
         if route is None:
             raise choice.none_works(passed, record.settings["route"])
         if not record.job_id:
-            # The queue may take hours, and nobody listens at our end meanwhile: what stands is made anew for the job's own node.
+            # The job may be pending for hours, while no client listens: the endpoints are closed, and opened again for the job's root node.
             route.remove()
         port = ports[route.name] if route.reverse else None
         if route.reverse and record.lifeline:
-            # That one is the stub's.
+            # The port of the route is the stub's, so ParaView needs another one.
             port = self._paraview_port(record, context, channel)
         elif route.reverse:
-            # Whether there will be a stub is known when the job runs.
+            # Whether there is a stub becomes clear when the job runs.
             route.saved["client_port"] = port
         self.session.update(client_port=port, url=route.url(port) if route.reverse else None, **route.kept())
         self.show("route {0}{1}".format(route.name, " (passed over {0})".format(choice.describe(passed)) if passed else ""))

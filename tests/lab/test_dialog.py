@@ -193,7 +193,7 @@ def test_a_paraview_whose_python_lacks_its_modules_asks(desk, screen, route):
     words = desk.words("connect", route=route, start_client=[f"{PLACE}/paraview"])
     connect = desk.lab.start("workstation", "env", f"DISPLAY={SCREEN}", *words, user="alice")
     screen.accept("Connection Options")
-    connected(desk, connect, said="not installed), so it asks: press OK in its window")
+    connected(desk, connect, said="not installed): press OK in its window")
     desk.disconnect()
     screen.close()
     desk.nothing_left()

@@ -73,7 +73,7 @@ def test_a_node_that_lets_nobody_in_is_passed_over_when_the_job_runs(desk):
     done = desk.connect()
     report = desk.report()
     assert report["route"] == "forward_tunnel"
-    assert any(line.startswith(f"route node_tunnel does not lead to {report['nodes'][0]} (ssh to {report['nodes'][0]} fails (") for line in desk.lines(done))
+    assert any(line.startswith(f"route node_tunnel does not reach {report['nodes'][0]} (ssh to {report['nodes'][0]} fails (") for line in desk.lines(done))
     desk.disconnect()
     named = desk.connect(route="node_tunnel", check=False)
     assert named.returncode != 0 and "route node_tunnel cannot work here" in named.stdout

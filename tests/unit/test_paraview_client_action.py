@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The wait for a client that is quicker than what is told of it."""
+"""The wait for a client, whose end may precede the reports about it."""
 
 import json
 import os
@@ -26,7 +26,7 @@ GONE = [1, "0"]
 
 
 class Directory:
-    """The job's, whose status file is late by some reads."""
+    """The job's directory, whose status file is late by some reads."""
 
     beat = ""
 
@@ -38,7 +38,7 @@ class Directory:
 
 
 def flow_of(*texts):
-    """The flow of a job with these texts of its status file, the last one for ever."""
+    """The flow of a job with these successive contents of its status file; the last one stays."""
     table = answers.TABLES["none"]
     flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef")
     polling = Polling(time.time())
@@ -54,19 +54,19 @@ def _waiting(tmp_path, monkeypatch):
                   settings={"start_client": False, "client_timeout": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
     session.keep_connect_id(0)
     waiting = object.__new__(paraview_client.ActionModule)
-    waiting.session, waiting.name, waiting.log, waiting.left_at, waiting.look_at, waiting.said = session, "lab", str(tmp_path / "log"), None, 0, []
-    monkeypatch.setattr(paraview_client.ActionModule, "show", lambda self, line: self.said.append(line))
-    monkeypatch.setattr(paraview_client, "_LATE_NEWS", 5)
+    waiting.session, waiting.name, waiting.log, waiting.ended_at, waiting.read_at, waiting.lines = session, "lab", str(tmp_path / "log"), None, 0, []
+    monkeypatch.setattr(paraview_client.ActionModule, "show", lambda self, line: self.lines.append(line))
+    monkeypatch.setattr(paraview_client, "_LATE_REPORT", 5)
     return waiting
 
 
-def stub_says(session, paraview):
+def stub_reports(session, paraview):
     with open(lifeline.Stub(session).status_path, "w") as stream:
         json.dump({"state": "connected", "paraview": paraview}, stream)
 
 
 class Here:
-    """Nobody listens any more."""
+    """A host on which no client listens any more."""
 
     uid, pause, name = 0, 0.01, ""
 
@@ -80,32 +80,32 @@ class Here:
         return "server host c101"
 
 
-def test_a_client_that_came_and_left_before_the_job_told_of_it(waiting):
-    stub_says(waiting.session, "closed")
+def test_a_client_that_ended_before_the_job_reported_it(waiting):
+    stub_reports(waiting.session, "closed")
     flow = flow_of("running c101\n", "running c101\n", "running c101\nsaid Client connected.\n")
     waiting._wait_connected(waiting.session.read(), flow, Here())
     assert flow.progress.connected
 
 
-def test_a_client_that_ended_and_was_never_there(waiting):
-    stub_says(waiting.session, "waiting")
+def test_a_client_that_ended_without_a_connection(waiting):
+    stub_reports(waiting.session, "waiting")
     with pytest.raises(SessionError, match="the client ended before it was connected") as caught:
         waiting._wait_connected(waiting.session.read(), flow_of("running c101\n"), Here())
     assert "server host c101" in caught.value.why
 
 
-def test_a_client_that_the_stub_met_before_we_saw_it_listen(waiting, monkeypatch):
+def test_a_client_that_reached_the_stub_need_not_be_seen_listening(waiting, monkeypatch):
     """It listens for a moment only."""
-    stub_says(waiting.session, "connected")
+    stub_reports(waiting.session, "connected")
     monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: Here())
     assert waiting._listening(waiting.session.read(), None) is False
 
 
 class Listening(Here):
-    """A ParaView that connects by a script listens, and says how far it has come one look after the other."""
+    """A ParaView that listens and whose script reports its progress, one output for each read."""
 
-    def __init__(self, *words):
-        self.words = list(words)
+    def __init__(self, *outputs):
+        self.outputs = list(outputs)
 
     def owner(self, _port):
         return self.uid
@@ -114,16 +114,16 @@ class Listening(Here):
         return True
 
     def last_words(self, _log, _session):
-        return self.words.pop(0) if len(self.words) > 1 else self.words[0]
+        return self.outputs.pop(0) if len(self.outputs) > 1 else self.outputs[0]
 
 
-def test_paraview_is_called_once_it_has_the_connect_id(waiting, monkeypatch):
-    around = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
-    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: around)
+def test_pvserver_connects_once_paraview_has_the_connect_id(waiting, monkeypatch):
+    client = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
+    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: client)
     monkeypatch.setattr(paraview_client.JobFlow, "of", lambda *_arguments: flow_of(""))
     waiting.session.update(client_by="script", settings=dict(waiting.session.read().settings, start_client=["paraview"]))
     waiting._listening(waiting.session.read(), SimpleNamespace(script=None))
-    assert around.words == ["paraview-connect: begun\nparaview-connect: listening\n"]
+    assert client.outputs == ["paraview-connect: begun\nparaview-connect: listening\n"]
 
 
 def test_another_account_on_paraviews_port_is_an_error_of_three_lines(waiting, monkeypatch):
@@ -138,36 +138,36 @@ def test_another_account_on_paraviews_port_is_an_error_of_three_lines(waiting, m
 
 @pytest.fixture(name="starting")
 def _starting(waiting, program):
-    """A ParaView of the test's making, a shell script, is started as start_client says."""
-    known = []
+    """Starts a shell script in place of ParaView, as start_client requests."""
+    started = []
 
-    def start(text, url="cs://127.0.0.1:40123", wish=None):
+    def start(text, url="cs://127.0.0.1:40123", own_command=None):
         path = program("paraview", "#!/bin/sh\n" + text)
-        waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read().settings, start_client=wish or [path]))
+        waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read().settings, start_client=own_command or [path]))
         waiting.session.keep_connect_id(4711)
         record = waiting._start(waiting.session.read(), host.Here())
-        known.append(record.client)
+        started.append(record.client)
         return record
 
     yield start
-    for one in known + [waiting.session.read().client]:
+    for one in started + [waiting.session.read().client]:
         processes.end(one)
 
 
 def watch(waiting, until, record, condition):
-    """Looks at the client as the action does, until a condition of the record and the client's log holds; returns the record."""
-    known = [record]
+    """Checks the client like the action, until a condition of the record and the client's log holds; returns the record."""
+    records = [record]
 
-    def look():
-        waiting.look_at = 0
-        known.append(waiting._watched(known[-1], host.Here(), before_pvserver=False))
-        return condition(known[-1], host.Here().last_words(waiting.log, ""))
+    def check():
+        waiting.read_at = 0
+        records.append(waiting._check_client(records[-1], host.Here(), before_pvserver=False))
+        return condition(records[-1], host.Here().last_words(waiting.log, ""))
 
-    until(look)
-    return known[-1]
+    until(check)
+    return records[-1]
 
 
-def test_paraview_connects_by_a_script_that_its_owner_alone_can_read(waiting, starting, until):
+def test_paraview_connects_by_a_script_that_only_its_owner_can_read(waiting, starting, until):
     record = starting('echo "$#" "$@"; exec sleep 1000\n')
     path = waiting.session.script_path
     watch(waiting, until, record, lambda _record, log: log == "1 --script={0}\n".format(path))
@@ -186,24 +186,24 @@ ASKS = 'case $1 in --script=*) {0};; esac; echo "asks: $*"; exec sleep 1000\n'
     "echo 'paraview-connect: unable ImportError: libGL' >&2; exec sleep 1000",
     "echo 'Python path configuration:' >&2; exit 1",
 ])
-def test_a_paraview_that_runs_no_script_asks_its_user(waiting, starting, until, no_script):
+def test_a_paraview_that_runs_no_script_prompts_its_user(waiting, starting, until, no_script):
     first = starting(ASKS.format(no_script))
     record = watch(waiting, until, first, lambda _record, log: "asks: " in log)
-    words = host.Here().last_words(waiting.log, "")
-    assert "--servers-file=" in words and "--server=lab (session " in words and "4711" not in words
+    output = host.Here().last_words(waiting.log, "")
+    assert "--servers-file=" in output and "--server=lab (session " in output and "4711" not in output
     assert not processes.alive(first.client) and processes.alive(record.client)
-    (line,) = waiting.said
+    (line,) = waiting.lines
     assert "press OK" in line
 
 
-def test_a_paraview_that_is_refused_is_no_riddle(waiting, starting, until):
+def test_a_refused_paraview_is_reported(waiting, starting, until):
     record = starting("echo 'paraview-connect: refused pvserver at cs://127.0.0.1:40123: it has another connect-id' >&2; exec sleep 1000\n")
     with pytest.raises(SessionError, match="ParaView did not connect to cs://127.0.0.1:40123") as caught:
         watch(waiting, until, record, lambda _record, _log: False)
     assert caught.value.why.endswith("it has another connect-id") and "paraview_start_client" in caught.value.way_out
 
 
-def test_what_a_command_of_the_users_own_prints_is_its_own_business(waiting, starting, until):
-    record = starting("", wish=["sh", "-c", "echo 'paraview-connect: refused x'; echo \"$PV_CONNECT_ID\"; exec sleep 1000"])
+def test_output_of_the_users_own_command_is_not_parsed(waiting, starting, until):
+    record = starting("", own_command=["sh", "-c", "echo 'paraview-connect: refused x'; echo \"$PV_CONNECT_ID\"; exec sleep 1000"])
     watch(waiting, until, record, lambda _record, log: "4711" in log)
-    assert not waiting.said
+    assert not waiting.lines
