@@ -186,7 +186,7 @@ class ActionModule(SessionAction):
     def _clear_up(self):
         """Ends the session, and removes its record."""
         record = self.session.read()
-        if sessions.watched(record):
+        if sessions.has_daemon(record):
             try:
                 answer = Channel(record.socket, self.name).request("stop", wait=90)
                 processes.wait_gone(record.daemon, 15)

@@ -135,7 +135,7 @@ class ActionModule(SessionAction):
         if record.lifeline:
             record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, channel)), route,
                                           routing.client_of(record, channel))
-            lifeline_route.put_up(route, record, flow.directory)
+            lifeline_route.set_up(route, record, flow.directory)
             return lifeline.pvserver_arguments(route, connect_id)
         route.before_start(record.root_node)
         return route.pvserver_arguments(connect_id)

@@ -39,7 +39,7 @@ class ActionModule(SessionAction):
             installed.clients(options)
         record = self.session.read()
         self._refuse_elsewhere(record)
-        if record and not sessions.watched(record) and not record.remote_directory and not processes.alive(record.owner):
+        if record and not sessions.has_daemon(record) and not record.remote_directory and not processes.alive(record.owner):
             # A playbook ended before it had a job: there is nothing to take up.
             self.session.remove()
             record = SessionRecord()
@@ -76,15 +76,15 @@ class ActionModule(SessionAction):
         if record.owner and record.owner != self.owner and processes.alive(record.owner):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
-        if sessions.away(record):
+        if sessions.is_lost(record):
             self._refuse_another(record, options)
             since = time.strftime("%H:%M", time.localtime(record.lost_at))
             self.show("the connection to {0} is lost since {1}; connecting again".format(record.login_node, since))
             return self._result(record, todo=not self._task.check_mode, changed=True)
-        if sessions.watched(record) and record.state in ("ready", "connected") and not sessions.lacks_client_host(record):
+        if sessions.has_daemon(record) and record.state in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(options)
-            if sessions.away(self.session.read()):
+            if sessions.is_lost(self.session.read()):
                 return self._take_up(self.session.read(), options)
             self._refuse_another(record, options)
             line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
@@ -98,7 +98,7 @@ class ActionModule(SessionAction):
             self._refuse_another(record, options)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
-        if sessions.watched(record):
+        if sessions.has_daemon(record):
             Channel(record.socket, self.name).request("own", owner=self.owner, waiting=waiting)
         if record.job_id:
             self.show("takes up the session of {0}, job {1}".format(
@@ -185,10 +185,10 @@ class ActionModule(SessionAction):
         return {"changed": bool(record), "session": report}
 
     def _undo(self, record, last=False):
-        if not sessions.watched(record) or sessions.away(record):
+        if not sessions.has_daemon(record) or sessions.is_lost(record):
             if not record.target or record.over:
                 return
-            if not sessions.away(record):
+            if not sessions.is_lost(record):
                 self.session.update(owner=self.owner)
             log_in(self.session, openssh.Target(**record.target), self.owner, self._password())
             record = self.session.read()

@@ -37,7 +37,7 @@ class ActionModule(SessionAction):
         record = session.read()
         if not record or record.over:
             return session.report()
-        if not sessions.watched(record):
+        if not sessions.has_daemon(record):
             return session.report(state="unknown", time_left_s=None, reason=record.reason or (
                 "the connection is gone; connect takes up what is still there, disconnect ends it"))
         try:

@@ -11,7 +11,7 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 class ActionModule(SessionAction):
     def act(self, arguments):
         record = self.session.read()
-        changed = not sessions.watched(record) or sessions.away(record)
+        changed = not sessions.has_daemon(record) or sessions.is_lost(record)
         if changed:
             log_in(self.session, target_of(self._connection, self.name), self.owner, password_of(self._connection))
         return {"changed": changed, "control_path": self.session.read().control_path}

@@ -79,7 +79,7 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     record = session.read()
     if not record:
         raise SessionError("the session of {0} was ended during the login".format(session.name), "", "connect again")
-    if sessions.away(record):
+    if sessions.is_lost(record):
         _log_in_again(session, record, target, password)
         return
     if processes.alive(record.daemon):
@@ -90,12 +90,12 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     path = control_path.control_path(session_id)
     given = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
              "owner": owner, "waiting": record.waiting, "seconds": _LONGEST_LOGIN, "libraries": _libraries(), "master": master.live_master(target),
-             "mender": _program("session.lifeline_route"),
+             "restorer": _program("session.lifeline_route"),
              "leave_node": master.Master(path + ".n", target.executable).command("-O", "exit")}
     answer = {"error": ""}
     if given["master"]:
         cancel = master.Master(given["master"], target.executable).command("-O", "cancel")[:-2]
-        answer = _start(session, dict(given, command=master.guest_command(target, given["master"]), take_back=cancel), target)
+        answer = _start(session, dict(given, command=master.guest_command(target, given["master"]), cancel_forward=cancel), target)
     if "error" in answer:
         given["master"] = ""
         answer = _log_in_to_any(session, target, path, password, lambda command, questions, candidate: _start(
@@ -181,7 +181,7 @@ def _log_in_to_any(session, target, path, password, attempt):
     pinned = client.pinned(target, session.read().facts.get("client_side", ""))
     # Behind network address translation, that address may belong to another host: then the name alone is tried.
     # Without a batch system, pvserver is a process of that one login node, and no other login node will do.
-    fixed = pinned != target and sessions.away(session.read()) and answers.of(session.read()).get("on_login_node")
+    fixed = pinned != target and sessions.is_lost(session.read()) and answers.of(session.read()).get("on_login_node")
     for candidate in [pinned] * (pinned != target) + [target] * (not fixed):
         answer, error = answered(session, candidate, path, password, lambda command, questions, candidate=candidate: attempt(command, questions, candidate))
         if error is None:

@@ -75,7 +75,7 @@ class SessionAction(ActionBase):
     def channel(self) -> Channel:
         """The way to the login node; raises SessionError where no session has one."""
         record = self.session.read()
-        if not sessions.watched(record):
+        if not sessions.has_daemon(record):
             raise SessionError("there is no connection to {0}".format(self.name), record.reason or "no session is open",
                                "connect first: ansible-playbook sciviz.paraview.connect -e host={0}".format(self.name))
         return Channel(record.socket, self.name)
@@ -106,7 +106,7 @@ class SessionAction(ActionBase):
         record = self.session.read()
         if not record or record.owner != self.owner:
             return ""
-        if not sessions.watched(record):
+        if not sessions.has_daemon(record):
             if record.remote_directory and not record.job_over:
                 self.session.update(state="unknown", owner=None)
                 return "the connection is gone; job {0} may be left. Try: ansible-playbook sciviz.paraview.disconnect -e host={1}".format(

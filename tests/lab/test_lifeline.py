@@ -195,7 +195,7 @@ def test_the_port_that_the_network_leaves_open(desk, port):
     open_network(desk.lab, "reverse_unencrypted")
     wishes = {"route": "reverse_unencrypted", "start_client": desk.client_command("reverse"), "client_port": 11112}
     done = desk.connect(reconnect_port=port, **wishes)
-    said = "no reconnection, since the network may leave port 11112 alone open, which is ParaView's (paraview_reconnect_port names another one)"
+    said = "no reconnection, since a firewall may leave only port 11112 open, and ParaView uses it (set paraview_reconnect_port to another port)"
     assert (said in done.stdout) == (not port)
     desk.nothing_left()
     if port:

@@ -24,11 +24,11 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.session.record imp
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 
 NONE = answers.TABLES["none"]
-# As the playbook starts it, but looking more often and less patient.
+# The command of the playbook, with shorter intervals and timeouts.
 START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, job_monitor, recovery; "
          "from module_utils.schedulers import jobs; from module_utils.cluster import heartbeat; daemon._TICK = 0.05; "
-         "recovery._NOBODY_ASKS = 1.0; job_monitor._STATUS_EVERY = 0.1; "
-         "job_monitor._ASK_EVERY = {1}; jobs.poll_pause = lambda waited: {1}; heartbeat.OVERDUE = 3.5; "
+         "recovery._ABANDONED_AFTER = 1.0; job_monitor._STATUS_EVERY = 0.1; "
+         "job_monitor._QUERY_EVERY = {1}; jobs.poll_pause = lambda waited: {1}; heartbeat.OVERDUE = 3.5; "
          "jobs.Jobs.cancel_and_wait.__defaults__ = (10.0, jobs.time.sleep); daemon.main()")
 PVSERVER = """#!/bin/sh
 echo 'Accepting connection(s): c101:40123'
@@ -40,7 +40,7 @@ exit $(cat {0}/leave)
 
 
 class Held:
-    """A session with its daemon, its owner and, where asked for, a real job on this host."""
+    """A session with its daemon, its owner and, after submit(), a real job on this host."""
 
     def __init__(self, tmp_path, short_path, directory):
         self.tmp_path, self.directory = tmp_path, directory
@@ -51,31 +51,31 @@ class Held:
 
     def start(self, command=("/bin/sh",), path="", ask_every=0.3, stub=None, **more):
         record = self.session.begin(scheduler="none", prelude="", stub=stub)
-        wish = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
-                "session": record.id, "socket": str(self.socket), "control_path": str(self.control),
-                "owner": processes.identity(self.owner.pid), "seconds": 10, **more}
+        given = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
+                 "session": record.id, "socket": str(self.socket), "control_path": str(self.control),
+                 "owner": processes.identity(self.owner.pid), "seconds": 10, **more}
         self.control.touch()
-        return self.launch(wish, path, ask_every)
+        return self.launch(given, path, ask_every)
 
-    def launch(self, wish, path, ask_every):
+    def launch(self, given, path, ask_every):
         shims = self.tmp_path / "shims"
         shims.mkdir()
-        (shims / "sync").symlink_to("/bin/true")  # a slow disk tells nothing here
+        (shims / "sync").symlink_to("/bin/true")  # the disk's speed is irrelevant here
         code = START.format(str(Path(daemon.__file__).parents[2]), ask_every)
         self.process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             start_new_session=True, cwd="/", env=dict(os.environ, PATH="{0}{1}:{2}".format(path, shims, os.environ["PATH"])))
         self.started.append(self.process)
         with self.process.stdin as stdin:
-            stdin.write(json.dumps(wish).encode())
-        self.told = []
+            stdin.write(json.dumps(given).encode())
+        self.reported = []
         answer = {"said": ""}
         while "said" in answer:
-            self.told.append(answer["said"])
+            self.reported.append(answer["said"])
             line = self.process.stdout.readline()
             assert line, self.process.stderr.read().decode()
             answer = json.loads(line.decode())
-        if "daemon" in answer and wish.get("session"):
+        if "daemon" in answer and given.get("session"):
             self.session.update(daemon=answer["daemon"], socket=str(self.socket))
         self.channel = Channel(str(self.socket), "lab")
         return answer
@@ -96,14 +96,14 @@ class Held:
         return processes.alive([int(pid), began])
 
     def left(self):
-        """Processes of the job: what has this test's directory in its command, or works in it, as pvserver.sh does."""
+        """Processes of the job: those with this test's directory in their command, or as working directory, as pvserver.sh has."""
         found = []
         for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
             try:
-                about = Path("/proc/{0}/cmdline".format(pid)).read_bytes() + b"\0" + os.readlink("/proc/{0}/cwd".format(pid)).encode()
+                command = Path("/proc/{0}/cmdline".format(pid)).read_bytes() + b"\0" + os.readlink("/proc/{0}/cwd".format(pid)).encode()
             except OSError:
                 continue
-            if str(self.tmp_path).encode() + b"/" in about:
+            if str(self.tmp_path).encode() + b"/" in command:
                 found.append(pid)
         return found
 
@@ -111,10 +111,9 @@ class Held:
         return self.session.read().state
 
     def over(self):
-        """Waits for the daemon's end, which must leave nothing and say nothing."""
+        """Waits for the daemon's end. It must leave no socket and print no error."""
         self.process.wait(30)
-        said = self.process.stderr.read().decode()
-        assert said == ""
+        assert self.process.stderr.read().decode() == ""
         assert not self.socket.exists() and not self.control.exists()
 
     def clean(self):
@@ -125,7 +124,7 @@ class Held:
             process.wait()
             process.stdout.close()
             process.stderr.close()
-        while self.left():  # one may have begun another meanwhile
+        while self.left():  # a process may have started another one meanwhile
             for pid in self.left():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
@@ -146,13 +145,13 @@ def test_scripts_are_run(held):
     assert os.stat(held.socket).st_mode & 0o077 == 0
 
 
-def test_what_ssh_says_is_passed_on_while_it_logs_in(held):
+def test_output_of_ssh_during_the_login_is_forwarded(held):
     held.start(["/bin/sh", "-c", "echo 'What is 3 + 4?' >&2; sleep 0.2; echo again >&2; sleep 0.2; exec /bin/sh"])
-    assert held.told[-1] == "What is 3 + 4?\nagain\n"
+    assert held.reported[-1] == "What is 3 + 4?\nagain\n"
 
 
-def test_a_login_that_nobody_waits_for_any_more(held):
-    """The playbook was killed while ssh asked for a password."""
+def test_a_login_whose_playbook_has_ended_fails(held):
+    """The playbook was killed while ssh prompted for a password."""
     held.owner.kill()
     held.owner.wait()
     assert "error" in held.start(["/bin/sh", "-c", "sleep 1000"])
@@ -169,7 +168,7 @@ BAD = [b"\n", b"nonsense\n", b"[]\n", b'{"op": "no such"}\n', b'{"op": 5}\n', b'
 
 
 @pytest.mark.parametrize("bad", BAD)
-def test_a_bad_request_harms_nobody(held, bad):
+def test_a_bad_request_does_not_end_the_daemon(held, bad):
     held.start()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(20)
@@ -181,19 +180,19 @@ def test_a_bad_request_harms_nobody(held, bad):
     assert held.channel.script("echo on")[1] == "on\n"
 
 
-def test_a_login_that_fails_is_told(held):
+def test_a_login_that_fails_is_reported(held):
     answer = held.start(["/bin/sh", "-c", "echo 'alice@login: Permission denied (publickey).' >&2; exit 255"])
     assert "Permission denied" in answer["error"]
     held.over()
 
 
-def test_an_ssh_that_is_not_there_is_told(held):
+def test_a_missing_ssh_is_reported(held):
     assert "no-such-ssh" in held.start(["no-such-ssh"])["error"]
     held.over()
 
 
 @pytest.mark.parametrize("how", ["stop", "owner", "TERM"])
-def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program, how):
+def test_a_session_ends_with_its_playbook_until_it_is_handed_over(held, program, how):
     held.start()
     held.submit(program)
     if how == "stop":
@@ -210,7 +209,7 @@ def test_until_it_is_handed_over_a_session_ends_with_its_playbook(held, program,
 
 
 @pytest.mark.parametrize("handed", [False, True])
-def test_a_paraview_that_ends_before_it_is_connected_takes_the_session_along(held, program, until, handed):
+def test_a_paraview_that_ends_before_it_is_connected_ends_the_session(held, program, until, handed):
     waiting = subprocess.Popen(["sleep", "1000"])
     held.start(waiting=processes.identity(waiting.pid))
     held.submit(program)
@@ -224,7 +223,7 @@ def test_a_paraview_that_ends_before_it_is_connected_takes_the_session_along(hel
 
 
 @pytest.mark.parametrize("handed", [False, True])
-def test_a_session_that_was_left_to_the_queue_waits_for_another_paraview(held, program, until, handed):
+def test_a_detached_session_waits_for_another_paraview(held, program, until, handed):
     waiting = subprocess.Popen(["sleep", "1000"])
     held.start(waiting=processes.identity(waiting.pid))
     held.submit(program)
@@ -243,7 +242,7 @@ def test_a_session_that_was_left_to_the_queue_waits_for_another_paraview(held, p
     held.over()
 
 
-def test_a_paraview_that_was_connected_takes_pvserver_along_by_itself(held, program, until):
+def test_pvserver_ends_with_a_paraview_that_was_connected(held, program, until):
     waiting = subprocess.Popen(["sleep", "1000"])
     held.start(waiting=processes.identity(waiting.pid))
     held.submit(program)
@@ -257,7 +256,7 @@ def test_a_paraview_that_was_connected_takes_pvserver_along_by_itself(held, prog
     assert (held.state(), held.session.read().reason) == ("ended", "the client left")
 
 
-def test_the_shell_ends_with_the_watcher(held):
+def test_the_shell_ends_with_the_daemon(held):
     held.start()
     shell = int(held.channel.script("echo $PPID; ps -o ppid= -p $PPID")[1].split()[-1])
     held.channel.request("stop")
@@ -284,7 +283,7 @@ def test_a_session_that_was_handed_over_lives_as_long_as_its_job(held, program, 
     assert not held.left() and not held.directory.exists()
 
 
-def test_a_pvserver_that_fails_is_told(held, program):
+def test_a_pvserver_that_fails_is_reported(held, program):
     held.start()
     held.submit(program, "#!/bin/sh\nexit 9\n")
     held.channel.request("hand_over")
@@ -302,23 +301,23 @@ exit 137
 """
 
 
-@pytest.mark.parametrize(("said", "reason"), [
+@pytest.mark.parametrize(("output", "reason"), [
     ("slurmstepd: error: Detected 1 oom_kill event in StepId=77.0.", "the job ran out of memory"),
     ("(  4.7s) [pvserver        ]vtkXOpenGLRenderWindow.:465    ERR| vtkXOpenGLRenderWindow (0x5): bad X server connection. DISPLAY=", "no display"),
-    ("nothing that anybody knows", "pvserver was killed (signal 9)")])
-def test_a_session_that_ends_under_its_client_names_the_cause(held, program, until, said, reason):
+    ("an unknown message", "pvserver was killed (signal 9)")])
+def test_a_session_that_ends_under_its_client_names_the_cause(held, program, until, output, reason):
     held.start()
     held.submit(program, CRASHES)
     held.channel.request("hand_over")
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
-    (held.tmp_path / "leave").write_text(said + "\n")
+    (held.tmp_path / "leave").write_text(output + "\n")
     held.over()
     assert held.state() == "failed" and reason in held.session.read().reason
     assert not held.directory.exists()
 
 
-def test_a_log_that_cannot_be_read_is_asked_for_again(held, program, until):
+def test_a_log_that_cannot_be_read_is_read_again(held, program, until):
     """A home that hangs for a while."""
     flag = held.tmp_path / "broken"
     text = "#!/bin/sh\ncase $* in *log*) [ ! -e {0} ] || {{ echo >> {0}; kill -9 $PPID; }};; esac\nexec /usr/bin/tail \"$@\"\n"
@@ -337,7 +336,7 @@ def test_a_log_that_cannot_be_read_is_asked_for_again(held, program, until):
     assert "memory" in held.session.read().reason
 
 
-def test_a_job_that_somebody_cancels_is_told(held, program, until):
+def test_a_cancelled_job_is_reported(held, program, until):
     held.start()
     held.submit(program)
     held.channel.request("hand_over")
@@ -349,8 +348,8 @@ def test_a_job_that_somebody_cancels_is_told(held, program, until):
 
 
 @pytest.mark.parametrize("ask_every", [0.3, 10000])
-def test_a_job_that_vanished_is_told(held, program, until, ask_every):
-    """Without last words: the batch system tells it, asked because its turn has come or because the job gives no sign of life."""
+def test_a_job_that_vanished_is_reported(held, program, until, ask_every):
+    """It wrote no end. The batch system reports it; it is queried because a query is due, or because the job gives no sign of life."""
     held.start(ask_every=ask_every)
     held.submit(program)
     held.channel.request("hand_over")
@@ -369,16 +368,16 @@ FORGETFUL = {"gone": "echo GONE", "over": "echo OVER"}
 
 @pytest.mark.parametrize("answer", sorted(FORGETFUL))
 def test_a_job_that_gives_signs_of_life_is_not_over(held, program, until, answer):
-    """Its batch system answers that it is, again and again; once the job is killed that is right."""
-    asked = held.tmp_path / "asked"
-    argv = ["/bin/sh", "-c", "echo >> '{0}'; {1}".format(asked, FORGETFUL[answer]), "sh", "{job_id}"]
+    """Its batch system keeps answering that it is over; once the job is killed, the answer is right."""
+    queries = held.tmp_path / "asked"
+    argv = ["/bin/sh", "-c", "echo >> '{0}'; {1}".format(queries, FORGETFUL[answer]), "sh", "{job_id}"]
     ask = {"process": dict(NONE["ask"]["process"], argv=argv, fields={"native": "^(?P<value>OVER)"})}
     held.start()
     held.submit(program)
     held.session.update(table=dict(NONE, title="Spool", ask=ask, states={"OVER": "failed"}))
     until(lambda: (held.directory / "beat").exists() and (held.directory / "beat").read_text().strip())
     held.channel.request("hand_over")
-    until(lambda: asked.exists() and len(asked.read_text()) > 12)
+    until(lambda: queries.exists() and len(queries.read_text()) > 12)
     assert held.process.poll() is None and held.job_runs()
     assert held.session.read().reason == "Spool does not list job {0} any more, and the job gives signs of life".format(held.job)
     group = int((held.directory / "pid").read_text())
@@ -389,8 +388,8 @@ def test_a_job_that_gives_signs_of_life_is_not_over(held, program, until, answer
     assert not held.directory.exists()
 
 
-def test_a_job_that_its_batch_system_lets_go_and_that_lives_on_is_ended(held, program, until):
-    """disconnect: what is cancelled and not known any more is asked to end by its own file."""
+def test_a_job_that_survives_its_removal_from_the_batch_system_is_ended(held, program, until):
+    """disconnect: if the batch system does not list a cancelled job any more, a file requests the job to end."""
     held.start()
     held.submit(program)
     cancel = {"argv": ["/bin/sh", "-c", "echo Unknown Job Id >&2; exit 153", "sh", "{job_id}"], "over": "Unknown Job Id"}
@@ -403,7 +402,7 @@ def test_a_job_that_its_batch_system_lets_go_and_that_lives_on_is_ended(held, pr
     assert not held.session.read() and not held.directory.exists()
 
 
-def test_a_playbook_takes_a_session_up_again(held, program, until):
+def test_a_playbook_owns_a_session_again(held, program, until):
     held.start()
     held.submit(program)
     held.channel.request("hand_over")
@@ -435,7 +434,7 @@ def test_a_lost_connection_keeps_the_record(held, program, until, handed):
         held.channel.script("true")
 
 
-def test_what_ssh_said_last_is_the_reason(held):
+def test_the_last_message_of_ssh_is_the_reason(held):
     held.start(["/bin/sh", "-c", "/bin/sh; echo 'Timeout, server login not responding.' >&2; exit 255"])
     with pytest.raises(ChannelLost) as caught:
         held.channel.script("kill -9 $(ps -o ppid= -p $PPID)")
@@ -444,8 +443,8 @@ def test_what_ssh_said_last_is_the_reason(held):
     assert caught.value.why
 
 
-def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
-    """A home that hangs for a while: the script that looks is ended by its time limit."""
+def test_a_check_that_fails_once_does_not_end_the_session(held, program, until):
+    """A home that hangs for a while: the time limit ends the script that checks the job."""
     flag = held.tmp_path / "broken"
     path = os.path.dirname(program("ls", "#!/bin/sh\n[ ! -e {0} ] || {{ echo >> {0}; kill -9 $PPID; }}\nexec /bin/ls \"$@\"\n".format(flag)))
     held.start(path=path + ":")
@@ -461,13 +460,13 @@ def test_a_look_that_fails_once_does_not_end_the_session(held, program, until):
     assert held.state() == "connected"
 
 
-def test_a_record_that_is_gone_when_the_batch_system_would_be_asked(tmp_path):
-    watched = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
-    watched.monitor.look()
-    assert watched.stopping
+def test_a_missing_record_stops_the_daemon_instead_of_a_query(tmp_path):
+    made = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
+    made.monitor.check()
+    assert made.stopping
 
 
-def test_a_record_that_is_taken_away_ends_the_daemon(held, program, until):
+def test_a_removed_record_ends_the_daemon(held, program, until):
     held.start()
     held.submit(program)
     held.channel.request("hand_over")
@@ -476,7 +475,7 @@ def test_a_record_that_is_taken_away_ends_the_daemon(held, program, until):
     held.over()
 
 
-def test_what_cannot_be_undone_is_kept(held, program):
+def test_a_session_that_cannot_be_undone_keeps_its_record(held, program):
     held.start()
     held.submit(program)
     held.session.update(scheduler="slurm")
@@ -496,25 +495,25 @@ def test_what_cannot_be_undone_is_kept(held, program):
 
 
 def begin_client(held, until, command):
-    """Logs in there; returns what is said of it at last."""
-    held.channel.request("begin_client", command=list(command), environment={"ASKED": "as the playbook says"})
+    """Logs in there; returns the final state of the login."""
+    held.channel.request("begin_client", command=list(command), environment={"ASKED": "set by the playbook"})
     return until(lambda: [state for state in [held.channel.request("client_state")] if state.get("begun") or "failed" in state])[0]
 
 
-def test_a_client_host_is_held_and_left(held, until):
+def test_a_client_host_is_connected_and_cleaned_up(held, until):
     held.start()
     left = held.tmp_path / "left"
     assert begin_client(held, until, ["/bin/sh"])["begun"]
-    assert held.channel.client_script("echo $ASKED; echo err >&2; exit 3") == (3, "as the playbook says\n", "err\n")
+    assert held.channel.client_script("echo $ASKED; echo err >&2; exit 3") == (3, "set by the playbook\n", "err\n")
     held.channel.request("cleanup", script="touch {0}".format(left))
-    lead = held.control.parent / (held.control.name + ".t40123")
-    lead.touch()
+    forward = held.control.parent / (held.control.name + ".t40123")
+    forward.touch()
     held.channel.request("stop", wait=90)
     held.over()
-    assert left.exists() and not lead.exists()
+    assert left.exists() and not forward.exists()
 
 
-def test_while_a_client_host_asks_the_login_node_is_not_kept_waiting(held, until):
+def test_a_prompt_of_the_client_host_does_not_block_the_login_node(held, until):
     held.start()
     held.channel.request("begin_client", command=["/bin/sh", "-c", "echo 'What is 3 + 4?' >&2; sleep 1000"], environment={})
     assert until(lambda: "3 + 4" in held.channel.request("client_state")["said"])
@@ -532,7 +531,7 @@ def test_a_client_host_that_refuses(held, until):
     assert held.channel.script("echo the login node is there still")[0] == 0
 
 
-def test_a_client_host_that_is_lost_is_told(held, until):
+def test_a_lost_client_host_is_reported(held, until):
     held.start()
     begin_client(held, until, ["/bin/sh"])
     held.session.update(client_side={"name": "bigscreen", "daemon": [1, "1"]})
@@ -544,13 +543,13 @@ def test_a_client_host_that_is_lost_is_told(held, until):
 
 
 @pytest.mark.parametrize("connected", [False, True])
-def test_a_client_there_that_was_connected_holds_somebodys_work(held, program, until, connected):
-    """Where the session ends by itself it stays; disconnect ends it."""
+def test_a_connected_client_on_the_client_host_survives_the_session(held, program, until, connected):
+    """It holds its user's work. If the session ends by itself, the client stays; disconnect ends it."""
     held.start()
     begin_client(held, until, ["/bin/sh"])
-    there = processes.identity(held.owner.pid)
+    client = processes.identity(held.owner.pid)
     held.submit(program)
-    held.session.update(client_there=there)
+    held.session.update(client_there=client)
     held.channel.request("hand_over")
     until(lambda: held.state() == "starting")
     if connected:
@@ -561,20 +560,20 @@ def test_a_client_there_that_was_connected_holds_somebodys_work(held, program, u
     assert (held.owner.poll() is None) is connected
 
 
-def test_a_directory_of_sockets_that_was_cleared_away_is_no_trouble(held):
-    """As by a logout, or whatever tidies up temporary files."""
+def test_a_removed_directory_of_sockets_does_no_harm(held):
+    """A logout or a cleaner of temporary files removes it."""
     held.start()
     for path in held.control.parent.iterdir():
         path.unlink()
     held.control.parent.rmdir()
     os.kill(held.process.pid, signal.SIGTERM)
     held.over()
-    held.control.parent.mkdir()  # the fixture takes it away itself
+    held.control.parent.mkdir()  # the fixture removes it
 
 
 @pytest.mark.parametrize("lives", [True, False])
 def test_a_login_that_fails_leaves_the_socket_of_a_stub_that_waits(held, lives):
-    """Its ParaView is connected, and the next login finds it."""
+    """The stub's ParaView is connected, and the next login uses the stub again."""
     stub = subprocess.Popen(["sleep", "60"])
     try:
         line = held.control.parent / (held.control.name + ".r7000")
@@ -597,13 +596,13 @@ def test_the_ssh_of_a_node_is_ended_with_the_session(held, tmp_path):
     assert (tmp_path / "ended").exists()
 
 
-def test_forwards_of_a_master_of_the_users_own_are_taken_back(held, tmp_path):
+def test_forwards_in_the_users_own_master_are_cancelled(held, tmp_path):
     master = tmp_path / "master"
     master.touch()
-    held.start(master=str(master), take_back=["sh", "-c", 'echo "$@" >> {0}'.format(tmp_path / "asked"), "sh"])
+    held.start(master=str(master), cancel_forward=["sh", "-c", 'echo "$@" >> {0}'.format(tmp_path / "cancelled"), "sh"])
     assert os.readlink(held.control) == str(master)
     held.session.update(forwards=[["-L", "127.0.0.1:1:c101:2"], ["-R", "127.0.0.1:0:127.0.0.1:3"]])
     held.channel.request("stop", wait=90)
     held.over()
-    assert (tmp_path / "asked").read_text() == "-L 127.0.0.1:1:c101:2 -- master\n-R 127.0.0.1:0:127.0.0.1:3 -- master\n"
-    assert master.exists(), "it is not ours"
+    assert (tmp_path / "cancelled").read_text() == "-L 127.0.0.1:1:c101:2 -- master\n-R 127.0.0.1:0:127.0.0.1:3 -- master\n"
+    assert master.exists(), "it is the user's"

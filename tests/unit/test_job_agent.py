@@ -225,11 +225,11 @@ OPTIONS = {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "mpi_launcher": 
 
 @pytest.mark.parametrize(("options", "route", "reason"), [
     ({}, "forward_tunnel", ""), ({}, "reverse_tunnel", ""), ({}, "reverse_unencrypted", ""), ({"client_port": 11111}, "reverse_tunnel", ""),
-    ({"client_port": 11111}, "reverse_unencrypted", "port 11111 alone"), ({"client_port": 11111}, "reverse_relay_unencrypted", "paraview_reconnect_port"),
+    ({"client_port": 11111}, "reverse_unencrypted", "only port 11111"), ({"client_port": 11111}, "reverse_relay_unencrypted", "paraview_reconnect_port"),
     ({"client_port": 11111, "reconnect_port": 11112}, "reverse_relay_unencrypted", ""), ({"client_host": "bigscreen"}, "forward_tunnel", ""),
-    ({"mpi_launcher": ["mpirun", "--nolocal"], "nodes": 2}, "reverse_tunnel", "starts the process that calls"),
+    ({"mpi_launcher": ["mpirun", "--nolocal"], "nodes": 2}, "reverse_tunnel", "starts the connecting process"),
     ({"mpi_launcher": ["mpirun", "--nolocal"], "nodes": 2}, "forward_tunnel", ""),
-    ({"job_id": "17"}, "forward_tunnel", "what is started in job 17 ends with the connection"),
+    ({"job_id": "17"}, "forward_tunnel", "processes started in job 17 end with the connection"),
     ({"pvserver": ["pvserver", "--multi-clients"]}, "forward_tunnel", "several clients")])
 def test_sessions_that_cannot_reconnect(options, route, reason):
     assert reason in lifeline.why_not(dict(OPTIONS, **options), route)

@@ -30,25 +30,25 @@ def session(tmp_path):
 @pytest.mark.parametrize(("route", "place"), [
     ("reverse_tunnel", "unix:/run/c.r7000"), ("node_tunnel_reverse", "unix:/run/c.r7000"), ("reverse_unencrypted", "0.0.0.0:7000"),
     ("reverse_relay_unencrypted", "0.0.0.0:7000")])
-def test_only_a_route_without_a_tunnel_on_this_machine_opens_a_port_for_the_line(session, route, place):
+def test_only_a_route_without_a_tunnel_opens_a_port_for_the_line(session, route, place):
     stub = lifeline.Stub(session)
     command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.Here(), 11111, SETTINGS)
     assert command[command.index("--line-listen") + 1] == place
     target = command[command.index("--to") + 1]
-    assert target.startswith("@") and not os.path.exists(target[1:]), "the stub connects to ParaView before ParaView listens"
+    assert target.startswith("@") and not os.path.exists(target[1:]), "the stub would connect to ParaView before ParaView expects that"
     stub.forward_to_client(host.Here(), 11111)
     with open(target[1:]) as stream:
         assert stream.read() == "127.0.0.1:11111\n"
 
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward_unencrypted", "node_tunnel"])
-def test_the_stub_listens_for_paraview_on_loopback_only(session, route):
+def test_paraview_is_served_on_loopback_alone(session, route):
     command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.Here(), 7000, SETTINGS)
     assert command[command.index("--listen") + 1] == "127.0.0.1:7000"
 
 
-class RemoteHost:
-    """Another host on which ParaView runs."""
+class OtherHost:
+    """Another host, on which ParaView runs."""
 
     name, uid = "bigscreen", 1000
 
@@ -64,13 +64,13 @@ class RemoteHost:
 
 def test_a_port_of_another_host_is_forwarded_to_the_stub_once(session):
     session.update(client_port=40123, client_side={"name": "bigscreen"})
-    remote = RemoteHost()
+    side = OtherHost()
     for _time in range(2):
-        lifeline_route.forward_from_client(session, session.read(), remote)
-    assert remote.forwarded == [40123]
-    session.update(client_side={"name": "bigscreen"})  # after a new login to it
+        lifeline_route.forward_from_client(session, session.read(), side)
+    assert side.forwarded == [40123]
+    session.update(client_side={"name": "bigscreen"})  # after a new login
     with pytest.raises(SessionError, match="port 40123 on bigscreen is taken"):
-        lifeline_route.forward_from_client(session, session.read(), RemoteHost(owner=1000))
+        lifeline_route.forward_from_client(session, session.read(), OtherHost(owner=1000))
 
 
 class Channel:
@@ -83,7 +83,7 @@ class Channel:
 
 @pytest.mark.parametrize(("output", "address"), [
     ("login1\n198.18.1.9 50000 198.18.2.2 22\n", "198.18.1.9"), ("login1\n\n", "192.0.2.7"), ("login1\nfe80::1 50000 fe80::2 22\n", "192.0.2.7")])
-def test_a_laptop_that_reconnects_with_another_address_is_called_there(session, output, address):
-    """On a route on which the cluster calls this machine, the bytes would go to the host that has its old address now."""
-    assert lifeline_route.look_around(session, session.read(), Channel(output)).facts["client_address"] == address
+def test_a_new_address_of_this_machine_is_used(session, output, address):
+    """If the cluster connects to this machine, another host may have the old address."""
+    assert lifeline_route.check_login_node(session, session.read(), Channel(output)).facts["client_address"] == address
     assert session.read().facts["client_address"] == address

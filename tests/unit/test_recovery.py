@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session with a lifeline whose connection is lost: a daemon as it is, with programs of ours in place of ssh and of what makes the way anew."""
+"""A session with a lifeline whose connection is lost: the real daemon, with stand-ins for ssh and for the restorer."""
 
 import contextlib
 import json
@@ -20,7 +20,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import ChannelLost
 from test_daemon import Held
 
-# Stands for ssh: refuses, is not answered, or gives a shell, as a file says; each call is on record.
+# A stand-in for ssh: a file decides whether it is refused, gets no answer, or starts a shell. It records each call.
 SSH = """#!/bin/sh
 case " $* " in *" -G "*) exit 0;; esac
 echo "$*" >> {0}/calls
@@ -35,20 +35,20 @@ esac
 echo $$ > {0}/shell
 exec /bin/sh
 """
-# Stands for what makes the way anew: afterwards the stub is connected.
-MENDER = """
+# A stand-in for the restorer: afterwards the stub is connected.
+RESTORER = """
 import json, os, sys
-wish = json.load(sys.stdin)
+given = json.load(sys.stdin)
 print(open("{0}/objection").read() if os.path.exists("{0}/objection") else "", end="")
-with open("{0}/mended", "a") as stream: stream.write(wish["session"] + "\\n")
+with open("{0}/restored", "a") as stream: stream.write(given["session"] + "\\n")
 if os.path.exists("{0}/objection"): sys.exit(1)
-path = os.path.join(wish["directory"], "stub.json")
+path = os.path.join(given["directory"], "stub.json")
 with open(path + ".new", "w") as stream: json.dump(dict(state="connected", losses=1), stream)
 os.rename(path + ".new", path)
 """
 
 
-class Enduring(Held):
+class Reconnecting(Held):
     """A session with a lifeline, handed over."""
 
     def begin(self, program, outage=3600, terminal=None):
@@ -56,19 +56,19 @@ class Enduring(Held):
         ssh = program("ssh", SSH.format(self.tmp_path))
         target = client.Target(executable=ssh, host="login", user=None, port=None, key=None, arguments=[], timeout=10)
         command = client.master_command(target, str(self.control))
-        self.start(command, libraries=[], mender=[sys.executable, "-IS", "-c", MENDER.format(self.tmp_path)])
+        self.start(command, libraries=[], restorer=[sys.executable, "-IS", "-c", RESTORER.format(self.tmp_path)])
         self.submit(program)
         self.stub = Stub(self.session)
         self.stub_process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
         self.started_stubs = [self.stub_process]
-        self.tell(state="connected")
+        self.report(state="connected")
         self.session.update(lifeline=True, go=True, stub=processes.identity(self.stub_process.pid), settings={"reconnect_timeout": outage},
                             target=target._asdict(),
                             control_path=str(self.control), ssh=ssh, login_node="login", terminal=terminal, state="ready")
         self.channel.request("hand_over")
 
-    def tell(self, **status):
-        """What the stub's file says."""
+    def report(self, **status):
+        """Writes the stub's status file."""
         path = self.stub.status_path
         with open(path + ".new", "w", encoding="utf-8") as stream:
             json.dump(status, stream)
@@ -78,12 +78,12 @@ class Enduring(Held):
         (self.tmp_path / "network").write_text(state)
 
     def lose(self):
-        """ssh is killed, and the stub says what it sees of it."""
+        """Kills ssh; the stub reports the outage."""
         shell = self.tmp_path / "shell"
         pid = int(shell.read_text())
         shell.unlink()
         os.kill(pid, signal.SIGKILL)
-        self.tell(state="outage", reason="it was closed", losses=1, waiting_bytes=1234567)
+        self.report(state="outage", reason="it was closed", losses=1, waiting_bytes=1234567)
 
     def calls(self):
         return len((self.tmp_path / "calls").read_text().splitlines())
@@ -93,7 +93,7 @@ class Enduring(Held):
 
     def is_back(self):
         record = self.session.read()
-        return (self.tmp_path / "shell").exists() and (self.tmp_path / "mended").exists() and record.lost_at is None and record.reason == ""
+        return (self.tmp_path / "shell").exists() and (self.tmp_path / "restored").exists() and record.lost_at is None and record.reason == ""
 
     def clean(self):
         super().clean()
@@ -105,13 +105,13 @@ class Enduring(Held):
 
 @pytest.fixture(name="held")
 def _held(tmp_path, short_path, session_directory):
-    held = Enduring(tmp_path, short_path, session_directory)
+    held = Reconnecting(tmp_path, short_path, session_directory)
     held.started_stubs = []
     yield held
     held.clean()
 
 
-def test_a_connection_that_is_killed_is_made_again_and_the_way_with_it(held, program, until):
+def test_a_killed_connection_and_its_route_are_restored(held, program, until):
     held.begin(program)
     held.lose()
     until(held.is_back)
@@ -121,7 +121,7 @@ def test_a_connection_that_is_killed_is_made_again_and_the_way_with_it(held, pro
     assert held.session.read().state in ("ready", "starting")
 
 
-def test_while_the_network_is_away_the_session_says_so_and_waits(held, program, until):
+def test_while_the_network_is_down_the_session_reports_it_and_waits(held, program, until):
     held.begin(program)
     held.network("down")
     held.lose()
@@ -132,39 +132,39 @@ def test_while_the_network_is_away_the_session_says_so_and_waits(held, program, 
     assert "the connection was lost" in caught.value.why
     report = held.session.report()
     assert (report["state"], report["lifeline"]["state"], report["lifeline"]["waiting_bytes"]) == ("ready", "outage", 1234567)
-    assert held.channel.request("stop")["away"], "it cannot be ended from here now"
+    assert held.channel.request("stop")["away"], "without a connection it cannot be ended"
     held.network("up")
     until(held.is_back)
     assert held.session.report()["lifeline"]["state"] == "connected"
 
 
-def test_nothing_is_asked_of_a_user_who_is_not_there(held, program, until):
+def test_a_new_login_does_not_prompt_the_user(held, program, until):
     held.begin(program)
     held.lose()
     until(held.is_back)
-    asked = (held.tmp_path / "calls").read_text().splitlines()
-    assert "BatchMode=yes" not in asked[0] and "BatchMode=yes" in asked[-1]
+    calls = (held.tmp_path / "calls").read_text().splitlines()
+    assert "BatchMode=yes" not in calls[0] and "BatchMode=yes" in calls[-1]
 
 
-def test_where_only_the_user_can_log_in_it_waits_for_that(held, program, until):
+def test_if_only_the_user_can_log_in_the_session_waits(held, program, until):
     held.begin(program)
     held.network("asks")
     held.lose()
-    until(lambda: held.reason().startswith("waiting for you: login wants to know who you are"))
+    until(lambda: held.reason().startswith("waiting for you: login requires you to log in"))
     assert "Permission denied" in held.reason() and "sciviz.paraview.connect -e host=lab" in held.reason()
     calls = held.calls()
     held.network("up")
-    # connect again: the login that the user answers for.
+    # connect again: an interactive login.
     target = client.Target(**held.session.read().target)
     path = str(held.control) + ".3"
     held.channel.request("begin_login", command=client.master_command(target, path), environment={"SSH_ASKPASS": "/bin/false"}, path=path)
     until(lambda: held.channel.request("login_state").get("begun"))
-    assert held.calls() == calls + 1, "nobody was asked for anything meanwhile"
+    assert held.calls() == calls + 1, "no login was attempted meanwhile"
     until(held.is_back)
     assert held.channel.script("echo $SSH_ASKPASS")[1] == "/bin/false\n"
 
 
-def test_a_login_of_the_users_that_fails_leaves_all_as_it_was(held, program, until):
+def test_a_failed_interactive_login_changes_nothing(held, program, until):
     held.begin(program)
     held.network("down")
     held.lose()
@@ -176,35 +176,35 @@ def test_a_login_of_the_users_that_fails_leaves_all_as_it_was(held, program, unt
     until(held.is_back)
 
 
-def test_a_connection_over_which_nothing_comes_is_given_up(held, program, until):
+def test_a_silent_connection_is_ended(held, program, until):
     """ssh would wait for a minute; the stub has noticed sooner."""
     held.begin(program)
     pid = int((held.tmp_path / "shell").read_text())
     (held.tmp_path / "shell").unlink()
     os.kill(pid, signal.SIGSTOP)
     began = time.monotonic()
-    held.tell(state="outage", reason="nothing came for 10 s")
+    held.report(state="outage", reason="nothing came for 10 s")
     until(held.is_back, 30)
     assert time.monotonic() - began < 20
-    assert not os.path.exists("/proc/{0}".format(pid)), "what was given up is ended"
+    assert not os.path.exists("/proc/{0}".format(pid)), "the silent connection is ended"
 
 
-def test_a_connection_that_comes_to_itself_is_used_again(held, program, until):
-    """A short sleep, and a site that would ask for a code: nothing has to be asked."""
+def test_a_silent_connection_that_answers_again_is_used_again(held, program, until):
+    """The laptop slept for a short time, and the site would prompt for a code: no new login is needed."""
     held.begin(program)
     shell = int((held.tmp_path / "shell").read_text())
     held.network("asks")
     os.kill(shell, signal.SIGSTOP)
-    held.tell(state="outage", reason="nothing came for 10 s")
+    held.report(state="outage", reason="nothing came for 10 s")
     until(lambda: held.reason().startswith("waiting for you"), 30)
     os.kill(shell, signal.SIGCONT)
-    held.tell(state="connected", losses=1)
+    held.report(state="connected", losses=1)
     until(lambda: held.session.read().lost_at is None and held.reason() == "")
     assert held.channel.hold("echo $$")[1].strip() == str(shell)
-    assert held.control.exists() and not (held.tmp_path / "mended").exists()
+    assert held.control.exists() and not (held.tmp_path / "restored").exists()
 
 
-def test_a_login_of_somebody_who_has_gone_is_given_up(held, program, until):
+def test_an_abandoned_interactive_login_is_ended(held, program, until):
     held.begin(program)
     held.network("down")
     held.lose()
@@ -215,7 +215,7 @@ def test_a_login_of_somebody_who_has_gone_is_given_up(held, program, until):
     until(held.is_back, 30)
 
 
-def test_a_take_up_that_breaks_off_leaves_the_work_alone(held, program, until):
+def test_a_playbook_that_is_killed_does_not_end_a_session_with_work(held, program, until):
     held.begin(program)
     held.session.update(was_connected=True, state="connected")
     other = subprocess.Popen(["sleep", "1000"])
@@ -231,25 +231,25 @@ def test_a_take_up_that_breaks_off_leaves_the_work_alone(held, program, until):
     until(held.is_back)
 
 
-def test_a_way_that_is_lost_alone_is_made_anew_over_the_same_connection(held, program, until):
+def test_a_lost_route_is_restored_over_the_same_connection(held, program, until):
     held.begin(program)
     calls = held.calls()
-    held.tell(state="outage", reason="it was closed")
-    until((held.tmp_path / "mended").exists)
+    held.report(state="outage", reason="it was closed")
+    until((held.tmp_path / "restored").exists)
     until(lambda: held.session.read().lost_at is None)
     assert held.calls() == calls
 
 
-def test_a_line_that_comes_back_by_itself_is_left_alone(held, program, until):
+def test_a_line_that_returns_by_itself_is_not_restored(held, program, until):
     held.begin(program)
-    held.tell(state="outage", reason="it was closed")
+    held.report(state="outage", reason="it was closed")
     until(lambda: held.session.read().lost_at)
-    held.tell(state="connected", losses=1)
+    held.report(state="connected", losses=1)
     until(lambda: held.session.read().lost_at is None)
-    assert not (held.tmp_path / "mended").exists()
+    assert not (held.tmp_path / "restored").exists()
 
 
-def test_a_way_that_cannot_be_made_is_told_and_tried_again(held, program, until):
+def test_a_failed_restoration_is_reported_and_repeated(held, program, until):
     held.begin(program)
     (held.tmp_path / "objection").write_text("sshd on login refuses a remote forward")
     held.lose()
@@ -258,15 +258,15 @@ def test_a_way_that_cannot_be_made_is_told_and_tried_again(held, program, until)
     until(held.is_back)
 
 
-def test_a_stub_that_ended_gets_a_follower(held, program, until):
-    """A client that pvserver did not take, or somebody who tried the port."""
+def test_a_stub_that_ended_is_replaced(held, program, until):
+    """It ends, for example, after a client that pvserver refused or another user's connection to its port."""
     held.begin(program)
     os.killpg(held.stub_process.pid, signal.SIGKILL)
-    until((held.tmp_path / "mended").exists)
+    until((held.tmp_path / "restored").exists)
     assert held.session.read().lost_at is None and held.process.poll() is None
 
 
-def test_an_outage_that_lasts_too_long_ends_it(held, program, until):
+def test_an_outage_that_lasts_too_long_ends_the_session(held, program, until):
     held.begin(program, outage=-30)
     held.network("down")
     held.lose()
@@ -295,41 +295,41 @@ def test_the_end_of_the_job_ends_the_stub(held, program, until):
     assert not os.path.exists(held.session.key_path)
 
 
-def test_a_job_that_was_killed_is_told_although_the_line_is_away(held, program, until):
-    """Its agent had no last words; the stub knows of no end."""
+def test_a_killed_job_is_reported_although_the_line_is_lost(held, program, until):
+    """Its agent could not report its end to the stub."""
     held.begin(program)
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
-    held.tell(state="outage", reason="it was closed")
+    held.report(state="outage", reason="it was closed")
     (held.tmp_path / "leave").write_text("0")
     until(lambda: held.state() == "ended")
 
 
-def test_before_it_is_handed_over_a_loss_is_the_playbooks(held, program, until):
+def test_a_playbook_owns_a_session_with_a_lifeline_again(held, program, until):
     held.begin(program)
     held.channel.request("own", owner=processes.identity(held.owner.pid))
     assert held.process.poll() is None
 
 
-def test_one_line_at_the_loss_and_one_at_the_return(held, program, until):
+def test_the_terminal_shows_one_line_at_the_loss_and_one_at_the_return(held, program, until):
     ours, theirs = pty.openpty()
     try:
         path = os.ttyname(theirs)
         held.begin(program, terminal=[path, processes.identity(os.getpid())])
         held.network("down")
         held.lose()
-        said = b""
+        output = b""
 
         def read():
-            nonlocal said
+            nonlocal output
             if select.select([ours], [], [], 0.05)[0]:
-                said += os.read(ours, 4096)
-            return said
+                output += os.read(ours, 4096)
+            return output
 
         until(lambda: b"the connection was lost" in read())
         held.network("up")
         until(lambda: b"the connection is restored" in read())
-        lines = [line for line in said.decode().splitlines() if line]
+        lines = [line for line in output.decode().splitlines() if line]
         assert len(lines) == 2
         assert lines[0].startswith("lab: the connection was lost at ") and lines[0].endswith("; ParaView waits until it is restored")
         assert lines[1].startswith("lab: the connection is restored after ")

@@ -50,15 +50,15 @@ def test_a_record_is_private(session, base):
     assert sorted(os.listdir(session.directory)) == ["connect_id", "session.json"]
 
 
-def test_a_record_is_kept(session):
+def test_a_record_is_stored(session):
     record = session.begin(job_id="17")
     assert record.state == "starting" and record.name == "lab" and len(record.id) == 16
     assert session.read() == record
     assert session.update(nodes=["c\u00e91"]) == record.with_(nodes=["c\u00e91"]) == session.read()
 
 
-def test_the_order_of_what_is_kept_stays(session):
-    """A batch system's questions are asked in the order of its table."""
+def test_a_record_keeps_the_order_of_a_table(session):
+    """A batch system is queried in the order of its table."""
     session.begin(table={"ask": {"z": {}, "a": {}, "m": {}}})
     session.update(state="pending")
     assert list(session.read().table["ask"]) == ["z", "a", "m"]
@@ -81,13 +81,13 @@ def test_two_connects_do_not_share_a_record(session):
 
 
 @pytest.mark.parametrize("state", session_record.OVER)
-def test_a_record_that_is_over_makes_room(session, state):
+def test_a_record_that_is_over_is_replaced(session, state):
     first = session.begin()
     session.update(state=state)
     assert session.begin().id != first.id
 
 
-def test_a_record_that_is_gone_stays_gone(session):
+def test_a_removed_record_stays_removed(session):
     session.begin()
     session.remove()
     assert not os.path.exists(session.directory)
@@ -99,8 +99,8 @@ OLD = {"version": 1, "id": "0123456789abcdef", "name": "lab", "state": "connecte
        "settings": {"lifeline": True, "outage": 3600, "line_port": 0, "deadline": 60, "idle": 1200, "launcher": None, "route": "forward", "nodes": 2}}
 
 
-def test_a_session_that_an_older_version_began_is_read_and_left_in_its_form(session):
-    """Its daemon reads the record, too."""
+def test_a_record_of_an_older_version_is_read_and_keeps_its_format(session):
+    """The daemon of that version still reads the record."""
     session.begin()
     with open(session.path, "w") as stream:
         json.dump(OLD, stream)
@@ -114,7 +114,7 @@ def test_a_session_that_an_older_version_began_is_read_and_left_in_its_form(sess
     session.update(settings=dict(record.settings, queue_timeout=90), route="forward_unencrypted")
     with open(session.path) as stream:
         kept = json.load(stream)
-    assert (kept["settings"], kept["route"]) == (dict(OLD["settings"], deadline=90), "forward"), "a session that is taken up"
+    assert (kept["settings"], kept["route"]) == (dict(OLD["settings"], deadline=90), "forward"), "a session that connect continues"
     assert session.read().settings == dict(record.settings, queue_timeout=90)
 
 
@@ -122,7 +122,7 @@ SECOND = {"version": 2, "id": "0123456789abcdef", "name": "lab", "state": "conne
           "route_known": {"port": 5, "relay": {}}, "client_side": {"name": "desk", "watcher": [8, "1"], "led": 4}, "settings": {"reconnect": True}}
 
 
-def test_a_session_of_the_second_form_is_read_and_left_in_it(session):
+def test_a_record_of_the_second_format_is_read_and_keeps_it(session):
     session.begin()
     with open(session.path, "w") as stream:
         json.dump(SECOND, stream)
@@ -144,21 +144,21 @@ def test_a_record_of_a_newer_version_is_refused(session, version):
         session.read()
 
 
-def test_a_record_has_the_fields_that_it_has(session):
+def test_a_record_has_only_declared_fields(session):
     session.begin()
     with pytest.raises(TypeError, match="no field stat"):
         session.update(stat="ready")
     assert session.read().state == "starting"
 
 
-def test_every_field_that_is_written_is_one():
-    known = set(SessionRecord().as_dict())
+def test_every_field_that_is_written_is_declared():
+    declared = set(SessionRecord().as_dict())
     for path in (TOP / "plugins").rglob("*.py"):
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in ("update", "begin", "with_"):
                 whose = ast.unparse(call.func.value)
                 if whose == "session" or whose.endswith(".session"):
-                    assert {one.arg for one in call.keywords if one.arg} <= known, f"{path}:{call.lineno}"
+                    assert {one.arg for one in call.keywords if one.arg} <= declared, f"{path}:{call.lineno}"
 
 
 def test_sessions_of_one_host_do_not_share_a_record(base):
@@ -171,7 +171,7 @@ def test_sessions_of_one_host_do_not_share_a_record(base):
 
 
 @pytest.mark.parametrize("text", ["", "{", "\xff\xfe", "{\"state\": }"])
-def test_a_damaged_record_is_told(session, text):
+def test_a_damaged_record_is_reported(session, text):
     session.begin()
     with open(session.path, "w", encoding="latin-1") as stream:
         stream.write(text)
@@ -181,7 +181,7 @@ def test_a_damaged_record_is_told(session, text):
         assert session.path in caught.value.what and session.directory in caught.value.way_out
 
 
-def test_a_state_directory_that_cannot_be(tmp_path):
+def test_a_state_directory_that_is_not_valid(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(SessionError, match="paraview_state_dir"):
         Session(str(tmp_path / "file"), "lab").begin()
@@ -261,13 +261,13 @@ def test_time_left():
     assert sessions.time_left(SessionRecord()) is None
 
 
-def test_watched(tmp_path):
-    assert sessions.watched(SessionRecord(daemon=processes.identity(os.getpid()), socket=str(tmp_path)))
-    assert not sessions.watched(SessionRecord(daemon=processes.identity(os.getpid()), socket=str(tmp_path / "gone"))), "it cannot be reached"
-    assert not sessions.watched(SessionRecord(daemon=None)) and not sessions.watched(SessionRecord())
+def test_has_daemon(tmp_path):
+    assert sessions.has_daemon(SessionRecord(daemon=processes.identity(os.getpid()), socket=str(tmp_path)))
+    assert not sessions.has_daemon(SessionRecord(daemon=processes.identity(os.getpid()), socket=str(tmp_path / "gone"))), "it cannot be reached"
+    assert not sessions.has_daemon(SessionRecord(daemon=None)) and not sessions.has_daemon(SessionRecord())
 
 
-def test_the_place_of_records(monkeypatch):
+def test_the_directory_of_records(monkeypatch):
     monkeypatch.setenv("HOME", "/home/u")
     monkeypatch.setenv("XDG_STATE_HOME", "")
     assert sessions.state_directory() == "/home/u/.local/state/paraview-connect"
@@ -290,14 +290,14 @@ def test_reports_of_other_hosts_stay(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "5", "null", "[5, {}, [1]]", "\xff"])
-def test_a_report_that_is_damaged_is_written_anew(tmp_path, text):
+def test_a_damaged_report_is_replaced(tmp_path, text):
     path = tmp_path / "report.json"
     path.write_text(text, encoding="latin-1")
     sessions.write_report(str(path), [{"host": "a"}])
     assert json.loads(path.read_text()) == [{"host": "a"}]
 
 
-def test_no_report_is_wished_for():
+def test_no_report_is_requested():
     sessions.write_report("", [{"host": "a"}])
 
 
@@ -327,7 +327,7 @@ def test_many_writers_lose_nothing(tmp_path):
     assert sorted(one["host"] for one in json.loads(path.read_text())) == [str(number) for number in range(8)]
 
 
-def test_a_lock_is_let_go_by_the_dead(session):
+def test_a_killed_process_releases_its_lock(session):
     session.begin()
     ours, theirs = os.pipe()
     holder = os.fork()

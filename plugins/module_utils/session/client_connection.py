@@ -16,35 +16,35 @@ from .record import Session
 
 
 class ClientConnection:
-    """It is there between begin() and end().
+    """It exists between begin() and end().
 
     Args:
-        session: whose client host it leads to.
-        forget_sockets: takes away the sockets through which the client host is reached.
+        session: the session whose client host it connects to.
+        remove_sockets: removes the sockets of forwards to the client host.
     """
 
-    def __init__(self, session: Session, forget_sockets: t.Callable[[], None]) -> None:
-        self.session, self.forget_sockets = session, forget_sockets
+    def __init__(self, session: Session, remove_sockets: t.Callable[[], None]) -> None:
+        self.session, self.remove_sockets = session, remove_sockets
         self.connection: t.Optional[Connection] = None
-        #: A script that the host is left with.
+        #: A script that is run on the host before the connection ends.
         self.cleanup = ""
 
     def begin(self, command: t.List[str], environment: t.Dict[str, str]) -> None:
-        """Begins a login; state() has its result."""
+        """Begins a login; state() returns its result."""
         self.end()
         os.environ.update(environment)
         self.connection = Connection(processes.Child(command))
         try:
             self.connection.shell.ask()
         except ShellLost:
-            pass  # state() has it
+            pass  # state() reports it
 
     def state(self) -> t.Dict[str, t.Any]:
-        """How the login goes: failed (str), or begun (bool) and said (str)."""
+        """The state of the login: failed (str), or begun (bool) and said (str), ssh's output."""
         if self.connection is None:
             return {"failed": "ssh ended"}
         try:
-            return {"begun": self.connection.shell.begun(), "said": self.connection.said}
+            return {"begun": self.connection.shell.begun(), "said": self.connection.output}
         except ShellLost as lost:
             self.end()
             return {"failed": str(lost)}
@@ -56,24 +56,25 @@ class ClientConnection:
         try:
             code, out, err = self.connection.shell.run(script, seconds)
         except ShellLost as lost:
-            self.lost()
+            self._note_loss()
             return {"failed": str(lost)}
         return {"code": code, "out": out, "err": err}
 
-    def look(self) -> None:
-        """If ssh has ended since begin(), that is noted."""
+    def check(self) -> None:
+        """If ssh has ended since begin(), the record notes it."""
         if self.connection and self.cleanup and not self.connection.shell.drain():
-            self.lost()
+            self._note_loss()
 
-    def lost(self) -> None:
-        """connect logs in there again; ParaView has lost pvserver in any case."""
+    def _note_loss(self) -> None:
+        """Notes the loss in the record; connect logs in there again. ParaView has lost pvserver in any case."""
         self.end()
         record = self.session.read()
-        there = record.client_side
-        if there:
-            # The way of a session that reconnects ends at this host.
+        client_side = record.client_side
+        if client_side:
+            # If a session reconnects, its route ends at this host and stays open.
             opened = record.opened if record.lifeline else None
-            self.session.update(client_side=dict(there, daemon=None), opened=opened, reason="the connection to {0} was lost".format(there["name"]))
+            self.session.update(client_side=dict(client_side, daemon=None), opened=opened,
+                                reason="the connection to {0} was lost".format(client_side["name"]))
 
     def end_client(self, record: SessionRecord, connected_too: bool) -> None:
         """Ends a client that was started there, as teardown.end_client() does here."""
@@ -84,7 +85,7 @@ class ClientConnection:
                 pass
 
     def end(self) -> None:
-        """Leaves the client host, and nothing there."""
+        """Runs the cleanup script and ends the connection."""
         if self.connection is None:
             return
         try:
@@ -92,6 +93,6 @@ class ClientConnection:
                 self.connection.shell.run(self.cleanup, 5)
         except (ShellLost, SessionError):
             pass
-        self.forget_sockets()
+        self.remove_sockets()
         self.connection.end(3)
         self.connection, self.cleanup = None, ""

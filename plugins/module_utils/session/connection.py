@@ -22,15 +22,15 @@ class Connection:
 
     @property
     def streams(self) -> list:
-        """What becomes readable when ssh or the shell prints something."""
+        """Streams that become readable if ssh or the shell prints something."""
         return [self.process.stdout, self.process.stderr]
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What ssh and the host's sshd have printed so far."""
         return self.shell.messages.decode("utf-8", "replace")
 
     def end(self, seconds: float) -> None:
-        """Ends ssh, and with it every forward. A master would wait for channels that are still open; it has so many seconds."""
+        """Ends ssh, and with it every forward. A master waits for open channels, but no longer than these seconds."""
         self.process.stdin.close()
         self.process.end(seconds)

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one process that stays on the client host beside ssh: it holds a session's connection and ends it in time.
+"""The one process that stays on the client host next to ssh: it holds a session's connection and ends it in time.
 
-It is the parent of the control master, whose own session is a shell on the login node. Scripts for that shell come in over
-a unix socket (channel.py). Until the session is handed over it lives no longer than the playbook that began it; from then
-on no longer than the job. Whatever ends it, the session is undone.
+It is the parent of the control master, whose own session is a shell on the login node. It receives scripts for that shell over
+a unix socket (channel.py). Until the session is handed over, it ends with the playbook that began it; from then on, with the job.
+Whatever ends it, the session is undone.
 """
 
 import json
@@ -35,11 +35,11 @@ if t.TYPE_CHECKING:
 
 _TICK = 1.0
 _TICK_WHEN_BUSY = 0.1
-# What lies beside the control socket: node_login.py and the playbook's questions.
+# Suffixes of the control socket and of sockets next to it: those of node_login.py, and the one for prompts to the user.
 _SOCKETS = ("", ".n", ".l", ".k")
-_QUESTIONS = (".a",)
-# What needs the login node.
-_THERE = ("run", "hold", "messages", "begin_client", "run_client")
+_PROMPTS = (".a",)
+# Operations that need the login node.
+_ON_LOGIN_NODE = ("run", "hold", "messages", "begin_client", "run_client")
 
 
 class SessionDaemon:
@@ -47,132 +47,133 @@ class SessionDaemon:
 
     Args:
         given: command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
-            process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories with Python's own
-            libraries behind), mender (list: the command of lifeline_route.main()), environment (dict: more of it, for ssh), master (the socket of the user's
-            own control master, if that is used) and take_back (list: the command that cancels a forward of it, without its end).
+            process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories of Python libraries,
+            searched last), restorer (list: the command of lifeline_route.main()), environment (dict: variables to add, for ssh), master (the socket of the
+            user's own control master, if that is used) and cancel_forward (list: the command that cancels one of its forwards, without the arguments that name
+            the forward).
     """
 
     def __init__(self, given: t.Dict[str, t.Any]) -> None:
         self.given = given
         self.session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])
-        self.stopping = self.tried = False
-        self.handed = False
-        self.said = ""
-        self.monitor = JobMonitor(self.session, self._run, self._over, self._stop)
+        self.stopping = self.undo_tried = False
+        self.handed_over = False
+        self.output = ""
+        self.monitor = JobMonitor(self.session, self._run, self._end_with_job, self._stop)
         self.connection: t.Optional[Connection] = None
         self.listener: t.Optional[socket.socket] = None
         self.client = ClientConnection(self.session, self._unlink_forwards_to_client)
-        #: Where the session has a lifeline and was handed over.
+        #: Set if the session has a lifeline and was handed over.
         self.recovery: t.Optional[Recovery] = None
 
     @property
     def shell(self) -> t.Optional["Shell"]:
-        """The one on the login node; None while the connection is lost."""
+        """The shell on the login node; None while the connection is lost."""
         return self.connection.shell if self.connection else None
 
     def _stop(self) -> None:
         self.stopping = True
 
     def log_in(self) -> None:
-        """Calls the login node; ShellLost with ssh's words if that fails."""
-        self._leave_node()
+        """Logs in to the login node; ShellLost with ssh's message if that fails."""
+        self._leave_root_node()
         self._unlink(_SOCKETS)
         os.environ.update(self.given.get("environment", {}))
         if self.given.get("master"):
             os.symlink(self.given["master"], self.given["control_path"])
         self.connection = Connection(processes.Child(self.given["command"]))
-        self.shell.begin(self.given["seconds"], self._meanwhile)
+        self.shell.begin(self.given["seconds"], self._during_login)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.given["socket"])
         os.chmod(self.given["socket"], 0o600)
         self.listener.listen(8)
 
-    def _meanwhile(self) -> None:
-        """While the login is under way: passes on what ssh says, and looks whether anybody still waits for it."""
-        said = self.connection.said
-        if said != self.said:
-            self.said = said
-            _say({"said": said})
-        self._still_wanted()
+    def _during_login(self) -> None:
+        """Forwards ssh's output to the playbook, and checks whether the playbook still waits."""
+        output = self.connection.output
+        if output != self.output:
+            self.output = output
+            _answer({"said": output})
+        self._check_owner()
 
-    def _still_wanted(self) -> None:
+    def _check_owner(self) -> None:
         if self.stopping or not processes.alive(self.given["owner"]):
             raise ShellLost("the playbook ended")
 
     def serve(self) -> None:
-        """Answers requests and looks after the session until it is over."""
+        """Answers requests and monitors the session until it is over."""
         while not self.stopping:
             ready = select.select(self._streams(), [], [], _TICK_WHEN_BUSY if self.recovery and self.recovery.busy else _TICK)[0]
             if self.stopping:
                 break
             try:
                 if self.listener in ready:
-                    self._answer()
+                    self._serve_request()
                 if self.shell and not self.shell.drain():
-                    raise ShellLost(self.connection.said)
+                    raise ShellLost(self.connection.output)
                 if self.recovery:
-                    self._recover_patiently()
-                self.client.look()
-                if self.handed:
+                    self._step_recovery()
+                self.client.check()
+                if self.handed_over:
                     if self.shell:
-                        self.monitor.look()
+                        self.monitor.check()
                 elif not processes.alive(self.given["owner"]):
-                    self._abandoned_patiently()
-                self._look_at_waiting()
+                    self._check_abandoned()
+                self._check_waiting()
             except ShellLost as lost:
-                if not self.recovery or self.recovery.away:
-                    self._lost(str(lost))
+                if not self.recovery or self.recovery.disconnected:
+                    self._end_lost(str(lost))
                     return
-                self._bear_patiently(lost)
+                self._begin_recovery(lost)
         self._undo()
 
-    def _recover_patiently(self) -> None:
+    def _step_recovery(self) -> None:
         try:
             self.recovery.step()
         except (SessionError, OSError):
-            pass  # a home that does not answer, or no process to be had: it is looked at again
+            pass  # If a home does not answer or no process can be started, the next step tries again.
 
-    def _bear_patiently(self, lost: ShellLost) -> None:
+    def _begin_recovery(self, lost: ShellLost) -> None:
         try:
-            self.recovery.bear(lost)
+            self.recovery.begin(lost)
         except (SessionError, OSError):
-            pass  # what could not be noted is noted when it is over
+            pass  # If the record cannot be written now, it is written once the connection is restored.
 
     def _streams(self) -> list:
         streams = [self.listener] + (self.connection.streams if self.connection else [])
         return streams + (self.recovery.streams() if self.recovery else [])
 
     def leave_master(self, record: "SessionRecord") -> None:
-        """Takes back what a control master of the user's own would go on with."""
-        self._leave_node()
-        self._take_back(record)
+        """Removes the session's connections and forwards from the user's own control master."""
+        self._leave_root_node()
+        self._cancel_forwards(record)
 
-    def forget_sockets(self) -> None:
-        """Takes away what a connection left that was lost."""
-        for path in (self.given["control_path"] + end for end in _SOCKETS):
+    def remove_sockets(self) -> None:
+        """Removes the sockets of a connection that was lost."""
+        for path in (self.given["control_path"] + suffix for suffix in _SOCKETS):
             if os.path.lexists(path):
                 os.unlink(path)
 
-    def _look_at_waiting(self) -> None:
-        """Whoever clicked Connect has gone; a ParaView that was connected takes pvserver along by itself."""
+    def _check_waiting(self) -> None:
+        """If the ParaView whose user clicked Connect has ended, the session ends. If it was connected, pvserver ends by itself."""
         if not self.given.get("waiting") or processes.alive(self.given["waiting"]):
             return
         try:
             record = self.session.read()
         except SessionError:
-            return  # it is looked at again
-        # One that was left to the queue waits there for whoever comes next.
+            return  # The next check reads it again.
+        # A detached session stays in the queue for the next ParaView.
         if not record.was_connected and not record.detached:
             self.stopping = True
 
-    def _abandoned_patiently(self) -> None:
+    def _check_abandoned(self) -> None:
         try:
             self._abandoned()
         except SessionError:
-            pass  # a home that does not answer proves nothing; it is asked again
+            pass  # A home that does not answer proves nothing; the next check reads it again.
 
     def _abandoned(self) -> None:
-        """The playbook ended before it handed the session over; one that had been detached goes back to that, one with somebody's work in it goes on."""
+        """The playbook ended before it handed the session over. If the session was detached or holds a user's work, it continues; otherwise it ends."""
         record = self.session.read()
         if record.detached or holds_work(record):
             self.session.update(owner=None, waiting=None)
@@ -184,50 +185,50 @@ class SessionDaemon:
     def close(self) -> None:
         """Ends the connection, and with it every forward."""
         self.client.end()
-        self._leave_node()
+        self._leave_root_node()
         if self.recovery:
             self.recovery.close()
         if self.listener is not None:
             self.listener.close()
-        # The session to which open channels belong is over.
+        # The session is over: channels that are still open need no more time.
         if self.connection is not None:
             self.connection.end(3)
-        self._unlink(_SOCKETS + _QUESTIONS + reconnection.SOCKETS)
+        self._unlink(_SOCKETS + _PROMPTS + reconnection.SOCKETS)
         self._unlink_at_stub()
 
-    def _unlink(self, ends: t.Iterable[str]) -> None:
-        # What was killed leaves its sockets, and ssh would refuse to be a master. There is one daemon a session.
-        for path in [self.given["socket"]] + [self.given["control_path"] + end for end in ends]:
+    def _unlink(self, suffixes: t.Iterable[str]) -> None:
+        # A killed process leaves its sockets, and ssh refuses to become a master if its socket exists. A session has only one daemon.
+        for path in [self.given["socket"]] + [self.given["control_path"] + suffix for suffix in suffixes]:
             if os.path.lexists(path):
                 os.unlink(path)
         self._unlink_forwards_to_client()
 
     def _unlink_forwards_to_client(self) -> None:
-        """The sockets through which a client host is reached."""
-        self._unlink_those(socket_names.TO_CLIENT)
+        """Removes the sockets of forwards to the client host."""
+        self._unlink_kind(socket_names.TO_CLIENT)
         if os.path.lexists(self.given["control_path"] + ".c"):
             os.unlink(self.given["control_path"] + ".c")
 
     def _unlink_at_stub(self) -> None:
-        """What leads to a stub or from it; one that lives waits for the next daemon."""
+        """Removes the sockets of the stub, unless the stub is alive and waits for the next daemon."""
         try:
-            lives = processes.alive(self.session.read().stub)
+            alive = processes.alive(self.session.read().stub)
         except SessionError:
-            lives = True
-        if not lives:
-            self._unlink_those(socket_names.STUB)
-            self._unlink_those(socket_names.FROM_CLIENT)
+            alive = True
+        if not alive:
+            self._unlink_kind(socket_names.STUB)
+            self._unlink_kind(socket_names.FROM_CLIENT)
 
-    def _unlink_those(self, kind: str) -> None:
-        """Sockets of host.py, each of which has a port in its name."""
+    def _unlink_kind(self, kind: str) -> None:
+        """Removes the sockets of this kind. host.py makes them, with a port in each name."""
         directory, name = os.path.split(self.given["control_path"])
-        # It may have been cleared away, as by a logout.
-        for one in os.listdir(directory) if os.path.isdir(directory) else ():
-            if one.startswith(name + kind):
-                os.unlink(os.path.join(directory, one))
+        # The directory may be gone, for example after a logout.
+        for file_name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if file_name.startswith(name + kind):
+                os.unlink(os.path.join(directory, file_name))
 
-    def _leave_node(self) -> None:
-        """Ends the connection to a node, which a user's own control master would carry on."""
+    def _leave_root_node(self) -> None:
+        """Ends the connection to the root node. The user's own control master would keep it open."""
         if os.path.lexists(self.given["control_path"] + ".n"):
             self._run_here(self.given["leave_node"])
 
@@ -238,16 +239,16 @@ class SessionDaemon:
             stream.close()
         child.wait(5)
 
-    def _answer(self) -> None:
+    def _serve_request(self) -> None:
         connection = self.listener.accept()[0]
         with connection:
             connection.settimeout(5)
             try:
-                asked = json.loads(connection.makefile("rb").readline().decode())
-                if self.shell is None and asked["op"] in _THERE:
+                request = json.loads(connection.makefile("rb").readline().decode())
+                if self.shell is None and request["op"] in _ON_LOGIN_NODE:
                     self._send(connection, {"lost": self.session.read().reason})
                     return
-                answer = getattr(self, "_do_" + asked["op"])(asked)
+                answer = getattr(self, "_do_" + request["op"])(request)
             except ShellLost as lost:
                 self._send(connection, {"lost": str(lost)})
                 raise
@@ -259,44 +260,44 @@ class SessionDaemon:
 
     @staticmethod
     def _send(connection: socket.socket, answer: t.Dict[str, t.Any]) -> None:
-        # Whoever asked may be gone; what was asked for has been done all the same.
+        # The requester may be gone; its request was served nevertheless.
         try:
             connection.settimeout(5)
             connection.sendall(json.dumps(answer).encode())
         except OSError:
             pass
 
-    def _do_run(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        code, out, err = self.shell.run(asked["script"], int(asked["seconds"]))
+    def _do_run(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        code, out, err = self.shell.run(request["script"], int(request["seconds"]))
         return {"code": code, "out": out, "err": err}
 
-    def _do_hold(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Lines for the connection's own shell, whose end is the end of what they start."""
-        code, out, err = self.shell.here(asked["script"], int(asked["seconds"]))
+    def _do_hold(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Runs lines in the connection's own shell; processes that they start end with it."""
+        code, out, err = self.shell.here(request["script"], int(request["seconds"]))
         return {"code": code, "out": out, "err": err}
 
-    def _do_begin_client(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Begins a login on the client host; client_state has its result."""
-        self.client.begin(asked["command"], asked["environment"])
+    def _do_begin_client(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Begins a login on the client host; client_state returns its result."""
+        self.client.begin(request["command"], request["environment"])
         return {}
 
-    def _do_client_state(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _do_client_state(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         return self.client.state()
 
-    def _do_end_client(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _do_end_client(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         self.client.end()
         return {}
 
-    def _do_cleanup(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Takes a script that the client host is left with."""
-        self.client.cleanup = asked["script"]
+    def _do_cleanup(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Stores the script to run on the client host before its connection ends."""
+        self.client.cleanup = request["script"]
         return {}
 
-    def _do_run_client(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self.client.run(asked["script"], int(asked["seconds"]))
+    def _do_run_client(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        return self.client.run(request["script"], int(request["seconds"]))
 
-    def _do_hand_over(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        self.handed = True
+    def _do_hand_over(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        self.handed_over = True
         record = self.session.read()
         if record.detached:
             self.given["waiting"] = None
@@ -305,62 +306,62 @@ class SessionDaemon:
             self.shell.meanwhile = self.recovery.check_silence
         return {}
 
-    def _do_begin_login(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Begins a login in place of the connection that was lost; login_state shows how it goes."""
-        if self.recovery and self.recovery.away:
-            self.recovery.begin_login(asked["command"], asked["environment"], asked["path"])
+    def _do_begin_login(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Begins a login that replaces the lost connection; login_state returns its result."""
+        if self.recovery and self.recovery.disconnected:
+            self.recovery.begin_login(request["command"], request["environment"], request["path"])
         return {}
 
-    def _do_login_state(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _do_login_state(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         return self.recovery.login_state() if self.recovery else {"begun": True, "said": ""}
 
-    def _do_end_login(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _do_end_login(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         if self.recovery:
             self.recovery.end_login()
         return {}
 
-    def _do_own(self, asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """A playbook takes the session up again, and answers for it until it hands it over."""
+    def _do_own(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """A playbook becomes the owner of the session again, until it hands the session over."""
         if self.shell is None:
             return {}
-        self.given["owner"] = asked["owner"]
-        self.handed = False
-        self.given["waiting"] = asked.get("waiting")
+        self.given["owner"] = request["owner"]
+        self.handed_over = False
+        self.given["waiting"] = request.get("waiting")
         return {}
 
-    def _do_messages(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """What the master said since this was asked last."""
+    def _do_messages(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """What the master printed since the last such request."""
         self.shell.drain()
-        said, self.shell.messages = self.shell.messages, b""
-        return {"messages": said.decode("utf-8", "replace")}
+        messages, self.shell.messages = self.shell.messages, b""
+        return {"messages": messages.decode("utf-8", "replace")}
 
-    def _do_stop(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def _do_stop(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         if self.shell is None:
-            return {"objection": "the connection to the login node is away", "away": True}
+            return {"objection": "the connection to the login node is lost", "away": True}
         self.stopping = True
-        far_left = bool(self.session.read().client_side) and self.client.connection is None
-        return {"objection": self._undo(), "far_left": far_left}
+        client_host_lost = bool(self.session.read().client_side) and self.client.connection is None
+        return {"objection": self._undo(), "far_left": client_host_lost}
 
-    def _do_end_client_there(self, _asked: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Ends a client that was started on the client host, and lives there."""
+    def _do_end_client_there(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Ends a client that was started on the client host."""
         self.client.end_client(self.session.read(), True)
         self.session.update(client_there=None)
         return {}
 
     def _undo(self) -> str:
-        if self.tried:
+        if self.undo_tried:
             return ""
         self._stop_restoring()
         record = self.session.read()
         if record.undone:
             return ""
-        self.tried = True
+        self.undo_tried = True
         try:
             objection = teardown.undo(record, self._run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
         self.client.end_client(record, True)
-        self._take_back(record)
+        self._cancel_forwards(record)
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, daemon=None)
         elif record:
@@ -369,33 +370,33 @@ class SessionDaemon:
 
     def _run(self, text: str, seconds: int) -> t.Tuple[int, str, str]:
         if self.shell is None:
-            raise ShellLost("the connection to the login node is away")
+            raise ShellLost("the connection to the login node is lost")
         return self.shell.run(text, seconds)
 
-    def _take_back(self, record: "SessionRecord") -> None:
-        """Takes the forwards back where the connection stays: it is the user's own."""
+    def _cancel_forwards(self, record: "SessionRecord") -> None:
+        """Cancels the forwards in the user's own control master, which stays open."""
         for option, specification in record.forwards if self.given.get("master") else ():
-            self._run_here(self.given["take_back"] + [option, specification, "--", "master"])
+            self._run_here(self.given["cancel_forward"] + [option, specification, "--", "master"])
 
     def _stop_restoring(self) -> None:
-        """What is being made anew is not wanted any more."""
+        """Ends the recovery: nothing is to be restored any more."""
         if self.recovery:
             self.recovery.close()
             self.recovery = None
 
-    def _lost(self, why: str) -> None:
+    def _end_lost(self, why: str) -> None:
         self._stop_restoring()
         record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + " ".join(why.split())[-300:], daemon=None)
-        self._take_back(record)
+        self._cancel_forwards(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
         self.client.end_client(record, False)
 
-    def _over(self, state: str, reason: str, connected: bool) -> None:
+    def _end_with_job(self, state: str, reason: str, connected: bool) -> None:
         self._stop_restoring()
-        # Only when nothing of it is left may another session take its place.
+        # Another session may not replace this one before nothing of it is left.
         record = self.session.update(was_connected=connected, job_over=True, undone=True)
-        self._take_back(record)
+        self._cancel_forwards(record)
         Directory(self.shell.run, record.remote_directory).remove()
         teardown.end_client(record, False)
         teardown.end_stub(record)
@@ -406,7 +407,7 @@ class SessionDaemon:
 
 
 def main() -> None:
-    """Reads what it is given from standard input, answers with one line, and stays."""
+    """Reads its arguments from standard input, answers with one line, and keeps running."""
     given = json.load(sys.stdin)
     sys.path.extend(given.get("libraries", ()))
     daemon = SessionDaemon(given)
@@ -422,19 +423,19 @@ def main() -> None:
         try:
             daemon.log_in()
         except (ShellLost, OSError) as error:
-            _say({"error": str(error)})
+            _answer({"error": str(error)})
             return
-        _say({"daemon": processes.identity(os.getpid())})
-        nowhere = os.open(os.devnull, os.O_RDWR)
+        _answer({"daemon": processes.identity(os.getpid())})
+        null_device = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):
-            os.dup2(nowhere, number)
+            os.dup2(null_device, number)
         daemon.serve()
     finally:
         daemon.close()
 
 
-def _say(answer: t.Dict[str, t.Any]) -> None:
-    """One line for the playbook, which may be gone."""
+def _answer(answer: t.Dict[str, t.Any]) -> None:
+    """Sends one line to the playbook, which may be gone."""
     try:
         os.write(1, (json.dumps(answer) + "\n").encode())
     except BrokenPipeError:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The daemon's part of the job flow: it follows the job of a session that was handed over, and keeps the record up to date."""
+"""The daemon's part of the job flow: once a session is handed over, the daemon follows its job and keeps the record up to date."""
 
 import time
 import typing as t
@@ -16,56 +16,56 @@ from .record import Session, lacks_client_host
 
 # Seconds between two reads of the status file, and between two queries of the batch system while the job runs.
 _STATUS_EVERY = 2.0
-_ASK_EVERY = 20.0
+_QUERY_EVERY = 20.0
 
 
 class JobMonitor:
     """Follows the job of one session.
 
     Args:
-        session: whose job it is.
+        session: the session that the job belongs to.
         run: a shell on the login node; raises ShellLost.
-        end: is called once the job is over, with the session's new state, the reason, and whether ParaView was connected.
-        leave: is called if the record is gone.
+        end: called once the job is over, with the session's new state, the reason, and whether ParaView was connected.
+        stop: called if the record is gone.
     """
 
-    def __init__(self, session: Session, run: Run, end: t.Callable[[str, str, bool], None], leave: t.Callable[[], None]) -> None:
-        self.session, self.run, self.end, self.leave = session, run, end, leave
+    def __init__(self, session: Session, run: Run, end: t.Callable[[str, str, bool], None], stop: t.Callable[[], None]) -> None:
+        self.session, self.run, self.end, self.stop = session, run, end, stop
         self.flow: t.Optional[JobFlow] = None
         self.next_step = 0.0
         self.ended = False
 
-    def look(self) -> None:
-        """Checks the job if it is time to; raises ShellLost alone."""
+    def check(self) -> None:
+        """Checks the job if a check is due; raises only ShellLost."""
         if time.monotonic() < self.next_step or self.ended:
             return
         self.next_step = time.monotonic() + _STATUS_EVERY
         try:
-            self._look()
+            self._check()
         except ShellLost:
             raise
         except Exception:
-            # Whatever went wrong, such as an answer that nobody foresaw, says nothing about the job. It is checked again.
-            self.next_step = time.monotonic() + _ASK_EVERY
+            # A failed check, for example an unforeseen answer, is no evidence about the job. The job is checked again.
+            self.next_step = time.monotonic() + _QUERY_EVERY
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         record = self.session.read()
         if not record:
-            self.leave()
+            self.stop()
             return
         if self.flow is None or (self.flow.watch.job_id, self.flow.directory.path) != (record.job_id, record.remote_directory):
-            self.flow = JobFlow.of(record, self.run, while_running=_ASK_EVERY)
+            self.flow = JobFlow.of(record, self.run, while_running=_QUERY_EVERY)
         watch = self.flow.watch
-        asked = watch.step()
+        queried = watch.step()
         if watch.unread:
-            self.next_step = time.monotonic() + _ASK_EVERY
+            self.next_step = time.monotonic() + _QUERY_EVERY
         if watch.over:
             self._note_end(record)
             return
         self._note_progress(record)
         if watch.contradicted:
             self._give_reason(record, watch.contradiction())
-        elif asked and watch.state:
+        elif queried and watch.state:
             self._note_state(record, watch.state)
 
     def _note_progress(self, record: SessionRecord) -> None:
@@ -90,7 +90,7 @@ class JobMonitor:
             self.session.update(reason=reason)
 
     def _note_end(self, record: SessionRecord) -> None:
-        """The log is removed with the job's directory, so the cause is read before."""
+        """Ends the session. The cause is read first: the log is removed together with the job's directory."""
         watch = self.flow.watch
         found = watch.ending()
         if found is None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What carries a session's lifeline: its route, between agent and stub instead of pvserver and ParaView."""
+"""The route of a session with a lifeline: it connects agent and stub instead of pvserver and ParaView."""
 
 import json
 import shlex
@@ -26,42 +26,42 @@ from ..ssh.master import ForwardRefused
 from . import lifeline
 from . import route as routing
 from .record import Session
-from .recovery import ELSEWHERE
+from .recovery import OTHER_LOGIN_NODE
 
-# The line is there at once, or not at all; a job's directory may be shown late on the other side.
+# The line comes up immediately or never, but a network file system may show files of the job's directory late.
 _SECONDS = 30.0
-# Who serves this connection on the login node: sshd's process for it, else the shell. One that was lost would hold its ports for hours.
-_WHO = """for paraview_pid in {asked}; do
+# The process that serves this connection on the login node: sshd's process for it, else the shell. After a loss it would hold its ports for hours.
+_SERVER_SCRIPT = """for paraview_pid in {pid}; do
 printf '%s %s %s\\n' "$(hostname)" "$paraview_pid" "$(sed 's/.*) //' "/proc/$paraview_pid/stat" 2>/dev/null | cut -d' ' -f20)"
 done
 """
-_END = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/dev/null | cut -d' ' -f20)" = {start} ] && kill {pid}
+_END_SCRIPT = """[ "$(hostname)" = {host} ] && [ "$(sed 's/.*) //' /proc/{pid}/stat 2>/dev/null | cut -d' ' -f20)" = {start} ] && kill {pid}
 :
 """
 
 
 def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) -> SessionRecord:
-    """The record; starts the stub. On a reverse route it is where the route ends.
+    """Starts the stub and returns the record. On a reverse route the stub is the endpoint of the route.
 
     Args:
-        session: whose stub it is.
-        record: its record.
+        session: the session that the stub belongs to.
+        record: the session's.
         route: of choice.ROUTES.
         side: where ParaView runs: host.Here or There.
     Raises:
-        SessionError: it does not come up.
+        SessionError: the stub does not start.
     """
     teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
     port = _client_port(record, side)
     process = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
-    # Before it is waited for: whatever happens next, it is ended.
+    # The record names the stub before it listens, so that the stub is ended whatever happens next.
     record = session.update(stub=process)
     found = stub.listens(process)
     if not found:
         processes.end(process)
-        raise SessionError("paraview-lifeline does not start on this machine", one_line(stub.last_words(), 300) or "it said nothing",
+        raise SessionError("paraview-lifeline does not start on this machine", one_line(stub.last_words(), 300) or "it printed nothing",
                            "choose another {0}, or set paraview_reconnect to false".format(
                                "paraview_reconnect_port" if route.reverse else "paraview_client_port"))
     if not route.reverse:
@@ -71,33 +71,33 @@ def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) ->
 
 
 def _client_port(record: SessionRecord, side: t.Any) -> int:
-    """ParaView's port; 0 for one that the stub takes."""
+    """ParaView's port; with 0 the stub chooses one."""
     return record.client_port or record.settings["client_port"] or (side.free_port() if side.name else 0)
 
 
 def forward_from_client(session: Session, record: SessionRecord, side: t.Any) -> None:
-    """Leads ParaView's port on another host to the stub; on this host they find each other.
+    """Forwards ParaView's port on another host to the stub; on this host they need no forward.
 
     Args:
-        session: whose stub it is.
-        record: its record.
+        session: the session that the stub belongs to.
+        record: the session's.
         side: where ParaView runs: host.Here or There.
     Raises:
-        SessionError: that cannot be.
+        SessionError: the port cannot be forwarded.
     """
-    # A login there makes that anew.
-    there, port = record.client_side, record.client_port
-    if not side.name or there.get("forwarded") == port:
+    # A new login there replaces client_side, so "forwarded" is missing again.
+    client_side, port = record.client_side, record.client_port
+    if not side.name or client_side.get("forwarded") == port:
         return
     owner = side.owner(port)
     if owner is not None:
         raise port_taken(port, owner, side)
     side.forward(port)
-    session.update(client_side=dict(there, forwarded=port))
+    session.update(client_side=dict(client_side, forwarded=port))
 
 
-def put_up(route: Route, record: SessionRecord, directory: job_directory.Directory) -> None:
-    """Makes what the agent calls, and tells it; raises RouteUnavailable. A route that the agent waits at needs nothing yet.
+def set_up(route: Route, record: SessionRecord, directory: job_directory.Directory) -> None:
+    """Opens the endpoint that the agent connects to, and writes its address for the agent; raises RouteUnavailable. If the agent listens, nothing is done yet.
 
     Args:
         route: the session's.
@@ -108,13 +108,13 @@ def put_up(route: Route, record: SessionRecord, directory: job_directory.Directo
         return
     route.before_start(record.root_node)
     if route.client_may_be_late:
-        # The line proves itself; nothing has to be held back.
+        # Agent and stub authenticate each other, so the relay need not wait.
         route.let_through(record.root_node)
     directory.put("line", "{0}:{1}\n".format(route.address, route.port))
 
 
 def connect_stub(route: Route, record: SessionRecord, stub: lifeline.Stub) -> None:
-    """Leads the stub to the agent; raises RouteUnavailable. One that the agent calls needs nothing more.
+    """Connects the stub to the agent; raises RouteUnavailable. If the agent connects to the stub, nothing is left to do.
 
     Args:
         route: the session's.
@@ -128,99 +128,100 @@ def connect_stub(route: Route, record: SessionRecord, stub: lifeline.Stub) -> No
 
 
 def await_line(stub: lifeline.Stub, record: SessionRecord) -> None:
-    """Waits until agent and stub have found each other; SessionError where they do not."""
+    """Waits until agent and stub are connected; SessionError if that takes too long."""
     deadline = time.monotonic() + _SECONDS
     while True:
-        told = stub.status()
-        if told.get("state") == "connected" or (told.get("state") == "ended" and stub.done):
+        status = stub.status()
+        if status.get("state") == "connected" or (status.get("state") == "ended" and stub.done):
             return
         if not processes.alive(record.stub) or time.monotonic() > deadline:
             raise SessionError("no connection between this machine and {0}".format(record.root_node),
-                               one_line(told.get("reason") or stub.last_words(), 300) or "no answer",
+                               one_line(status.get("reason") or stub.last_words(), 300) or "no answer",
                                "if a firewall or proxy between them changes or delays data, ask the site; or set paraview_reconnect to false")
         time.sleep(0.05)
 
 
 def server_of(record: SessionRecord, channel: Channel) -> t.Optional[t.List[str]]:
-    """Who serves the connection on the login node; None where it does not tell.
+    """The process that serves the connection on the login node: host, pid and start time; None if that is unknown.
 
     Args:
         record: the session's.
         channel: the connection.
     """
-    # A connection of the user's own serves others, too.
-    words = channel.hold(_WHO.format(asked="$$" if record.guest else "$PPID"), 15)[1].split()
-    return words if len(words) == 3 and words[1].isdigit() and words[2].isdigit() else None
+    # If the control master is the user's own, sshd's process serves other sessions too. Then it is the shell.
+    fields = channel.hold(_SERVER_SCRIPT.format(pid="$$" if record.guest else "$PPID"), 15)[1].split()
+    return fields if len(fields) == 3 and fields[1].isdigit() and fields[2].isdigit() else None
 
 
 def _end_server(record: SessionRecord, channel: Channel) -> None:
-    """Ends what served the connection that was lost."""
+    """Ends the process that served the lost connection."""
     if record.server:
         host, pid, start = record.server
-        channel.script(_END.format(host=shlex.quote(host), pid=int(pid), start=shlex.quote(start)), 15)
+        channel.script(_END_SCRIPT.format(host=shlex.quote(host), pid=int(pid), start=shlex.quote(start)), 15)
 
 
 def restore(session: Session, record: SessionRecord, channel: Channel) -> None:
-    """Makes the way for the line anew, after the connection was lost or the stub came to its end.
+    """Sets up the route again, after the connection was lost or the stub ended.
 
     Args:
-        session: whose way it is.
+        session: the session whose route is restored.
         record: its record.
         channel: to the login node.
     Raises:
         SessionError, RouteUnavailable: with the reason.
     """
-    record, ended = look_around(session, record, channel), not processes.alive(record.stub)
+    record, ended = check_login_node(session, record, channel), not processes.alive(record.stub)
     server = server_of(record, channel)
-    same = server is not None and server == record.server
-    if not same:
+    same_connection = server is not None and server == record.server
+    if not same_connection:
         _end_server(record, channel)
-        # What listens there may be what is left of the lost connection.
+        # The old port is not used again: a listener of the lost connection may still hold it.
         record = session.update(server=server, forwards=[], route_state=dict(record.route_state, port=None))
     stub, directory = lifeline.Stub(session), job_directory.Directory(channel.script, record.remote_directory)
     if ended and record.was_connected and not stub.done:
-        # What it had for ParaView went with it; the agent would wait for it until the outage is over.
+        # The data that the stub held for ParaView is lost. Without this file the agent would wait for the whole paraview_reconnect_timeout.
         directory.put("lost", "")
-        raise SessionError("the session on {0} cannot go on".format(record.root_node), "what was kept beside ParaView is gone, as by a restart of its host",
+        raise SessionError("the session on {0} cannot continue".format(record.root_node),
+                           "the data held for ParaView is lost, for example because its host restarted",
                            "its job ends now; connect again")
     route = routing.load(record, channel, session)
     if ended:
         record = begin(session, record, route, routing.client_of(record, channel))
-        if same:
+        if same_connection:
             return
-    elif same:
+    elif same_connection:
         route.remove()
     try:
-        put_up(route, record, directory)
+        set_up(route, record, directory)
         connect_stub(route, record, stub)
     finally:
         session.update(**route.kept())
 
 
-def look_around(session: Session, record: SessionRecord, channel: Channel) -> SessionRecord:
-    """The record; it may be another login node by now, and this machine may have another address. Arguments as of restore()."""
-    there, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
-    if there.strip() == record.login_node:
+def check_login_node(session: Session, record: SessionRecord, channel: Channel) -> SessionRecord:
+    """Updates the record: the login node or this machine's address may have changed. Arguments as of restore()."""
+    login_node, _newline, connection = channel.script('hostname; echo "$SSH_CONNECTION"')[1].partition("\n")
+    if login_node.strip() == record.login_node:
         return session.update(facts=dict(record.facts, client_address=client_address_of(connection) or record.facts.get("client_address", "")))
     if answers.of(record).get("on_login_node"):
-        raise Elsewhere("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(there, 100)))
+        raise OtherLoginNode("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(login_node, 100)))
     facts = facts_of(session.name, channel.script, validation.tables(record.settings["schedulers"]), lambda _line: None, _load)
     return session.update(facts=facts, login_node=facts["login_node"])
 
 
-class Elsewhere(Exception):
-    """Another login node answered than pvserver runs on."""
+class OtherLoginNode(Exception):
+    """Another login node answered than the one on which pvserver runs."""
 
 
 def _load(text: str) -> t.Any:
     try:
         import yaml
     except ImportError:
-        raise ValueError("there is no PyYAML")
+        raise ValueError("PyYAML is not installed")
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError:
-        raise ValueError("it is no YAML")
+        raise ValueError("it is not valid YAML")
 
 
 def _stop(_number: int, _frame: t.Any) -> t.NoReturn:
@@ -228,8 +229,8 @@ def _stop(_number: int, _frame: t.Any) -> t.NoReturn:
 
 
 def main() -> None:
-    """Reads from standard input which session is meant, and restores its way; says why not where it cannot."""
-    # So that what was put up gets on record even where this takes too long.
+    """Reads the session's name and directory from standard input, and restores its route; if that fails, prints why."""
+    # If this takes too long and is terminated, restore() still writes its forwards to the record.
     signal.signal(signal.SIGTERM, _stop)
     given = json.load(sys.stdin)
     sys.path.extend(given.get("libraries", ()))
@@ -238,9 +239,9 @@ def main() -> None:
         record = session.read()
         if record:
             restore(session, record, Channel(record.socket, session.name))
-    except Elsewhere as elsewhere:
-        sys.stdout.write(str(elsewhere))
-        raise SystemExit(ELSEWHERE)
+    except OtherLoginNode as error:
+        sys.stdout.write(str(error))
+        raise SystemExit(OTHER_LOGIN_NODE)
     except (SessionError, RouteUnavailable, ForwardRefused) as error:
         sys.stdout.write(" ".join(str(error).split()))
         raise SystemExit(1)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Logging in again after the connection was lost, as soon as the network is there, without asking anybody."""
+"""Logging in again after the connection was lost, as soon as the network is up, without prompting the user."""
 
 import os
 import random
@@ -14,32 +14,33 @@ from ..schedulers import answers
 from ..ssh.shell import Shell, ShellLost
 
 if t.TYPE_CHECKING:
-    # It would stay in the daemon's memory.
+    # An import at run time would stay in the daemon's memory.
     from ..ssh.client import Target
 
-# Seconds that a connection may take. Short ones try often, so that one is there soon after the network is; a longer one is for slow networks.
+# Seconds that a connection may take, try by try. Short ones connect soon after the network is up; the longer ones are for slow networks.
 _SHORT = (2, 2, 5)
 _LONG = (5, 15)
-# What a login takes once the connection stands.
+# Seconds that a login may take once the connection is up.
 _LOGIN_SECONDS = 15
-# Where nobody answers, the next attempt comes soon; where somebody does and a login fails, later and later, as the login node may have enough to do.
+# If no host answers, the next attempt begins soon. If a login node answers and the login fails, the pauses grow: the login node may be overloaded.
 _PAUSE = 1.5
 _LONGEST_PAUSE = 60.0
-# Another login node is tried once the same one has not answered for so long.
-_ELSEWHERE_AFTER = 4.0
-# A login node that was just started may refuse for a moment whom it knows. Where the first login asked nothing, it is tried again after so long.
-_ONCE_MORE = (60.0, 300.0)
-#: How paths of sockets end at which attempts are made.
+# Other login nodes of the same name are tried after so many seconds without an answer.
+_OTHER_NODES_AFTER = 4.0
+# A login node that has just started may refuse its users for a while. If the first login prompted for nothing, a refused login is repeated after
+# so many seconds.
+_RETRY_REFUSED = (60.0, 300.0)
+#: Suffixes of the control sockets of attempts.
 SOCKETS = (".1", ".2", ".3")
 
 
 class Attempt:
-    """One login under way.
+    """One attempt to log in.
 
     Args:
-        command: a control master with a shell.
-        path: the control socket that it makes.
-        seconds: how long it may take.
+        command: of a control master with a shell.
+        path: its control socket.
+        seconds: the time limit.
     """
 
     def __init__(self, command: t.List[str], path: str, seconds: float) -> None:
@@ -50,27 +51,27 @@ class Attempt:
         try:
             self.shell.ask()
         except ShellLost:
-            pass  # that is told by begun()
+            pass  # begun() reports it
 
     def begun(self) -> bool:
-        """Whether it is logged in; raises ShellLost with what ssh said."""
+        """Whether it is logged in; raises ShellLost with ssh's message."""
         return self.shell.begun()
 
     @property
     def overdue(self) -> bool:
-        """Whether it took longer than it may."""
+        """Whether the time limit is over."""
         return time.monotonic() > self.deadline
 
-    def said(self) -> str:
-        """What ssh said so far."""
+    def output(self) -> str:
+        """What ssh has printed so far."""
         return self.shell.messages.decode("utf-8", "replace")
 
     def streams(self) -> list:
-        """What becomes readable when there is news."""
+        """Streams that become readable if ssh prints something."""
         return [self.process.stdout, self.process.stderr]
 
     def close(self) -> None:
-        """Ends it."""
+        """Ends the attempt."""
         self.process.stdin.close()
         self.process.end(0.5)
         for stream in self.streams():
@@ -79,127 +80,127 @@ class Attempt:
             os.unlink(self.path)
 
 
-class _Way:
-    """One target that is tried again and again."""
+class _Destination:
+    """One target, with the attempts to log in to it."""
 
-    def __init__(self, target: "Target", path: str, timeouts: t.Sequence[int], begins: float) -> None:
+    def __init__(self, target: "Target", path: str, timeouts: t.Sequence[int], not_before: float) -> None:
         self.target, self.path, self.timeouts = target, path, timeouts
         self.attempt: t.Optional[Attempt] = None
-        self.tries, self.begins, self.pause, self.overdue = 0, begins, _PAUSE, 0
+        self.tries, self.not_before, self.pause, self.overdue = 0, not_before, _PAUSE, 0
 
     def begin(self, openssh: t.Any, old: bool) -> None:
-        """Begins an attempt, if it is time for one."""
-        if self.attempt is None and time.monotonic() >= self.begins:
+        """Begins an attempt, if one is due."""
+        if self.attempt is None and time.monotonic() >= self.not_before:
             seconds = self.timeouts[self.tries % len(self.timeouts)]
             command = openssh.master_command(self.target._replace(timeout=seconds), self.path, old=old, asks=False)
             self.attempt = Attempt(command, self.path, seconds + _LOGIN_SECONDS)
             self.tries += 1
 
     def failed(self, soon: bool) -> None:
-        """Puts the next attempt off."""
+        """Ends the attempt and postpones the next one."""
         self.close()
         if soon:
             self.pause = _PAUSE
-            self.begins = time.monotonic() + min(_PAUSE, 0.25 * self.tries)
+            self.not_before = time.monotonic() + min(_PAUSE, 0.25 * self.tries)
         else:
-            self.begins = time.monotonic() + self.pause * random.uniform(0.7, 1.3)
+            self.not_before = time.monotonic() + self.pause * random.uniform(0.7, 1.3)
             self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
 
     def close(self) -> None:
-        """Ends the attempt that is under way."""
+        """Ends the current attempt."""
         if self.attempt is not None:
             self.attempt.close()
             self.attempt = None
 
 
 class Reconnection:
-    """Attempts to log in, at the login node that the session was on and, after some seconds, at any of its name.
+    """Attempts to log in to the session's login node and, after some seconds, to any login node of the same name.
 
     Args:
         record: the session's.
     Attributes:
-        refused: what ssh said where only the user can log in; nothing is tried then.
+        refused: ssh's message if only the user can log in; no attempts are made then.
     """
 
     def __init__(self, record: SessionRecord) -> None:
-        # These cost memory, and most sessions never need them.
+        # These modules cost memory, and most sessions never need them.
         from ..ssh import client, messages
 
         self._ssh, self._messages = client, messages
         self._old = False
         self.refused = ""
-        self._again_at: t.Optional[float] = None
-        self._once_more = [] if record.asked else list(_ONCE_MORE)
-        begun = time.monotonic()
+        self._retry_at: t.Optional[float] = None
+        self._retry_pauses = [] if record.asked else list(_RETRY_REFUSED)
+        now = time.monotonic()
         target = self._ssh.Target(**record.target)
         pinned = self._ssh.pinned(target, record.facts.get("client_side", ""))
         path = record.control_path
-        self._ways = [_Way(self._ssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, begun)]
-        # A job without a batch system is a process of that one login node.
+        self._destinations = [_Destination(self._ssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, now)]
+        # A job without a batch system is a process of its login node.
         if pinned == target or not answers.of(record).get("on_login_node"):
-            self._ways.append(_Way(self._ssh.asking_nobody(target), path + SOCKETS[1], _LONG, begun + _ELSEWHERE_AFTER))
+            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], _LONG, now + _OTHER_NODES_AFTER))
         if record.asked and not self._ssh.asks_nobody(target):
-            self.refused = "a host on the way there asked when you logged in"
+            self.refused = "a host on the way to it prompted you at the first login"
 
     def streams(self) -> list:
-        """What becomes readable when there is news."""
-        return [stream for way in self._ways if way.attempt is not None for stream in way.attempt.streams()]
+        """Streams that become readable if ssh prints something."""
+        return [stream for destination in self._destinations if destination.attempt is not None for stream in destination.attempt.streams()]
 
     def step(self) -> t.Optional[Attempt]:
-        """Goes on.
+        """Begins and checks attempts.
 
         Returns:
-            The one that is logged in, if any; the others are ended.
+            The attempt that is logged in, if any; the others are ended.
         """
-        if self.refused and self._again_at is not None and time.monotonic() >= self._again_at:
-            self.refused, self._again_at = "", None
-        for way in list(self._ways):
+        if self.refused and self._retry_at is not None and time.monotonic() >= self._retry_at:
+            self.refused, self._retry_at = "", None
+        for destination in list(self._destinations):
             if self.refused:
                 break
-            way.begin(self._ssh, self._old)
-            if way.attempt is None:
+            destination.begin(self._ssh, self._old)
+            if destination.attempt is None:
                 continue
             try:
-                if way.attempt.begun():
-                    done, way.attempt = way.attempt, None
+                if destination.attempt.begun():
+                    successful, destination.attempt = destination.attempt, None
                     self.close()
-                    return done
+                    return successful
             except ShellLost as lost:
-                self._failed(way, str(lost))
+                self._failed(destination, str(lost))
                 continue
-            if way.attempt.overdue:
-                self._hangs(way)
+            if destination.attempt.overdue:
+                self._login_hangs(destination)
         return None
 
-    def _hangs(self, way: _Way) -> None:
-        """It is connected and does not come to an end: a key wants to be touched, a telephone to be looked at, or the login node is slow."""
-        way.overdue += 1
-        if way.overdue >= 2:
-            self._refuse("the login does not come to its end")
+    def _login_hangs(self, destination: _Destination) -> None:
+        """The connection is up, but the login takes too long: a key has to be touched, a telephone confirms it, or the login node is slow."""
+        destination.overdue += 1
+        if destination.overdue >= 2:
+            self._refuse("the login does not finish")
         else:
-            way.failed(soon=False)
+            destination.failed(soon=False)
 
-    def _failed(self, way: _Way, said: str) -> None:
+    def _failed(self, destination: _Destination, message: str) -> None:
         messages = self._messages
-        if "Bad configuration option" in said:
+        if "Bad configuration option" in message:
             self._old = True
-            way.failed(soon=True)
-        elif messages.distrusts(said) and len(self._ways) > 1 and way is self._ways[0]:
-            # At that address somebody else may be, as behind a translation of addresses.
-            way.close()
-            self._ways.remove(way)
-        elif messages.refuses(said):
-            self._refuse(said)
+            destination.failed(soon=True)
+        elif messages.distrusts(message) and len(self._destinations) > 1 and destination is self._destinations[0]:
+            # Another host may have that address, for example behind address translation.
+            destination.close()
+            self._destinations.remove(destination)
+        elif messages.refuses(message):
+            self._refuse(message)
         else:
-            way.failed(soon=messages.silent(said))
+            destination.failed(soon=messages.silent(message))
 
-    def _refuse(self, said: str) -> None:
-        self.refused = said
+    def _refuse(self, message: str) -> None:
+        self.refused = message
         self.close()
-        if self._once_more:
-            self._again_at = time.monotonic() + self._once_more.pop(0)
+        if self._retry_pauses:
+            self._retry_at = time.monotonic() + self._retry_pauses.pop(0)
 
     def close(self) -> None:
         """Ends all attempts."""
-        for way in self._ways:
-            way.close()
+        for destination in self._destinations:
+            destination.close()

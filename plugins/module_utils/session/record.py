@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Session records: what one connect has made, so that whatever happens it can be undone.
+"""Session records: each lists what one connect has made, so that it can be undone whatever happens.
 
 A session has a directory of its own, named after its host, with ``session.json`` (the record), ``connect_id``, and the logs
-of what runs here. All are 0600 in a directory 0700.
+of its processes on this host. All files have mode 0600, in a directory with mode 0700.
 """
 
 import contextlib
@@ -26,15 +26,15 @@ REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "co
           "lifeline")
 
 
-def state_directory(wanted: str = "") -> str:
-    """Where session records lie: the wanted directory, else below XDG_STATE_HOME, else below ~/.local/state."""
-    if wanted:
-        return os.path.abspath(os.path.expanduser(wanted))
+def state_directory(requested: str = "") -> str:
+    """The directory of session records: the requested one, else one below XDG_STATE_HOME, else one below ~/.local/state."""
+    if requested:
+        return os.path.abspath(os.path.expanduser(requested))
     base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     return os.path.join(base, "paraview-connect")
 
 
-# Both are wanted now and then only, and the daemon stays small without them.
+# This import and the next are rarely needed, and without them the daemon uses less memory.
 def _file_name(name: str) -> str:
     from urllib.parse import quote
 
@@ -51,14 +51,14 @@ def _remove_tree(path: str) -> None:
 
 
 class Session:
-    """One session, by the files that lie in its directory.
+    """The files of one session, in its directory.
 
     Args:
-        base: the directory of all records, as state_directory() gives it.
+        base: the directory of all records, from state_directory().
         name: the inventory host's name.
-        session: the session's own name, where the host has several.
-        directory: its directory, where that is known already.
-        only: the id of the one session that is meant; the record of a later one of that host is not touched.
+        session: the session's own name, if the host has several.
+        directory: its directory, if that is already computed.
+        only: the id of a session; then the record of a later session of that host is not touched.
     """
 
     def __init__(self, base: str, name: str, session: str = "", directory: str = "", only: str = "") -> None:
@@ -71,7 +71,7 @@ class Session:
         self.key_path = os.path.join(self.directory, "lifeline.key")
 
     def read(self) -> SessionRecord:
-        """The record; a false one where there is none.
+        """The record; a false one if there is none.
 
         Raises:
             SessionError: the file is damaged, or a newer version has written it.
@@ -79,26 +79,26 @@ class Session:
         return self._read()[0]
 
     def _read(self) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
-        """The record, and as it is kept."""
+        """The record, and the content of its file."""
         try:
             with open(self.path, encoding="utf-8") as stream:
-                record, kept = session_record.read(stream.read(), self.path)
+                record, content = session_record.read(stream.read(), self.path)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return SessionRecord(), {}
-            raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its rights")
+            raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its permissions")
         except ValueError as error:
             raise SessionError("the session record {0} is damaged".format(self.path), str(error),
-                               "look whether a job of yours is left at {0}, then remove {1}".format(self.name, self.directory))
+                               "check whether a job of yours is left on {0}, then remove {1}".format(self.name, self.directory))
         if self.only and record.id != self.only:
             return SessionRecord(), {}
-        return record, kept
+        return record, content
 
     def begin(self, **fields: t.Any) -> SessionRecord:
-        """Makes a new record in place of one that is over.
+        """Makes a new record, which replaces one that is over.
 
         Raises:
-            SessionError: a directory cannot be made, or another connect was quicker.
+            SessionError: a directory cannot be made, or another connect has begun first.
         """
         try:
             os.makedirs(self.base, mode=0o700, exist_ok=True)
@@ -107,8 +107,8 @@ class Session:
             raise SessionError("cannot keep a session record in {0}".format(self.directory), error.strerror,
                                "set paraview_state_dir to a directory of yours")
         with locked(self.base):
-            old = self.read()
-            if old and not old.over:
+            earlier = self.read()
+            if earlier and not earlier.over:
                 raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
             fields = dict({"id": os.urandom(8).hex(), "name": self.name, "session": self.session, "state": "starting", "created": time.time()}, **fields)
             record = SessionRecord(**fields)
@@ -116,17 +116,17 @@ class Session:
         return record
 
     def update(self, **fields: t.Any) -> SessionRecord:
-        """The record with some fields changed; a record that is gone stays gone. Its form stays what it is: the daemon of an older version may read it."""
+        """Changes some fields and returns the record; a removed record stays removed. The file keeps its format: the daemon of an older version may read it."""
         with locked(self.base):
-            record, kept = self._read()
+            record, content = self._read()
             if not record:
                 return record
             record = record.with_(**fields)
-            write_private(self.path, session_record.changed(kept, fields))
+            write_private(self.path, session_record.changed(content, fields))
             return record
 
     def remove(self) -> None:
-        """Takes the record and all that lies with it away."""
+        """Removes the record and everything else in its directory."""
         with contextlib.suppress(FileNotFoundError):
             with locked(self.base):
                 if self._mine():
@@ -141,7 +141,7 @@ class Session:
         """The session's connect-id, 0 for none.
 
         Raises:
-            SessionError: it should have one, and it cannot be read: a pvserver without would be open to everybody.
+            SessionError: the session has one, but it cannot be read. A pvserver without connect-id would accept every client.
         """
         if not self.read().has_connect_id:
             return 0
@@ -153,7 +153,7 @@ class Session:
                                "disconnect, and connect again")
 
     def forget_secrets(self) -> None:
-        """Takes away the connect-id and the lifeline's key of a session that is over."""
+        """Removes the connect-id and the lifeline's key of a session that is over."""
         with contextlib.suppress(OSError):
             with locked(self.base):
                 for path in (self.connect_id_path, self.entry_path, self.script_path, self.key_path) if self._mine() else ():
@@ -164,24 +164,24 @@ class Session:
         return not self.only or bool(self.read())
 
     def _lifeline(self, record: SessionRecord) -> t.Optional[t.Dict[str, t.Any]]:
-        """How the line between agent and stub is (lifeline.Stub.status()); None for a session without one."""
+        """The state of the line between agent and stub (lifeline.Stub.status()); None for a session without one."""
         if not record.lifeline or record.over or not record:
             return None
         try:
             with open(os.path.join(self.directory, "stub.json"), encoding="utf-8") as stream:
-                told = json.load(stream)
+                status = json.load(stream)
         except (OSError, ValueError):
-            told = {}
-        return {"state": "outage" if record.lost_at else told.get("state", "waiting"), "lost_at": record.lost_at,
-                "waiting_bytes": told.get("waiting_bytes", 0), "losses": told.get("losses", 0), "encrypted": bool(told.get("encrypted"))}
+            status = {}
+        return {"state": "outage" if record.lost_at else status.get("state", "waiting"), "lost_at": record.lost_at,
+                "waiting_bytes": status.get("waiting_bytes", 0), "losses": status.get("losses", 0), "encrypted": bool(status.get("encrypted"))}
 
     def report(self, **changes: t.Any) -> t.Dict[str, t.Any]:
-        """What paraview_json reports on this session."""
+        """The session's entry in paraview_json."""
         record = self.read()
         try:
             connect_id = self.connect_id() if record and not record.over else None
         except SessionError:
-            # It is just ending.
+            # The session is just ending.
             connect_id = None
         values = {
             "host": self.name, "route": record.route, "state": record.state or "gone",
@@ -209,39 +209,39 @@ def all_sessions(base: str) -> t.List[Session]:
         return []
     from urllib.parse import unquote
 
-    # A sign that no file name of ours has otherwise: quote() takes it away.
+    # The separator occurs nowhere else in our file names: quote() replaces it.
     found = [Session(base, *[unquote(part) for part in name.partition("=")[::2]]) for name in names]
     return [one for one in found if os.path.exists(one.path)]
 
 
-def watched(record: SessionRecord) -> bool:
-    """Whether the session's daemon runs and can be reached, and with it the connection."""
+def has_daemon(record: SessionRecord) -> bool:
+    """Whether the session's daemon runs and can be reached."""
     return processes.alive(record.daemon) and os.path.exists(record.socket)
 
 
 def holds_work(record: SessionRecord) -> bool:
-    """Whether ParaView is connected and waits, whatever has become of its connection."""
+    """Whether ParaView is connected to the stub, even if the connection to the login node is lost."""
     return bool(record.lifeline and record.was_connected) and processes.alive(record.stub)
 
 
-def away(record: SessionRecord) -> bool:
-    """Whether the session has a lifeline, and its daemon seeks the connection that was lost."""
-    return bool(record.lost_at) and watched(record)
+def is_lost(record: SessionRecord) -> bool:
+    """Whether the connection of a session with a lifeline is lost, and its daemon restores it."""
+    return bool(record.lost_at) and has_daemon(record)
 
 
 def lacks_client_host(record: SessionRecord) -> bool:
-    """Whether ParaView runs on another host, and the connection to it is gone."""
-    there = record.client_side
-    return bool(there) and there.get("daemon") != record.daemon
+    """Whether ParaView runs on another host, and the connection to that host is lost."""
+    client_side = record.client_side
+    return bool(client_side) and client_side.get("daemon") != record.daemon
 
 
 def write_report(path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = False) -> None:
-    """Puts reports into the file that paraview_json names, one entry a host.
+    """Writes reports to the file that paraview_json names, one entry for each host.
 
     Args:
         path: the file; empty for none.
-        reports: entries that replace those of the same host.
-        fresh: forget what the file held.
+        reports: entries; each replaces an earlier one of its host.
+        fresh: drop earlier entries of other hosts too.
     """
     if not path:
         return

@@ -18,36 +18,36 @@ from .lifeline import Stub
 from .reconnection import Attempt, Reconnection
 from .record import lacks_client_host
 
-# Seconds for which the login node may be silent once the line is known to be away: when it is asked for a sign of life, and in the middle of something.
+# Seconds for which the login node may be silent once the line is lost: after a probe of the connection, and while another command runs.
 _SILENCE = 3.0
 _LONG_SILENCE = 15.0
-# Seconds that a line may take to come back over a way that stands, and over one that was just made.
-_BY_ITSELF = 1.0
-_COMES_BACK = 10.0
-# Seconds that pvserver has to go after its client.
+# Seconds that a line may take to return over a route that is up, and over one that was just restored.
+_RETURN_SECONDS = 1.0
+_RETURN_SECONDS_RESTORED = 10.0
+# Seconds that pvserver may take to end after its client.
 _ENDING = 3.0
 # If restoring the route takes more seconds, it is ended. The pause before the next try grows.
 _RESTORING = 150.0
 _PAUSE, _LONGEST_PAUSE = 2.0, 60.0
-# The stub ends the session after paraview_reconnect_timeout. If it does not, the daemon does so many seconds later.
+# The stub ends the session after paraview_reconnect_timeout. If it does not, the daemon ends it so many seconds later.
 _GRACE = 30.0
-# A login that the user answers for is given up when nobody has asked about it for so long.
-_NOBODY_ASKS = 20.0
-# Seconds before another login where that came to the wrong login node.
-_ELSEWHERE_PAUSE = 20.0
-# Exit status of a mending that came to another login node than pvserver runs on.
-ELSEWHERE = 3
+# If no playbook has requested the state of an interactive login for so many seconds, the login is ended.
+_ABANDONED_AFTER = 20.0
+# Seconds before another login if the last one reached the wrong login node.
+_OTHER_LOGIN_NODE_PAUSE = 20.0
+# Exit status of the restorer if the login reached another login node than the one on which pvserver runs.
+OTHER_LOGIN_NODE = 3
 
 
 class Silence(ShellLost):
-    """The shell does not answer; it may do so yet."""
+    """The shell does not answer; it may answer later."""
 
 
 class Recovery:
     """Restores the connection of one session that was handed over.
 
     Args:
-        daemon: holds the connection: daemon.SessionDaemon.
+        daemon: the daemon.SessionDaemon that holds the connection.
         record: the session's.
     """
 
@@ -55,39 +55,40 @@ class Recovery:
         self.daemon, self.session = daemon, daemon.session
         self.stub, self.stub_process = Stub(daemon.session), record.stub
         self.outage_s, self.terminal = record.settings["reconnect_timeout"], record.terminal
-        self.told: t.Dict[str, t.Any] = {}
-        # A silent connection may answer again before a new one is there.
+        # The last report of the stub.
+        self.reported: t.Dict[str, t.Any] = {}
+        # A silent connection may answer again before a new one is up.
         self.silent: t.Optional[Connection] = None
         self.reconnection: t.Optional[Reconnection] = None
         self.attempt: t.Optional[Attempt] = None
-        self.attempt_failed, self.asked_at = "", 0.0
-        self.asks, self.login_at = "", 0.0
-        self.mender: t.Optional[processes.Child] = None
+        self.attempt_failed, self.requested_at = "", 0.0
+        self.login_prompt, self.login_at = "", 0.0
+        self.restorer: t.Optional[processes.Child] = None
         self.restore_at, self.restored_at, self.pause = 0.0, time.monotonic(), _PAUSE
         self.lost_at: t.Optional[float] = None
         self.gone_at = 0.0
 
-    # -- what the daemon asks
+    # -- called by the daemon
 
     @property
-    def away(self) -> bool:
+    def disconnected(self) -> bool:
         """Whether there is no connection to the login node."""
         return self.daemon.shell is None
 
     def streams(self) -> list:
-        """What becomes readable when there is news."""
+        """Streams that become readable if a process prints something."""
         streams: list = self.reconnection.streams() if self.reconnection else []
         streams += self.attempt.streams() if self.attempt else []
         streams += self.silent.streams if self.silent else []
-        return streams + ([self.mender.stdout] if self.mender else [])
+        return streams + ([self.restorer.stdout] if self.restorer else [])
 
     @property
     def busy(self) -> bool:
-        """Whether something is under way that has to be looked at often."""
-        return self.away or self.lost_at is not None
+        """Whether step() has to be called often."""
+        return self.disconnected or self.lost_at is not None
 
-    def bear(self, why: ShellLost) -> None:
-        """The connection is lost or silent; a new one is made."""
+    def begin(self, why: ShellLost) -> None:
+        """Begins the recovery of a connection that is lost or silent."""
         daemon = self.daemon
         connection, daemon.connection = daemon.connection, None
         connection.shell.meanwhile = None
@@ -95,54 +96,54 @@ class Recovery:
             self.silent = connection
         else:
             self._end(connection)
-        self._drop_mender()
-        self._lost(one_line(str(why).strip().rpartition("\n")[2]) or "ssh ended")
+        self._end_restorer()
+        self._note_loss(one_line(str(why).strip().rpartition("\n")[2]) or "ssh ended")
 
     def step(self) -> None:
-        """One step; ShellLost if the connection cannot be restored any more, or does not answer."""
-        self._look_at_stub()
-        if self.away:
+        """Checks and continues the recovery; ShellLost if the connection cannot be restored any more, or does not answer."""
+        self._check_stub()
+        if self.disconnected:
             self._log_in()
-        elif self.mender is not None:
-            self._look_at_mender()
+        elif self.restorer is not None:
+            self._check_restorer()
         elif time.monotonic() >= self.restore_at and self._needs_restoring():
-            self._ask_the_login_node()
+            self._probe_login_node()
             self._restore()
 
     def check_silence(self) -> None:
-        """ShellLost where the line is away and the login node silent: it is called while an answer is waited for."""
-        self._look_at_stub()
+        """Called during the wait for an answer: ShellLost if the line is lost and the login node silent."""
+        self._check_stub()
         if self.lost_at is not None and time.monotonic() - self.daemon.shell.active_at > _LONG_SILENCE:
             raise Silence("no answer from the login node")
 
     def begin_login(self, command: t.List[str], environment: t.Dict[str, str], path: str) -> None:
-        """Begins a login that the user answers for."""
+        """Begins an interactive login, whose prompts the user answers."""
         self.end_login()
         if self.reconnection is not None:
             self.reconnection.close()
         os.environ.update(environment)
-        self.attempt, self.attempt_failed, self.asked_at = Attempt(command, path, 3600), "", time.monotonic()
+        self.attempt, self.attempt_failed, self.requested_at = Attempt(command, path, 3600), "", time.monotonic()
 
     def login_state(self) -> t.Dict[str, t.Any]:
-        """How it goes: failed (str), or begun (bool) and said (str)."""
-        self.asked_at = time.monotonic()
-        if self.away:
-            self._look_at_attempt()
-        if not self.away:
+        """The state of the interactive login: failed (str), or begun (bool) and said (str), ssh's output."""
+        self.requested_at = time.monotonic()
+        if self.disconnected:
+            self._check_attempt()
+        if not self.disconnected:
             return {"begun": True, "said": ""}
         if self.attempt is None:
             return {"failed": self.attempt_failed or "ssh ended"}
-        return {"begun": False, "said": self.attempt.said()}
+        return {"begun": False, "said": self.attempt.output()}
 
     def end_login(self) -> None:
-        """Ends a login that the user answers for."""
+        """Ends the interactive login."""
         if self.attempt is not None:
             self.attempt.close()
             self.attempt = None
 
     def close(self) -> None:
-        """Ends all that is under way."""
-        self._drop_mender()
+        """Ends every process of the recovery."""
+        self._end_restorer()
         self.end_login()
         if self.reconnection is not None:
             self.reconnection.close()
@@ -151,44 +152,44 @@ class Recovery:
 
     # -- the stub
 
-    def _look_at_stub(self) -> None:
-        self.told = self.stub.status()
-        if self.told.get("state") == "connected":
+    def _check_stub(self) -> None:
+        self.reported = self.stub.status()
+        if self.reported.get("state") == "connected":
             self.pause = _PAUSE
-        if self.told.get("state") == "outage":
-            self._lost(self.told.get("reason", ""))
-        elif self.lost_at is not None and not self.away and self.mender is None and self.told.get("state") in ("connected", "ended"):
-            self._back()
+        if self.reported.get("state") == "outage":
+            self._note_loss(self.reported.get("reason", ""))
+        elif self.lost_at is not None and not self.disconnected and self.restorer is None and self.reported.get("state") in ("connected", "ended"):
+            self._note_return()
 
-    def _lost(self, why: str) -> None:
+    def _note_loss(self, why: str) -> None:
         if self.lost_at is not None:
             return
         self.lost_at = time.time()
         line = "the connection was lost at {0} ({1}); ParaView waits until it is restored".format(time.strftime("%H:%M:%S"), one_line(why, 120))
         self.session.update(lost_at=self.lost_at, reason=line)
-        self._say(line)
+        self._print(line)
 
-    def _back(self) -> None:
+    def _note_return(self) -> None:
         took = durations.spoken(max(1, time.time() - self.lost_at))
         self.lost_at = None
         record = self.session.read()
         self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record.client_side["name"]) if lacks_client_host(record) else "")
-        if self.told["state"] == "connected":
-            self._say("the connection is restored after {0}".format(took))
+        if self.reported["state"] == "connected":
+            self._print("the connection is restored after {0}".format(took))
         else:
-            self._say("the connection has ended: {0}".format(one_line(self.told.get("reason", ""), 200)))
+            self._print("the connection has ended: {0}".format(one_line(self.reported.get("reason", ""), 200)))
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         terminals.write(self.terminal, "{0}: {1}".format(one_line(self.session.name, 100), one_line(line, 400)))
 
     # -- the login
 
     def _log_in(self) -> None:
         if self.lost_at is not None and time.time() - self.lost_at > self.outage_s + _GRACE:
-            raise ShellLost("it was away for longer than paraview_reconnect_timeout; pvserver ends by itself")
-        if self._look_at_silent() or self.attempt is not None:
-            if self.away:
-                self._look_at_attempt()
+            raise ShellLost("restoring it took longer than paraview_reconnect_timeout; pvserver ends by itself")
+        if self._check_silent() or self.attempt is not None:
+            if self.disconnected:
+                self._check_attempt()
             return
         if self.reconnection is None:
             if time.monotonic() < self.login_at:
@@ -201,14 +202,14 @@ class Recovery:
         attempt = self.reconnection.step()
         if attempt is not None:
             self._adopt(attempt)
-        elif self.reconnection.refused and not self.asks:
-            self.asks = "waiting for you: {0} wants to know who you are ({1}); connect again: ansible-playbook sciviz.paraview.connect -e host={2}".format(
+        elif self.reconnection.refused and not self.login_prompt:
+            self.login_prompt = "waiting for you: {0} requires you to log in ({1}); connect again: ansible-playbook sciviz.paraview.connect -e host={2}".format(
                 self.session.read().login_node, one_line(self.reconnection.refused.strip().rpartition("\n")[2], 120), self.session.name)
-            self.session.update(reason=self.asks)
-            self._say(self.asks)
+            self.session.update(reason=self.login_prompt)
+            self._print(self.login_prompt)
 
-    def _look_at_silent(self) -> bool:
-        """Whether the connection that was silent answers again."""
+    def _check_silent(self) -> bool:
+        """Uses the silent connection again, if it answers; returns whether it does."""
         if self.silent is None:
             return False
         connection = self.silent
@@ -220,11 +221,11 @@ class Recovery:
             self.silent = None
             return False
         self.silent = None
-        self._found(connection)
+        self._use(connection)
         self.restored_at = time.monotonic()
         return True
 
-    def _look_at_attempt(self) -> None:
+    def _check_attempt(self) -> None:
         if self.attempt is None:
             return
         try:
@@ -236,43 +237,43 @@ class Recovery:
             self.attempt_failed = str(lost)
             self.end_login()
             return
-        if time.monotonic() - self.asked_at > _NOBODY_ASKS:
+        if time.monotonic() - self.requested_at > _ABANDONED_AFTER:
             self.end_login()
 
     def _adopt(self, attempt: Attempt) -> None:
-        """Takes a new connection for the one that was lost."""
+        """Replaces the lost connection by a new one."""
         if self.silent is not None:
             self._end(self.silent)
             self.silent = None
-        self.daemon.forget_sockets()
+        self.daemon.remove_sockets()
         try:
             os.rename(attempt.path, self.daemon.given["control_path"])
         except OSError:
             attempt.close()
             raise
         self.daemon.given["master"] = ""
-        self._found(Connection(attempt.process, attempt.shell))
-        # What was put up went with the connection, and one of the user's own is not used any more.
+        self._use(Connection(attempt.process, attempt.shell))
+        # The old forwards ended with the connection. The user's own control master is not used any more.
         self.session.update(forwards=[], guest="")
         self._restore()
 
-    def _found(self, connection: Connection) -> None:
+    def _use(self, connection: Connection) -> None:
         self.end_login()
         if self.reconnection is not None:
             self.reconnection.close()
             self.reconnection = None
-        self.daemon.connection, self.asks = connection, ""
+        self.daemon.connection, self.login_prompt = connection, ""
         connection.shell.meanwhile = self.check_silence
 
     def _end(self, connection: Connection) -> None:
-        """Ends a connection, and takes back what it would leave in a control master of the user's own."""
+        """Ends a connection, and removes what it would leave in the user's own control master."""
         if self.daemon.given.get("master"):
             self.daemon.leave_master(self.session.read())
         connection.end(0.5)
-        self.daemon.forget_sockets()
+        self.daemon.remove_sockets()
 
-    def _ask_the_login_node(self) -> None:
-        """A connection over which nothing comes back is none; ssh itself would wait for a minute."""
+    def _probe_login_node(self) -> None:
+        """Silence if the login node does not answer soon; ssh itself would wait for a minute."""
         if self.lost_at is None:
             return
         try:
@@ -280,34 +281,34 @@ class Recovery:
         except SessionError:
             raise Silence("no answer from the login node")
 
-    # -- the way
+    # -- the route
 
     def _needs_restoring(self) -> bool:
-        """The stub is gone, or its line has been away for longer than it needs to come back."""
+        """Whether the stub has ended, or its line has been lost for longer than it needs to return by itself."""
         if not processes.alive(self.stub_process):
             self.stub_process = self.session.read().stub
             self.gone_at = self.gone_at or time.monotonic()
-            # With ParaView goes pvserver, and the job.
-            return not processes.alive(self.stub_process) and (self.told.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
+            # If ParaView has ended, pvserver and the job end too, and need no new stub.
+            return not processes.alive(self.stub_process) and (self.reported.get("state") != "ended" or time.monotonic() - self.gone_at > _ENDING)
         self.gone_at = 0.0
-        if self.told.get("state") not in ("outage", "waiting") or time.monotonic() - self.restored_at < _COMES_BACK:
+        if self.reported.get("state") not in ("outage", "waiting") or time.monotonic() - self.restored_at < _RETURN_SECONDS_RESTORED:
             return False
-        return self.lost_at is None or time.time() - self.lost_at > _BY_ITSELF
+        return self.lost_at is None or time.time() - self.lost_at > _RETURN_SECONDS
 
     def _restore(self) -> None:
         given = self.daemon.given
-        self.mender = processes.Child(given["mender"])
+        self.restorer = processes.Child(given["restorer"])
         self.restored_at = time.monotonic()
-        with self.mender.stdin as stdin:
+        with self.restorer.stdin as stdin:
             stdin.write(json.dumps({name: given[name] for name in ("base", "name", "directory", "session", "libraries")}).encode())
 
-    def _look_at_mender(self) -> None:
-        code = self.mender.ended()
+    def _check_restorer(self) -> None:
+        code = self.restorer.ended()
         if code is None and time.monotonic() - self.restored_at < _RESTORING:
             return
-        said = self._last_words() if code is not None else "it took too long"
-        self._drop_mender()
-        # Ever later, until the line has stood: a login node and a batch system have others to serve.
+        output = self._restorer_output() if code is not None else "it took too long"
+        self._end_restorer()
+        # The pauses grow until the line is up: the login node and the batch system serve other users too.
         self.restore_at = time.monotonic() + self.pause
         self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
         if code == 0:
@@ -315,18 +316,18 @@ class Recovery:
             self.restored_at = time.monotonic()
             return
         self.restored_at = 0.0
-        self.session.update(reason="the connection cannot be restored: {0}".format(one_line(said, 300)))
-        if code == ELSEWHERE:
-            self.login_at = time.monotonic() + _ELSEWHERE_PAUSE
-            raise ShellLost(said)
+        self.session.update(reason="the connection cannot be restored: {0}".format(one_line(output, 300)))
+        if code == OTHER_LOGIN_NODE:
+            self.login_at = time.monotonic() + _OTHER_LOGIN_NODE_PAUSE
+            raise ShellLost(output)
 
-    def _last_words(self) -> str:
-        said, wrong = (os.read(stream.fileno(), 65536).decode("utf-8", "replace").strip() for stream in (self.mender.stdout, self.mender.stderr))
-        return said or wrong.rpartition("\n")[2] or "no reason given"
+    def _restorer_output(self) -> str:
+        output, errors = (os.read(stream.fileno(), 65536).decode("utf-8", "replace").strip() for stream in (self.restorer.stdout, self.restorer.stderr))
+        return output or errors.rpartition("\n")[2] or "no reason given"
 
-    def _drop_mender(self) -> None:
-        if self.mender is not None:
-            self.mender.end(0.5)
-            for stream in (self.mender.stdout, self.mender.stderr):
+    def _end_restorer(self) -> None:
+        if self.restorer is not None:
+            self.restorer.end(0.5)
+            for stream in (self.restorer.stdout, self.restorer.stderr):
                 stream.close()
-            self.mender = None
+            self.restorer = None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session's route, made anew from its record."""
+"""A session's route, rebuilt from its record."""
 
 import typing as t
 
@@ -18,15 +18,15 @@ from .record import Session
 
 
 def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Session] = None) -> RouteContext:
-    """What a route of this session works with.
+    """The context of this session's route.
 
     Args:
         record: the session's.
         channel: to the login node.
-        session: learns of each forward before it is asked for; None for nobody.
+        session: if the user's own control master is used, each forward is written to its record before it is requested; None: no record.
     """
     options = record.settings
-    # With a lifeline the route ends at the stub, which is content with any port.
+    # With a lifeline the route ends at the stub, which accepts any port.
     return RouteContext(
         Master(record.control_path, record.ssh),
         LoginNode(record.facts["login_node"], record.facts["uid"], channel.script, channel.hold, lambda: channel.request("messages")["messages"]),
@@ -44,10 +44,10 @@ def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Sess
 
 def client_of(record: SessionRecord, channel: Channel) -> t.Union[Here, There]:
     """Where ParaView runs."""
-    there = record.client_side
-    if not there:
+    client_side = record.client_side
+    if not client_side:
         return Here()
-    return There(there["name"], there["uid"], Master(there["control_path"], record.ssh), channel.client_script, record.control_path)
+    return There(client_side["name"], client_side["uid"], Master(client_side["control_path"], record.ssh), channel.client_script, record.control_path)
 
 
 def load(record: SessionRecord, channel: Channel, session: t.Optional[Session] = None) -> Route:
@@ -56,7 +56,7 @@ def load(record: SessionRecord, channel: Channel, session: t.Optional[Session] =
 
 
 def came_through(record: SessionRecord, route: Route) -> str:
-    """The line for a pvserver that has found its client."""
+    """The line for the user once pvserver is connected to its client."""
     return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
         record.root_node, route.place or record.login_node, route.address, route.port, record.client_port,
         record.client_side["name"] + "'s" if record.client_side else "this machine's")
