@@ -32,31 +32,31 @@ class ActionModule(SessionAction):
         return dict(result, job_id=record.job_id, nodes=record.nodes, root_node=record.root_node)
 
     def _submitted(self, record, channel):
-        if record.job_id and self._still_there(record, channel):
+        if record.job_id and self._job_exists(record, channel):
             return {"changed": False}
         options = record.settings
         table = answers.of(record)
         path = job_directory.directory(record.facts["home"], record.id)
         why_not = lifeline.why_not(options, record.route)
-        asked = options.get("reconnect") and not why_not
+        reconnects = options.get("reconnect") and not why_not
         files = job_scripts.files(table, path, options, directives.requested(options, record.facts["site"]), record.modules,
-                                  options["reconnect_timeout"] if asked else 0)
+                                  options["reconnect_timeout"] if reconnects else 0)
         diff = {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
         if self._task.check_mode:
             self.show("would {0} now".format("start pvserver in job " + options["job_id"] if options["job_id"] else "submit the job"))
             return {"changed": True, "diff": diff}
         flow = JobFlow.of(record.with_(remote_directory=path), channel.script, self.show)
         node = flow.root_node_of(options["job_id"]) if options["job_id"] else ""
-        if asked:
-            self._look_at_line_port(options, record.route)
+        if reconnects:
+            self._check_line_port(options, record.route)
         if options.get("reconnect") and why_not:
             self._without_lifeline(why_not)
-        elif asked:
+        elif reconnects:
             key = lifeline.new_key()
             lifeline.Stub(self.session).keep_key(key)
             files.update(lifeline.files(key))
-        # None: it is not known before the job runs.
-        self.session.update(remote_directory=path, lifeline=None if asked else False)
+        # None: the job reports it when it runs.
+        self.session.update(remote_directory=path, lifeline=None if reconnects else False)
         if options["job_id"]:
             flow.attach(options["job_id"], node, files, channel.hold)
         else:
@@ -67,8 +67,8 @@ class ActionModule(SessionAction):
         return {"changed": True, "diff": diff}
 
     @staticmethod
-    def _look_at_line_port(options, route):
-        """SessionError where somebody listens already where the line would come in."""
+    def _check_line_port(options, route):
+        """Raises SessionError if the port for the line is in use."""
         port = options.get("reconnect_port")
         owner = Here().owner(port) if port and route_names.ALL[route].exposed else None
         if owner is not None:
@@ -77,12 +77,12 @@ class ActionModule(SessionAction):
     def _without_lifeline(self, why):
         self.show("no reconnection, since {0}: the session ends with its connection".format(why))
 
-    def _still_there(self, record, channel):
+    def _job_exists(self, record, channel):
         flow = self._flow(record, channel)
         job = flow.queue.ask(record.job_id)
         if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(flow.directory):
             return True
-        self.show("job {0} of the earlier session is over; a new one is begun".format(record.job_id))
+        self.show("job {0} of the earlier session is over; starting a new one".format(record.job_id))
         flow.directory.remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
@@ -100,11 +100,11 @@ class ActionModule(SessionAction):
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=flow.progress.addresses, running_at=time.time(),
                                      ends_at=time.time() + record.settings["walltime"], reason="")
         if record.lifeline is None:
-            record = self._settle_lifeline(record, flow)
-        self._start_at_once(record, routing.load(record, channel, self.session), channel, flow)
+            record = self._decide_lifeline(record, flow)
+        self._start_forward(record, routing.load(record, channel, self.session), channel, flow)
         return {"changed": True}
 
-    def _settle_lifeline(self, record, flow):
+    def _decide_lifeline(self, record, flow):
         flow.wait_until_prepared(record.settings["pvserver"])
         why_not = lifeline.why_not_in_job(flow.progress)
         if why_not:
@@ -112,12 +112,12 @@ class ActionModule(SessionAction):
             return self.session.update(lifeline=False)
         state = record.route_state
         if route_names.is_reverse(record.route):
-            # The route ends at the stub, and that goes on to ParaView.
+            # The route ends at the stub, which connects to ParaView.
             state = dict(state, client_port=lifeline.line_port(record.settings, record.route), port=None)
         return self.session.update(lifeline=True, route_state=state)
 
-    def _start_at_once(self, record, route, channel, flow):
-        """A forward route needs nothing before pvserver; where it does not lead to this node, the next task finds another."""
+    def _start_forward(self, record, route, channel, flow):
+        """Starts pvserver on a forward route, which needs nothing before. If the route does not reach this node, the next task chooses another route."""
         if route.reverse:
             return
         try:
@@ -130,7 +130,7 @@ class ActionModule(SessionAction):
             pass
 
     def _endpoints(self, record, route, channel, flow):
-        """list[str]: pvserver's arguments, once what it needs of the route is open; raises RouteUnavailable."""
+        """list[str]: opens the endpoints that pvserver needs, and returns pvserver's arguments; raises RouteUnavailable."""
         connect_id = self.session.connect_id()
         if record.lifeline:
             record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, channel)), route,
@@ -161,7 +161,7 @@ class ActionModule(SessionAction):
             self.show("pvserver on {0} waits for the client; its line comes through {1}, {2}:{3}".format(
                 record.root_node, route.place or record.login_node, route.address, route.port))
         elif route.reverse:
-            self.show("pvserver on {0} dials {1}:{2}, where the relay on {3} holds it for the client".format(
+            self.show("pvserver on {0} connects to {1}:{2}, where the relay on {3} holds it for the client".format(
                 record.root_node, route.address, route.port, record.login_node))
         else:
             self.show("pvserver accepts connections on {0}:{1}".format(*status.accepting))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Begins, takes up, hands over and ends a session; documented in plugins/modules/session.py."""
+"""Begins, resumes, hands over and ends a session; documented in plugins/modules/session.py."""
 
 import copy
 import socket
@@ -24,7 +24,7 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 class ActionModule(SessionAction):
     NEEDS_SESSION = False
-    #: Whether the client host could not be reached any more.
+    #: Whether the client host could not be reached, so that files may be left there.
     far_left = False
     SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, **copy.deepcopy(settings.SPEC)}
 
@@ -38,22 +38,22 @@ class ActionModule(SessionAction):
         if options["client_program"] and not options["client_host"]:
             installed.clients(options)
         record = self.session.read()
-        self._refuse_elsewhere(record)
+        self._refuse_other_host(record)
         if record and not sessions.has_daemon(record) and not record.remote_directory and not processes.alive(record.owner):
-            # A playbook ended before it had a job: there is nothing to take up.
+            # A playbook ended before it submitted a job: there is nothing to resume.
             self.session.remove()
             record = SessionRecord()
         if record and not record.over:
-            return self._take_up(record, options)
+            return self._resume(record, options)
         return self._begin(options)
 
     @staticmethod
-    def _refuse_elsewhere(record):
-        """A home may be shared: what runs on another client host cannot be seen from here."""
+    def _refuse_other_host(record):
+        """Refuses a session of another client host. A home may be shared, and that host's processes cannot be checked from here."""
         here = socket.gethostname()
         if record and not record.over and record.client_host != here:
             raise SessionError("the session of {0} is held by {1}".format(record.name, record.client_host), "this is " + here,
-                               "connect, look and disconnect there; if that host is gone for good, remove the record")
+                               "connect, check and disconnect there; if that host does not exist any more, remove the record")
 
     def _begin(self, options):
         connect_id = pvserver.new_connect_id() if options["connect_id"] is None else options["connect_id"]
@@ -72,22 +72,22 @@ class ActionModule(SessionAction):
             raise settings.wrong("client_process", number, "there is no such process")
         return process
 
-    def _take_up(self, record, options):
+    def _resume(self, record, options):
         if record.owner and record.owner != self.owner and processes.alive(record.owner):
-            raise SessionError("another connect to {0} is under way".format(self.name), "process {0} began it".format(record.owner[0]),
+            raise SessionError("another connect to {0} is under way".format(self.name), "process {0} started it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
         if sessions.is_lost(record):
             self._refuse_another(record, options)
             since = time.strftime("%H:%M", time.localtime(record.lost_at))
-            self.show("the connection to {0} is lost since {1}; connecting again".format(record.login_node, since))
+            self.show("the connection to {0} has been lost since {1}; connecting again".format(record.login_node, since))
             return self._result(record, todo=not self._task.check_mode, changed=True)
         if sessions.has_daemon(record) and record.state in ("ready", "connected") and not sessions.lacks_client_host(record):
             if self._just_ended(record):
                 return self._begin(options)
             if sessions.is_lost(self.session.read()):
-                return self._take_up(self.session.read(), options)
+                return self._resume(self.session.read(), options)
             self._refuse_another(record, options)
-            line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it by: {1}"
+            line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it with: {1}"
             end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
             self.show(line.format(" ".join(record.nodes), end, **record.as_dict()))
             sessions.write_report(options["json"], [self.session.report()])
@@ -101,40 +101,40 @@ class ActionModule(SessionAction):
         if sessions.has_daemon(record):
             Channel(record.socket, self.name).request("own", owner=self.owner, waiting=waiting)
         if record.job_id:
-            self.show("takes up the session of {0}, job {1}".format(
+            self.show("resuming the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
-        kept = dict(record.settings, **{name: options[name] for name in (
+        settings_now = dict(record.settings, **{name: options[name] for name in (
             "client_process", "client_version", "start_client", "queue_timeout", "detach", "json")})
-        # What an older version began knows less.
-        ignored = sorted(name for name in options if options[name] != kept.get(name, options[name]) and name != "connect_id")
+        # The record of an older version may lack settings.
+        ignored = sorted(name for name in options if options[name] != settings_now.get(name, options[name]) and name != "connect_id")
         if record.job_id and ignored:
-            self.show("the job keeps what it was submitted with; disconnect first to change {0}".format(
+            self.show("the job keeps the settings that it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
-        record = self.session.update(owner=self.owner, settings=kept, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
+        record = self.session.update(owner=self.owner, settings=settings_now, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
         return self._result(self._adopt(record, options), todo=True, changed=True)
 
-    def _another(self, record, options):
-        """Whether a ParaView asks that waits at another port, or with another connect-id, than the session was made for."""
+    def _is_for_another(self, record, options):
+        """Whether the request comes from a ParaView with another port or connect-id than those of the session."""
         return bool(options["client_process"]) and (
             options["client_port"] not in (0, record.client_port or record.settings["client_port"])
             or options["connect_id"] not in (None, self.session.connect_id()))
 
     def _refuse_another(self, record, options):
-        if self._another(record, options):
+        if self._is_for_another(record, options):
             raise SessionError("a session of {0} is open already, and not for this ParaView".format(self.name), "job {0} on {1} is {2}".format(
-                record.job_id, " ".join(record.nodes), record.state), "leave the ParaView that has it, or end it, then connect again: "
+                record.job_id, " ".join(record.nodes), record.state), "disconnect the ParaView that uses it, or end the session, then connect again: "
                 "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
 
     @staticmethod
     def _refuse_version(record, options):
-        """A job that was left to the queue may be taken up by a ParaView of another version."""
+        """Refuses a ParaView whose version does not go with the pvserver of a job that has waited in the queue."""
         client, server = options["client_version"], record.server_version or ""
         if not versions.go_together(client, server):
             raise versions.differ(client, server, record.login_node)
 
     def _adopt(self, record, options):
-        """Before pvserver has its arguments the session can be another ParaView's: it waits at a port, and with a connect-id, of its own."""
-        if not self._another(record, options):
+        """Gives the session to another ParaView, with its own port and connect-id. That is possible until pvserver has its arguments."""
+        if not self._is_for_another(record, options):
             return record
         if options["connect_id"] is not None:
             self.session.keep_connect_id(options["connect_id"])
@@ -145,20 +145,20 @@ class ActionModule(SessionAction):
         if record.route and route_names.is_reverse(record.route):
             changed.update(client_port=port, url=pvserver.url(True, port))
             if not record.lifeline:
-                # What leads to the old port is made anew when the route is confirmed.
+                # The forward to the old port is replaced when the route is confirmed.
                 changed["route_state"] = dict(record.route_state, client_port=port, port=None)
         return self.session.update(**changed)
 
     @staticmethod
     def _just_ended(record):
-        """Whether pvserver is over and the daemon is about to notice; waits until it has cleared up."""
+        """Whether pvserver has ended and the daemon is about to notice it. If so, waits until the daemon has ended."""
         try:
             script = Channel(record.socket, record.name).script
             if not ends_soon(Directory(script, record.remote_directory)):
                 return False
         except SessionError:
             if record.lifeline:
-                # That ends nothing; the daemon seeks its connection.
+                # The session does not end: the daemon reconnects.
                 return False
         return processes.wait_gone(record.daemon, 40)
 
@@ -169,7 +169,7 @@ class ActionModule(SessionAction):
 
     def _end(self, arguments):
         record = self.session.read()
-        self._refuse_elsewhere(record)
+        self._refuse_other_host(record)
         over = not record or record.over
         if self._task.check_mode:
             return {"changed": bool(record), "session": dict(self.session.report(), connect_id=None)}
@@ -180,7 +180,7 @@ class ActionModule(SessionAction):
         self.session.remove()
         self.show("nothing to disconnect" if not record else "{0}; {1}".format(
             "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record.job_id) if record.job_id else ""),
-            _left_there(record) if self.far_left else "nothing is left on either side"))
+            _left_on_client_host(record) if self.far_left else "nothing is left on either side"))
         sessions.write_report(arguments["json"], [report])
         return {"changed": bool(record), "session": report}
 
@@ -195,7 +195,7 @@ class ActionModule(SessionAction):
         try:
             answer = Channel(record.socket, self.name).request("stop", wait=90)
         except ChannelLost:
-            # It may just have come to its end by itself.
+            # The session may just have ended by itself.
             if last or not processes.wait_gone(record.daemon, 15):
                 raise
             self._undo(self.session.read(), last=True)
@@ -207,7 +207,7 @@ class ActionModule(SessionAction):
                                "the record is kept: run disconnect again, or cancel job {0} there".format(record.job_id))
 
     def _password(self):
-        """The inventory's, where this host is in one."""
+        """The password in the inventory, if this host is in it."""
         return password_of(self._connection) if self._connection.transport == "ssh" else ""
 
     def undo_own(self, hopeless):
@@ -215,7 +215,7 @@ class ActionModule(SessionAction):
         return "" if self._task.args.get("state") == "absent" else super().undo_own(hopeless)
 
 
-def _left_there(record):
-    """What may be left on a client host that is not reached any more."""
-    there = record.client_side or {}
-    return "{0} was not reached: {1}, and the client that was started there, may be left".format(there.get("name"), there.get("connect_id_path"))
+def _left_on_client_host(record):
+    """A sentence on what may be left on a client host that could not be reached."""
+    host = record.client_side or {}
+    return "{0} was not reached: {1}, and the client that was started there, may still exist".format(host.get("name"), host.get("connect_id_path"))

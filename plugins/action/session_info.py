@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells of every session; documented in plugins/modules/session_info.py."""
+"""Reports every session; documented in plugins/modules/session_info.py."""
 
 import time
 
@@ -24,14 +24,13 @@ class ActionModule(SessionAction):
             "table": {"type": "bool", "default": False}}
 
     def act(self, arguments):
-        every = sessions.all_sessions(self.base)
-        wanted = [sessions.Session(self.base, name) for name in arguments["names"]] or every
-        reports = [self._report(one) for one in wanted]
+        requested = [sessions.Session(self.base, name) for name in arguments["names"]] or sessions.all_sessions(self.base)
+        reports = [self._report(session) for session in requested]
         sessions.write_report(arguments["json"], reports, fresh=True)
         if arguments["table"]:
             for line in _table(reports):
                 display.display(line)
-        return {"changed": False, "sessions": [dict(one, connect_id=None) for one in reports]}
+        return {"changed": False, "sessions": [dict(report, connect_id=None) for report in reports]}
 
     def _report(self, session):
         record = session.read()
@@ -39,11 +38,11 @@ class ActionModule(SessionAction):
             return session.report()
         if not sessions.has_daemon(record):
             return session.report(state="unknown", time_left_s=None, reason=record.reason or (
-                "the connection is gone; connect takes up what is still there, disconnect ends it"))
+                "the connection is lost; connect resumes what still exists, disconnect ends it"))
         try:
             self._refresh(session, record)
         except (ChannelLost, KeyError):
-            # It is ending, or has not come as far as a job: the record is what is known.
+            # The session is ending, or has no job yet: the record is reported as it is.
             pass
         except SessionError as error:
             return session.report(reason=one_line(str(error)))
@@ -63,7 +62,7 @@ class ActionModule(SessionAction):
 
 
 def _open(report):
-    """str: what ParaView opens, or why it cannot be."""
+    """str: the URL for ParaView, or why there is none."""
     line = report.get("lifeline") or {}
     if line.get("state") == "outage":
         return "{0}{1}".format(report["reason"], "; {0} kept".format(_size(line["waiting_bytes"])) if line["waiting_bytes"] else "")
@@ -80,8 +79,8 @@ def _table(reports):
     """Lines of a table with aligned columns."""
     if not reports:
         return ["no session"]
-    rows = [_COLUMNS] + [(one["host"], one["route"] or "-", one["job_id"] or "-", one["state"], " ".join(one["nodes"]) or "-",
-                          durations.short(one["time_left_s"]), _open(one)) for one in reports]
+    rows = [_COLUMNS] + [(report["host"], report["route"] or "-", report["job_id"] or "-", report["state"], " ".join(report["nodes"]) or "-",
+                          durations.short(report["time_left_s"]), _open(report)) for report in reports]
     rows = [[clean(cell, 200).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

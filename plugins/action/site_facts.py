@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Gathers what a login node has, in one round trip; documented in plugins/modules/site_facts.py."""
+"""Gathers the facts of a login node in one round trip; documented in plugins/modules/site_facts.py."""
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import batch_system
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.pairing import Pairing
@@ -17,7 +17,7 @@ class ActionModule(SessionAction):
         if not record.facts:
             record = self._gather(record.settings)
         elif record.looked_by != record.daemon:
-            record = self._look_again(record)
+            record = self._gather_again(record)
         return {"changed": False, "site": record.facts, "scheduler": record.scheduler}
 
     def _gather(self, options):
@@ -30,15 +30,15 @@ class ActionModule(SessionAction):
                                    table=tables[scheduler] if scheduler in options["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
 
-    def _look_again(self, record):
-        """The connection was lost, and the new one may lead to another login node of the site."""
+    def _gather_again(self, record):
+        """Gathers the facts after the connection was lost: the new one may go to another login node of the site."""
         facts = facts_of(self.name, self.channel(), validation.tables(record.settings["schedulers"]), self.show)
         if facts["login_node"] != record.login_node:
-            self.show("goes on through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
+            self.show("continuing through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
         return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record.daemon)
 
     def _pair(self, options, facts):
-        """Looks which ParaView here and which modules there go together."""
+        """Chooses a ParaView here and the modules there, and shows both versions."""
         channel, far = self.channel(), self.session.read().client_side
         clients = installed.clients(options, channel.client_script, far["name"]) if far else installed.clients(options)
         pair = Pairing(channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()

@@ -51,29 +51,29 @@ class SessionAction(ActionBase):
         self.session = sessions.Session(self.base, self.name)
         try:
             if self.NEEDS_SESSION and not self.session.read():
-                raise SessionError("there is no session of {0}".format(self.name), "none was begun, or it was ended meanwhile",
-                                   "begin it first: sciviz.paraview.session")
+                raise SessionError("there is no session of {0}".format(self.name), "it was not started, or it has ended",
+                                   "start it first: sciviz.paraview.session")
             result.update(self.act(_validated(spec, given)))
         except SessionError as error:
             result.update(self.fail(error, given))
         return result
 
     def show(self, line: str, limit: int = 2000) -> None:
-        """Shows a line at once, behind the host's name."""
+        """Shows a line immediately, after the host's name."""
         display.display("{0}: {1}".format(clean(self.name, 100), clean(line, limit)))
 
     def check_names(self, names: t.Iterable[str]) -> None:
-        """Looks at the names of a host's variables, and of those of the command line; raises SessionError for a slip."""
+        """Checks the names of a host's variables and of those on the command line; raises SessionError for a misspelled one."""
         for line in variables.check(names, load_extra_vars(self._loader)):
             display.warning(line)
 
     @property
     def owner(self) -> list:
-        """The playbook's own process: a worker is forked from it for each task."""
+        """The process of the playbook, which forks a worker for each task."""
         return processes.identity(os.getppid())
 
     def channel(self) -> Channel:
-        """The way to the login node; raises SessionError where no session has one."""
+        """The channel to the login node; raises SessionError if the session has no connection."""
         record = self.session.read()
         if not sessions.has_daemon(record):
             raise SessionError("there is no connection to {0}".format(self.name), record.reason or "no session is open",
@@ -86,7 +86,7 @@ class SessionAction(ActionBase):
         return Master(record.control_path, record.ssh)
 
     def fail(self, error: SessionError, arguments: dict) -> dict:
-        """Tells the error, undoes what this playbook began, and reports it."""
+        """Shows the error, undoes the session if this playbook began it, and writes the report."""
         for line in error.lines():
             display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
         path = arguments.get("json") or (self.session.read().settings.get("json", "") if self.NEEDS_SESSION else "")
@@ -109,19 +109,19 @@ class SessionAction(ActionBase):
         if not sessions.has_daemon(record):
             if record.remote_directory and not record.job_over:
                 self.session.update(state="unknown", owner=None)
-                return "the connection is gone; job {0} may be left. Try: ansible-playbook sciviz.paraview.disconnect -e host={1}".format(
-                    record.job_id or "(no id is known)", self.name)
+                return "the connection is lost; job {0} may still exist. Try: ansible-playbook sciviz.paraview.disconnect -e host={1}".format(
+                    record.job_id or "(unknown id)", self.name)
             self.session.remove()
             return ""
         channel = Channel(record.socket, self.name)
         try:
             if sessions.holds_work(record):
-                # ParaView waits; whatever did not come about now is tried again.
+                # ParaView waits, so the daemon tries the failed step again.
                 self.session.update(owner=None, waiting=None)
                 channel.request("hand_over")
                 return ""
             if record.detached and not hopeless:
-                # It has waited in the queue, and the next connect may do better.
+                # The job keeps its place in the queue, since the next connect may succeed.
                 teardown.end_client(record, True)
                 if record.client_there:
                     channel.request("end_client_there", wait=30)
@@ -136,19 +136,19 @@ class SessionAction(ActionBase):
 
 
 def no_job(name: str) -> SessionError:
-    """The error of an action that comes too early."""
+    """The error of an action that needs a job, before there is one."""
     return SessionError("the session of {0} has no job yet".format(name), "", "submit it first: sciviz.paraview.pvserver_job with state submitted")
 
 
 def _validated(spec: dict, given: dict) -> dict:
-    """Arguments in their types; each is looked at alone, so that an error can name its variable and value."""
-    known = {}
+    """Arguments in their types. Each is checked alone, so that an error can name its variable and value."""
+    valid = {}
     for name, about in spec.items():
         checked = ArgumentSpecValidator({name: about}).validate({name: given[name]} if name in given else {})
         if checked.error_messages:
             raise settings.wrong(name, given.get(name), checked.error_messages[0])
-        known.update(checked.validated_parameters)
-    strange = sorted(set(given) - set(spec))
-    if strange:
-        raise SessionError("{0} is no option of this action".format(strange[0]), "known are " + ", ".join(sorted(spec)), "see ansible-doc")
-    return known
+        valid.update(checked.validated_parameters)
+    unknown = sorted(set(given) - set(spec))
+    if unknown:
+        raise SessionError("{0} is not an option of this action".format(unknown[0]), "the options are " + ", ".join(sorted(spec)), "see ansible-doc")
+    return valid

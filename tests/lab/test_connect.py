@@ -217,7 +217,7 @@ def test_detach_and_take_up(desk):
     detached = desk.report()
     assert detached["state"] in ("pending", "starting")
     assert desk.jobs() == [detached["job_id"]]
-    assert "takes up the session" in desk.connect().stdout
+    assert "resuming the session" in desk.connect().stdout
     report = desk.report()
     assert (report["state"], report["job_id"]) == ("ready", detached["job_id"])
     desk.client(report)

@@ -112,7 +112,7 @@ def test_a_line_that_was_lost_waits_for_the_user(desk, codes):
     desk.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-x", "ssh")
     desk.lab.wait(lambda: "waiting for you" in desk.status().stdout, 20, "it says so")
     with Terminal(*words("connect")) as terminal:
-        terminal.until("lab: the connection to login is lost since .*; connecting again")
+        terminal.until("lab: the connection to login has been lost since .*; connecting again")
         answer_everything(terminal, codes)
         terminal.until("lab: ready after .*: ParaView is connected")
         assert terminal.end() == 0
@@ -349,7 +349,7 @@ def test_a_session_goes_on_through_another_login_node(desk, named):
     desk.lab.path("close", "workstation", "login")
     try:
         done = desk.connect("any", route="auto")
-        assert "goes on through login2, since login does not answer" in desk.lines(done, "any")
+        assert "continuing through login2, since login does not answer" in desk.lines(done, "any")
         assert (desk.report()["job_id"], desk.report()["state"], desk.report()["login_node"]) == (job, "ready", "login2")
         desk.client(desk.report())
     finally:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether connect takes the job of an earlier session up."""
+"""Whether connect resumes the job of an earlier session."""
 
 import threading
 
@@ -15,7 +15,7 @@ NONE = answers.TABLES["none"]
 
 @pytest.fixture(name="earlier")
 def _earlier(tmp_path, session_directory, script):
-    """A session whose job is over by its batch system; what connect says is its `lines`."""
+    """A session whose batch system reports the end of its job. `lines` is the output of connect."""
     session_directory.mkdir(parents=True)
     session = Session(str(tmp_path / "state"), "lab")
     ask = {"process": dict(NONE["ask"]["process"], argv=["/bin/sh", "-c", "echo GONE", "sh", "{job_id}"])}
@@ -46,18 +46,18 @@ def _beats(session_directory):
 
 
 @pytest.mark.usefixtures("beats")
-def test_a_job_that_gives_signs_of_life_is_there_still(earlier, session_directory, until):
+def test_a_job_that_gives_signs_of_life_still_exists(earlier, session_directory, until):
     (session_directory / "status").write_text("running c101\n")
     until((session_directory / "beat").exists)
-    assert earlier._still_there(earlier.session.read(), earlier.channel)
+    assert earlier._job_exists(earlier.session.read(), earlier.channel)
     assert not earlier.lines and session_directory.exists()
 
 
 @pytest.mark.parametrize("status", ["", "running c101\nended 0 pvserver\n", "running c101\n"], ids=["never ran", "ended", "killed"])
-def test_a_job_that_gives_none_is_over(earlier, session_directory, status, monkeypatch):
+def test_a_job_that_gives_no_signs_of_life_is_over(earlier, session_directory, status, monkeypatch):
     monkeypatch.setattr(pvserver_job.heartbeat, "OVERDUE", 0.5)
     (session_directory / "status").write_text(status)
     (session_directory / "beat").write_text("17\n")
-    assert not earlier._still_there(earlier.session.read(), earlier.channel)
-    assert earlier.lines == ["job 11 of the earlier session is over; a new one is begun"]
+    assert not earlier._job_exists(earlier.session.read(), earlier.channel)
+    assert earlier.lines == ["job 11 of the earlier session is over; starting a new one"]
     assert not session_directory.exists() and earlier.session.read().job_id is None
