@@ -163,7 +163,7 @@ class ActionModule(SessionAction):
             raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
                                "its last output:\n" + self._last_output(client), "check paraview_start_client")
         if not flow.progress.connected:
-            raise SessionError("job {0} ended before the client connected".format(record.job_id), endings.told(flow.watch.wait_for_ending()[0]),
+            raise SessionError("job {0} ended before the client connected".format(record.job_id), endings.sentence(flow.watch.wait_for_ending()[0]),
                                "the client's last output:\n" + self._last_output(client))
 
     def _last_output(self, client):

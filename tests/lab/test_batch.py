@@ -67,7 +67,7 @@ def test_a_server_that_is_down_is_waited_for(desk, standin):
     try:
         assert "Not Running: Not enough free nodes available (waits for nodes to become free)" in says(process, " pending, ")
         standin.set("down")
-        assert re.match(r"PBS does not answer about job \S+: .*cannot connect to server login1 .*; waiting on$", says(process, "does not answer"))
+        assert re.match(r"PBS does not answer about job \S+: .*cannot connect to server login1 .*; still waiting$", says(process, "does not answer"))
         standin.set("down", False)
         lab.on("login", "scancel", filler)
         says(process, "ready after ")

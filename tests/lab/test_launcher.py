@@ -235,7 +235,7 @@ def test_a_squatter_is_refused_before_a_job_is_queued(bob):
     bob.lab.wait(lambda: bob.lab.on("login", "ss", "-Hltn").stdout.count(":41109") == 2, 10, "the squatters")
     forward = bob.launch("forward", 41109)
     reverse = bob.launch("reverse", 41109, bind=INSIDE, options=())
-    for launched, what in ((forward, "port 41109 of login cannot be had"), (reverse, "port 41109 of login belongs to another account")):
+    for launched, what in ((forward, "port 41109 of login is not available"), (reverse, "port 41109 of login belongs to another account")):
         said = launched.communicate(timeout=30)[0]
         assert launched.returncode == 1 and what in said and "no job was submitted" in said and "submitted:" not in said, said
     for squatter in squatters:
@@ -280,10 +280,10 @@ def test_what_a_site_says_is_data(bob):
     try:
         bob.lab.on("login", "sh", "-c", f"cat > {SITE}/site.yml", input=hostile)
         out = bob.launch("forward", 41113).communicate(timeout=30)[0]
-        assert "Hi $(touch /tmp/pwned)" in out and "name passed over" in out and "\x1b" not in out and "Slurm refused the job" in out, out
+        assert "Hi $(touch /tmp/pwned)" in out and "name ignored" in out and "\x1b" not in out and "Slurm refused the job" in out, out
         bob.lab.on("login", "chmod", "666", SITE + "/site.yml")
         launched = bob.launch("forward", 41113, directives=LATER)
-        told(launched, "site.yml is passed over: root alone should own and write it")
+        told(launched, "site.yml is ignored: only root may own and write it")
         told(launched, "pending")
         launched.terminate()
         assert bob.lab.on("login", "ls", "/tmp/pwned", check=False).returncode

@@ -20,7 +20,7 @@ OTHER_ID = "( 3.5s) [pvserver        ]vtkTCPNetworkAccessMana:572    ERR| vtkTCP
 
 @pytest.mark.parametrize(("status", "log", "state", "reason"), [
     (CONNECTED + "said Exiting...\nended 0 pvserver", "", "ended", "the client left"),
-    # What happens at the exit of an MPI is nobody's loss.
+    # A fault at the exit of an MPI does no harm.
     (CONNECTED + "said Exiting...\nended 139 pvserver", CRASH, "ended", "the client left"),
     (CONNECTED + "ended 0 pvserver", "", "ended", "the client left"),
     (CONNECTED + "said Exiting...\n", "", "ended", "the client left"),
@@ -38,21 +38,21 @@ OTHER_ID = "( 3.5s) [pvserver        ]vtkTCPNetworkAccessMana:572    ERR| vtkTCP
     (WAITS + "ended 0 idle", "srun: error: c101: task 0: Killed", "ended", "no client came in time"),
     (WAITS + "ended 0 idle", OTHER_ID, "ended", "no client came in time; client and pvserver did not agree: the client has another connect-id"),
     (CONNECTED + "ended 0 outage", "", "ended", "the connection was lost for longer than paraview_reconnect_timeout"),
-    (CONNECTED + "ended 0 lost", "", "ended", "what was kept beside ParaView is gone"),
+    (CONNECTED + "ended 0 lost", "", "ended", "the data kept next to ParaView is lost"),
     (CALLS + "said Exiting...\nended 0 pvserver", "Connecting to client (reverse connection requested)...\nExiting...\n", "failed",
      "the client closed the connection to pvserver: its connect-id or its version of ParaView differs"),
-    ("running c101\nended 137 attach", "", "failed", "its step in the job ended without a word, with exit status 137"),
+    ("running c101\nended 137 attach", "", "failed", "its step in the job ended without a message, with exit status 137"),
     ("running c101\nended 137 attach", OOM, "failed", "the job ran out of memory"),
     (CONNECTED, LATE, "ended", "its wall time was over"), (CONNECTED, CANCELLED, "cancelled", "it was cancelled"), (CONNECTED, "", "failed", ""),
 ])
 def test_why_a_job_ended(status, log, state, reason):
     ending = endings.of(Progress(status), log)
     assert (ending.state, ending.reason) == (state, reason)
-    assert endings.told(ending).startswith(reason)
+    assert endings.sentence(ending).startswith(reason)
 
 
 @pytest.mark.parametrize(("status", "log", "late"), [
     ("ended 137 pvserver", "", True), ("ended 143 pvserver", "", True), ("", "", True), ("ended 3 pvserver", "", False), ("ended 139 pvserver", "", False),
     ("ended 137 pvserver", OOM, False), ("ended 0 idle", "", False), ("ended 143 cancelled", "", False)])
-def test_whose_words_may_be_late(status, log, late):
+def test_whether_the_reason_may_appear_late(status, log, late):
     assert endings.of(Progress(status), log).late is late

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a login node tells about itself."""
+"""Facts of a login node."""
 
 import os
 import re
@@ -22,7 +22,7 @@ PARTS = {
 
 
 def answer(**changes):
-    """What the probe prints, some parts changed or (None) left out."""
+    """The output of the probe, with some parts changed or (None) left out."""
     parts = dict(PARTS, **changes)
     return "".join("\n=={0}\n{1}".format(name, body) for name, body in parts.items() if body is not None)
 
@@ -38,13 +38,13 @@ def test_a_login_node():
         "prelude": "", "schedulers": ["slurm"], "first_node": {"slurm": "c101"}, "missing": [], "site_text": "name: Lab\n", "site_untrusted": False}
 
 
-def test_a_login_node_that_has_nothing():
-    known = read(answer(connection="\n", addresses="", detect_slurm="sh: 1: sbatch: not found\n", first_node_slurm="\n", tools="setsid\nawk\n",
-                        guard="", site="", profile="read\n"))
-    assert (known["client_side"], known["addresses"], known["schedulers"], known["first_node"]) == ("", [], [], {})
-    assert known["missing"] == ["setsid", "awk"]
-    assert "/etc/profile" in known["prelude"]
-    assert (known["site_text"], known["site_untrusted"]) == ("", False)
+def test_a_login_node_without_anything():
+    node = read(answer(connection="\n", addresses="", detect_slurm="sh: 1: sbatch: not found\n", first_node_slurm="\n", tools="setsid\nawk\n",
+                       guard="", site="", profile="read\n"))
+    assert (node["client_side"], node["addresses"], node["schedulers"], node["first_node"]) == ("", [], [], {})
+    assert node["missing"] == ["setsid", "awk"]
+    assert "/etc/profile" in node["prelude"]
+    assert (node["site_text"], node["site_untrusted"]) == ("", False)
 
 
 def test_a_name_is_safe_to_show():
@@ -63,27 +63,27 @@ FORGED = "name: x\n" + "".join("\n=={0}\n{1}".format(name, body) for name, body 
 
 @pytest.mark.parametrize("changes", [{}, {"guard": ""}, {"detect_slurm": "not found\n"}, {"addresses": None}, {"tools": None}, {"guard": None},
                                      {"detect_slurm": None, "first_node_slurm": None}])
-def test_nothing_in_site_yml_stands_for_another_part(changes):
+def test_no_text_in_site_yml_is_read_as_another_part(changes):
     honest, forged = read(answer(**changes)), read(answer(**dict(changes, site=FORGED)))
     if honest["site_text"]:
         assert forged["site_text"] == FORGED
-    for known in (honest, forged):
-        known.pop("site_text")
+    for node in (honest, forged):
+        node.pop("site_text")
     assert forged == honest
 
 
 @given(st.one_of(st.text(), st.dictionaries(st.sampled_from(sorted(PARTS)), st.one_of(
     st.none(), st.text(), st.text("d-rwx 0123456789.\n=\u00b2/[]"), st.sampled_from(["d 1 0\nd 1 0\n"])), max_size=4).map(lambda changes: answer(**changes))))
-def test_garbage_is_refused_in_one_of_two_ways(text):
+def test_garbage_raises_one_of_two_errors(text):
     try:
-        known = read(text)
+        node = read(text)
     except (KeyError, ValueError):
         return
-    assert all(re.match(r"\A[0-9.]+\Z", address) for address in known["addresses"])
+    assert all(re.match(r"\A[0-9.]+\Z", address) for address in node["addresses"])
 
 
 @pytest.mark.parametrize("listing", [GUARD, GUARD.replace("4096", "  4096"), GUARD.replace("xr-x ", "xr-x. ").replace("--r-- ", "--r--. ")])
-def test_what_is_trusted(listing):
+def test_a_site_file_that_is_trusted(listing):
     assert facts.trusted(listing)
 
 
@@ -93,10 +93,10 @@ def test_what_is_trusted(listing):
     GUARD.replace("-rw-r--r--", "-rw-rw-r--"), GUARD.replace("-rw-r--r--", "-rw-r--rw-"), GUARD.replace("drwxr-xr-x", "drwxrwxr-x"),
     GUARD.replace("drwxr-xr-x", "drwxr-xrwx"), GUARD.replace("drwxr-xr-x", "drwxrwxrwt"), GUARD.replace("-rw-r--r--", "lrwxrwxrwx"),
     GUARD.replace("-rw-r--r--", "lrwxr-xr-x"), GUARD.replace("drwxr-xr-x", "lrwxr-xr-x"), "d 1 0\nd 1 0", "- - -\n- - -", "x\ny"])
-def test_what_is_not_trusted(listing):
+def test_a_site_file_that_is_not_trusted(listing):
     assert not facts.trusted(listing)
-    known = read(answer(guard=listing))
-    assert (known["site_text"], known["site_untrusted"]) == ("", True)
+    node = read(answer(guard=listing))
+    assert (node["site_text"], node["site_untrusted"]) == ("", True)
 
 
 @pytest.mark.parametrize(("text", "found"), [
@@ -110,7 +110,7 @@ def test_addresses(text, found):
     assert facts.addresses(text) == found
 
 
-def test_settings_keep_what_is_known_and_of_its_type():
+def test_settings_keep_valid_keys_with_values_of_the_right_type():
     relay = {"address": "10.0.0.2", "ports": "11111-11130", "owner_required": True}
     good = {"version": 1, "name": "Lab", "relay": relay, "account_required": True, "modules": ["paraview/5.13"], "server_ports": "11111-11120"}
     assert facts.settings(good) == good
@@ -122,16 +122,16 @@ def test_settings_keep_what_is_known_and_of_its_type():
 @pytest.mark.parametrize("relay", [
     {}, {"address": "10.0.0.2"}, {"ports": "1-2"}, {"address": "login2", "ports": "1-2"}, {"address": "10.0.0.2", "ports": "2-1"},
     {"address": ["10.0.0.2"], "ports": "1-2"}, {"address": "10.0.0.2", "ports": None}])
-def test_a_relay_that_is_none_is_passed_over(relay):
+def test_a_relay_that_is_not_valid_is_ignored(relay):
     assert facts.settings({"relay": relay}) == {}
 
 
-def test_of_a_relay_only_what_is_known_counts():
+def test_only_valid_keys_of_a_relay_are_kept():
     relay = {"address": "10.0.0.2", "ports": 11111, "owner_required": "perhaps", "command": "rm"}
     assert facts.settings({"relay": relay}) == {"relay": {"address": "10.0.0.2", "ports": "11111", "owner_required": True}}
 
 
-def test_settings_hold_plain_text():
+def test_settings_are_plain_text():
     assert facts.settings({"message": "\x1b]0;x\x07Hello"}) == {"message": "Hello"}
     assert facts.settings({"modules": [1, {}, "good", ["x"], None]}).get("modules") in (["good"], None)
     assert "\n" not in facts.settings({"server_ports": "1-2\n--x"}).get("server_ports", "")
@@ -139,7 +139,7 @@ def test_settings_hold_plain_text():
 
 
 @pytest.mark.parametrize("data", [None, [], "text", 5, True])
-def test_what_is_no_site_file(data):
+def test_data_that_is_not_a_site_file(data):
     assert facts.settings(data) == {}
 
 
@@ -149,21 +149,21 @@ def test_sources():
     assert facts.read_source("") == ("", "")
 
 
-def test_the_way_to_a_node_is_asked_safely(script, tmp_path, monkeypatch):
+def test_the_route_to_a_node_is_queried_safely(script, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert script(facts.source_probe("$(touch ran); touch ran"))[1].startswith("address ")
     assert not os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-def test_the_probe_tells_what_read_understands(script, shell, program, monkeypatch, recorded):
+def test_read_parses_the_output_of_the_probe(script, shell, program, monkeypatch, recorded):
     path = os.path.dirname(program("sbatch", "#!/bin/sh\necho slurm-wlm 22.05.8\n"))
     program("sinfo", "#!/bin/sh\necho c101\necho c102\n")
     monkeypatch.setenv("PATH", path + ":" + os.environ["PATH"])
     monkeypatch.setenv("SSH_CONNECTION", "198.18.1.2 51234 198.18.2.2 22")
     code, out, _err = script(facts.probe(answers.TABLES), shell=shell)
-    known = read(out)
+    node = read(out)
     assert code in (0, 1)
-    assert known["uid"] == os.getuid() and known["home"] == os.environ["HOME"]
-    assert (known["client_side"], known["schedulers"], known["first_node"]) == ("198.18.2.2", ["slurm"], {"slurm": "c101"})
-    assert (known["prelude"], known["missing"]) == ("", [])
+    assert node["uid"] == os.getuid() and node["home"] == os.environ["HOME"]
+    assert (node["client_side"], node["schedulers"], node["first_node"]) == ("198.18.2.2", ["slurm"], {"slurm": "c101"})
+    assert (node["prelude"], node["missing"]) == ("", [])

@@ -14,36 +14,35 @@ def _clock(monkeypatch):
     return clock
 
 
-def test_a_job_that_never_gave_a_sign_is_not_missed(clock):
-    felt = heartbeat.Heartbeat()
-    assert not felt.update("")
+def test_a_job_that_never_gave_a_sign_is_not_overdue(clock):
+    signs = heartbeat.Heartbeat()
+    assert not signs.update("")
     clock[0] += 1000
-    assert (felt.missed, felt.overdue, felt.just_overdue, felt.fresh) == (0.0, False, False, False)
+    assert (signs.missed, signs.overdue, signs.just_overdue, signs.fresh) == (0.0, False, False, False)
 
 
-def test_a_job_that_falls_silent(clock):
-    felt = heartbeat.Heartbeat()
-    assert felt.update("17")
+def test_a_job_that_stops_giving_signs(clock):
+    signs = heartbeat.Heartbeat()
+    assert signs.update("17")
     clock[0] += heartbeat.OVERDUE - 1
-    assert not felt.update("17") and felt.fresh and not felt.overdue
-    assert felt.update("16"), "the node's clock was put back: a sign all the same"
+    assert not signs.update("17") and signs.fresh and not signs.overdue
+    assert signs.update("16"), "the node's clock was set back, and it is a sign all the same"
     clock[0] += heartbeat.OVERDUE
-    assert felt.overdue and felt.just_overdue and not felt.fresh
+    assert signs.overdue and signs.just_overdue and not signs.fresh
     clock[0] += 60
-    assert felt.overdue and not felt.just_overdue, "a job that is only suspended is not asked about for ever"
-    assert felt.update("18") and not felt.overdue
+    assert signs.overdue and not signs.just_overdue, "the batch system is not queried for ever about a suspended job"
+    assert signs.update("18") and not signs.overdue
 
 
 class Files:
-    """A job's files that are looked at once a second: texts of its status, and its signs, the last of each for ever."""
+    """A job's files, which are read once a second: each read returns the next status text and the next sign, and then the last of each for ever."""
 
     def __init__(self, clock, texts, beats):
         self.clock, self.texts, self.beats = clock, list(texts), list(beats)
-        self.looks, self.beat = 0, ""
+        self.beat = ""
 
     def status(self, seen, seconds):
         self.clock[0] += seconds
-        self.looks += 1
         self.beat = self.beats.pop(0) if len(self.beats) > 1 else self.beats[0]
         return self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]
 
@@ -54,8 +53,8 @@ RUNS = "nodes c101\nrunning c101\n"
 @pytest.mark.parametrize(("texts", "beats", "lives"), [
     ([RUNS], ["17", "17", "17", "20"], True), ([RUNS], ["17"], False), ([RUNS], ["17", "16"], True), ([""], [""], False), ([RUNS], [""], False),
     ([RUNS + "ended 0 pvserver\n"], ["17", "20"], False), ([RUNS, RUNS, RUNS + "ended 143 cancelled\n"], ["17", "17", "20"], False)],
-    ids=["alive", "killed", "clock put back", "never ran", "just began", "ended", "ends"])
-def test_a_job_lives_where_it_gives_a_new_sign(clock, texts, beats, lives):
+    ids=["alive", "killed", "clock set back", "never ran", "just began", "ended", "ends"])
+def test_a_job_lives_if_it_gives_a_new_sign(clock, texts, beats, lives):
     files = Files(clock, texts, beats)
     began = clock[0]
     assert heartbeat.lives(files) is lives

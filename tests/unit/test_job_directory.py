@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A session's directory, kept by a local shell."""
+"""A session's directory, in a local shell."""
 
 import threading
 
@@ -17,11 +17,11 @@ def _directory(script, session_directory):
     return job_directory.Directory(script, str(session_directory))
 
 
-def test_the_place():
+def test_the_path():
     assert job_directory.directory("/home/u/", "0123456789abcdef") == "/home/u/.paraview-connect/0123456789abcdef"
 
 
-def test_files_are_made_as_they_are_and_private(directory, session_directory):
+def test_files_are_created_unchanged_and_private(directory, session_directory):
     directory.create({"job.sh": ODD, "it's": "", "pvserver.sh": "x" * 200000})
     assert {path.name: path.read_bytes().decode() for path in session_directory.iterdir()} == {
         "job.sh": ODD, "it's": "", "pvserver.sh": "x" * 200000}
@@ -29,9 +29,9 @@ def test_files_are_made_as_they_are_and_private(directory, session_directory):
     assert {path.stat().st_mode & 0o777 for path in session_directory.iterdir()} == {0o600}
 
 
-def test_a_directory_that_is_there_already_is_not_taken(directory, session_directory):
+def test_an_existing_directory_is_not_used(directory, session_directory):
     directory.create({"a": "1"})
-    with pytest.raises(SessionError, match="cannot make") as caught:
+    with pytest.raises(SessionError, match="cannot create") as caught:
         directory.create({"a": "2"})
     assert "exists" in caught.value.why
     assert (session_directory / "a").read_text() == "1"
@@ -45,49 +45,49 @@ def test_put_replaces(directory, session_directory):
     assert [path.name for path in session_directory.iterdir()] == ["go"]
 
 
-def test_put_where_nothing_is_told(directory, session_directory):
+def test_put_without_a_directory(directory, session_directory):
     with pytest.raises(SessionError, match="cannot write go in") as caught:
         directory.put("go", "")
     assert str(session_directory) in caught.value.what
     assert caught.value.way_out
 
 
-def test_what_is_not_there_is_empty(directory):
+def test_a_missing_file_is_empty(directory):
     assert (directory.read("x"), directory.log(), directory.status("", 0)) == ("", "", "")
     directory.create({"go": ""})
     assert (directory.read("x"), directory.log(), directory.status("", 0)) == ("", "", "")
     directory.remove()
 
 
-def test_status_waits_for_news(directory, session_directory, until):
+def test_status_waits_for_a_change(directory, session_directory, until):
     directory.create({"status": "running c101\n"})
     first = directory.status("", 10)
     assert first == "running c101"
     assert directory.status(first, 0) == first
-    told = []
-    waiting = threading.Thread(target=lambda: told.append(directory.status(first, 20)))
+    texts = []
+    waiting = threading.Thread(target=lambda: texts.append(directory.status(first, 20)))
     waiting.start()
     (session_directory / "status").write_text("running c101\nsaid $(id) 'x'\n\n")
     waiting.join()
-    assert told == ["running c101\nsaid $(id) 'x'"]
-    assert directory.status(told[0], 0) == told[0]
+    assert texts == ["running c101\nsaid $(id) 'x'"]
+    assert directory.status(texts[0], 0) == texts[0]
 
 
-def test_log_shows_both_ends(directory, session_directory):
+def test_log_has_the_end_of_both_logs(directory, session_directory):
     directory.create({"log": "pvserver's\n", "batch.log": "x\n" * 900000 + "slurmstepd's\n"})
     shown = directory.log()
     assert "pvserver's" in shown and "slurmstepd's" in shown and "==>" not in shown
     assert len(shown) < 300000
-    assert directory.last_words() == shown
+    assert directory.read_log() == shown
     (session_directory / "batch.log").unlink()
     assert directory.log() == "pvserver's\n"
 
 
-def test_a_log_that_cannot_be_read_is_no_empty_log():
+def test_a_log_that_cannot_be_read_is_not_taken_for_empty():
     hanging = job_directory.Directory(lambda _text, _seconds: (124, "", ""), "/home/u/.paraview-connect/0123456789abcdef")
     assert hanging.log() == ""
     with pytest.raises(SessionError, match="cannot read the log"):
-        hanging.last_words()
+        hanging.read_log()
 
 
 def test_remove(directory, session_directory):
@@ -110,7 +110,7 @@ def test_remove(directory, session_directory):
     "/home/u/x.paraview-connect/0123456789abcdef", "~/.paraview-connect/0123456789abcdef", "/home/u/.paraview-connect/0123456789abcdef -rf /"])
 def test_any_other_path_is_refused(path):
     def never(_text, _seconds):
-        raise AssertionError("it was touched")
+        raise AssertionError("a script ran")
 
     with pytest.raises((ValueError, SessionError)):
         job_directory.Directory(never, path).remove()

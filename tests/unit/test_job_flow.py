@@ -20,7 +20,7 @@ LONG_AGO = time.time() - 1000
 
 
 class Files:
-    """A session's directory whose status file gets ahead by one text at each look."""
+    """A session's directory. Each read of its status file returns the next text."""
 
     def __init__(self, *texts):
         self.texts = collections.deque(texts)
@@ -30,15 +30,15 @@ class Files:
         return self.texts.popleft() if len(self.texts) > 1 else self.texts[0]
 
     def log(self):
-        return "its last words\n"
+        return "the end of its log\n"
 
-    def last_words(self):
+    def read_log(self):
         return self.log()
 
 
 @pytest.fixture(name="follow")
 def _follow(recorded, monkeypatch):
-    """The flow of a job with these texts of its status file and these recorded answers, the last of each for ever; `lines` is what it showed."""
+    """The flow of a job with these texts of its status file and these recorded answers, the last of each for ever. `lines` is its output."""
     monkeypatch.setattr(job_flow, "_STRETCH", 0)
     monkeypatch.setattr(job_watch, "_LATE", 0)
     monkeypatch.setattr(job_flow.jobs, "poll_pause", lambda _waited: 0)
@@ -51,7 +51,7 @@ def _follow(recorded, monkeypatch):
             return answer.code, answer.out, answer.err
 
         lines = []
-        # One question an answer: what else a table would ask is of no interest here.
+        # One query an answer: other queries of the table do not matter here.
         table = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
         flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef", show=lines.append)
         flow.lines, flow.directory, flow.queue = lines, Files(*texts), Jobs(run, table)
@@ -71,7 +71,7 @@ def test_a_job_that_waits_and_runs(follow):
     assert flow.lines == [
         "job 11 pending, Priority, expected {0}".format(clock_time("2026-11-22T17:49:23")),
         "job 11 pending, Resources, expected {0}".format(clock_time("2026-11-22T17:49:23")),
-        "Slurm does not answer about job 11: slurm_load_jobs error: Unable to contact slurm controller (connect failure); waiting on"]
+        "Slurm does not answer about job 11: slurm_load_jobs error: Unable to contact slurm controller (connect failure); still waiting"]
 
 
 def test_a_reason_is_explained(follow):
@@ -95,11 +95,11 @@ def test_a_job_that_can_never_run(follow):
 def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
     with pytest.raises(SessionError, match="job 11 died") as caught:
         list(follow([""], [case], LONG_AGO).events())
-    assert why in caught.value.why and "its last words" in caught.value.why
+    assert why in caught.value.why and "the end of its log" in caught.value.why
     assert caught.value.cancelled is cancelled
 
 
-def test_a_job_that_was_accepted_a_moment_ago_may_not_be_known_yet(follow):
+def test_a_job_that_was_just_accepted_may_not_be_listed_yet(follow):
     flow = follow([""] * 4 + ["running node01"], ["unknown_scontrol_o"])
     for _news in flow.events():
         if flow.progress.host:
@@ -117,7 +117,7 @@ def test_a_home_may_show_late_what_the_job_wrote(follow, monkeypatch):
     assert flow.progress.ended == (0, "pvserver")
 
 
-def test_a_suspended_job_is_told(follow, monkeypatch):
+def test_a_suspended_job_is_shown(follow, monkeypatch):
     flow = follow([""], ["running_scontrol_o"])
     suspended = dict(SLURM["states"], RUNNING="running")
     flow.queue.table = dict(SLURM, states=suspended, explanations={"RUNNING": "suspended by the batch system"})
@@ -127,8 +127,8 @@ def test_a_suspended_job_is_told(follow, monkeypatch):
     assert flow.lines == ["job 11 running (suspended by the batch system)"]
 
 
-def test_a_short_job_is_not_taken_for_one_that_died(follow):
-    """The batch system says it is over, and its own words have just arrived."""
+def test_a_short_job_is_not_reported_as_dead(follow):
+    """The batch system reports the end, and the job's status file has just arrived."""
     flow = follow(["", "running node01\nended 0 pvserver"], ["completed_scontrol_o"], LONG_AGO)
     for _news in flow.events():
         if flow.progress.ended:
@@ -156,7 +156,7 @@ def test_a_job_that_has_ended_itself(follow):
 
 
 def test_the_log_names_the_cause_of_the_end(follow):
-    """The line that names it is shown however much stands behind it."""
+    """The line that names it is shown, however much follows it."""
     flow = follow(["running c101\nended 1 pvserver"], ["unknown_scontrol_o"])
     line = "The following argument was not expected: --frobnicate=1"
     flow.directory.log = lambda: line + "\n" + "usage\n" * 100
@@ -166,7 +166,7 @@ def test_the_log_names_the_cause_of_the_end(follow):
     assert "paraview_pvserver" in error.way_out and error.why.count("\n") < 20
 
 
-def test_the_batch_systems_words_may_be_late(follow, monkeypatch):
+def test_the_batch_systems_line_in_the_log_may_be_late(follow, monkeypatch):
     clock = [1000.0]
     logs = ["", "", "slurmstepd: error: Detected 1 oom_kill event in StepId=11.batch.\n"]
     monkeypatch.setattr(job_watch, "_LATE", 5)
@@ -180,8 +180,8 @@ def test_the_batch_systems_words_may_be_late(follow, monkeypatch):
     assert "signal 9" in flow.died().why and clock[0] < 1007
 
 
-def test_a_node_that_is_lost_before_pvserver_started(follow):
-    """The job said that it runs, and nothing more."""
+def test_a_node_that_is_lost_before_pvserver_starts(follow):
+    """The job reported that it runs, and nothing after that."""
     flow = follow(["running node01\nnodes node01"], ["running_scontrol_o", "failed3_scontrol_o"], LONG_AGO)
     flow.watch.while_running = 0
     with pytest.raises(SessionError, match="job 11 died") as caught:
@@ -189,7 +189,7 @@ def test_a_node_that_is_lost_before_pvserver_started(follow):
     assert "exit status 3" in caught.value.why
 
 
-def test_a_question_that_hangs_is_borne(follow, monkeypatch):
+def test_a_query_that_hangs_does_not_end_the_wait(follow, monkeypatch):
     flow = follow([""] * 3 + ["running node01"], ["running_scontrol_o"])
 
     def hang(_job_id):
@@ -199,7 +199,7 @@ def test_a_question_that_hangs_is_borne(follow, monkeypatch):
     for _news in flow.events():
         if flow.progress.host:
             break
-    assert flow.lines == ["no news of job 11: no answer within 40 s; waiting on"]
+    assert flow.lines == ["no news of job 11: no answer within 40 s; still waiting"]
 
 
 def test_clock_times():
@@ -207,19 +207,19 @@ def test_clock_times():
     assert clock_time("2020-01-02T14:32:10") == "2020-01-02 14:32"
 
 
-@pytest.mark.parametrize(("fault", "words"), [
+@pytest.mark.parametrize(("fault", "parts"), [
     (("missing", "pvserver"), ["not found on c101", "xvfb-run -a -s -noreset pvserver", "paraview_modules"]),
     (("module", "paraview/9\x1b[31m"), ["module paraview/9 cannot be loaded on c101", "module avail", "paraview_modules"]),
     (("rendering", "egl build GLX\x1b[31m"), ["pvserver on c101 cannot draw with paraview_rendering: egl", "built for GLX alone", "at auto"]),
     (("ports", "11111-11120"), ["no port is free on c101", "11111-11120", "paraview_server_ports"])])
-def test_faults(fault, words):
+def test_faults(fault, parts):
     error = job_faults.error("11", "c101", fault, ["xvfb-run", "-a", "-s", "-noreset", "pvserver"])
-    assert all(word in str(error) for word in words)
+    assert all(part in str(error) for part in parts)
     assert len(error.lines()) == 3 and "\x1b" not in str(error)
 
 
-def test_a_job_that_is_killed_without_last_words(follow, monkeypatch):
-    """It gives no sign of life any more: the batch system is asked out of turn, and nothing that may be late is waited for."""
+def test_a_job_that_is_killed_notes_no_end(follow, monkeypatch):
+    """It gives no sign of life any more, so the batch system is queried earlier than planned, and there is no wait for late files."""
     clock = [1000.0]
     monkeypatch.setattr(job_watch, "_LATE", 5)
     monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock[0])
@@ -243,7 +243,7 @@ def _clock(monkeypatch):
 @pytest.mark.parametrize("case", [
     "unknown_scontrol_o", "completed_scontrol_o", "cancelled_running_scontrol_o", "cancelled_pending_scontrol_o", "failed3_scontrol_o"])
 def test_a_job_that_gives_signs_of_life_is_not_over(follow, clock, case, monkeypatch):
-    """Whatever the batch system answers, and however often. Once the signs stay out it is over within 10 s."""
+    """Whatever the batch system answers, and however often. Once the signs stop, it is over within 10 s."""
     monkeypatch.setattr(job_flow.jobs, "poll_pause", lambda _waited: 1)
     flow = follow(["running node01"], [case], LONG_AGO)
     events = flow.events()
@@ -251,7 +251,7 @@ def test_a_job_that_gives_signs_of_life_is_not_over(follow, clock, case, monkeyp
         flow.directory.beat = str(second // 3)
         clock[0] += 1
         next(events)
-    assert flow.lines == ["Slurm does not list job 11 any more, and the job gives signs of life; waiting on"]
+    assert flow.lines == ["Slurm does not list job 11 any more, and the job gives signs of life; still waiting"]
     killed = clock[0]
     with pytest.raises(SessionError, match="job 11 died"):
         for _news in events:
@@ -259,8 +259,8 @@ def test_a_job_that_gives_signs_of_life_is_not_over(follow, clock, case, monkeyp
     assert clock[0] - killed <= 10
 
 
-def test_a_home_that_hangs_bears_no_end_out(follow, clock, monkeypatch):
-    """The signs of life stay out because nobody sees them."""
+def test_a_home_that_hangs_does_not_confirm_an_end(follow, clock, monkeypatch):
+    """The signs of life are missing because they cannot be read."""
     flow = follow(["running node01"], ["unknown_scontrol_o"], LONG_AGO)
     flow.directory.beat = "17"
     events = flow.events()
@@ -277,10 +277,10 @@ def test_a_home_that_hangs_bears_no_end_out(follow, clock, monkeypatch):
     flow.directory.beat = "77"
     clock[0] += 1
     next(events)
-    assert "no news of job 11: no answer within 15 s; waiting on" in flow.lines
+    assert "no news of job 11: no answer within 15 s; still waiting" in flow.lines
 
 
-def test_neither_a_sign_nor_an_answer_is_no_end(follow, clock):
+def test_a_missing_sign_and_a_missing_answer_are_no_end(follow, clock):
     flow = follow(["running node01"], ["down_scontrol"], LONG_AGO)
     flow.directory.beat = "17"
     events = flow.events()
@@ -289,15 +289,15 @@ def test_neither_a_sign_nor_an_answer_is_no_end(follow, clock):
         next(events)
 
 
-@pytest.mark.parametrize(("display", "words"), [("display xvfb\n", ["c101 has none", "xvfb-run"]), ("display none Xvfb\n", ["nor Xvfb"]), ("", [])])
-def test_what_pvserver_has_for_a_display_is_told_once_it_speaks(follow, display, words):
+@pytest.mark.parametrize(("display", "parts"), [("display xvfb\n", ["c101 has none", "xvfb-run"]), ("display none Xvfb\n", ["nor Xvfb"]), ("", [])])
+def test_the_display_of_pvserver_is_shown_once_pvserver_runs(follow, display, parts):
     class Route:
         reverse = client_may_be_late = False
 
     flow = follow(["running c101\n" + display + "said Accepting connection(s): c101:40123\n"], ["running_scontrol_o"])
     assert flow.wait_for_pvserver(Route, ["pvserver"]).accepting == ("c101", 40123)
-    assert len(flow.lines) == (1 if words else 0)
-    assert all(word in flow.lines[0] for word in words)
+    assert len(flow.lines) == (1 if parts else 0)
+    assert all(part in flow.lines[0] for part in parts)
 
 
 CONNECTED = "running c101\nsaid Client connected."
@@ -307,7 +307,7 @@ CONNECTED = "running c101\nsaid Client connected."
     ([CONNECTED, CONNECTED + "\nsaid Exiting...", CONNECTED + "\nsaid Exiting...\nended 0 pvserver"], True),
     ([CONNECTED + "\nended 0 pvserver"], True), ([CONNECTED], False), (["running c101\nsaid Accepting connection(s): c101:40123"], False), ([""], False)])
 def test_a_client_that_may_just_have_left(texts, over, monkeypatch):
-    """pvserver says that it goes some time before its last process has gone."""
+    """pvserver prints that it exits some time before its last process has ended."""
     clock = [1000.0]
     monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock.__setitem__(0, clock[0] + 2.5) or clock[0])
     assert job_watch.ends_soon(Files(*texts)) is over
@@ -318,26 +318,26 @@ NODE_TUNNEL = choice.ROUTES["node_tunnel"]
 RUNNING = "running c101\nagent 127.0.0.1 40865\nsaid Waiting for client...\n"
 
 
-@pytest.mark.parametrize(("words", "reached"), [
+@pytest.mark.parametrize(("line", "reached"), [
     ("said Accepting connection(s): c101:40123", "c101"), ("said Accepting connection(s): c101i.site.edu:40123", "c101i.site.edu"),
     ("said Accepting connection(s): 127.0.0.1:40123", "c101"), ("said Accepting connection(s): 0.0.0.0:40123", "c101"),
     ("said Accepting connection(s): 10.1.2.3:40123", "10.1.2.3")])
 @pytest.mark.parametrize("lifeline", [True, False])
-def test_pvserver_names_its_host_or_the_address_that_it_is_bound_to(follow, words, reached, lifeline):
-    """Before 6.1 it is the host, by whatever name that calls itself; since then it is the address where there is one."""
-    flow = follow([RUNNING + words], ["running_scontrol_o"])
+def test_pvserver_names_its_host_or_the_address_that_it_is_bound_to(follow, line, reached, lifeline):
+    """Before 6.1 it names the host, by the host's own name. Since then it names the address if there is one."""
+    flow = follow([RUNNING + line], ["running_scontrol_o"])
     assert flow.wait_for_pvserver(FORWARD, ["pvserver"], lifeline=lifeline).accepting == (reached, 40123)
 
 
 @pytest.mark.parametrize("named", ["c102", "127.0.0.1"])
 def test_a_lifeline_does_not_reach_a_pvserver_on_another_node(follow, named):
-    words = "elsewhere 40123\nsaid Accepting connection(s): {0}:40123".format(named)
+    lines = "elsewhere 40123\nsaid Accepting connection(s): {0}:40123".format(named)
     with pytest.raises(SessionError, match="the reconnecting connection does not reach pvserver") as caught:
-        follow([RUNNING + words], ["running_scontrol_o"]).wait_for_pvserver(FORWARD, ["pvserver"], lifeline=True)
+        follow([RUNNING + lines], ["running_scontrol_o"]).wait_for_pvserver(FORWARD, ["pvserver"], lifeline=True)
     assert "port 40123 of c101" in caught.value.why and "paraview_reconnect" in caught.value.way_out
 
 
-def test_a_route_follows_pvserver_to_another_node_where_it_is_named(follow):
+def test_a_route_follows_pvserver_to_another_node_if_pvserver_names_it(follow):
     flow = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): c102:40123"], ["running_scontrol_o"])
     assert flow.wait_for_pvserver(FORWARD, ["pvserver"]).accepting == ("c102", 40123)
     flow = follow([RUNNING + "elsewhere 40123\nsaid Accepting connection(s): 127.0.0.1:40123"], ["running_scontrol_o"])
@@ -348,7 +348,7 @@ def test_a_route_follows_pvserver_to_another_node_where_it_is_named(follow):
 @pytest.mark.parametrize("lines", [
     "said Accepting connection(s): c101:40123\nsaid Accepting connection(s): c102:40123", "said Connecting to client (reverse connection requested)...\n" * 2])
 def test_ranks_that_do_not_find_each_other(follow, lines):
-    """srun without the PMI of pvserver's MPI starts as many pvservers as there are ranks, and ParaView would get one of them."""
+    """Without the PMI of pvserver's MPI, srun starts one pvserver a rank, and ParaView would get one of them."""
     with pytest.raises(SessionError, match="pvserver was started 2 times in job 11") as caught:
         follow([RUNNING + lines], ["running_scontrol_o"]).wait_for_pvserver(FORWARD, ["pvserver"])
     assert "paraview_mpi_launcher" in caught.value.way_out

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The job's scripts, really run: with a pvserver of ours, in a directory of ours, under each shell that there is."""
+"""The job's scripts, run with a pvserver of the test, in a directory of the test, under each shell of this host."""
 
 import contextlib
 import os
@@ -35,11 +35,11 @@ while [ ! -e leave ]; do sleep 0.02; done
 echo 'Exiting...'
 exit $(cat leave)
 """
-TELL = '#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done > arguments\n'
+PRINT_ARGUMENTS = '#!/bin/sh\nfor argument; do printf "%s\\n" "$argument"; done > arguments\n'
 
 
 class Job:
-    """A job of the batch system `none`, as its scripts are."""
+    """The scripts of a job of the batch system `none`."""
 
     def __init__(self, directory, home, shell):
         self.directory, self.home, self.shell = directory, home, shell
@@ -53,10 +53,10 @@ class Job:
         script = job_scripts.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup, outage)
         (self.directory / "pvserver.sh").write_text(script)
         text = job_scripts.job_script(NONE, str(self.directory), {}, idle, limit)
-        # pvserver.sh takes bash where there is one; here each shell gets its turn.
+        # pvserver.sh uses bash if there is one; here each shell gets its turn.
         assert BASHES in text
         (self.directory / "job.sh").write_text(text.replace(BASHES, shutil.which(self.shell)))
-        # The scripts only look more often with these, and wait for no disk.
+        # With these, the scripts only check more often, and do not wait for a disk.
         (self.home / "bin").mkdir()
         (self.home / "bin" / "sync").symlink_to("/bin/true")
         (self.home / "bin" / "sleep").write_text('#!/bin/sh\ncase $1 in 0.*|1) set -- 0.01;; esac\nexec /bin/sleep "$@"\n')
@@ -78,22 +78,22 @@ class Job:
         return path.read_text() if path.exists() else ""
 
     def wait(self):
-        """Its exit status, which the status file and the process agree on."""
+        """Its exit status, which has to be the same in the status file."""
         code = self.process.wait(30)
         assert self.progress().ended[0] == code
-        said = self.process.stderr.read()
-        assert not re.search(rb"rror|not found|No such|unexpected", said), said
+        errors = self.process.stderr.read()
+        assert not re.search(rb"rror|not found|No such|unexpected", errors), errors
         return code
 
     def left(self):
-        """What still runs of pvserver's process group."""
+        """Processes of pvserver's process group that still run."""
         path = self.directory / "pid"
         group = path.read_text().strip() if path.exists() else "none"
         listing = subprocess.run(["ps", "-wweo", "pgid=,stat=,args="], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
         return [line for line in listing if line.split()[0] == group and not line.split()[1].startswith("Z")]
 
-    def anybody(self):
-        """Processes that stand in the job's directory."""
+    def processes(self):
+        """Processes whose current directory is the job's."""
         found = []
         for pid in (name for name in os.listdir("/proc") if name.isdigit()):
             try:
@@ -106,7 +106,7 @@ class Job:
     def clean(self):
         if self.process is None:
             return
-        for kill, found in ((os.kill, self.anybody()), (os.killpg, {int(line.split()[0]) for line in self.left()})):
+        for kill, found in ((os.kill, self.processes()), (os.killpg, {int(line.split()[0]) for line in self.left()})):
             for number in found:
                 with contextlib.suppress(ProcessLookupError):
                     kill(number, signal.SIGKILL)
@@ -136,20 +136,20 @@ def test_a_whole_forward_session(job, program, home, until):
     until(lambda: (job.directory / "beat").exists() and (job.directory / "beat").read_text().strip())
     assert job.progress().host == job.progress().nodes[0] == socket.gethostname()
     status = (job.directory / "status").read_text()
-    assert status.index("nodes ") < status.index("running "), "whoever reads that it runs finds the nodes"
-    assert not job.log() and not job.progress().said
+    assert status.index("nodes ") < status.index("running "), "a reader that finds running finds the nodes too"
+    assert not job.log() and not job.progress().output
     job.go()
-    until(lambda: len(job.progress().said) == 3)
-    assert job.progress().said == ["Waiting for client...", "Connection URL: cs://c101:0", "Accepting connection(s): c101:40123"]
+    until(lambda: len(job.progress().output) == 3)
+    assert job.progress().output == ["Waiting for client...", "Connection URL: cs://c101:0", "Accepting connection(s): c101:40123"]
     (home / "client").touch()
-    until(lambda: "Client connected." in job.progress().said)
+    until(lambda: "Client connected." in job.progress().output)
     beat = (job.directory / "beat").read_text()
     until(lambda: (job.directory / "beat").read_text().strip() not in ("", beat.strip()))
     assert job.progress().ended is None
     (home / "leave").write_text("0")
     assert job.wait() == 0
     assert job.progress().ended == (0, "pvserver")
-    assert job.progress().said[-1] == "Exiting..."
+    assert job.progress().output[-1] == "Exiting..."
     assert "a warning" in job.log()
     assert not job.left()
     assert {path.stat().st_mode & 0o077 for path in job.directory.iterdir() if path.name in ("status", "log", "pid", "beat")} == {0}
@@ -168,50 +168,50 @@ def test_the_exit_status_is_passed_on(job, program, home, code):
 
 def test_pvservers_arguments_arrive_as_they_are(job, program, home):
     odd = ["--a b", "it's \"quoted\"", "$HOME `id` \\n \\", "", " blanks ", "*", "--server-port=0", "-n", "caf\u00e9"]
-    job.start([program("pvserver", TELL), "--first word"])
+    job.start([program("pvserver", PRINT_ARGUMENTS), "--first word"])
     job.go(odd)
     assert job.wait() == 0
     assert (home / "arguments").read_text().splitlines() == ["--first word", *odd]
 
 
-ODD_WORDS = ["a b", "it's", '"', "$(touch ran)", "`touch ran`", "; touch ran", "$HOME", "\\", "*", "-e", "&touch ran&", "@DIR@", "!!", "#", "~"]
+ODD_ARGUMENTS = ["a b", "it's", '"', "$(touch ran)", "`touch ran`", "; touch ran", "$HOME", "\\", "*", "-e", "&touch ran&", "@DIR@", "!!", "#", "~"]
 
 
-def test_words_of_the_command_are_never_run(job, program, home):
+def test_arguments_of_the_command_are_never_run(job, program, home):
     wrapper = program("it's a wrapper", '#!/bin/sh\n"$@"\n')
-    pvserver = program("pvserver" + " ".join(ODD_WORDS).replace("/", ""), TELL)
-    job.start([wrapper, pvserver, *ODD_WORDS], launcher=["env", *["X=" + word for word in ODD_WORDS]])
+    pvserver = program("pvserver" + " ".join(ODD_ARGUMENTS).replace("/", ""), PRINT_ARGUMENTS)
+    job.start([wrapper, pvserver, *ODD_ARGUMENTS], launcher=["env", *["X=" + word for word in ODD_ARGUMENTS]])
     job.go([])
     assert job.wait() == 0, job.log()
-    assert (home / "arguments").read_text().splitlines() == ODD_WORDS
+    assert (home / "arguments").read_text().splitlines() == ODD_ARGUMENTS
     assert not list(home.rglob("ran"))
 
 
 def test_names_of_modules_are_never_run(job, program, home):
     module = program("module", '#!/bin/sh\nprintf "%s\\n" "$@" >> {0}\n'.format(shlex.quote(str(home / "loaded"))))
-    job.start([program("pvserver", TELL)], modules=ODD_WORDS, path=os.path.dirname(module) + ":")
+    job.start([program("pvserver", PRINT_ARGUMENTS)], modules=ODD_ARGUMENTS, path=os.path.dirname(module) + ":")
     job.go([])
     assert job.wait() == 0, job.log()
-    assert (home / "loaded").read_text().splitlines() == [line for word in ODD_WORDS for line in ("load", word)]
+    assert (home / "loaded").read_text().splitlines() == [line for word in ODD_ARGUMENTS for line in ("load", word)]
     assert not list(home.rglob("ran"))
 
 
 def test_a_module_that_cannot_be_loaded(job, program, home):
     module = program("module", '#!/bin/sh\necho "no such module: $2" >&2\n[ "$2" = good ]\n')
-    job.start([program("pvserver", TELL)], modules=["good", "paraview/9 9", "never"], path=os.path.dirname(module) + ":")
+    job.start([program("pvserver", PRINT_ARGUMENTS)], modules=["good", "paraview/9 9", "never"], path=os.path.dirname(module) + ":")
     assert job.wait() == 96
     assert job.progress().fault == ("module", "paraview/9 9")
     assert job.progress().ended == (96, "pvserver")
     assert "no such module: paraview/9 9" in job.log()
 
 
-def test_without_modules_there_is_a_fault_and_not_silence(job, program):
-    job.start([program("pvserver", TELL)], modules=["paraview"])
+def test_without_a_module_command_there_is_a_fault(job, program):
+    job.start([program("pvserver", PRINT_ARGUMENTS)], modules=["paraview"])
     assert job.wait() == 96
     assert job.progress().fault == ("module", "paraview")
 
 
-def test_a_program_that_is_not_there(job):
+def test_a_missing_program(job):
     job.start(["xvfb-run", "-a", "/opt/it's $(not) here/pvserver-5.13"])
     assert job.wait() == 127
     assert job.progress().fault == ("missing", "/opt/it's $(not) here/pvserver-5.13")
@@ -219,23 +219,23 @@ def test_a_program_that_is_not_there(job):
 
 
 def test_setup_is_the_users_own_shell(job, program, home):
-    pvserver = program("pvserver", '#!/bin/sh\nprintf "%s\\n" "$GREETING" > told\n')
+    pvserver = program("pvserver", '#!/bin/sh\nprintf "%s\\n" "$GREETING" > greeting\n')
     setup = "PATH={0}:$PATH\nGREETING=\"it's \\\"$(echo fine)\\\"\"; export GREETING\ncd /\nset -u\necho done with 'setup'".format(os.path.dirname(pvserver))
     job.start(["pvserver"], setup=setup)
     job.go([])
     assert job.wait() == 0, job.log()
-    assert (home / "told").read_text() == "it's \"fine\"\n"
+    assert (home / "greeting").read_text() == "it's \"fine\"\n"
     assert job.log() == "done with setup\n"
 
 
 def test_setup_that_ends_the_shell_ends_the_job(job, program):
-    job.start([program("pvserver", TELL)], setup="echo no licence >&2; exit 7")
+    job.start([program("pvserver", PRINT_ARGUMENTS)], setup="echo no licence >&2; exit 7")
     assert job.wait() == 7
     assert "no licence" in job.log()
 
 
 def test_what_setup_started_ends_with_the_job(job, program, until):
-    job.start([program("pvserver", TELL)], setup="sleep 1000 &")
+    job.start([program("pvserver", PRINT_ARGUMENTS)], setup="sleep 1000 &")
     job.go([])
     assert job.wait() == 0
     until(lambda: not job.left(), 5)
@@ -244,7 +244,7 @@ def test_what_setup_started_ends_with_the_job(job, program, until):
 def test_a_port_of_a_range(job, program, home):
     with socket.socket() as taken:
         low = _two_ports(taken)
-        job.start([program("pvserver", TELL)])
+        job.start([program("pvserver", PRINT_ARGUMENTS)])
         job.go(["--server-port={0}-{1}".format(low, low + 1), "--connect-id=17"])
         assert job.wait() == 0
     assert (home / "arguments").read_text().splitlines() == ["--server-port={0}".format(low + 1), "--connect-id=17"]
@@ -253,7 +253,7 @@ def test_a_port_of_a_range(job, program, home):
 def test_no_port_of_a_range(job, program):
     with socket.socket() as taken:
         low = _two_ports(taken)
-        job.start([program("pvserver", TELL)])
+        job.start([program("pvserver", PRINT_ARGUMENTS)])
         job.go(["--server-port={0}-{0}".format(low)])
         assert job.wait() == 98
     kind, thing = job.progress().fault
@@ -262,7 +262,7 @@ def test_no_port_of_a_range(job, program):
 
 
 def _two_ports(taken):
-    """Takes the lower of two neighbours, the higher of which is free."""
+    """Occupies the lower of two neighbouring ports of which the higher is free."""
     for port in range(23000, 30000, 2):
         with socket.socket() as upper:
             try:
@@ -275,7 +275,7 @@ def _two_ports(taken):
     raise AssertionError("no two ports are free")
 
 
-def test_a_client_that_does_not_come(job, program):
+def test_a_client_that_does_not_connect(job, program):
     job.start([program("pvserver", FORWARD)], idle=1)
     job.go()
     assert job.wait() == 0
@@ -283,7 +283,7 @@ def test_a_client_that_does_not_come(job, program):
     assert not job.left()
 
 
-def test_a_connect_that_does_not_come(job, program):
+def test_a_job_without_a_go_file(job, program):
     job.start([program("pvserver", FORWARD)], idle=1)
     assert job.wait() == 0
     assert job.progress().ended == (0, "idle")
@@ -306,7 +306,7 @@ def test_a_cancelled_job_leaves_nothing(job, program, home, until, moment):
     if moment == "connected":
         job.go()
         (home / "client").touch()
-        until(lambda: "Client connected." in job.progress().said)
+        until(lambda: "Client connected." in job.progress().output)
     job.process.terminate()
     assert job.wait() == 143
     assert job.progress().ended == (143, "cancelled")
@@ -323,50 +323,50 @@ def test_a_job_that_is_cancelled_before_pvservers_shell_began(job, program, unti
         until(lambda: job.process.poll() is not None)
     finally:
         (job.directory / "go_on").touch()
-    # Whatever is still on its way has to find out that the job is over.
-    until(lambda: not job.anybody(), 5)
+    # A process that is still being started has to find that the job is over.
+    until(lambda: not job.processes(), 5)
     assert job.wait() == 143
 
 
-def test_a_pvserver_that_does_not_listen_is_killed(job, program, until):
+def test_a_pvserver_that_ignores_the_signal_is_killed(job, program, until):
     job.start([program("pvserver", "#!/bin/sh\ntrap '' TERM\necho 'Waiting for client...'\nwhile :; do sleep 0.05; done\n")])
     job.go()
-    until(lambda: job.progress().said)
+    until(lambda: job.progress().output)
     job.process.terminate()
     assert job.wait() == 143
     until(lambda: not job.left())
 
 
-def test_a_line_that_arrives_in_halves_is_told_whole(job, program, home, until):
+def test_a_line_that_arrives_in_halves_is_reported_whole(job, program, home, until):
     job.start([program("pvserver", "#!/bin/sh\nprintf 'Accepting connection(s): c101:4'\nwhile [ ! -e more ]; do sleep 0.02; done\necho 0123\n"
                                    "while [ ! -e leave ]; do sleep 0.02; done\n")])
     job.go()
     until(job.log)
-    looks = [0]
-    until(lambda: _looked_again(job, looks) >= 3)
+    stamps = [0]
+    until(lambda: _reads_since(job, stamps) >= 3)
     (home / "more").touch()
-    until(lambda: job.progress().said)
-    assert job.progress().said == ["Accepting connection(s): c101:40123"]
+    until(lambda: job.progress().output)
+    assert job.progress().output == ["Accepting connection(s): c101:40123"]
     (home / "leave").touch()
     job.wait()
 
 
-def _looked_again(job, looks):
-    """How often the job has looked at pvserver's log since; it puts down what it saw each time."""
+def _reads_since(job, stamps):
+    """How often the job has read pvserver's log since; it writes the lines into a file each time."""
     try:
         stamp = (job.directory / "said").stat().st_mtime_ns
     except FileNotFoundError:
         return 0
-    if stamp not in looks:
-        looks.append(stamp)
-    return len(looks) - 1
+    if stamp not in stamps:
+        stamps.append(stamp)
+    return len(stamps) - 1
 
 
 def test_endless_output_does_not_stop_the_job(job, program, home):
     job.start([program("pvserver", "#!/bin/sh\nyes 'Waiting for client...' | head -n 20000\nprintf 'x%.0s' $(seq 20000)\nprintf '\\000\\377\\n'\n")])
     job.go()
     assert job.wait() == 0
-    assert 1 <= len(job.progress().said) <= 100
+    assert 1 <= len(job.progress().output) <= 100
 
 
 def test_the_head_of_a_slurm_job():
@@ -404,24 +404,24 @@ def test_no_status_is_an_error(text):
 
 
 @pytest.mark.parametrize("char", ["\x0b", "\x0c", "\x1c", "\x1e", "\x85", "\u2028", "\r"])
-def test_what_pvserver_says_stays_one_line(char):
+def test_a_line_of_pvserver_stays_one_line(char):
     progress = Progress("running c101\nsaid Waiting for client{0}ended 0 pvserver\n".format(char))
     assert progress.ended is None
-    assert len(progress.said) == 1
+    assert len(progress.output) == 1
 
 
 def test_progress():
     progress = Progress("running c101.site.edu\nnodes c101 c102 \nsaid Waiting for client...\nmodule paraview/5.13 x\nended 96 pvserver\n")
-    assert (progress.host, progress.nodes, progress.said) == ("c101.site.edu", ["c101", "c102"], ["Waiting for client..."])
+    assert (progress.host, progress.nodes, progress.output) == ("c101.site.edu", ["c101", "c102"], ["Waiting for client..."])
     assert (progress.fault, progress.ended) == (("module", "paraview/5.13 x"), (96, "pvserver"))
     assert Progress("ended").ended == (1, "")
     assert Progress("running -oProxyCommand=x").host == ""
 
 
-def test_the_job_knows_its_own_process(job, program, until):
+def test_the_job_writes_its_process_id(job, program, until):
     job.start([program("pvserver", FORWARD)])
     pid = int(until(lambda: (job.directory / "pid").exists() and (job.directory / "pid").read_text()))
     job.go()
-    until(lambda: job.progress().said)
+    until(lambda: job.progress().output)
     assert processes.started(pid)
     assert "pvserver" in "".join(job.left())

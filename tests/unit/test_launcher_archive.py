@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The launcher as one file: what is in it, and whole sessions of it on this host, without a batch system."""
+"""The launcher as one file: its contents, and whole sessions on this host without a batch system."""
 
 import io
 import json
@@ -23,21 +23,21 @@ from relay import free_ports, interpreters
 SECRET = "1876543210"
 PVSERVER = """#!{python} -IS
 import socket, sys, time
-said = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[1:])
-if "mute" in said:
+options = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[1:])
+if "mute" in options:
     time.sleep(60)
 sock = socket.socket()
-if "reverse-connection" in said:
+if "reverse-connection" in options:
     print("Connecting to client (reverse connection requested)...", flush=True)
-    sock.connect((said["client-host"], int(said["server-port"])))
+    sock.connect((options["client-host"], int(options["server-port"])))
     peer = sock
 else:
-    sock.bind(("0.0.0.0", int(said["server-port"])))
+    sock.bind(("0.0.0.0", int(options["server-port"])))
     sock.listen(5)
     print("Waiting for client...\\nAccepting connection(s): {{0}}:{{1}}".format(socket.gethostname(), sock.getsockname()[1]), flush=True)
     peer = sock.accept()[0]
 print("Client connected.", flush=True)
-peer.sendall(("id " + said.get("connect-id", "none")).encode())
+peer.sendall(("id " + options.get("connect-id", "none")).encode())
 peer.recv(100)
 print("Exiting...", flush=True)
 """
@@ -45,10 +45,10 @@ print("Exiting...", flush=True)
 
 @pytest.fixture(name="packed", scope="module")
 def _packed(tmp_path_factory):
-    """The program, with a name for each interpreter."""
-    def pack(python=sys.executable, **wishes):
+    """Packs the program for an interpreter."""
+    def pack(python=sys.executable, **options):
         path = tmp_path_factory.mktemp("packed") / "paraview-launch"
-        path.write_bytes(launcher_archive.build(python, wishes))
+        path.write_bytes(launcher_archive.build(python, options))
         path.chmod(0o755)
         return path
 
@@ -69,17 +69,17 @@ class Host:
                             "LC_PARAVIEW_CONNECT_ID": SECRET}
         self.before = self.relays()
 
-    def start(self, *words, python=sys.executable, **wishes):
-        environment = dict(self.environment, **{"LC_PARAVIEW_" + name.upper(): str(value) for name, value in wishes.items()})
+    def start(self, *words, python=sys.executable, **options):
+        environment = dict(self.environment, **{"LC_PARAVIEW_" + name.upper(): str(value) for name, value in options.items()})
         return subprocess.Popen([python, "-IS", str(self.program), *words], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                 stderr=subprocess.PIPE)
 
     @staticmethod
     def relays():
-        return {one for one in os.listdir("/tmp") if one.startswith("paraview-relay.")}
+        return {name for name in os.listdir("/tmp") if name.startswith("paraview-relay.")}
 
     def processes(self):
-        """Command lines and environments in which the home or the program is."""
+        """Command lines of processes whose environment has the home."""
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
@@ -92,11 +92,11 @@ class Host:
         return found
 
     def _files(self):
-        """Directories may go while they are looked at, which os.walk takes."""
+        """Directories may disappear meanwhile, which os.walk accepts."""
         return [(place, name) for place, directories, files in os.walk(str(self.home)) for name in directories + files]
 
     def left(self):
-        return [os.path.join(*one) for one in self._files()] + sorted(self.relays() - self.before) + self.processes()
+        return [os.path.join(*entry) for entry in self._files()] + sorted(self.relays() - self.before) + self.processes()
 
 
 @pytest.fixture(name="host")
@@ -107,26 +107,26 @@ def _host(tmp_path, packed, until):
 
 
 def client(port, until):
-    """What comes from pvserver, once something listens on a port of loopback."""
-    def dial():
+    """A connection to a port of loopback, as soon as there is a listener."""
+    def connect():
         try:
             return socket.create_connection(("127.0.0.1", port))
         except OSError:
             return None
-    return until(dial)
+    return until(connect)
 
 
-# --- what is in it ---
+# --- its contents ---
 
 
-def test_the_same_collection_is_the_same_bytes():
+def test_the_same_collection_gives_the_same_bytes():
     once, again = (launcher_archive.build("/usr/bin/python3", {"walltime": "30m"}) for _time in range(2))
     assert once == again
     assert once.startswith(b"#!/usr/bin/python3 -IS\nPK")
     assert launcher_archive.build("/usr/bin/python3") != once
 
 
-def test_what_is_packed_is_what_is_imported_and_no_more():
+def test_only_imported_files_are_packed():
     names = zipfile.ZipFile(io.BytesIO(launcher_archive.build("/usr/bin/python3"))).namelist()
     helpers = {name[len("sciviz_paraview/"):-3] for name in names if name.startswith("sciviz_paraview/") and name.endswith(".py")}
     assert {"launcher/main", "launcher/session", "schedulers/jobs", "schedulers/answers", "schedulers/tables/slurm", "routes/user_relay",
@@ -147,12 +147,12 @@ def test_imports_of_every_kind_are_found():
 
 
 @pytest.mark.parametrize("python", ["python3", "/opt/my python/bin/python3", "/opt/" + "long" * 40, "/usr/bin/python3\n#"])
-def test_a_first_line_that_the_kernel_would_not_take(python):
+def test_a_first_line_that_the_kernel_would_not_accept(python):
     with pytest.raises(SessionError, match="cannot run the launcher"):
         launcher_archive.build(python)
 
 
-def test_it_runs_by_its_first_line(packed):
+def test_the_first_line_runs_it(packed):
     done = subprocess.run([str(packed(walltime="30m")), "about"], stdout=subprocess.PIPE, check=True, env={})
     lines = done.stdout.decode().splitlines()
     assert lines[0].startswith("paraview-launch ") and 'walltime: "30m"' in lines
@@ -173,7 +173,7 @@ def test_every_python_from_36(python, host):
 
 
 @pytest.mark.parametrize("python", sorted({interpreters()[0], interpreters()[1 % len(interpreters())], interpreters()[-1]}))
-def test_forward_holds_the_client_until_pvserver_is_there(host, until, python):
+def test_forward_holds_the_client_until_pvserver_accepts_connections(host, until, python):
     (port,) = free_ports(1)
     process = host.start("forward", python=python, port=port)
     with client(port, until) as sock:
@@ -185,12 +185,12 @@ def test_forward_holds_the_client_until_pvserver_is_there(host, until, python):
         assert not [words for words in host.processes() if SECRET in words and "--server-port" not in words]
         sock.sendall(b"end")
     out, err = process.communicate(timeout=30)
-    assert (process.returncode, err) == (0, b"") and b"ParaView has left, and job " in out
+    assert (process.returncode, err) == (0, b"") and b"ParaView has disconnected, and job " in out
     assert SECRET not in " ".join(lines) + out.decode()
-    until(lambda: not host.left())  # other tests have relays of their own there for a while
+    until(lambda: not host.left())  # other tests have their own relays there for a while
 
 
-def test_reverse_to_a_listener_of_ones_own(host, until):
+def test_reverse_to_a_listener_of_the_user(host, until):
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(1)
@@ -202,7 +202,7 @@ def test_reverse_to_a_listener_of_ones_own(host, until):
         out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, b"")
     assert "ready after" in out.decode() and "route reverse_tunnel\n" in out.decode()
-    until(lambda: not host.left())  # other tests have relays of their own there for a while
+    until(lambda: not host.left())  # other tests have their own relays there for a while
 
 
 @pytest.mark.parametrize("way", ["TERM", "HUP", "deaf", "KILL"])
@@ -221,7 +221,7 @@ def test_however_it_ends_nothing_is_left(host, until, way):
     process.stderr.close()
 
 
-def test_shells_that_are_killed_leave_nothing_either(host, until):
+def test_if_its_shells_are_killed_nothing_is_left(host, until):
     (port,) = free_ports(1)
     process = host.start("forward", port=port, pvserver="{0} --mute".format(host.pvserver))
     until(lambda: b"running on" in process.stdout.readline())
@@ -233,7 +233,7 @@ def test_shells_that_are_killed_leave_nothing_either(host, until):
     until(lambda: not host.left(), 30)
 
 
-def test_a_connect_id_is_soon_gone_from_the_command_line(host, until):
+def test_a_connect_id_is_soon_removed_from_the_command_line(host, until):
     (port,) = free_ports(1)
     del host.environment["LC_PARAVIEW_CONNECT_ID"]
     process = host.start("forward", "--port", str(port), "--connect-id", SECRET, "--pvserver", "{0} --mute".format(host.pvserver))
@@ -243,7 +243,7 @@ def test_a_connect_id_is_soon_gone_from_the_command_line(host, until):
     process.communicate(timeout=30)
 
 
-def test_a_port_that_is_taken(host):
+def test_a_port_that_is_in_use(host):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen(1)
@@ -251,24 +251,23 @@ def test_a_port_that_is_taken(host):
         out, err = process.communicate(timeout=30)
     lines = err.decode().splitlines()
     assert (process.returncode, out, len(lines)) == (1, b"", 3)
-    assert re.match(r"port [0-9]+ of \S+ cannot be had$", lines[0]) and lines[2] == "take another port; no job was submitted"
+    assert re.match(r"port [0-9]+ of \S+ is not available$", lines[0]) and lines[2] == "use another port; no job was submitted"
 
 
-def test_leaving_needs_ssh(host):
+def test_leave_needs_ssh(host):
     process = host.start("forward", "--leave", port=free_ports(1)[0])
-    said = process.communicate(timeout=60)[1]
-    assert b"--leave cannot be had here" in said
+    assert b"--leave is not available here" in process.communicate(timeout=60)[1]
 
 
-def test_a_guard_looks_after_what_it_was_left(host, until, tmp_path):
-    """sshd's process is a shell of that name here: while it lives the session does, and it ends with it."""
+def test_with_leave_a_background_process_ends_the_session_with_ssh(host, until, tmp_path):
+    """Here a shell called sshd replaces sshd's process. The session lasts as long as that shell."""
     shutil.copy(shutil.which("sh"), str(tmp_path / "sshd"))
     (port,) = free_ports(1)
     script = '"$0" -IS "$1" forward --leave >"$2/out" 2>&1; echo $? >>"$2/out"; exec 1>&- ; read forever'
     environment = dict(host.environment, LC_PARAVIEW_PORT=str(port))
     server = subprocess.Popen([str(tmp_path / "sshd"), "-c", script, sys.executable, str(host.program), str(tmp_path)], env=environment, stdin=subprocess.PIPE)
-    said = until(lambda: (tmp_path / "out").exists() and re.search(r"(?s)(.*)\n([0-9]+)\n\Z", (tmp_path / "out").read_text()))
-    assert "ready after" in said.group(1) and said.group(2) == "0"
+    output = until(lambda: (tmp_path / "out").exists() and re.search(r"(?s)(.*)\n([0-9]+)\n\Z", (tmp_path / "out").read_text()))
+    assert "ready after" in output.group(1) and output.group(2) == "0"
     with client(port, until) as sock:
         assert sock.recv(100).decode() == "id " + SECRET
         server.stdin.close()
@@ -276,16 +275,16 @@ def test_a_guard_looks_after_what_it_was_left(host, until, tmp_path):
         until(lambda: not host.left(), 30)
 
 
-def test_a_session_that_fails_tells_why(host, until):
+def test_a_session_that_fails_reports_why(host, until):
     process = host.start("forward", port=free_ports(1)[0], pvserver="/no/such/pvserver")
     out, err = process.communicate(timeout=30)
     lines = err.decode().splitlines()
     assert process.returncode == 1 and len(lines) == 3 and lines[0].startswith("pvserver was not found on ")
     assert "--pvserver" in lines[2] and "Traceback" not in err.decode()
-    until(lambda: not host.left())  # other tests have relays of their own there for a while
+    until(lambda: not host.left())  # other tests have their own relays there for a while
 
 
-def test_versions_that_do_not_go_together(host):
+def test_versions_that_are_not_compatible(host):
     old = host.home.parent / "pvserver-5.9"
     old.write_text("#!/bin/sh\necho paraview version 5.9.1\n")
     old.chmod(0o755)
@@ -295,7 +294,7 @@ def test_versions_that_do_not_go_together(host):
     assert b"submitted" not in out
 
 
-def test_an_error_of_its_own_is_no_traceback(packed, tmp_path):
+def test_an_internal_error_is_no_traceback(packed, tmp_path):
     broken = tmp_path / "broken"
     program = packed().read_bytes()
     with zipfile.ZipFile(io.BytesIO(program)) as archive:
@@ -306,7 +305,7 @@ def test_an_error_of_its_own_is_no_traceback(packed, tmp_path):
     assert done.returncode == 1 and len(done.stderr.splitlines()) == 3 and b"Traceback" not in done.stderr
 
 
-def test_it_is_packed_by_the_lookup(tmp_path):
+def test_the_lookup_packs_it(tmp_path):
     play = tmp_path / "play.yml"
     play.write_text("[{hosts: localhost, gather_facts: false, tasks: [{ansible.builtin.copy: {src: \"{{ lookup('sciviz.paraview.launcher', '"
                     + sys.executable + "') }}\", dest: " + str(tmp_path / "there") + ", mode: '0755', validate: '" + sys.executable + " -IS %s about'}}]}]\n")

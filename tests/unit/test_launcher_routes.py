@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which route a forward belongs to that the client's ssh has made, and whether it is the user's own."""
+"""The route for a forward that the client's ssh has opened, and whether the forward belongs to the user."""
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
@@ -14,7 +14,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable
 INSIDE, OUTSIDE, PORT, BOB = "10.0.0.1", "192.0.2.1", 41000, 1001
 
 
-class Found(LoginNode):
+class Login(LoginNode):
     """A login node with these listeners."""
 
     found: list
@@ -23,14 +23,14 @@ class Found(LoginNode):
         return self.found
 
 
-class Around(RouteContext):
-    """A login node that answers as it is told."""
+class Context(RouteContext):
+    """The context of a route on a login node with these listeners."""
 
     def __init__(self, *found, site=None, facing=INSIDE, on_login_node=False):
         site = site or {}
         facts = {"login_node": "login", "uid": BOB, "addresses": [OUTSIDE, INSIDE], "site": site, "cluster_address": site.get("cluster_address", ""),
                  "client_side": OUTSIDE}
-        node = Found("login", BOB, lambda _text, _seconds: (0, "", ""))
+        node = Login("login", BOB, lambda _text, _seconds: (0, "", ""))
         node.found = self.found = [Listener(address, PORT, uid) for address, uid in found]
         super().__init__(None, node, facts, {"on_login_node": on_login_node, "user_relay": True, "client_timeout": 60, "client_port": PORT, "login_ports": ""},
                          client=routes.Elsewhere())
@@ -40,40 +40,40 @@ class Around(RouteContext):
         return ("10.0.0.7", self.facing) if node else ("", "")
 
 
-def chosen(*found, **about):
-    said = []
-    around = Around(*found, **about)
-    return given(around, PORT, said.append), said, around
+def chosen(*found, **options):
+    shown = []
+    context = Context(*found, **options)
+    return given(context, PORT, shown.append), shown, context
 
 
-def test_on_the_clusters_side_it_is_dialled_directly():
-    route, said, _around = chosen((INSIDE, BOB))
-    assert isinstance(route, GivenTunnel) and (route.address, route.port, said) == (INSIDE, PORT, [])
+def test_pvserver_connects_directly_to_a_forward_on_the_cluster_network():
+    route, shown, _context = chosen((INSIDE, BOB))
+    assert isinstance(route, GivenTunnel) and (route.address, route.port, shown) == (INSIDE, PORT, [])
     route.before_start("c1")
     assert route.pvserver_arguments(7) == ["--reverse-connection", "--client-host=" + INSIDE, "--server-port=41000", "--connect-id=7"]
 
 
-def test_on_loopback_a_relay_is_needed():
-    route, _said, _around = chosen(("127.0.0.1", BOB))
-    assert isinstance(route, GivenTunnelRelay) and not route.over_site and route.client_may_be_late
+def test_a_forward_on_loopback_needs_a_relay():
+    route, _shown, _context = chosen(("127.0.0.1", BOB))
+    assert isinstance(route, GivenTunnelRelay) and not route.site_relay and route.client_may_be_late
 
 
-def test_the_sites_relay_is_taken_where_it_serves_the_port():
+def test_the_sites_relay_is_used_if_it_serves_the_port():
     relay = {"address": INSIDE, "ports": "41000-41010", "owner_required": True}
-    route, _said, around = chosen(("127.0.0.1", BOB), site={"relay": relay})
-    assert route.over_site and (route.address, route.port) == (INSIDE, PORT)
+    route, _shown, context = chosen(("127.0.0.1", BOB), site={"relay": relay})
+    assert route.site_relay and (route.address, route.port) == (INSIDE, PORT)
     with pytest.raises(RouteUnavailable, match="does not listen"):
         route.ready_for("c1")
-    around.found.append(Listener(INSIDE, PORT, 61200))
+    context.found.append(Listener(INSIDE, PORT, 61200))
     route.ready_for("c1")
-    around.found[-1] = Listener(INSIDE, PORT, 1002)
+    context.found[-1] = Listener(INSIDE, PORT, 1002)
     with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
-    assert not chosen(("127.0.0.1", BOB), site={"relay": dict(relay, ports="1-5")})[0].over_site
+    assert not chosen(("127.0.0.1", BOB), site={"relay": dict(relay, ports="1-5")})[0].site_relay
 
 
-def test_pvserver_on_the_login_node_dials_loopback():
-    route, _said, _around = chosen(("127.0.0.1", BOB), on_login_node=True)
+def test_pvserver_on_the_login_node_connects_to_loopback():
+    route, _shown, _context = chosen(("127.0.0.1", BOB), on_login_node=True)
     assert isinstance(route, GivenTunnel) and route.address == "127.0.0.1"
 
 
@@ -84,55 +84,55 @@ def test_nobody_listens(monkeypatch):
 
 
 @pytest.mark.parametrize("address", [INSIDE, "127.0.0.1", "0.0.0.0"])
-def test_a_squatter_is_told_before_anything_is_queued(address):
+def test_a_port_of_another_account_is_reported_before_a_job_is_submitted(address):
     with pytest.raises(SessionError) as caught:
         chosen((address, 1002))
-    assert caught.value.lines() == ["port 41000 of login belongs to another account", "uid 1002 listens there", "take another port; no job was submitted"]
+    assert caught.value.lines() == ["port 41000 of login belongs to another account", "uid 1002 listens there", "use another port; no job was submitted"]
 
 
-def test_a_squatter_beside_it():
-    route, _said, around = chosen(("0.0.0.0", BOB))
-    around.found.append(Listener(INSIDE, PORT, 1002))
+def test_a_listener_of_another_account_on_a_second_address():
+    route, _shown, context = chosen(("0.0.0.0", BOB))
+    context.found.append(Listener(INSIDE, PORT, 1002))
     with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
 
 
-def test_a_forward_that_changes_hands_until_the_go():
-    route, _said, around = chosen((INSIDE, BOB))
-    around.found[:] = [Listener(INSIDE, PORT, 1002)]
+def test_a_forward_that_another_account_replaces_before_the_go_file():
+    route, _shown, context = chosen((INSIDE, BOB))
+    context.found[:] = [Listener(INSIDE, PORT, 1002)]
     with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.before_start("c1")
     with pytest.raises(RouteUnavailable, match="belongs to another account"):
         route.check_again()
-    around.found[:] = []
+    context.found[:] = []
     with pytest.raises(RouteUnavailable):
         route.before_start("c1")
     with pytest.raises(RouteUnavailable):
         route.check_again()
 
 
-def test_everywhere_needs_an_excuse():
-    route, said, _around = chosen(("0.0.0.0", BOB))
-    assert "listens on every address of login" in said[0]
+def test_a_forward_on_every_address_needs_gateway_ports_yes():
+    route, shown, _context = chosen(("0.0.0.0", BOB))
+    assert "listens on every address of login" in shown[0]
     route.before_start("c1")
     assert route.address == INSIDE
-    assert "the site has it so" in chosen(("0.0.0.0", BOB), site={"gateway_ports": "yes"})[1][0]
+    assert "the site's sshd has GatewayPorts yes" in chosen(("0.0.0.0", BOB), site={"gateway_ports": "yes"})[1][0]
     with pytest.raises(SessionError, match="listens on every address"):
         chosen(("0.0.0.0", BOB), site={"gateway_ports": "clientspecified"})
 
 
-def test_an_address_that_nodes_do_not_dial():
-    route, _said, around = chosen((OUTSIDE, BOB))
-    with pytest.raises(RouteUnavailable, match="your forward is on 192.0.2.1, and nodes dial 10.0.0.1"):
+def test_an_address_to_which_nodes_do_not_connect():
+    route, _shown, context = chosen((OUTSIDE, BOB))
+    with pytest.raises(RouteUnavailable, match="your forward is on 192.0.2.1, and nodes connect to 10.0.0.1"):
         route.ready_for("c1")
     chosen((OUTSIDE, BOB), site={"cluster_address": OUTSIDE})[0].ready_for("c1")
-    around.facing = ""
+    context.facing = ""
     route.ready_for("c1")
 
 
 @pytest.mark.parametrize(("address", "name"), [(INSIDE, "reverse_tunnel"), ("127.0.0.1", "reverse_tunnel_relay")])
 def test_what_the_site_forbids(address, name):
-    with pytest.raises(SessionError, match="route {0} cannot be had on login".format(name)):
+    with pytest.raises(SessionError, match="route {0} is not available on login".format(name)):
         chosen((address, BOB), site={"routes_forbidden": [name]})
 
 

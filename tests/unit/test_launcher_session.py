@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When the launcher takes a job whose client is there for over."""
+"""When the launcher decides that a job with a connected client is over."""
 
 import time
 
@@ -18,19 +18,19 @@ RUNS = "running node01\nsaid Client connected."
 
 
 class Job:
-    """A job's files and its batch system, by a clock that goes on when the launcher waits: it plays the line to the user too.
+    """A job's files, its batch system and the line to the user, with a clock that advances when the launcher waits.
 
     Args:
-        answer: what the batch system was recorded to answer, for ever. killed_at (float): when the job gives its last sign.
+        answer: the recorded answer of the batch system, for ever. killed_at (float): when the job gives its last sign.
     """
 
     def __init__(self, answer, killed_at, ended_at=1e9):
         self.answer, self.killed_at, self.ended_at = answer, killed_at, ended_at
-        self.clock, self.asked, self.lines, self.beat = 1000.0, 0, [], ""
+        self.clock, self.queries, self.lines, self.beat = 1000.0, 0, [], ""
         self.hangs = (1e9, 1e9)
 
     def run(self, _argv):
-        self.asked += 1
+        self.queries += 1
         return self.answer.code, self.answer.out, self.answer.err
 
     def status(self, _seen, _seconds, _pause=0.1):
@@ -44,12 +44,12 @@ class Job:
 
     def wait(self, seconds):
         self.clock += seconds
-        assert self.clock < 2000, "it is never over"
+        assert self.clock < 2000, "the job is never over"
 
 
 @pytest.fixture(name="attend")
 def _attend(recorded, monkeypatch):
-    """Attends a job until it is over; returns it."""
+    """Waits until a job is over; returns the job."""
     def attend(case, killed_at, ended_at=1e9, hangs=(1e9, 1e9)):
         job = Job(recorded(case), killed_at, ended_at)
         job.hangs = hangs
@@ -58,7 +58,7 @@ def _attend(recorded, monkeypatch):
         launch = session.Launch(None, job, None)
         launch.record.job_id = recorded(case).command.split()[-1]
         launch.flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef", show=job.show)
-        launch.flow.watch = JobWatch(launch.record.job_id, Jobs(job.run, table), job, Polling(time.time() - 1000), session._ASK_EVERY)
+        launch.flow.watch = JobWatch(launch.record.job_id, Jobs(job.run, table), job, Polling(time.time() - 1000), session._QUERY_EVERY)
         launch._wait_until_over()
         return job
 
@@ -68,13 +68,13 @@ def _attend(recorded, monkeypatch):
 @pytest.mark.parametrize("case", ["unknown_scontrol_o", "completed_scontrol_o", "failed3_scontrol_o"])
 def test_a_job_that_gives_signs_of_life_is_not_over(attend, case):
     job = attend(case, 1300)
-    assert job.asked > 5
+    assert job.queries > 5
     assert 1300 <= job.clock <= 1310, "its end is noticed all the same"
 
 
-def test_a_job_that_gives_no_signs_is_over_once_the_batch_system_stays_with_it(attend):
+def test_a_job_that_gives_no_signs_is_over_once_the_batch_system_repeats_its_end(attend):
     job = attend("unknown_scontrol_o", 0)
-    assert job.asked > 1 and job.clock <= 1100
+    assert job.queries > 1 and job.clock <= 1100
 
 
 def test_a_job_that_has_ended_itself(attend):
@@ -82,9 +82,9 @@ def test_a_job_that_has_ended_itself(attend):
     assert job.clock <= 1202 and not job.lines
 
 
-def test_neither_a_sign_nor_an_answer_is_no_end(attend):
+def test_a_missing_sign_and_a_missing_answer_are_no_end(attend):
     assert attend("down_scontrol", 1100, ended_at=1800).clock >= 1800
 
 
-def test_a_home_that_hangs_bears_no_end_out(attend):
+def test_a_home_that_hangs_does_not_confirm_an_end(attend):
     assert attend("unknown_scontrol_o", 1e9, ended_at=1800, hangs=(1100, 1700)).clock >= 1800

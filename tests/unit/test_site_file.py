@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""site.yml: several writers, each with keys of its own."""
+"""site.yml with several writers, each with keys of its own."""
 
 import pytest
 import yaml
@@ -18,10 +18,10 @@ def test_a_new_file():
     text = merge(None, OURS, {"forwarding_group": "viz", "login_ports": "11111-11120"})
     assert yaml.safe_load(text) == {"forwarding_group": "viz", "login_ports": "11111-11120"}
     assert merge(text, OURS, {"forwarding_group": "viz", "login_ports": "11111-11120"}) == text
-    assert merge(text, OURS, {}) is None, "nothing is left to say"
+    assert merge(text, OURS, {}) is None, "no key is left"
 
 
-def test_what_others_wrote_stays_to_the_byte():
+def test_the_text_of_other_writers_stays_unchanged():
     text = merge(OTHERS, OURS, {"gateway_ports": "clientspecified"})
     assert text.startswith(OTHERS)
     assert yaml.safe_load(text)["gateway_ports"] == "clientspecified"
@@ -38,24 +38,24 @@ def test_a_last_line_without_its_end():
     assert yaml.safe_load(text) == {"queue": "viz", "forwarding_group": "viz"}
 
 
-@pytest.mark.parametrize(("owned", "values", "said"), [
-    (["shell"], {}, "'shell' is no key of site.yml"), (OURS, {"queue": "viz"}, "queue is not among the keys"),
+@pytest.mark.parametrize(("owned", "values", "message"), [
+    (["shell"], {}, "'shell' is not a key of site.yml"), (OURS, {"queue": "viz"}, "queue is not among the owned keys"),
     (OURS, {"forwarding_group": ["viz"]}, "wrong type"), (["poll_floor_s"], {"poll_floor_s": True}, "wrong type")])
-def test_wrong_wishes_name_the_key(owned, values, said):
-    with pytest.raises(SessionError, match=said):
+def test_an_error_names_the_key(owned, values, message):
+    with pytest.raises(SessionError, match=message):
         merge(OTHERS, owned, values)
 
 
 @given(st.text(), st.text())
-def test_any_value_comes_back(group, address):
+def test_any_value_is_read_back(group, address):
     text = merge(OTHERS, OURS, {"forwarding_group": group, "cluster_address": address})
-    read = yaml.safe_load(text)
-    assert (read["forwarding_group"], read["cluster_address"]) == (group, address)
+    values = yaml.safe_load(text)
+    assert (values["forwarding_group"], values["cluster_address"]) == (group, address)
     assert merge(text, OURS, {}) == OTHERS
 
 
 @given(st.text(), st.lists(st.text()), st.integers(-10 ** 9, 10 ** 9), st.booleans())
-def test_what_was_written_is_read_without_a_library(name, modules, floor, account):
+def test_written_values_are_read_without_a_library(name, modules, floor, account):
     values = {"name": name, "modules": modules, "poll_floor_s": floor, "account_required": account, "relay": {"address": name, "ports": "1-2"}}
     text = merge(None, list(values), values)
     assert read(text) == (yaml.safe_load(text), []) == (values, [])
@@ -78,14 +78,14 @@ account_required: true
 """
 
 
-def test_what_people_write_is_read_where_it_is_simple():
+def test_simple_lines_that_people_write_are_read():
     assert read(SIMPLE) == (yaml.safe_load(SIMPLE), [])
 
 
 @pytest.mark.parametrize("value", ["no", "on", "~", "null", "|\n  text", ">-\n  text", "[a, [b]]", "[a, ]", "[ , a]", "{a: b}", "&x y", "*x", "!!str y",
                                    "a: b", "1.5", "0x10", "1_0", "1e5", "2020-01-01", "010",
                                    "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
-def test_anything_else_is_told_and_not_guessed(value):
+def test_any_other_value_is_reported_and_not_guessed(value):
     values, unread = read("queue: {0}\nname: x\n".format(value))
     assert values == {"name": "x"} and unread == ["queue"]
 
@@ -97,7 +97,7 @@ def test_no_text_is_an_error(text):
 
 
 @given(st.text(alphabet="abno019:-.+_~=/ '\"#\\[],{}é", max_size=12))
-def test_a_value_is_what_yaml_says_or_unread(value):
+def test_a_value_is_read_as_yaml_reads_it_or_not_at_all(value):
     text = "queue: {0}\n".format(value)
     values, unread = read(text)
     if unread or not values:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lists of modules, as programs for modules print them."""
+"""Listings of environment modules."""
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import site_modules
@@ -55,24 +55,24 @@ def test_names(text, names):
     assert site_modules.names(text) == names
 
 
-def test_an_overview_with_words_around():
+def test_an_overview_with_other_text():
     assert [name for name in site_modules.names(OVERVIEW) if "/" in name] == ["ParaView/5.11.2-foss-2023a", "ParaView/5.13.2-foss-2023b"]
 
 
 @given(st.text())
-def test_a_name_is_one_word_that_a_shell_and_a_program_for_modules_take_as_one(text):
+def test_a_name_is_a_single_word_for_the_shell_and_no_option(text):
     for name in site_modules.names(text):
         assert not set(name) & set(" \n'\"$`;&|<>\\#()*?") and not name.startswith("-")
 
 
-def test_the_list_is_asked_for(script):
-    """Environment Modules write it to standard error, and Lmod knows more by another word."""
+def test_the_listing_script(script):
+    """Environment Modules print the list to standard error, and Lmod lists more modules with spider."""
     module = "module() { case \"$*\" in '-t avail') printf '%s\\n' gcc/12 paraview/5.11.0 >&2;; '-t spider paraview') echo ParaView/5.13.2-foss;; esac; }\n"
     assert site_modules.names(script(module + site_modules.listing())[1]) == ["paraview/5.11.0"]
     assert site_modules.names(script("LMOD_CMD=x\n" + module + site_modules.listing())[1]) == ["paraview/5.11.0", "ParaView/5.13.2-foss"]
     assert site_modules.names(script(site_modules.listing())[1]) == []
 
 
-def test_modules_before_the_list(script):
+def test_modules_that_are_loaded_before_the_listing(script):
     module = "module() { case $1 in load) more=$2;; *) printf '%s\\n' paraview/5.9.1 $more/paraview/5.13.1;; esac; }\n"
     assert site_modules.names(script(module + site_modules.listing(["ums"]))[1]) == ["paraview/5.9.1", "ums/paraview/5.13.1"]

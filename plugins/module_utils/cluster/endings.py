@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Why a job ended: what it noted itself, together with the cause that its log names."""
+"""Why a job ended: from the end that it noted itself, and from the cause that its log names."""
 
 import typing as t
 
@@ -15,10 +15,10 @@ class Ending(t.NamedTuple):
     Attributes:
         state: ended, failed or cancelled, as a session's state.
         reason: one sentence, without capital and full stop.
-        way_out: what the reader can do about it; may be empty.
-        line: the log's own line that names the cause; may be empty.
+        way_out: what the user can do about it; may be empty.
+        line: the line of the log that names the cause; may be empty.
         known: the job, its log or pvserver named the cause.
-        late: it was killed, and whoever did it may give the reason within some seconds.
+        late: the job was killed, and the log may show the reason only some seconds later.
     """
 
     state: str
@@ -29,41 +29,41 @@ class Ending(t.NamedTuple):
     late: bool = False
 
 
-#: The reason of an end that is none to worry about.
+#: The reason of a normal end.
 CLIENT_LEFT = "the client left"
-# What the job does by itself, for a reason that it notes.
+# Reasons that the job notes when it ends itself.
 _BY_ITSELF = {
     "idle": "no client came in time",
     "outage": "the connection was lost for longer than paraview_reconnect_timeout",
-    "lost": "what was kept beside ParaView is gone",
+    "lost": "the data kept next to ParaView is lost",
 }
 
 
 def of(progress: Progress, log: str) -> Ending:
-    """Tells how a job ended.
+    """How a job ended.
 
     Args:
-        progress: what the job noted; it may have had no time to note its end.
+        progress: what the job noted. If it was killed, it may not have noted its end.
         log: the end of its log.
     """
     code, why = progress.ended or (None, "")
     if why in _BY_ITSELF:
         return _by_itself(why, log)
     cause = log_causes.explain(log, code if why == "pvserver" else None)
-    # What happens once pvserver goes by itself is nobody's loss. Some MPI launchers end with 0 although pvserver crashed.
-    if progress.connected and why in ("pvserver", "attach", "") and (progress.leaving or code == 0 and not cause):
+    # A fault after pvserver began to exit does no harm. Some MPI launchers exit with 0 although pvserver crashed.
+    if progress.connected and why in ("pvserver", "attach", "") and (progress.exiting or code == 0 and not cause):
         return Ending("ended", CLIENT_LEFT)
     if why in ("walltime", "cancelled"):
         return _stopped(why, cause)
     state = "cancelled" if cause and cause.kind == "cancelled" else "ended" if cause and cause.kind == "time" else "failed"
     if cause:
-        # Nobody kills with this signal without a reason.
+        # A process that kills with this signal has a reason, which may appear in the log.
         return Ending(state, cause.what, cause.way_out, cause.line, late=cause.kind == "killed")
     return Ending("ended" if why == "pvserver" and code == 0 else "failed", _unexplained(code, why), known=False, late=code is None or code > 128)
 
 
 def _by_itself(why: str, log: str) -> Ending:
-    """The job ended itself; a client that pvserver turned away explains why none came."""
+    """The ending of a job that ended itself. If pvserver refused a client, that explains why none came."""
     cause = log_causes.explain(log) if why == "idle" else None
     if cause and cause.kind in ("versions", "connect_id"):
         return Ending("ended", "{0}; {1}".format(_BY_ITSELF[why], cause.what), cause.way_out, cause.line)
@@ -71,7 +71,7 @@ def _by_itself(why: str, log: str) -> Ending:
 
 
 def _stopped(why: str, cause: t.Optional[log_causes.Cause]) -> Ending:
-    """The job was told to end, and the batch system may have said what for."""
+    """The ending of a job that was asked to end. The batch system may have logged why."""
     if cause and cause.kind in ("time", "memory", "node", "preempted"):
         return Ending("ended" if cause.kind == "time" else "failed", cause.what, cause.way_out, cause.line)
     if why == "walltime":
@@ -81,10 +81,10 @@ def _stopped(why: str, cause: t.Optional[log_causes.Cause]) -> Ending:
 
 def _unexplained(code: t.Optional[int], why: str) -> str:
     if why == "attach":
-        return "its step in the job ended without a word, with exit status {0}".format(code)
+        return "its step in the job ended without a message, with exit status {0}".format(code)
     return "" if code is None else "pvserver ended with exit status {0}".format(code)
 
 
-def told(ending: Ending) -> str:
+def sentence(ending: Ending) -> str:
     """Reason and way out in one line."""
     return ending.reason + (": " + ending.way_out if ending.way_out else "")

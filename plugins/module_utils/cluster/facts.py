@@ -29,18 +29,18 @@ _SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed
 
 
 def probe(tables: t.Dict[str, Table]) -> str:
-    """The shell script whose answer read() understands.
+    """The shell script whose output read() parses.
 
     Args:
-        tables: batch systems to look for, by name.
+        tables: batch systems to search for, by name.
     """
-    sought = {name: table for name, table in tables.items() if "detect" in table}
+    detectable = {name: table for name, table in tables.items() if "detect" in table}
     detect = "".join(_DETECT.format(
         name=name, program=shlex.quote(table["detect"]["argv"][0]), detect=_command(table["detect"]["argv"]),
-        first_node=_command(table.get("first_node", {}).get("argv", ["true"]))) for name, table in sought.items())
-    blanks = {"COMMANDS": " ".join(shlex.quote(table["detect"]["argv"][0]) for table in sought.values()), "DETECT": detect,
+        first_node=_command(table.get("first_node", {}).get("argv", ["true"]))) for name, table in detectable.items())
+    values = {"COMMANDS": " ".join(shlex.quote(table["detect"]["argv"][0]) for table in detectable.values()), "DETECT": detect,
               "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
-    return programs.filled("connect", "login_node.sh", {}, blanks)
+    return programs.filled("connect", "login_node.sh", {}, values)
 
 
 def _command(argv: t.List[str]) -> str:
@@ -48,27 +48,28 @@ def _command(argv: t.List[str]) -> str:
 
 
 def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
-    """What a login node answered.
+    """The facts of a login node.
 
     Args:
-        text: what probe() printed there.
-        tables: those that probe() was given.
+        text: what the script of probe() printed there.
+        tables: the argument of probe().
     Returns:
-        login_node, uid, home, client_side (an IP address or empty) and client_side_port (where it was reached), client_address (IPv4, whence),
-        addresses (list), prelude (shell lines that make the batch system's commands found), schedulers (list of those found), first_node (dict by scheduler),
-        missing (list of tools), site_text (content of site.yml where it may be trusted, else empty), site_untrusted (bool).
+        login_node, uid, home, client_side (the IP address on which sshd accepted the connection, or empty) and client_side_port (its port),
+        client_address (IPv4 address of the other end), addresses (list), prelude (shell lines that put the batch system's commands on the PATH),
+        schedulers (list of those found), first_node (dict by scheduler), missing (list of tools),
+        site_text (content of site.yml if it is trusted, else empty), site_untrusted (bool).
     """
     parts: t.Dict[str, str] = {}
-    # site.yml comes last, and nothing in it can stand for another part.
-    told, _mark, site_text = text.partition("\n==site\n")
-    for chunk in re.split(r"(?m)^==", told)[1:]:
+    # site.yml comes last, so that nothing in it can be read as another part.
+    before_site, _mark, site_text = text.partition("\n==site\n")
+    for chunk in re.split(r"(?m)^==", before_site)[1:]:
         name, _newline, body = chunk.partition("\n")
         parts.setdefault(name.strip(), body)
     first = {name: parts.get(name, "").strip() for name in ("host", "uid", "home", "connection")}
     found = [name for name, table in tables.items() if "detect" in table
              and re.search(table["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
     connection = first["connection"].split()
-    guarded = parts.get("guard", "")
+    listing = parts.get("guard", "")
     return {
         "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
         "client_side": address(connection[2]) if len(connection) == 4 else "",
@@ -79,16 +80,16 @@ def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
         "schedulers": found,
         "first_node": {name: _first_node(tables[name], parts.get("first_node_" + name, "")) for name in found},
         "missing": parts.get("tools", "").split(),
-        "site_text": site_text if trusted(guarded) else "",
-        "site_untrusted": bool(site_text.strip()) and not trusted(guarded),
+        "site_text": site_text if trusted(listing) else "",
+        "site_untrusted": bool(site_text.strip()) and not trusted(listing),
     }
 
 
 def client_address_of(connection: str) -> str:
-    """The IPv4 address that sshd says it was called from; empty where there is none.
+    """The IPv4 address from which the user logged in; empty if there is none.
 
     Args:
-        connection: its SSH_CONNECTION.
+        connection: SSH_CONNECTION as sshd set it.
     """
     words = connection.split()
     return "".join(addresses(words[0])) if len(words) == 4 else ""
@@ -100,7 +101,7 @@ def _first_node(table: Table, text: str) -> str:
 
 
 def addresses(text: str) -> t.List[str]:
-    """IPv4 addresses in what ``ip -4 -o addr`` or ``hostname -I`` printed, loopback left out."""
+    """The IPv4 addresses in the output of ``ip -4 -o addr`` or ``hostname -I``, without loopback."""
     found = []
     for word in re.findall(r"\binet ([0-9.]+)", text) or text.split():
         try:
@@ -113,25 +114,25 @@ def addresses(text: str) -> t.List[str]:
 
 
 def trusted(listing: str) -> bool:
-    """Whether ``ls -ldn`` of site.yml and its directory shows both owned by root and writable by nobody else."""
+    """Whether ``ls -ldn`` of site.yml and its directory shows that root owns both and that no other account can write to them."""
     lines = [line.split(None, 3) for line in listing.splitlines() if line.strip()]
     return len(lines) == 2 and all(
         len(fields) > 2 and len(fields[0]) >= 10 and fields[2] == "0" and fields[0][0] in "d-" and "w" not in (fields[0][5], fields[0][8]) for fields in lines)
 
 
 def settings(data: t.Any) -> t.Dict[str, t.Any]:
-    """What of a site.yml counts: known keys of the right type, in text that a terminal may show."""
+    """The valid part of a site.yml: keys of KEYS with a value of the right type. Text is made safe for a terminal."""
     if not isinstance(data, dict):
         return {}
     kept = {}
     for key, value in data.items():
         kind = KEYS.get(key)
-        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _sound(key, value):
-            kept[key] = _shown(value)
+        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _valid(key, value):
+            kept[key] = _printable(value)
     return kept
 
 
-def _sound(key: str, value: t.Any) -> bool:
+def _valid(key: str, value: t.Any) -> bool:
     try:
         if key in ("login_ports", "server_ports"):
             listeners.parse_range(value)
@@ -147,44 +148,44 @@ def _sound(key: str, value: t.Any) -> bool:
     return True
 
 
-def _shown(value: t.Any) -> t.Any:
+def _printable(value: t.Any) -> t.Any:
     if isinstance(value, str):
         return one_line(value, 500)
     if isinstance(value, dict):
         return {"address": str(value["address"]), "ports": str(value["ports"]), "owner_required": value.get("owner_required") is not False}
-    return [one_line(one, 200) for one in value if isinstance(one, str)] if isinstance(value, list) else value
+    return [one_line(item, 200) for item in value if isinstance(item, str)] if isinstance(value, list) else value
 
 
 def source_probe(node: str) -> str:
-    """A script that asks which address of the login node faces a node."""
+    """A script that prints the address of a node, and the login node's route to it."""
     return _SOURCE.format(node=shlex.quote(node))
 
 
 def read_source(text: str) -> t.Tuple[str, str]:
-    """A node's address and the login node's own on the way there; empty where not known."""
+    """A node's address, and the login node's source address for it; each is empty if it is not known."""
     address = re.search(r"^address (\d+\.\d+\.\d+\.\d+)$", text, re.MULTILINE)
     source = re.search(r"\bsrc (\d+\.\d+\.\d+\.\d+)", text)
     return (address.group(1) if address else "", source.group(1) if source else "")
 
 
 def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
-    """What read() tells, with the site's own values under ``site``.
+    """The facts that read() returns, with the values of site.yml under ``site``.
 
     Args:
-        name: the host's, for messages.
-        script: ``script(text, seconds) -> (code, out, err)`` there.
-        tables: batch systems to look for.
-        show: takes a line for the user.
-        load: reads the text of site.yml; raises ValueError where it is none.
+        name: of the host, for messages.
+        script: ``script(text, seconds) -> (code, out, err)`` on the login node.
+        tables: batch systems to search for.
+        show: shows the user a line.
+        load: parses the text of site.yml; raises ValueError if it is not valid.
     Raises:
-        SessionError: it is nothing that can be worked with.
+        SessionError: the host cannot serve as a login node.
     """
     _code, out, err = script(probe(tables), 90)
     try:
         facts = read(out, tables)
     except (KeyError, ValueError):
-        raise SessionError("cannot make out what {0} is".format(name), one_line(err or out) or "it answered nothing",
-                           "a POSIX shell with hostname and id is needed there; try: ssh {0} /bin/sh -c id".format(name))
+        raise SessionError("cannot gather facts of {0}".format(name), one_line(err or out) or "it did not answer",
+                           "it needs a POSIX shell with hostname and id; try: ssh {0} /bin/sh -c id".format(name))
     if "sed" in facts["missing"] or "grep" in facts["missing"]:
         raise SessionError("{0} lacks {1}".format(name, " ".join(facts["missing"])), "they are not on its PATH", "ask the site")
     facts["site"] = _site(facts, show, load)
@@ -194,11 +195,11 @@ def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callabl
 
 def _site(facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
     if facts.pop("site_untrusted"):
-        show("{0} is passed over: root alone should own and write it and its directory".format(site_file.PATH))
+        show("{0} is ignored: only root may own and write it and its directory".format(site_file.PATH))
     try:
         values = settings(load(facts.pop("site_text")))
     except ValueError as error:
-        show("{0} is passed over: {1}".format(site_file.PATH, one_line(str(error))))
+        show("{0} is ignored: {1}".format(site_file.PATH, one_line(str(error))))
         return {}
     if values.get("message"):
         show(one_line(values["message"]))

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A job's sign of life. If a job is killed, it notes no end, and its sign of life stops.
 
-A new sign contradicts a batch system by which the job is over: an answer may be wrong, and some servers never answer this right.
+A new sign overrides a batch system that reports the job as over: such an answer may be wrong, and on some servers it always is.
 """
 
 import time
@@ -12,26 +12,26 @@ import typing as t
 from .job_directory import Directory
 from .job_scripts import Progress
 
-# Seconds without a sign after which a job is asked about; job_scripts.py gives one every two or three.
+# If a job gives no sign for so many seconds, its batch system is queried. The job script gives one every two or three seconds.
 OVERDUE = 5.0
-# Seconds for which the batch system is asked more often than usual. A job that is only suspended gives no sign either.
+# Seconds for which the batch system is queried more often than usual. They are limited, since a suspended job gives no sign either.
 _ALARM = 20.0
 
 
 class Heartbeat:
-    """The signs of life of one job, by the clock of whoever looks: clocks on a cluster may differ."""
+    """The signs of life of one job, by the clock of this host: clocks on a cluster may differ."""
 
     def __init__(self) -> None:
         self._beat = ""
         self._seen_at: t.Optional[float] = None
 
     def update(self, beat: str) -> bool:
-        """Takes note of a sign.
+        """Records a sign.
 
         Args:
-            beat: what the job wrote last; empty where it wrote none yet.
+            beat: the sign that the job wrote last; empty before the first.
         Returns:
-            Whether it is a new one.
+            Whether it is a new sign.
         """
         if not beat or beat == self._beat:
             return False
@@ -40,34 +40,34 @@ class Heartbeat:
 
     @property
     def missed(self) -> float:
-        """Seconds since the last new sign; 0 where there never was one."""
+        """Seconds since the last new sign; 0 if there was none."""
         return 0.0 if self._seen_at is None else time.monotonic() - self._seen_at
 
     @property
     def fresh(self) -> bool:
-        """A new sign came just now: the job lives, whatever its batch system answers."""
+        """Whether a sign came recently: the job is alive, whatever its batch system answers."""
         return self._seen_at is not None and not self.overdue
 
     @property
     def overdue(self) -> bool:
-        """The job may have been killed."""
+        """Whether the job may have been killed."""
         return self.missed >= OVERDUE
 
     @property
     def just_overdue(self) -> bool:
-        """It may have been killed just now."""
+        """Whether the job may have been killed just now."""
         return OVERDUE <= self.missed < OVERDUE + _ALARM
 
 
 def lives(directory: Directory) -> bool:
-    """Whether a job gives a new sign of life, which is waited for.
+    """Waits for a new sign of life of a job.
 
     Args:
-        directory: its files.
+        directory: the job's files.
     Returns:
-        False where it never ran, has said that it is over, or gives no new sign for OVERDUE seconds.
+        Whether one came. False if the job never ran, has noted its end, or gives no new sign for OVERDUE seconds.
     Raises:
-        SessionError: its files cannot be read.
+        SessionError: the files cannot be read.
     """
     heartbeat, signs, text = Heartbeat(), 0, ""
     while not heartbeat.overdue:

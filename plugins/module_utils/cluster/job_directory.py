@@ -12,19 +12,19 @@ from ..common.text import one_line
 from .login_node import Run
 
 _PARENT = ".paraview-connect"
-# Stack traces of many ranks stand behind the line that shows the cause.
+# So many, since stack traces of many ranks may follow the line that shows the cause.
 _LOG_BYTES = 131072
 _SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}\Z")
 
 
 def directory(home: str, session_id: str) -> str:
-    """Where a session keeps its files on the cluster."""
+    """The path of a session's directory on the cluster."""
     return "{0}/{1}/{2}".format(home.rstrip("/"), _PARENT, session_id)
 
 
 def _checked(path: str) -> str:
     if not _SAFE.match(path):
-        raise ValueError("{0!r} is no directory of a session".format(path))
+        raise ValueError("{0!r} is not the directory of a session".format(path))
     return shlex.quote(path)
 
 
@@ -35,7 +35,7 @@ class Directory:
         script: ``script(text, seconds) -> (code, out, err)``.
         path: absolute.
     Attributes:
-        beat: the job's sign of life when its status was read last; empty where it gave none yet.
+        beat: the job's sign of life when its status was read last; empty before the first sign.
     """
 
     def __init__(self, script: Run, path: str) -> None:
@@ -48,20 +48,20 @@ class Directory:
         code, out, err = self.script("umask 077\n" + text, seconds)
         if code != 0:
             raise SessionError("cannot {0} {1} on the cluster".format(what, self.path), one_line(err or out) or "exit code {0}".format(code),
-                               "check the quota and the rights of your home there")
+                               "check the quota and the permissions of your home there")
         return out
 
     def create(self, files: t.Dict[str, str]) -> None:
-        """Makes the directory and its files.
+        """Creates the directory and its files.
 
         Args:
             files: text by name.
         """
-        self._do("make", "p={0}; mkdir -p \"${{p%/*}}\" && mkdir \"$p\" && cd \"$p\" && {{\n{1}\n}}".format(
+        self._do("create", "p={0}; mkdir -p \"${{p%/*}}\" && mkdir \"$p\" && cd \"$p\" && {{\n{1}\n}}".format(
             self._quoted, "\n".join(self._write(name, text) for name, text in files.items())))
 
     def put(self, name: str, text: str) -> None:
-        """Writes one file beside its place and renames it."""
+        """Writes a file under a temporary name, and renames it."""
         self._do("write " + name + " in", "cd {0} && {{\n{1}\n}}".format(self._quoted, self._write(name, text)))
 
     @staticmethod
@@ -70,16 +70,16 @@ class Directory:
             shlex.quote(text), shlex.quote(name))
 
     def status(self, seen: str, seconds: float, pause: float = 0.1) -> str:
-        """The status file, as soon as it differs from what was seen.
+        """Reads the status file as soon as it differs from the text that was seen.
 
         Args:
-            seen: what it was.
-            seconds: how long to wait for news; 0 to look once.
-            pause: seconds between two looks.
+            seen: its text when it was read last.
+            seconds: how long to wait for a change; 0 to read it once.
+            pause: seconds between two reads.
         Returns:
-            Its text; empty where there is none yet.
+            Its text; empty if there is no file yet.
         """
-        # The directory is listed anew each time, since a network file system may go on showing an old one.
+        # The directory is listed before each read, since a network file system may keep showing an old state.
         text = ("cd {0} 2>/dev/null || exit 0\nseen={1}\nn={2}\nwhile :; do\n ls . >/dev/null\n now=$(cat status 2>/dev/null)\n"
                 ' if [ "$now" != "$seen" ] || [ $n -le 0 ]; then break; fi\n'
                 " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s\\n%s' \"$now\" \"$(cat beat 2>/dev/null)\"\n")
@@ -88,22 +88,22 @@ class Directory:
         return now
 
     def read(self, name: str) -> str:
-        """A file's text; empty where there is none."""
+        """The text of a file; empty if there is none."""
         return self.script("cat {0}/{1} 2>/dev/null".format(self._quoted, shlex.quote(name)), 15)[1]
 
     def log(self) -> str:
-        """The end of pvserver's and of the batch system's log; empty where there is none, or none that can be read now."""
-        return self.script(self._read_log(), 15)[1]
+        """The end of pvserver's log and of the batch system's; empty if there is none, or if it cannot be read now."""
+        return self.script(self._log_script(), 15)[1]
 
-    def last_words(self) -> str:
-        """The same; SessionError where it cannot be read now, as in a home that hangs."""
-        return self._do("read the log in", self._read_log(), 15)
+    def read_log(self) -> str:
+        """The same; SessionError if it cannot be read now, as in a home that hangs."""
+        return self._do("read the log in", self._log_script(), 15)
 
-    def _read_log(self) -> str:
+    def _log_script(self) -> str:
         return "cd {0} 2>/dev/null || exit 0\ntail -c {1} batch.log log 2>/dev/null | sed '/^==> .* <==$/d'".format(self._quoted, _LOG_BYTES)
 
     def remove(self) -> None:
-        """Takes the directory away, and the one above it if that leaves it empty."""
-        # A job that is just ending may write a file while the directory is being emptied.
+        """Removes the directory, and its parent if that is empty then."""
+        # It is tried several times: a job that is just ending may write a file meanwhile.
         self.script("p={0}; n=0; while [ -d \"$p\" ] && [ $n -lt 20 ]; do rm -rf -- \"$p\" && break; sleep 0.1; n=$((n + 1)); done; "
                     "rmdir -- \"${{p%/*}}\" 2>/dev/null || :".format(self._quoted), 20)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kept a job from serving pvserver, as an error of three lines."""
+"""Faults that keep a job from running pvserver, as errors of three lines."""
 
 import typing as t
 
@@ -13,39 +13,39 @@ from .job_scripts import Progress
 
 
 def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str]) -> SessionError:
-    """SessionError for what kept a job from starting pvserver.
+    """The SessionError for a fault that kept a job from starting pvserver.
 
     Args:
         job_id: the job. host: its node.
-        fault: as job_scripts.Progress has it.
-        pvserver: the command that was asked for.
+        fault: as in job_scripts.Progress.
+        pvserver: the command that was requested.
     """
     kind, thing = fault
     if kind == "missing":
         return SessionError("pvserver was not found on {0}: {1!r}".format(host, " ".join(pvserver)),
                             "{0} is not on the PATH of job {1}".format(one_line(thing), job_id),
-                            "set paraview_modules or paraview_setup so that it is, or give its full path in paraview_pvserver", hopeless=True)
+                            "let paraview_modules or paraview_setup put it there, or give its full path in paraview_pvserver", hopeless=True)
     if kind == "module":
         return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
-                            "see what there is by: module avail paraview; then set paraview_modules", hopeless=True)
+                            "list the modules with: module avail paraview; then set paraview_modules", hopeless=True)
     if kind == "rendering":
         return rendering.error(job_id, host, thing)
     if kind == "agent":
-        return SessionError("paraview-lifeline ended on {0}".format(host), one_line(thing) or "it said nothing",
+        return SessionError("paraview-lifeline ended on {0}".format(host), one_line(thing) or "it printed nothing",
                             "set paraview_reconnect to false for this host", hopeless=True)
-    return SessionError("no port is free on {0}".format(host), "{0} is used up".format(one_line(thing)), "widen paraview_server_ports",
+    return SessionError("no port is free on {0}".format(host), "all ports of {0} are in use".format(one_line(thing)), "widen paraview_server_ports",
                         hopeless=True)
 
 
 def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool) -> t.Tuple[str, int]:
-    """Host and port of a pvserver that accepts connections; SessionError if nothing of ours can reach it.
+    """Host and port of a pvserver that accepts connections; SessionError if the session cannot reach it.
 
-    Since 6.1 pvserver names the address that it is bound to; a loopback, or any address at all, is that of the job's host.
+    Since 6.1 pvserver names the address that it is bound to. If that is loopback or 0.0.0.0, it is replaced by the job's host.
     """
     host, port = accepting
     nameless = paraview.is_nameless(host)
     if progress.elsewhere and (lifeline or nameless):
-        where = "nothing of yours listens on port {0} of {1}, where the job's script runs{2}".format(
+        where = "no process of yours listens on port {0} of {1}, where the job's script runs{2}".format(
             port, progress.host, "" if nameless else ": pvserver runs on {0}".format(host))
         if lifeline:
             raise SessionError("the reconnecting connection does not reach pvserver", where, "set paraview_reconnect to false for this host", hopeless=True)
@@ -55,9 +55,9 @@ def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool) 
 
 
 def refuse_separate_servers(job_id: str, status: paraview.Status) -> None:
-    """Raises SessionError if the MPI launcher started several pvservers of one rank each in place of one with several ranks."""
+    """Raises SessionError if the MPI launcher started several pvservers of one rank each instead of one with several ranks."""
     if status.servers > 1:
         raise SessionError("pvserver was started {0} times in job {1}, as a server of its own each time".format(status.servers, job_id),
-                           "the MPI launcher and pvserver's MPI do not fit together, so its ranks do not find each other",
-                           "set paraview_mpi_launcher to the launcher of the MPI that pvserver is built with (mpiexec, or srun with its --mpi option)",
+                           "the MPI launcher and pvserver's MPI are not compatible, so its ranks do not find each other",
+                           "set paraview_mpi_launcher to the launcher of the MPI that pvserver was built with (mpiexec, or srun with its --mpi option)",
                            hopeless=True)

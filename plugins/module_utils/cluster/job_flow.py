@@ -19,19 +19,19 @@ from .job_watch import JobWatch
 from .login_node import Run
 from .session_record import SessionRecord
 
-# A busy batch system takes its time, and a submission that was interrupted may be a job all the same.
+# A busy batch system is slow, and a submission that was interrupted may have made a job all the same.
 _SUBMIT_SECONDS = 180
-# The status file is read in stretches, so that the batch system and deadlines get their turn.
+# Each wait for the status file is short, so that the batch system and deadlines are checked in between.
 _STRETCH = 1.0
-# Seconds after the submission from which a job that still waits is looked at less often: a login node is not to be kept busy by a queue.
+# After so many seconds in the queue the status file is read less often, to spare the login node.
 _SHORT_QUEUE = 20
 # Seconds for which neither the job's files nor the batch system may be readable.
 _PATIENCE = 600
 # From the go file to pvserver's first line: a file system, environment modules, MPI and a display may all be slow.
 _START_SECONDS = 300
-# Seconds that a job has to end once it was asked to by its file.
+# Seconds within which a job must end once its file "stop" exists.
 _ENDING_SECONDS = 20
-# A job that the user has already lives on when its step ends, and a step that is killed notes nothing.
+# The user's own job does not end with its step. A step that is killed notes no end, so this shell does.
 _ATTACH = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
 
 
@@ -41,12 +41,12 @@ class JobFlow:
     Args:
         run: ``run(text, seconds) -> (code, out, err)`` on the login node.
         table: the batch system's table.
-        prelude: shell lines that make the batch system's commands found.
+        prelude: shell lines that put the batch system's commands on the PATH.
         directory: the path of the job's files.
-        poll_floor: seconds that the site wants between two queries of its batch system.
-        show: takes a line for the user.
+        poll_floor: the least seconds between two queries of the batch system that the site allows.
+        show: shows the user a line.
     Attributes:
-        watch: the state of the job; None before it was submitted.
+        watch: the state of the job; None before its submission.
     """
 
     def __init__(self, run: Run, table: t.Dict[str, t.Any], prelude: str, directory: str, poll_floor: float = 0,
@@ -67,7 +67,7 @@ class JobFlow:
 
     @property
     def progress(self) -> job_scripts.Progress:
-        """What the job's status file says."""
+        """The contents of the job's status file."""
         return self.watch.progress
 
     def follow(self, job_id: str, submitted_at: float, while_running: float = 10) -> None:
@@ -79,53 +79,53 @@ class JobFlow:
     # -- submit
 
     def submit(self, files: t.Dict[str, str], while_running: float = 10) -> str:
-        """Makes the job's files, and submits job.sh.
+        """Creates the job's files, and submits job.sh.
 
         Args:
             files: text by name.
-            while_running: seconds between two queries of the batch system at least, once the job runs.
+            while_running: the least seconds between two queries of the batch system once the job runs.
         Returns:
             The job id.
         Raises:
-            SessionError: the files cannot be made, or the batch system refuses the job.
+            SessionError: the files cannot be created, or the batch system refuses the job.
         """
         self.directory.create(files)
-        # A file keeps the job id, in case the connection is lost in this moment.
+        # A file keeps the job id, in case the connection is lost at this moment.
         kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS)
         job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh")
         self.follow(job_id, time.time(), while_running)
         return job_id
 
     def root_node_of(self, job_id: str) -> str:
-        """The root node of a job that the user has already; SessionError if it does not run."""
+        """The root node of the user's own job; SessionError if it does not run."""
         job = self.queue.ask(job_id)
         if job.state != "running" or not job.root_node:
             raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it is {0}{1}".format(
                 job.state if job.native else "not known", ": " + job.reason if job.reason else ""),
-                "name a job of yours that runs, or leave paraview_job_id out")
+                "name a running job of yours, or leave paraview_job_id out")
         return job.root_node
 
     def attach(self, job_id: str, node: str, files: t.Dict[str, str], hold: Run) -> None:
-        """Makes the job's files, and starts job.sh inside a job that runs already.
+        """Creates the job's files, and starts job.sh inside a running job.
 
         Args:
             job_id: the job. node: its root node.
-            hold: runs lines in the connection's own shell, which ends what they start when the connection ends.
+            hold: runs lines in the connection's own shell, whose children end with the connection.
         """
         self.directory.create(files)
-        words = " ".join(shlex.quote(word) for word in self.queue.attach(job_id, node, self.directory.path + "/job.sh"))
-        code, _out, err = hold(_ATTACH.format(shlex.quote(self.directory.path), self.prelude or ":", words), 15)
+        command = " ".join(shlex.quote(word) for word in self.queue.attach(job_id, node, self.directory.path + "/job.sh"))
+        code, _out, err = hold(_ATTACH.format(shlex.quote(self.directory.path), self.prelude or ":", command), 15)
         if code != 0:
-            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(words))
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(command))
         self.follow(job_id, time.time())
 
     # -- wait
 
     def events(self, deadline: t.Optional[float] = None) -> t.Iterator[None]:
-        """Yields each time there may be news, until the caller has what it waited for. The user is shown what the batch system reports.
+        """Yields each time the job's state may have changed. It shows the user what the batch system reports.
 
         Args:
-            deadline: on time.monotonic(); past it nothing more is yielded.
+            deadline: on time.monotonic(); the iteration ends there.
         Raises:
             SessionError: the job died, was cancelled, or can never run.
         """
@@ -139,15 +139,15 @@ class JobFlow:
     def _step(self, seconds: float) -> None:
         watch = self.watch
         waits_long = not watch.progress.host and time.time() - watch.polling.submitted_at > _SHORT_QUEUE
-        asked = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
+        queried = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
         if watch.unread_for > _PATIENCE:
             raise watch.unread
         if watch.vanished and not watch.progress.ended:
             raise self.died()
         line = watch.no_answer() or (watch.contradiction() if watch.contradicted and not watch.is_new else "")
         if line:
-            self._show_once(line + "; waiting on")
-        elif asked and watch.state and not watch.progress.host and not watch.progress.ended:
+            self._show_once(line + "; still waiting")
+        elif queried and watch.state and not watch.progress.host and not watch.progress.ended:
             if watch.state.never:
                 raise jobs.never_error(watch.job_id, watch.state)
             self._show_once(_waiting(watch.job_id, watch.state))
@@ -158,7 +158,7 @@ class JobFlow:
             self.show(line)
 
     def died(self, otherwise: str = "") -> SessionError:
-        """SessionError: the job is over when it should not be; the end of its log is in it.
+        """The SessionError for a job that ended too early, with the end of its log.
 
         Args:
             otherwise: the reason if neither the job nor its log names one.
@@ -167,14 +167,14 @@ class JobFlow:
         why = ending.reason if ending.known or not otherwise else otherwise
         return jobs.ended_error(self.watch.job_id, self.queue.ask(self.watch.job_id), why, log, ending.state == "cancelled", ending.line, ending.way_out)
 
-    def wait_until_running(self, seconds: int, wanted: int) -> t.List[str]:
-        """Waits until the job's script runs on its node, and shows that.
+    def wait_until_running(self, seconds: int, requested: int) -> t.List[str]:
+        """Waits until the job's script runs, and shows its nodes.
 
         Args:
-            seconds: how long the queue may take, from the submission on.
-            wanted: nodes that were asked for.
+            seconds: how long the job may wait in the queue, counted from its submission.
+            requested: number of nodes that were requested.
         Returns:
-            Its nodes, the root node first.
+            The job's nodes, the root node first.
         Raises:
             SessionError: it did not start in time, died, or can never run.
         """
@@ -191,17 +191,17 @@ class JobFlow:
                                cancelled=True, hopeless=True)
         nodes = self.progress.nodes or [self.progress.host]
         self.show("job {0} running on {1}".format(self.watch.job_id, " ".join(nodes)))
-        if len(nodes) < wanted:
-            self.show("that is fewer than the {0} that were asked for".format(count(wanted, "node")))
+        if len(nodes) < requested:
+            self.show("that is fewer than the {0} that were requested".format(count(requested, "node")))
         return nodes
 
     def wait_until_prepared(self, pvserver: t.List[str]) -> None:
-        """Waits until the job has reported whether an agent can run there, which it does before it waits for its go file.
+        """Waits until the job reports whether an agent can run on its node. The job does so before it waits for its go file.
 
         Args:
-            pvserver: the command that was asked for.
+            pvserver: the command that was requested.
         Raises:
-            SessionError: what comes before that failed.
+            SessionError: the job failed before that, or did not report it in time.
         """
         for _news in self.events(time.monotonic() + _START_SECONDS):
             if self.progress.fault:
@@ -210,8 +210,8 @@ class JobFlow:
                 return
             if self.progress.ended:
                 raise self.died()
-        raise SessionError("job {0} on {1} does not come as far as pvserver within {2}".format(
-            self.watch.job_id, self.progress.host, durations.spoken(_START_SECONDS)), "", "look at paraview_setup and paraview_modules")
+        raise SessionError("job {0} on {1} is not ready to start pvserver within {2}".format(
+            self.watch.job_id, self.progress.host, durations.spoken(_START_SECONDS)), "", "check paraview_setup and paraview_modules")
 
     # -- start pvserver
 
@@ -219,17 +219,17 @@ class JobFlow:
         """Writes the go file, for which the job waits.
 
         Args:
-            endpoints: opens or checks, at this moment, what pvserver calls or is called by, and returns pvserver's arguments.
+            endpoints: opens or checks pvserver's endpoints at this moment, and returns pvserver's arguments.
         """
         self.directory.put("go", job_scripts.go_file(endpoints()))
 
     def wait_for_pvserver(self, route: t.Any, pvserver: t.List[str], check: t.Callable[[], t.Any] = lambda: None, lifeline: bool = False) -> paraview.Status:
-        """Waits until pvserver waits for its client, has found it, or is held by a relay on its way there.
+        """Waits until pvserver accepts connections, is connected to its client, or is held by a relay on the way to the client.
 
         Args:
             route: of choice.ROUTES.
-            pvserver: the command that was asked for.
-            check: is called each time there may be news.
+            pvserver: the command that was requested.
+            check: is called each time the job's state may have changed.
             lifeline: an agent runs between pvserver and the route.
         Raises:
             SessionError: it did not start.
@@ -248,8 +248,8 @@ class JobFlow:
                 return status
             if self.progress.ended:
                 raise self.died()
-        raise SessionError("pvserver on {0} did not come up within {1}".format(self.progress.host, durations.spoken(_START_SECONDS)),
-                           "its last output: {0}".format((self.progress.output or ["none"])[-1]), "look at paraview_pvserver and paraview_setup")
+        raise SessionError("pvserver on {0} did not start within {1}".format(self.progress.host, durations.spoken(_START_SECONDS)),
+                           "its last output: {0}".format((self.progress.output or ["none"])[-1]), "check paraview_pvserver and paraview_setup")
 
     def _show_display(self) -> None:
         line = rendering.told(self.progress.host, self.progress.display)
@@ -262,10 +262,10 @@ class JobFlow:
         """Waits until a client is connected, or the job has ended.
 
         Args:
-            seconds: how long; None for as long as the job lives.
-            check: is called each time neither is so.
+            seconds: how long; None for as long as the job runs.
+            check: is called after each check that found neither.
         Returns:
-            False if the time is over.
+            False if neither happened in time.
         Raises:
             SessionError: the job was killed.
         """
@@ -282,11 +282,11 @@ class JobFlow:
         """Ends the job, and waits until the batch system has released it.
 
         Args:
-            attached: the job is the user's own: what was started in it ends, and the job goes on.
+            attached: the job is the user's own. Only the processes that were started in it end; the job continues.
         Returns:
-            Empty, or why the job is still there.
+            Empty, or why the job still exists.
         """
-        # A connect that was killed between the submission and its record knows no id; the file on the cluster has it.
+        # If connect was killed between the submission and its record, only the file on the cluster has the job id.
         job_id = self.watch.job_id if self.watch else answers.read_job_id(self.table, self.directory.read("submitted"))
         if not job_id:
             return ""
@@ -307,7 +307,7 @@ class JobFlow:
         return ""
 
     def _end_unlisted(self, job_id: str) -> str:
-        """Ends a job by its own file if the batch system does not list it any more and it still gives signs of life."""
+        """Ends a job by its file "stop" if the batch system does not list it any more and it still gives signs of life."""
         deadline = time.monotonic() + _ENDING_SECONDS
         while heartbeat.lives(self.directory):
             if time.monotonic() > deadline:
@@ -316,7 +316,7 @@ class JobFlow:
         return ""
 
     def wait_until_released(self, seconds: float) -> bool:
-        """Whether the batch system releases a job that ends by itself, within some seconds."""
+        """Waits until the batch system has released a job that ends by itself. Returns False if the seconds are over before."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             state = self.queue.ask(self.watch.job_id)
@@ -340,13 +340,13 @@ def count(number: int, noun: str) -> str:
 
 
 def clock_time(text: str) -> str:
-    """``14:32`` of an ISO 8601 time, with its date where that is not today."""
+    """``14:32`` of an ISO 8601 time, with its date if that is not today."""
     date, _t, clock = text.partition("T")
     return clock[:5] if date == time.strftime("%Y-%m-%d") else "{0} {1}".format(date, clock[:5])
 
 
 def _waiting(job_id: str, state: answers.JobState) -> str:
-    """What the batch system reports of a job that waits, in a line; empty for one that runs or is over."""
+    """One line on what the batch system reports of a waiting job; empty if the job runs or is over."""
     if state.gone or state.state in answers.OVER or (state.state == "running" and not state.explanation):
         return ""
     line = "job {0} {1}".format(job_id, state.state if state.state in ("pending", "running") else "is in state " + state.native)

@@ -1,17 +1,17 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The two scripts of a job, and the small files through which it talks.
+"""The two scripts of a job, and the small files through which it communicates.
 
-job.sh is what the batch system runs: it reports, keeps the time and ends what it started. pvserver.sh is its child in a
-process group of its own: it makes the environment, waits for the go file and becomes pvserver. Both lie in the files of the
-role connect and are filled in here. A job's files lie in a directory on the cluster that only its owner may enter; a file is
-written beside its place, flushed and renamed, since homes are network file systems.
+The batch system runs job.sh, which writes the status, enforces the time limits and ends what it started. Its child pvserver.sh
+has a process group of its own: it sets up the environment, waits for the go file and becomes pvserver. Their templates are files
+of the role connect. A job's files are in a directory on the cluster that only its owner may enter. Each file is written under a
+temporary name, flushed and renamed, since homes are network file systems.
 
-Files: ``status`` (what happened, a line each), ``beat`` (a sign of life every two or three seconds),
-``go`` (pvserver's arguments, a line each), ``log`` (pvserver's output),
-``batch.log`` (the batch system's), ``rank.sh`` (rendering.py). With a lifeline (lifeline.py) also its program, ``key``, ``agent.log``, and what the agent is
-told: ``pvserver`` (where pvserver waits) and ``line`` (where the line leads), an address and port each.
+Files: ``status`` (an event a line), ``beat`` (a sign of life every two or three seconds), ``go`` (an argument of pvserver a line),
+``log`` (pvserver's output), ``batch.log`` (the batch system's), ``rank.sh`` (rendering.py). With a lifeline (lifeline.py) also its
+program, ``key``, ``agent.log``, and two addresses with port for the agent: ``pvserver`` (where pvserver waits) and ``line`` (where
+the line goes).
 """
 
 import re
@@ -25,21 +25,23 @@ from ..schedulers import directives, hostlists, mpi
 from ..schedulers.tables.registry import Table
 
 
-def files(table: Table, directory: str, options: t.Dict[str, t.Any], asked: t.Dict[str, t.Any], modules: t.List[str], outage_s: int = 0) -> t.Dict[str, str]:
-    """The files of a job by name, as they have to be there when it is submitted.
+def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: t.Dict[str, t.Any], modules: t.List[str],
+          outage_s: int = 0) -> t.Dict[str, str]:
+    """The files that a job needs when it is submitted: text by name.
 
     Args:
         table: the batch system's table.
         directory: the session's directory on the cluster, absolute.
-        options: a session's. asked: what of them the batch system is asked for, by directives.requested().
+        options: of the session.
+        requested: what the job requests of the batch system, see directives.requested().
         modules: environment modules to load.
-        outage_s: how long the lifeline may be away; 0 for no lifeline. Its own files come from lifeline.files().
+        outage_s: how long the lifeline may be disconnected; 0 for no lifeline. Its own files come from lifeline.files().
     """
     launcher = mpi.command(mpi.chosen(table, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
     return {
-        # Made beforehand, so that it is private whatever umask the batch system opens it with.
+        # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
-        "job.sh": job_script(table, directory, asked, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0),
+        "job.sh": job_script(table, directory, requested, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0),
         "pvserver.sh": pvserver_script(directory, launcher, options["pvserver"], modules, options["setup"], outage_s, options.get("rendering", "auto")),
         rendering.RANK_FILE: rendering.rank_script(),
     }
@@ -52,8 +54,8 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
         table: the batch system's table.
         directory: the session's directory on the cluster, absolute.
         options: for directives.head().
-        idle_s: seconds a started job waits for its client.
-        limit_s: seconds after which the job ends itself, where no batch system does; 0 for none.
+        idle_s: seconds for which a running job waits for its client.
+        limit_s: seconds after which the job ends itself, if no batch system ends it; 0 for none.
     """
     head = directives.head(table, options, directory + "/batch.log")
     walltime = int(options.get("walltime") or 0)
@@ -64,26 +66,26 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
 
 
 def pvserver_script(directory: str, launcher: t.List[str], pvserver: t.List[str], modules: t.Sequence[str] = (), setup: str = "", outage_s: int = 0,
-                    draws_through: str = "auto", look: str = "") -> str:
+                    draw_by: str = "auto", look: str = "") -> str:
     """Text of pvserver.sh.
 
     Args:
         directory: the session's directory on the cluster, absolute.
         launcher: the MPI launcher with its arguments; empty for none.
-        pvserver: pvserver with its arguments; its first word may be a wrapper.
+        pvserver: the command with its arguments; its first word may be a wrapper.
         modules: environment modules to load.
-        setup: shell lines of the user's own, run before pvserver.
-        outage_s: how long the lifeline may be away; 0 for no lifeline.
-        draws_through: of rendering.CHOICES.
-        look: shell lines that are run before the go file is waited for; ``start`` starts something there as pvserver is started.
+        setup: the user's shell lines, which run before pvserver.
+        outage_s: how long the lifeline may be disconnected; 0 for no lifeline.
+        draw_by: of rendering.CHOICES.
+        look: shell lines that run before the wait for the go file; their ``start`` starts a program in the way pvserver is started.
     """
     program = pvserver_program(pvserver)
-    parts, blanks = rendering.choice(draws_through, program, pvserver, launcher, directory)
+    parts, values = rendering.choice(draw_by, program, pvserver, launcher, directory)
     parts.update(modules=bool(modules), lifeline=bool(outage_s))
-    blanks.update(
+    values.update(
         DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=setup, PROGRAM=shlex.quote(program), LOOK=look, OUTAGE=str(int(outage_s)),
         PVSERVER=_quoted(pvserver))
-    return programs.filled("connect", "pvserver.sh", parts, blanks)
+    return programs.filled("connect", "pvserver.sh", parts, values)
 
 
 def _quoted(words: t.Iterable[str]) -> str:
@@ -91,23 +93,23 @@ def _quoted(words: t.Iterable[str]) -> str:
 
 
 def go_file(arguments: t.List[str]) -> str:
-    """Text of the go file; a line each, so that no argument can be taken for two."""
+    """Text of the go file, an argument a line. ValueError if an argument has a newline, since it would be read as two."""
     if any("\n" in argument for argument in arguments):
-        raise ValueError("an argument of pvserver holds a newline")
+        raise ValueError("an argument of pvserver contains a newline")
     return "".join(argument + "\n" for argument in arguments)
 
 
 class Progress:
-    """What the lines of the status file tell.
+    """The contents of the status file.
 
     Attributes:
-        host: where the job script runs. nodes: its nodes. addresses: IPv4 addresses of that host.
-        output: pvserver's status lines. connected: a client was there. leaving: pvserver goes.
-        fault: what kept pvserver from being started, and the thing it concerns.
-        display: what the job found on displays, for rendering.told(); empty for nothing.
-        ended: exit status, and why: pvserver, idle, walltime, outage, lost or cancelled.
+        host: where the job script runs. nodes: of the job. addresses: IPv4 addresses of that host.
+        output: pvserver's status lines. connected: a client has connected. exiting: pvserver has begun to exit.
+        fault: the kind of fault that kept pvserver from starting, and the thing it concerns.
+        display: the job's report on displays, for rendering; may be empty.
+        ended: exit status, and why: pvserver, idle, walltime, outage, lost, cancelled or attach.
         elsewhere: pvserver accepts connections, but not on this host.
-        lifeline: whether an agent can be there; None while that is not known.
+        lifeline: whether an agent can run; None until the job reports it.
         agent: where the lifeline's agent listens.
     """
 
@@ -128,7 +130,7 @@ class Progress:
         return any(line.startswith("Client connected") for line in self.output)
 
     @property
-    def leaving(self) -> bool:
+    def exiting(self) -> bool:
         return any(line.startswith("Exiting") for line in self.output)
 
     def _read(self, line: str) -> None:

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state of one job, from its three sources: the status file that it writes, its sign of life, and its batch system.
 
-The playbook, the daemon and the launcher all follow their job with a JobWatch, so that all of them decide alike when a job is over.
+The playbook, the daemon and the launcher all follow their job with a JobWatch, so that all of them use the same rules for its end.
 """
 
 import time
@@ -23,9 +23,9 @@ from .job_scripts import Progress
 _NOT_YET_LISTED = 20
 # Seconds that a network file system may take to show what a job wrote before it ended, and that the log's reason for the end may take to appear.
 _LATE = 5
-# Seconds after which the end of a job counts without its log, if the home hangs.
+# If the home hangs, the end of a job is reported without its log after so many seconds.
 _HANGING = 60
-# Seconds in which nothing shows that a client has left, and those that pvserver's processes may take to end once it printed so.
+# Seconds that may pass before pvserver prints that its client left, and those that pvserver's processes may take to end after that.
 _LEFT_SILENTLY = 3
 _LEAVING = 20
 # Seconds between two reads of a log whose last lines may be late.
@@ -35,7 +35,7 @@ _WHEN_OVERDUE = 3
 
 
 class JobWatch:
-    """What is known of one job. Each step() updates it.
+    """The state of one job. Each step() updates it.
 
     Args:
         job_id: the job.
@@ -126,7 +126,7 @@ class JobWatch:
             return
         self.state, self.contradicted = state, False
         if state.gone or state.state in answers.OVER:
-            # The job may have noted its end since.
+            # The job may have noted its end in the meantime.
             self._read(0, 0.1)
             if not self.progress.ended:
                 self._reported_over(state)
@@ -134,7 +134,7 @@ class JobWatch:
             self._over_since = None
 
     def _reported_over(self, state: answers.JobState) -> None:
-        """The batch system reports the end alone. One answer may be wrong, and the job's files may be late."""
+        """Handles an end that only the batch system reports. One answer may be wrong, and the job's files may be late."""
         if self.heartbeat.fresh:
             self.contradicted, self._over_since = True, None
             return
@@ -145,10 +145,10 @@ class JobWatch:
         self.polling.soon(1)
 
     def ending(self) -> t.Optional[t.Tuple[endings.Ending, str]]:
-        """Why a job that is over ended, and the end of its log; None while its reason may still be written."""
+        """Why a job that is over has ended, and the end of its log; None while the reason may still appear in the log."""
         waited = max(time.monotonic() - (self._over_since or time.monotonic()), self.heartbeat.missed)
         try:
-            log = self.directory.last_words()
+            log = self.directory.read_log()
         except SessionError:
             if waited < _HANGING:
                 return None
@@ -157,12 +157,12 @@ class JobWatch:
         return None if ending.late and waited < _LATE else (ending, log)
 
     def wait_for_ending(self) -> t.Tuple[endings.Ending, str]:
-        """The same, as soon as it is complete; what there is after some seconds."""
+        """Waits for the same until it is complete, or for some seconds; then it returns what is available."""
         deadline = time.monotonic() + _LATE
         while True:
-            found = self.ending()
-            if found:
-                return found
+            complete = self.ending()
+            if complete:
+                return complete
             if time.monotonic() >= deadline:
                 log = self.directory.log()
                 return endings.of(self.progress, log), log
@@ -187,12 +187,12 @@ def ends_soon(directory: Directory) -> bool:
     """Whether a job whose client may just have left is over, or ends within some seconds.
 
     Args:
-        directory: its files.
+        directory: the job's files.
     """
-    text, begun = directory.status("", 0), time.monotonic()
+    text, began = directory.status("", 0), time.monotonic()
     while not Progress(text).ended:
-        seconds = _LEAVING if Progress(text).leaving else _LEFT_SILENTLY
-        if not Progress(text).connected or time.monotonic() - begun >= seconds:
+        seconds = _LEAVING if Progress(text).exiting else _LEFT_SILENTLY
+        if not Progress(text).connected or time.monotonic() - began >= seconds:
             return False
         text = directory.status(text, 1)
     return True

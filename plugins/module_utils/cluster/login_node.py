@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The login node, as everything that works on it sees it."""
+"""The login node: a shell on it, and its listeners."""
 
 import typing as t
 
@@ -15,31 +15,31 @@ class LoginNode:
     """The login node of a session.
 
     Args:
-        name: how it calls itself.
+        name: its own host name.
         uid: of the user's account there.
-        run: a shell on it.
-        hold: a shell on it whose children end with the connection.
-        messages: what its sshd and the local ssh printed since the last call.
+        run: runs a script in a shell there.
+        hold: runs lines in a shell there whose children end with the connection.
+        messages: returns what its sshd and the local ssh printed since the last call.
     """
 
     def __init__(self, name: str, uid: int, run: Run, hold: t.Optional[Run] = None, messages: t.Callable[[], str] = lambda: "") -> None:
         self.name, self.uid, self.run, self.hold, self.messages = name, uid, run, hold or run, messages
 
     def listeners(self) -> t.List[listeners.Listener]:
-        """Who listens on it now, over IPv4."""
+        """Its listeners over IPv4."""
         return listeners.parse(self.run(listeners.SCRIPT, 15)[1])
 
     def fault(self, address: str, port: int) -> str:
-        """Why a dial of that address and port would not reach a listener of the user's; empty if it would."""
+        """Why a connection to that address and port would not reach a listener of the user; empty if it would."""
         return listeners.fault(self.listeners(), address, port, self.uid, self.name)
 
     def has(self, address: str, port: t.Optional[int]) -> bool:
-        """Whether a dial of that address and port would reach a listener of the user's."""
+        """Whether a connection to that address and port would reach a listener of the user."""
         return bool(port) and not self.fault(address, port or 0)
 
 
 class ThisHost(LoginNode):
-    """The login node is the host on which this runs."""
+    """The login node, if this program runs on it."""
 
     def listeners(self) -> t.List[listeners.Listener]:
         return listeners.local() or []

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a session has made, field by field, so that whatever happens it can be undone. Where the record lies is session/record.py's."""
+"""What a session has made, field by field, so that it can always be undone. session/record.py reads and writes the file."""
 
 import copy
 import json
@@ -9,59 +9,60 @@ import typing as t
 
 from ..common.errors import SessionError
 
-#: Of the record's form. A playbook reads the record of a session that an older version began; that session's daemon goes on writing the older form.
+#: Of the record's form. A playbook may read the record of a session that an older version of the collection began. The daemon of that session keeps
+#: writing the older form.
 VERSION = 3
-#: States in which nothing of a session is left to undo but its record.
+#: States in which only the record of a session is left to remove.
 OVER = ("ended", "failed", "cancelled", "gone")
-# What was called otherwise in an earlier form: settings and routes in form 1, fields and those of client_side in forms 1 and 2.
+# Names that were different in an earlier form: settings and routes in form 1, fields and those of client_side in forms 1 and 2.
 _SETTINGS = {"lifeline": "reconnect", "outage": "reconnect_timeout", "line_port": "reconnect_port", "deadline": "queue_timeout",
              "idle": "client_timeout", "launcher": "mpi_launcher"}
 _ROUTES = {"forward": "forward_unencrypted", "reverse": "reverse_unencrypted", "reverse_relay": "reverse_relay_unencrypted"}
 _FIELDS = {"watcher": "daemon", "route_known": "route_state"}
 _CLIENT_SIDE = {"watcher": "daemon", "led": "forwarded"}
 
-#: A process: its number and what tells it from a later one of that number (processes.identity()).
+#: A process: its number, and what distinguishes it from a later process with that number (processes.identity()).
 Identity = t.List[t.Any]
 
 
 class SessionRecord:
-    """The record of a session; one that is false is the record of none.
+    """The record of a session. It is false if there is no session.
 
-    A process is given by its identity, see processes.identity().
+    Each process is an identity, see processes.identity().
     """
 
     version: int = VERSION
-    #: A name of its own, 16 hexadecimal digits; empty where there is no session.
+    #: 16 hexadecimal digits that are its own; empty if there is no session.
     id: str = ""
     #: The inventory host.
     name: str = ""
-    #: Which of the host's sessions; empty for the one that has no name.
+    #: The name of the session on that host; empty for the session without a name.
     session: str = ""
     #: starting, pending, ready, connected, unknown, or one of OVER.
     state: str = ""
-    #: Why it is so, one sentence for the user.
+    #: The reason of the state, one sentence for the user.
     reason: str = ""
-    #: When it was begun, in seconds since 1970; when the job was submitted, began to run, and reaches its wall time.
+    #: Times in seconds since 1970: when the session began; when the job was submitted, began to run, and reaches its wall time.
     created: float = 0
     submitted_at: t.Optional[float] = None
     running_at: t.Optional[float] = None
     ends_at: t.Optional[float] = None
-    #: The batch system's own guess of the job's start.
+    #: The batch system's estimate of the job's start.
     expected_start: t.Optional[str] = None
-    #: What the user asked for, as settings.check() gives it.
+    #: The user's settings, as settings.check() returns them.
     settings: t.Dict[str, t.Any] = {}
     has_connect_id: bool = False
-    #: Begun in check mode: it ends with the playbook.
+    #: The session began in check mode, so it ends with the playbook.
     check: bool = False
 
-    #: Processes on the client host: the playbook that works on it, the daemon that holds it, the ParaView that it is for, the client that was
-    #: started, and paraview-lifeline beside ParaView.
+    #: Processes on the client host: the playbook that works on the session, the daemon that holds it, the ParaView that waits for it, the client that
+    #: was started, and paraview-lifeline next to ParaView.
     owner: t.Optional[Identity] = None
     daemon: t.Optional[Identity] = None
     waiting: t.Optional[Identity] = None
     client: t.Optional[Identity] = None
     stub: t.Optional[Identity] = None
-    #: How the client was started: script, entry or command; and which ParaView it is.
+    #: How the client was started (script, entry or command), and which ParaView it is.
     client_by: t.Optional[str] = None
     client_program: t.Optional[str] = None
     client_version: t.Optional[str] = None
@@ -70,12 +71,12 @@ class SessionRecord:
     #: Where ParaView runs, if that is another host (client_host.py of the actions), and the client that was started there.
     client_side: t.Optional[t.Dict[str, t.Any]] = None
     client_there: t.Any = None
-    #: Of the playbook, for lines about a lost connection.
+    #: The playbook's terminal, for lines about a lost connection.
     terminal: t.Optional[t.List[t.Any]] = None
-    #: Left to the queue; the job's client may come later.
+    #: The job waits in the queue without a playbook; its client may connect later.
     detached: bool = False
 
-    #: The connection: ssh's target and program, the daemon's socket, the control master's, whether the user was asked something, and the user's own master.
+    #: The connection: ssh's target and program, the daemon's socket, the control master's socket, whether the user was prompted, and the user's own master.
     target: t.Dict[str, t.Any] = {}
     ssh: str = "ssh"
     socket: str = ""
@@ -84,22 +85,22 @@ class SessionRecord:
     guest: t.Any = ""
     #: The process on the login node that serves the connection.
     server: t.Any = None
-    #: Since when the connection is lost, in seconds since 1970.
+    #: When the connection was lost, in seconds since 1970.
     lost_at: t.Optional[float] = None
 
-    #: The login node and what it answered (facts.py), and the daemon that had asked it.
+    #: The login node and its facts (facts.py), and the daemon that gathered them.
     login_node: t.Optional[str] = None
     facts: t.Dict[str, t.Any] = {}
     looked_by: t.Optional[Identity] = None
     scheduler: t.Optional[str] = None
-    #: The batch system's table, if it is none of the shipped ones.
+    #: The batch system's table, if it is not one of the shipped tables.
     table: t.Optional[t.Dict[str, t.Any]] = None
-    #: Shell lines that make the batch system's commands found.
+    #: Shell lines that put the batch system's commands on the PATH.
     prelude: str = ""
     modules: t.List[str] = []
     server_version: t.Optional[str] = None
 
-    #: The route and what it keeps (routes/base.py), the forwards that were put up, ParaView's end, and the daemon whose connection the route stands on.
+    #: The route and what it keeps (routes/base.py), the forwards that were opened, ParaView's end, and the daemon whose connection the route uses.
     route: t.Optional[str] = None
     route_state: t.Dict[str, t.Any] = {}
     forwards: t.List[t.List[str]] = []
@@ -107,7 +108,7 @@ class SessionRecord:
     url: t.Optional[str] = None
     opened: t.Optional[Identity] = None
 
-    #: The job: its directory, number, nodes, whether pvserver may start, and what it listens on.
+    #: The job: its directory, id and nodes, whether pvserver may start, and where it listens.
     remote_directory: t.Optional[str] = None
     job_id: t.Optional[str] = None
     nodes: t.List[str] = []
@@ -115,9 +116,9 @@ class SessionRecord:
     addresses: t.List[str] = []
     go: bool = False
     accepting: t.Optional[t.Sequence] = None
-    #: Where paraview-lifeline listens beside pvserver.
+    #: Where paraview-lifeline listens next to pvserver.
     agent: t.Any = None
-    #: Whether the session reconnects; None until the job shows whether it can.
+    #: Whether the session reconnects; None until the job reports whether it can.
     lifeline: t.Optional[bool] = False
     was_connected: bool = False
     job_over: bool = False
@@ -139,11 +140,11 @@ class SessionRecord:
 
     @property
     def over(self) -> bool:
-        """Whether nothing of the session is left to undo but its record."""
+        """Whether only the record of the session is left to remove."""
         return self.state in OVER
 
     def with_(self, **fields: t.Any) -> "SessionRecord":
-        """The same record with other values of some fields."""
+        """A copy of the record with other values in some fields."""
         return SessionRecord(**dict(self.as_dict(), **fields))
 
     def as_dict(self) -> t.Dict[str, t.Any]:
@@ -151,7 +152,7 @@ class SessionRecord:
         return {name: getattr(self, name) for name in _DEFAULTS}
 
     def text(self) -> str:
-        """The record as it is kept."""
+        """The record as it is stored."""
         return json.dumps(self.as_dict(), indent=1) + "\n"
 
 
@@ -159,44 +160,44 @@ _DEFAULTS = {name: getattr(SessionRecord, name) for name in t.get_type_hints(Ses
 
 
 def read(text: str, path: str) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
-    """A record, and the same as it is kept.
+    """A record, and the stored form of it.
 
     Args:
-        text: what was kept. path: where, for messages.
+        text: of the file. path: of the file, for messages.
     Raises:
-        ValueError: it is no record.
+        ValueError: the text is not a record.
         SessionError: a newer version of the collection has written it.
     """
-    kept = json.loads(text)
-    if not isinstance(kept, dict):
+    stored = json.loads(text)
+    if not isinstance(stored, dict):
         return SessionRecord(), {}
-    version = kept.get("version", 1)
+    version = stored.get("version", 1)
     if not isinstance(version, int) or version > VERSION:
-        raise SessionError("the session record {0} has form {1}".format(path, version), "this version of sciviz.paraview knows forms up to {0}".format(VERSION),
-                           "use the version with which the session was begun")
-    fields = _current(kept, version)
-    return SessionRecord(**{name: value for name, value in fields.items() if name in _DEFAULTS}), kept
+        raise SessionError("the session record {0} has form {1}".format(path, version), "this version of sciviz.paraview reads forms up to {0}".format(VERSION),
+                           "use the version that began the session")
+    fields = _current(stored, version)
+    return SessionRecord(**{name: value for name, value in fields.items() if name in _DEFAULTS}), stored
 
 
-def changed(kept: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:
-    """What is to be kept after a change, in the form in which it was.
+def changed(stored: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:
+    """The text to store after a change, in the form that the record had.
 
     Args:
-        kept: as read() gives it. fields: of a SessionRecord.
+        stored: as read() returns it. fields: of a SessionRecord.
     """
-    return json.dumps(dict(kept, **_earlier(fields, kept.get("version", 1))), indent=1) + "\n"
+    return json.dumps(dict(stored, **_earlier(fields, stored.get("version", 1))), indent=1) + "\n"
 
 
 def _current(fields: t.Dict[str, t.Any], version: int) -> t.Dict[str, t.Any]:
-    """Fields of some form under the names of this one."""
-    found = _renamed(fields, _FIELDS, _CLIENT_SIDE) if version < 3 else fields
-    return _renamed_options(found, _SETTINGS, _ROUTES) if version == 1 else found
+    """Fields of a record of some form, under their current names."""
+    renamed = _renamed(fields, _FIELDS, _CLIENT_SIDE) if version < 3 else fields
+    return _renamed_options(renamed, _SETTINGS, _ROUTES) if version == 1 else renamed
 
 
 def _earlier(fields: t.Dict[str, t.Any], version: int) -> t.Dict[str, t.Any]:
-    """Fields under the names of some form."""
-    found = _renamed(fields, _inverse(_FIELDS), _inverse(_CLIENT_SIDE)) if version < 3 else fields
-    return _renamed_options(found, _inverse(_SETTINGS), _inverse(_ROUTES)) if version == 1 else found
+    """Current fields, under the names of some form."""
+    renamed = _renamed(fields, _inverse(_FIELDS), _inverse(_CLIENT_SIDE)) if version < 3 else fields
+    return _renamed_options(renamed, _inverse(_SETTINGS), _inverse(_ROUTES)) if version == 1 else renamed
 
 
 def _inverse(names: t.Dict[str, str]) -> t.Dict[str, str]:
@@ -204,17 +205,17 @@ def _inverse(names: t.Dict[str, str]) -> t.Dict[str, str]:
 
 
 def _renamed(fields: t.Dict[str, t.Any], names: t.Dict[str, str], of_client_side: t.Dict[str, str]) -> t.Dict[str, t.Any]:
-    found = {names.get(name, name): value for name, value in fields.items()}
-    if found.get("client_side"):
-        found["client_side"] = {of_client_side.get(name, name): value for name, value in found["client_side"].items()}
-    return found
+    renamed = {names.get(name, name): value for name, value in fields.items()}
+    if renamed.get("client_side"):
+        renamed["client_side"] = {of_client_side.get(name, name): value for name, value in renamed["client_side"].items()}
+    return renamed
 
 
 def _renamed_options(fields: t.Dict[str, t.Any], names: t.Dict[str, str], routes: t.Dict[str, str]) -> t.Dict[str, t.Any]:
-    found = dict(fields)
-    if found.get("settings"):
-        found["settings"] = {names.get(name, name): value for name, value in found["settings"].items()}
-    for place in (found, found.get("settings") or {}):
+    renamed = dict(fields)
+    if renamed.get("settings"):
+        renamed["settings"] = {names.get(name, name): value for name, value in renamed["settings"].items()}
+    for place in (renamed, renamed.get("settings") or {}):
         if place.get("route") in routes:
             place["route"] = routes[place["route"]]
-    return found
+    return renamed

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""site.yml, in which a login node publishes the site's own values; several writers own keys of it, each its own."""
+"""site.yml, in which a login node publishes the site's values. It has several writers, each with keys of its own."""
 
 import json
 import re
@@ -11,14 +11,14 @@ from ..common.errors import SessionError
 
 PATH = "/etc/paraview-connect/site.yml"
 
-#: What site.yml may say, and of which type; nothing in it can set what runs on the client host.
+#: The keys of site.yml, and the types of their values. None of them decides what runs on the client host.
 KEYS = {
     "version": int, "name": str, "message": str, "cluster_address": str, "gateway_ports": str, "forwarding_group": str,
     "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
     "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
     "pvserver_on_login_node": bool, "launcher": str,
 }
-# What YAML takes for something else than text.
+# Words that YAML does not read as text.
 _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _PLAIN = re.compile("[A-Za-z0-9/_][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
 _OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob]?[0-9a-fA-F_]+\Z"
@@ -27,14 +27,14 @@ _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes 
 
 
 def merge(text: t.Optional[str], owned: t.List[str], values: t.Dict[str, t.Any]) -> t.Optional[str]:
-    """The file's text with one writer's keys as wanted.
+    """The new text of the file, with the values of one writer's keys.
 
     Args:
-        text: what is there. owned: the writer's keys. values: of some of them; the others go.
+        text: of the file now. owned: the writer's keys. values: of some of them; the others are removed.
     Returns:
-        None where nothing is left to say.
+        None if no key is left.
     Raises:
-        SessionError: names the key and the value.
+        SessionError: a key or a value is not valid.
     """
     _check(owned, values)
     kept, found = [], set()
@@ -54,7 +54,7 @@ def merge(text: t.Optional[str], owned: t.List[str], values: t.Dict[str, t.Any])
 
 
 def read(text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
-    """What a file says, read without a library: lines as merge() writes them, and the simplest of what people write.
+    """The values of a file, read without a YAML library: lines as merge() writes them, and simple lines that people write.
 
     Returns:
         Values by key, and the keys whose value could not be read.
@@ -71,14 +71,14 @@ def read(text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
 
 
 def _value(text: str) -> t.Any:
-    """The value of a key, of what stands behind its colon; ValueError where it is nothing simple."""
+    """The value in the text after a key's colon; ValueError if it is not simple."""
     lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() if '"' not in line and "'" not in line else line.rstrip()
                                for line in text.split("\n")) if line.strip() not in ("", "---", "...")]
     if lines and text.partition("\n")[0].strip() and len(lines) == 1:
         return _scalar(lines[0].strip())
     items = [re.match(r"\s*-\s+(.*)\Z", line) for line in lines]
     if not items or None in items:
-        raise ValueError("this is no simple value")
+        raise ValueError("this is not a simple value")
     return [_scalar(item.group(1).strip()) for item in items]
 
 
@@ -86,7 +86,7 @@ def _scalar(text: str) -> t.Any:
     if re.match(r"\[[A-Za-z0-9/_., +-]*\]\Z", text) and text[1:-1].strip():
         return [_plain(item.strip()) for item in text[1:-1].split(",")]
     if text[:1] in ('"', "[", "{"):
-        # YAML's escapes of eight digits are unknown to JSON.
+        # JSON does not have YAML's escapes of eight digits.
         return json.loads(re.sub(r"\\(?:U([0-9a-f]{8})|(.))", lambda found: json.dumps(chr(int(found.group(1), 16)))[1:-1] if found.group(1)
                                  else found.group(0), text, flags=re.DOTALL))
     if re.match(r"'(?:[^']|'')*'\Z", text):
@@ -95,43 +95,43 @@ def _scalar(text: str) -> t.Any:
 
 
 def _plain(text: str) -> t.Union[bool, int, str]:
-    """A value without quotes, where YAML takes it for nothing else."""
+    """A value without quotes; ValueError if YAML reads it in another way."""
     if text in ("true", "false"):
         return text == "true"
     if re.match(r"-?(?:0|[1-9][0-9]{0,17})\Z", text):
         return int(text)
     if _PLAIN.match(text) and not re.search(r":(?:\s|\Z)|\s#", text) and text.lower() not in _OTHER_WORDS and not _OTHER_NUMBERS.match(text):
         return text
-    raise ValueError("this is no simple value")
+    raise ValueError("this is not a simple value")
 
 
 def _check(owned: t.List[str], values: t.Dict[str, t.Any]) -> None:
     for key in list(owned) + list(values):
         if key not in KEYS:
-            raise SessionError("{0!r} is no key of site.yml".format(key), "", "take one of " + ", ".join(sorted(KEYS)))
+            raise SessionError("{0!r} is not a key of site.yml".format(key), "", "use one of " + ", ".join(sorted(KEYS)))
     for key, value in values.items():
         if key not in owned:
-            raise SessionError("{0} is not among the keys that are owned".format(key), "", "add it to owned")
+            raise SessionError("{0} is not among the owned keys".format(key), "", "add it to owned")
         if not isinstance(value, KEYS[key]) or (KEYS[key] is int and isinstance(value, bool)):
             raise SessionError("{0}: {1!r} is of the wrong type".format(key, value), "it has to be a {0}".format(KEYS[key].__name__), "correct it")
 
 
 def _line(key: str, value: t.Any) -> str:
-    # JSON is YAML, but for how it escapes what is beyond the first plane.
+    # JSON is YAML, except for its escapes of characters above U+FFFF.
     text = json.dumps(value, sort_keys=True, ensure_ascii=False)
     return "{0}: {1}\n".format(key, re.sub(r"[^\x20-\x7e]", lambda char: "\\U{0:08x}".format(ord(char.group(0))), text))
 
 
 def _blocks(text: str) -> t.Iterator[t.Tuple[str, str]]:
-    """Yields (key, lines) for each top-level key, and ("", lines) for what stands before the first."""
+    """Yields ("", lines) for the lines before the first top-level key, and (key, lines) for each key."""
     key = ""
-    held: t.List[str] = []
+    block: t.List[str] = []
     for line in re.findall(r"[^\n]*\n|[^\n]+\Z", text):
-        begun = re.match(r"([A-Za-z_][A-Za-z0-9_]*)\s*:", line)
-        if begun:
-            if held:
-                yield key, "".join(held)
-            key, held = begun.group(1), []
-        held.append(line)
-    if held:
-        yield key, "".join(held)
+        start = re.match(r"([A-Za-z_][A-Za-z0-9_]*)\s*:", line)
+        if start:
+            if block:
+                yield key, "".join(block)
+            key, block = start.group(1), []
+        block.append(line)
+    if block:
+        yield key, "".join(block)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Environment modules of a site that hold ParaView, as Lmod, Environment Modules and their forerunners list them."""
+"""Environment modules of a site that contain ParaView, as Lmod, Environment Modules and their predecessors list them."""
 
 import re
 import typing as t
@@ -18,7 +18,7 @@ _FORBIDDEN = re.compile(r"<(?:F|NF)>|\((?:[a-zA-Z]+[,:])*(?:F|forbidden)(?:[,:][
 
 
 def listing(modules: t.Iterable[str] = ()) -> str:
-    """A shell script that prints what names() understands.
+    """A shell script that prints the listing for names().
 
     Args:
         modules: to load first.
@@ -27,14 +27,14 @@ def listing(modules: t.Iterable[str] = ()) -> str:
 
 
 def names(text: str) -> t.List[str]:
-    """The modules with ParaView in a listing, in its order; a module's decorations, directories and columns are taken off.
+    """The modules with ParaView in a listing, in its order, without marks and headings.
 
     Args:
-        text: what ``module avail`` or ``module spider`` printed, terse or not.
+        text: output of ``module avail`` or ``module spider``, terse or not.
     """
     found = []
     for line in clean(text.partition("==modules\n")[2] or text, len(text) + 1).splitlines():
-        # Columns have two blanks between them, a module and its marks one.
+        # Two blanks separate columns; one blank separates a module from its marks.
         for column in re.split(r"\s{2,}|\t|,\s", line.strip()):
             if not _FORBIDDEN.search(column):
                 found += [name for name in map(_plain, column.split()) if name and name not in found]
@@ -42,7 +42,7 @@ def names(text: str) -> t.List[str]:
 
 
 def _plain(word: str) -> str:
-    """A module's name without marks such as ``(default)`` or ``(@alias)``; empty for what is none."""
+    """A module's name without marks like ``(default)`` or ``(@alias)``; empty if the word is not a module with ParaView."""
     word = re.sub(r"[(<\[{].*", "", word).rstrip(":,;") if not word.endswith(":") else ""
     if not _NAME.match(word) or word.endswith("/") or "paraview" not in word.lower() or "=" in word:
         return ""

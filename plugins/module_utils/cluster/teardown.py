@@ -10,12 +10,12 @@ from .session_record import SessionRecord
 
 
 def undo(record: SessionRecord, script: Run, client_too: bool = True) -> str:
-    """Undoes what a session's record names.
+    """Undoes everything that a session's record names.
 
     Args:
         record: the session's record.
         script: ``script(text, seconds) -> (code, out, err)`` on the login node.
-        client_too: end the client that we started even if it was connected.
+        client_too: the client that the session started ends even if it was connected.
     Returns:
         Empty, or what could not be undone.
     """
@@ -33,12 +33,12 @@ def undo(record: SessionRecord, script: Run, client_too: bool = True) -> str:
 
 
 def end_client(record: SessionRecord, connected_too: bool) -> None:
-    """Ends the client that we started; one that was connected holds somebody's work, so it ends only when asked for."""
+    """Ends the client that the session started. A client that was connected may contain unsaved work, so it ends only if connected_too is true."""
     if record.client and (connected_too or not record.was_connected):
         processes.end(record.client)
 
 
 def end_stub(record: SessionRecord) -> None:
-    """Ends the lifeline's end beside ParaView; what it still has for it is passed on."""
+    """Ends the lifeline's stub, which forwards to ParaView what it still has."""
     if record.stub:
         processes.end(record.stub)

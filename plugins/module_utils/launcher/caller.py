@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The login node, as the launcher is on it: shells of its own, and the ssh connection over which it was called."""
+"""The caller of the launcher: the ssh connection that runs it, and its output."""
 
 import os
 import select
@@ -14,22 +14,22 @@ from ..common.text import clean
 
 _SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)
 _GONE = select.POLLERR | select.POLLHUP | select.POLLNVAL
-# Seconds after which something is said in any case: a network that is gone is noticed by sshd only where it has something to send.
+# After so many seconds without output a line is printed: sshd notices a lost network only when it sends something.
 _SILENCE = 600
-#: What a process of sshd's is called that serves one connection.
+#: Names of the processes that serve one ssh connection.
 _SERVERS = ("sshd", "dropbear")
 
 
 class HungUp(Exception):
-    """Whoever called is gone, or wants an end; the text says how that was seen."""
+    """The caller has disconnected, or ends the launcher. The text is the reason."""
 
 
 class Line:
-    """The caller of the launcher: its connection, and what is printed for it.
+    """The line to the caller: its connection, and the output.
 
     Attributes:
         server: processes.identity() of sshd's process for this connection.
-        state: what goes on, to be said where nothing else is for long.
+        state: the text that is printed if there is no other output for long.
     """
 
     def __init__(self) -> None:
@@ -37,44 +37,44 @@ class Line:
         self.state = ""
         self._began = self._shown_at = time.monotonic()
         self._signal = 0
-        self._deaf = False
-        self._silent = False
+        self._unread = False
+        self._released = False
 
-    def listen(self) -> None:
-        """From now on signals are noticed by look() and end nothing by themselves."""
+    def catch_signals(self) -> None:
+        """From now on a signal only makes check() raise HungUp."""
         for number in _SIGNALS:
-            signal.signal(number, self._noted)
+            signal.signal(number, self._on_signal)
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 
-    def _noted(self, number: int, _frame: t.Any) -> None:
+    def _on_signal(self, number: int, _frame: t.Any) -> None:
         self._signal = number
 
-    def look(self) -> None:
-        """Raises HungUp where nobody is there any more. The end of standard input proves nothing: some callers have none."""
+    def check(self) -> None:
+        """Raises HungUp if the caller has disconnected. The end of standard input proves nothing: some callers have none."""
         if self._signal:
             raise HungUp("ended by {0}".format(signal.Signals(self._signal).name))
         if self.server and not processes.alive(self.server):
             raise HungUp("the ssh connection ended")
-        if self._deaf:
-            raise HungUp("nobody reads what is said")
-        if not self._silent:
+        if self._unread:
+            raise HungUp("nobody reads the output")
+        if not self._released:
             poll = select.poll()
             poll.register(1, 0)
             if any(events & _GONE for _descriptor, events in poll.poll(0)):
-                raise HungUp("nobody reads what is said")
+                raise HungUp("nobody reads the output")
             if self.state and time.monotonic() - self._shown_at > _SILENCE:
-                self.show("{0}, {1} after the beginning".format(self.state, durations.spoken(time.monotonic() - self._began)))
+                self.show("{0}, {1} after the start".format(self.state, durations.spoken(time.monotonic() - self._began)))
 
     def show(self, text: str) -> None:
-        """A line for the user, at once."""
+        """Prints a line for the user immediately."""
         self._write(1, text)
 
-    def complain(self, text: str) -> None:
-        """A line for the user, of an error."""
+    def show_error(self, text: str) -> None:
+        """Prints a line of an error for the user."""
         self._write(2, text)
 
     def _write(self, descriptor: int, text: str) -> None:
-        if self._silent:
+        if self._released:
             return
         self._shown_at = time.monotonic()
         data = (clean(text) + "\n").encode("utf-8", "replace")
@@ -82,21 +82,21 @@ class Line:
             while data:
                 data = data[os.write(descriptor, data):]
         except OSError:
-            self._deaf = True
+            self._unread = True
 
-    def leave(self) -> None:
-        """Lets go of standard input and output: from now on nobody is told anything, and the ssh connection alone counts."""
-        self._silent = True
+    def release(self) -> None:
+        """Releases standard input and output. From now on there is no output, and only the ssh connection is checked."""
+        self._released = True
         null = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
         os.close(null)
 
     def wait(self, seconds: float) -> None:
-        """Sleeps, and looks meanwhile."""
+        """Sleeps, and checks the caller meanwhile."""
         until = time.monotonic() + seconds
         while True:
-            self.look()
+            self.check()
             left = until - time.monotonic()
             if left <= 0:
                 return
@@ -104,7 +104,7 @@ class Line:
 
 
 def server_of(pid: int) -> int:
-    """sshd's process that serves the connection to which a process belongs; 0 where it belongs to none."""
+    """The sshd process that serves the connection to which a process belongs; 0 if there is none."""
     for _step in range(64):
         name, parent = _stat(pid)
         if name.startswith(_SERVERS):
@@ -116,7 +116,7 @@ def server_of(pid: int) -> int:
 
 
 def _stat(pid: int) -> t.Tuple[str, int]:
-    """A process' name and its parent."""
+    """The name and the parent of a process."""
     try:
         with open("/proc/{0:d}/stat".format(pid), encoding="utf-8", errors="replace") as stream:
             name, _bracket, rest = stream.read().partition("(")[2].rpartition(")")

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """paraview-launch: starts pvserver as a job for the ParaView at the other end of an ssh connection.
 
-ssh runs it on the login node, and has made the forward; this is the rest: it submits the job, says what becomes of it, looks
-at the forward and starts pvserver. When ssh goes, so does all of it.
+ssh runs this program on the login node, and has opened the forward. The program submits the job, prints its progress, checks
+the forward and starts pvserver. When ssh ends, all of that ends.
 """
 
 import json
@@ -20,12 +20,12 @@ from .caller import HungUp, Line
 from .session import Launch
 from .shells import Shells
 
-#: What was packed with the program: its version, and the site's own values for what users leave unsaid.
+#: A file that is packed with the program: its version, and the site's defaults for options.
 PACKED = "launcher.json"
 
 
 def packed() -> t.Dict[str, t.Any]:
-    """What was packed with the program."""
+    """The contents of the packed file."""
     try:
         return json.loads(pkgutil.get_data(__package__, PACKED).decode("utf-8"))
     except OSError:
@@ -33,20 +33,21 @@ def packed() -> t.Dict[str, t.Any]:
 
 
 def about() -> t.List[str]:
-    """What this program is."""
-    known = packed()
+    """Lines on the version and the settings of this program."""
+    contents = packed()
     library = _jmespath()
-    reads = "jmespath {0}".format(library.__version__) if library else "no jmespath: batch systems are read without JSON"
-    lines = ["paraview-launch {0} of sciviz.paraview".format(known["version"]), "Python {0}".format(".".join(str(one) for one in sys.version_info[:3])), reads]
-    return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(known["options"].items())]
+    parser = "jmespath {0}".format(library.__version__) if library else "no jmespath: batch systems are read without JSON"
+    lines = ["paraview-launch {0} of sciviz.paraview".format(contents["version"]),
+             "Python {0}".format(".".join(str(number) for number in sys.version_info[:3])), parser]
+    return lines + ["{0}: {1}".format(name, json.dumps(value)) for name, value in sorted(contents["options"].items())]
 
 
 def main(arguments: t.List[str], program: str = "") -> int:
-    """Exit status.
+    """Runs the launcher; returns the exit status.
 
     Args:
         arguments: of the command line.
-        program: path of the packed program; empty where it is not.
+        program: path of the packed program; empty if it is not packed.
     """
     _open_standard_streams()
     line = Line()
@@ -62,26 +63,26 @@ def main(arguments: t.List[str], program: str = "") -> int:
         _load_all()
         return _launch(launch_options.read(options, environment, packed()["options"]), line)
     except SessionError as error:
-        _tell(line, error)
+        _show_error(line, error)
     return 1
 
 
 def _hide(arguments: t.List[str], environment: t.Dict[str, str], program: str) -> None:
-    """Begins anew without a connect-id on the command line."""
-    rest, connect_id = launch_options.hidden(arguments)
+    """If the command line has a connect-id, the program starts again with the connect-id in its environment."""
+    rest, connect_id = launch_options.without_connect_id(arguments)
     if connect_id:
-        said = {launch_options.PREFIX + name.upper(): value for name, value in dict(environment, connect_id=connect_id).items()}
-        os.execve(sys.executable, [sys.executable, "-IS", os.path.abspath(program)] + rest, dict(os.environ, **said))
+        variables = {launch_options.PREFIX + name.upper(): value for name, value in dict(environment, connect_id=connect_id).items()}
+        os.execve(sys.executable, [sys.executable, "-IS", os.path.abspath(program)] + rest, dict(os.environ, **variables))
 
 
 def _load_all() -> None:
-    """Takes in what would be looked for later: the file may be replaced by a newer one while this one waits."""
+    """Loads everything that is needed later: the packed file may be replaced by a newer one while the program waits."""
     programs.load()
     _jmespath()
 
 
 def _jmespath() -> t.Any:
-    """The library, or None; what was packed may be too new for this Python, and is then as good as not there."""
+    """The library; None if it is not packed, or if it is too new for this Python."""
     try:
         import jmespath
     except (ImportError, SyntaxError):
@@ -92,44 +93,44 @@ def _jmespath() -> t.Any:
 
 def _launch(options: launch_options.Options, line: Line) -> int:
     if options.leave and not line.server:
-        raise SessionError("--leave cannot be had here", "this program was not called by ssh, so that nothing would tell it when to end", "leave it out")
-    line.listen()
+        raise SessionError("--leave is not available here", "ssh did not call this program, so it could not notice when to end", "leave it out")
+    line.catch_signals()
     shells = Shells(line)
     launch = Launch(options, line, shells)
-    guarded = False
+    in_background = False
     code = 1
     try:
         launch.start()
-        guarded = options.leave
-        if guarded and os.fork():
-            # The guard has the shells from here on.
+        in_background = options.leave
+        if in_background and os.fork():
+            # From here on the child process has the shells.
             os._exit(0)
-        if guarded:
+        if in_background:
             os.setsid()
-            line.leave()
+            line.release()
         launch.attend()
         code = 0
-    except HungUp as gone:
-        line.complain("{0}: {1}".format(gone, "job {0} is cancelled".format(launch.record.job_id) if launch.record.job_id else "nothing was submitted"))
+    except HungUp as reason:
+        line.show_error("{0}: {1}".format(reason, "job {0} is cancelled".format(launch.record.job_id) if launch.record.job_id else "nothing was submitted"))
         code = 0 if launch.connected else 1
     except SessionError as error:
-        _tell(line, error)
+        _show_error(line, error)
         code = 0 if launch.connected else 1
     finally:
         left = launch.clear_up()
     if left:
-        line.complain("could not be undone: {0}".format(left))
+        line.show_error("could not be undone: {0}".format(left))
         return 1
     return code
 
 
-def _tell(line: Line, error: SessionError) -> None:
+def _show_error(line: Line, error: SessionError) -> None:
     for text in error.lines():
-        line.complain(launch_options.spoken(text))
+        line.show_error(launch_options.spoken(text))
 
 
 def _open_standard_streams() -> None:
-    """A pipe shall not get the number of a stream that was closed."""
+    """Opens the standard streams that are closed, so that no pipe gets one of their numbers."""
     descriptor = os.open(os.devnull, os.O_RDWR)
     while descriptor <= 2:
         descriptor = os.dup(descriptor)
@@ -137,7 +138,7 @@ def _open_standard_streams() -> None:
 
 
 def run() -> int:
-    """Exit status of the packed program; no error of its own is told as a traceback."""
+    """Runs the packed program; returns its exit status. An internal error is shown in three lines instead of a traceback."""
     try:
         return main(sys.argv[1:], sys.argv[0])
     except KeyboardInterrupt:
@@ -146,6 +147,6 @@ def run() -> int:
         at = error.__traceback__
         while at.tb_next:
             at = at.tb_next
-        Line().complain("paraview-launch failed\nan error of its own: {0}: {1} ({2}, line {3})\nplease report it, with these lines".format(
+        Line().show_error("paraview-launch failed\ninternal error: {0}: {1} ({2}, line {3})\nplease report it with these lines".format(
             type(error).__name__, error, os.path.basename(at.tb_frame.f_code.co_filename), at.tb_lineno))
         return 1

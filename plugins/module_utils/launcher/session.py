@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One session of the launcher: from the first look at the login node until nothing of it is left."""
+"""One session of the launcher, from the check of the login node until everything is removed."""
 
 import os
 import shlex
@@ -26,16 +26,16 @@ from .options import Options
 from .routes import HeldForward, context_here, given
 from .shells import Shells
 
-# From pvserver's first word of a client to that client's answer.
+# Seconds from the start of pvserver's connection to the client's answer.
 _CONNECT_SECONDS = 75
-# What a client has after it started ssh until it listens.
+# Seconds that a client may take to listen after it started ssh.
 _HEAD_START = 3
-# How long a job that has ended may stay in the queue.
+# Seconds for which a job that has ended may stay in the queue.
 _LEAVING_SECONDS = 30
 # Seconds between two reads of the status file, and between two queries of the batch system, while the client is connected.
 _WHILE_CONNECTED = 2
-_ASK_EVERY = 20
-# What the keeper's shell does where this program was killed and could not.
+_QUERY_EVERY = 20
+# If this program is killed, the shell of Shells.hold() undoes the session.
 _UNDO = """paraview_undo() {{
 command exec 9>&-
 {prelude}
@@ -51,11 +51,11 @@ class Launch:
     """One job for one client.
 
     Args:
-        options: what the client asks for.
-        line: to the client.
+        options: of this run.
+        line: to the caller.
         shells: of this host.
     Attributes:
-        connected: a client was there.
+        connected: a client has connected.
     """
 
     def __init__(self, options: Options, line: Line, shells: Shells) -> None:
@@ -69,17 +69,17 @@ class Launch:
         self.flow: t.Any = None
         self.ends_at = 0.0
 
-    # -- until pvserver waits or is connected
+    # -- until pvserver accepts connections or is connected
 
     def start(self) -> None:
-        """Everything until pvserver has found its client, or waits for it; raises SessionError."""
+        """Runs the session until pvserver is connected to its client, or accepts connections; raises SessionError."""
         if self.options.direction == "forward":
-            # Before all else: ParaView may be dialling already.
+            # This comes first, since ParaView may be connecting already.
             self.holder = HoldingRelay(self.shells, self.name, self.options.port)
             self.holder.listen()
-        facts, table, modules = self._survey()
+        facts, table, modules = self._prepare()
         self.route = self._route(facts, table)
-        self._try(lambda: self._first_look(facts))
+        self._try(lambda: self._check_route(facts))
         self._submit(facts, table, modules)
         self.line.state = "job {0} waits".format(self.record.job_id)
         nodes = self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
@@ -87,16 +87,16 @@ class Launch:
         self.line.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}
         self._try(lambda: self._go(nodes[0]))
-        self._try(lambda: self._meet(self.flow.wait_for_pvserver(self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
+        self._try(lambda: self._finish_route(self.flow.wait_for_pvserver(self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
 
-    def _survey(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
+    def _prepare(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
         tables = validation.tables(job["schedulers"])
         facts = facts_of(self.name, self.shells.script, tables, self.line.show, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
         self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
-        client = Installed("", self.options.version, "" if self.options.version else "it was not sent along")
+        client = Installed("", self.options.version, "" if self.options.version else "the client did not send it")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
             self.line.show(pair.line)
@@ -105,7 +105,7 @@ class Launch:
     def _site_values(self, text: str) -> t.Dict[str, t.Any]:
         values, unread = site_file.read(text)
         if unread:
-            self.line.show("{0}: {1} passed over, it is not written simply".format(site_file.PATH, ", ".join(unread)))
+            self.line.show("{0}: {1} ignored, since the launcher reads only simple YAML".format(site_file.PATH, ", ".join(unread)))
         return values
 
     def _route(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any]) -> Route:
@@ -116,7 +116,7 @@ class Launch:
         if self.holder:
             route: Route = HeldForward(context, self.holder)
             if route.name in facts["site"].get("routes_forbidden", []):
-                raise SessionError("route {0} cannot be had on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
+                raise SessionError("route {0} is not available on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                                    "ask the site which one it offers; no job was submitted")
         else:
             route = given(context, self.options.port, self.line.show)
@@ -124,14 +124,14 @@ class Launch:
         return route
 
     def _try(self, step: t.Callable[[], t.Any]) -> None:
-        """A step of the route; what it cannot do is an error, since there is no other route."""
+        """Runs a step of the route. If the route is unavailable, that is an error, since there is no other one."""
         try:
             step()
         except RouteUnavailable as unavailable:
             raise SessionError("route {0} cannot work here".format(self.route.name), str(unavailable), "ask the site how pvserver can reach you, or you it")
 
-    def _first_look(self, facts: t.Dict[str, t.Any]) -> None:
-        """Before a job is queued, with a node that may become its own."""
+    def _check_route(self, facts: t.Dict[str, t.Any]) -> None:
+        """Checks the route before a job is submitted, with a node that the job may get."""
         first = facts["first_node"].get(self.record.scheduler, "")
         if self.route.reverse:
             self.route.ready_for(first)
@@ -140,8 +140,8 @@ class Launch:
         try:
             self.route.ready_for(first)
         except RouteUnavailable as unavailable:
-            # That node may be down, and the job's own be another.
-            self.line.show("{0}; it goes on, since the job's own node may do better".format(unavailable))
+            # That node may be down, and the job may get another one.
+            self.line.show("{0}; continuing, since the job may get another node".format(unavailable))
 
     def _submit(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any], modules: t.List[str]) -> None:
         job = self.options.job
@@ -149,22 +149,22 @@ class Launch:
         self.record.remote_directory = path
         self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.line.show)
         requested = directives.requested(job, facts["site"])
-        with self.shells.undisturbed():
-            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _ASK_EVERY)
-            self._insure(table, self.record.job_id, path)
+        with self.shells.uninterrupted():
+            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)
+            self._set_undo(table, self.record.job_id, path)
         self.line.show(submitted(self.record.job_id, dict(job, queue=requested["queue"])))
 
-    def _insure(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
+    def _set_undo(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
         cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
         self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 
     def _go(self, node: str) -> None:
-        """At this moment the endpoint is looked at, and then pvserver may start."""
+        """Checks the route for this node, and starts pvserver."""
         if not self.route.reverse:
             self.route.ready_for(node)
         elif not self.route.client_may_be_late:
-            # The client starts ssh first and listens then, and nobody here can see whether it does yet.
+            # The client starts ssh before it listens, and this host cannot check whether it listens yet.
             self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
         self.flow.start(lambda: self._endpoints(node))
 
@@ -172,11 +172,12 @@ class Launch:
         self.route.before_start(node)
         return self.route.pvserver_arguments(self.options.connect_id)
 
-    def _meet(self, status: Status, node: str) -> None:
+    def _finish_route(self, status: Status, node: str) -> None:
         if not self.route.reverse:
             self.route.after_start(status.accepting, node)
             self.line.show("pvserver accepts connections on {0}:{1}".format(*status.accepting))
-            self.line.show("{0}: ParaView on your machine comes through port {1} of {2}{3}".format(self._took(), self.options.port, self.name, self._ends()))
+            self.line.show("{0}: ParaView on your machine connects through port {1} of {2}{3}".format(
+                self._ready_after(), self.options.port, self.name, self._end_note()))
             return
         if not status.connected:
             self.route.let_through(node)
@@ -184,27 +185,27 @@ class Launch:
         self.connected = True
         self.line.show("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
             hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
-        self.line.show("{0}: ParaView is connected{1}".format(self._took(), self._ends()))
+        self.line.show("{0}: ParaView is connected{1}".format(self._ready_after(), self._end_note()))
 
-    def _took(self) -> str:
+    def _ready_after(self) -> str:
         return "ready after {0}".format(durations.spoken(time.time() - self.began))
 
-    def _ends(self) -> str:
+    def _end_note(self) -> str:
         return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
 
     def _wait_for_client(self, seconds: t.Optional[float]) -> None:
         if not self.flow.wait_for_client(seconds):
             raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
-                               "pvserver dials {0}:{1}".format(self.route.address, self.route.port),
-                               "ParaView has to listen (a reverse connection) on port {0} of your machine".format(self.options.port))
+                               "pvserver connects to {0}:{1}".format(self.route.address, self.route.port),
+                               "ParaView must listen (a reverse connection) on port {0} of your machine".format(self.options.port))
         if not self.flow.progress.connected:
             raise self.flow.died()
         self.connected = True
 
-    # -- until its end
+    # -- until the end
 
     def attend(self) -> None:
-        """Waits until pvserver ends; raises SessionError where no client ever came."""
+        """Waits until pvserver ends; raises SessionError if no client has connected."""
         if not self.connected:
             self._wait_for_client(None)
             self.line.show("ParaView is connected")
@@ -212,17 +213,17 @@ class Launch:
         self._show_ending()
 
     def _show_ending(self) -> None:
-        """A job that ended under its client's hands is an error; a client that left is none."""
+        """Shows why the job ended. If it ended while the client was connected, that is an error."""
         ending, _log = self.flow.watch.wait_for_ending()
         if ending.state != "ended":
             raise self.flow.died()
         if ending.reason == endings.CLIENT_LEFT:
-            self.line.show("ParaView has left, and job {0} ends".format(self.record.job_id))
+            self.line.show("ParaView has disconnected, and job {0} ends".format(self.record.job_id))
         else:
-            self.line.show("job {0} is over: {1}".format(self.record.job_id, endings.told(ending)))
+            self.line.show("job {0} is over: {1}".format(self.record.job_id, endings.sentence(ending)))
 
     def _wait_until_over(self) -> None:
-        """A connected client may work for a day, so the job is checked seldom."""
+        """Waits until the job is over. It is checked rarely, since a client may work for a day."""
         while True:
             self.flow.watch.step()
             if self.flow.watch.over:
@@ -230,24 +231,24 @@ class Launch:
             self.line.wait(_WHILE_CONNECTED)
 
     def clear_up(self) -> str:
-        """Takes everything back: relay, job, files.
+        """Ends the relay and the job, and removes the files.
 
         Returns:
-            What is left; empty for nothing.
+            What could not be undone; empty if nothing is left.
         """
         self.shells.clear_up()
         try:
-            # A relay that cannot be ended is no reason to leave the job.
-            left = [one for one in (self._undone(self._end_relay), self._undone(self._end_job)) if one]
+            # The job ends even if the relay cannot be ended.
+            left = [text for text in (self._failure(self._end_relay), self._failure(self._end_job)) if text]
             if not left:
-                self._undone(lambda: self.shells.hold("trap - EXIT", 15))
+                self._failure(lambda: self.shells.hold("trap - EXIT", 15))
         finally:
             self.shells.close()
         return "; ".join(left)
 
     @staticmethod
-    def _undone(step: t.Callable[[], t.Any]) -> str:
-        """What a step of clearing up could not."""
+    def _failure(step: t.Callable[[], t.Any]) -> str:
+        """Runs a step of clear_up(); returns what it could not undo."""
         try:
             left = step()
         except SessionError as error:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The connection's shells on the login node, as the launcher has them."""
+"""The launcher's shells on the login node."""
 
 import contextlib
 import os
@@ -15,12 +15,12 @@ from .caller import Line
 
 
 class Shells:
-    """Two shells on this host: one for scripts, and one that what has to end with this program hangs on.
+    """Two shells on this host: one runs scripts; the children of the other end with this program.
 
-    Both see the end of their standard input when this program ends, however that comes about.
+    However this program ends, the standard input of both shells ends with it.
 
     Args:
-        line: is looked at while one of them is waited for.
+        line: to the caller, which is checked during each wait for a shell.
     """
 
     def __init__(self, line: t.Optional[Line]) -> None:
@@ -29,8 +29,8 @@ class Shells:
         self._keeper: t.Optional[Shell] = None
 
     def script(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
-        """What a script gave: exit code, stdout, stderr."""
-        self._worker = self._worker or self._begun()
+        """Runs a script; returns its exit code, stdout and stderr."""
+        self._worker = self._worker or self._start()
         try:
             return self._worker.run(text, seconds)
         except ShellLost as lost:
@@ -38,8 +38,8 @@ class Shells:
             raise _lost(lost)
 
     def hold(self, text: str, seconds: int = 30) -> t.Tuple[int, str, str]:
-        """Runs lines in the shell whose end is the end of what they start; returns what script() does."""
-        self._keeper = self._keeper or self._begun()
+        """Runs lines in the shell whose children end with this program; returns the same as script()."""
+        self._keeper = self._keeper or self._start()
         try:
             return self._keeper.here(text, seconds)
         except ShellLost as lost:
@@ -47,32 +47,32 @@ class Shells:
             raise _lost(lost)
 
     @contextlib.contextmanager
-    def undisturbed(self) -> t.Iterator[None]:
-        """What is begun in it comes to its end, whoever may be gone."""
+    def uninterrupted(self) -> t.Iterator[None]:
+        """Scripts in this context run to their end, even if the caller disconnects."""
         line, self.line = self.line, None
-        self._look_by(None)
+        self._check_meanwhile(None)
         try:
             yield
         finally:
             self.line = line
-            self._look_by(line)
+            self._check_meanwhile(line)
 
-    def _look_by(self, line: t.Optional[Line]) -> None:
+    def _check_meanwhile(self, line: t.Optional[Line]) -> None:
         for shell in (self._worker, self._keeper):
             if shell:
-                shell.meanwhile = line.look if line else None
+                shell.meanwhile = line.check if line else None
 
     def clear_up(self) -> None:
-        """From now on nothing is looked at any more, and a script that is under way is not waited for."""
+        """Ends the script that runs. From now on the caller is not checked any more."""
         self.line = None
-        self._look_by(None)
+        self._check_meanwhile(None)
         self._worker = self._drop(self._worker)
 
     def close(self) -> None:
-        """Ends both."""
+        """Ends both shells."""
         self._worker, self._keeper = self._drop(self._worker), self._drop(self._keeper, 15)
 
-    def _begun(self) -> Shell:
+    def _start(self) -> Shell:
         home = os.path.expanduser("~")
         process = subprocess.Popen(["/bin/sh"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
                                    start_new_session=True, cwd=home if os.path.isdir(home) else "/")
@@ -82,7 +82,7 @@ class Shells:
         except ShellLost as lost:
             raise _lost(lost)
         if self.line:
-            shell.meanwhile = self.line.look
+            shell.meanwhile = self.line.check
         return shell
 
     @staticmethod
@@ -91,7 +91,7 @@ class Shells:
             process: t.Any = shell.process
             identity = processes.identity(process.pid)
             process.stdin.close()
-            # A guard is not the parent of what it took over, and cannot wait for it otherwise.
+            # With --leave, this process is not the parent of the shell, and cannot wait for it in another way.
             if not processes.wait_gone(identity, patience):
                 processes.end(identity)
             for stream in (process.stdout, process.stderr):
@@ -100,4 +100,4 @@ class Shells:
 
 
 def _lost(lost: ShellLost) -> ChannelLost:
-    return ChannelLost("a shell on this login node ended", str(lost).strip() or "it said nothing", "try again")
+    return ChannelLost("a shell on this login node ended", str(lost).strip() or "it printed nothing", "try again")

@@ -97,7 +97,7 @@ class JobMonitor:
             self.next_step = time.monotonic() + _STATUS_EVERY / 2
             return
         ending = found[0]
-        state, reason = ending.state, endings.told(ending)
+        state, reason = ending.state, endings.sentence(ending)
         if watch.progress.ended and ending.late:
             job = self.flow.queue.ask(record.job_id)
             reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
