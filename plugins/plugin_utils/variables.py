@@ -44,16 +44,19 @@ def check(variables: t.Iterable[str], given: t.Iterable[str]) -> t.List[str]:
     """
     foreign = sorted(name for name in set(variables) | set(given) if name.startswith(PREFIX) and not name.startswith(PREFIX + "_") and name not in ours())
     for name in foreign:
-        near = nearest(name)
-        if name in given or distance(name, near, _MISSPELLED) <= _MISSPELLED:
-            raise SessionError("{0} is not a variable of sciviz.paraview".format(clean(name, 100)), "the nearest is {0}".format(near),
-                               "correct it {0}; nothing was touched".format("on the command line" if name in given else "in the inventory"))
+        if name in given or any(distance(name, other, _MISSPELLED) <= _MISSPELLED for other in ours()):
+            raise SessionError("{0} is not a variable of sciviz.paraview".format(clean(name, 100)), "the nearest is {0}".format(nearest(name)),
+                               "correct it on the command line; nothing was touched" if name in given else
+                               "correct it in the inventory, or rename it if it belongs to another role; nothing was touched")
     return ["{0} is not a variable of sciviz.paraview; the nearest is {1}".format(clean(name, 100), nearest(name)) for name in foreign]
 
 
 def nearest(name: str) -> str:
-    """The variable of ours that is most similar to a name."""
-    close = min(ours(), key=lambda other: (distance(name, other, _MISSPELLED), other))
-    if distance(name, close, _MISSPELLED) <= _MISSPELLED:
-        return close
-    return difflib.get_close_matches(name, sorted(ours()), 1, 0)[0]
+    """The variable of ours that is most similar to a name: one that has it as a word, a misspelling of it, one that contains it, or any other."""
+    rest = name[len(PREFIX):]
+    longer = sorted((other for other in ours() if rest and rest in other[len(PREFIX):]), key=lambda other: (len(other), other))
+    words = [other for other in longer if "_{0}_".format(rest) in other + "_"]
+    misspelled = sorted((distance(name, other, _MISSPELLED), other) for other in ours())
+    if not words and misspelled[0][0] <= _MISSPELLED:
+        return misspelled[0][1]
+    return (words or longer or difflib.get_close_matches(name, sorted(ours()), 1, 0))[0]

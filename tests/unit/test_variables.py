@@ -42,7 +42,15 @@ def test_a_misspelling_is_reported_with_the_correct_name(name, correct):
     with pytest.raises(SessionError) as caught:
         variables.check(["inventory_hostname", name], [])
     assert caught.value.lines() == [
-        f"{name} is not a variable of sciviz.paraview", f"the nearest is {correct}", "correct it in the inventory; nothing was touched"]
+        f"{name} is not a variable of sciviz.paraview", f"the nearest is {correct}",
+        "correct it in the inventory, or rename it if it belongs to another role; nothing was touched"]
+
+
+@pytest.mark.parametrize(("name", "longer"), [
+    ("paraview_mem", "paraview_memory"), ("paraview_gpus", "paraview_gpus_per_node"), ("paraview_launcher", "paraview_mpi_launcher"),
+    ("paraview_time", "paraview_walltime"), ("paraview_port", "paraview_client_port"), ("paraview_job", "paraview_job_id")])
+def test_a_shortened_name_is_found_in_the_full_one(name, longer):
+    assert variables.nearest(name) == longer
 
 
 @pytest.mark.parametrize("name", ["paraview_lifeline", "paraview_idle", "paraview_deadline", "paraview_x\x1b[2J"])
