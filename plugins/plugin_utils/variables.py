@@ -57,6 +57,6 @@ def nearest(name: str) -> str:
     longer = sorted((other for other in ours() if rest and rest in other[len(PREFIX):]), key=lambda other: (len(other), other))
     words = [other for other in longer if "_{0}_".format(rest) in other + "_"]
     misspelled = sorted((distance(name, other, _MISSPELLED), other) for other in ours())
-    if not words and misspelled[0][0] <= _MISSPELLED:
+    if misspelled[0][0] <= (1 if words else _MISSPELLED):
         return misspelled[0][1]
     return (words or longer or difflib.get_close_matches(name, sorted(ours()), 1, 0))[0]
