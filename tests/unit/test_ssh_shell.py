@@ -11,6 +11,7 @@ import threading
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import shell as shell_module
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.shell import Shell, ShellLost
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,7 +98,14 @@ def test_a_big_script(shell):
 @given(st.one_of(st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",))), st.text("'\"\\$`\n\r\t !#*~-%EOF")))
 def test_any_text_arrives_unchanged(lasting, text):
     assert lasting.run("printf %s " + shlex.quote(text), 10) == (0, text, "")
-    assert lasting.run("cat <<'END OF TEXT'\n{0}\nEND OF TEXT".format(text), 10) == (0, text + "\n", "")
+    delimiter = shell_module._delimiter(text)
+    assert lasting.run("cat <<'{1}'\n{0}\n{1}".format(text, delimiter), 10) == (0, text + "\n", "")
+
+
+def test_a_line_that_begins_like_any_delimiter(lasting):
+    """dash loses a byte behind the beginning of a delimiter."""
+    text = "\n".join(first + "\x80\u00e9" for first in "0123456789abcdef_.:,+@%=")
+    assert lasting.run("printf %s " + shlex.quote(text), 10) == (0, text, "")
 
 
 def test_bytes_that_are_no_utf8(shell):

@@ -90,7 +90,7 @@ class Shell:
             ShellLost: the shell ended.
             SessionError: no answer in time. A late answer is discarded, since only ssh decides whether the connection is lost.
         """
-        word = os.urandom(12).hex()
+        word = _delimiter(text)
         # A script may outlive the channel, so it must not inherit the descriptor that here() keeps open.
         return self._exchange("limit {0:d} /bin/sh 9>&- <<'{1}'\n{2}\n{1}\n".format(seconds, word, text), seconds + 10)
 
@@ -166,3 +166,12 @@ class Shell:
         if name == "err":
             self.messages = (self.messages + data)[-8000:]
         return bool(data)
+
+
+def _delimiter(text: str) -> str:
+    """A word for a here-document that holds a text.
+
+    If a line begins like the delimiter, dash loses a byte of a character that is not ASCII and stands behind what they have in common.
+    """
+    first = next((mark for mark in "_.:,+@%=^" if "\n" + mark not in "\n" + text), "_")
+    return first + os.urandom(12).hex()
