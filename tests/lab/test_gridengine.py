@@ -79,7 +79,7 @@ def test_what_grid_engine_cannot_give(desk, wishes, words):
 
 @pytest.mark.torture
 def test_kills_a_job_whose_wall_time_is_over(desk):
-    desk.connect(**SGE, walltime="8s")
+    desk.connect(**SGE, walltime="15s")
     desk.nothing_left(40)
     desk.status()
     assert "wall time" in desk.report()["reason"]
