@@ -34,21 +34,21 @@ class Desk:
         return self.lab.on("workstation", "env", *setting, *words, user="alice", check=check, timeout=timeout)
 
     @staticmethod
-    def words(playbook, host="lab", **wishes):
-        """The words of an ansible-playbook command; wishes are variables without paraview_."""
+    def words(playbook, host="lab", **settings):
+        """The words of an ansible-playbook command; settings are variables without paraview_."""
         words = ["ansible-playbook", f"sciviz.paraview.{playbook}"] + ([f"-ehost={host}"] if host else [])
-        wishes.setdefault("json", REPORT)
-        return [*words, "-e", json.dumps({f"paraview_{name}": value for name, value in wishes.items()})]
+        settings.setdefault("json", REPORT)
+        return [*words, "-e", json.dumps({f"paraview_{name}": value for name, value in settings.items()})]
 
-    def connect(self, host="lab", check=True, timeout=120, env=None, **wishes):
+    def connect(self, host="lab", check=True, timeout=120, env=None, **settings):
         """connect.yml; returns what subprocess.run does."""
-        return self.run(*self.words("connect", host, **wishes), check=check, timeout=timeout, env=env)
+        return self.run(*self.words("connect", host, **settings), check=check, timeout=timeout, env=env)
 
-    def disconnect(self, host="lab", check=True, **wishes):
-        return self.run(*self.words("disconnect", host, **wishes), check=check)
+    def disconnect(self, host="lab", check=True, **settings):
+        return self.run(*self.words("disconnect", host, **settings), check=check)
 
-    def status(self, host=None, **wishes):
-        return self.run(*self.words("status", host, **wishes))
+    def status(self, host=None, **settings):
+        return self.run(*self.words("status", host, **settings))
 
     def reports(self):
         """What paraview_json holds."""

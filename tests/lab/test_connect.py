@@ -413,8 +413,8 @@ LONG = ("pattern without a match", "out of range", "wrong duration", "wrong port
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.torture] * (case in LONG)) for case in ERRORS])
 def test_errors(desk, case):
-    wishes, words = ERRORS[case]
-    done = desk.connect(check=False, **wishes)
+    settings, words = ERRORS[case]
+    done = desk.connect(check=False, **settings)
     assert done.returncode != 0
     for word in words:
         assert word in done.stdout, f"{word!r} is not in\n{done.stdout}"

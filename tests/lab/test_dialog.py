@@ -40,10 +40,10 @@ def full(desk):
 @pytest.mark.everywhere
 @pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in ("reverse_tunnel", "reverse_tunnel_relay"))])
 def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, route):
-    wishes = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": route != "forward_tunnel", "command": [CONNECT], "options": [
+    settings = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": route != "forward_tunnel", "command": [CONNECT], "options": [
         {"name": "nodes", "type": "int", "min": 1, "max": 2, "default": "1"}, {"name": "walltime", "type": "choice", "choices": [{"value": "0:20:00"}]},
         {"name": "route", "default": route}, {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}]}
-    desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(wishes))
+    desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(settings))
     screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab", "--script=/home/alice/client.py", PICTURE=f"{PLACE}/picture.png")
     screen.accept("Connection Options")
     desk.lab.wait(lambda: screen.windows("^ParaView: lab"), 90, "the window with connect's progress")

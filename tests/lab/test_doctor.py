@@ -9,46 +9,46 @@ PAGE = "/home/alice/doctor.html"
 
 
 class Patient:
-    """A cluster that can be broken, and mended."""
+    """A cluster that can be broken, and repaired."""
 
     def __init__(self, desk):
-        self.desk, self.lab, self.mending = desk, desk.lab, []
+        self.desk, self.lab, self.repairs = desk, desk.lab, []
 
     def sshd(self, policy):
         self.lab.sshd_policy("login", policy)
-        self.mending.append(lambda: self.lab.sshd_policy("login", None))
+        self.repairs.append(lambda: self.lab.sshd_policy("login", None))
 
-    def shell(self, host, breaking, mending, user=None):
+    def shell(self, host, breaking, repairs, user=None):
         self.lab.on(host, "sh", "-euc", breaking, user=user)
-        self.mending.append(lambda: self.lab.on(host, "sh", "-c", mending, user=user))
+        self.repairs.append(lambda: self.lab.on(host, "sh", "-c", repairs, user=user))
 
     def path(self, *words):
         self.lab.path(*words)
-        self.mending.append(lambda: self.lab.path("reset"))
+        self.repairs.append(lambda: self.lab.path("reset"))
 
     def program(self, name, text):
         """A program that comes first on the login node's PATH."""
         self.shell("login", f"mkdir -p /opt/broken && cat > /opt/broken/{name} <<'E'\n{text}\nE\nchmod 755 /opt/broken/{name}", "rm -rf /opt/broken")
         self.sshd(SETTINGS + "SetEnv PATH=/opt/broken:/usr/local/bin:/usr/bin:/bin\n")
 
-    def mend(self):
-        while self.mending:
-            self.mending.pop()()
+    def repair(self):
+        while self.repairs:
+            self.repairs.pop()()
 
 
 @pytest.fixture
 def patient(desk):
     patient = Patient(desk)
     yield patient
-    patient.mend()
+    patient.repair()
 
 
-def look(desk, more=(), **wishes):
+def look(desk, more=(), **settings):
     """Checks by name, as doctor reports them."""
-    done = desk.run(*desk.words("doctor", **wishes), *more, check=False)
+    done = desk.run(*desk.words("doctor", **settings), *more, check=False)
     assert done.returncode == 0, done.stdout
     (report,) = desk.reports()
-    assert report["host"] == ("HOST" if wishes.get("anonymize") else "lab")
+    assert report["host"] == ("HOST" if settings.get("anonymize") else "lab")
     return {one["name"]: one for one in report["checks"]}, done
 
 
@@ -134,7 +134,7 @@ def queue_is_wrong(patient):
     return {"queue": "nosuch"}
 
 
-def wish_cannot_be_had(patient):
+def setting_is_not_available(patient):
     return {"parallel_environment": "mpi"}
 
 
@@ -155,7 +155,7 @@ def pvserver_is_not_on_nodes(patient):
     return {"test_job": True, "pvserver": "/opt/nosuch/pvserver"}
 
 
-# What is broken: the check that has to fail, who can mend it, a word of the cause, and a word of the way out.
+# What is broken: the check that has to fail, who can fix it, a word of the cause, and a word of the way out.
 BROKEN = {
     name_is_wrong: ("name", "you", "cannot be resolved", "ansible_host"), port_is_wrong: ("port", "you", "2222", "firewall"),
     host_key_is_unknown: ("authentication", "you", "host key is not in known_hosts", "fingerprint"),
@@ -168,7 +168,7 @@ BROKEN = {
     nodes_are_closed: ("login node to node", "site", "does not reach", "reverse_tunnel"),
     batch_system_is_down: ("batch system", "site", "Unable to contact slurm controller", "does not answer"),
     batch_system_is_not_there: ("batch system", "you", "no batch system was found", "paraview_schedulers"),
-    queue_is_wrong: ("queue", "you", "would not accept", "paraview_queue"), wish_cannot_be_had: ("queue", "you", "no such thing", "leave it out"),
+    queue_is_wrong: ("queue", "you", "would not accept", "paraview_queue"), setting_is_not_available: ("queue", "you", "no such thing", "leave it out"),
     clock_is_wrong: ("clock", "you", "differ by", "clock"), relay_is_down: ("relay", "site", "nothing listens on 198.18.2.1", "systemctl status"),
     version_is_another: ("version", "you", "does not match pvserver 5.9.0", "ParaView 5.9"),
     pvserver_is_not_on_nodes: ("pvserver", "you", "not on the PATH", "paraview_modules"),
@@ -179,8 +179,8 @@ SAMPLE = (login_is_refused, shell_prints, gateway_ports_no, nodes_are_closed, ve
 
 @pytest.mark.parametrize("broken", [pytest.param(one, id=one.__name__, marks=[] if one in SAMPLE else pytest.mark.torture) for one in BROKEN])
 def test_the_cause_is_named(desk, patient, broken):
-    wishes = dict(broken(patient) or {})
-    seen, done = look(desk, wishes.pop("more", ()), **wishes)
+    settings = dict(broken(patient) or {})
+    seen, done = look(desk, settings.pop("more", ()), **settings)
     name, who, cause, way_out = BROKEN[broken]
     check = seen[name]
     assert check["result"] == "failed", check
@@ -188,5 +188,5 @@ def test_the_cause_is_named(desk, patient, broken):
     assert cause in check["cause"] + check["said"]
     assert way_out in check["way_out"]
     assert any(line.startswith(f"failed       {name}") for line in desk.lines(done))
-    patient.mend()
+    patient.repair()
     assert not desk.left()

@@ -73,17 +73,17 @@ def listeners(lab, *which):
     return {line.split()[3] for line in lines if "uid:20001" in line}
 
 
-def ssh_remote(lab, wish):
+def ssh_remote(lab, request):
     """What ssh makes of a remote forward: None where it is refused, else the addresses that listen."""
-    with lab.start("workstation", *SSH, "-v", "-R", wish + ":127.0.0.1:9", "login", user="alice", stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as ssh:
-        granted = r"Allocated port (\d+)" if wish.endswith(":0") else "remote forward success"
+    with lab.start("workstation", *SSH, "-v", "-R", request + ":127.0.0.1:9", "login", user="alice", stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as ssh:
+        granted = r"Allocated port (\d+)" if request.endswith(":0") else "remote forward success"
         found = next(filter(None, (re.search(granted, line) for line in ssh.stdout)), None)
         if not found:
             return None
-        port = found[1] if found.groups() else wish.rpartition(":")[2]
-        if wish.startswith("/"):
-            stands = {wish} if lab.on("login", "test", "-S", wish, check=False).returncode == 0 else set()
-            lab.on("login", "rm", "-f", wish)
+        port = found[1] if found.groups() else request.rpartition(":")[2]
+        if request.startswith("/"):
+            stands = {request} if lab.on("login", "test", "-S", request, check=False).returncode == 0 else set()
+            lab.on("login", "rm", "-f", request)
         else:
             stands = {one.rpartition(":")[0] for one in listeners(lab, f"sport = :{port}")}
         ssh.terminate()
@@ -92,11 +92,11 @@ def ssh_remote(lab, wish):
     return stands
 
 
-def ssh_local(lab, wish):
+def ssh_local(lab, request):
     """What ssh's channel to a place comes to: ``open``, ``prohibited``, or the server's words."""
-    local = "/home/alice/forwarding-check." + re.sub(r"\W", "-", wish)
+    local = "/home/alice/forwarding-check." + re.sub(r"\W", "-", request)
     lab.on("workstation", "rm", "-f", local)
-    with lab.start("workstation", *SSH, "-vv", "-L", f"{local}:{wish}", "login", user="alice", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+    with lab.start("workstation", *SSH, "-vv", "-L", f"{local}:{request}", "login", user="alice", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                    stderr=subprocess.PIPE) as ssh:
         lab.wait(lambda: lab.on("workstation", "test", "-S", local, check=False).returncode == 0)
         dialling = lab.start("workstation", "nc", "-U", local, user="alice", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
@@ -115,8 +115,8 @@ def ssh_local(lab, wish):
     return "prohibited" if "administratively" in said else said
 
 
-def ssh(lab, kind, wish):
-    return ssh_remote(lab, wish) if kind == "remote" else ssh_local(lab, wish)
+def ssh(lab, kind, request):
+    return ssh_remote(lab, request) if kind == "remote" else ssh_local(lab, request)
 
 
 # A third of them each time, all in the long run.
@@ -133,10 +133,10 @@ def test_the_same_as_ssh(policy, name):
     assert (policy.on("login", "test", "-e", SOCKET, check=False).returncode == 0) is blind
     policy.on("login", "rm", "-f", SOCKET)
     # What does not get into each other's way at the same time; sshd takes no more than ten strangers at once.
-    wishes = [(found["kind"], found["request"]) for found in told["forwards"]]
-    apart = [one for one in wishes if one[0] == "remote" and not one[1].endswith(":0")]
+    settings = [(found["kind"], found["request"]) for found in told["forwards"]]
+    apart = [one for one in settings if one[0] == "remote" and not one[1].endswith(":0")]
     with ThreadPoolExecutor(4) as pool:
-        truths = dict(zip(wishes, pool.map(lambda one: None if one in apart else ssh(policy, *one), wishes)))
+        truths = dict(zip(settings, pool.map(lambda one: None if one in apart else ssh(policy, *one), settings)))
     truths.update((one, ssh(policy, *one)) for one in apart)
     problems = [(found, truths[found["kind"], found["request"]]) for found in told["forwards"]
                 if not agree(found, truths[found["kind"], found["request"]], name == "AddressFamily inet", blind)]
@@ -145,7 +145,7 @@ def test_the_same_as_ssh(policy, name):
 
 def agree(found, truth, ipv4_alone, blind):
     """Whether a finding is what ssh and the login node's own list of listeners say."""
-    verdict, wish = found["verdict"], found["request"]
+    verdict, request = found["verdict"], found["request"]
     if found["kind"] == "local":
         return {"allowed": truth == "open" or "refused" in truth or "open failed" in truth, "refused": truth in ("prohibited", "connect failed: open failed"),
                 "failed": truth not in ("open", "prohibited")}[verdict]
@@ -153,9 +153,9 @@ def agree(found, truth, ipv4_alone, blind):
         return truth is None and verdict != "allowed"
     if blind and found["as_asked"] is None:
         return True
-    if wish.startswith("/"):
-        return found["as_asked"] is (truth == {wish})
-    bind = wish.rpartition(":")[0]
+    if request.startswith("/"):
+        return found["as_asked"] is (truth == {request})
+    bind = request.rpartition(":")[0]
     wanted = {one for one in STANDS.get(bind, {bind}) if not (ipv4_alone and "[" in one)}
     return found["as_asked"] is (truth == wanted) and (blind or {one.rpartition(":")[0] for one in found["listens_on"]} == truth)
 
@@ -164,12 +164,12 @@ def agree(found, truth, ipv4_alone, blind):
 
 
 def test_a_difference_is_a_failure(policy):
-    wishes = [{"bind": "127.0.0.1", "expect": "allowed"}, {"bind": "*", "expect": ["refused", "elsewhere"]}]
-    found = check(policy, 2, remote=wishes)
+    settings = [{"bind": "127.0.0.1", "expect": "allowed"}, {"bind": "*", "expect": ["refused", "elsewhere"]}]
+    found = check(policy, 2, remote=settings)
     assert found["msg"].splitlines() == ["1 of 2 forwards of alice on login differ from what was expected", *found["table"]]
     assert [one["as_expected"] for one in found["forwards"]] == [True, False]
     policy.sshd_policy("login", "GatewayPorts no")
-    assert not check(policy, remote=wishes)["changed"]
+    assert not check(policy, remote=settings)["changed"]
 
 
 def test_silence_on_the_way(policy):

@@ -66,12 +66,12 @@ def test_tells_why_a_job_waits(desk):
     assert not desk.left()
 
 
-@pytest.mark.parametrize(("wishes", "words"), [
+@pytest.mark.parametrize(("settings", "words"), [
     ({"queue": "nosuch.q"}, 'unknown queue "nosuch.q"'), ({"nodes": 2}, "paraview_parallel_environment is missing"),
     ({"nodes": 2, "parallel_environment": "nosuch"}, 'the requested parallel environment "nosuch" does not exist'),
     ({"gpus_per_node": 1}, "paraview_gpus_per_node: 1")])
-def test_what_grid_engine_cannot_give(desk, wishes, words):
-    done = desk.connect(**SGE, **wishes, check=False)
+def test_what_grid_engine_cannot_give(desk, settings, words):
+    done = desk.connect(**SGE, **settings, check=False)
     assert done.returncode != 0
     assert words in done.stdout
     assert not desk.left()

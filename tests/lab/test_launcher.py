@@ -35,13 +35,13 @@ class Bob:
         self.lab = lab
         self.started = []
 
-    def launch(self, direction, forwarded, *words, options=("-o", "ExitOnForwardFailure=yes"), bind="127.0.0.1", send=True, **wishes):
+    def launch(self, direction, forwarded, *words, options=("-o", "ExitOnForwardFailure=yes"), bind="127.0.0.1", send=True, **settings):
         """ssh as ParaView's Connect dialog runs it."""
-        wishes = dict({"port": forwarded, "connect_id": SECRET, "version": self.lab.paraview, "pvserver": PVSERVER, "walltime": "10m"}, **wishes)
+        settings = dict({"port": forwarded, "connect_id": SECRET, "version": self.lab.paraview, "pvserver": PVSERVER, "walltime": "10m"}, **settings)
         forward = ("-R", f"{bind}:{forwarded}:127.0.0.1:{forwarded}") if direction == "reverse" else ("-L", f"{forwarded}:127.0.0.1:{forwarded}")
         sent = ("-o", "SendEnv=LC_PARAVIEW_*") if send else ("-F", "/dev/null")
         ssh = ("ssh", "-T", "-o", "BatchMode=yes", *sent, *options, *forward, LOGIN, PROGRAM, direction, *words)
-        return self.start("env", *(f"LC_PARAVIEW_{name.upper()}={value}" for name, value in wishes.items()), *ssh, stdin=subprocess.DEVNULL,
+        return self.start("env", *(f"LC_PARAVIEW_{name.upper()}={value}" for name, value in settings.items()), *ssh, stdin=subprocess.DEVNULL,
                           stderr=subprocess.STDOUT)
 
     def start(self, *words, host="workstation", user="", **options):
@@ -252,14 +252,14 @@ def test_nobody_else_comes_through_the_relay_that_holds(bob):
     bob.nothing_left()
 
 
-@pytest.mark.parametrize(("wishes", "words", "said"), [
+@pytest.mark.parametrize(("settings", "words", "said"), [
     ({"queue": "debug;touch /tmp/pwned"}, (), "--queue: 'debug;touch /tmp/pwned' is not valid"),
     ({"version": "$(touch /tmp/pwned)"}, (), "--version: '$(touch /tmp/pwned)' is not valid"),
     ({"version": "5.9.1"}, (), "ParaView 5.9.1 here does not match"),
     ({"queue": "nosuch"}, (), "Slurm refused the job"), ({"nodes": "\x1b]0;x\x07"}, (), "--nodes: "), ({"port": ""}, (), "no port is given"),
     ({}, ("--queue", "'a b'"), "--queue: 'a b' is not valid")])
-def test_what_cannot_be_is_three_lines(bob, wishes, words, said):
-    launched = bob.launch("forward", 41111, *words, **wishes)
+def test_what_cannot_be_is_three_lines(bob, settings, words, said):
+    launched = bob.launch("forward", 41111, *words, **settings)
     out = launched.communicate(timeout=30)[0]
     assert launched.returncode == 1 and said in out and "Traceback" not in out and "\x1b" not in out, out
     assert bob.lab.on("login", "ls", "/tmp/pwned", check=False).returncode

@@ -25,13 +25,13 @@ GROUP = "/sys/fs/cgroup"
 class Pictures:
     """A client that renders the same round of pictures over and over, on the workstation or on another host."""
 
-    def __init__(self, desk, host, route, big=False, there="workstation", **wishes):
+    def __init__(self, desk, host, route, big=False, there="workstation", **settings):
         self.desk, self.host, self.there = desk, host, there
         self.on_its_host("rm", "-f", "pictures.txt", "stop", "frame.png")
         self.on_its_host("sh", "-c", "cat > pictures.py", input=(HERE / "pictures.py").read_text())
         way = "forward" if route in ("forward_tunnel", "node_tunnel", "forward_unencrypted") else "reverse"
         script = f'exec pvpython --connect-id="$PV_CONNECT_ID" pictures.py {way} "$PV_SERVER_PORT" {"big" if big else ""}'
-        self.done = desk.connect(host, route=route, user_relay=True, start_client=["xvfb-run", "-a", "-s", "-noreset", "sh", "-c", script], **wishes)
+        self.done = desk.connect(host, route=route, user_relay=True, start_client=["xvfb-run", "-a", "-s", "-noreset", "sh", "-c", script], **settings)
         self.more()
 
     def on_its_host(self, *words, **options):
@@ -81,8 +81,8 @@ def pictures(desk):
     """Begins a client that renders in a loop."""
     begun = []
 
-    def begin(route, host="lab", **wishes):
-        begun.append(Pictures(desk, host, route, **wishes))
+    def begin(route, host="lab", **settings):
+        begun.append(Pictures(desk, host, route, **settings))
         return begun[-1]
 
     yield begin
@@ -193,8 +193,8 @@ def test_paraview_on_another_host(desk, pictures, route):
 def test_the_port_that_the_network_leaves_open(desk, port):
     """One is ParaView's or the line's; with two there is a lifeline."""
     open_network(desk.lab, "reverse_unencrypted")
-    wishes = {"route": "reverse_unencrypted", "start_client": desk.client_command("reverse"), "client_port": 11112}
-    done = desk.connect(reconnect_port=port, **wishes)
+    settings = {"route": "reverse_unencrypted", "start_client": desk.client_command("reverse"), "client_port": 11112}
+    done = desk.connect(reconnect_port=port, **settings)
     said = "no reconnection, since a firewall may leave only port 11112 open, and ParaView uses it (set paraview_reconnect_port to another port)"
     assert (said in done.stdout) == (not port)
     desk.nothing_left()
@@ -203,7 +203,7 @@ def test_the_port_that_the_network_leaves_open(desk, port):
         listener = desk.lab.start("workstation", "python3", "-c", listens)
         try:
             assert listener.stdout.readline() == "there\n"
-            done = desk.connect(reconnect_port=port, check=False, **wishes)
+            done = desk.connect(reconnect_port=port, check=False, **settings)
             said = done.stdout + done.stderr
             assert done.returncode and f"port {port} on this host is taken" in said and "another paraview_reconnect_port" in said
         finally:
@@ -452,7 +452,7 @@ def test_every_command_of_the_guide(lab, desk, terminal):
         lab.path("reset")
 
 
-# --- whoever does not know the key ---
+# --- a host that does not have the key ---
 
 
 def test_another_user_of_the_workstation_gets_nothing(desk):

@@ -63,8 +63,8 @@ def codes(lab):
 
 def words(playbook, ansible="newest", **more):
     """A command line with variables of Ansible's own beside the project's."""
-    wishes = {name: value for name, value in more.items() if not name.startswith("ansible_")}
-    line = Desk.words(playbook, **wishes)
+    settings = {name: value for name, value in more.items() if not name.startswith("ansible_")}
+    line = Desk.words(playbook, **settings)
     return [ANSIBLES[ansible], *line[1:], "-e", json.dumps({name: value for name, value in more.items() if name.startswith("ansible_")})]
 
 
@@ -459,11 +459,11 @@ def test_a_client_on_another_host_ends_with_disconnect(far):
     far.nothing_left()
 
 
-@pytest.mark.parametrize(("wishes", "words"), [
+@pytest.mark.parametrize(("settings", "words"), [
     ({"client_host": "nowhere"}, "paraview_client_host: 'nowhere' is not valid"),
     ({"client_host": "bigscreen", "route": "reverse_unencrypted"}, "it reaches only this machine, and ParaView runs on bigscreen")])
-def test_what_cannot_be_with_a_client_on_another_host(far, wishes, words):
-    done = far.connect(**wishes, check=False)
+def test_what_cannot_be_with_a_client_on_another_host(far, settings, words):
+    done = far.connect(**settings, check=False)
     assert done.returncode != 0
     assert words in done.stdout
     far.nothing_left()

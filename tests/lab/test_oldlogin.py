@@ -26,8 +26,8 @@ def test_its_sshd_is_provisioned(admin):
 
 def test_its_sshd_is_provisioned_by_the_oldest_ansible(admin):
     before = admin.tree()
-    wishes = json.dumps({"paraview_sshd_profile": "forward_only"})
-    command = f"{OLDEST} sciviz.paraview.provision -e host={HOST} -e '{wishes}'"
+    settings = json.dumps({"paraview_sshd_profile": "forward_only"})
+    command = f"{OLDEST} sciviz.paraview.provision -e host={HOST} -e '{settings}'"
     assert changed(admin.run(command), HOST)
     assert (admin.value("allowtcpforwarding", "alice"), changed(admin.run(command), HOST)) == ("local", 0)
     admin.provision(sshd_state="absent")
@@ -53,9 +53,10 @@ def test_its_relay_is_installed_and_taken_away(admin):
     lab, before = admin.lab, admin.tree()
     # A later Slurm does not answer its squeue; then a program that knows no job stands for it.
     authorize = "/usr/bin/false" if lab.on(admin.node, "squeue", "-h", check=False).returncode else "auto"
-    wishes = {"relay_authorize": authorize, "relay_install": True, "relay_networks": ["198.18.2.0/24"], "cluster_address": ADDRESS, "login_ports": f"11111-{PORT}"}
-    assert changed(admin.provision(**wishes), HOST)
-    assert changed(admin.provision(**wishes), HOST) == 0
+    settings = {"relay_authorize": authorize, "relay_install": True, "relay_networks": ["198.18.2.0/24"], "cluster_address": ADDRESS,
+                "login_ports": f"11111-{PORT}"}
+    assert changed(admin.provision(**settings), HOST)
+    assert changed(admin.provision(**settings), HOST) == 0
     assert lab.on(admin.node, "systemctl", "is-active", "paraview-relay").stdout == "active\n"
     status = json.loads(lab.on(admin.node, "paraview-relay", "status", "--json").stdout)
     assert status["pid"] > 1

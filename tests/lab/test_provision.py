@@ -32,10 +32,10 @@ class Admin:
             assert done.returncode == 0, done.stdout + done.stderr
         return done
 
-    def provision(self, *words, check=True, **wishes):
-        wishes = {f"paraview_{name}": value for name, value in wishes.items()}
+    def provision(self, *words, check=True, **settings):
+        settings = {f"paraview_{name}": value for name, value in settings.items()}
         extra = " ".join(words)
-        return self.run(f"ansible-playbook sciviz.paraview.provision -e host={self.host} {extra} -e '{json.dumps(wishes)}'", check=check)
+        return self.run(f"ansible-playbook sciviz.paraview.provision -e host={self.host} {extra} -e '{json.dumps(settings)}'", check=check)
 
     def tree(self):
         return self.lab.on(self.node, "sh", "-c", TREE).stdout
@@ -96,12 +96,12 @@ def test_the_profile_gateway(admin):
 def the_profile_gateway(admin):
     """It is set once, holds for the group alone, is published, and is taken back to the byte."""
     before = admin.tree()
-    wishes = {"sshd_profile": "gateway", "cluster_address": admin.address, "login_ports": "11111-11112"}
-    shown = admin.provision("--check", "--diff", **wishes)
+    settings = {"sshd_profile": "gateway", "cluster_address": admin.address, "login_ports": "11111-11112"}
+    shown = admin.provision("--check", "--diff", **settings)
     assert "GatewayPorts clientspecified" in shown.stdout
     assert admin.tree() == before, "a check changes nothing"
-    assert changed(admin.provision(**wishes), admin.host)
-    assert changed(admin.provision(**wishes), admin.host) == 0
+    assert changed(admin.provision(**settings), admin.host)
+    assert changed(admin.provision(**settings), admin.host) == 0
     assert set(admin.value("permitlisten", "alice").split()) == {
         f"{host}:{port}" for host in (admin.address, "127.0.0.1", "localhost") for port in (11111, 11112)}
     assert admin.value("permitlisten", "bob") == "any"
@@ -112,14 +112,14 @@ def the_profile_gateway(admin):
     assert admin.tree() == before
 
 
-@pytest.mark.parametrize(("wishes", "said"), [
+@pytest.mark.parametrize(("settings", "said"), [
     ({"sshd_profile": "gateway"}, "the profile gateway needs paraview_cluster_address"),
     ({"forwarding_group": "nosuch"}, "group nosuch does not exist on this host"),
     ({"sshd_profile": "open"}, "value of paraview_sshd_profile must be one of: forward_only, relay, gateway"),
     ({"login_ports": "many"}, "paraview_login_ports is a range")])
-def test_a_wrong_wish_changes_nothing(admin, wishes, said):
+def test_a_wrong_setting_changes_nothing(admin, settings, said):
     before = admin.tree()
-    done = admin.provision(check=False, **wishes)
+    done = admin.provision(check=False, **settings)
     assert done.returncode != 0
     assert said in re.sub(r"\\n|\s+", " ", done.stdout + done.stderr)
     assert "Traceback" not in done.stdout + done.stderr

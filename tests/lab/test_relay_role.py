@@ -44,9 +44,9 @@ class Site:
     def put(self, name, text):
         self.lab.on("workstation", "sh", "-c", f"mkdir -p relay/group_vars && cat > relay/{name}", input=text)
 
-    def role(self, *words, check=True, **wishes):
-        wishes = {f"paraview_{name}": value for name, value in wishes.items()}
-        return self.run(f"ansible-playbook play.yml {' '.join(words)} -e '{json.dumps(wishes)}'", check)
+    def role(self, *words, check=True, **settings):
+        settings = {f"paraview_{name}": value for name, value in settings.items()}
+        return self.run(f"ansible-playbook play.yml {' '.join(words)} -e '{json.dumps(settings)}'", check)
 
     def tree(self):
         return self.lab.on("login", "sh", "-c", TREE).stdout
@@ -197,13 +197,13 @@ WRONG = [
     ({"relay_python": "/bin/false"}, "/bin/false is not Python 3.6 or newer")]
 
 
-def test_a_wrong_wish_changes_nothing(site):
+def test_a_wrong_setting_changes_nothing(site):
     before = site.tree()
     with ThreadPoolExecutor(2) as pool:
-        runs = pool.map(lambda wishes: site.role(check=False, **{"cluster_address": ADDRESS, "relay_networks": ["198.18.2.0/24"], **wishes}),
-                        [wishes for wishes, _said in WRONG])
-        for done, (wishes, said) in zip(runs, WRONG):
-            assert done.returncode != 0, wishes
+        runs = pool.map(lambda settings: site.role(check=False, **{"cluster_address": ADDRESS, "relay_networks": ["198.18.2.0/24"], **settings}),
+                        [settings for settings, _said in WRONG])
+        for done, (settings, said) in zip(runs, WRONG):
+            assert done.returncode != 0, settings
             told = re.sub(r"\\n|\s+", " ", done.stdout + done.stderr)
             assert said in told and "nothing was changed" in told, done.stdout
             assert "Traceback" not in done.stdout + done.stderr

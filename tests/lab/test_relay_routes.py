@@ -21,9 +21,9 @@ def desk(lab):
     lab.path("reset", "login", "workstation")
 
 
-def waiting(desk, **wishes):
+def waiting(desk, **settings):
     """A connect that waits for its client, and the line that says so."""
-    process = desk.lab.start("workstation", *desk.words("connect", **wishes), user="alice")
+    process = desk.lab.start("workstation", *desk.words("connect", **settings), user="alice")
     return process, next(line for line in process.stdout if "start the client now" in line)
 
 

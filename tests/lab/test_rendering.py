@@ -12,9 +12,9 @@ def chooses(lab):
     return int(lab.paraview.partition(".")[0]) >= 6
 
 
-def found(desk, **wishes):
+def found(desk, **settings):
     """What doctor's job found of the renderer."""
-    seen, done = look(desk, test_job=True, **wishes)
+    seen, done = look(desk, test_job=True, **settings)
     assert not desk.left()
     return seen["renderer"], done
 

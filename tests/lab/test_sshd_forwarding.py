@@ -123,8 +123,8 @@ class Node:
 
     def remote(self, user="alice", bind="127.0.0.1:0"):
         """Whether sshd grants a remote forward (-R); in a new login."""
-        wish = ("-o", "ExitOnForwardFailure=yes", "-R", f"{bind}:127.0.0.1:9")
-        done = self.lab.on("workstation", *SSH, *wish, "login", "true", user=user, check=False)
+        request = ("-o", "ExitOnForwardFailure=yes", "-R", f"{bind}:127.0.0.1:9")
+        done = self.lab.on("workstation", *SSH, *request, "login", "true", user=user, check=False)
         assert done.returncode == 0 or "remote port forwarding failed" in done.stderr, done.stderr
         return done.returncode == 0
 
@@ -294,7 +294,7 @@ def test_sessions_and_forwards_survive(node):
 
 # --- faults ---
 
-# Name: what breaks it, what mends it, the arguments, what the error names; the script has the state in which nothing may change.
+# Name: what breaks it, what repairs it, the arguments, what the error names; the script has the state in which nothing may change.
 FULL = f"mount -t tmpfs -o size=64k,mode=755 lab-full {DROP_INS}; cp -a {SAVED}/sshd_config.d/. {DROP_INS}; cat /dev/zero >{DROP_INS}/full 2>/dev/null || true"
 NO_INODE = f"mount -t tmpfs -o nr_inodes=3,mode=755 lab-full {DROP_INS}; cp -a {SAVED}/sshd_config.d/. {DROP_INS}; : >{DROP_INS}/full"
 NO_INCLUDE = f"sed -i /^Include/d {MAIN}"
@@ -325,7 +325,7 @@ ALIKE = ("no inode left", "immutable directory", "mounted file", "no such group"
 
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.torture] * (name in ALIKE)) for name in FAULTS])
 def test_faults_change_nothing(node, name):
-    breaks, mends, arguments, named = FAULTS[name]
+    breaks, repair, arguments, named = FAULTS[name]
     pid = node.pid()
     node.sh(breaks)
     try:
@@ -337,7 +337,7 @@ def test_faults_change_nothing(node, name):
         # sshd starts itself for each login.
         assert name == "sshd is missing" or node.logs_in() is True
     finally:
-        node.sh(mends)
+        node.sh(repair)
     node.sound(pid)
     # Where sshd could not be told, the next run tells it, and is a change.
     assert node.module(**ABSENT).result["changed"] is (name == "reload fails")

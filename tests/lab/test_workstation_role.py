@@ -34,11 +34,11 @@ class Workstation:
 
     def play(self, *words, timeout=240, **variables):
         """Runs the role; returns what it said."""
-        wishes = {"paraview_workstation_directory": PLACE, "paraview_workstation_servers_file": FILE,
+        settings = {"paraview_workstation_directory": PLACE, "paraview_workstation_servers_file": FILE,
                   "paraview_workstation_playbook": "/usr/local/bin/ansible-playbook", **variables}
         # As on a host that was hardened.
         command = ["sh", "-c", 'umask 077; exec "$@"', "sh", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml"]
-        return self.lab.on("workstation", *command, "-e", json.dumps(wishes), *words, timeout=timeout).stdout
+        return self.lab.on("workstation", *command, "-e", json.dumps(settings), *words, timeout=timeout).stdout
 
     def names(self):
         return re.findall(r"<Server +name=[\"']([^\"']*)", self.read(FILE))
@@ -72,11 +72,11 @@ def test_clusters_are_offered_and_taken_back(workstation):
     assert workstation.lab.on("workstation", "ls", "-A", PLACE).stdout.split() == ["mine"], "what is not its own is left alone"
 
 
-@pytest.mark.parametrize(("wishes", "words"), [({"paraview_workstation_group": "nowhere"}, "no host of the inventory matches nowhere"),
+@pytest.mark.parametrize(("settings", "words"), [({"paraview_workstation_group": "nowhere"}, "no host of the inventory matches nowhere"),
                                                ({"paraview_workstation_directory": "/opt/a b"}, "/opt/a b cannot be")])
-def test_a_wish_that_cannot_be_changes_nothing(workstation, wishes, words):
+def test_an_invalid_setting_changes_nothing(workstation, settings, words):
     with pytest.raises(AssertionError, match=words):
-        workstation.play(**wishes)
+        workstation.play(**settings)
     assert workstation.lab.on("workstation", "ls", FILE, check=False).returncode
 
 
