@@ -75,6 +75,8 @@ class ActionModule(SessionAction):
             if time.monotonic() > next_step:
                 next_step = time.monotonic() + 2
                 flow.watch.step()
+                if flow.watch.vanished:
+                    raise flow.died()
                 if flow.watch.over:
                     ending = flow.watch.wait_for_ending()[0]
                     raise SessionError("job {0} ended before a client listened".format(record.job_id), ending.reason, ending.way_out or "connect again")
@@ -109,7 +111,7 @@ class ActionModule(SessionAction):
         elif record.settings["start_client"] and not (record.client or record.client_there):
             record = self._start(record, client)
             self._wait_connected(record, flow, client)
-        ended, connected = bool(flow.progress.ended), flow.progress.connected
+        ended, connected = bool(flow.progress.ended), flow.progress.connected or record.was_connected
         if ended:
             self._check_ending(record, flow)
         state = "ended" if ended else "connected" if connected else "ready"

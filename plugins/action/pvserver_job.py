@@ -80,13 +80,15 @@ class ActionModule(SessionAction):
     def _job_exists(self, record, channel):
         flow = self._flow(record, channel)
         job = flow.queue.ask(record.job_id)
-        if (not job.gone and job.state not in answers.OVER) or heartbeat.lives(flow.directory):
+        # A job of the user's own goes on when pvserver in it has ended.
+        ended = record.settings.get("job_id") and job_scripts.Progress(flow.directory.read("status")).ended
+        if not ended and ((not job.gone and job.state not in answers.OVER) or heartbeat.lives(flow.directory)):
             return True
         self.show("job {0} of the earlier session is over; starting a new one".format(record.job_id))
         flow.directory.remove()
         teardown.end_stub(record)
         self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
-                            agent=None, opened=None, lost_at=None, was_connected=False)
+                            agent=None, opened=None, lost_at=None, was_connected=False, job_over=False, undone=False)
         return False
 
     def _flow(self, record, channel):

@@ -90,3 +90,9 @@ def test_connect_ids_of_the_users_own(value, number):
 def test_invalid_connect_ids_are_refused(value):
     with pytest.raises(ValueError, match="is no connect-id"):
         pvserver.parse_connect_id(value)
+
+
+def test_a_pvserver_that_prints_its_address_again_is_one():
+    line = "Accepting connection(s): c101:11111"
+    assert pvserver.Status.of([line, line]).servers == 1
+    assert pvserver.Status.of([line, "Accepting connection(s): c101:11112"]).servers == 2

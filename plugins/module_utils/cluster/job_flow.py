@@ -139,17 +139,18 @@ class JobFlow:
     def _step(self, seconds: float) -> None:
         watch = self.watch
         waits_long = not watch.progress.host and time.time() - watch.polling.submitted_at > _SHORT_QUEUE
-        queried = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
+        answered = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
         if watch.unread_for > _PATIENCE:
             raise watch.unread
         if watch.vanished and not watch.progress.ended:
             raise self.died()
+        waits = answered and watch.state and not watch.progress.host and not watch.progress.ended
+        if waits and watch.state.never:
+            raise jobs.never_error(watch.job_id, watch.state)
         line = watch.no_answer() or (watch.contradiction() if watch.contradicted and not watch.is_new else "")
         if line:
             self._show_once(line + "; still waiting")
-        elif queried and watch.state and not watch.progress.host and not watch.progress.ended:
-            if watch.state.never:
-                raise jobs.never_error(watch.job_id, watch.state)
+        elif waits:
             self._show_once(_waiting(watch.job_id, watch.state))
 
     def _show_once(self, line: str) -> None:

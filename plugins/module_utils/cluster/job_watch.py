@@ -58,7 +58,7 @@ class JobWatch:
         self.progress = Progress()
         self.state: t.Optional[answers.JobState] = None
         self.heartbeat = Heartbeat()
-        self.vanished = self.contradicted = False
+        self.vanished = self.contradicted = self._never_ran = False
         self.unread: t.Optional[SessionError] = None
         self._unread_since: t.Optional[float] = None
         self._over_since: t.Optional[float] = None
@@ -85,20 +85,19 @@ class JobWatch:
             seconds: how long to wait for a change of the status file.
             pause: seconds between two reads meanwhile.
         Returns:
-            Whether the batch system was queried.
+            Whether the batch system answered a query.
         Raises:
             ChannelLost: the connection to the login node is lost.
         """
-        # A home that hangs, or a batch system that does not answer, proves nothing about the job.
+        # A home that hangs, or a batch system that does not answer, proves nothing about the job. Without its files, no answer proves the end of a running job.
         unread = self._attempt(lambda: self._read(seconds, pause))
-        due = not self.progress.ended and self.polling.due()
-        if due:
-            unread = self._attempt(self._query) or unread
-        self.unread = unread
-        self._unread_since = (self._unread_since or time.monotonic()) if unread else None
+        due = not self.progress.ended and not (unread and self.progress.host) and self.polling.due()
+        unanswered = self._attempt(self._query) if due else None
+        self.unread = unanswered or unread
+        self._unread_since = (self._unread_since or time.monotonic()) if self.unread else None
         if self.progress.ended:
             self._over_since = self._over_since or time.monotonic()
-        return due
+        return due and not unanswered
 
     @staticmethod
     def _attempt(step: t.Callable[[], None]) -> t.Optional[SessionError]:
@@ -112,10 +111,12 @@ class JobWatch:
 
     def _read(self, seconds: float, pause: float) -> None:
         text = self.directory.status(self.text, seconds, pause)
-        self.heartbeat.update(self.directory.beat)
+        if self.heartbeat.update(self.directory.beat):
+            self.vanished = False
         if self.heartbeat.just_overdue:
             self.polling.hurry(_WHEN_OVERDUE)
-        if text != self.text:
+        # A directory that is gone, or shown late, takes nothing back.
+        if text and text != self.text:
             self.text, self.progress = text, Progress(text)
 
     def _query(self) -> None:
@@ -124,7 +125,7 @@ class JobWatch:
             self.polling.put_off(self.while_running)
         if state.gone and self.is_new and not (self.heartbeat.fresh or self.heartbeat.overdue):
             return
-        self.state, self.contradicted = state, False
+        self.state, self.contradicted, self.vanished = state, False, False
         if state.gone or state.state in answers.OVER:
             # The job may have noted its end in the meantime.
             self._read(0, 0.1)
@@ -140,8 +141,8 @@ class JobWatch:
             return
         now = time.monotonic()
         self._over_since = self._over_since or now
-        never_ran = state.state == "cancelled" and not state.nodes
-        self.vanished = never_ran or max(now - self._over_since, self.heartbeat.missed) >= _LATE
+        self._never_ran = state.state == "cancelled" and not state.nodes
+        self.vanished = self._never_ran or max(now - self._over_since, self.heartbeat.missed) >= _LATE
         self.polling.soon(1)
 
     def ending(self) -> t.Optional[t.Tuple[endings.Ending, str]]:
@@ -149,12 +150,14 @@ class JobWatch:
         waited = max(time.monotonic() - (self._over_since or time.monotonic()), self.heartbeat.missed)
         try:
             log = self.directory.read_log()
+        except ChannelLost:
+            raise
         except SessionError:
             if waited < _HANGING:
                 return None
             log = ""
         ending = endings.of(self.progress, log)
-        return None if ending.late and waited < _LATE else (ending, log)
+        return None if ending.late and waited < _LATE and not self._never_ran else (ending, log)
 
     def wait_for_ending(self) -> t.Tuple[endings.Ending, str]:
         """Waits for the same until it is complete, or for some seconds; then it returns what is available."""

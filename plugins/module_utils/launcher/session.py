@@ -263,6 +263,6 @@ class Launch:
 
     def _end_job(self) -> str:
         # A job that has noted its end leaves the queue by itself.
-        if self.record.job_id and self.flow.watch.progress.ended:
+        if self.record.job_id and job_scripts.Progress(self.flow.directory.read("status")).ended:
             self.record.job_over = self.flow.wait_until_released(_LEAVING_SECONDS)
         return teardown.undo(self.record, self.shells.script, False)

@@ -99,14 +99,14 @@ class Status:
         accepting: host and port where it waits for the client.
         connecting: it connects to the client.
         connected: a client connected.
-        servers: how many pvservers wait for a client or connect to one.
     """
 
     def __init__(self) -> None:
         self.accepting: t.Optional[t.Tuple[str, int]] = None
         self.connecting = False
         self.connected = False
-        self.servers = 0
+        self._waiting: t.Set[t.Tuple[str, int]] = set()
+        self._connecting = 0
 
     @classmethod
     def of(cls, lines: t.Iterable[str]) -> "Status":
@@ -116,16 +116,21 @@ class Status:
             status.read(line)
         return status
 
+    @property
+    def servers(self) -> int:
+        """How many pvservers wait for a client or connect to one; a pvserver may print its address again."""
+        return len(self._waiting) + self._connecting
+
     def read(self, line: str) -> None:
         """Reads one line of pvserver's output; a line that is no status line changes nothing."""
         line = line.strip()
         match = _ACCEPTING.match(line)
         if match and 0 < int(match.group("port")) < 65536:
             self.accepting = (match.group("host"), int(match.group("port")))
-            self.servers += 1
+            self._waiting.add(self.accepting)
         elif line.startswith("Connecting to client"):
             self.connecting = True
-            self.servers += 1
+            self._connecting += 1
         elif line.startswith("Client connected"):
             self.connected = True
 

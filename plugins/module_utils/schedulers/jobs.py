@@ -158,7 +158,7 @@ class Polling:
     def __init__(self, submitted_at: float, floor: float = 0.0) -> None:
         self.submitted_at = submitted_at
         self.floor = floor
-        self._next = self._queried = 0.0
+        self._next, self._queried = 0.0, time.monotonic()
 
     def due(self) -> bool:
         """Whether to query now. If True, the caller has to query."""

@@ -60,7 +60,9 @@ class JobMonitor:
         if watch.unread:
             self.next_step = time.monotonic() + _QUERY_EVERY
         if watch.over:
-            self._note_end(record)
+            # The session's files could not be removed from a home that hangs.
+            if not watch.unread:
+                self._note_end(record)
             return
         self._note_progress(record)
         if watch.contradicted:
@@ -103,5 +105,5 @@ class JobMonitor:
             reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
         elif not watch.progress.ended and not ending.known:
             state, reason = "ended" if watch.state.gone else watch.state.state, watch.state.explanation or watch.state.reason
-        self.ended = True
         self.end(state, reason, watch.progress.connected or bool(record.was_connected))
+        self.ended = True
