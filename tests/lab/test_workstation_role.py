@@ -35,7 +35,7 @@ class Workstation:
     def play(self, *words, timeout=240, **variables):
         """Runs the role; returns what it said."""
         settings = {"paraview_workstation_directory": PLACE, "paraview_workstation_servers_file": FILE,
-                  "paraview_workstation_playbook": "/usr/local/bin/ansible-playbook", **variables}
+                    "paraview_workstation_playbook": "/usr/local/bin/ansible-playbook", **variables}
         # As on a host that was hardened.
         command = ["sh", "-c", 'umask 077; exec "$@"', "sh", "ansible-playbook", "-i", "/root/clusters.json", "/etc/ansible/workstation.yml"]
         return self.lab.on("workstation", *command, "-e", json.dumps(settings), *words, timeout=timeout).stdout
@@ -73,7 +73,7 @@ def test_clusters_are_offered_and_taken_back(workstation):
 
 
 @pytest.mark.parametrize(("settings", "words"), [({"paraview_workstation_group": "nowhere"}, "no host of the inventory matches nowhere"),
-                                               ({"paraview_workstation_directory": "/opt/a b"}, "/opt/a b cannot be")])
+                                                 ({"paraview_workstation_directory": "/opt/a b"}, "/opt/a b cannot be")])
 def test_an_invalid_setting_changes_nothing(workstation, settings, words):
     with pytest.raises(AssertionError, match=words):
         workstation.play(**settings)

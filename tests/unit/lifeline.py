@@ -227,7 +227,7 @@ class Pair:
         to, listen = ("--to", self.target.text), ("--listen", "127.0.0.1:0")
         line_to, line_listen = ("--line-to", self.wire.address), ("--line-listen", "127.0.0.1:0")
         self.arguments = {"agent": [*(listen if reverse else to), *(line_to if agent_dials else line_listen), *options, *agent],
-                      "stub": [*(to if reverse else listen), *(line_listen if agent_dials else line_to), *options, *stub]}
+                          "stub": [*(to if reverse else listen), *(line_listen if agent_dials else line_to), *options, *stub]}
         python, self.plain = python or {}, plain
         order = ("stub", "agent") if agent_dials else ("agent", "stub")
         made = {role: self.start(role, python=python.get(role)) for role in order}

@@ -31,7 +31,7 @@ def interpreters():
     """Every Python from 3.6 on that this machine has, this one first."""
     paths = {minor: shutil.which("python3.{0}".format(minor)) for minor in range(6, 16) if (3, minor) != sys.version_info[:2]}
     checks = [subprocess.Popen([path, "-c", "import sys; print(sys.executable)"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-             for path in paths.values() if path]
+              for path in paths.values() if path]
     found = [process.communicate()[0].decode().strip() for process in checks]
     return [sys.executable] + [path for path, process in zip(found, checks) if not process.returncode]
 

@@ -121,7 +121,7 @@ def failing(monkeypatch, name, number, fault, once=True):
 
 @pytest.mark.parametrize("name", ["open", "fchmod", "fsync", "rename", "unlink", "mkdir"])
 @pytest.mark.parametrize(("fault", "message"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only file system"),
-                                              (errno.EPERM, "immutable"), (errno.EIO, "Input/output error")])
+                                                (errno.EPERM, "immutable"), (errno.EIO, "Input/output error")])
 def test_fault_is_reported_and_nothing_changed(etc, name, fault, message):
     before = files(etc)
     failed = 0

@@ -366,7 +366,7 @@ def test_policies_in_the_main_file_in_any_order(node, main):
     """In any order, a second run changes nothing, and each policy can be removed alone."""
     before = node.write(main=main).files()
     policies = {"z": {"gateway_ports": "yes"}, "c": VIZ, "b": {"match": {"User": "bob"}, "allow_tcp_forwarding": "remote"},
-              "a": {"stream_local_bind_unlink": True}}
+                "a": {"stream_local_bind_unlink": True}}
     for name, options in policies.items():
         node.apply(node.plan(name, **options))
     after = node.files()

@@ -63,7 +63,7 @@ def _follow(recorded, monkeypatch):
 
 def test_a_job_that_waits_and_runs(follow):
     flow = follow([""] * 6 + ["running node01\nnodes node01 node02"],
-                      ["pending_priority_scontrol_o", "pending_priority_scontrol_o", "pending_resources_scontrol_o", "down_scontrol", "running_scontrol_o"])
+                  ["pending_priority_scontrol_o", "pending_priority_scontrol_o", "pending_resources_scontrol_o", "down_scontrol", "running_scontrol_o"])
     for _news in flow.events():
         if flow.progress.host:
             break

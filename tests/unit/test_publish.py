@@ -57,7 +57,7 @@ def _publish(tmp_path):
     def run(*more, **variables):
         defaults = {"paraview_publish_directory": str(tmp_path / "www"), "paraview_publish_clusters": [CLUSTER], "paraview_publish_versions": ["6.0"]}
         command = [os.path.join(os.path.dirname(sys.executable), "ansible-playbook"), "-i", "localhost,", "-c", "local", str(play), *more,
-                 "-e", json.dumps({**defaults, "ansible_python_interpreter": sys.executable, **variables})]
+                   "-e", json.dumps({**defaults, "ansible_python_interpreter": sys.executable, **variables})]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, env=dict(
             os.environ, ANSIBLE_STDOUT_CALLBACK="ansible.builtin.default", ANSIBLE_NOCOLOR="1", HOME=str(tmp_path)))
         text = done.stdout.decode()

@@ -263,7 +263,7 @@ def test_many_nodes_and_a_slow_resolver(check, monkeypatch):
 
 def test_a_long_name_of_which_only_the_short_form_can_be_resolved(check):
     assert check("sge", {"qstat": printing('<job_list state="running"><JB_owner>alice</JB_owner><state>r</state><queue_name>all.q@node01.far.away</queue_name>'
-                                         "</job_list>\n")}, owner="alice")[0] == YES
+                                           "</job_list>\n")}, owner="alice")[0] == YES
 
 
 @pytest.mark.parametrize("owner", ["", "-u", "a b", "../a", "a\n", "a;b", "a" * 256, "ä", "*"])

@@ -116,7 +116,7 @@ def test_ipv6(firewall):
 
 
 @pytest.mark.parametrize("arguments", [[], ["open"], ["open", "firewalld", "public", ADDRESS, PORTS], ["shut", "firewalld", "public", ADDRESS, PORTS, "a"],
-                                   ["open", "iptables", "INPUT", ADDRESS, PORTS, "a"]])
+                                       ["open", "iptables", "INPUT", ADDRESS, PORTS, "a"]])
 def test_usage(firewall, arguments):
     done = firewall.run(*arguments)
     assert (done.returncode, done.stderr.split(b" ")[0]) == (2, b"usage:")

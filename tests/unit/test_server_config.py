@@ -59,7 +59,7 @@ def test_an_entry():
 def test_routes_to_try():
     assert "paraview_route_order=forward_tunnel" in words(made(order=["forward_tunnel"]))
     for arguments in ({"order": ["reverse_tunnel"]}, {"order": ["no_such"]}, {"options": [{"name": "route", "default": "reverse_tunnel"}]},
-                   {"options": [{"name": "route", "type": "choice", "choices": [{"value": "auto"}, {"value": "reverse_tunnel"}]}]}):
+                      {"options": [{"name": "route", "type": "choice", "choices": [{"value": "auto"}, {"value": "reverse_tunnel"}]}]}):
         with pytest.raises(SessionError, match="no route in which ParaView connects to pvserver"):
             made(**arguments)
 

@@ -74,7 +74,7 @@ def test_a_host_is_never_an_option():
 
 
 @pytest.mark.parametrize(("output", "version"), [("OpenSSH_9.2p1 Debian-2", (9, 2)), ("OpenSSH_for_Windows_8.6p1", (8, 6)), ("OpenSSH_10.0p2", (10, 0)),
-                                               ("Dropbear v2020.81", (0, 0))])
+                                                 ("Dropbear v2020.81", (0, 0))])
 def test_versions(program, output, version):
     assert client.version(program("ssh", "#!/bin/sh\necho '{0}' >&2\n".format(output))) == version
 

@@ -140,7 +140,7 @@ def _complete(launcher: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """Checks the launcher's settings, and adds defaults."""
     given = {key: value for key, value in launcher.items() if value not in (None, "")}
     launcher = dict({"login": "", "user": "", "path": PATH, "bind": "127.0.0.1", "ports": "{0}-{1}".format(*PORTS), "system": "linux", "client": "ssh",
-                  "delay": DELAY}, **given)
+                     "delay": DELAY}, **given)
     if launcher["system"] not in SYSTEMS or launcher["client"] not in CLIENTS:
         raise wrong("launcher", "{0}, {1}".format(launcher["system"], launcher["client"]), "there is no such system or client",
                     "systems are {0}; clients are {1}".format(", ".join(SYSTEMS), ", ".join(CLIENTS)))

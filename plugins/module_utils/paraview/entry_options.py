@@ -48,7 +48,7 @@ def option(name: str, label: str, kind: str, about: t.Dict[str, t.Any], keep: bo
     if kind == "int":
         low, high = str(about.get("min", 0)), str(about.get("max", HIGHEST))
         content = [("Range", [("type", "int"), ("min", low), ("max", high), ("step", str(about.get("step") or 1)),
-                           ("default", str(low if default is None else default))], ())]
+                              ("default", str(low if default is None else default))], ())]
     elif kind == "bool":
         on = str(default).lower() in ("true", "yes", "1", "on")
         content = [("Boolean", [("true", "true"), ("false", "false"), ("default", "true" if on else "false")], ())]

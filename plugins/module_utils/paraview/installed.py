@@ -24,7 +24,7 @@ SEARCH_SECONDS = 90
 # Directories where users unpack downloads and where packages install; bin/paraview is below them.
 _PREFIXES = tuple(
     parent + name for parent in ("/opt/", "/opt/*/", "/usr/local/", "/usr/local/opt/", "~/", "~/opt/", "~/apps/", "~/software/", "~/programs/", "~/tools/",
-                               "~/.local/", "~/.local/opt/", "~/Downloads/")
+                                 "~/.local/", "~/.local/opt/", "~/Downloads/")
     for name in ("ParaView*", "paraview*")) + ("/opt/ParaView/*", "/opt/paraview/*", "/usr/local", "/usr", "/opt/homebrew", "/opt/local", "~/.local", "~")
 _BUNDLES = ("/Applications/ParaView*.app", "/Applications/*/ParaView*.app", "~/Applications/ParaView*.app")
 _IN_BUNDLE = "/Contents/MacOS/paraview"

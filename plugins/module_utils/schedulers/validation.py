@@ -96,8 +96,8 @@ class _Checker:
             when = question.get("when", "first")
             if (number == 0) != (when == "first"):
                 raise self._error(".ask.{0}.when".format(name), question.get("when"),
-                               "the first question is always asked first; every further one needs one of "
-                               + ", ".join(_WHEN[1:]))
+                                  "the first question is always asked first; every further one needs one of "
+                                  + ", ".join(_WHEN[1:]))
         return table
 
     def _entries(self, path: str, given: t.Any, kinds: t.Dict[str, _Check], required: t.Tuple[str, ...] = ()) -> t.Dict[str, t.Any]:

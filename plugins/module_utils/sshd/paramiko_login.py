@@ -306,7 +306,7 @@ def _methods(connection: Connection, login: Login, agent_keys: t.List["paramiko.
     if login.private_key:
         add_key("key " + login.private_key, _load(login.private_key, login.passphrase))
     interactive = _Method("keyboard-interactive", "keyboard-interactive",
-                       lambda: connection.auth_interactive(login.user, _responder(login)))
+                          lambda: connection.auth_interactive(login.user, _responder(login)))
     password = _Method("password", "password", lambda: connection.auth_password(login.user, login.password, fallback=False))
     if login.answers:
         methods.append(interactive)
