@@ -44,6 +44,11 @@ LACKS = {
 }
 
 
+def test_every_batch_system_is_tested():
+    assert set(HEADS) == set(LITTLE) == set(answers.TABLES) - {"none"}
+    assert set(LACKS) == set(answers.TABLES)
+
+
 @pytest.mark.parametrize("name", sorted(HEADS))
 def test_all_options_that_a_system_supports(name):
     table = answers.TABLES[name]
