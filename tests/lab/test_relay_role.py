@@ -155,7 +155,7 @@ def test_every_command_of_the_guide(site):
         if caption:
             site.put(caption, "\n".join(lines) + "\n")
         for command, said in steps(lines) if language == "console" else ():
-            if "wait_s" in command:
+            if "relay_wait" in command:
                 session, pid = a_session(site), site.status()["pid"]
                 # Everything is new at once: the program, its configuration, and a firewall that lets nobody in.
                 site.lab.on("workstation", "sh", "-c", f"echo '# newer' >> {PROGRAM}")
@@ -175,7 +175,7 @@ def test_every_command_of_the_guide(site):
             elif "authorize" in command:
                 the_service_is_hardened(site)
                 who_is_let_through(site)
-            elif "wait_s" in command:
+            elif "relay_wait" in command:
                 says(session, "after")
                 assert (site.status()["pid"], site.status()["reloads"]) == (pid, 1)
                 assert site.lab.on("compute1", *dial()).stdout == "hello\n", "the firewall is open"
