@@ -13,19 +13,19 @@ import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import caller
-from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.caller import HungUp, Line
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.caller import Caller, HungUp
 from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.shells import Shells
 from conftest import TOP
 
 WAIT = """
 import sys, time
 sys.path.insert(0, {0!r})
-from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.caller import HungUp, Line
-line = Line()
-line.catch_signals()
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.caller import Caller, HungUp
+caller = Caller()
+caller.catch_signals()
 sys.stderr.write("ready\\n"); sys.stderr.flush()
 try:
-    line.wait(float(sys.argv[1]))
+    caller.wait(float(sys.argv[1]))
     sys.stderr.write("still there\\n")
 except HungUp as gone:
     sys.stderr.write(str(gone) + "\\n")
@@ -91,13 +91,13 @@ def test_the_end_of_the_connections_sshd_is_noticed(tmp_path, monkeypatch, until
     server.symlink_to("/bin/sleep")
     process = subprocess.Popen([str(server), "30"])
     until(lambda: caller.server_of(process.pid) == process.pid)
-    line = Line()
-    line.server = processes.identity(process.pid)
-    line.check()
+    this_caller = Caller()
+    this_caller.server = processes.identity(process.pid)
+    this_caller.check()
     process.kill()
     process.wait()
     with pytest.raises(HungUp, match="the ssh connection ended"):
-        line.check()
+        this_caller.check()
 
 
 def test_a_process_without_sshd_above_it():
@@ -109,17 +109,17 @@ def test_a_process_without_sshd_above_it():
 
 
 def test_output_has_no_terminal_controls(capfd):
-    Line().show("a\x1b[2Jb\r\x07c\u202e")
+    Caller().show("a\x1b[2Jb\r\x07c\u202e")
     assert capfd.readouterr().out == "ab\nc\n"
 
 
 def test_a_line_is_printed_after_a_long_silence(capfd, monkeypatch):
     monkeypatch.setattr(caller, "_SILENCE", 0)
-    line = Line()
-    line.check()
+    this_caller = Caller()
+    this_caller.check()
     assert capfd.readouterr().out == "", "there is no state to print yet"
-    line.state = "job 7 waits"
-    line.check()
+    this_caller.state = "job 7 waits"
+    this_caller.check()
     assert capfd.readouterr().out == "job 7 waits, 0 s after the start\n"
 
 
@@ -140,8 +140,8 @@ def test_a_caller_who_disconnects_interrupts_a_script(shells):
         checks.append(1)
         if len(checks) > 1:
             raise HungUp("gone")
-    shells.line.check = check
-    shells._check_meanwhile(shells.line)
+    shells.caller.check = check
+    shells._check_meanwhile(shells.caller)
     with pytest.raises(HungUp):
         shells.script("sleep 20")
     with shells.uninterrupted():

@@ -8,7 +8,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.listeners import Listener
 from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import routes
-from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.routes import GivenTunnel, GivenTunnelRelay, RouteContext, given
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.routes import CallersReverseTunnel, CallersReverseTunnelRelay, RouteContext, given
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 
 INSIDE, OUTSIDE, PORT, BOB = "10.0.0.1", "192.0.2.1", 41000, 1001
@@ -48,14 +48,14 @@ def chosen(*found, **options):
 
 def test_pvserver_connects_directly_to_a_forward_on_the_cluster_network():
     route, shown, _context = chosen((INSIDE, BOB))
-    assert isinstance(route, GivenTunnel) and (route.address, route.port, shown) == (INSIDE, PORT, [])
+    assert isinstance(route, CallersReverseTunnel) and (route.address, route.port, shown) == (INSIDE, PORT, [])
     route.before_start("c1")
     assert route.pvserver_arguments(7) == ["--reverse-connection", "--client-host=" + INSIDE, "--server-port=41000", "--connect-id=7"]
 
 
 def test_a_forward_on_loopback_needs_a_relay():
     route, _shown, _context = chosen(("127.0.0.1", BOB))
-    assert isinstance(route, GivenTunnelRelay) and not route.site_relay and route.client_may_be_late
+    assert isinstance(route, CallersReverseTunnelRelay) and not route.site_relay and route.client_may_be_late
 
 
 def test_the_sites_relay_is_used_if_it_serves_the_port():
@@ -74,7 +74,7 @@ def test_the_sites_relay_is_used_if_it_serves_the_port():
 
 def test_pvserver_on_the_login_node_connects_to_loopback():
     route, _shown, _context = chosen(("127.0.0.1", BOB), on_login_node=True)
-    assert isinstance(route, GivenTunnel) and route.address == "127.0.0.1"
+    assert isinstance(route, CallersReverseTunnel) and route.address == "127.0.0.1"
 
 
 def test_nobody_listens(monkeypatch):

@@ -47,44 +47,44 @@ class Job:
         assert self.clock < 2000, "the job is never over"
 
 
-@pytest.fixture(name="attend")
-def _attend(recorded, monkeypatch):
+@pytest.fixture(name="wait_for_end")
+def _wait_for_end(recorded, monkeypatch):
     """Waits until a job is over; returns the job."""
-    def attend(case, killed_at, ended_at=1e9, hangs=(1e9, 1e9)):
+    def wait_for_end(case, killed_at, ended_at=1e9, hangs=(1e9, 1e9)):
         job = Job(recorded(case), killed_at, ended_at)
         job.hangs = hangs
         monkeypatch.setattr(time, "monotonic", lambda: job.clock)
         table = dict(SLURM, ask={"scontrol": SLURM["ask"]["scontrol"]})
-        launch = session.Launch(None, job, None)
+        launch = session.LauncherSession(None, job, None)
         launch.record.job_id = recorded(case).command.split()[-1]
         launch.flow = JobFlow(None, table, "", "/home/x/.paraview-connect/0123456789abcdef", show=job.show)
         launch.flow.watch = JobWatch(launch.record.job_id, Jobs(job.run, table), job, Polling(time.time() - 1000), session._QUERY_EVERY)
-        launch._wait_until_over()
+        launch._wait_for_job_end()
         return job
 
-    return attend
+    return wait_for_end
 
 
 @pytest.mark.parametrize("case", ["unknown_scontrol_o", "completed_scontrol_o", "failed3_scontrol_o"])
-def test_a_job_that_gives_signs_of_life_is_not_over(attend, case):
-    job = attend(case, 1300)
+def test_a_job_that_gives_signs_of_life_is_not_over(wait_for_end, case):
+    job = wait_for_end(case, 1300)
     assert job.queries > 5
     assert 1300 <= job.clock <= 1310, "its end is noticed all the same"
 
 
-def test_a_job_that_gives_no_signs_is_over_once_the_batch_system_repeats_its_end(attend):
-    job = attend("unknown_scontrol_o", 0)
+def test_a_job_that_gives_no_signs_is_over_once_the_batch_system_repeats_its_end(wait_for_end):
+    job = wait_for_end("unknown_scontrol_o", 0)
     assert job.queries > 1 and job.clock <= 1100
 
 
-def test_a_job_that_has_ended_itself(attend):
-    job = attend("unknown_scontrol_o", 1e9, ended_at=1200)
+def test_a_job_that_has_ended_itself(wait_for_end):
+    job = wait_for_end("unknown_scontrol_o", 1e9, ended_at=1200)
     assert job.clock <= 1202 and not job.lines
 
 
-def test_a_missing_sign_and_a_missing_answer_are_no_end(attend):
-    assert attend("down_scontrol", 1100, ended_at=1800).clock >= 1800
+def test_a_missing_sign_and_a_missing_answer_are_no_end(wait_for_end):
+    assert wait_for_end("down_scontrol", 1100, ended_at=1800).clock >= 1800
 
 
-def test_a_home_that_hangs_does_not_confirm_an_end(attend):
-    assert attend("unknown_scontrol_o", 1e9, ended_at=1800, hangs=(1100, 1700)).clock >= 1800
+def test_a_home_that_hangs_does_not_confirm_an_end(wait_for_end):
+    assert wait_for_end("unknown_scontrol_o", 1e9, ended_at=1800, hangs=(1100, 1700)).clock >= 1800

@@ -24,8 +24,8 @@ class HungUp(Exception):
     """The caller has disconnected, or ends the launcher. The text is the reason."""
 
 
-class Line:
-    """The line to the caller: its connection, and the output.
+class Caller:
+    """The caller's connection, and the output to it.
 
     Attributes:
         server: processes.identity() of sshd's process for this connection.

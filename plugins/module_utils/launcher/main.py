@@ -16,8 +16,8 @@ import typing as t
 from ..common import programs
 from ..common.errors import SessionError
 from . import options as launch_options
-from .caller import HungUp, Line
-from .session import Launch
+from .caller import Caller, HungUp
+from .session import LauncherSession
 from .shells import Shells
 
 #: A file that is packed with the program: its version, and the site's defaults for options.
@@ -50,7 +50,7 @@ def main(arguments: t.List[str], program: str = "") -> int:
         program: path of the packed program; empty if it is not packed.
     """
     _open_standard_streams()
-    line = Line()
+    caller = Caller()
     environment = launch_options.own_environment()
     try:
         if program:
@@ -58,12 +58,12 @@ def main(arguments: t.List[str], program: str = "") -> int:
         options = launch_options.parser().parse_args(arguments)
         if options.command == "about":
             for text in about():
-                line.show(text)
+                caller.show(text)
             return 0
         _load_all()
-        return _launch(launch_options.read(options, environment, packed()["options"]), line)
+        return _launch(launch_options.read(options, environment, packed()["options"]), caller)
     except SessionError as error:
-        _show_error(line, error)
+        _show_error(caller, error)
     return 1
 
 
@@ -91,42 +91,42 @@ def _jmespath() -> t.Any:
     return jmespath
 
 
-def _launch(options: launch_options.Options, line: Line) -> int:
-    if options.leave and not line.server:
+def _launch(options: launch_options.Options, caller: Caller) -> int:
+    if options.leave and not caller.server:
         raise SessionError("--leave is not available here", "ssh did not call this program, so it could not notice when to end", "leave it out")
-    line.catch_signals()
-    shells = Shells(line)
-    launch = Launch(options, line, shells)
+    caller.catch_signals()
+    shells = Shells(caller)
+    session = LauncherSession(options, caller, shells)
     in_background = False
     code = 1
     try:
-        launch.start()
+        session.start()
         in_background = options.leave
         if in_background and os.fork():
             # From here on the child process has the shells.
             os._exit(0)
         if in_background:
             os.setsid()
-            line.release()
-        launch.attend()
+            caller.release()
+        session.wait_until_over()
         code = 0
     except HungUp as reason:
-        line.show_error("{0}: {1}".format(reason, "job {0} is cancelled".format(launch.record.job_id) if launch.record.job_id else "nothing was submitted"))
-        code = 0 if launch.connected else 1
+        caller.show_error("{0}: {1}".format(reason, "job {0} is cancelled".format(session.record.job_id) if session.record.job_id else "nothing was submitted"))
+        code = 0 if session.connected else 1
     except SessionError as error:
-        _show_error(line, error)
-        code = 0 if launch.connected else 1
+        _show_error(caller, error)
+        code = 0 if session.connected else 1
     finally:
-        left = launch.clear_up()
+        left = session.clear_up()
     if left:
-        line.show_error("could not be undone: {0}".format(left))
+        caller.show_error("could not be undone: {0}".format(left))
         return 1
     return code
 
 
-def _show_error(line: Line, error: SessionError) -> None:
+def _show_error(caller: Caller, error: SessionError) -> None:
     for text in error.lines():
-        line.show_error(launch_options.spoken(text))
+        caller.show_error(launch_options.spoken(text))
 
 
 def _open_standard_streams() -> None:
@@ -147,6 +147,6 @@ def run() -> int:
         at = error.__traceback__
         while at.tb_next:
             at = at.tb_next
-        Line().show_error("paraview-launch failed\ninternal error: {0}: {1} ({2}, line {3})\nplease report it with these lines".format(
+        Caller().show_error("paraview-launch failed\ninternal error: {0}: {1} ({2}, line {3})\nplease report it with these lines".format(
             type(error).__name__, error, os.path.basename(at.tb_frame.f_code.co_filename), at.tb_lineno))
         return 1

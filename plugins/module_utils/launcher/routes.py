@@ -48,7 +48,7 @@ def context_here(shells: Shells, facts: t.Dict[str, t.Any], options: t.Dict[str,
     return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, given, client=Elsewhere())
 
 
-class GivenTunnel(ReverseTunnel):
+class CallersReverseTunnel(ReverseTunnel):
     """pvserver → login node:Q ⇒ the client's ssh -R ⇒ client:P."""
 
     def ready_for(self, node: str) -> None:
@@ -61,18 +61,18 @@ class GivenTunnel(ReverseTunnel):
         self.context.check_listener(self.address, self.port)
 
     def check_again(self) -> None:
-        """Checks it again, while pvserver connects to it; raises RouteUnavailable."""
+        """Checks the forward again while pvserver connects to it; raises RouteUnavailable."""
         self.context.check_listener(self.address, self.port)
 
     def remove(self) -> None:
         """The forward belongs to the client."""
 
 
-class GivenTunnelRelay(ReverseTunnelRelay):
+class CallersReverseTunnelRelay(ReverseTunnelRelay):
     """pvserver → login node:Q, relay → its loopback ⇒ the client's ssh -R ⇒ client:P."""
 
     def check_again(self) -> None:
-        """Checks it again, while pvserver connects to it; raises RouteUnavailable."""
+        """Checks the forward again while pvserver connects to it; raises RouteUnavailable."""
         self.context.check_listener("127.0.0.1", self.saved["client_port"])
 
     def _target_for_relay(self, _directory: str) -> str:
@@ -95,7 +95,10 @@ class GivenTunnelRelay(ReverseTunnelRelay):
             super().remove()
 
 
-def given(context: RouteContext, port: int, show: t.Callable[[str], t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:
+CallersReverseRoute = t.Union[CallersReverseTunnel, CallersReverseTunnelRelay]
+
+
+def given(context: RouteContext, port: int, show: t.Callable[[str], t.Any]) -> CallersReverseRoute:
     """The reverse route for the forward that the client's ssh has opened.
 
     Args:
@@ -117,14 +120,14 @@ def given(context: RouteContext, port: int, show: t.Callable[[str], t.Any]) -> t
                            "uid {0} listens there".format(listeners[0].uid), "use another port; no job was submitted")
     addresses = {listener.address for listener in own}
     if context.options["on_login_node"] and "127.0.0.1" in addresses:
-        return _permitted(GivenTunnel(context, {"address": "127.0.0.1", "port": port, "client_port": port, "everywhere": False}), facts)
+        return _permitted(CallersReverseTunnel(context, {"address": "127.0.0.1", "port": port, "client_port": port, "everywhere": False}), facts)
     inside = [address for address in [facts["cluster_address"]] + facts["addresses"] if address in addresses]
     if inside:
-        return _permitted(GivenTunnel(context, {"address": inside[0], "port": port, "client_port": port, "everywhere": False}), facts)
+        return _permitted(CallersReverseTunnel(context, {"address": inside[0], "port": port, "client_port": port, "everywhere": False}), facts)
     if "0.0.0.0" in addresses:
         _check_every_address(port, facts, show)
-        return _permitted(GivenTunnel(context, {"port": port, "client_port": port, "everywhere": True}), facts)
-    route = GivenTunnelRelay(context, {"client_port": port, "relay": {"kind": "python", "program": sys.executable}})
+        return _permitted(CallersReverseTunnel(context, {"port": port, "client_port": port, "everywhere": True}), facts)
+    route = CallersReverseTunnelRelay(context, {"client_port": port, "relay": {"kind": "python", "program": sys.executable}})
     if route.site_relay:
         route.address, route.port = route.site_relay["address"], port
     return _permitted(route, facts)
@@ -140,7 +143,7 @@ def _listeners(context: RouteContext, port: int) -> t.List[endpoints.Listener]:
         time.sleep(0.1)
 
 
-def _permitted(route: t.Union[GivenTunnel, GivenTunnelRelay], facts: t.Dict[str, t.Any]) -> t.Union[GivenTunnel, GivenTunnelRelay]:
+def _permitted(route: CallersReverseRoute, facts: t.Dict[str, t.Any]) -> CallersReverseRoute:
     if route.name in facts["site"].get("routes_forbidden", []):
         raise SessionError("route {0} is not available on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                            "ask the site which one it offers; no job was submitted")
@@ -158,7 +161,7 @@ def _check_every_address(port: int, facts: t.Dict[str, t.Any], show: t.Callable[
         facts["login_node"], "the site's sshd has GatewayPorts yes" if policy else "its sshd may have GatewayPorts yes, or your ssh requested it"))
 
 
-class HeldForward(ForwardTunnel):
+class CallersForwardTunnel(ForwardTunnel):
     """client → the client's ssh -L ⇒ login node:P, a relay that holds it until pvserver accepts connections → root node:Y."""
 
     def __init__(self, context: RouteContext, relay: HoldingRelay) -> None:

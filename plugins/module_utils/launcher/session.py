@@ -20,10 +20,10 @@ from ..paraview.pvserver import Status
 from ..routes.base import Route
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers, directives, hostlists, validation
-from .caller import Line
+from .caller import Caller
 from .holding_relay import HoldingRelay
 from .options import Options
-from .routes import HeldForward, context_here, given
+from .routes import CallersForwardTunnel, context_here, given
 from .shells import Shells
 
 # Seconds from the start of pvserver's connection to the client's answer.
@@ -47,19 +47,19 @@ trap paraview_undo EXIT
 """
 
 
-class Launch:
+class LauncherSession:
     """One job for one client.
 
     Args:
         options: of this run.
-        line: to the caller.
+        caller: of this program.
         shells: of this host.
     Attributes:
         connected: a client has connected.
     """
 
-    def __init__(self, options: Options, line: Line, shells: Shells) -> None:
-        self.options, self.line, self.shells = options, line, shells
+    def __init__(self, options: Options, caller: Caller, shells: Shells) -> None:
+        self.options, self.caller, self.shells = options, caller, shells
         self.name = os.uname().nodename.partition(".")[0]
         self.connected = False
         self.began = time.time()
@@ -81,31 +81,31 @@ class Launch:
         self.route = self._route(facts, table)
         self._try(lambda: self._check_route(facts))
         self._submit(facts, table, modules)
-        self.line.state = "job {0} waits".format(self.record.job_id)
+        self.caller.state = "job {0} waits".format(self.record.job_id)
         nodes = self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
         self.ends_at = time.time() + self.options.job["walltime"]
-        self.line.state = "job {0} runs".format(self.record.job_id)
+        self.caller.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}
-        self._try(lambda: self._go(nodes[0]))
+        self._try(lambda: self._start_pvserver(nodes[0]))
         self._try(lambda: self._finish_route(self.flow.wait_for_pvserver(self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
 
     def _prepare(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
         tables = validation.tables(job["schedulers"])
-        facts = facts_of(self.name, self.shells.script, tables, self.line.show, self._site_values)
+        facts = facts_of(self.name, self.shells.script, tables, self.caller.show, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
         self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
         client = Installed("", self.options.version, "" if self.options.version else "the client did not send it")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
-            self.line.show(pair.line)
+            self.caller.show(pair.line)
         return facts, tables[scheduler], pair.modules
 
     def _site_values(self, text: str) -> t.Dict[str, t.Any]:
         values, unread = site_file.read(text)
         if unread:
-            self.line.show("{0}: {1} ignored, since the launcher reads only simple YAML".format(site_file.PATH, ", ".join(unread)))
+            self.caller.show("{0}: {1} ignored, since the launcher reads only simple YAML".format(site_file.PATH, ", ".join(unread)))
         return values
 
     def _route(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any]) -> Route:
@@ -114,13 +114,13 @@ class Launch:
             "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
             "on_login_node": bool(table.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
-            route: Route = HeldForward(context, self.holder)
+            route: Route = CallersForwardTunnel(context, self.holder)
             if route.name in facts["site"].get("routes_forbidden", []):
                 raise SessionError("route {0} is not available on {1}".format(route.name, facts["login_node"]), "this site does not offer it",
                                    "ask the site which one it offers; no job was submitted")
         else:
-            route = given(context, self.options.port, self.line.show)
-        self.line.show("route " + route.name)
+            route = given(context, self.options.port, self.caller.show)
+        self.caller.show("route " + route.name)
         return route
 
     def _try(self, step: t.Callable[[], t.Any]) -> None:
@@ -141,31 +141,31 @@ class Launch:
             self.route.ready_for(first)
         except RouteUnavailable as unavailable:
             # That node may be down, and the job may get another one.
-            self.line.show("{0}; continuing, since the job may get another node".format(unavailable))
+            self.caller.show("{0}; continuing, since the job may get another node".format(unavailable))
 
     def _submit(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any], modules: t.List[str]) -> None:
         job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         self.record.remote_directory = path
-        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.line.show)
+        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.caller.show)
         requested = directives.requested(job, facts["site"])
         with self.shells.uninterrupted():
             self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)
             self._set_undo(table, self.record.job_id, path)
-        self.line.show(submitted(self.record.job_id, dict(job, queue=requested["queue"])))
+        self.caller.show(submitted(self.record.job_id, dict(job, queue=requested["queue"])))
 
     def _set_undo(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
         cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
         self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 
-    def _go(self, node: str) -> None:
+    def _start_pvserver(self, node: str) -> None:
         """Checks the route for this node, and starts pvserver."""
         if not self.route.reverse:
             self.route.ready_for(node)
         elif not self.route.client_may_be_late:
             # The client starts ssh before it listens, and this host cannot check whether it listens yet.
-            self.line.wait(max(0.0, self.began + _HEAD_START - time.time()))
+            self.caller.wait(max(0.0, self.began + _HEAD_START - time.time()))
         self.flow.start(lambda: self._endpoints(node))
 
     def _endpoints(self, node: str) -> t.List[str]:
@@ -175,17 +175,17 @@ class Launch:
     def _finish_route(self, status: Status, node: str) -> None:
         if not self.route.reverse:
             self.route.after_start(status.accepting, node)
-            self.line.show("pvserver accepts connections on {0}:{1}".format(*status.accepting))
-            self.line.show("{0}: ParaView on your machine connects through port {1} of {2}{3}".format(
+            self.caller.show("pvserver accepts connections on {0}:{1}".format(*status.accepting))
+            self.caller.show("{0}: ParaView on your machine connects through port {1} of {2}{3}".format(
                 self._ready_after(), self.options.port, self.name, self._end_note()))
             return
         if not status.connected:
             self.route.let_through(node)
             self._wait_for_client(_CONNECT_SECONDS)
         self.connected = True
-        self.line.show("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+        self.caller.show("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
             hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
-        self.line.show("{0}: ParaView is connected{1}".format(self._ready_after(), self._end_note()))
+        self.caller.show("{0}: ParaView is connected{1}".format(self._ready_after(), self._end_note()))
 
     def _ready_after(self) -> str:
         return "ready after {0}".format(durations.spoken(time.time() - self.began))
@@ -204,12 +204,12 @@ class Launch:
 
     # -- until the end
 
-    def attend(self) -> None:
+    def wait_until_over(self) -> None:
         """Waits until pvserver ends; raises SessionError if no client has connected."""
         if not self.connected:
             self._wait_for_client(None)
-            self.line.show("ParaView is connected")
-        self._wait_until_over()
+            self.caller.show("ParaView is connected")
+        self._wait_for_job_end()
         self._show_ending()
 
     def _show_ending(self) -> None:
@@ -218,17 +218,17 @@ class Launch:
         if ending.state != "ended":
             raise self.flow.died()
         if ending.reason == endings.CLIENT_LEFT:
-            self.line.show("ParaView has disconnected, and job {0} ends".format(self.record.job_id))
+            self.caller.show("ParaView has disconnected, and job {0} ends".format(self.record.job_id))
         else:
-            self.line.show("job {0} is over: {1}".format(self.record.job_id, endings.sentence(ending)))
+            self.caller.show("job {0} is over: {1}".format(self.record.job_id, endings.sentence(ending)))
 
-    def _wait_until_over(self) -> None:
+    def _wait_for_job_end(self) -> None:
         """Waits until the job is over. It is checked rarely, since a client may work for a day."""
         while True:
             self.flow.watch.step()
             if self.flow.watch.over:
                 return
-            self.line.wait(_WHILE_CONNECTED)
+            self.caller.wait(_WHILE_CONNECTED)
 
     def clear_up(self) -> str:
         """Ends the relay and the job, and removes the files.

@@ -11,7 +11,7 @@ import typing as t
 from ..common import processes
 from ..ssh.channel import ChannelLost
 from ..ssh.shell import Shell, ShellLost
-from .caller import Line
+from .caller import Caller
 
 
 class Shells:
@@ -20,11 +20,11 @@ class Shells:
     However this program ends, the standard input of both shells ends with it.
 
     Args:
-        line: to the caller, which is checked during each wait for a shell.
+        caller: of this program, which is checked during each wait for a shell.
     """
 
-    def __init__(self, line: t.Optional[Line]) -> None:
-        self.line = line
+    def __init__(self, caller: t.Optional[Caller]) -> None:
+        self.caller = caller
         self._worker: t.Optional[Shell] = None
         self._keeper: t.Optional[Shell] = None
 
@@ -49,22 +49,22 @@ class Shells:
     @contextlib.contextmanager
     def uninterrupted(self) -> t.Iterator[None]:
         """Scripts in this context run to their end, even if the caller disconnects."""
-        line, self.line = self.line, None
+        caller, self.caller = self.caller, None
         self._check_meanwhile(None)
         try:
             yield
         finally:
-            self.line = line
-            self._check_meanwhile(line)
+            self.caller = caller
+            self._check_meanwhile(caller)
 
-    def _check_meanwhile(self, line: t.Optional[Line]) -> None:
+    def _check_meanwhile(self, caller: t.Optional[Caller]) -> None:
         for shell in (self._worker, self._keeper):
             if shell:
-                shell.meanwhile = line.check if line else None
+                shell.meanwhile = caller.check if caller else None
 
     def clear_up(self) -> None:
         """Ends the script that runs. From now on the caller is not checked any more."""
-        self.line = None
+        self.caller = None
         self._check_meanwhile(None)
         self._worker = self._drop(self._worker)
 
@@ -81,8 +81,8 @@ class Shells:
             shell.begin(30)
         except ShellLost as lost:
             raise _lost(lost)
-        if self.line:
-            shell.meanwhile = self.line.check
+        if self.caller:
+            shell.meanwhile = self.caller.check
         return shell
 
     @staticmethod
