@@ -95,7 +95,7 @@ class ActionModule(SessionAction):
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
             facts=facts, scheduler=scheduler or "none", table=table, prelude=facts["prelude"], login_node=facts["login_node"], modules=[])
-        login_node = probes.LoginNode(route.context_of(record, channel, self.session), self.name, table, facts["prelude"])
+        login_node = probes.LoginNodeProbes(route.context_of(record, channel, self.session), self.name, table, facts["prelude"])
         self._add(login_node.shell(), login_node.home(), login_node.clock(), *login_node.batch_system(why))
         self._add(*login_node.forwarding(), login_node.relay(), *login_node.nodes(facts["first"]))
         found, modules = login_node.pvserver(self.clients, options)
@@ -199,7 +199,7 @@ class ActionModule(SessionAction):
         shutil.rmtree(self.base, ignore_errors=True)
 
     def _report(self, arguments):
-        found = checks.Blanks(self.names).checks(self.found) if arguments["blank"] else self.found
+        found = checks.Anonymizer(self.names).checks(self.found) if arguments["blank"] else self.found
         shown = "HOST" if arguments["blank"] else self.name
         for line in checks.table(found):
             self.show(line)

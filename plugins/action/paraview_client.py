@@ -70,7 +70,7 @@ class ActionModule(SessionAction):
         while not self._ready(record, client):
             record = self._check_client(record, client, before_pvserver=True)
             if time.monotonic() > deadline:
-                raise SessionError("no client listened on port {0} within {1}".format(port, durations.spoken(record.settings["client_timeout"])), "",
+                raise SessionError("no client listened on port {0} within {1}".format(port, durations.in_words(record.settings["client_timeout"])), "",
                                    "set paraview_start_client, or start the client sooner: {0}".format(self._advice(record)))
             if time.monotonic() > next_step:
                 next_step = time.monotonic() + 2
@@ -115,7 +115,7 @@ class ActionModule(SessionAction):
         if ended:
             self._check_ending(record, flow)
         state = "ended" if ended else "connected" if connected else "ready"
-        took = durations.spoken(time.time() - record.created)
+        took = durations.in_words(time.time() - record.created)
         self.session.update(state=state, was_connected=connected, owner=None, detached=False, reason="")
         channel.request("hand_over")
         if state == "ended":
@@ -154,7 +154,7 @@ class ActionModule(SessionAction):
         self.session.update(owner=None, detached=True)
         channel.request("hand_over")
         self.show("detached; once the job runs, it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
-            durations.spoken(record.settings["client_timeout"]), shlex.quote(self.name)))
+            durations.in_words(record.settings["client_timeout"]), shlex.quote(self.name)))
         return True
 
     def _wait_connected(self, record, flow, client):
@@ -162,7 +162,7 @@ class ActionModule(SessionAction):
         # A client that connect has started may start slowly, or show its user a welcome window first.
         seconds = record.settings["client_timeout"] if record.client or record.client_there else _CONNECT_SECONDS
         if not flow.wait_for_client(seconds, lambda: self._check_client(self.session.read(), client, before_pvserver=False)):
-            raise SessionError("the client did not connect within {0}".format(durations.spoken(seconds)),
+            raise SessionError("the client did not connect within {0}".format(durations.in_words(seconds)),
                                "its last output:\n" + self._last_output(client), "check paraview_start_client")
         if not flow.progress.connected:
             raise SessionError("job {0} ended before the client connected".format(record.job_id), endings.sentence(flow.watch.wait_for_ending()[0]),

@@ -50,7 +50,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
 from ..module_utils.common.errors import SessionError
-from ..module_utils.launcher.options import spoken
+from ..module_utils.launcher.options import with_option_names
 from ..plugin_utils.launcher_archive import build
 
 
@@ -60,7 +60,7 @@ class LookupModule(LookupBase):
         try:
             return [_written(build(str(term), self.get_option("defaults"))) for term in terms]
         except SessionError as error:
-            raise AnsibleError("the launcher cannot be packed\n" + spoken(str(error)))
+            raise AnsibleError("the launcher cannot be packed\n" + with_option_names(str(error)))
 
 
 def _written(program):

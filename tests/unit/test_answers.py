@@ -31,7 +31,7 @@ def scontrol(out, code=0, err=""):
 
 def test_silence_is_no_answer():
     answer = scontrol("", 124)
-    assert (answer.worth, answer.job.state, answer.job.gone) == ("silent", "unknown", False)
+    assert (answer.kind, answer.job.state, answer.job.gone) == ("nothing", "unknown", False)
     assert "time limit" in answer.job.reason
 
 
@@ -71,8 +71,8 @@ PIECES = st.lists(st.one_of(WORDS, st.text(max_size=5)), max_size=12).map("".joi
 def test_no_answer_raises_an_error(name, out, err, code):
     for answer in answers(schedulers.TABLES[name])(code, out, err):
         assert answer.job.state in schedulers.STATES
-        assert answer.worth in ("told", "over", "gone", "silent", "unreadable")
-        assert answer.job.gone == (answer.worth == "gone")
+        assert answer.kind in ("state", "over", "gone", "nothing", "unreadable")
+        assert answer.job.gone == (answer.kind == "gone")
         json.dumps(answer.job._asdict())
 
 

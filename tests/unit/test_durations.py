@@ -67,13 +67,13 @@ def test_the_filter_reads_durations_like_the_variables():
         seconds(120)
 
 
-@pytest.mark.parametrize(("seconds", "clock", "spoken", "short"), [
+@pytest.mark.parametrize(("seconds", "clock", "in_words", "short"), [
     (4, "0:00:04", "4 s", "0:04"), (60, "0:01:00", "1 min", "1:00"), (372, "0:06:12", "6 min 12 s", "6:12"),
     (3130, "0:52:10", "52 min 10 s", "52:10"), (7500, "2:05:00", "2 h 5 min", "2:05:00"), (59.7, "0:00:59", "1 min", "0:59"),
     (90000, "1-01:00:00", "25 h 0 min", "1-01:00:00"),
 ])
-def test_readable_forms(seconds, clock, spoken, short):
-    assert (durations.clock(seconds), durations.spoken(seconds), durations.short(seconds)) == (clock, spoken, short)
+def test_readable_forms(seconds, clock, in_words, short):
+    assert (durations.clock(seconds), durations.in_words(seconds), durations.short(seconds)) == (clock, in_words, short)
 
 
 def test_an_unknown_duration_is_a_dash():

@@ -73,7 +73,7 @@ def test_values_that_are_not_valid(option, reported):
         return
     with pytest.raises(SessionError) as caught:
         read("reverse", **values)
-    lines = [options.spoken(line) for line in caught.value.lines()]
+    lines = [options.with_option_names(line) for line in caught.value.lines()]
     assert lines[0].startswith("--{0}: ".format(reported))
     assert "paraview_" not in "".join(lines) and "-e " not in "".join(lines)
 

@@ -85,7 +85,7 @@ def _look():
     def make(host=None, facts=None, scheduler="slurm"):
         host = host or Host()
         facts = dict(FACTS, home="/home/alice", site={}, cluster_address="", first="c101", **(facts or {}))
-        return probes.LoginNode(context(host, facts), "frontera", schedulers.TABLES.get(scheduler), "")
+        return probes.LoginNodeProbes(context(host, facts), "frontera", schedulers.TABLES.get(scheduler), "")
 
     return make
 
@@ -149,10 +149,10 @@ def test_the_sites_relay(look):
     assert look().relay().result == "cannot tell"
     site = {"site": {"relay": {"address": "10.0.0.2", "ports": "11111-11115"}}}
     host = Host()
-    missing = probes.LoginNode(context(host, dict(FACTS, **site)), "frontera", None, "").relay()
+    missing = probes.LoginNodeProbes(context(host, dict(FACTS, **site)), "frontera", None, "").relay()
     assert missing.result == "failed" and "paraview_relay_install=true" in missing.way_out
     host.forward("-R", "10.0.0.2:11112:127.0.0.1:9")
-    assert probes.LoginNode(context(host, dict(FACTS, **site)), "frontera", None, "").relay().result == "ok"
+    assert probes.LoginNodeProbes(context(host, dict(FACTS, **site)), "frontera", None, "").relay().result == "ok"
 
 
 @pytest.mark.parametrize(("output", "client", "found"), [

@@ -200,7 +200,7 @@ def test_without_xvfb_pvserver_starts_with_a_warning(node, lacks):
     node.built_for(GLX)
     node.start()
     assert node.code == 0 and node.reported["DISPLAY"] == ""
-    line = rendering.told("c101", node.progress.display)
+    line = rendering.display_message("c101", node.progress.display)
     assert "c101" in line and lacks in line and "EGL" in line
 
 
@@ -418,5 +418,5 @@ def test_a_wrapper_that_contains_the_path_of_pvserver(node):
 
 @given(st.text())
 def test_messages_from_a_status_file_are_single_lines(text):
-    assert "\n" not in rendering.told("c101", text)
+    assert "\n" not in rendering.display_message("c101", text)
     assert len(rendering.error("17", "c101", text).lines()) == 3

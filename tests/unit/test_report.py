@@ -73,11 +73,11 @@ def test_output_of_a_site_is_never_markup(output, cause):
 
 
 def test_names_and_addresses_can_be_left_out():
-    blanks = report.Blanks({"login2.site.edu": "LOGIN", "alice": "USER", "": "NOTHING", "c101": "NODE"})
+    anonymizer = report.Anonymizer({"login2.site.edu": "LOGIN", "alice": "USER", "": "NOTHING", "c101": "NODE"})
     others = "c1012 and malice are others; 1.2.3.4.5 is none"
-    shown = blanks.text("alice on login2.site.edu (10.0.0.2), c101 is 10.0.0.11, login2.site.edu again, 10.0.0.2; " + others)
+    shown = anonymizer.text("alice on login2.site.edu (10.0.0.2), c101 is 10.0.0.11, login2.site.edu again, 10.0.0.2; " + others)
     assert shown == "USER on LOGIN (ADDRESS-1), NODE is ADDRESS-2, LOGIN again, ADDRESS-1; " + others
-    (one,) = blanks.checks([report.failed("login node", "port", "alice", "you", "10.0.0.2", "c101")])
+    (one,) = anonymizer.checks([report.failed("login node", "port", "alice", "you", "10.0.0.2", "c101")])
     assert (one.said, one.cause, one.way_out, one.hop) == ("NODE", "USER", "ADDRESS-1", "login node")
 
 

@@ -186,7 +186,7 @@ class JobFlow:
                 raise self.died("it could not be started in the job")
         else:
             state = self.watch.state
-            raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.spoken(seconds)),
+            raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
                                "it was pending: {0}".format((state and (state.reason or state.native)) or "no reason given"),
                                "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
                                cancelled=True, hopeless=True)
@@ -212,7 +212,7 @@ class JobFlow:
             if self.progress.ended:
                 raise self.died()
         raise SessionError("job {0} on {1} is not ready to start pvserver within {2}".format(
-            self.watch.job_id, self.progress.host, durations.spoken(_START_SECONDS)), "", "check paraview_setup and paraview_modules")
+            self.watch.job_id, self.progress.host, durations.in_words(_START_SECONDS)), "", "check paraview_setup and paraview_modules")
 
     # -- start pvserver
 
@@ -249,11 +249,11 @@ class JobFlow:
                 return status
             if self.progress.ended:
                 raise self.died()
-        raise SessionError("pvserver on {0} did not start within {1}".format(self.progress.host, durations.spoken(_START_SECONDS)),
+        raise SessionError("pvserver on {0} did not start within {1}".format(self.progress.host, durations.in_words(_START_SECONDS)),
                            "its last output: {0}".format((self.progress.output or ["none"])[-1]), "check paraview_pvserver and paraview_setup")
 
     def _show_display(self) -> None:
-        line = rendering.told(self.progress.host, self.progress.display)
+        line = rendering.display_message(self.progress.host, self.progress.display)
         if line:
             self.show(line)
 

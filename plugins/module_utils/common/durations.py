@@ -64,7 +64,7 @@ def _of_units(text: str) -> t.Optional[float]:
 
 def _without_unit(value: t.Union[str, int], number: str) -> str:
     """Both readings of a number without a unit, and a third one if YAML may have read it from H:MM:SS."""
-    readings = "{0}s is {1}, {0}m is {2}".format(number, spoken(float(number)), spoken(float(number) * 60))
+    readings = "{0}s is {1}, {0}m is {2}".format(number, in_words(float(number)), in_words(float(number) * 60))
     seconds = int(float(number))
     if isinstance(value, int) and seconds >= 60:
         readings += "; YAML reads {0} without quotes as {1}, so put quotes around a time with colons".format(
@@ -79,7 +79,7 @@ def clock(seconds: float) -> str:
     return "{0}-{1:0>8}".format(days, text) if days else text
 
 
-def spoken(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """``4 s``, ``6 min 12 s``, ``2 h 5 min``: for a sentence."""
     seconds = int(round(seconds))
     if seconds < 60:

@@ -105,7 +105,7 @@ def authentication(error: t.Optional[SessionError] = None) -> Check:
     return failed(_TO_LOGIN, "authentication", error.why or error.what, "you", error.way_out, error.what)
 
 
-class LoginNode:
+class LoginNodeProbes:
     """Probes of the login node, over the session's own connection.
 
     Args:

@@ -77,7 +77,7 @@ def summary(checks: t.List[Check]) -> str:
     return ", ".join("{0} {1}".format(counts[result], result) for result in RESULTS if result != "warning" or counts[result])
 
 
-class Blanks:
+class Anonymizer:
     """Replaces names and addresses by placeholders; the same name gets the same placeholder everywhere.
 
     Args:

@@ -63,7 +63,7 @@ class Caller:
             if any(events & _GONE for _descriptor, events in poll.poll(0)):
                 raise HungUp("nobody reads the output")
             if self.state and time.monotonic() - self._shown_at > _SILENCE:
-                self.show("{0}, {1} after the start".format(self.state, durations.spoken(time.monotonic() - self._began)))
+                self.show("{0}, {1} after the start".format(self.state, durations.in_words(time.monotonic() - self._began)))
 
     def show(self, text: str) -> None:
         """Prints a line for the user immediately."""

@@ -126,7 +126,7 @@ def _launch(options: launch_options.Options, caller: Caller) -> int:
 
 def _show_error(caller: Caller, error: SessionError) -> None:
     for text in error.lines():
-        caller.show_error(launch_options.spoken(text))
+        caller.show_error(launch_options.with_option_names(text))
 
 
 def _open_standard_streams() -> None:

@@ -179,7 +179,7 @@ def _connect_id(text: str, direction: str) -> int:
     return number
 
 
-def spoken(text: str) -> str:
+def with_option_names(text: str) -> str:
     """An error message of the collection, with the options of this program instead of variables."""
     text = re.sub(r"correct it in the inventory or on the command line \(-e paraview_\w+=\.\.\.\)", "correct it", text)
     # This program does not have these settings.

@@ -188,14 +188,14 @@ class LauncherSession:
         self.caller.show("{0}: ParaView is connected{1}".format(self._ready_after(), self._end_note()))
 
     def _ready_after(self) -> str:
-        return "ready after {0}".format(durations.spoken(time.time() - self.began))
+        return "ready after {0}".format(durations.in_words(time.time() - self.began))
 
     def _end_note(self) -> str:
         return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
 
     def _wait_for_client(self, seconds: t.Optional[float]) -> None:
         if not self.flow.wait_for_client(seconds):
-            raise SessionError("the client did not connect within {0}".format(durations.spoken(_CONNECT_SECONDS)),
+            raise SessionError("the client did not connect within {0}".format(durations.in_words(_CONNECT_SECONDS)),
                                "pvserver connects to {0}:{1}".format(self.route.address, self.route.port),
                                "ParaView must listen (a reverse connection) on port {0} of your machine".format(self.options.port))
         if not self.flow.progress.connected:

@@ -85,7 +85,7 @@ def error(job_id: str, host: str, reported: str) -> SessionError:
     return SessionError("pvserver on {0} cannot draw with paraview_rendering: {1}".format(host, requested), why, way_out, hopeless=True)
 
 
-def told(host: str, display: str) -> str:
+def display_message(host: str, display: str) -> str:
     """The line for the user about pvserver's display; empty if there is none to print.
 
     Args:

@@ -59,12 +59,12 @@ class Answer(t.NamedTuple):
     """What one answer of a batch system contains.
 
     Attributes:
-        worth: told (the state), over (the job ended, but not how), gone, silent (nothing about the job), or unreadable (another format than the
-            requested one).
+        kind: state (the job's state), over (the job ended, but not how), gone (no record of the job), nothing (nothing about the job), or
+            unreadable (another format than the requested one).
         job: the job's state.
     """
 
-    worth: str
+    kind: str
     job: JobState
 
 
@@ -121,7 +121,7 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
     except _Unreadable as error:
         fields, unreadable = {}, str(error)
     if fields:
-        return Answer("told", _interpret(table, question, fields))
+        return Answer("state", _interpret(table, question, fields))
     if _matches(question, "gone", output) or (code == 0 and (_matches(question, "complete", out) or (
             question.get("silence") == "gone" and not output.strip()))):
         return Answer("gone", unknown(one_line(err), "{0} has no record of this job".format(table["title"]), True))
@@ -130,10 +130,10 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
     refused = _NO_SUCH_OPTION.search(err)
     if unreadable and code not in TIME_LIMIT:
         # If the server is down, stderr names the cause, whatever stdout has.
-        return Answer("unreadable" if code == 0 or refused or not err.strip() else "silent", unknown(message or _code(code), unreadable))
+        return Answer("unreadable" if code == 0 or refused or not err.strip() else "nothing", unknown(message or _code(code), unreadable))
     other_form = code == 0 and out.strip() or refused
     job = unknown(message or "no answer ({0})".format(_code(code)), "{0} does not answer".format(table["title"]))
-    return Answer("unreadable" if other_form else "silent", job)
+    return Answer("unreadable" if other_form else "nothing", job)
 
 
 def _matches(question: Table, name: str, text: str) -> bool:

@@ -129,22 +129,22 @@ class Jobs:
 def _needed(when: str, result: answers.Answer, answer: answers.Answer) -> bool:
     """Whether a further question has to be asked, given the result so far and the answer to the question before."""
     if when == "unexplained":
-        return result.worth == "told" and result.job.state in ("pending", "failed") and not result.job.reason
+        return result.kind == "state" and result.job.state in ("pending", "failed") and not result.job.reason
     if when == "gone":
-        return result.worth in ("gone", "over")
-    return answer.worth == when
+        return result.kind in ("gone", "over")
+    return answer.kind == when
 
 
 def _joined(result: answers.Answer, answer: answers.Answer, when: t.Optional[str]) -> answers.Answer:
     """The result so far and a further answer, combined."""
-    if answer.worth == "told" and when == "unexplained":
+    if answer.kind == "state" and when == "unexplained":
         # The answers are from different moments: the state of the first counts.
         more = answer.job
         return result._replace(job=result.job._replace(
             reason=more.reason, explanation=more.explanation or result.job.explanation, never=more.never or result.job.never))
-    if answer.worth == "gone" and result.worth == "over":
+    if answer.kind == "gone" and result.kind == "over":
         return result
-    return answer if answer.worth in ("told", "over", "gone") else result
+    return answer if answer.kind in ("state", "over", "gone") else result
 
 
 class Polling:

@@ -170,7 +170,7 @@ class Recovery:
         self._print(line)
 
     def _note_return(self) -> None:
-        took = durations.spoken(max(1, time.time() - self.lost_at))
+        took = durations.in_words(max(1, time.time() - self.lost_at))
         self.lost_at = None
         record = self.session.read()
         self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record.client_side["name"]) if lacks_client_host(record) else "")
