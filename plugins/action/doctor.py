@@ -181,9 +181,9 @@ class ActionModule(SessionAction):
             cause, way_out = ending.reason, ending.way_out
         else:
             log = flow.directory.log()
-            cause, way_out = "it says nothing within {0} s".format(_START_SECONDS), ""
-        self._add(checks.failed(_NODE, "pvserver starts", cause or "it does not come up", "you",
-                                (way_out or "look at paraview_pvserver and paraview_setup") + "; its last words:\n" + (tail(log, 6) or "(none)")))
+            cause, way_out = "it printed nothing within {0} s".format(_START_SECONDS), ""
+        self._add(checks.failed(_NODE, "pvserver starts", cause or "it does not start", "you",
+                                (way_out or "look at paraview_pvserver and paraview_setup") + "; the end of its log:\n" + (tail(log, 6) or "(none)")))
 
     def _clear_up(self):
         """Ends the session, and removes its record."""

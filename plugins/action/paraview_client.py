@@ -148,7 +148,7 @@ class ActionModule(SessionAction):
         except RouteUnavailable as unavailable:
             raise choice.none_works([(route.name, str(unavailable))], route.name)
         self._wait_connected(record, flow, client)
-        self.show(routing.came_through(record, route))
+        self.show(routing.connected_line(record, route))
 
     def _detached(self, record, channel):
         self.session.update(owner=None, detached=True)

@@ -158,9 +158,9 @@ class ActionModule(SessionAction):
         status = flow.wait_for_pvserver(route, record.settings["pvserver"], lifeline=record.lifeline)
         self.session.update(accepting=status.accepting, agent=flow.progress.agent, was_connected=status.connected)
         if status.connected and route.reverse:
-            self.show(routing.came_through(record, route))
+            self.show(routing.connected_line(record, route))
         elif route.reverse and record.lifeline:
-            self.show("pvserver on {0} waits for the client; its line comes through {1}, {2}:{3}".format(
+            self.show("pvserver on {0} waits for the client; it is reached through {1}, {2}:{3}".format(
                 record.root_node, route.place or record.login_node, route.address, route.port))
         elif route.reverse:
             self.show("pvserver on {0} connects to {1}:{2}, where the relay on {3} holds it for the client".format(

@@ -68,7 +68,7 @@ EXAMPLES = r"""
     msg: "ParaView opens {{ served.session.url }}"
 
 # After sciviz.paraview.pvserver_job has submitted the job
-- name: Leave the job in the queue
+- name: Detach from the job
   sciviz.paraview.paraview_client:
     state: detached
 """

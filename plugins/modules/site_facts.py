@@ -45,7 +45,7 @@ EXAMPLES = r"""
     - name: Log in
       sciviz.paraview.ssh_master:
 
-    - name: Query the login node
+    - name: Gather the login node's facts
       sciviz.paraview.site_facts:
       register: result
 

@@ -98,7 +98,7 @@ EXAMPLES = r"""
   hosts: frontera
   gather_facts: false
   tasks:
-    - name: Look at the session
+    - name: Query the session
       sciviz.paraview.session_info:
         names: ["{{ inventory_hostname }}"]
       register: info

@@ -164,7 +164,7 @@ def test_everything_goes_when_the_job_ends(desk, end):
 
 
 def test_a_job_that_is_killed_before_pvserver_runs(desk):
-    """It says no last words, and connect waits for them no longer than it has to."""
+    """It reports no end of its own, and connect waits for that no longer than it has to."""
     process = desk.lab.start("workstation", *desk.words("connect", pvserver="sleep 1000", route="forward_tunnel"), user="alice")
     line = next(line for line in process.stdout if " running on " in line)
     desk.lab.wait(lambda: desk.lab.on("login", "sh", "-c", "cat /home/alice/.paraview-connect/*/beat", check=False).stdout, 10, "the job lives")

@@ -148,11 +148,11 @@ def test_the_role_says_what_it_does_and_does_it_once(lab):
 
 
 def followed(bob, launched, port, route):
-    """The node, once pvserver has come through to a client that listens."""
+    """The node, once pvserver is connected to a client that listens."""
     told(launched, f"^route {route}$")
     told(launched, r"^job \S+ submitted: 1 node, 1 task, 0:10:00$")
     node = told(launched, r"^job \S+ running on (\S+)$").group(1)
-    told(launched, rf"^pvserver on {node} came through login, 198\.18\.2\.1:\d+, to this machine's port {port}$")
+    told(launched, rf"^pvserver on {node} is connected through login, 198\.18\.2\.1:\d+, to port {port} of this machine$")
     told(launched, r"^ready after .*: ParaView is connected\. Ends with the job at \d\d:\d\d")
     return node
 

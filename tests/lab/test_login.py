@@ -320,7 +320,7 @@ def named(desk):
 def test_pvserver_is_told_the_login_node_that_was_reached(desk, named, first, second, login, inside):
     named(first, second)
     done = desk.connect("any", route="reverse_tunnel", start_client=desk.client_command())
-    assert re.search(rf"came through {login}, {inside}:\d+, to this machine's port", done.stdout)
+    assert re.search(rf"is connected through {login}, {inside}:\d+, to port \d+ of this machine", done.stdout)
     desk.lab.wait(lambda: desk.record("any").get("state") == "ended", 40, "the client came and left")
     desk.nothing_left()
 

@@ -93,7 +93,7 @@ def test_auto_starts_one_only_if_the_user_says_so(desk):
 def test_loopback_serves_where_sshd_allows_no_unix_sockets(desk):
     desk.lab.sshd_policy("login", NO_GATEWAY + "AllowStreamLocalForwarding no\n")
     done = desk.connect(route="reverse_tunnel_relay", start_client=desk.client_command("reverse", "wait"))
-    assert any("came through login, 198.18.2.1:" in line for line in desk.lines(done))
+    assert any("is connected through login, 198.18.2.1:" in line for line in desk.lines(done))
     assert re.match(r"127\.0\.0\.1:\d+$", desk.record()["route_state"]["target"])
     desk.disconnect()
     desk.nothing_left()

@@ -40,7 +40,7 @@ def test_the_default_is_encrypted_to_the_node_itself(desk):
 def test_node_tunnel_reverse_comes_through_the_loopback_of_the_node(desk):
     done = desk.connect(route="node_tunnel_reverse", start_client=desk.client_command("reverse"))
     node = desk.report()["nodes"][0]
-    assert any(line.startswith(f"pvserver on {node} came through its own loopback, 127.0.0.1:") for line in desk.lines(done))
+    assert any(line.startswith(f"pvserver on {node} is connected through its own loopback, 127.0.0.1:") for line in desk.lines(done))
 
 
 def test_one_login_on_the_login_node_and_one_on_the_node(desk):

@@ -119,7 +119,7 @@ class Pairing:
                                "name the modules that it needs, or leave paraview_pvserver out")
         names = self.offered + [name for name in self._listed(before) if name not in self.offered]
         if not any(one.version for one in self.clients):
-            raise SessionError("paraview_modules: {0!r} cannot choose".format(AUTO),
+            raise SessionError("no module can be chosen (paraview_modules: {0})".format(AUTO),
                                "ParaView's version {0} is not known ({1})".format(self.where, self.clients[0].why),
                                "name the program in paraview_client_program, or one of the modules: {0}".format(versions.listed(names) or "none is found"))
         tried: t.List[str] = []

@@ -128,7 +128,8 @@ class LauncherSession:
         try:
             step()
         except RouteUnavailable as unavailable:
-            raise SessionError("route {0} cannot work here".format(self.route.name), str(unavailable), "ask the site how pvserver can reach you, or you it")
+            raise SessionError("route {0} cannot work here".format(self.route.name), str(unavailable),
+                               "ask the site which ports are open between your machine and its nodes")
 
     def _check_route(self, facts: t.Dict[str, t.Any]) -> None:
         """Checks the route before a job is submitted, with a node that the job may get."""
@@ -183,7 +184,7 @@ class LauncherSession:
             self.route.let_through(node)
             self._wait_for_client(_CONNECT_SECONDS)
         self.connected = True
-        self.caller.show("pvserver on {0} came through {1}, {2}:{3}, to this machine's port {4}".format(
+        self.caller.show("pvserver on {0} is connected through {1}, {2}:{3}, to port {4} of this machine".format(
             hostlists.named(node), self.name, self.route.address, self.route.port, self.options.port))
         self.caller.show("{0}: ParaView is connected{1}".format(self._ready_after(), self._end_note()))
 

@@ -55,8 +55,8 @@ def load(record: SessionRecord, channel: Channel, session: t.Optional[Session] =
     return choice.ROUTES[record.route](context_of(record, channel, session), record.route_state)
 
 
-def came_through(record: SessionRecord, route: Route) -> str:
+def connected_line(record: SessionRecord, route: Route) -> str:
     """The line for the user once pvserver is connected to its client."""
-    return "pvserver on {0} came through {1}, {2}:{3}, to {5} port {4}".format(
+    return "pvserver on {0} is connected through {1}, {2}:{3}, to port {4} of {5}".format(
         record.root_node, route.place or record.login_node, route.address, route.port, record.client_port,
-        record.client_side["name"] + "'s" if record.client_side else "this machine's")
+        record.client_side["name"] if record.client_side else "this machine")
