@@ -394,7 +394,7 @@ ERRORS = {
     "wrong duration": ({"walltime": "soon"}, ["paraview_walltime: 'soon' is not valid", "1:30:00"]),
     "wrong port": ({"client_port": 70000}, ["paraview_client_port: 70000 is not valid"]),
     "wrong connect-id": ({"connect_id": "abc"}, ["paraview_connect_id: 'abc' is not valid"]),
-    "injected directive": ({"directives": ["--x\ntouch /tmp/pwned"]}, ["paraview_directives", "each entry is one line"]),
+    "injected directive": ({"directives": ["--x\ntouch /tmp/pwned"]}, ["paraview_directives", "each entry has to be one line"]),
     "no batch system": ({"scheduler": "none"}, ["would run pvserver on the login node login", "pvserver_on_login_node"]),
     "refused by the batch system": ({"queue": "nosuch"}, ["Slurm refused the job", "invalid partition specified: nosuch"]),
     "can never run": ({"queue": "down"}, ["can never run", "PartitionDown", "paraview_queue"]),
@@ -444,7 +444,7 @@ def test_a_login_that_is_refused(desk):
     done = desk.run(*desk.words("connect"), "-e", "ansible_user=bob", check=False)
     assert done.returncode != 0
     assert "no key was enough, ssh prompts \"bob@login.lab.example's password:\", and there is no terminal to show the prompt" in done.stdout
-    assert "look at ansible_user" in done.stdout
+    assert "check ansible_user" in done.stdout
     assert not desk.left()
 
 

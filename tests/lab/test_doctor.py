@@ -168,7 +168,7 @@ BROKEN = {
     nodes_are_closed: ("login node to node", "site", "does not reach", "reverse_tunnel"),
     batch_system_is_down: ("batch system", "site", "Unable to contact slurm controller", "does not answer"),
     batch_system_is_not_there: ("batch system", "you", "no batch system was found", "paraview_schedulers"),
-    queue_is_wrong: ("queue", "you", "would not accept", "paraview_queue"), setting_is_not_available: ("queue", "you", "no such thing", "leave it out"),
+    queue_is_wrong: ("queue", "you", "would not accept", "paraview_queue"), setting_is_not_available: ("queue", "you", "no such option", "leave it out"),
     clock_is_wrong: ("clock", "you", "differ by", "clock"), relay_is_down: ("relay", "site", "nothing listens on 198.18.2.1", "systemctl status"),
     version_is_another: ("version", "you", "does not match pvserver 5.9.0", "ParaView 5.9"),
     pvserver_is_not_on_nodes: ("pvserver", "you", "not on the PATH", "paraview_modules"),

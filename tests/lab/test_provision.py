@@ -116,7 +116,7 @@ def the_profile_gateway(admin):
     ({"sshd_profile": "gateway"}, "the profile gateway needs paraview_cluster_address"),
     ({"forwarding_group": "nosuch"}, "group nosuch does not exist on this host"),
     ({"sshd_profile": "open"}, "value of paraview_sshd_profile must be one of: forward_only, relay, gateway"),
-    ({"login_ports": "many"}, "paraview_login_ports is a range")])
+    ({"login_ports": "many"}, "paraview_login_ports must be a range")])
 def test_a_wrong_setting_changes_nothing(admin, settings, said):
     before = admin.tree()
     done = admin.provision(check=False, **settings)
