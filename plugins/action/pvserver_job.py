@@ -5,7 +5,7 @@
 
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.client.host import Here
+from ansible_collections.sciviz.paraview.plugins.module_utils.client.host import LocalClientHost
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat, job_directory, job_scripts, teardown
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow, submitted
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
@@ -70,7 +70,7 @@ class ActionModule(SessionAction):
     def _check_line_port(options, route):
         """Raises SessionError if the port for the line is in use."""
         port = options.get("reconnect_port")
-        owner = Here().owner(port) if port and route_names.ALL[route].exposed else None
+        owner = LocalClientHost().owner(port) if port and route_names.ALL[route].exposed else None
         if owner is not None:
             raise port_taken(port, owner, variable="paraview_reconnect_port")
 

@@ -46,7 +46,7 @@ class Far:
 def _there(tmp_path):
     def make(**sshd):
         far = Far(**sshd)
-        return host.There("bigscreen", 1000, far, far.script, str(tmp_path / "c")), far
+        return host.RemoteClientHost("bigscreen", 1000, far, far.script, str(tmp_path / "c")), far
 
     return make
 
@@ -75,7 +75,7 @@ def test_a_port_there_is_forwarded_to_a_local_forward(there, tmp_path):
 
 
 def test_the_sockets_of_a_stub(tmp_path):
-    stub = host.AtStub(str(tmp_path / "c"))
+    stub = host.StubEndpoint(str(tmp_path / "c"))
     assert stub.owner(7000) is None
     with socket.socket(socket.AF_UNIX) as taken, socket.socket() as port:
         taken.bind(stub.target(7000))
@@ -113,7 +113,7 @@ def _home(tmp_path, monkeypatch):
         done = subprocess.run(["/bin/sh", "-s"], input=text.encode(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
-    return host.There("bigscreen", os.getuid(), None, script, str(tmp_path / "c"))
+    return host.RemoteClientHost("bigscreen", os.getuid(), None, script, str(tmp_path / "c"))
 
 
 def test_a_client_there(home, program, until, tmp_path):
@@ -150,7 +150,7 @@ def test_a_client_that_does_not_exist(home, until):
 
 
 def test_this_machine_needs_no_forward():
-    client = host.Here()
+    client = host.LocalClientHost()
     assert client.target(5) == client.entrance(5) == "127.0.0.1:5"
     assert client.forward(5) is None
     assert client.uid == os.getuid()

@@ -33,7 +33,7 @@ class Context(RouteContext):
         node = Login("login", BOB, lambda _text, _seconds: (0, "", ""))
         node.found = self.found = [Listener(address, PORT, uid) for address, uid in found]
         super().__init__(None, node, facts, {"on_login_node": on_login_node, "user_relay": True, "client_timeout": 60, "client_port": PORT, "login_ports": ""},
-                         client=routes.Elsewhere())
+                         client=routes.UncheckedClientHost())
         self.facing = facing
 
     def node_address(self, node):

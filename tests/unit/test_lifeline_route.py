@@ -17,7 +17,7 @@ SETTINGS = {"client_timeout": 60, "reconnect_timeout": 60}
 
 class Context:
     options = {"server_ports": "", "on_login_node": False}
-    client = host.AtStub("/run/c")
+    client = host.StubEndpoint("/run/c")
 
 
 @pytest.fixture
@@ -32,18 +32,18 @@ def session(tmp_path):
     ("reverse_relay_unencrypted", "0.0.0.0:7000")])
 def test_only_a_route_without_a_tunnel_opens_a_port_for_the_line(session, route, place):
     stub = lifeline.Stub(session)
-    command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.Here(), 11111, SETTINGS)
+    command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.LocalClientHost(), 11111, SETTINGS)
     assert command[command.index("--line-listen") + 1] == place
     target = command[command.index("--to") + 1]
     assert target.startswith("@") and not os.path.exists(target[1:]), "the stub would connect to ParaView before ParaView expects that"
-    stub.forward_to_client(host.Here(), 11111)
+    stub.forward_to_client(host.LocalClientHost(), 11111)
     with open(target[1:]) as stream:
         assert stream.read() == "127.0.0.1:11111\n"
 
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward_unencrypted", "node_tunnel"])
 def test_paraview_is_served_on_loopback_alone(session, route):
-    command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.Here(), 7000, SETTINGS)
+    command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.LocalClientHost(), 7000, SETTINGS)
     assert command[command.index("--listen") + 1] == "127.0.0.1:7000"
 
 

@@ -65,7 +65,7 @@ def stub_reports(session, paraview):
         json.dump({"state": "connected", "paraview": paraview}, stream)
 
 
-class Here:
+class LocalClientHost:
     """A host on which no client listens any more."""
 
     uid, pause, name = 0, 0.01, ""
@@ -83,25 +83,25 @@ class Here:
 def test_a_client_that_ended_before_the_job_reported_it(waiting):
     stub_reports(waiting.session, "closed")
     flow = flow_of("running c101\n", "running c101\n", "running c101\nsaid Client connected.\n")
-    waiting._wait_connected(waiting.session.read(), flow, Here())
+    waiting._wait_connected(waiting.session.read(), flow, LocalClientHost())
     assert flow.progress.connected
 
 
 def test_a_client_that_ended_without_a_connection(waiting):
     stub_reports(waiting.session, "waiting")
     with pytest.raises(SessionError, match="the client ended before it was connected") as caught:
-        waiting._wait_connected(waiting.session.read(), flow_of("running c101\n"), Here())
+        waiting._wait_connected(waiting.session.read(), flow_of("running c101\n"), LocalClientHost())
     assert "server host c101" in caught.value.why
 
 
 def test_a_client_that_reached_the_stub_need_not_be_seen_listening(waiting, monkeypatch):
     """It listens for a moment only."""
     stub_reports(waiting.session, "connected")
-    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: Here())
+    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: LocalClientHost())
     assert waiting._listening(waiting.session.read(), None) is False
 
 
-class Listening(Here):
+class Listening(LocalClientHost):
     """A ParaView that listens and whose script reports its progress, one output for each read."""
 
     def __init__(self, *outputs):
@@ -145,7 +145,7 @@ def _starting(waiting, program):
         path = program("paraview", "#!/bin/sh\n" + text)
         waiting.session.update(url=url, client=None, lifeline=False, settings=dict(waiting.session.read().settings, start_client=own_command or [path]))
         waiting.session.keep_connect_id(4711)
-        record = waiting._start(waiting.session.read(), host.Here())
+        record = waiting._start(waiting.session.read(), host.LocalClientHost())
         started.append(record.client)
         return record
 
@@ -160,8 +160,8 @@ def watch(waiting, until, record, condition):
 
     def check():
         waiting.read_at = 0
-        records.append(waiting._check_client(records[-1], host.Here(), before_pvserver=False))
-        return condition(records[-1], host.Here().last_words(waiting.log, ""))
+        records.append(waiting._check_client(records[-1], host.LocalClientHost(), before_pvserver=False))
+        return condition(records[-1], host.LocalClientHost().last_words(waiting.log, ""))
 
     until(check)
     return records[-1]
@@ -189,7 +189,7 @@ ASKS = 'case $1 in --script=*) {0};; esac; echo "asks: $*"; exec sleep 1000\n'
 def test_a_paraview_that_runs_no_script_prompts_its_user(waiting, starting, until, no_script):
     first = starting(ASKS.format(no_script))
     record = watch(waiting, until, first, lambda _record, log: "asks: " in log)
-    output = host.Here().last_words(waiting.log, "")
+    output = host.LocalClientHost().last_words(waiting.log, "")
     assert "--servers-file=" in output and "--server=lab (session " in output and "4711" not in output
     assert not processes.alive(first.client) and processes.alive(record.client)
     (line,) = waiting.lines

@@ -24,7 +24,7 @@ from . import local, remote, socket_names
 _ANY_PORT = (32768, 60999)
 
 
-class Here:
+class LocalClientHost:
     """ParaView runs on this machine."""
 
     name = ""
@@ -78,7 +78,7 @@ class Here:
         return local.last_words(log)
 
 
-class AtStub(Here):
+class StubEndpoint(LocalClientHost):
     """The route ends at a lifeline's stub, by a socket that no other user of this machine can open.
 
     If a route has no tunnel, nodes connect to this machine directly. The endpoint is then a port instead of a socket.
@@ -114,7 +114,7 @@ class AtStub(Here):
         return self._path(port)
 
 
-class There:
+class RemoteClientHost:
     """ParaView runs on another host.
 
     Args:

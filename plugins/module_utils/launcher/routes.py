@@ -23,7 +23,7 @@ _REACH_SECONDS = 4
 _PATIENCE = 2
 
 
-class Elsewhere:
+class UncheckedClientHost:
     """The client is at the other end of an ssh connection, where nothing can be checked."""
 
     name = ""
@@ -45,7 +45,7 @@ def context_here(shells: Shells, facts: t.Dict[str, t.Any], options: t.Dict[str,
         options: client_port, server_ports, on_login_node, idle.
     """
     given = dict({"login_ports": facts["site"].get("login_ports", ""), "user_relay": True}, **options)
-    return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, given, client=Elsewhere())
+    return RouteContext(None, ThisHost(facts["login_node"], facts["uid"], shells.script, shells.hold), facts, given, client=UncheckedClientHost())
 
 
 class CallersReverseTunnel(ReverseTunnel):

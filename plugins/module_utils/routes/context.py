@@ -6,7 +6,7 @@
 import shlex
 import typing as t
 
-from ..client.host import Here
+from ..client.host import LocalClientHost
 from ..cluster import facts as site
 from ..cluster import site_file
 from ..cluster.login_node import LoginNode
@@ -33,22 +33,24 @@ class RouteContext:
         forwards: the forwards in the record.
         job: nodes (list) and addresses (list: the root node's own), once the job runs.
         client: the host where ParaView runs.
-        noted: function that stores the forwards before another one is requested; needed if forwards outlive the process that requests them.
+        store_forwards: function that stores the forwards before another one is requested. It is needed if forwards outlive the process that requests
+            them.
     Attributes:
         forwards: options and specifications of the forwards that were set up.
     """
 
     def __init__(self, master: t.Any, login_node: LoginNode, facts: dict, options: dict, forwards: t.Iterable[t.Sequence[str]] = (),
-                 job: t.Optional[dict] = None, client: t.Any = None, noted: t.Optional[t.Callable[[t.List[t.List[str]]], t.Any]] = None) -> None:
+                 job: t.Optional[dict] = None, client: t.Any = None,
+                 store_forwards: t.Optional[t.Callable[[t.List[t.List[str]]], t.Any]] = None) -> None:
         self.master, self.login_node, self.facts, self.options = master, login_node, facts, options
-        self.client = client or Here()
-        self.noted = noted or (lambda _forwards: None)
+        self.client = client or LocalClientHost()
+        self.store_forwards = store_forwards or (lambda _forwards: None)
         self.job = job or {"nodes": [], "addresses": []}
         self.forwards = [list(forward) for forward in forwards]
 
     def forward(self, option: str, specification: str) -> t.Optional[int]:
         """Sets up a forward and records it; returns its port if sshd allocated one."""
-        self.noted(self.forwards + [[option, specification]])
+        self.store_forwards(self.forwards + [[option, specification]])
         port = self.master.forward(option, specification)
         self.forwards.append([option, specification])
         return port
@@ -121,7 +123,7 @@ class RouteContext:
 
 def port_taken(port: int, owner: t.Optional[int], client: t.Any = None, variable: str = "paraview_client_port") -> SessionError:
     """SessionError for a port of the client host that is in use."""
-    client = client or Here()
+    client = client or LocalClientHost()
     whose = "another process" if owner == -1 else "your own account" if owner == client.uid else "another account (uid {0})".format(owner)
     return SessionError("port {0} on this host is taken".replace("this host", client.name or "this host").format(port), "{0} listens there".format(whose),
                         "choose another {0}, or leave it out".format(variable))

@@ -120,7 +120,7 @@ class Stub:
 
         Args:
             route: of choice.ROUTES.
-            side: where ParaView runs: host.Here or There.
+            side: where ParaView runs: host.LocalClientHost or RemoteClientHost.
             port: ParaView's port there; with 0 the stub chooses one.
             options: the session's settings; the timeouts are in seconds.
         """
@@ -179,7 +179,7 @@ class Stub:
         no process listens there, and ParaView on this host would accept one before it has the session's connect-id.
 
         Args:
-            side: where ParaView runs: host.Here or There.
+            side: where ParaView runs: host.LocalClientHost or RemoteClientHost.
             port: its port there.
         """
         write_private(self.client_path, _place(side.target(port)) + "\n")

@@ -47,7 +47,7 @@ def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) ->
         session: the session that the stub belongs to.
         record: the session's.
         route: of choice.ROUTES.
-        side: where ParaView runs: host.Here or There.
+        side: where ParaView runs: host.LocalClientHost or RemoteClientHost.
     Raises:
         SessionError: the stub does not start.
     """
@@ -81,7 +81,7 @@ def forward_from_client(session: Session, record: SessionRecord, side: t.Any) ->
     Args:
         session: the session that the stub belongs to.
         record: the session's.
-        side: where ParaView runs: host.Here or There.
+        side: where ParaView runs: host.LocalClientHost or RemoteClientHost.
     Raises:
         SessionError: the port cannot be forwarded.
     """

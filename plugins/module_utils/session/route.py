@@ -5,7 +5,7 @@
 
 import typing as t
 
-from ..client.host import AtStub, Here, There
+from ..client.host import LocalClientHost, RemoteClientHost, StubEndpoint
 from ..cluster.login_node import LoginNode
 from ..cluster.session_record import SessionRecord
 from ..routes import choice
@@ -38,16 +38,16 @@ def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Sess
          "user_relay": options["user_relay"] or options["route"] != "auto", "client_timeout": options["client_timeout"], "target": record.target,
          "guest": bool(record.guest)},
         record.forwards, {"nodes": record.nodes, "addresses": record.addresses},
-        AtStub(record.control_path) if record.lifeline else client_of(record, channel),
+        StubEndpoint(record.control_path) if record.lifeline else client_of(record, channel),
         (lambda forwards: session.update(forwards=forwards)) if session and record.guest else None)
 
 
-def client_of(record: SessionRecord, channel: Channel) -> t.Union[Here, There]:
+def client_of(record: SessionRecord, channel: Channel) -> t.Union[LocalClientHost, RemoteClientHost]:
     """Where ParaView runs."""
-    client_side = record.client_side
-    if not client_side:
-        return Here()
-    return There(client_side["name"], client_side["uid"], Master(client_side["control_path"], record.ssh), channel.client_script, record.control_path)
+    host = record.client_side
+    if not host:
+        return LocalClientHost()
+    return RemoteClientHost(host["name"], host["uid"], Master(host["control_path"], record.ssh), channel.client_script, record.control_path)
 
 
 def load(record: SessionRecord, channel: Channel, session: t.Optional[Session] = None) -> Route:
