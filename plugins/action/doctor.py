@@ -214,5 +214,5 @@ class ActionModule(SessionAction):
                 raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory that you can write to")
         return {"changed": False, "checks": [one._asdict() for one in found]}
 
-    def undo_own(self, hopeless):
+    def undo_own(self, end_detached):
         return ""

@@ -134,7 +134,7 @@ class ActionModule(SessionAction):
         if ending.reason != endings.CLIENT_LEFT:
             when = "while the client was connected" if flow.progress.connected else "before the client connected"
             raise SessionError("job {0} ended {1}".format(record.job_id, when), ending.reason + "; the end of its log:\n" + (tail(log) or "    (none)"),
-                               ending.way_out or "check the log above, and connect again", hopeless=True)
+                               ending.way_out or "check the log above, and connect again", end_detached=True)
 
     def _let_through(self, record, channel, route, client, flow):
         """A relay or a lifeline holds pvserver back until the client listens."""

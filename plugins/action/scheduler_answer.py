@@ -46,5 +46,5 @@ class ActionModule(SessionAction):
     def fail(self, error, arguments):
         return super().fail(error, dict(arguments, json=""))
 
-    def undo_own(self, hopeless):
+    def undo_own(self, end_detached):
         return ""

@@ -25,7 +25,7 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 class ActionModule(SessionAction):
     NEEDS_SESSION = False
     #: Whether the client host could not be reached, so that files may be left there.
-    far_left = False
+    client_host_unreached = False
     SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, **copy.deepcopy(settings.SPEC)}
 
     def act(self, arguments):
@@ -180,7 +180,7 @@ class ActionModule(SessionAction):
         self.session.remove()
         self.show("nothing to disconnect" if not record else "{0}; {1}".format(
             "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record.job_id) if record.job_id else ""),
-            _left_on_client_host(record) if self.far_left else "nothing is left on either side"))
+            _left_on_client_host(record) if self.client_host_unreached else "nothing is left on either side"))
         sessions.write_report(arguments["json"], [report])
         return {"changed": bool(record), "session": report}
 
@@ -201,7 +201,7 @@ class ActionModule(SessionAction):
             self._undo(self.session.read(), last=True)
             return
         processes.wait_gone(record.daemon, 15)
-        self.far_left = bool(answer.get("far_left"))
+        self.client_host_unreached = bool(answer.get("far_left"))
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
                                "the record is kept: run disconnect again, or cancel job {0} there".format(record.job_id))
@@ -210,9 +210,9 @@ class ActionModule(SessionAction):
         """The password in the inventory, if this host is in it."""
         return password_of(self._connection) if self._connection.transport == "ssh" else ""
 
-    def undo_own(self, hopeless):
+    def undo_own(self, end_detached):
         # A disconnect that failed keeps the record, so that it can be run again.
-        return "" if self._task.args.get("state") == "absent" else super().undo_own(hopeless)
+        return "" if self._task.args.get("state") == "absent" else super().undo_own(end_detached)
 
 
 def _left_on_client_host(record):

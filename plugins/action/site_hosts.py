@@ -47,7 +47,7 @@ class ActionModule(SessionAction):
         self.session = record.Session(self.base, self.name)
         return super().fail(error, arguments)
 
-    def undo_own(self, hopeless):
+    def undo_own(self, end_detached):
         return ""
 
     def _inventory(self):

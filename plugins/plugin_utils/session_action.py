@@ -92,7 +92,7 @@ class SessionAction(ActionBase):
         path = arguments.get("json") or (self.session.read().settings.get("json", "") if self.NEEDS_SESSION else "")
         state = "cancelled" if error.cancelled else "failed"
         report = self.session.report(state=state, reason=one_line(str(error), 2000))
-        left = self.undo_own(error.hopeless)
+        left = self.undo_own(error.end_detached)
         if left:
             display.display("{0}: could not be undone: {1}".format(self.name, left), color="red")
         try:
@@ -101,7 +101,7 @@ class SessionAction(ActionBase):
             display.display("{0}: {1}".format(self.name, unwritten.what), color="red")
         return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error))}
 
-    def undo_own(self, hopeless: bool) -> str:
+    def undo_own(self, end_detached: bool) -> str:
         """Undoes the session that this playbook began; returns what could not be undone."""
         record = self.session.read()
         if not record or record.owner != self.owner:
@@ -120,7 +120,7 @@ class SessionAction(ActionBase):
                 self.session.update(owner=None, waiting=None)
                 channel.request("hand_over")
                 return ""
-            if record.detached and not hopeless:
+            if record.detached and not end_detached:
                 # The job keeps its place in the queue, since the next connect may succeed.
                 teardown.end_client(record, True)
                 if record.client_there:

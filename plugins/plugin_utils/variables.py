@@ -22,7 +22,7 @@ _MISSPELLED = 2
 
 
 @functools.lru_cache(maxsize=None)
-def ours() -> t.FrozenSet[str]:
+def collection_variables() -> t.FrozenSet[str]:
     """Every variable of the roles and playbooks."""
     names = set(OUTSIDE_ROLES)
     for path in _ROLES.glob("*/meta/argument_specs.yml"):
@@ -40,11 +40,12 @@ def check(variables: t.Iterable[str], given: t.Iterable[str]) -> t.List[str]:
     Returns:
         A warning for each name that may belong to another role.
     Raises:
-        SessionError: a name on the command line is not one of ours, or any name is a misspelling of one of ours.
+        SessionError: a name on the command line is not a variable of the collection, or any name is a misspelling of one.
     """
-    foreign = sorted(name for name in set(variables) | set(given) if name.startswith(PREFIX) and not name.startswith(PREFIX + "_") and name not in ours())
+    known = collection_variables()
+    foreign = sorted(name for name in set(variables) | set(given) if name.startswith(PREFIX) and not name.startswith(PREFIX + "_") and name not in known)
     for name in foreign:
-        if name in given or any(distance(name, other, _MISSPELLED) <= _MISSPELLED for other in ours()):
+        if name in given or any(distance(name, other, _MISSPELLED) <= _MISSPELLED for other in known):
             raise SessionError("{0} is not a variable of sciviz.paraview".format(clean(name, 100)), "the nearest is {0}".format(nearest(name)),
                                "correct it on the command line; nothing was touched" if name in given else
                                "correct it in the inventory, or rename it if it belongs to another role; nothing was touched")
@@ -52,11 +53,11 @@ def check(variables: t.Iterable[str], given: t.Iterable[str]) -> t.List[str]:
 
 
 def nearest(name: str) -> str:
-    """The variable of ours that is most similar to a name: one that has it as a word, a misspelling of it, one that contains it, or any other."""
+    """The collection's variable that is most similar to a name: one that has it as a word, a misspelling of it, one that contains it, or any other."""
     rest = name[len(PREFIX):]
-    longer = sorted((other for other in ours() if rest and rest in other[len(PREFIX):]), key=lambda other: (len(other), other))
+    longer = sorted((other for other in collection_variables() if rest and rest in other[len(PREFIX):]), key=lambda other: (len(other), other))
     words = [other for other in longer if "_{0}_".format(rest) in other + "_"]
-    misspelled = sorted((distance(name, other, _MISSPELLED), other) for other in ours())
+    misspelled = sorted((distance(name, other, _MISSPELLED), other) for other in collection_variables())
     if misspelled[0][0] <= (1 if words else _MISSPELLED):
         return misspelled[0][1]
-    return (words or longer or difflib.get_close_matches(name, sorted(ours()), 1, 0))[0]
+    return (words or longer or difflib.get_close_matches(name, sorted(collection_variables()), 1, 0))[0]

@@ -66,13 +66,13 @@ def test_a_name_may_belong_to_another_role():
 
 
 def test_every_name_of_ours_is_accepted():
-    for name in variables.ours():
+    for name in variables.collection_variables():
         assert variables.check([name], [name]) == []
 
 
 def test_every_name_in_the_documentation_exists():
     texts = [path.read_text() for path in (TOP / "README.md", *(TOP / "docs/docsite/rst").glob("*.rst"), *(TOP / "roles").glob("*/README.md"))]
     shown = set(re.findall(r"-e '?\{?\"?(paraview_[a-z_]+)", "\n".join(texts))) | set(re.findall(r"\n *\"?(paraview_[a-z_]+)\"?: ", "\n".join(texts)))
-    assert len(shown) > 10 and shown <= variables.ours(), shown - variables.ours()
+    assert len(shown) > 10 and shown <= variables.collection_variables(), shown - variables.collection_variables()
     read = set(re.findall(r"\bparaview_[a-z_]+", "".join(path.read_text() for path in (TOP / "playbooks").glob("*.yml"))))
-    assert {name for name in read if not name.startswith("paraview__")} - {"paraview_selected"} <= variables.ours()
+    assert {name for name in read if not name.startswith("paraview__")} - {"paraview_selected"} <= variables.collection_variables()

@@ -24,17 +24,17 @@ def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str
     if kind == "missing":
         return SessionError("pvserver was not found on {0}: {1!r}".format(host, " ".join(pvserver)),
                             "{0} is not on the PATH of job {1}".format(one_line(thing), job_id),
-                            "let paraview_modules or paraview_setup put it there, or give its full path in paraview_pvserver", hopeless=True)
+                            "let paraview_modules or paraview_setup put it there, or give its full path in paraview_pvserver", end_detached=True)
     if kind == "module":
         return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
-                            "list the modules with: module avail paraview; then set paraview_modules", hopeless=True)
+                            "list the modules with: module avail paraview; then set paraview_modules", end_detached=True)
     if kind == "rendering":
         return rendering.error(job_id, host, thing)
     if kind == "agent":
         return SessionError("paraview-lifeline ended on {0}".format(host), one_line(thing) or "it printed nothing",
-                            "set paraview_reconnect to false for this host", hopeless=True)
+                            "set paraview_reconnect to false for this host", end_detached=True)
     return SessionError("no port is free on {0}".format(host), "all ports of {0} are in use".format(one_line(thing)), "widen paraview_server_ports",
-                        hopeless=True)
+                        end_detached=True)
 
 
 def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool) -> t.Tuple[str, int]:
@@ -48,9 +48,9 @@ def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool) 
         where = "no process of yours listens on port {0} of {1}, where the job's script runs{2}".format(
             port, progress.host, "" if nameless else ": pvserver runs on {0}".format(host))
         if lifeline:
-            raise SessionError("the reconnecting connection does not reach pvserver", where, "set paraview_reconnect to false for this host", hopeless=True)
+            raise SessionError("the reconnecting connection does not reach pvserver", where, "set paraview_reconnect to false for this host", end_detached=True)
         raise SessionError("pvserver is not on the job's first node", where,
-                           "let the MPI launcher start rank 0 on the node where the job's script runs (paraview_mpi_launcher)", hopeless=True)
+                           "let the MPI launcher start rank 0 on the node where the job's script runs (paraview_mpi_launcher)", end_detached=True)
     return (progress.host, port) if nameless else accepting
 
 
@@ -60,4 +60,4 @@ def refuse_separate_servers(job_id: str, status: paraview.Status) -> None:
         raise SessionError("pvserver was started {0} times in job {1}, as a server of its own each time".format(status.servers, job_id),
                            "the MPI launcher and pvserver's MPI are not compatible, so its ranks do not find each other",
                            "set paraview_mpi_launcher to the launcher of the MPI that pvserver was built with (mpiexec, or srun with its --mpi option)",
-                           hopeless=True)
+                           end_detached=True)

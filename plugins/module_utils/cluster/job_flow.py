@@ -189,7 +189,7 @@ class JobFlow:
             raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
                                "it was pending: {0}".format((state and (state.reason or state.native)) or "no reason given"),
                                "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
-                               cancelled=True, hopeless=True)
+                               cancelled=True, end_detached=True)
         nodes = self.progress.nodes or [self.progress.host]
         self.show("job {0} running on {1}".format(self.watch.job_id, " ".join(nodes)))
         if len(nodes) < requested:

@@ -14,16 +14,16 @@ class SessionError(Exception):
         why: the cause; the other side's own message if there is one.
         way_out: what the user can do about it.
         cancelled: the job was cancelled; it did not fail.
-        hopeless: the job is of no further use, not even to a detached session.
+        end_detached: a detached session ends too, since its job is of no further use.
     """
 
-    def __init__(self, what: str, why: str = "", way_out: str = "", cancelled: bool = False, hopeless: bool = False) -> None:
+    def __init__(self, what: str, why: str = "", way_out: str = "", cancelled: bool = False, end_detached: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.why = why
         self.way_out = way_out
         self.cancelled = cancelled
-        self.hopeless = hopeless
+        self.end_detached = end_detached
 
     def lines(self) -> t.List[str]:
         """What, why and way out, without empty ones."""

@@ -7,7 +7,7 @@ import collections
 import typing as t
 
 
-class Route(t.NamedTuple):
+class RouteProperties(t.NamedTuple):
     """Properties of a route that several packages use.
 
     Attributes:
@@ -22,15 +22,15 @@ class Route(t.NamedTuple):
 
 
 #: Every route, the least exposed first.
-ALL: t.Dict[str, Route] = collections.OrderedDict([
-    ("node_tunnel", Route(reverse=False, encrypted=True, exposed=False)),
-    ("node_tunnel_reverse", Route(reverse=True, encrypted=True, exposed=False)),
-    ("forward_tunnel", Route(reverse=False, encrypted=True, exposed=False)),
-    ("reverse_tunnel", Route(reverse=True, encrypted=True, exposed=False)),
-    ("reverse_tunnel_relay", Route(reverse=True, encrypted=True, exposed=False)),
-    ("reverse_relay_unencrypted", Route(reverse=True, encrypted=False, exposed=True)),
-    ("reverse_unencrypted", Route(reverse=True, encrypted=False, exposed=True)),
-    ("forward_unencrypted", Route(reverse=False, encrypted=False, exposed=False)),
+ALL: t.Dict[str, RouteProperties] = collections.OrderedDict([
+    ("node_tunnel", RouteProperties(reverse=False, encrypted=True, exposed=False)),
+    ("node_tunnel_reverse", RouteProperties(reverse=True, encrypted=True, exposed=False)),
+    ("forward_tunnel", RouteProperties(reverse=False, encrypted=True, exposed=False)),
+    ("reverse_tunnel", RouteProperties(reverse=True, encrypted=True, exposed=False)),
+    ("reverse_tunnel_relay", RouteProperties(reverse=True, encrypted=True, exposed=False)),
+    ("reverse_relay_unencrypted", RouteProperties(reverse=True, encrypted=False, exposed=True)),
+    ("reverse_unencrypted", RouteProperties(reverse=True, encrypted=False, exposed=True)),
+    ("forward_unencrypted", RouteProperties(reverse=False, encrypted=False, exposed=False)),
 ])
 #: What ``auto`` tries, in this order.
 ORDER = tuple(name for name, route in ALL.items() if route.encrypted)

@@ -82,7 +82,7 @@ def error(job_id: str, host: str, reported: str) -> SessionError:
         "program": ("{0} is not on the PATH of job {1}".format(detail, job_id),
                     "{0}, load a module that has {1}, or ask the site to install it on its nodes".format(auto, detail)),
     }.get(kind, (rest or "the job reports no reason", auto))
-    return SessionError("pvserver on {0} cannot draw with paraview_rendering: {1}".format(host, requested), why, way_out, hopeless=True)
+    return SessionError("pvserver on {0} cannot draw with paraview_rendering: {1}".format(host, requested), why, way_out, end_detached=True)
 
 
 def display_message(host: str, display: str) -> str:

@@ -200,7 +200,7 @@ def poll_pause(waited: float) -> float:
 def never_error(job_id: str, state: answers.JobState) -> SessionError:
     """SessionError for a job that the batch system will never start."""
     return SessionError("job {0} can never run".format(job_id), "{0}: {1}".format(state.reason, state.explanation),
-                        "it was cancelled; change the variable named and connect again", hopeless=True)
+                        "it was cancelled; change the variable named and connect again", end_detached=True)
 
 
 def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancelled: bool = False, line: str = "", way_out: str = "") -> SessionError:
@@ -226,4 +226,4 @@ def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancel
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
     return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
                         way_out or "read the log above; paraview_pvserver, paraview_modules and paraview_setup determine what the job runs",
-                        cancelled=cancelled or state.state == "cancelled", hopeless=True)
+                        cancelled=cancelled or state.state == "cancelled", end_detached=True)

@@ -39,7 +39,7 @@ _OTHER_LOGIN_NODE_PAUSE = 20.0
 OTHER_LOGIN_NODE = 3
 
 
-class Silence(ShellLost):
+class NotResponding(ShellLost):
     """The shell does not answer; it may answer later."""
 
 
@@ -92,7 +92,7 @@ class Recovery:
         daemon = self.daemon
         connection, daemon.connection = daemon.connection, None
         connection.shell.meanwhile = None
-        if isinstance(why, Silence):
+        if isinstance(why, NotResponding):
             self.silent = connection
         else:
             self._end(connection)
@@ -114,7 +114,7 @@ class Recovery:
         """Called during the wait for an answer: ShellLost if the line is lost and the login node silent."""
         self._check_stub()
         if self.lost_at is not None and time.monotonic() - self.daemon.shell.active_at > _LONG_SILENCE:
-            raise Silence("no answer from the login node")
+            raise NotResponding("no answer from the login node")
 
     def begin_login(self, command: t.List[str], environment: t.Dict[str, str], path: str) -> None:
         """Begins an interactive login, whose prompts the user answers."""
@@ -273,13 +273,13 @@ class Recovery:
         self.daemon.remove_sockets()
 
     def _probe_login_node(self) -> None:
-        """Silence if the login node does not answer soon; ssh itself would wait for a minute."""
+        """NotResponding if the login node does not answer soon; ssh itself would wait for a minute."""
         if self.lost_at is None:
             return
         try:
             self.daemon.shell.here(":", _SILENCE)
         except SessionError:
-            raise Silence("no answer from the login node")
+            raise NotResponding("no answer from the login node")
 
     # -- the route
 
