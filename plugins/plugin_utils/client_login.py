@@ -27,8 +27,8 @@ def log_in_on_client(session: Session, channel: Channel, target: client.Target, 
     record = session.read()
     path = record.control_path + ".c"
 
-    def attempt(command, questions):
-        return by_daemon(channel, "client", questions, target.timeout + 35, command=command, environment=questions.environment)
+    def attempt(command, prompts):
+        return by_daemon(channel, "client", prompts, target.timeout + 35, command=command, environment=prompts.environment)
 
     _answer, error = answered(session, target, path, password, attempt, host)
     if error is not None:

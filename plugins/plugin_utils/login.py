@@ -25,7 +25,7 @@ from ..module_utils.session import record as sessions
 from ..module_utils.session.record import Session
 from ..module_utils.ssh import client, control_path, master, messages
 from ..module_utils.ssh.channel import Channel
-from .asking import Patience, Questions
+from .prompts import AnswerTimeout, Prompts
 
 _DEFAULT_SSH_ARGS = "-C -o ControlMaster=auto -o ControlPersist=60s"
 _PLUGINS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -98,10 +98,10 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
         answer = _start(session, dict(given, command=master.guest_command(target, given["master"]), cancel_forward=cancel), target)
     if "error" in answer:
         given["master"] = ""
-        answer = _log_in_to_any(session, target, path, password, lambda command, questions, candidate: _start(
-            session, dict(given, command=command, environment=questions.environment), candidate, questions))
+        answer = _log_in_to_any(session, target, path, password, lambda command, prompts, candidate: _start(
+            session, dict(given, command=command, environment=prompts.environment), candidate, prompts))
     fields = {"daemon": answer["daemon"], "socket": given["socket"], "control_path": path, "ssh": target.executable,
-              "target": target._asdict(), "guest": given["master"], "asked": bool(answer.get("asked")) or bool(given["master"])}
+              "target": target._asdict(), "guest": given["master"], "asked": bool(answer.get("was_prompted")) or bool(given["master"])}
     _same_node(session, session.update(**fields))
 
 
@@ -130,21 +130,21 @@ def _log_in_again(session, record, target, password):
     channel = Channel(record.socket, session.name)
     path = record.control_path + reconnection.SOCKETS[2]
 
-    def attempt(command, questions, candidate):
-        environment = dict({name: os.environ[name] for name in _CREDENTIALS if name in os.environ}, **questions.environment)
-        return by_daemon(channel, "login", questions, candidate.timeout + 35, command=command, environment=environment, path=path)
+    def attempt(command, prompts, candidate):
+        environment = dict({name: os.environ[name] for name in _CREDENTIALS if name in os.environ}, **prompts.environment)
+        return by_daemon(channel, "login", prompts, candidate.timeout + 35, command=command, environment=environment, path=path)
 
     answer = _log_in_to_any(session, target, path, password, attempt)
-    session.update(target=target._asdict(), asked=bool(answer.get("asked")))
+    session.update(target=target._asdict(), asked=bool(answer.get("was_prompted")))
 
 
-def by_daemon(channel: Channel, which: str, questions: Questions, seconds: float, **given) -> dict:
+def by_daemon(channel: Channel, which: str, prompts: Prompts, seconds: float, **given) -> dict:
     """Lets the session's daemon log in, and answers ssh's prompts.
 
     Args:
         channel: to the daemon.
         which: ``login`` (to replace a lost connection) or ``client`` (on the client host).
-        questions: of this login.
+        prompts: of this login.
         seconds: time limit without a prompt.
         given: arguments of the request.
     Returns:
@@ -152,7 +152,7 @@ def by_daemon(channel: Channel, which: str, questions: Questions, seconds: float
     """
     channel.request("begin_" + which, **given)
     try:
-        answer = _awaited(channel, which + "_state", questions, Patience(seconds))
+        answer = _awaited(channel, which + "_state", prompts, AnswerTimeout(seconds))
     except BaseException:
         channel.request("end_" + which)
         raise
@@ -161,19 +161,19 @@ def by_daemon(channel: Channel, which: str, questions: Questions, seconds: float
     return answer
 
 
-def _awaited(channel, operation, questions, patience):
+def _awaited(channel, operation, prompts, timeout):
     while True:
         state = channel.request(operation)
         if "failed" in state:
             return {"error": state["failed"]}
         if state["begun"]:
             return state
-        questions.received(state["said"])
-        if select.select([questions], [], [], _POLL_SECONDS)[0]:
-            questions.answer()
-            patience.renew()
-        elif not patience.left:
-            return {"error": "no answer within {0} s: Connection timed out".format(patience.seconds)}
+        prompts.received(state["said"])
+        if select.select([prompts], [], [], _POLL_SECONDS)[0]:
+            prompts.answer()
+            timeout.renew()
+        elif not timeout.left:
+            return {"error": "no answer within {0} s: Connection timed out".format(timeout.seconds)}
 
 
 def _log_in_to_any(session, target, path, password, attempt):
@@ -183,7 +183,7 @@ def _log_in_to_any(session, target, path, password, attempt):
     # Without a batch system, pvserver is a process of that one login node, and no other login node will do.
     fixed = pinned != target and sessions.is_lost(session.read()) and answers.of(session.read()).get("on_login_node")
     for candidate in [pinned] * (pinned != target) + [target] * (not fixed):
-        answer, error = answered(session, candidate, path, password, lambda command, questions, candidate=candidate: attempt(command, questions, candidate))
+        answer, error = answered(session, candidate, path, password, lambda command, prompts, candidate=candidate: attempt(command, prompts, candidate))
         if error is None:
             return answer
         if not (messages.unreachable(answer["error"]) or messages.distrusts(answer["error"])):
@@ -199,22 +199,22 @@ def answered(session: Session, target: client.Target, control_path: str, passwor
         target: the host to connect to.
         control_path: of the new master.
         password: as for log_in().
-        attempt: ``attempt(command, questions) -> dict``, with ``error`` if it failed.
+        attempt: ``attempt(command, prompts) -> dict``, with ``error`` if it failed.
         host: the client host's name for a login there; empty for the login node.
     Returns:
         The result of the last attempt, and its SessionError or None.
     """
     for old in (False, True):
         names = functools.partial(client.names, target)
-        with Questions(host or session.name, session.directory, control_path + ".a", password, names) as questions:
-            answer = attempt(client.master_command(target, control_path, old=old), questions)
+        with Prompts(host or session.name, session.directory, control_path + ".a", password, names) as prompts:
+            answer = attempt(client.master_command(target, control_path, old=old), prompts)
         output = answer.get("error")
         if output is None:
-            return dict(answer, asked=questions.asked), None
+            return dict(answer, was_prompted=prompts.was_prompted), None
         if "Bad configuration option" not in output:
             break
-    if questions.unanswered and not messages.distrusts(output):
-        return answer, questions.no_terminal(target.host)
+    if prompts.unanswered and not messages.distrusts(output):
+        return answer, prompts.no_terminal(target.host)
     return answer, messages.explain(target.host, output, "client host" if host else "login node")
 
 
@@ -254,7 +254,7 @@ def _interpreter(code):
         sys.pycache_prefix = before
 
 
-def _start(session, given, target, questions=None):
+def _start(session, given, target, prompts=None):
     """Starts a daemon; returns its last line, which reports that it holds the connection, or why not."""
     log = os.open(os.path.join(session.directory, "daemon.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
@@ -268,7 +268,7 @@ def _start(session, given, target, questions=None):
         stdin.write(json.dumps(given).encode())
     with process.stdout as stdout:
         try:
-            answer = _last_line(stdout, questions, Patience(target.timeout + 35))
+            answer = _last_line(stdout, prompts, AnswerTimeout(target.timeout + 35))
         except BaseException:
             process.terminate()
             raise
@@ -278,11 +278,11 @@ def _start(session, given, target, questions=None):
     return answer
 
 
-def _last_line(stdout, questions, patience):
+def _last_line(stdout, prompts, timeout):
     """The last line of a daemon's output; prompts that arrive before are answered."""
     text = b""
     while True:
-        ready = select.select([stdout] + ([questions] if questions else []), [], [], patience.left)[0]
+        ready = select.select([stdout] + ([prompts] if prompts else []), [], [], timeout.left)[0]
         if stdout in ready:
             data = os.read(stdout.fileno(), 65536)
             text += data
@@ -290,12 +290,12 @@ def _last_line(stdout, questions, patience):
             for report in (json.loads(line.decode()) for line in lines):
                 if "said" not in report:
                     return report
-                if questions:
-                    questions.received(report["said"])
+                if prompts:
+                    prompts.received(report["said"])
             if not data:
                 return {"error": "the process that holds the connection ended; its log is next to the session's record"}
         elif ready:
-            questions.answer()
-            patience.renew()
+            prompts.answer()
+            timeout.renew()
         else:
-            return {"error": "no answer within {0} s".format(patience.seconds)}
+            return {"error": "no answer within {0} s".format(timeout.seconds)}

@@ -41,7 +41,7 @@ _OPENLY = re.compile(r"\(yes/no(?:/\[fingerprint\])?\)\? \Z|^Please type 'yes'")
 display = Display()
 
 
-class Questions:
+class Prompts:
     """The prompts of one login.
 
     Args:
@@ -63,7 +63,7 @@ class Questions:
         #: The prompt that could not be shown for lack of a terminal.
         self.unanswered = ""
         #: Whether ssh prompted for anything.
-        self.asked = False
+        self.was_prompted = False
 
     def __enter__(self):
         self._remove()
@@ -106,7 +106,7 @@ class Questions:
                 # For example a key that the user has to touch: ssh waits for the key and not for an answer.
                 self._show(prompt)
                 return
-            self.asked = True
+            self.was_prompted = True
             answer = self._answer(str(prompt))
             if answer is not None:
                 try:
@@ -148,7 +148,7 @@ class Questions:
             .format(host))
 
 
-class Patience:
+class AnswerTimeout:
     """A time limit for an answer, which starts again after each answer of the user.
 
     Args:
