@@ -6,7 +6,7 @@
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.client.host import LocalClientHost
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat, job_directory, job_scripts, teardown
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat, job_directory, job_scripts, status_file, teardown
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow, submitted
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
@@ -81,7 +81,7 @@ class ActionModule(SessionAction):
         flow = self._flow(record, channel)
         job = flow.queue.ask(record.job_id)
         # A job of the user's own goes on when pvserver in it has ended.
-        ended = record.settings.get("job_id") and job_scripts.Progress(flow.directory.read("status")).ended
+        ended = record.settings.get("job_id") and status_file.Progress(flow.directory.read("status")).ended
         if not ended and ((not job.gone and job.state not in answers.OVER) or heartbeat.lives(flow.directory)):
             return True
         self.show("job {0} of the earlier session is over; starting a new one".format(record.job_id))

@@ -5,7 +5,7 @@
 
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, status_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean, one_line
@@ -51,7 +51,7 @@ class ActionModule(SessionAction):
     @staticmethod
     def _refresh(session, record):
         script = Channel(record.socket, session.name).script
-        progress = job_scripts.Progress(job_directory.Directory(script, record.remote_directory).status("", 0))
+        progress = status_file.Progress(job_directory.Directory(script, record.remote_directory).status("", 0))
         if record.state == "ready" and progress.connected:
             session.update(state="connected", was_connected=True)
         job = Jobs(over(script, record.prelude), answers.of(record)).ask(record.job_id)

@@ -5,7 +5,7 @@
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import endings
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_scripts import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.status_file import Progress
 
 WAITS = "running c101\nsaid Waiting for client...\nsaid Accepting connection(s): c101:40123\n"
 CALLS = "running c101\nsaid Connecting to client (reverse connection requested)...\n"

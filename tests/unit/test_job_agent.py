@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts, status_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import programs
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
@@ -240,8 +240,8 @@ def test_sessions_that_cannot_reconnect(options, route, reason):
     ("nodes c101 c102\nrunning c101.site\nlifeline /usr/bin/python3\n", ""), ("running c101\nlifeline\n", "c101 has no Python"),
     ("nodes c101\nrunning mom1\nlifeline python3\n", "runs on mom1, and pvserver on c101")])
 def test_jobs_that_cannot_reconnect(status, reason):
-    assert reason in lifeline.why_not_in_job(job_scripts.Progress(status))
-    assert bool(reason) == bool(lifeline.why_not_in_job(job_scripts.Progress(status)))
+    assert reason in lifeline.why_not_in_job(status_file.Progress(status))
+    assert bool(reason) == bool(lifeline.why_not_in_job(status_file.Progress(status)))
 
 
 class Context:

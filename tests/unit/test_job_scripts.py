@@ -14,7 +14,7 @@ import subprocess
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_scripts import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.status_file import Progress
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from hypothesis import given

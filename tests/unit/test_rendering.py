@@ -12,7 +12,7 @@ import subprocess
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_faults import error as fault_error
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_scripts import Progress
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.status_file import Progress
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview.pvserver import pvserver_program
 from hypothesis import given

@@ -6,7 +6,7 @@
 import typing as t
 
 from ..paraview import log_causes
-from .job_scripts import Progress
+from .status_file import Progress
 
 
 class Ending(t.NamedTuple):

@@ -10,7 +10,7 @@ import time
 import typing as t
 
 from .job_directory import Directory
-from .job_scripts import Progress
+from .status_file import Progress
 
 # If a job gives no sign for so many seconds, its batch system is queried. The job script gives one every two or three seconds.
 OVERDUE = 5.0

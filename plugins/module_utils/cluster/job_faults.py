@@ -9,7 +9,7 @@ from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import pvserver as paraview
 from ..paraview import rendering
-from .job_scripts import Progress
+from .status_file import Progress
 
 
 def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str]) -> SessionError:
@@ -17,7 +17,7 @@ def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str
 
     Args:
         job_id: the job. host: its node.
-        fault: as in job_scripts.Progress.
+        fault: as in status_file.Progress.
         pvserver: the command that was requested.
     """
     kind, thing = fault

@@ -13,7 +13,7 @@ from ..common.text import one_line
 from ..paraview import pvserver as paraview
 from ..paraview import rendering
 from ..schedulers import answers, jobs
-from . import heartbeat, job_faults, job_scripts
+from . import heartbeat, job_faults, job_scripts, status_file
 from .job_directory import Directory
 from .job_watch import JobWatch
 from .login_node import Run
@@ -66,7 +66,7 @@ class JobFlow:
         return flow
 
     @property
-    def progress(self) -> job_scripts.Progress:
+    def progress(self) -> status_file.Progress:
         """The contents of the job's status file."""
         return self.watch.progress
 
@@ -297,11 +297,11 @@ class JobFlow:
 
     def _end_step(self) -> str:
         text = self.directory.read("status")
-        if not text or job_scripts.Progress(text).ended:
+        if not text or status_file.Progress(text).ended:
             return ""
         self.directory.put("stop", "")
         deadline = time.monotonic() + _ENDING_SECONDS
-        while not job_scripts.Progress(text).ended:
+        while not status_file.Progress(text).ended:
             if time.monotonic() > deadline:
                 return "pvserver in the job does not end"
             text = self.directory.status(text, 2)

@@ -8,20 +8,19 @@ has a process group of its own: it sets up the environment, waits for the go fil
 of the role connect. A job's files are in a directory on the cluster that only its owner may enter. Each file is written under a
 temporary name, flushed and renamed, since homes are network file systems.
 
-Files: ``status`` (an event a line), ``beat`` (a sign of life every two or three seconds), ``go`` (an argument of pvserver a line),
+Files: ``status`` (an event a line, see status_file.py), ``beat`` (a sign of life every two or three seconds), ``go`` (an argument of pvserver a line),
 ``log`` (pvserver's output), ``batch.log`` (the batch system's), ``rank.sh`` (rendering.py). With a lifeline (lifeline.py) also its
 program, ``key``, ``agent.log``, and two addresses with port for the agent: ``pvserver`` (where pvserver waits) and ``line`` (where
 the line goes).
 """
 
-import re
 import shlex
 import typing as t
 
 from ..common import programs
 from ..paraview import rendering
 from ..paraview.pvserver import STATUS_LINES, pvserver_program
-from ..schedulers import directives, hostlists, mpi
+from ..schedulers import directives, mpi
 from ..schedulers.tables.registry import Table
 
 
@@ -97,69 +96,3 @@ def go_file(arguments: t.List[str]) -> str:
     if any("\n" in argument for argument in arguments):
         raise ValueError("an argument of pvserver contains a newline")
     return "".join(argument + "\n" for argument in arguments)
-
-
-class Progress:
-    """The contents of the status file.
-
-    Attributes:
-        host: where the job script runs. nodes: of the job. addresses: IPv4 addresses of that host.
-        output: pvserver's status lines. connected: a client has connected. exiting: pvserver has begun to exit.
-        fault: the kind of fault that kept pvserver from starting, and the thing it concerns.
-        display: the job's report on displays, for rendering; may be empty.
-        ended: exit status, and why: pvserver, idle, walltime, outage, lost, cancelled or attach.
-        elsewhere: pvserver accepts connections, but not on this host.
-        lifeline: whether an agent can run; None until the job reports it.
-        agent: where the lifeline's agent listens.
-    """
-
-    def __init__(self, text: str = "") -> None:
-        self.host, self.elsewhere, self.display = "", False, ""
-        self.nodes: t.List[str] = []
-        self.addresses: t.List[str] = []
-        self.output: t.List[str] = []
-        self.fault: t.Optional[t.Tuple[str, str]] = None
-        self.ended: t.Optional[t.Tuple[int, str]] = None
-        self.lifeline: t.Optional[bool] = None
-        self.agent: t.Optional[t.Tuple[str, int]] = None
-        for line in text.split("\n"):
-            self._read(line)
-
-    @property
-    def connected(self) -> bool:
-        return any(line.startswith("Client connected") for line in self.output)
-
-    @property
-    def exiting(self) -> bool:
-        return any(line.startswith("Exiting") for line in self.output)
-
-    def _read(self, line: str) -> None:
-        word, _blank, rest = line.partition(" ")
-        if word == "running":
-            self.host = "".join(hostlists.expand(rest)[:1])
-        elif word == "nodes":
-            self.nodes = [name for part in rest.split() for name in hostlists.expand(part)]
-        elif word == "addresses":
-            self.addresses = re.findall(r"(?<![0-9.])(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?![0-9.])", rest)[:32]
-        elif word == "said":
-            self.output.append(rest)
-        elif word in ("missing", "module", "ports", "rendering"):
-            self.fault = (word, rest)
-        elif word == "elsewhere":
-            self.elsewhere = True
-        elif word == "display":
-            self.display = rest
-        elif word == "lifeline":
-            self.lifeline = bool(rest)
-        elif word == "agent":
-            self._read_agent(rest)
-        elif word == "ended":
-            code, _blank, why = rest.partition(" ")
-            self.ended = (int(code) if re.match(r"^[0-9]{1,9}\Z", code) else 1, why)
-
-    def _read_agent(self, rest: str) -> None:
-        match = re.match(r"^([0-9.]{7,15}) ([0-9]{1,5})\Z", rest)
-        if match:
-            self.agent = (match.group(1), int(match.group(2)))
-        else:
-            self.fault = ("agent", rest)

@@ -17,7 +17,7 @@ from ..ssh.channel import ChannelLost
 from . import endings
 from .heartbeat import Heartbeat
 from .job_directory import Directory
-from .job_scripts import Progress
+from .status_file import Progress
 
 # Seconds that a batch system may take to list a job that it has just accepted.
 _NOT_YET_LISTED = 20

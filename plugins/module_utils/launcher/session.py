@@ -8,7 +8,7 @@ import shlex
 import time
 import typing as t
 
-from ..cluster import batch_system, endings, job_directory, job_scripts, site_file, teardown
+from ..cluster import batch_system, endings, job_directory, job_scripts, site_file, status_file, teardown
 from ..cluster.facts import facts_of
 from ..cluster.job_flow import JobFlow, submitted
 from ..cluster.pairing import Pairing
@@ -264,6 +264,6 @@ class LauncherSession:
 
     def _end_job(self) -> str:
         # A job that has noted its end leaves the queue by itself.
-        if self.record.job_id and job_scripts.Progress(self.flow.directory.read("status")).ended:
+        if self.record.job_id and status_file.Progress(self.flow.directory.read("status")).ended:
             self.record.job_over = self.flow.wait_until_released(_LEAVING_SECONDS)
         return teardown.undo(self.record, self.shells.script, False)

@@ -13,7 +13,7 @@ import sys
 import time
 import typing as t
 
-from ..cluster.job_scripts import Progress
+from ..cluster.status_file import Progress
 from ..common import listeners, processes, programs
 from ..common.files import write_private
 from ..config import route_names
