@@ -21,19 +21,20 @@ class ActionModule(SessionAction):
     def act(self, arguments):
         record = self.session.read()
         host = record.settings["client_host"]
-        client_side = record.client_side or {}
-        if not host or (client_side and not sessions.lacks_client_host(record)):
-            return {"changed": False, "control_path": client_side.get("control_path", "")}
+        remote_client_host = record.remote_client_host or {}
+        if not host or (remote_client_host and not sessions.lacks_client_host(record)):
+            return {"changed": False, "control_path": remote_client_host.get("control_path", "")}
         channel = self.channel()
-        client_side = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
+        remote_client_host = log_in_on_client(self.session, channel, target_of(self._connection, host), host, password_of(self._connection))
         name = os.path.basename(self.session.directory)
         channel.request("cleanup", script=remote.forget_script(name))
         code, out, err = channel.client_script(remote.keep_script(name, self.session.connect_id()))
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
             raise SessionError("cannot store the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state writable for you there")
-        self._restore_forwards(self.session.update(client_side=dict(client_side, connect_id_path="{0}/{1}.connect_id".format(directory, name))), channel)
-        return {"changed": True, "control_path": client_side["control_path"]}
+        remote_client_host["connect_id_path"] = "{0}/{1}.connect_id".format(directory, name)
+        self._restore_forwards(self.session.update(remote_client_host=remote_client_host), channel)
+        return {"changed": True, "control_path": remote_client_host["control_path"]}
 
     def _restore_forwards(self, record, channel):
         """Sets up the forwards of a lost connection again."""
@@ -44,4 +45,4 @@ class ActionModule(SessionAction):
         elif record.route:
             route = routing.load(record, channel, self.session)
             route.remove()
-            self.session.update(opened=None, **route.kept())
+            self.session.update(route_opened_by=None, **route.kept())

@@ -68,7 +68,7 @@ class ActionModule(SessionAction):
         if options["client_host"]:
             self._add(checks.unsure("client", "client host", "ParaView runs on {0}, but the checks run on this machine".format(options["client_host"])))
         # The test job is doctor's own, even if a session would use a job that exists.
-        self.session.begin(owner=self.owner, settings=dict(options, connect_id=None, job_id=""), check=True, client_host=socket.gethostname(),
+        self.session.begin(owner=self.owner, settings=dict(options, connect_id=None, job_id=""), check=True, controller_host=socket.gethostname(),
                            job_id=None, daemon=None)
         try:
             log_in(self.session, target, self.owner, password_of(self._connection))

@@ -52,7 +52,7 @@ class ActionModule(SessionAction):
         port = record.client_port
         if not route_names.is_reverse(record.route) or record.was_connected:
             return False
-        if not record.go and (record.lifeline or routing.load(record, channel).client_may_be_late):
+        if not record.go_file_written and (record.lifeline or routing.load(record, channel).client_may_be_late):
             return False
         client = routing.client_of(record, channel)
         if self._ready(record, client) or self._reached_stub(record):
@@ -108,7 +108,7 @@ class ActionModule(SessionAction):
         route, client = routing.load(record, channel), routing.client_of(record, channel)
         if route.reverse and not record.was_connected:
             self._let_through(record, channel, route, client, flow)
-        elif record.settings["start_client"] and not (record.client or record.client_there):
+        elif record.settings["start_client"] and not (record.client or record.remote_client):
             record = self._start(record, client)
             self._wait_connected(record, flow, client)
         ended, connected = bool(flow.progress.ended), flow.progress.connected or record.was_connected
@@ -160,7 +160,7 @@ class ActionModule(SessionAction):
     def _wait_connected(self, record, flow, client):
         """Waits until the client is connected; it may even have ended by then."""
         # A client that connect has started may start slowly, or show its user a welcome window first.
-        seconds = record.settings["client_timeout"] if record.client or record.client_there else _CONNECT_SECONDS
+        seconds = record.settings["client_timeout"] if record.client or record.remote_client else _CONNECT_SECONDS
         if not flow.wait_for_client(seconds, lambda: self._check_client(self.session.read(), client, before_pvserver=False)):
             raise SessionError("the client did not connect within {0}".format(durations.in_words(seconds)),
                                "its last output:\n" + self._last_output(client), "check paraview_start_client")
@@ -222,8 +222,8 @@ class ActionModule(SessionAction):
         return os.path.basename(self.session.directory)
 
     def _advice(self, record):
-        client_side = record.client_side
-        path = client_side["connect_id_path"] if client_side else self.session.connect_id_path
+        remote_client_host = record.remote_client_host
+        path = remote_client_host["connect_id_path"] if remote_client_host else self.session.connect_id_path
         reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(path)) if self.session.connect_id() else ""
-        place = "on {0}, ".format(client_side["name"]) if client_side else ""
+        place = "on {0}, ".format(remote_client_host["name"]) if remote_client_host else ""
         return "{2}{3} --server-url={0}{1}".format(record.url, reference, place, installed.shown(record))

@@ -87,8 +87,8 @@ class ActionModule(SessionAction):
         self.show("job {0} of the earlier session is over; starting a new one".format(record.job_id))
         flow.directory.remove()
         teardown.end_stub(record)
-        self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None, go=False,
-                            agent=None, opened=None, lost_at=None, was_connected=False, job_over=False, undone=False)
+        self.session.update(client=None, stub=None, created=time.time(), detached=False, job_id=None, nodes=[], root_node=None, accepting=None,
+                            go_file_written=False, agent=None, route_opened_by=None, lost_at=None, was_connected=False, job_over=False, undone=False)
         return False
 
     def _flow(self, record, channel):
@@ -127,7 +127,7 @@ class ActionModule(SessionAction):
                 route.ready_for(record.root_node)
                 self.session.update(**route.kept())
             flow.start(lambda: self._endpoints(record, route, channel, flow))
-            self.session.update(go=True)
+            self.session.update(go_file_written=True)
         except RouteUnavailable:
             pass
 
@@ -147,10 +147,10 @@ class ActionModule(SessionAction):
             return {"changed": False}
         route = routing.load(record, channel, self.session)
         flow = self._flow(record, channel)
-        if not record.go:
+        if not record.go_file_written:
             try:
                 flow.start(lambda: self._endpoints(record, route, channel, flow))
-                self.session.update(go=True)
+                self.session.update(go_file_written=True)
             except RouteUnavailable as unavailable:
                 raise choice.none_works([(route.name, str(unavailable))], route.name)
             finally:

@@ -32,7 +32,7 @@ class ActionModule(SessionAction):
 
     def _confirmed(self, record, channel):
         """The job runs: the chosen route has to work for its root node."""
-        if record.go:
+        if record.go_file_written:
             return False
         route = routing.load(record, channel, self.session)
         try:
@@ -52,7 +52,7 @@ class ActionModule(SessionAction):
         """pvserver runs: opens the client's end of the route."""
         if record.lifeline:
             return self._opened_for_line(record, channel)
-        if record.opened == record.daemon:
+        if record.route_opened_by == record.daemon:
             return False
         route = routing.load(record, channel, self.session)
         try:
@@ -61,27 +61,27 @@ class ActionModule(SessionAction):
             raise choice.none_works([(route.name, str(unavailable))], route.name)
         finally:
             self.session.update(forwards=route.context.forwards)
-        self.session.update(client_port=port, url=route.url(port), opened=record.daemon, **route.kept())
+        self.session.update(client_port=port, url=route.url(port), route_opened_by=record.daemon, **route.kept())
         return not route.reverse
 
     def _opened_for_line(self, record, channel):
         stub = lifeline.Stub(self.session)
-        opened = record.opened
+        opened_by = record.route_opened_by
         try:
-            if opened is None:
+            if opened_by is None:
                 route = routing.load(record, channel, self.session)
                 try:
                     lifeline_route.connect_stub(route, record, stub)
                 finally:
                     self.session.update(**route.kept())
-            elif opened != record.daemon:
+            elif opened_by != record.daemon:
                 lifeline_route.restore(self.session, record, channel)
         except RouteUnavailable as unavailable:
             raise choice.none_works([(record.route, str(unavailable))], record.route)
         lifeline_route.await_line(stub, self.session.read())
         reverse = route_names.is_reverse(record.route)
-        self.session.update(opened=record.daemon, lost_at=None, url=pvserver.url(reverse, self.session.read().client_port))
-        return opened != record.daemon
+        self.session.update(route_opened_by=record.daemon, lost_at=None, url=pvserver.url(reverse, self.session.read().client_port))
+        return opened_by != record.daemon
 
     @staticmethod
     def _names(record):

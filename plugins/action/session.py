@@ -51,15 +51,15 @@ class ActionModule(SessionAction):
     def _refuse_other_host(record):
         """Refuses a session of another client host. A home may be shared, and that host's processes cannot be checked from here."""
         here = socket.gethostname()
-        if record and not record.over and record.client_host != here:
-            raise SessionError("the session of {0} is held by {1}".format(record.name, record.client_host), "this is " + here,
+        if record and not record.over and record.controller_host != here:
+            raise SessionError("the session of {0} is held by {1}".format(record.name, record.controller_host), "this is " + here,
                                "connect, check and disconnect there; if that host does not exist any more, remove the record")
 
     def _begin(self, options):
         connect_id = pvserver.new_connect_id() if options["connect_id"] is None else options["connect_id"]
         record = self.session.begin(
-            owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, client_host=socket.gethostname(), job_id=None, daemon=None,
-            waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
+            owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, controller_host=socket.gethostname(), job_id=None,
+            daemon=None, waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
         self.session.keep_connect_id(connect_id)
         return self._result(record, todo=True, changed=True)
 
@@ -94,7 +94,7 @@ class ActionModule(SessionAction):
             return self._result(record, todo=False, changed=False)
         waiting = self._waiting(options)
         self._refuse_version(record, options)
-        if record.go:
+        if record.go_file_written:
             self._refuse_another(record, options)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
@@ -217,5 +217,5 @@ class ActionModule(SessionAction):
 
 def _left_on_client_host(record):
     """A sentence on what may be left on a client host that could not be reached."""
-    host = record.client_side or {}
+    host = record.remote_client_host or {}
     return "{0} was not reached: {1}, and the client that was started there, may still exist".format(host.get("name"), host.get("connect_id_path"))

@@ -16,7 +16,7 @@ class ActionModule(SessionAction):
         record = self.session.read()
         if not record.facts:
             record = self._gather(record.settings)
-        elif record.looked_by != record.daemon:
+        elif record.facts_gathered_by != record.daemon:
             record = self._gather_again(record)
         return {"changed": False, "site": record.facts, "scheduler": record.scheduler}
 
@@ -25,7 +25,7 @@ class ActionModule(SessionAction):
         facts = facts_of(self.name, self.channel(), tables, self.show)
         scheduler = batch_system(options, facts, tables)
         pair = self._pair(options, facts)
-        return self.session.update(facts=facts, looked_by=self.session.read().daemon, scheduler=scheduler, modules=pair.modules,
+        return self.session.update(facts=facts, facts_gathered_by=self.session.read().daemon, scheduler=scheduler, modules=pair.modules,
                                    client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
                                    table=tables[scheduler] if scheduler in options["schedulers"] else None,
                                    prelude=facts["prelude"], login_node=facts["login_node"])
@@ -35,11 +35,11 @@ class ActionModule(SessionAction):
         facts = facts_of(self.name, self.channel(), validation.tables(record.settings["schedulers"]), self.show)
         if facts["login_node"] != record.login_node:
             self.show("continuing through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
-        return self.session.update(facts=facts, login_node=facts["login_node"], looked_by=record.daemon)
+        return self.session.update(facts=facts, login_node=facts["login_node"], facts_gathered_by=record.daemon)
 
     def _pair(self, options, facts):
         """Chooses a ParaView here and the modules there, and shows both versions."""
-        channel, far = self.channel(), self.session.read().client_side
+        channel, far = self.channel(), self.session.read().remote_client_host
         clients = installed.clients(options, channel.client_script, far["name"]) if far else installed.clients(options)
         pair = Pairing(channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
         self.show(pair.line)

@@ -20,7 +20,7 @@ def log_in_on_client(session: Session, channel: Channel, target: client.Target, 
         host: its name in the inventory.
         password: as for login.log_in().
     Returns:
-        The record's field ``client_side``.
+        The record's field ``remote_client_host``.
     Raises:
         SessionError: the login failed; it contains ssh's message.
     """

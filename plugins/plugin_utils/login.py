@@ -85,7 +85,7 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
     if processes.alive(record.daemon):
         # It can no longer be reached (its socket is gone). SIGKILL ends it, and its ssh, without removing anything.
         os.kill(record.daemon[0], signal.SIGKILL)
-    _forget_guest(session, record)
+    _cancel_leftover_forwards(session, record)
     session_id = record.id
     path = control_path.control_path(session_id)
     given = {"base": session.base, "name": session.name, "directory": session.directory, "session": session_id, "socket": path + ".w", "control_path": path,
@@ -101,15 +101,15 @@ def log_in(session: Session, target: client.Target, owner: list, password: str =
         answer = _log_in_to_any(session, target, path, password, lambda command, prompts, candidate: _start(
             session, dict(given, command=command, environment=prompts.environment), candidate, prompts))
     fields = {"daemon": answer["daemon"], "socket": given["socket"], "control_path": path, "ssh": target.executable,
-              "target": target._asdict(), "guest": given["master"], "asked": bool(answer.get("was_prompted")) or bool(given["master"])}
+              "target": target._asdict(), "users_own_master": given["master"], "was_prompted": bool(answer.get("was_prompted")) or bool(given["master"])}
     _same_node(session, session.update(**fields))
 
 
-def _forget_guest(session, record):
+def _cancel_leftover_forwards(session, record):
     """Removes the forwards that a killed daemon left in the user's own control master."""
-    if record.guest:
+    if record.users_own_master:
         for option, specification in record.forwards:
-            master.Master(record.guest, record.ssh).cancel(option, specification)
+            master.Master(record.users_own_master, record.ssh).cancel(option, specification)
         session.update(forwards=[])
 
 
@@ -135,7 +135,7 @@ def _log_in_again(session, record, target, password):
         return by_daemon(channel, "login", prompts, candidate.timeout + 35, command=command, environment=environment, path=path)
 
     answer = _log_in_to_any(session, target, path, password, attempt)
-    session.update(target=target._asdict(), asked=bool(answer.get("was_prompted")))
+    session.update(target=target._asdict(), was_prompted=bool(answer.get("was_prompted")))
 
 
 def by_daemon(channel: Channel, which: str, prompts: Prompts, seconds: float, **given) -> dict:

@@ -123,7 +123,7 @@ class SessionAction(ActionBase):
             if record.detached and not end_detached:
                 # The job keeps its place in the queue, since the next connect may succeed.
                 teardown.end_client(record, True)
-                if record.client_there:
+                if record.remote_client:
                     channel.request("end_client_there", wait=30)
                 self.session.update(owner=None, client=None, waiting=None)
                 channel.request("hand_over")

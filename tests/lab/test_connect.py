@@ -66,7 +66,7 @@ def test_reverse_tunnel_waits_for_a_client_before_pvserver_starts(desk):
     assert "--server-url=csrc://127.0.0.1:" in line
     assert "77" not in line.split("--connect-id")[1], "the connect-id is given by reference"
     record = desk.record()
-    assert not record.get("go")
+    assert not record.get("go_file_written")
     assert not desk.lab.on("login", "sh", "-c", f"ls {record['remote_directory']}/go; true").stdout
     assert not [one for one in desk.processes(record["root_node"]) if "--reverse-connection" in one]
     report = {"connect_id": 77, "client_port": record["client_port"]}

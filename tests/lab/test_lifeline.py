@@ -402,7 +402,7 @@ def test_order_does_not_matter(desk):
         line = next(line for line in process.stdout if "start the client now" in line)
         assert "--server-url=csrc://127.0.0.1:" in line
         record = desk.record()
-        assert record["go"] and [one for one in desk.processes(record["root_node"]) if "--reverse-connection" in one], "pvserver is there already"
+        assert record["go_file_written"] and [one for one in desk.processes(record["root_node"]) if "--reverse-connection" in one], "pvserver is there already"
         known = int(desk.run("cat", f"{STATE}/lab/connect_id").stdout)
         assert "distributed True" in desk.client({"connect_id": known, "client_port": record["client_port"]}, way="reverse").stdout
         assert process.wait(60) == 0

@@ -67,7 +67,7 @@ def test_auto_takes_the_sites_relay(desk, site, lifeline):  # noqa: F811
     process, _line = waiting(desk, connect_id=77, reconnect=lifeline)
     record = desk.record()
     assert record["route"] == "reverse_tunnel_relay"
-    assert bool(record.get("go")) is lifeline, "behind the site's relay the client stands before pvserver, or the lifeline's stub"
+    assert bool(record.get("go_file_written")) is lifeline, "behind the site's relay the client stands before pvserver, or the lifeline's stub"
     assert 11111 <= record["route_state"]["port"] <= 11130
     assert not relays(desk)
     rendered(desk, record)

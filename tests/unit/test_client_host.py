@@ -131,10 +131,10 @@ def test_a_client_there(home, program, until, tmp_path):
     record = SessionRecord(**home.start([command, *words], {"PV_CONNECT_ID": "17", "PV_CONNECTION_URI": "csrc://127.0.0.1:5"}, None, "lab"))
     until(lambda: home.last_words(None, "lab") == "17|it's|a b|$x|\n|{0:04o}\n".format(UMASK))
     assert home.lives(record)
-    process_list = subprocess.run(["ps", "-o", "args=", "-p", str(record.client_there[0])], stdout=subprocess.PIPE, check=True).stdout
+    process_list = subprocess.run(["ps", "-o", "args=", "-p", str(record.remote_client[0])], stdout=subprocess.PIPE, check=True).stdout
     assert b"PV_CONNECT_ID" not in process_list
-    assert not home.lives(SessionRecord(client_there=[record.client_there[0], "another"])), "a process id that is used again"
-    home.script(remote.end_script([record.client_there[0], "another"]), 5)
+    assert not home.lives(SessionRecord(remote_client=[record.remote_client[0], "another"])), "a process id that is used again"
+    home.script(remote.end_script([record.remote_client[0], "another"]), 5)
     assert home.lives(record)
     home.end(record)
     assert not home.lives(record)

@@ -534,11 +534,11 @@ def test_a_client_host_that_refuses(held, until):
 def test_a_lost_client_host_is_reported(held, until):
     held.start()
     begin_client(held, until, ["/bin/sh"])
-    held.session.update(client_side={"name": "bigscreen", "daemon": [1, "1"]})
+    held.session.update(remote_client_host={"name": "bigscreen", "daemon": [1, "1"]})
     held.channel.request("cleanup", script="true")
     os.kill(int(held.channel.client_script("ps -o ppid= -p $PPID")[1]), 9)
     until(lambda: held.session.read().reason == "the connection to bigscreen was lost")
-    assert held.session.read().client_side == {"name": "bigscreen", "daemon": None}, "connect logs in there again"
+    assert held.session.read().remote_client_host == {"name": "bigscreen", "daemon": None}, "connect logs in there again"
     assert held.channel.script("echo still")[1] == "still\n"
 
 
@@ -549,7 +549,7 @@ def test_a_connected_client_on_the_client_host_survives_the_session(held, progra
     begin_client(held, until, ["/bin/sh"])
     client = processes.identity(held.owner.pid)
     held.submit(program)
-    held.session.update(client_there=client)
+    held.session.update(remote_client=client)
     held.channel.request("hand_over")
     until(lambda: held.state() == "starting")
     if connected:

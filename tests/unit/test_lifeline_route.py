@@ -63,12 +63,12 @@ class OtherHost:
 
 
 def test_a_port_of_another_host_is_forwarded_to_the_stub_once(session):
-    session.update(client_port=40123, client_side={"name": "bigscreen"})
+    session.update(client_port=40123, remote_client_host={"name": "bigscreen"})
     side = OtherHost()
     for _time in range(2):
         lifeline_route.forward_from_client(session, session.read(), side)
     assert side.forwarded == [40123]
-    session.update(client_side={"name": "bigscreen"})  # after a new login
+    session.update(remote_client_host={"name": "bigscreen"})  # after a new login
     with pytest.raises(SessionError, match="port 40123 on bigscreen is taken"):
         lifeline_route.forward_from_client(session, session.read(), OtherHost(owner=1000))
 

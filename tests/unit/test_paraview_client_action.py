@@ -50,7 +50,7 @@ def flow_of(*texts):
 @pytest.fixture(name="waiting")
 def _waiting(tmp_path, monkeypatch):
     session = Session(str(tmp_path), "lab")
-    session.begin(route="reverse_tunnel", go=True, lifeline=True, client_port=1, client=GONE, remote_directory="/d", job_id="11",
+    session.begin(route="reverse_tunnel", go_file_written=True, lifeline=True, client_port=1, client=GONE, remote_directory="/d", job_id="11",
                   settings={"start_client": False, "client_timeout": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
     session.keep_connect_id(0)
     waiting = object.__new__(paraview_client.ActionModule)

@@ -75,7 +75,7 @@ def test_another_login_node_is_tried_if_the_first_does_not_answer(site):
 
 def test_after_a_refusal_no_attempt_begins_and_no_loop_spins(site):
     site.behave(pinned="refused", name="asks")
-    site.begin(asked=True)
+    site.begin(was_prompted=True)
     site.steps(10, lambda: site.reconnection.refused)
     assert "Permission denied" in site.reconnection.refused
     calls = len(site.calls())
@@ -114,7 +114,7 @@ def test_a_login_that_hangs_waits_for_the_user(site, monkeypatch):
     monkeypatch.setattr(reconnection, "_LOGIN_SECONDS", -2)
     monkeypatch.setattr(reconnection, "_PAUSE", 0.05)
     site.behave(pinned="hangs", name="hangs")
-    site.begin(asked=True)
+    site.begin(was_prompted=True)
     site.steps(10, lambda: site.reconnection.refused)
     assert site.reconnection.refused == "the login does not finish"
 
@@ -132,7 +132,7 @@ def test_a_jump_host_does_not_prompt_either(site):
 def test_no_attempt_is_made_if_a_host_on_the_way_could_prompt(site, line, tried):
     site.configuration.write_text("hostname login\nport 22\n{0}\n".format(line))
     site.behave(pinned="up", name="up")
-    done, _turns = site.begin(asked=True).steps(2)
+    done, _turns = site.begin(was_prompted=True).steps(2)
     assert (done is not None) is tried
     assert bool(site.calls()) is tried
     if done:

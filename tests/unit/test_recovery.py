@@ -62,7 +62,7 @@ class Reconnecting(Held):
         self.stub_process = subprocess.Popen(["sleep", "1000"], start_new_session=True)
         self.started_stubs = [self.stub_process]
         self.report(state="connected")
-        self.session.update(lifeline=True, go=True, stub=processes.identity(self.stub_process.pid), settings={"reconnect_timeout": outage},
+        self.session.update(lifeline=True, go_file_written=True, stub=processes.identity(self.stub_process.pid), settings={"reconnect_timeout": outage},
                             target=target._asdict(),
                             control_path=str(self.control), ssh=ssh, login_node="login", terminal=terminal, state="ready")
         self.channel.request("hand_over")

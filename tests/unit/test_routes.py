@@ -316,6 +316,6 @@ def test_the_users_own_master_does_not_report_the_reason(make_context, output, o
         def script(self, text, seconds):
             return (0, output, "") if "/dev/tcp/10.0.0.11/45871" in text else super().script(text, seconds)
 
-    context = make_context(Guest(), facts=dict(FACTS, client_side_port=2222), guest=True)
+    context = make_context(Guest(), facts=dict(FACTS, client_side_port=2222), users_own_master=True)
     assert context.reach("10.0.0.11", 45871) == answer
     assert make_context(Guest(), facts=dict(FACTS, client_side_port=2222)).reach("10.0.0.11", 45871) == "filtered"

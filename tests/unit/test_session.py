@@ -96,7 +96,9 @@ def test_a_removed_record_stays_removed(session):
 
 
 OLD = {"version": 1, "id": "0123456789abcdef", "name": "lab", "state": "connected", "route": "reverse_relay", "lifeline": True, "somebody_else": 5,
-       "settings": {"lifeline": True, "outage": 3600, "line_port": 0, "deadline": 60, "idle": 1200, "launcher": None, "route": "forward", "nodes": 2}}
+       "client_host": "desk", "go": True,
+       "settings": {"lifeline": True, "outage": 3600, "line_port": 0, "deadline": 60, "idle": 1200, "launcher": None, "route": "forward", "nodes": 2,
+                    "client_host": "bigscreen"}}
 
 
 def test_a_record_of_an_older_version_is_read_and_keeps_its_format(session):
@@ -106,20 +108,25 @@ def test_a_record_of_an_older_version_is_read_and_keeps_its_format(session):
         json.dump(OLD, stream)
     record = session.read()
     assert (record.id, record.route, record.lifeline) == ("0123456789abcdef", "reverse_relay_unencrypted", True)
+    assert (record.controller_host, record.go_file_written, record.settings["client_host"]) == ("desk", True, "bigscreen")
     assert record.settings == {"reconnect": True, "reconnect_timeout": 3600, "reconnect_port": 0, "queue_timeout": 60, "client_timeout": 1200,
-                               "mpi_launcher": None, "route": "forward_unencrypted", "nodes": 2}
+                               "mpi_launcher": None, "route": "forward_unencrypted", "nodes": 2, "client_host": "bigscreen"}
     assert session.update(state="ready").state == "ready"
     with open(session.path) as stream:
         assert json.load(stream) == dict(OLD, state="ready")
-    session.update(settings=dict(record.settings, queue_timeout=90), route="forward_unencrypted")
+    session.update(settings=dict(record.settings, queue_timeout=90), route="forward_unencrypted", go_file_written=False)
     with open(session.path) as stream:
         kept = json.load(stream)
-    assert (kept["settings"], kept["route"]) == (dict(OLD["settings"], deadline=90), "forward"), "a session that connect continues"
+    assert (kept["settings"], kept["route"], kept["go"]) == (dict(OLD["settings"], deadline=90), "forward", False), "a session that connect continues"
+    assert set(kept) == set(OLD)
     assert session.read().settings == dict(record.settings, queue_timeout=90)
 
 
 SECOND = {"version": 2, "id": "0123456789abcdef", "name": "lab", "state": "connected", "route": "forward_unencrypted", "watcher": [7, "1"],
-          "route_known": {"port": 5, "relay": {}}, "client_side": {"name": "desk", "watcher": [8, "1"], "led": 4}, "settings": {"reconnect": True}}
+          "route_known": {"port": 5, "relay": {}}, "client_side": {"name": "desk", "watcher": [8, "1"], "led": 4}, "settings": {"reconnect": True},
+          "client_host": "here", "client_there": [9, "1"], "guest": "/run/master", "looked_by": [7, "1"], "asked": True, "go": True, "opened": [7, "1"]}
+RENAMED = {"client_host": "controller_host", "client_there": "remote_client", "guest": "users_own_master", "looked_by": "facts_gathered_by",
+           "asked": "was_prompted", "go": "go_file_written", "opened": "route_opened_by"}
 
 
 def test_a_record_of_the_second_format_is_read_and_keeps_it(session):
@@ -128,11 +135,23 @@ def test_a_record_of_the_second_format_is_read_and_keeps_it(session):
         json.dump(SECOND, stream)
     record = session.read()
     assert (record.daemon, record.route_state, record.settings) == ([7, "1"], {"port": 5, "relay": {}}, {"reconnect": True})
-    assert record.client_side == {"name": "desk", "daemon": [8, "1"], "forwarded": 4}
-    session.update(daemon=None, client_side=dict(record.client_side, daemon=None), route_state={"port": 6})
+    assert record.remote_client_host == {"name": "desk", "daemon": [8, "1"], "forwarded": 4}
+    session.update(daemon=None, remote_client_host=dict(record.remote_client_host, daemon=None), route_state={"port": 6})
     with open(session.path) as stream:
         assert json.load(stream) == dict(SECOND, watcher=None, client_side=dict(SECOND["client_side"], watcher=None), route_known={"port": 6})
     assert session.read().daemon is None
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_a_field_that_has_another_name_in_the_second_format(session, old, new):
+    session.begin()
+    with open(session.path, "w") as stream:
+        json.dump(SECOND, stream)
+    assert getattr(session.read(), new) == SECOND[old]
+    session.update(**{new: None})
+    with open(session.path) as stream:
+        assert json.load(stream) == dict(SECOND, **{old: None})
+    assert getattr(session.read(), new) is None
 
 
 @pytest.mark.parametrize("version", [session_record.VERSION + 1, "2", None])

@@ -187,17 +187,17 @@ class RemoteClientHost:
         process = remote.read_identity(out)
         if code != 0 or process is None:
             raise SessionError("cannot start the client {0!r} on {1}".format(words[0], self.name), one_line(err or out), "check paraview_start_client")
-        return {"client_there": process}
+        return {"remote_client": process}
 
     def lives(self, record: t.Any) -> bool:
         """Whether the client that was started there still runs; True if none was started."""
-        process = record.client_there
+        process = record.remote_client
         return not process or bool(self.script(remote.alive_script(process), 15)[1])
 
     def end(self, record: t.Any) -> None:
         """Ends the client that was started there, if any."""
-        if record.client_there:
-            self.script(remote.end_script(record.client_there), 15)
+        if record.remote_client:
+            self.script(remote.end_script(record.remote_client), 15)
 
     def last_words(self, _log: str, session: str) -> str:
         """The end of its output."""

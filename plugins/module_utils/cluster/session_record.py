@@ -14,11 +14,14 @@ from ..common.errors import SessionError
 VERSION = 3
 #: States in which only the record of a session is left to remove.
 OVER = ("ended", "failed", "cancelled", "gone")
-# Names that were different in an earlier form: settings and routes in form 1, fields and those of client_side in forms 1 and 2.
+# Names that were different in an earlier form: settings and routes in form 1, fields and the keys of one of them in forms 1 and 2.
 _SETTINGS = {"lifeline": "reconnect", "outage": "reconnect_timeout", "line_port": "reconnect_port", "deadline": "queue_timeout",
              "idle": "client_timeout", "launcher": "mpi_launcher"}
 _ROUTES = {"forward": "forward_unencrypted", "reverse": "reverse_unencrypted", "reverse_relay": "reverse_relay_unencrypted"}
-_FIELDS = {"watcher": "daemon", "route_known": "route_state"}
+_FIELDS = {"watcher": "daemon", "route_known": "route_state", "client_host": "controller_host", "client_side": "remote_client_host",
+           "client_there": "remote_client", "guest": "users_own_master", "looked_by": "facts_gathered_by", "asked": "was_prompted",
+           "go": "go_file_written", "opened": "route_opened_by"}
+# Keys of the field remote_client_host.
 _CLIENT_SIDE = {"watcher": "daemon", "led": "forwarded"}
 
 #: A process: its number, and what distinguishes it from a later process with that number (processes.identity()).
@@ -55,7 +58,7 @@ class SessionRecord:
     #: The session began in check mode, so it ends with the playbook.
     check: bool = False
 
-    #: Processes on the client host: the playbook that works on the session, the daemon that holds it, the ParaView that waits for it, the client that
+    #: Processes on the controller: the playbook that works on the session, the daemon that holds it, the ParaView that waits for it, the client that
     #: was started, and paraview-lifeline next to ParaView.
     owner: t.Optional[Identity] = None
     daemon: t.Optional[Identity] = None
@@ -67,10 +70,10 @@ class SessionRecord:
     client_program: t.Optional[str] = None
     client_version: t.Optional[str] = None
     #: The host on which all of this runs.
-    client_host: t.Optional[str] = None
+    controller_host: t.Optional[str] = None
     #: Where ParaView runs, if that is another host (client_host.py of the actions), and the client that was started there.
-    client_side: t.Optional[t.Dict[str, t.Any]] = None
-    client_there: t.Any = None
+    remote_client_host: t.Optional[t.Dict[str, t.Any]] = None
+    remote_client: t.Any = None
     #: The playbook's terminal, for lines about a lost connection.
     terminal: t.Optional[t.List[t.Any]] = None
     #: The job waits in the queue without a playbook; its client may connect later.
@@ -81,8 +84,8 @@ class SessionRecord:
     ssh: str = "ssh"
     socket: str = ""
     control_path: str = ""
-    asked: bool = False
-    guest: t.Any = ""
+    was_prompted: bool = False
+    users_own_master: t.Any = ""
     #: The process on the login node that serves the connection.
     server: t.Any = None
     #: When the connection was lost, in seconds since 1970.
@@ -91,7 +94,7 @@ class SessionRecord:
     #: The login node and its facts (facts.py), and the daemon that gathered them.
     login_node: t.Optional[str] = None
     facts: t.Dict[str, t.Any] = {}
-    looked_by: t.Optional[Identity] = None
+    facts_gathered_by: t.Optional[Identity] = None
     scheduler: t.Optional[str] = None
     #: The batch system's table, if it is not one of the shipped tables.
     table: t.Optional[t.Dict[str, t.Any]] = None
@@ -106,15 +109,15 @@ class SessionRecord:
     forwards: t.List[t.List[str]] = []
     client_port: t.Optional[int] = None
     url: t.Optional[str] = None
-    opened: t.Optional[Identity] = None
+    route_opened_by: t.Optional[Identity] = None
 
-    #: The job: its directory, id and nodes, whether pvserver may start, and where it listens.
+    #: The job: its directory, id and nodes, whether the go file is written (pvserver may start), and where pvserver listens.
     remote_directory: t.Optional[str] = None
     job_id: t.Optional[str] = None
     nodes: t.List[str] = []
     root_node: t.Optional[str] = None
     addresses: t.List[str] = []
-    go: bool = False
+    go_file_written: bool = False
     accepting: t.Optional[t.Sequence] = None
     #: Where paraview-lifeline listens next to pvserver.
     agent: t.Any = None
@@ -206,8 +209,10 @@ def _inverse(names: t.Dict[str, str]) -> t.Dict[str, str]:
 
 def _renamed(fields: t.Dict[str, t.Any], names: t.Dict[str, str], of_client_side: t.Dict[str, str]) -> t.Dict[str, t.Any]:
     renamed = {names.get(name, name): value for name, value in fields.items()}
-    if renamed.get("client_side"):
-        renamed["client_side"] = {of_client_side.get(name, name): value for name, value in renamed["client_side"].items()}
+    # One of these names is an earlier form's.
+    for field in ("client_side", "remote_client_host"):
+        if renamed.get(field):
+            renamed[field] = {of_client_side.get(name, name): value for name, value in renamed[field].items()}
     return renamed
 
 

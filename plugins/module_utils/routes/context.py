@@ -29,7 +29,7 @@ class RouteContext:
         login_node: the login node.
         facts: the login node's facts, as facts.read() returns them.
         options: client_port, login_ports, server_ports, on_login_node (bool: pvserver runs on the login node), user_relay (bool: the user allows one),
-            client_timeout (seconds that a job waits for its client), guest (bool: the master is the user's own), target (client.Target as a dict).
+            client_timeout (seconds that a job waits for its client), users_own_master (bool: the master is the user's own), target (client.Target as a dict).
         forwards: the forwards in the record.
         job: nodes (list) and addresses (list: the root node's own), once the job runs.
         client: the host where ParaView runs.
@@ -64,7 +64,7 @@ class RouteContext:
     def reach(self, address: str, port: int) -> str:
         """Whether the login node reaches a port; returns the same values as master.Master.reach()."""
         answer = self.master.reach(address, port, self.login_node.messages)
-        if answer != "filtered" or not self.options.get("guest"):
+        if answer != "filtered" or not self.options.get("users_own_master"):
             return answer
         # The user's own control master does not report why a forward failed. So the login node itself tries the port, and a forward to sshd's own port
         # shows whether sshd forbids forwarding.

@@ -69,18 +69,18 @@ class ClientConnection:
         """Notes the loss in the record; connect logs in there again. ParaView has lost pvserver in any case."""
         self.end()
         record = self.session.read()
-        client_side = record.client_side
-        if client_side:
+        remote_client_host = record.remote_client_host
+        if remote_client_host:
             # If a session reconnects, its route ends at this host and stays open.
-            opened = record.opened if record.lifeline else None
-            self.session.update(client_side=dict(client_side, daemon=None), opened=opened,
-                                reason="the connection to {0} was lost".format(client_side["name"]))
+            opened_by = record.route_opened_by if record.lifeline else None
+            self.session.update(remote_client_host=dict(remote_client_host, daemon=None), route_opened_by=opened_by,
+                                reason="the connection to {0} was lost".format(remote_client_host["name"]))
 
     def end_client(self, record: SessionRecord, connected_too: bool) -> None:
         """Ends a client that was started there, as teardown.end_client() does here."""
-        if record.client_there and self.connection and (connected_too or not record.was_connected):
+        if record.remote_client and self.connection and (connected_too or not record.was_connected):
             try:
-                self.connection.shell.run(remote.end_script(record.client_there), 10)
+                self.connection.shell.run(remote.end_script(record.remote_client), 10)
             except (ShellLost, SessionError):
                 pass
 

@@ -301,7 +301,7 @@ class SessionDaemon:
         record = self.session.read()
         if record.detached:
             self.given["waiting"] = None
-        if record.lifeline and record.go and record.stub and not self.recovery:
+        if record.lifeline and record.go_file_written and record.stub and not self.recovery:
             self.recovery = Recovery(self, record)
             self.shell.meanwhile = self.recovery.check_silence
         return {}
@@ -339,13 +339,13 @@ class SessionDaemon:
         if self.shell is None:
             return {"objection": "the connection to the login node is lost", "away": True}
         self.stopping = True
-        client_host_lost = bool(self.session.read().client_side) and self.client.connection is None
+        client_host_lost = bool(self.session.read().remote_client_host) and self.client.connection is None
         return {"objection": self._undo(), "far_left": client_host_lost}
 
     def _do_end_client_there(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         """Ends a client that was started on the client host."""
         self.client.end_client(self.session.read(), True)
-        self.session.update(client_there=None)
+        self.session.update(remote_client=None)
         return {}
 
     def _undo(self) -> str:

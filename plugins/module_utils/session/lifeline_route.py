@@ -85,15 +85,15 @@ def forward_from_client(session: Session, record: SessionRecord, side: t.Any) ->
     Raises:
         SessionError: the port cannot be forwarded.
     """
-    # A new login there replaces client_side, so "forwarded" is missing again.
-    client_side, port = record.client_side, record.client_port
-    if not side.name or client_side.get("forwarded") == port:
+    # A new login there replaces remote_client_host, so "forwarded" is missing again.
+    remote_client_host, port = record.remote_client_host, record.client_port
+    if not side.name or remote_client_host.get("forwarded") == port:
         return
     owner = side.owner(port)
     if owner is not None:
         raise port_taken(port, owner, side)
     side.forward(port)
-    session.update(client_side=dict(client_side, forwarded=port))
+    session.update(remote_client_host=dict(remote_client_host, forwarded=port))
 
 
 def set_up(route: Route, record: SessionRecord, directory: job_directory.Directory) -> None:
@@ -149,7 +149,7 @@ def server_of(record: SessionRecord, channel: Channel) -> t.Optional[t.List[str]
         channel: the connection.
     """
     # If the control master is the user's own, sshd's process serves other sessions too. Then it is the shell.
-    fields = channel.hold(_SERVER_SCRIPT.format(pid="$$" if record.guest else "$PPID"), 15)[1].split()
+    fields = channel.hold(_SERVER_SCRIPT.format(pid="$$" if record.users_own_master else "$PPID"), 15)[1].split()
     return fields if len(fields) == 3 and fields[1].isdigit() and fields[2].isdigit() else None
 
 

@@ -130,7 +130,7 @@ class Reconnection:
         self._old = False
         self.refused = ""
         self._retry_at: t.Optional[float] = None
-        self._retry_pauses = [] if record.asked else list(_RETRY_REFUSED)
+        self._retry_pauses = [] if record.was_prompted else list(_RETRY_REFUSED)
         now = time.monotonic()
         target = self._ssh.Target(**record.target)
         pinned = self._ssh.pinned(target, record.facts.get("client_side", ""))
@@ -139,7 +139,7 @@ class Reconnection:
         # A job without a batch system is a process of its login node.
         if pinned == target or not answers.of(record).get("on_login_node"):
             self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], _LONG, now + _OTHER_NODES_AFTER))
-        if record.asked and not self._ssh.asks_nobody(target):
+        if record.was_prompted and not self._ssh.asks_nobody(target):
             self.refused = "a host on the way to it prompted you at the first login"
 
     def streams(self) -> list:

@@ -231,8 +231,8 @@ def is_lost(record: SessionRecord) -> bool:
 
 def lacks_client_host(record: SessionRecord) -> bool:
     """Whether ParaView runs on another host, and the connection to that host is lost."""
-    client_side = record.client_side
-    return bool(client_side) and client_side.get("daemon") != record.daemon
+    remote_client_host = record.remote_client_host
+    return bool(remote_client_host) and remote_client_host.get("daemon") != record.daemon
 
 
 def write_report(path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = False) -> None:

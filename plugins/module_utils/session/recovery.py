@@ -173,7 +173,8 @@ class Recovery:
         took = durations.in_words(max(1, time.time() - self.lost_at))
         self.lost_at = None
         record = self.session.read()
-        self.session.update(lost_at=None, reason="the connection to {0} was lost".format(record.client_side["name"]) if lacks_client_host(record) else "")
+        self.session.update(
+            lost_at=None, reason="the connection to {0} was lost".format(record.remote_client_host["name"]) if lacks_client_host(record) else "")
         if self.reported["state"] == "connected":
             self._print("the connection is restored after {0}".format(took))
         else:
@@ -254,7 +255,7 @@ class Recovery:
         self.daemon.given["master"] = ""
         self._use(Connection(attempt.process, attempt.shell))
         # The old forwards ended with the connection. The user's own control master is not used any more.
-        self.session.update(forwards=[], guest="")
+        self.session.update(forwards=[], users_own_master="")
         self._restore()
 
     def _use(self, connection: Connection) -> None:

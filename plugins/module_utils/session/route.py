@@ -36,15 +36,15 @@ def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Sess
          "server_ports": options["server_ports"] or record.facts["site"].get("server_ports", ""),
          "on_login_node": bool(answers.of(record).get("on_login_node")),
          "user_relay": options["user_relay"] or options["route"] != "auto", "client_timeout": options["client_timeout"], "target": record.target,
-         "guest": bool(record.guest)},
+         "users_own_master": bool(record.users_own_master)},
         record.forwards, {"nodes": record.nodes, "addresses": record.addresses},
         StubEndpoint(record.control_path) if record.lifeline else client_of(record, channel),
-        (lambda forwards: session.update(forwards=forwards)) if session and record.guest else None)
+        (lambda forwards: session.update(forwards=forwards)) if session and record.users_own_master else None)
 
 
 def client_of(record: SessionRecord, channel: Channel) -> t.Union[LocalClientHost, RemoteClientHost]:
     """Where ParaView runs."""
-    host = record.client_side
+    host = record.remote_client_host
     if not host:
         return LocalClientHost()
     return RemoteClientHost(host["name"], host["uid"], Master(host["control_path"], record.ssh), channel.client_script, record.control_path)
@@ -59,4 +59,4 @@ def connected_line(record: SessionRecord, route: Route) -> str:
     """The line for the user once pvserver is connected to its client."""
     return "pvserver on {0} is connected through {1}, {2}:{3}, to port {4} of {5}".format(
         record.root_node, route.place or record.login_node, route.address, route.port, record.client_port,
-        record.client_side["name"] if record.client_side else "this machine")
+        record.remote_client_host["name"] if record.remote_client_host else "this machine")
