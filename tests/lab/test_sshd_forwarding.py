@@ -131,7 +131,8 @@ class Node:
     def sound(self, pid):
         """What has to hold however a change ended: a valid configuration, the same daemon, a new login."""
         self.sh("/usr/sbin/sshd -t")
-        assert self.sh("systemctl is-active ssh") == "active\n"
+        # A reload that was asked for may still be under way.
+        self.lab.wait(lambda: self.sh("systemctl is-active ssh || :") == "active\n", 30, "sshd runs")
         assert self.pid() == pid
         assert self.logs_in() is True
 
