@@ -20,25 +20,26 @@ LONG_AGO = time.time() - 1000
 RUNS = "running node01\n"
 
 
+def given(value):
+    """A value that a test set; if it is an error, that is raised."""
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
 class Files:
-    """A job's directory: a text, a beat, a log, each of which may be an error instead."""
+    """A job's directory: a text, a beat, a log. Text and log may be an error instead."""
 
     path = "/home/x/.paraview-connect/0123456789abcdef"
 
     def __init__(self):
         self.text, self.beat, self.words = RUNS, "", ""
 
-    @staticmethod
-    def _of(value):
-        if isinstance(value, Exception):
-            raise value
-        return value
-
     def status(self, _seen, _seconds, _pause=0.1):
-        return self._of(self.text)
+        return given(self.text)
 
     def read_log(self):
-        return self._of(self.words)
+        return given(self.words)
 
 
 @pytest.fixture(name="clock")
@@ -62,9 +63,7 @@ def _job(recorded, clock):
 
         def run(self, _argv):
             Job.queries += 1
-            if isinstance(self.case, Exception):
-                raise self.case
-            answer = recorded(self.case).mine("11")
+            answer = recorded(given(self.case)).mine("11")
             return answer.code, answer.out, answer.err
 
         def step(self, seconds=1):
