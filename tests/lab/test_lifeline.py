@@ -349,7 +349,7 @@ def test_a_stub_that_was_killed_lets_the_job_go(desk, pictures):
     desk.run("pkill", "-KILL", "-f", "paraview-lifeline stub", check=False)
     desk.lab.on("workstation", "pkill", "-KILL", "-f", "[p]araview-lifeline stub", check=False)
     desk.told_over(30)
-    assert "gone" in desk.record(client.host)["reason"]
+    assert "is lost" in desk.record(client.host)["reason"]
     desk.nothing_left()
 
 

@@ -81,7 +81,8 @@ def site(lab):
     for user in ("alice", "bob"):
         lab.on("login", "scancel", "-u", user, user=user)
     lab.on("login", "sh", "-c", (
-        "systemctl stop paraview-sshd-rollback.timer; for unit in paraview-relay paraview-relay-firewall; do systemctl disable --now $unit; done; rm -f /etc/systemd/system/paraview-relay*"
+        "systemctl stop paraview-sshd-rollback.timer; for unit in paraview-relay paraview-relay-firewall; do systemctl disable --now $unit; done;"
+        " rm -f /etc/systemd/system/paraview-relay*"
         " /usr/local/sbin/paraview-relay* /etc/paraview-relay.conf; nft delete table inet filter; systemctl daemon-reload;"
         " rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true"))
     lab.sshd_policy("login", None)
