@@ -70,9 +70,10 @@ def test_a_whole_cluster(desk):
 
 def test_a_session_that_is_open_is_left_alone(desk):
     desk.connect()
-    record = desk.record()
+    # The batch system's own end of the wall time may be noted meanwhile.
+    record = {**desk.record(), "ends_at": None}
     look(desk)
-    assert desk.record() == record
+    assert {**desk.record(), "ends_at": None} == record
     assert desk.jobs() == [record["job_id"]]
 
 

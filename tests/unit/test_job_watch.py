@@ -205,6 +205,19 @@ def test_a_session_whose_home_hangs_ends_once_its_files_can_be_removed(monitor, 
     assert len(monitor.ends) == 1
 
 
+def test_the_record_is_not_written_for_a_second_more_or_less(monitor, job, clock, monkeypatch):
+    monkeypatch.setattr(job_monitor.time, "time", lambda: clock[0])
+    record = monitor.session.read()
+    for _second in range(30):
+        clock[0] += 1
+        monitor.check()
+        for fields in monitor.updates:
+            for name, value in fields.items():
+                setattr(record, name, value)
+    times = [fields["ends_at"] for fields in monitor.updates if "ends_at" in fields]
+    assert len(times) >= 1 and all(abs(one - other) > 2 for one, other in zip(times, times[1:]))
+
+
 def test_an_old_answer_does_not_move_the_end_of_the_wall_time(monitor, job, clock):
     for _second in range(30):
         clock[0] += 1

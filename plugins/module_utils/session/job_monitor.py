@@ -17,6 +17,8 @@ from .record import Session, lacks_client_host
 # Seconds between two reads of the status file, and between two queries of the batch system while the job runs.
 _STATUS_EVERY = 2.0
 _QUERY_EVERY = 20.0
+# Seconds by which two answers may differ on the end of the wall time, since both are rounded.
+_CLOCKS_DIFFER = 2.0
 
 
 class JobMonitor:
@@ -81,8 +83,9 @@ class JobMonitor:
         if job.state == "pending" and record.state == "pending":
             self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
         elif job.state == "running":
-            if job.time_left_s is not None:
-                self.session.update(ends_at=time.time() + job.time_left_s)
+            ends_at = None if job.time_left_s is None else time.time() + job.time_left_s
+            if ends_at is not None and abs(ends_at - (record.ends_at or 0)) > _CLOCKS_DIFFER:
+                self.session.update(ends_at=ends_at)
             if self.flow.progress.host:
                 self._give_reason(record, job.explanation)
 
