@@ -86,7 +86,7 @@ class Held:
         pvserver = program("pvserver", text.format(self.tmp_path))
         path = str(self.directory)
         Directory(self.channel.script, path).create({
-            "job.sh": job_scripts.job_script(NONE, path, {}, 60), "pvserver.sh": job_scripts.pvserver_script(path, [], [pvserver]),
+            "job.sh": job_scripts.job_script(NONE, path, {}, 60), "pvserver.sh": job_scripts.pvserver_script(path, {"pvserver": [pvserver]}, []),
             "go": job_scripts.go_file(["--server-port=0"])})
         self.job = Jobs(over(self.channel.script), NONE).submit(path + "/job.sh")
         self.session.update(remote_directory=path, job_id=self.job, state="pending")

@@ -75,7 +75,7 @@ def _draw(request, tmp_path):
                 (place / name).chmod(0o755)
         program = pvserver_program(list(pvserver))
         look = drawing.lines(list(pvserver), program, str(job))
-        (job / "pvserver.sh").write_text(job_scripts.pvserver_script(str(job), list(launcher), list(pvserver), (), "", 0, "auto", look))
+        (job / "pvserver.sh").write_text(job_scripts.pvserver_script(str(job), {"pvserver": list(pvserver)}, list(launcher), look=look))
         (job / "go").write_text("")
         dev = tmp_path / "dev"
         dev.mkdir(exist_ok=True)

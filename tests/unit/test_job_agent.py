@@ -213,7 +213,7 @@ def test_an_agent_that_cannot_start_is_reported(job, program, until, tmp_path, g
 
 
 def test_a_job_without_a_lifeline_has_no_code_for_it():
-    script = job_scripts.pvserver_script("/home/alice/.paraview-connect/0123456789abcdef", [], ["pvserver"])
+    script = job_scripts.pvserver_script("/home/alice/.paraview-connect/0123456789abcdef", {"pvserver": ["pvserver"]}, [])
     assert "lifeline" not in script and "agent" not in script
     assert "lifeline" not in "".join(job_scripts.files(NONE, "/d", OPTIONS, {}, []))
 

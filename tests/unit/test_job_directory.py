@@ -67,7 +67,8 @@ def test_status_waits_for_a_change(directory, session_directory, until):
     texts = []
     waiting = threading.Thread(target=lambda: texts.append(directory.status(first, 20)))
     waiting.start()
-    (session_directory / "status").write_text("running c101\nsaid $(id) 'x'\n\n")
+    with open(session_directory / "status", "a") as status:
+        status.write("said $(id) 'x'\n\n")
     waiting.join()
     assert texts == ["running c101\nsaid $(id) 'x'"]
     assert directory.status(texts[0], 0) == texts[0]

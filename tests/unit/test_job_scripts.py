@@ -50,7 +50,7 @@ class Job:
         for name, content in (files or {}).items():
             (self.directory / name).write_text(content)
             (self.directory / name).chmod(0o600)
-        script = job_scripts.pvserver_script(str(self.directory), list(launcher), pvserver, modules, setup, outage)
+        script = job_scripts.pvserver_script(str(self.directory), {"pvserver": pvserver, "setup": setup}, list(launcher), modules, outage)
         (self.directory / "pvserver.sh").write_text(script)
         text = job_scripts.job_script(NONE, str(self.directory), {}, idle, limit)
         # pvserver.sh uses bash if there is one; here each shell gets its turn.
@@ -382,7 +382,7 @@ def test_the_head_of_a_slurm_job():
 @given(arguments=st.lists(st.text(st.characters(blacklist_characters="\0\n", blacklist_categories=("Cs",))), max_size=5))
 def test_go_file_round_trip(shell, arguments, tmp_path):
     """The job's own reading loop gives back what was written."""
-    loop = job_scripts.pvserver_script("/", [], ["pvserver"]).partition("set --\n")[2].partition("rm -f go")[0]
+    loop = job_scripts.pvserver_script("/", {"pvserver": ["pvserver"]}, []).partition("set --\n")[2].partition("rm -f go")[0]
     (tmp_path / "go").write_bytes(job_scripts.go_file(arguments).encode())
     expected = [argument for argument in arguments if not (argument.startswith("--server-port=") and "-" in argument[14:]) and not argument.startswith("?--")]
     done = subprocess.run([shell, "-c", "set --\n" + loop + 'for word; do printf "%s\\0" "$word"; done'], cwd=str(tmp_path), stdout=subprocess.PIPE,

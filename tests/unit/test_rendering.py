@@ -73,7 +73,7 @@ class Node:
         self.program("ldd", '#!/bin/sh\ncat "$HOME/ldd.${1##*/}" 2>/dev/null || { echo "	not a dynamic executable" >&2; exit 1; }\n')
 
     def start(self, requested="auto", pvserver=("pvserver",), launcher=(), setup="", **environment):
-        script = job_scripts.pvserver_script(str(self.job), list(launcher), list(pvserver), (), setup, 0, requested)
+        script = job_scripts.pvserver_script(str(self.job), {"pvserver": list(pvserver), "setup": setup, "rendering": requested}, list(launcher))
         (self.job / "pvserver.sh").write_text(script)
         (self.job / "rank.sh").write_text(self.rank)
         (self.job / "go").write_text(job_scripts.go_file(["--server-port=0"]))

@@ -41,7 +41,7 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
         "job.sh": job_script(table, directory, requested, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0),
-        "pvserver.sh": pvserver_script(directory, launcher, options["pvserver"], modules, options["setup"], outage_s, options.get("rendering", "auto")),
+        "pvserver.sh": pvserver_script(directory, options, launcher, modules, outage_s),
         rendering.RANK_FILE: rendering.rank_script(),
     }
 
@@ -64,26 +64,26 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
         "LATE": str(walltime - min(30, walltime // 10))})
 
 
-def pvserver_script(directory: str, launcher: t.List[str], pvserver: t.List[str], modules: t.Sequence[str] = (), setup: str = "", outage_s: int = 0,
-                    draw_by: str = "auto", look: str = "") -> str:
+def pvserver_script(directory: str, options: t.Dict[str, t.Any], launcher: t.List[str], modules: t.Sequence[str] = (), outage_s: int = 0,
+                    look: str = "") -> str:
     """Text of pvserver.sh.
 
     Args:
         directory: the session's directory on the cluster, absolute.
+        options: of the session: pvserver (the command with its arguments; its first word may be a wrapper), setup (the user's shell lines, which run before
+            pvserver; none if it is missing) and rendering (of rendering.CHOICES; auto if it is missing).
         launcher: the MPI launcher with its arguments; empty for none.
-        pvserver: the command with its arguments; its first word may be a wrapper.
         modules: environment modules to load.
-        setup: the user's shell lines, which run before pvserver.
         outage_s: how long the lifeline may be disconnected; 0 for no lifeline.
-        draw_by: of rendering.CHOICES.
         look: shell lines that run before the wait for the go file; their ``start`` starts a program in the way pvserver is started.
     """
+    pvserver = options["pvserver"]
     program = pvserver_program(pvserver)
-    parts, values = rendering.choice(draw_by, program, pvserver, launcher, directory)
+    parts, values = rendering.choice(options.get("rendering", "auto"), program, pvserver, launcher, directory)
     parts.update(modules=bool(modules), lifeline=bool(outage_s))
     values.update(
-        DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=setup, PROGRAM=shlex.quote(program), LOOK=look, OUTAGE=str(int(outage_s)),
-        PVSERVER=_quoted(pvserver))
+        DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=options.get("setup", ""), PROGRAM=shlex.quote(program), LOOK=look,
+        OUTAGE=str(int(outage_s)), PVSERVER=_quoted(pvserver))
     return programs.filled("connect", "pvserver.sh", parts, values)
 
 
