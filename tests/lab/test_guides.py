@@ -45,14 +45,14 @@ case $1 in
 esac
 case $2 in --connect-id=[0-9]*) ;; *) exit 2 ;; esac
 cat > ~/client.py <<'END'
-import os, sys, time
+import os, signal, sys
 from paraview.simple import *
 way, _slashes, port = sys.argv[1].partition("://127.0.0.1:")
 print("paraview-connect: listening" if way == "csrc" else "paraview-connect: begun", file=sys.stderr, flush=True)
 ReverseConnect(port) if way == "csrc" else Connect("127.0.0.1", int(port))
 Sphere().UpdatePipeline()
-while "PV_CONNECTION_URI" in os.environ:
-    time.sleep(1)
+if "PV_CONNECTION_URI" in os.environ:
+    signal.pause()  # until connect ends it
 Disconnect()
 END
 exec xvfb-run -a -s -noreset /usr/bin/pvpython "$2" ~/client.py "$url"

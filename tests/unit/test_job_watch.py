@@ -77,13 +77,18 @@ def _job(recorded, clock):
 HANGS = SessionError("cannot read it", "no answer within 15 s")
 
 
-def test_an_end_that_was_wrongly_reported_is_taken_back(job):
+def vanish(job):
+    """The batch system reports the end of a job that gave one sign of life, until the watch accepts it."""
     job.files.beat = "1"
     job.step()
     job.case = "unknown_scontrol_o"
     for _second in range(10):
         job.step()
     assert job.watch.vanished
+
+
+def test_an_end_that_was_wrongly_reported_is_taken_back(job):
+    vanish(job)
     job.case, job.files.beat = "running_scontrol_o", "2"
     job.step()
     assert not job.watch.over
@@ -93,11 +98,7 @@ def test_an_end_that_was_wrongly_reported_is_taken_back(job):
 
 
 def test_a_new_sign_of_life_takes_an_end_back_even_if_the_batch_system_is_down(job):
-    job.files.beat = "1"
-    job.step()
-    job.case = "unknown_scontrol_o"
-    for _second in range(10):
-        job.step()
+    vanish(job)
     job.case, job.files.beat = HANGS, "2"
     job.step()
     assert not job.watch.over

@@ -54,7 +54,7 @@ class JobFlow:
         self.run, self.table, self.prelude, self.poll_floor, self.show = run, table, prelude, poll_floor, show
         self.directory = Directory(run, directory)
         self.queue = jobs.Jobs(jobs.over(run, prelude), table)
-        self.watch: t.Any = None
+        self.watch: t.Optional[JobWatch] = None
         self._shown = ""
 
     @classmethod

@@ -66,7 +66,7 @@ class LauncherSession:
         self.record = SessionRecord()
         self.route: t.Optional[Route] = None
         self.holder: t.Optional[HoldingRelay] = None
-        self.flow: t.Any = None
+        self.flow: t.Optional[JobFlow] = None
         self.ends_at = 0.0
 
     # -- until pvserver accepts connections or is connected
