@@ -12,6 +12,7 @@ import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import scheduler_of
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.facts import facts_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
@@ -26,7 +27,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import 
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.gathering import facts_of
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.site_yaml import load
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
@@ -83,7 +84,7 @@ class ActionModule(SessionAction):
     def _check_login_node(self, options, job):
         channel = Channel(self.session.read().socket, self.name)
         tables = validation.tables(options["schedulers"])
-        facts = facts_of(self.name, channel, tables, self.show)
+        facts = facts_of(self.name, channel.script, tables, self.show, load)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
         scheduler, why = None, ""
         try:

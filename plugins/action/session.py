@@ -4,6 +4,7 @@
 """Begins, resumes, hands over and ends a session; documented in plugins/modules/session.py."""
 
 import copy
+import os
 import socket
 import time
 import typing as t
@@ -18,7 +19,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import in
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import connection_of, log_in, password_of, start_daemon, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -26,15 +27,35 @@ class ActionModule(SessionAction):
     NEEDS_SESSION = False
     #: Whether the client host could not be reached, so that files may be left there.
     client_host_unreached = False
-    SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "absent"]}, **copy.deepcopy(settings.SPEC)}
+    #: Whether the session's daemon drives it, and a later task follows it.
+    driven = False
+    SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "started", "absent"]}, **copy.deepcopy(settings.SPEC)}
 
     def act(self, arguments):
         if arguments["state"] == "absent":
             return self._end(arguments)
         options = settings.check({name: arguments[name] for name in settings.SPEC})
+        if options["json"]:
+            # The daemon writes it, too, and has another working directory.
+            options["json"] = os.path.abspath(os.path.expanduser(options["json"]))
         self.check_names(self.task_vars)
-        if options["client_host"] and options["client_host"] not in self.task_vars.get("hostvars", {}):
-            raise settings.wrong("client_host", options["client_host"], "the inventory has no such host")
+        self.driven = arguments["state"] == "started"
+        logins = self._logins(options) if self.driven else {}
+        result = self._present(options)
+        if self.driven and result["todo"]:
+            self._drive(logins)
+        return result
+
+    def show(self, line, limit=2000):
+        # The task that follows the session shows it.
+        if self.driven:
+            self.session.events.append("line", text=line)
+        else:
+            super().show(line, limit)
+
+    def _present(self, options):
+        if options["client_host"]:
+            self._check_client_host(options["client_host"])
         if options["client_program"] and not options["client_host"]:
             installed.clients(options)
         record = self.session.read()
@@ -44,8 +65,35 @@ class ActionModule(SessionAction):
             self.session.remove()
             record = SessionRecord()
         if record and not record.over:
+            self._note_follower()
             return self._resume(record, options)
         return self._begin(options)
+
+    def _note_follower(self):
+        """From here on, the events of the session are for this playbook."""
+        if self.driven and not self._task.check_mode:
+            self.session.events.append("begun", owner=self.owner)
+
+    def _logins(self, options):
+        """dict: how to log in to the login node and, if ParaView runs on another host, to that host."""
+        there = options["client_host"]
+        connections = {"login_node": (self._connection, self.name)}
+        if there:
+            self._check_client_host(there)
+            connections["client_host"] = (connection_of(there, self._play_context, self.task_vars), there)
+        return {place: {"target": target_of(connection, name)._asdict(), "password": password_of(connection)}
+                for place, (connection, name) in connections.items()}
+
+    def _check_client_host(self, name):
+        if name not in self.task_vars.get("hostvars", {}):
+            raise settings.wrong("client_host", name, "the inventory has no such host")
+
+    def _drive(self, logins):
+        """Lets the session's daemon drive the session; the playbook then only follows it."""
+        start_daemon(self.session, logins["login_node"]["target"]["executable"], self.owner)
+        record = self.session.read()
+        Channel(record.socket, self.name).request("drive", owner=self.owner, waiting=record.waiting, given={
+            "logins": logins, "environment": dict(os.environ), "working_directory": os.getcwd()})
 
     @staticmethod
     def _refuse_other_host(record):
@@ -61,6 +109,8 @@ class ActionModule(SessionAction):
             owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, controller_host=socket.gethostname(), job_id=None,
             daemon=None, waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
         self.session.keep_connect_id(connect_id)
+        if self.driven:
+            self.session.events.append("begun", owner=self.owner)
         return self._result(record, todo=True, changed=True)
 
     @staticmethod
@@ -73,7 +123,7 @@ class ActionModule(SessionAction):
         return process
 
     def _resume(self, record, options):
-        if record.owner and record.owner != self.owner and processes.alive(record.owner):
+        if record.owner and record.owner != self.owner and processes.alive(record.owner) and (options["client_process"] or not record.job_id):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} started it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
         if sessions.is_lost(record):
@@ -87,19 +137,29 @@ class ActionModule(SessionAction):
             if sessions.is_lost(self.session.read()):
                 return self._resume(self.session.read(), options)
             self._refuse_another(record, options)
-            line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it with: {1}"
-            end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
-            self.show(line.format(" ".join(record.nodes), end, **record.as_dict()))
-            sessions.write_report(options["json"], [self.session.report()])
-            return self._result(record, todo=False, changed=False)
+            if not record.detached:
+                return self._open_already(record, options)
+        return self._continue(record, options)
+
+    def _open_already(self, record, options):
+        line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it with: {1}"
+        end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
+        self.show(line.format(" ".join(record.nodes), end, **record.as_dict()))
+        if self.driven:
+            self.session.events.append("open")
+        sessions.write_report(options["json"], [self.session.report()])
+        return self._result(record, todo=False, changed=False)
+
+    def _continue(self, record, options):
         waiting = self._waiting(options)
         self._refuse_version(record, options)
-        if record.go_file_written:
-            self._refuse_another(record, options)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
-        if sessions.has_daemon(record):
-            Channel(record.socket, self.name).request("own", owner=self.owner, waiting=waiting)
+        if record.job_id and self._is_for_another(record, options) and sessions.has_daemon(record):
+            Channel(record.socket, self.name).request("halt")
+            record = self.session.read()
+        if record.go_file_written:
+            self._refuse_another(record, options)
         if record.job_id:
             self.show("resuming the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
@@ -164,8 +224,7 @@ class ActionModule(SessionAction):
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
-        return {"changed": changed, "todo": todo, "session": report, "detach": record.settings["detach"],
-                "client_host": record.settings.get("client_host", "")}
+        return {"changed": changed, "todo": todo, "session": report}
 
     def _end(self, arguments):
         record = self.session.read()

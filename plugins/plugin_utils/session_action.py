@@ -17,6 +17,7 @@ from ..module_utils.common import processes
 from ..module_utils.common.errors import SessionError
 from ..module_utils.common.text import clean, one_line
 from ..module_utils.config import settings
+from ..module_utils.session import interruption
 from ..module_utils.session import record as sessions
 from ..module_utils.ssh.channel import Channel
 from ..module_utils.ssh.master import Master
@@ -49,6 +50,7 @@ class SessionAction(ActionBase):
         self.name = str(given.get("name") or self.task_vars.get("inventory_hostname", "localhost"))
         self.base = sessions.state_directory(str(given.get("state_dir") or ""))
         self.session = sessions.Session(self.base, self.name)
+        interruption.note_on_sigint(self.base, os.getppid())
         try:
             if self.NEEDS_SESSION and not self.session.read():
                 raise SessionError("there is no session of {0}".format(self.name), "it was not started, or it has ended",
@@ -115,29 +117,14 @@ class SessionAction(ActionBase):
             return ""
         channel = Channel(record.socket, self.name)
         try:
-            if sessions.holds_work(record):
-                # ParaView waits, so the daemon tries the failed step again.
-                self.session.update(owner=None, waiting=None)
-                channel.request("hand_over")
-                return ""
-            if record.detached and not end_detached:
-                # The job keeps its place in the queue, since the next connect may succeed.
-                teardown.end_client(record, True)
-                if record.remote_client:
-                    channel.request("end_client_there", wait=30)
-                self.session.update(owner=None, client=None, waiting=None)
-                channel.request("hand_over")
+            if sessions.holds_work(record) or (record.detached and not end_detached):
+                channel.request("release")
                 return ""
             answer = channel.request("stop", wait=90)
         except SessionError as error:
             return str(error)
         processes.wait_gone(record.daemon, 10)
         return answer.get("objection", "")
-
-
-def no_job(name: str) -> SessionError:
-    """The error of an action that needs a job, before there is one."""
-    return SessionError("the session of {0} has no job yet".format(name), "", "submit it first: sciviz.paraview.pvserver_job with state submitted")
 
 
 def _validated(spec: dict, given: dict) -> dict:

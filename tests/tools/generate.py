@@ -294,7 +294,7 @@ def generated():
         entries = variables(settings, own, role)
         place = f"roles/{role}/"
         for path, text in (("meta/argument_specs.yml", options(of_role(entries), " " * 6, True)), ("defaults/main.yml", defaults(entries)),
-                           ("tasks/main.yml", arguments(entries)), ("README.md", readme(entries))):
+                           ("tasks/begin.yml" if role == "connect" else "tasks/main.yml", arguments(entries)), ("README.md", readme(entries))):
             files[place + path] = between(place + path, text)
     return files
 

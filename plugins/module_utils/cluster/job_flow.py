@@ -55,7 +55,8 @@ class JobFlow:
         self.directory = Directory(run, directory)
         self.queue = jobs.Jobs(jobs.over(run, prelude), table)
         self.watch: t.Optional[JobWatch] = None
-        self._shown = ""
+        #: The line that was shown last.
+        self.shown = ""
 
     @classmethod
     def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10) -> "JobFlow":
@@ -129,14 +130,21 @@ class JobFlow:
         Raises:
             SessionError: the job died, was cancelled, or can never run.
         """
-        self._step(0)
+        self.step(0)
         while True:
             yield
             if deadline is not None and time.monotonic() >= deadline:
                 return
-            self._step(_STRETCH)
+            self.step(_STRETCH)
 
-    def _step(self, seconds: float) -> None:
+    def step(self, seconds: float) -> None:
+        """Updates the state of the job, as events() does.
+
+        Args:
+            seconds: how long to wait for a change.
+        Raises:
+            SessionError: the job died, was cancelled, or can never run.
+        """
         watch = self.watch
         waits_long = not watch.progress.host and time.time() - watch.polling.submitted_at > _SHORT_QUEUE
         answered = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
@@ -154,8 +162,8 @@ class JobFlow:
             self._show_once(_waiting(watch.job_id, watch.state))
 
     def _show_once(self, line: str) -> None:
-        if line and line != self._shown:
-            self._shown = line
+        if line and line != self.shown:
+            self.shown = line
             self.show(line)
 
     def died(self, otherwise: str = "") -> SessionError:
@@ -168,33 +176,44 @@ class JobFlow:
         why = ending.reason if ending.known or not otherwise else otherwise
         return jobs.ended_error(self.watch.job_id, self.queue.ask(self.watch.job_id), why, log, ending.state == "cancelled", ending.line, ending.way_out)
 
-    def wait_until_running(self, seconds: int, requested: int) -> t.List[str]:
+    @property
+    def nodes(self) -> t.List[str]:
+        """The nodes of a job that runs, the root node first."""
+        return self.progress.nodes or [self.progress.host]
+
+    def wait_until_running(self, seconds: int, requested: int, at_most: t.Optional[float] = None) -> bool:
         """Waits until the job's script runs, and shows its nodes.
 
         Args:
             seconds: how long the job may wait in the queue, counted from its submission.
             requested: number of nodes that were requested.
+            at_most: seconds after which this wait ends; None for no limit.
         Returns:
-            The job's nodes, the root node first.
+            False if the job still waits in the queue.
         Raises:
             SessionError: it did not start in time, died, or can never run.
         """
-        for _news in self.events(time.monotonic() + self.watch.polling.submitted_at + seconds - time.time()):
-            if self.progress.host:
-                break
-            if self.progress.ended:
-                raise self.died("it could not be started in the job")
-        else:
+        for _news in self.events(None if at_most is None else time.monotonic() + at_most):
+            if self.runs(seconds, requested):
+                return True
+        return False
+
+    def runs(self, seconds: int, requested: int) -> bool:
+        """Whether the job's script runs, as far as the last step has found; if so, shows its nodes. Arguments and errors as of wait_until_running()."""
+        if self.progress.host:
+            self.show("job {0} running on {1}".format(self.watch.job_id, " ".join(self.nodes)))
+            if len(self.nodes) < requested:
+                self.show("that is fewer than the {0} that were requested".format(count(requested, "node")))
+            return True
+        if self.progress.ended:
+            raise self.died("it could not be started in the job")
+        if time.time() - self.watch.polling.submitted_at > seconds:
             state = self.watch.state
             raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
                                "it was pending: {0}".format((state and (state.reason or state.native)) or "no reason given"),
                                "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
                                cancelled=True, end_detached=True)
-        nodes = self.progress.nodes or [self.progress.host]
-        self.show("job {0} running on {1}".format(self.watch.job_id, " ".join(nodes)))
-        if len(nodes) < requested:
-            self.show("that is fewer than the {0} that were requested".format(count(requested, "node")))
-        return nodes
+        return False
 
     def wait_until_prepared(self, pvserver: t.List[str]) -> None:
         """Waits until the job reports whether an agent can run on its node. The job does so before it waits for its go file.

@@ -82,7 +82,8 @@ class LauncherSession:
         self._try(lambda: self._check_route(facts))
         self._submit(facts, table, modules)
         self.caller.state = "job {0} waits".format(self.record.job_id)
-        nodes = self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
+        self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
+        nodes = self.flow.nodes
         self.ends_at = time.time() + self.options.job["walltime"]
         self.caller.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}

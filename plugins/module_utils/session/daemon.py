@@ -4,8 +4,8 @@
 """The one process that stays on the client host next to ssh: it holds a session's connection and ends it in time.
 
 It is the parent of the control master, whose own session is a shell on the login node. It receives scripts for that shell over
-a unix socket (channel.py). Until the session is handed over, it ends with the playbook that began it; from then on, with the job.
-Whatever ends it, the session is undone.
+a unix socket (channel.py). Until the job is submitted, it ends with the playbook that began it; from then on, with the job, or if the
+user interrupts the playbook. Whatever ends it, the session is undone.
 """
 
 import json
@@ -22,9 +22,11 @@ from ..cluster.job_directory import Directory
 from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
-from . import reconnection
+from . import interruption, reconnection
 from .client_connection import ClientConnection
 from .connection import Connection
+from .driving import Driving
+from .first_login import FirstLogin
 from .job_monitor import JobMonitor
 from .record import Session, holds_work
 from .recovery import Recovery
@@ -46,11 +48,11 @@ class SessionDaemon:
     """Holds one session.
 
     Args:
-        given: command (list), base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's
-            process), waiting (identity of the ParaView that the session is for, or None), seconds (for the login), libraries (directories of Python libraries,
-            searched last), restorer (list: the command of lifeline_route.main()), environment (dict: variables to add, for ssh), master (the socket of the
-            user's own control master, if that is used) and cancel_forward (list: the command that cancels one of its forwards, without the arguments that name
-            the forward).
+        given: base, name, directory and session (of the record), socket and control_path (paths), owner (identity of the playbook's process), waiting
+            (identity of the ParaView that the session is for, or None), libraries (directories of Python libraries, searched last), driver and restorer
+            (lists: the commands of driver.main() and lifeline_route.main()), and leave_node (list: the command that ends the connection to the root node).
+            A login adds master (the socket of the user's own control master, if that is used) and cancel_forward (list: the command that cancels one of
+            its forwards, without the arguments that name the forward).
     """
 
     def __init__(self, given: t.Dict[str, t.Any]) -> None:
@@ -58,8 +60,9 @@ class SessionDaemon:
         self.session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])
         self.stopping = self.undo_tried = False
         self.handed_over = False
-        self.output = ""
-        self.monitor = JobMonitor(self.session, self._run, self._end_with_job, self._stop)
+        self.monitor = JobMonitor(self.session, self.run, self._end_with_job, self._stop)
+        self.login = FirstLogin()
+        self.driving = Driving(self)
         self.connection: t.Optional[Connection] = None
         self.listener: t.Optional[socket.socket] = None
         self.client = ClientConnection(self.session, self._unlink_forwards_to_client)
@@ -74,31 +77,14 @@ class SessionDaemon:
     def _stop(self) -> None:
         self.stopping = True
 
-    def log_in(self) -> None:
-        """Logs in to the login node; ShellLost with ssh's message if that fails."""
+    def listen(self) -> None:
+        """Listens for requests; the connection comes with a login."""
         self._leave_root_node()
         self._unlink(_SOCKETS)
-        os.environ.update(self.given.get("environment", {}))
-        if self.given.get("master"):
-            os.symlink(self.given["master"], self.given["control_path"])
-        self.connection = Connection(processes.Child(self.given["command"]))
-        self.shell.begin(self.given["seconds"], self._during_login)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.listener.bind(self.given["socket"])
         os.chmod(self.given["socket"], 0o600)
-        self.listener.listen(8)
-
-    def _during_login(self) -> None:
-        """Forwards ssh's output to the playbook, and checks whether the playbook still waits."""
-        output = self.connection.output
-        if output != self.output:
-            self.output = output
-            _answer({"said": output})
-        self._check_owner()
-
-    def _check_owner(self) -> None:
-        if self.stopping or not processes.alive(self.given["owner"]):
-            raise ShellLost("the playbook ended")
+        self.listener.listen(64)
 
     def serve(self) -> None:
         """Answers requests and monitors the session until it is over."""
@@ -114,10 +100,10 @@ class SessionDaemon:
                 if self.recovery:
                     self._step_recovery()
                 self.client.check()
-                if self.handed_over:
-                    if self.shell:
-                        self.monitor.check()
-                elif not processes.alive(self.given["owner"]):
+                self.driving.step()
+                if self.handed_over and self.shell and not self.driving.active:
+                    self.monitor.check()
+                if self.given["owner"] and not processes.alive(self.given["owner"]):
                     self._check_abandoned()
                 self._check_waiting()
             except ShellLost as lost:
@@ -140,7 +126,7 @@ class SessionDaemon:
             pass  # If the record cannot be written now, it is written once the connection is restored.
 
     def _streams(self) -> list:
-        streams = [self.listener] + (self.connection.streams if self.connection else [])
+        streams = [self.listener] + self.driving.streams() + (self.connection.streams if self.connection else [])
         return streams + (self.recovery.streams() if self.recovery else [])
 
     def leave_master(self, record: "SessionRecord") -> None:
@@ -173,17 +159,33 @@ class SessionDaemon:
             pass  # A home that does not answer proves nothing; the next check reads it again.
 
     def _abandoned(self) -> None:
-        """The playbook ended before it handed the session over. If the session was detached or holds a user's work, it continues; otherwise it ends."""
+        """The playbook ended before it handed the session over. The session continues if its job is submitted, unless the user interrupted the playbook."""
         record = self.session.read()
-        if record.detached or holds_work(record):
-            self.session.update(owner=None, waiting=None)
-            self.given["waiting"] = None
-            self._do_hand_over({})
-        else:
+        interrupted = interruption.noted(self.session, self.given["owner"]) or bool(self.given.get("waiting"))
+        if self.shell is None and not self.recovery and record.job_id:
+            # The login was not finished, and nothing can be undone.
+            self.session.update(owner=None, daemon=None, state="unknown", reason="nobody finished the login")
+            self.leave()
+        # A detached session stays in the queue for the next connect.
+        elif holds_work(record) or record.detached or (record.job_id and not record.check and not interrupted):
+            self._release()
+        elif record.owner == self.given["owner"]:
             self.stopping = True
+        else:
+            self.given["owner"] = None
+
+    def log(self, text: bytes) -> None:
+        """Appends to the daemon's log, next to the record."""
+        os.write(2, text)
+
+    def leave(self) -> None:
+        """Ends without undoing anything."""
+        self.undo_tried = self.stopping = True
 
     def close(self) -> None:
         """Ends the connection, and with it every forward."""
+        self.driving.end()
+        self.login.end()
         self.client.end()
         self._leave_root_node()
         if self.recovery:
@@ -296,37 +298,77 @@ class SessionDaemon:
     def _do_run_client(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         return self.client.run(request["script"], int(request["seconds"]))
 
-    def _do_hand_over(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def hand_over(self) -> None:
+        """From now on the daemon follows the job, and restores the connection of a session that has a lifeline."""
         self.handed_over = True
         record = self.session.read()
         if record.detached:
             self.given["waiting"] = None
-        if record.lifeline and record.go_file_written and record.stub and not self.recovery:
+        if not record.owner:
+            self.given["owner"] = None
+        if record.lifeline and record.go_file_written and record.stub and self.shell and not self.recovery:
             self.recovery = Recovery(self, record)
             self.shell.meanwhile = self.recovery.check_silence
+
+    def _do_release(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """The playbook follows the session no longer, and the session continues."""
+        self._release()
         return {}
 
+    def _release(self) -> None:
+        record = self.session.read()
+        self.session.update(owner=None, waiting=None, detached=bool(record.detached or not self.handed_over))
+        self.given["owner"] = self.given["waiting"] = None
+
+    def _do_drive(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """A playbook lets the session be driven, and owns it until it is handed over."""
+        self.given["owner"], self.given["waiting"] = request["owner"], request.get("waiting")
+        if self.shell is not None:
+            self.handed_over = False
+        self.driving.begin(request["given"])
+        return {}
+
+    def _do_leave(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        self.leave()
+        return {}
+
+    def _do_halt(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Ends the driver, so that the record can be changed; drive continues."""
+        self.driving.end()
+        return {}
+
+    def _do_connected(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        return {"connected": self.shell is not None}
+
+    def _do_answer(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        """Keeps the user's answer to a prompt for the driver: text (None if there is no terminal), or cancelled."""
+        self.driving.answers[request["id"]] = {name: request[name] for name in ("text", "cancelled") if name in request}
+        return {}
+
+    def _do_take_answer(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        return self.driving.answers.pop(request["id"], {})
+
     def _do_begin_login(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Begins a login that replaces the lost connection; login_state returns its result."""
-        if self.recovery and self.recovery.disconnected:
-            self.recovery.begin_login(request["command"], request["environment"], request["path"])
+        """Begins a login, the first one or one that replaces the lost connection; login_state returns its result."""
+        if self.recovery:
+            if self.recovery.disconnected:
+                self.recovery.begin_login(request["command"], request["environment"], request["path"])
+        elif self.connection is None:
+            self.given["master"], self.given["cancel_forward"] = request.get("master", ""), request.get("cancel_forward", [])
+            self.login.begin(request["command"], request["environment"], request["path"], self.given["master"])
         return {}
 
     def _do_login_state(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self.recovery.login_state() if self.recovery else {"begun": True, "said": ""}
+        if self.recovery:
+            return self.recovery.login_state()
+        self.connection = self.connection or self.login.connection()
+        return {"begun": True, "said": ""} if self.connection else self.login.state()
 
     def _do_end_login(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         if self.recovery:
             self.recovery.end_login()
-        return {}
-
-    def _do_own(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """A playbook becomes the owner of the session again, until it hands the session over."""
-        if self.shell is None:
-            return {}
-        self.given["owner"] = request["owner"]
-        self.handed_over = False
-        self.given["waiting"] = request.get("waiting")
+        else:
+            self.login.end()
         return {}
 
     def _do_messages(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -342,33 +384,44 @@ class SessionDaemon:
         client_host_lost = bool(self.session.read().remote_client_host) and self.client.connection is None
         return {"objection": self._undo(), "far_left": client_host_lost}
 
-    def _do_end_client_there(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Ends a client that was started on the client host."""
-        self.client.end_client(self.session.read(), True)
-        self.session.update(remote_client=None)
-        return {}
-
     def _undo(self) -> str:
+        return self.end_session("", "")
+
+    def end_session(self, state: str, reason: str) -> str:
+        """Ends the session, and undoes everything that its record names.
+
+        Args:
+            state: the record's new state; if it is empty, the record is removed.
+            reason: the reason for that state.
+        Returns:
+            Empty, or what could not be undone.
+        """
+        self.stopping = True
         if self.undo_tried:
             return ""
+        self.driving.end()
         self._stop_restoring()
         record = self.session.read()
         if record.undone:
             return ""
         self.undo_tried = True
         try:
-            objection = teardown.undo(record, self._run) if record else ""
+            objection = teardown.undo(record, self.run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:
             objection = " ".join(str(error).split())
         self.client.end_client(record, True)
         self._cancel_forwards(record)
         if objection:
-            self.session.update(state="unknown", reason="could not be undone: " + objection, daemon=None)
+            self.session.update(state="unknown", reason="could not be undone: " + objection, daemon=None, owner=None)
+        elif record and state:
+            self.session.forget_secrets()
+            self.session.update(state=state, reason=reason, daemon=None, owner=None, job_over=True, undone=True, lost_at=None)
         elif record:
             self.session.remove()
         return objection
 
-    def _run(self, text: str, seconds: int) -> t.Tuple[int, str, str]:
+    def run(self, text: str, seconds: int) -> t.Tuple[int, str, str]:
+        """Runs a script on the login node; raises ShellLost."""
         if self.shell is None:
             raise ShellLost("the connection to the login node is lost")
         return self.shell.run(text, seconds)
@@ -385,12 +438,22 @@ class SessionDaemon:
             self.recovery = None
 
     def _end_lost(self, why: str) -> None:
+        driven = self.driving.active
+        self.driving.end()
         self._stop_restoring()
-        record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + " ".join(why.split())[-300:], daemon=None)
+        reason = " ".join(why.split())[-300:]
+        record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + reason, daemon=None, owner=None)
         self._cancel_forwards(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
         self.client.end_client(record, False)
+        if driven:
+            self.session.events.append("error", what="the connection to {0} is lost".format(self.session.name), why=reason or "ssh ended",
+                                       way_out="connect again; a session that still exists is continued")
+            if record.remote_directory:
+                self.session.events.append("line", text="job {0} may still exist".format(record.job_id or "(unknown id)"))
+            self.driving.report()
+            self.session.events.append("failed")
 
     def _end_with_job(self, state: str, reason: str, connected: bool) -> None:
         self._stop_restoring()
@@ -402,7 +465,9 @@ class SessionDaemon:
         teardown.end_stub(record)
         self.client.end_client(record, False)
         self.session.forget_secrets()
-        self.session.update(state=state, reason=reason, daemon=None, lost_at=None)
+        self.session.update(state=state, reason=reason, daemon=None, owner=None, lost_at=None)
+        if self.driving.ended_line:
+            self.session.events.append("ended", text=self.driving.ended_line)
         self.stopping = True
 
 
@@ -420,23 +485,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
+        daemon.listen()
+        answer = json.dumps({"daemon": processes.identity(os.getpid())}) + "\n"
         try:
-            daemon.log_in()
-        except (ShellLost, OSError) as error:
-            _answer({"error": str(error)})
-            return
-        _answer({"daemon": processes.identity(os.getpid())})
+            os.write(1, answer.encode())
+        except BrokenPipeError:
+            return  # The playbook ended.
         null_device = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1):
             os.dup2(null_device, number)
         daemon.serve()
     finally:
         daemon.close()
-
-
-def _answer(answer: t.Dict[str, t.Any]) -> None:
-    """Sends one line to the playbook, which may be gone."""
-    try:
-        os.write(1, (json.dumps(answer) + "\n").encode())
-    except BrokenPipeError:
-        raise ShellLost("the playbook ended")

@@ -62,6 +62,15 @@ def why_not(options: t.Dict[str, t.Any], route: str) -> str:
     return ""
 
 
+def without(why: str) -> str:
+    """The line for a session that cannot reconnect.
+
+    Args:
+        why: from why_not() or why_not_in_job().
+    """
+    return "no reconnection, since {0}: the session ends with its connection".format(why)
+
+
 def line_port(options: t.Dict[str, t.Any], route: str) -> int:
     """The port on which the stub listens on a reverse route; it is free now.
 

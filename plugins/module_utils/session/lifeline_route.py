@@ -27,6 +27,7 @@ from . import lifeline
 from . import route as routing
 from .record import Session
 from .recovery import OTHER_LOGIN_NODE
+from .site_yaml import load
 
 # The line comes up immediately or never, but a network file system may show files of the job's directory late.
 _SECONDS = 30.0
@@ -205,23 +206,12 @@ def check_login_node(session: Session, record: SessionRecord, channel: Channel) 
         return session.update(facts=dict(record.facts, client_address=client_address_of(connection) or record.facts.get("client_address", "")))
     if answers.of(record).get("on_login_node"):
         raise OtherLoginNode("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(login_node, 100)))
-    facts = facts_of(session.name, channel.script, validation.tables(record.settings["schedulers"]), lambda _line: None, _load)
+    facts = facts_of(session.name, channel.script, validation.tables(record.settings["schedulers"]), lambda _line: None, load)
     return session.update(facts=facts, login_node=facts["login_node"])
 
 
 class OtherLoginNode(Exception):
     """Another login node answered than the one on which pvserver runs."""
-
-
-def _load(text: str) -> t.Any:
-    try:
-        import yaml
-    except ImportError:
-        raise ValueError("PyYAML is not installed")
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise ValueError("it is not valid YAML")
 
 
 def _stop(_number: int, _frame: t.Any) -> t.NoReturn:

@@ -20,6 +20,7 @@ from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
 from ..common.files import locked, write_private
+from .event_log import EventLog
 
 #: Fields of a report, in order; every report has them all.
 REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason",
@@ -69,6 +70,7 @@ class Session:
         self.entry_path = os.path.join(self.directory, "client.pvsc")
         self.script_path = os.path.join(self.directory, "client.py")
         self.key_path = os.path.join(self.directory, "lifeline.key")
+        self.events = EventLog(os.path.join(self.directory, "events.jsonl"))
 
     def read(self) -> SessionRecord:
         """The record; a false one if there is none.
@@ -112,6 +114,7 @@ class Session:
                 raise SessionError("another connect to {0} has just begun".format(self.name), "", "wait for it, or disconnect")
             fields = dict({"id": os.urandom(8).hex(), "name": self.name, "session": self.session, "state": "starting", "created": time.time()}, **fields)
             record = SessionRecord(**fields)
+            self.events.clear()
             write_private(self.path, record.text())
         return record
 

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Forwards ssh's prompts during a login to the user.
+"""ssh's prompts during a login, which the user answers.
 
-ssh runs without a terminal, so it prompts through a program (SSH_ASKPASS). Our program forwards the prompt over a unix socket to
-the action, which prompts in the playbook's terminal. No answer is ever stored.
+ssh runs without a terminal, so it prompts through a program (SSH_ASKPASS). Our program forwards the prompt over a unix socket to the process that logs in,
+which lets the user answer it. No answer is ever stored.
 """
 
 import json
@@ -14,12 +14,10 @@ import shlex
 import socket
 import sys
 import time
+import typing as t
 
-from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
-from ansible.utils.display import Display
-
-from ..module_utils.common.errors import SessionError
-from ..module_utils.common.text import clean, one_line
+from ..common.errors import SessionError
+from ..common.text import clean, one_line
 
 _PROGRAM = """#!/bin/sh
 exec {python} -I -S -c {code} {socket} "$1" "$SSH_ASKPASS_PROMPT"
@@ -38,24 +36,41 @@ sys.stdout.buffer.write(answer[1:] + b"\\n")
 _PASSWORD = re.compile(r"^(?:\([^()\s@]+@(?P<there>\S+)\) password: ?|[^\s@']+@(?P<host>\S+)'s password: )\Z", re.IGNORECASE)
 _OPENLY = re.compile(r"\(yes/no(?:/\[fingerprint\])?\)\? \Z|^Please type 'yes'")
 
-display = Display()
+
+class Asker:
+    """The way to the user."""
+
+    def ask(self, text: str, private: bool) -> t.Optional[bytes]:
+        """Shows a prompt and returns the answer; None if there is no terminal to show it.
+
+        Args:
+            text: the prompt.
+            private: the terminal does not show what is typed.
+        Raises:
+            SessionError: the user interrupted it.
+        """
+        raise NotImplementedError
+
+    def show(self, text: str) -> None:
+        """Shows lines."""
+        raise NotImplementedError
 
 
 class Prompts:
     """The prompts of one login.
 
     Args:
-        name (str): the session's, for the user.
-        directory (str): a private directory of the user, for the program.
-        path (str): of the socket; short.
-        password (str): the inventory's, given once, and only to the given hosts.
-        hosts (callable): returns the names (set) that ssh's prompt may have for the host that the password is for.
+        directory: a private directory of the user, for the program.
+        path: of the socket; short.
+        asker: the way to the user.
+        password: the inventory's, given once, and only to the given hosts.
+        hosts: returns the names that ssh's prompt may have for the host that the password is for.
     Attributes:
-        environment (dict[str, str]): the variables with which ssh prompts through the program.
+        environment: the variables with which ssh prompts through the program.
     """
 
-    def __init__(self, name, directory, path, password="", hosts=set):
-        self.name, self.path, self.hosts = name, path, hosts
+    def __init__(self, directory: str, path: str, asker: Asker, password: str = "", hosts: t.Callable[[], t.Set[str]] = set) -> None:
+        self.path, self.asker, self.hosts = path, asker, hosts
         self.program = os.path.join(directory, "askpass")
         self.environment = {"SSH_ASKPASS": self.program, "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": os.environ.get("DISPLAY") or "none:0"}
         self._password = password
@@ -65,7 +80,7 @@ class Prompts:
         #: Whether ssh prompted for anything.
         self.was_prompted = False
 
-    def __enter__(self):
+    def __enter__(self) -> "Prompts":
         self._remove()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(self.path)
@@ -76,24 +91,24 @@ class Prompts:
             stream.write(text)
         return self
 
-    def __exit__(self, *_why):
+    def __exit__(self, *_why: t.Any) -> None:
         self._listener.close()
         self._remove()
 
-    def _remove(self):
+    def _remove(self) -> None:
         for path in (self.path, self.program):
             if os.path.lexists(path):
                 os.unlink(path)
 
-    def fileno(self):
-        """int: readable if a prompt waits."""
+    def fileno(self) -> int:
+        """Readable if a prompt waits."""
         return self._listener.fileno()
 
-    def received(self, output):
+    def received(self, output: str) -> None:
         """Stores all output of ssh so far; it is shown with the next prompt."""
         self._output = output
 
-    def answer(self):
+    def answer(self) -> None:
         """Answers one prompt; SessionError if the user interrupts it."""
         connection = self._listener.accept()[0]
         with connection:
@@ -104,7 +119,7 @@ class Prompts:
                 return
             if kind == "none":
                 # For example a key that the user has to touch: ssh waits for the key and not for an answer.
-                self._show(prompt)
+                self.asker.show(_lines(prompt))
                 return
             self.was_prompted = True
             answer = self._answer(str(prompt))
@@ -114,7 +129,7 @@ class Prompts:
                 except OSError:
                     pass  # The login timed out, which ssh will report.
 
-    def _answer(self, prompt):
+    def _answer(self, prompt: str) -> t.Optional[bytes]:
         match = _PASSWORD.match(prompt)
         if match and self._password and (match.group("host") or match.group("there")) in self.hosts():
             password, self._password = self._password, ""
@@ -124,22 +139,13 @@ class Prompts:
         unseen = self._output[len(self._shown):] if self._output.startswith(self._shown) else self._output
         self._shown = self._output
         if clean(unseen).strip():
-            self._show(unseen)
-        try:
-            return display.prompt_until(self._lines(prompt), private=not _OPENLY.search(prompt))
-        except AnsiblePromptNoninteractive:
+            self.asker.show(_lines(unseen))
+        answer = self.asker.ask(_lines(prompt), private=not _OPENLY.search(prompt))
+        if answer is None:
             self.unanswered = prompt
-            return None
-        except AnsiblePromptInterrupt:
-            raise SessionError("the login on {0} was cancelled".format(self.name), "its prompt was not answered", "connect again", cancelled=True)
+        return answer
 
-    def _show(self, text):
-        display.display(self._lines(text))
-
-    def _lines(self, text):
-        return "\n".join("{0}: {1}".format(clean(self.name, 100), line) for line in clean(text, 4000).strip("\n").splitlines() or [""])
-
-    def no_terminal(self, host):
+    def no_terminal(self, host: str) -> SessionError:
         """SessionError for a prompt that could not be shown."""
         return SessionError(
             "cannot log in to {0}".format(host), "{0}ssh prompts {1!r}, and there is no terminal to show the prompt".format(
@@ -148,22 +154,26 @@ class Prompts:
             .format(host))
 
 
+def _lines(text: str) -> str:
+    return clean(text, 4000).strip("\n")
+
+
 class AnswerTimeout:
     """A time limit for an answer, which starts again after each answer of the user.
 
     Args:
-        seconds (float): how many.
+        seconds: how many.
     """
 
-    def __init__(self, seconds):
+    def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.renew()
 
-    def renew(self):
+    def renew(self) -> None:
         """Starts the time limit again."""
         self._end = time.monotonic() + self.seconds
 
     @property
-    def left(self):
-        """float: seconds left, at least 0."""
+    def left(self) -> float:
+        """Seconds left, at least 0."""
         return max(0.0, self._end - time.monotonic())

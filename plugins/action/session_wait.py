@@ -1,0 +1,104 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Follows sessions until they are ready; documented in plugins/modules/session_wait.py."""
+
+import re
+import shlex
+import time
+
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.follower import Follower, Screen
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.terminal_asker import TerminalAsker
+
+# Seconds between two reads of the event logs.
+_EVERY = 0.05
+
+
+class Lines(Screen):
+    """Lines of the playbook's output, each after the session's name."""
+
+    def line(self, name, text):
+        for line in text.splitlines() or [""]:
+            display.display("{0}: {1}".format(clean(name, 100), clean(line, 2000)))
+
+    def error(self, name, lines):
+        for line in lines:
+            display.display("{0}: {1}".format(clean(name, 100), clean(line)), color="red")
+
+
+class ActionModule(SessionAction):
+    NEEDS_SESSION = False
+    SPEC = {"names": {"type": "list", "elements": "str"}}
+
+    def act(self, arguments):
+        names = arguments["names"]
+        followers = [Follower(sessions.Session(self.base, name), self.owner, Lines(), TerminalAsker(name))
+                     for name in ([self.name] if names is None else names)]
+        followers = [follower for follower in followers if follower.begun]
+        self._follow(followers)
+        results = [self._result(follower) for follower in followers]
+        if names is None:
+            return self._of_host(followers, results)
+        return {"changed": False, "sessions": [result["session"] for result in results]}
+
+    def _follow(self, followers):
+        """Shows what happens in the sessions until all are ready or have failed."""
+        left, owner = list(followers), self.owner
+        while left and self.owner == owner:
+            happened = [follower.step() for follower in left]
+            for follower in left:
+                if follower.over is None and follower.submitted and follower.session.read().settings.get("detach"):
+                    self._detach(follower)
+                if follower.over is not None:
+                    follower.note_shown()
+            left = [follower for follower in left if follower.over is None]
+            if left and not any(happened):
+                time.sleep(_EVERY)
+
+    @staticmethod
+    def _detach(follower):
+        record, name = follower.session.read(), follower.session.name
+        Channel(record.socket, name).request("release")
+        follower.over = {"kind": "detached"}
+        Lines().line(name, "detached; once the job runs, it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
+            durations.in_words(record.settings["client_timeout"]), shlex.quote(name)))
+        sessions.write_report(record.settings["json"], [follower.session.report()])
+
+    @staticmethod
+    def _result(follower):
+        kind = follower.over["kind"] if follower.over else "failed"
+        changes = {"state": "failed"} if kind == "failed" else {}
+        report = dict(follower.session.report(**changes), connect_id=None)
+        # The task that started the session has changed something; only in check mode it cannot show the difference.
+        return {"changed": kind == "checked", "session": report, "diff": (follower.over or {}).get("diff")}
+
+    def _of_host(self, followers, results):
+        """The result for this host alone, which fails if its session failed."""
+        if not followers:
+            return {"changed": False, "session": dict(self.session.report(), connect_id=None)}
+        follower, result = followers[0], results[0]
+        if follower.over and follower.over["kind"] == "checked":
+            self._end_check(follower)
+        if not result["diff"]:
+            del result["diff"]
+        if follower.error is None:
+            return dict(result, control_path=follower.session.read().control_path)
+        follower.clear_up()
+        return dict(result, failed=True, changed=False, msg=re.sub(r"\s*\n\s*", ". ", str(follower.error)))
+
+    def _end_check(self, follower):
+        """Ends a session that was begun in check mode."""
+        record = follower.session.read()
+        try:
+            Channel(record.socket, self.name).request("stop", wait=90)
+        except SessionError:
+            pass  # It has ended with an error that was shown.
+
+    def undo_own(self, end_detached):
+        return ""

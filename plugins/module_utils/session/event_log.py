@@ -1,0 +1,64 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The event log of a session: what happens in it, for the programs that follow it. Each event is a line of JSON in a file that only its owner may read.
+
+An event has ``at`` (seconds since 1970) and ``kind``:
+
+- ``begun``: a playbook begins to follow the session (``owner``, its processes.identity()). ``shown``: it has shown all earlier events.
+- ``line``: a line for the user (``text``).
+- ``prompt``: ssh prompts the user (``id``, ``text``, ``private``); the daemon's request ``answer`` gets the answer.
+- ``submitted``: the job is submitted.
+- ``error``: the session fails (``what``, ``why``, ``way_out``, ``cancelled``).
+- One of OVER is the last event of a connect: ``ready`` and ``ended`` (the client has come, and left again), each with ``text``; ``open`` (it was ready
+  already); ``checked`` (check mode; ``diff``); ``failed``.
+"""
+
+import json
+import os
+import time
+import typing as t
+
+#: Kinds of events after which a connect has nothing more to follow.
+OVER = ("ready", "ended", "open", "checked", "failed")
+
+
+class EventLog:
+    """The event log in one file.
+
+    Args:
+        path: the file.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def append(self, kind: str, **fields: t.Any) -> None:
+        """Appends an event. If the directory is gone, nothing happens: the session was removed."""
+        line = json.dumps(dict(fields, kind=kind, at=time.time())) + "\n"
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+
+    def read(self, offset: int = 0) -> t.Tuple[t.List[t.Dict[str, t.Any]], int]:
+        """The complete events from an offset on, and the offset behind them. If there is no file, there are none."""
+        try:
+            with open(self.path, "rb") as stream:
+                stream.seek(offset)
+                data = stream.read()
+        except OSError:
+            return [], offset
+        complete = data[:data.rfind(b"\n") + 1]
+        return [json.loads(line.decode()) for line in complete.splitlines()], offset + len(complete)
+
+    def clear(self) -> None:
+        """Removes the events of an earlier session."""
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            pass

@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Follows a session by its event log until a connect is over, and shows what happens."""
+
+import typing as t
+
+from ..common import processes
+from ..common.errors import SessionError
+from ..ssh.channel import Channel
+from ..ssh.prompts import Asker
+from .event_log import OVER
+from .record import Session, has_daemon
+
+# Seconds that a daemon may take to end after a session that has failed or ended.
+_LEAVING = 30
+
+
+class Screen:
+    """Where a follower shows what happens."""
+
+    def line(self, name: str, text: str) -> None:
+        """Shows a line of a session."""
+        raise NotImplementedError
+
+    def error(self, name: str, lines: t.List[str]) -> None:
+        """Shows an error of a session."""
+        raise NotImplementedError
+
+
+class Follower:
+    """Follows one session for one playbook.
+
+    Args:
+        session: the session.
+        owner: processes.identity() of the playbook that began to follow it.
+        screen: where to show what happens.
+        asker: the way to the user, for prompts.
+    Attributes:
+        submitted: the job is submitted.
+        over: the event that ended this connect; None before.
+        error: the error, if it failed.
+    """
+
+    def __init__(self, session: Session, owner: t.List[t.Any], screen: Screen, asker: Asker) -> None:
+        self.session, self.owner, self.screen, self.asker = session, owner, screen, asker
+        self.daemon = session.read().daemon
+        self.submitted = False
+        self.over: t.Optional[t.Dict[str, t.Any]] = None
+        self.error: t.Optional[SessionError] = None
+        events, self.offset = session.events.read()
+        mine = [number for number, event in enumerate(events) if event["kind"] == "begun" and event["owner"] == owner]
+        #: Whether this playbook began to follow the session.
+        self.begun = bool(mine)
+        #: Prompts that were answered, by another follower too.
+        self.answered: t.Set[str] = set()
+        self.pending = events[mine[-1] + 1:] if mine else []
+        shown = [number for number, event in enumerate(self.pending) if event["kind"] == "shown" and event["owner"] == owner]
+        for event in self.pending[:shown[-1] + 1] if shown else []:
+            self._read(event, silently=True)
+        self.pending = self.pending[shown[-1] + 1:] if shown else self.pending
+
+    def step(self) -> bool:
+        """Shows what has happened since the last step; returns whether something has."""
+        was_alive = processes.alive(self.daemon)
+        events, self.offset = self.session.events.read(self.offset)
+        events, self.pending = self.pending + events, []
+        for event in events:
+            if self.over is None:
+                self._read(event)
+        if self.over is None and not events and not was_alive:
+            self._note_vanished()
+        return bool(events)
+
+    def _note_vanished(self) -> None:
+        """The daemon has ended without an event."""
+        record = self.session.read()
+        self.daemon = record.daemon if has_daemon(record) else None
+        if self.daemon is None:
+            self.error = SessionError("the session of {0} was ended".format(self.session.name), record.reason or "the process that held it is gone",
+                                      "connect again; a session that still exists is continued")
+            self.screen.error(self.session.name, self.error.lines())
+            self.over = {"kind": "failed"}
+
+    def _read(self, event: t.Dict[str, t.Any], silently: bool = False) -> None:
+        kind = event["kind"]
+        if kind == "submitted":
+            self.submitted = True
+        elif kind == "error":
+            self.error = SessionError(event["what"], event["why"], event["way_out"])
+            if not silently:
+                self.screen.error(self.session.name, self.error.lines())
+        elif kind in ("line", "ready", "ended") and not silently:
+            self.screen.line(self.session.name, event["text"])
+        elif kind == "prompt" and not silently:
+            self._answer(event)
+        if kind in OVER:
+            self._end(event)
+
+    def _end(self, event: t.Dict[str, t.Any]) -> None:
+        self.over = event
+        record = self.session.read()
+        if event["kind"] == "ended" or (event["kind"] == "failed" and not has_daemon(record)):
+            processes.wait_gone(self.daemon, _LEAVING)
+
+    def _answer(self, event: t.Dict[str, t.Any]) -> None:
+        channel = Channel(self.session.read().socket, self.session.name)
+        try:
+            answer = self.asker.ask(event["text"], event["private"])
+        except SessionError:
+            channel.request("answer", id=event["id"], cancelled=True)
+            return
+        channel.request("answer", id=event["id"], text=None if answer is None else answer.decode("utf-8", "surrogateescape"))
+
+    def note_shown(self) -> None:
+        """Notes that this playbook has shown all events, for a later task of it."""
+        self.session.events.append("shown", owner=self.owner)
+
+    def clear_up(self) -> None:
+        """Removes the record of a session that has failed, of which nothing else is left."""
+        record = self.session.read()
+        if record and self.over and self.over["kind"] == "failed" and (record.over or not (record.remote_directory or has_daemon(record))):
+            self.session.remove()

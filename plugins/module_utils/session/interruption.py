@@ -1,0 +1,71 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the user ended a playbook with Ctrl-C. If its terminal is closed or it is killed, its sessions continue; after Ctrl-C they end."""
+
+import os
+import signal
+import typing as t
+
+from ..common import processes
+from ..common.errors import SessionError
+from .record import Session, all_sessions
+
+
+def _path(session: Session) -> str:
+    return os.path.join(session.directory, "interrupted")
+
+
+def note(base: str, pid: int) -> None:
+    """Notes in each session that a playbook works on that the user interrupted it.
+
+    Args:
+        base: the directory of all records.
+        pid: the playbook's process id.
+    """
+    owner = processes.identity(pid)
+    for session in all_sessions(base):
+        try:
+            if session.read().owner != owner:
+                continue
+            descriptor = os.open(_path(session), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+        except (OSError, SessionError):
+            continue
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(str(owner[1]))
+
+
+def noted(session: Session, owner: t.Optional[list]) -> bool:
+    """Whether the user interrupted the playbook that worked on a session. The note is removed.
+
+    Args:
+        session: the session.
+        owner: the playbook's processes.identity().
+    """
+    try:
+        with open(_path(session), encoding="ascii") as stream:
+            found = bool(owner) and stream.read() == str(owner[1])
+        os.unlink(_path(session))
+    except OSError:
+        return False
+    return found
+
+
+def note_on_sigint(base: str, pid: int) -> None:
+    """From now on a SIGINT of this process is noted for a playbook, before what happened until now happens.
+
+    Args:
+        base: the directory of all records.
+        pid: the playbook's process id; this process is the playbook or one of its workers.
+    """
+    earlier = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: t.Any) -> t.Any:
+        note(base, pid)
+        if callable(earlier):
+            return earlier(number, frame)
+        signal.signal(number, signal.SIG_DFL if earlier is None else earlier)
+        os.kill(os.getpid(), number)
+        return None
+
+    signal.signal(signal.SIGINT, handle)

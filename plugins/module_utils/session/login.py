@@ -1,0 +1,200 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Logging in: the session's daemon holds the connection, and ssh's prompts reach the user."""
+
+import functools
+import os
+import select
+import time
+import typing as t
+
+from ..cluster.session_record import SessionRecord
+from ..common.errors import SessionError
+from ..common.text import clean
+from ..schedulers import answers
+from ..ssh import client, login_slots, master, messages
+from ..ssh.channel import Channel
+from ..ssh.prompts import AnswerTimeout, Asker, Prompts
+from . import reconnection
+from .record import Session, is_lost
+
+# Seconds between two questions on a login: in its first seconds, and later, when it waits for the user.
+_POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
+_SOON = 10.0
+# Seconds in which a login has to answer beyond ssh's own time limit.
+_LONGER = 35
+# Variables that may have changed since the first login.
+_CREDENTIALS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
+
+
+class Login:
+    """The logins of one session.
+
+    Args:
+        session: its daemon runs.
+        asker: the way to the user.
+    """
+
+    def __init__(self, session: Session, asker: Asker) -> None:
+        self.session, self.asker = session, asker
+        record = session.read()
+        if not record:
+            raise SessionError("the session of {0} was ended during the login".format(session.name), "", "connect again")
+        self.channel = Channel(record.socket, session.name)
+
+    # -- the login node
+
+    def to_login_node(self, target: client.Target, password: str = "") -> None:
+        """Logs in to the login node. If the user has a control master for it, that is used without a prompt.
+
+        Args:
+            target: the host to connect to.
+            password: the answer to ssh's password prompt for this host, given once.
+        Raises:
+            SessionError: the login failed; it contains ssh's message.
+        """
+        record = self.session.read()
+        if is_lost(record):
+            self._again(record, target, password)
+            return
+        self._cancel_leftover_forwards(record)
+        own = master.live_master(target)
+        answer: t.Dict[str, t.Any] = {"error": ""}
+        if own:
+            cancel = master.Master(own, target.executable).command("-O", "cancel")[:-2]
+            answer = self._attempt("login", None, target, command=master.guest_command(target, own), path=record.control_path, master=own,
+                                   cancel_forward=cancel, environment={})
+        if "error" in answer:
+            own = ""
+            answer = self._to_any(target, record.control_path, password, {})
+        self.session.update(ssh=target.executable, target=target._asdict(), users_own_master=own, was_prompted=bool(answer.get("was_prompted")) or bool(own))
+        self._check_same_node()
+
+    def _again(self, record: SessionRecord, target: client.Target, password: str) -> None:
+        """Opens a new connection for a daemon that has lost its connection."""
+        path = record.control_path + reconnection.SOCKETS[2]
+        answer = self._to_any(target, path, password, {name: os.environ[name] for name in _CREDENTIALS if name in os.environ})
+        self.session.update(target=target._asdict(), was_prompted=bool(answer.get("was_prompted")))
+
+    def _to_any(self, target: client.Target, path: str, password: str, environment: t.Dict[str, str]) -> t.Dict[str, t.Any]:
+        """Logs in to the session's earlier login node if it answers, else to any login node of that name."""
+        record = self.session.read()
+        pinned = client.pinned(target, record.facts.get("client_side", ""))
+        # Behind network address translation, that address may belong to another host: then the name alone is tried.
+        # Without a batch system, pvserver is a process of that one login node, and no other login node will do.
+        fixed = pinned != target and is_lost(record) and answers.of(record).get("on_login_node")
+        error: t.Optional[SessionError] = None
+        for candidate in [pinned] * (pinned != target) + [target] * (not fixed):
+            answer, error = self._answered("login", candidate, path, password, environment)
+            if error is None:
+                return answer
+            if not (messages.unreachable(answer["error"]) or messages.distrusts(answer["error"])):
+                break
+        raise t.cast(SessionError, error)
+
+    def _cancel_leftover_forwards(self, record: SessionRecord) -> None:
+        """Removes the forwards that a killed daemon left in the user's own control master."""
+        if record.users_own_master:
+            for option, specification in record.forwards:
+                master.Master(record.users_own_master, record.ssh).cancel(option, specification)
+            self.session.update(forwards=[])
+
+    def _check_same_node(self) -> None:
+        """SessionError if pvserver is a process of one login node (without a batch system), and another login node answers."""
+        record = self.session.read()
+        if not record.job_id or not answers.of(record).get("on_login_node"):
+            return
+        node = self.channel.script("hostname")[1].strip()
+        if node != record.login_node:
+            raise OtherLoginNode("pvserver runs on {0}, and {1} answered".format(record.login_node, clean(node, 100)),
+                                 "{0} is the name of both".format(record.target["host"]), "try again until {0} answers".format(record.login_node))
+
+    # -- the client host
+
+    def to_client_host(self, target: client.Target, host: str, password: str = "") -> t.Dict[str, t.Any]:
+        """Logs in to the host on which ParaView runs.
+
+        Args:
+            target: the host to connect to.
+            host: its name in the inventory.
+            password: as for to_login_node().
+        Returns:
+            The record's field ``remote_client_host``.
+        Raises:
+            SessionError: the login failed; it contains ssh's message.
+        """
+        record = self.session.read()
+        path = record.control_path + ".c"
+        _answer, error = self._answered("client", target, path, password, {}, host)
+        if error is not None:
+            raise error
+        uid = self.channel.client_script("id -u")[1].strip()
+        if not uid.isdigit():
+            raise SessionError("cannot determine your user id on {0}".format(host), "id -u printed no number", "{0} needs a POSIX shell with id".format(host))
+        return {"name": host, "uid": int(uid), "control_path": path, "daemon": record.daemon}
+
+    # -- one login
+
+    def _answered(self, which: str, target: client.Target, path: str, password: str, environment: t.Dict[str, str],
+                  host: str = "") -> t.Tuple[t.Dict[str, t.Any], t.Optional[SessionError]]:
+        """Attempts a login, and answers its prompts. If ssh does not support all options, it attempts another one with the options of an older ssh.
+
+        Args:
+            which: ``login`` (node) or ``client`` (host).
+            target: the host to connect to.
+            path: of the new master.
+            password: as for to_login_node().
+            environment: variables for ssh.
+            host: the client host's name for a login there; empty for the login node.
+        Returns:
+            The result of the last attempt, and its SessionError or None.
+        """
+        for old in (False, True):
+            names = functools.partial(client.names, target)
+            with Prompts(self.session.directory, path + ".a", self.asker, password, names) as prompts:
+                answer = self._attempt(which, prompts, target, command=client.master_command(target, path, old=old), path=path,
+                                       environment=dict(environment, **prompts.environment))
+            output = answer.get("error")
+            if output is None:
+                return dict(answer, was_prompted=prompts.was_prompted), None
+            if "Bad configuration option" not in output:
+                break
+        if prompts.unanswered and not messages.distrusts(output):
+            return answer, prompts.no_terminal(target.host)
+        return answer, messages.explain(target.host, output, "client host" if host else "login node")
+
+    def _attempt(self, which: str, prompts: t.Optional[Prompts], target: client.Target, **given: t.Any) -> t.Dict[str, t.Any]:
+        """Lets the daemon log in, and answers ssh's prompts. Returns the daemon's report on the login, or an ``error``."""
+        # The socket's directory is private, and all sessions share it.
+        with login_slots.slot(os.path.dirname(given["path"]), "{0}:{1}".format(target.host, target.port or "")):
+            self.channel.request("begin_" + which, **given)
+            try:
+                answer = self._awaited(which + "_state", prompts, AnswerTimeout(target.timeout + _LONGER))
+            except BaseException:
+                self.channel.request("end_" + which)
+                raise
+            if "error" in answer:
+                self.channel.request("end_" + which)
+            return answer
+
+    def _awaited(self, operation: str, prompts: t.Optional[Prompts], timeout: AnswerTimeout) -> t.Dict[str, t.Any]:
+        begun = time.monotonic()
+        while True:
+            state = self.channel.request(operation)
+            if "failed" in state:
+                return {"error": state["failed"]}
+            if state["begun"]:
+                return state
+            if prompts:
+                prompts.received(state["said"])
+            pause = _POLL_SECONDS if time.monotonic() - begun < _SOON else _POLL_SECONDS_LATER
+            if select.select([prompts] if prompts else [], [], [], pause)[0]:
+                t.cast(Prompts, prompts).answer()
+                timeout.renew()
+            elif not timeout.left:
+                return {"error": "no answer within {0} s: Connection timed out".format(timeout.seconds)}
+
+
+class OtherLoginNode(SessionError):
+    """Another login node answered than the one on which pvserver runs: nothing there may be touched."""

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The daemon's wait for a job that is pending in the queue."""
+
+import time
+
+from ..cluster.job_flow import JobFlow
+from ..cluster.login_node import Run
+from .record import Session
+
+# Seconds between two reads of the status file. It shows the job's start; the batch system is queried less often.
+_EVERY = 2.0
+
+
+class QueueWait:
+    """Waits until the job of a session runs.
+
+    Args:
+        session: the session.
+        run: a shell on the login node; raises ShellLost.
+    """
+
+    def __init__(self, session: Session, run: Run) -> None:
+        self.session = session
+        self.flow = JobFlow.of(session.read(), run, self._show)
+        lines = [event["text"] for event in session.events.read()[0] if event["kind"] == "line"]
+        self.flow.shown = lines[-1] if lines else ""
+        self.next_step = 0.0
+
+    def _show(self, line: str) -> None:
+        self.session.events.append("line", text=line)
+
+    def over(self) -> bool:
+        """Takes a step if one is due, and returns whether the wait is over, since the job runs.
+
+        Raises:
+            SessionError: the job did not start in time, died, or can never run.
+        """
+        if time.monotonic() < self.next_step:
+            return False
+        self.next_step = time.monotonic() + _EVERY
+        self.flow.step(0)
+        watch, record = self.flow.watch, self.session.read()
+        if watch.progress.host:
+            return True
+        if record:
+            self.flow.runs(record.settings["queue_timeout"], record.settings["nodes"])
+        if record and watch.state and watch.state.state == "pending":
+            reason = watch.state.explanation or watch.state.reason
+            if (record.reason, record.expected_start) != (reason, watch.state.expected_start):
+                self.session.update(reason=reason, expected_start=watch.state.expected_start)
+        return False

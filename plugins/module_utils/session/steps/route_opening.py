@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The sciviz.paraview developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The step that opens the client's end of the route, once pvserver runs."""
+
+from ...cluster.session_record import SessionRecord
+from ...config import route_names
+from ...paraview import pvserver
+from ...routes import choice
+from ...routes.unavailable import RouteUnavailable
+from .. import lifeline, lifeline_route
+from .. import route as routing
+from .base import Step
+
+
+class RouteOpening(Step):
+    """The client's end of the route. After a loss it is opened again by the new connection."""
+
+    def run(self) -> None:
+        """Raises SessionError if the route cannot be opened."""
+        record = self.record
+        if record.lifeline:
+            self._open_for_line(record)
+        elif record.route_opened_by != record.daemon:
+            self._open(record)
+
+    def _open(self, record: SessionRecord) -> None:
+        route = routing.load(record, self.channel, self.session)
+        try:
+            port = route.after_start(record.accepting, record.root_node)
+        except RouteUnavailable as unavailable:
+            raise choice.none_works([(route.name, str(unavailable))], route.name)
+        finally:
+            self.session.update(forwards=route.context.forwards)
+        self.session.update(client_port=port, url=route.url(port), route_opened_by=record.daemon, **route.kept())
+
+    def _open_for_line(self, record: SessionRecord) -> None:
+        stub = lifeline.Stub(self.session)
+        try:
+            if record.route_opened_by is None:
+                route = routing.load(record, self.channel, self.session)
+                try:
+                    lifeline_route.connect_stub(route, record, stub)
+                finally:
+                    self.session.update(**route.kept())
+            elif record.route_opened_by != record.daemon:
+                lifeline_route.restore(self.session, record, self.channel)
+        except RouteUnavailable as unavailable:
+            raise choice.none_works([(record.route, str(unavailable))], record.route)
+        lifeline_route.await_line(stub, self.record)
+        reverse = route_names.is_reverse(record.route)
+        self.session.update(route_opened_by=record.daemon, lost_at=None, url=pvserver.url(reverse, self.record.client_port))
