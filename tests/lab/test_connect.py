@@ -176,15 +176,31 @@ def test_a_job_that_is_killed_before_pvserver_runs(desk):
     desk.nothing_left(30)
 
 
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.torture), signal.SIGKILL])
-def test_a_connect_that_is_stopped_leaves_nothing(desk, number):
+def stopped_while_it_waits_for_a_client(desk, number):
+    """A connect that gets a signal once its job runs."""
     process = desk.lab.start("workstation", *desk.words("connect", route="reverse_tunnel"), user="alice")
     next(line for line in process.stdout if "start the client now" in line)
     assert desk.jobs()
     desk.lab.on("workstation", "pkill", f"-{int(number)}", "-u", "alice", "-f", "bin/ansible-playbook")
     process.wait(30)
+
+
+def test_a_connect_that_is_interrupted_leaves_nothing(desk):
+    stopped_while_it_waits_for_a_client(desk, signal.SIGINT)
     desk.nothing_left(30)
     assert not desk.record()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, *(pytest.param(one, marks=pytest.mark.torture) for one in (signal.SIGTERM, signal.SIGHUP))])
+def test_a_connect_that_is_killed_leaves_its_session_detached(desk, number):
+    stopped_while_it_waits_for_a_client(desk, number)
+    record = desk.lab.wait(lambda: desk.record().get("detached") and desk.record(), 10, "detached")
+    assert desk.jobs() == [record["job_id"]]
+    desk.status()
+    assert desk.report()["reason"] == "waiting for a client"
+    report = {"connect_id": int(desk.run("cat", f"{STATE}/lab/connect_id").stdout), "client_port": record["client_port"]}
+    desk.client(report, way="reverse")
+    desk.nothing_left()
 
 
 @pytest.mark.torture
