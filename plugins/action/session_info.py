@@ -58,7 +58,9 @@ class ActionModule(SessionAction):
         if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
         if job.state in ("pending", "running") and not session.read().lost_at:
-            session.update(reason=job.explanation or (job.reason if job.state == "pending" else ""))
+            # While a connect is under way, the daemon notes what it waits for.
+            own = job.reason if job.state == "pending" else record.reason if record.state == "starting" else ""
+            session.update(reason=job.explanation or own)
 
 
 def _open(report):

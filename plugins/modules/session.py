@@ -10,8 +10,10 @@ version_added: 0.1.0
 description:
   - Each connect makes a session. A session has a job on the cluster, a route for the bytes, ssh forwards, and a local record from
     which all of them can be undone.
-  - With O(state=present) the options are checked and a record is written; nothing else is changed yet. The next steps
-    (see M(sciviz.paraview.pvserver_job)) read their values from the record.
+  - With O(state=started) the options are checked, a record is written, and a process on the controller begins to drive the session. It logs in, gathers the
+    login node's facts, chooses the route, submits the job, waits for it, opens the route, and starts ParaView if O(start_client) requests it. The module
+    does not wait for any of this; M(sciviz.paraview.session_wait) does, and shows what happens.
+  - With O(state=present) the options are checked and a record is written; nothing else is changed. M(sciviz.paraview.ssh_master) then logs in.
   - If a session was begun earlier and is not over, it is continued. Only the options O(start_client), O(queue_timeout), O(detach) and
     O(json) are then used; the others keep their earlier values. If the session is open already, it is not changed.
   - With O(state=absent) the job is cancelled. The session's files on the cluster, its forwards, its connection and the client
@@ -25,22 +27,22 @@ attributes:
   check_mode:
     support: partial
     details:
-      - With O(state=present) a record is written in check mode as well, since the next steps read it. Once
-        M(sciviz.paraview.ssh_master) has logged in, record and connection are removed when the playbook ends.
+      - With O(state=started) and O(state=present) a record is written in check mode as well. The session really logs in, gathers facts and chooses a route,
+        and ends before the job is submitted. Record and connection are removed by M(sciviz.paraview.session_wait), or when the playbook ends.
       - In check mode a session that is not over is not changed, and O(state=absent) ends none.
   diff_mode:
     support: none
   idempotent:
     support: partial
     details:
-      - With O(state=present) an open session is not changed. To continue one that is not open yet counts as a change.
+      - With O(state=started) an open session is not changed. To continue one that is not open yet counts as a change.
       - With O(state=absent) it is idempotent.
 options:
   state:
     description:
-      - Whether the session has to exist.
+      - Whether the session has to exist (V(present)), to exist and be driven until it is ready (V(started)), or to end (V(absent)).
     type: str
-    choices: [present, absent]
+    choices: [present, started, absent]
     default: present
 author:
   - The sciviz.paraview developers (@sciviz)
@@ -48,27 +50,26 @@ notes:
   - The roles P(sciviz.paraview.connect#role) and P(sciviz.paraview.disconnect#role) have the same options as variables that begin with
     C(paraview_).
 seealso:
+  - module: sciviz.paraview.session_wait
   - module: sciviz.paraview.session_info
-  - module: sciviz.paraview.pvserver_job
-    description: The order of all steps is in its example.
 """
 
 EXAMPLES = r"""
-- name: Begin a session of two nodes with eight processes each
+- name: Start a session of two nodes with eight processes each
   sciviz.paraview.session:
+    state: started
     nodes: 2
     tasks_per_node: 8
     walltime: "2:00:00"   # with quotes
     queue: viz
     modules: [paraview]
-  register: begun
 
-- name: Log in
-  sciviz.paraview.ssh_master:
-  when: begun.todo
+- name: Wait until it is ready
+  sciviz.paraview.session_wait:
 
-- name: Begin a session on a cluster whose MPI needs its own launcher
+- name: Start a session on a cluster whose MPI needs its own launcher
   sciviz.paraview.session:
+    state: started
     nodes: 4
     mpi_launcher: ibrun -n {tasks} -o 0
     pvserver: pvserver --mpi
@@ -76,8 +77,9 @@ EXAMPLES = r"""
       export MESA_GL_VERSION_OVERRIDE=3.3
       ulimit -c 0
 
-- name: Begin a session on a visualization server without a batch system
+- name: Start a session on a visualization server without a batch system
   sciviz.paraview.session:
+    state: started
     scheduler: none
     pvserver: xvfb-run -a -s -noreset pvserver
     start_client: true
@@ -90,19 +92,9 @@ EXAMPLES = r"""
 RETURN = r"""
 todo:
   description: Whether the steps of a connect are still to be done. If the session is open already, it is false.
-  returned: success, with O(state=present)
+  returned: success, with O(state=present) and O(state=started)
   type: bool
   sample: true
-detach:
-  description: The session's O(detach).
-  returned: success, with O(state=present)
-  type: bool
-  sample: false
-client_host:
-  description: The session's O(client_host), to which M(sciviz.paraview.client_host) has to be delegated.
-  returned: success, with O(state=present)
-  type: str
-  sample: ""
 session:
   description: The report on the session.
   returned: always

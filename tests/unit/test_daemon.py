@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common import proc
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over
-from ansible_collections.sciviz.paraview.plugins.module_utils.session import daemon
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import daemon, interruption
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 
@@ -39,6 +40,11 @@ exit $(cat {0}/leave)
 """
 
 
+def driver(outcome, busy="/nowhere"):
+    """The command of a driver with this outcome, which does not end if a file exists."""
+    return ["/bin/sh", "-c", "cat >/dev/null; [ ! -e \"$1\" ] || exec sleep 1000; printf %s \"$0\"", json.dumps(outcome), str(busy)]
+
+
 class Held:
     """A session with its daemon, its owner and, after submit(), a real job on this host."""
 
@@ -47,15 +53,57 @@ class Held:
         self.session = Session(str(tmp_path / "state"), "lab")
         self.socket, self.control = short_path / "w", short_path / "c"
         self.owner = subprocess.Popen(["sleep", "1000"])
+        self.waiting = None
         self.started, self.job = [], None
 
-    def start(self, command=("/bin/sh",), path="", ask_every=0.3, stub=None, **more):
-        record = self.session.begin(scheduler="none", prelude="", stub=stub)
-        given = {"command": list(command), "base": self.session.base, "name": "lab", "directory": self.session.directory,
-                 "session": record.id, "socket": str(self.socket), "control_path": str(self.control),
-                 "owner": processes.identity(self.owner.pid), "seconds": 10, **more}
+    def start(self, command=("/bin/sh",), path="", ask_every=0.3, stub=None, master="", cancel_forward=(), **more):
+        """Starts the daemon and logs in; returns the final state of the login."""
+        self.waiting = more.get("waiting")
+        self.begin(path, ask_every, stub, **more)
+        if not master:
+            self.control.touch()
+        self.channel.request("begin_login", command=list(command), environment={}, path=str(self.control), master=master, cancel_forward=list(cancel_forward))
+        return self.logged_in()
+
+    def begin(self, path="", ask_every=0.3, stub=None, **more):
+        """Starts the daemon without a login."""
+        record = self.session.begin(scheduler="none", prelude="", stub=stub, settings={}, owner=processes.identity(self.owner.pid))
+        given = {"base": self.session.base, "name": "lab", "directory": self.session.directory, "session": record.id, "socket": str(self.socket),
+                 "control_path": str(self.control), "owner": processes.identity(self.owner.pid), "libraries": [],
+                 "driver": driver({"outcome": "ready", "text": "ready"}, self.tmp_path / "busy"), **more}
+        self.launch(given, path, ask_every)
+
+    def start_again(self, command):
+        """Another login."""
         self.control.touch()
-        return self.launch(given, path, ask_every)
+        self.channel.request("begin_login", command=command, environment={}, path=str(self.control))
+        return self.logged_in()
+
+    def logged_in(self):
+        self.reported = []
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            state = self.channel.request("login_state")
+            if state.get("begun") or "failed" in state:
+                return state
+            self.reported.append(state["said"])
+            time.sleep(0.02)
+        raise AssertionError("the login does not finish")
+
+    def hand_over(self):
+        """The driver has taken all steps."""
+        self.drive()
+        deadline = time.monotonic() + 10
+        while not any(event["kind"] == "ready" for event in self.session.events.read()[0]):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def drive(self, owner=None):
+        owner = processes.identity(self.owner.pid) if owner is None else owner
+        self.channel.request("drive", owner=owner, waiting=self.waiting, given={"logins": {}, "environment": dict(os.environ), "working_directory": "/"})
+
+    def events(self, *kinds):
+        return [event for event in self.session.events.read()[0] if event["kind"] in kinds]
 
     def launch(self, given, path, ask_every):
         shims = self.tmp_path / "shims"
@@ -68,14 +116,10 @@ class Held:
         self.started.append(self.process)
         with self.process.stdin as stdin:
             stdin.write(json.dumps(given).encode())
-        self.reported = []
-        answer = {"said": ""}
-        while "said" in answer:
-            self.reported.append(answer["said"])
-            line = self.process.stdout.readline()
-            assert line, self.process.stderr.read().decode()
-            answer = json.loads(line.decode())
-        if "daemon" in answer and given.get("session"):
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read().decode()
+        answer = json.loads(line.decode())
+        if given.get("session"):
             self.session.update(daemon=answer["daemon"], socket=str(self.socket))
         self.channel = Channel(str(self.socket), "lab")
         return answer
@@ -116,6 +160,11 @@ class Held:
         assert self.process.stderr.read().decode() == ""
         assert not self.socket.exists() and not self.control.exists()
 
+    def over_with_log(self):
+        """Waits for the daemon's end after an error that belongs into its log."""
+        self.process.wait(30)
+        return self.process.stderr.read().decode()
+
     def clean(self):
         self.owner.kill()
         self.owner.wait()
@@ -138,7 +187,8 @@ def _held(tmp_path, short_path, session_directory):
 
 
 def test_scripts_are_run(held):
-    assert held.start(["/bin/sh", "-c", "echo motd; exec /bin/sh"])["daemon"][0] == held.process.pid
+    held.start(["/bin/sh", "-c", "echo motd; exec /bin/sh"])
+    assert held.session.read().daemon[0] == held.process.pid
     assert held.channel.script("echo out; echo err >&2; exit 3") == (3, "out\n", "err\n")
     assert held.channel.script("kill -9 $$; echo never")[1] == ""
     assert held.channel.script("printf %s \"it's\"; head -c 500000 /dev/zero | tr '\\0' x") == (0, "it's" + "x" * 500000, "")
@@ -147,15 +197,17 @@ def test_scripts_are_run(held):
 
 def test_output_of_ssh_during_the_login_is_forwarded(held):
     held.start(["/bin/sh", "-c", "echo 'What is 3 + 4?' >&2; sleep 0.2; echo again >&2; sleep 0.2; exec /bin/sh"])
-    assert held.reported[-1] == "What is 3 + 4?\nagain\n"
+    assert any(one == "What is 3 + 4?\nagain\n" for one in held.reported)
 
 
-def test_a_login_whose_playbook_has_ended_fails(held):
+def test_a_login_whose_playbook_is_killed_ends(held):
     """The playbook was killed while ssh prompted for a password."""
+    held.begin()
+    held.channel.request("begin_login", command=["/bin/sh", "-c", "sleep 1000"], environment={}, path=str(held.control))
     held.owner.kill()
     held.owner.wait()
-    assert "error" in held.start(["/bin/sh", "-c", "sleep 1000"])
-    assert held.process.wait(10) == 0
+    held.over()
+    assert not held.session.read()
 
 
 def test_messages_of_ssh(held, until):
@@ -182,22 +234,22 @@ def test_a_bad_request_does_not_end_the_daemon(held, bad):
 
 def test_a_login_that_fails_is_reported(held):
     answer = held.start(["/bin/sh", "-c", "echo 'alice@login: Permission denied (publickey).' >&2; exit 255"])
-    assert "Permission denied" in answer["error"]
-    held.over()
+    assert "Permission denied" in answer["failed"]
+    assert held.start_again(["/bin/sh"])["begun"], "another attempt may follow"
 
 
 def test_a_missing_ssh_is_reported(held):
-    assert "no-such-ssh" in held.start(["no-such-ssh"])["error"]
-    held.over()
+    assert "no-such-ssh" in held.start(["no-such-ssh"])["failed"]
 
 
-@pytest.mark.parametrize("how", ["stop", "owner", "TERM"])
-def test_a_session_ends_with_its_playbook_until_it_is_handed_over(held, program, how):
+@pytest.mark.parametrize("how", ["stop", "interrupted", "TERM"])
+def test_a_session_is_undone_with_its_playbook(held, program, how):
     held.start()
     held.submit(program)
     if how == "stop":
         assert held.channel.request("stop") == {"objection": "", "far_left": False}
-    elif how == "owner":
+    elif how == "interrupted":
+        interruption.note(held.session.base, held.owner.pid)
         held.owner.kill()
         held.owner.wait()
     else:
@@ -208,6 +260,42 @@ def test_a_session_ends_with_its_playbook_until_it_is_handed_over(held, program,
     assert not held.left() and not held.directory.parent.exists()
 
 
+def test_a_playbook_that_is_killed_before_the_job_is_submitted_leaves_nothing(held):
+    held.start()
+    held.owner.kill()
+    held.owner.wait()
+    held.over()
+    assert not held.session.read()
+
+
+def test_a_playbook_that_is_killed_later_leaves_its_session_detached(held, program, until):
+    held.start()
+    held.submit(program)
+    held.owner.kill()
+    held.owner.wait()
+    until(lambda: held.session.read().detached)
+    assert held.session.read().owner is None and held.job_runs()
+    assert held.channel.script("echo on")[1] == "on\n"
+    held.hand_over()
+    (held.tmp_path / "leave").write_text("0")
+
+
+def test_a_playbook_is_interrupted_while_another_one_follows_the_session(held, program):
+    """The note is on the playbook that began to follow last."""
+    held.start()
+    held.submit(program)
+    second = subprocess.Popen(["sleep", "1000"])
+    held.session.update(owner=processes.identity(second.pid))
+    held.drive(processes.identity(second.pid))
+    interruption.note(held.session.base, held.owner.pid)
+    held.owner.kill()
+    held.owner.wait()
+    assert held.channel.script("echo on")[1] == "on\n"
+    assert not interruption.noted(held.session, processes.identity(second.pid))
+    second.kill()
+    second.wait()
+
+
 @pytest.mark.parametrize("handed", [False, True])
 def test_a_paraview_that_ends_before_it_is_connected_ends_the_session(held, program, until, handed):
     waiting = subprocess.Popen(["sleep", "1000"])
@@ -215,7 +303,7 @@ def test_a_paraview_that_ends_before_it_is_connected_ends_the_session(held, prog
     held.submit(program)
     until(held.job_runs)
     if handed:
-        held.channel.request("hand_over")
+        held.hand_over()
     waiting.kill()
     waiting.wait()
     held.over()
@@ -229,11 +317,10 @@ def test_a_detached_session_waits_for_another_paraview(held, program, until, han
     held.submit(program)
     until(held.job_runs)
     held.session.update(detached=True)
+    held.owner.kill()
+    held.owner.wait()
     if handed:
-        held.channel.request("hand_over")
-    else:
-        held.owner.kill()
-        held.owner.wait()
+        held.hand_over()
     waiting.kill()
     waiting.wait()
     until(lambda: handed or held.session.read().owner is None)
@@ -246,7 +333,7 @@ def test_pvserver_ends_with_a_paraview_that_was_connected(held, program, until):
     waiting = subprocess.Popen(["sleep", "1000"])
     held.start(waiting=processes.identity(waiting.pid))
     held.submit(program)
-    held.channel.request("hand_over")
+    held.hand_over()
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
     waiting.kill()
@@ -267,7 +354,7 @@ def test_the_shell_ends_with_the_daemon(held):
 def test_a_session_that_was_handed_over_lives_as_long_as_its_job(held, program, until):
     held.start()
     held.submit(program)
-    held.channel.request("hand_over")
+    held.hand_over()
     held.owner.kill()
     held.owner.wait()
     until(lambda: held.state() == "starting")
@@ -286,7 +373,7 @@ def test_a_session_that_was_handed_over_lives_as_long_as_its_job(held, program, 
 def test_a_pvserver_that_fails_is_reported(held, program):
     held.start()
     held.submit(program, "#!/bin/sh\nexit 9\n")
-    held.channel.request("hand_over")
+    held.hand_over()
     held.over()
     assert (held.state(), held.session.read().reason) == ("failed", "pvserver ended with exit status 9")
 
@@ -308,7 +395,7 @@ exit 137
 def test_a_session_that_ends_under_its_client_names_the_cause(held, program, until, output, reason):
     held.start()
     held.submit(program, CRASHES)
-    held.channel.request("hand_over")
+    held.hand_over()
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
     (held.tmp_path / "leave").write_text(output + "\n")
@@ -324,7 +411,7 @@ def test_a_log_that_cannot_be_read_is_read_again(held, program, until):
     path = os.path.dirname(program("tail", text.format(flag)))
     held.start(path=path + ":")
     held.submit(program, CRASHES)
-    held.channel.request("hand_over")
+    held.hand_over()
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
     flag.touch()
@@ -339,7 +426,7 @@ def test_a_log_that_cannot_be_read_is_read_again(held, program, until):
 def test_a_cancelled_job_is_reported(held, program, until):
     held.start()
     held.submit(program)
-    held.channel.request("hand_over")
+    held.hand_over()
     until(lambda: held.state() == "starting")
     Jobs(over(held.channel.script), NONE).cancel(held.job)
     held.over()
@@ -352,7 +439,7 @@ def test_a_job_that_vanished_is_reported(held, program, until, ask_every):
     """It wrote no end. The batch system reports it; it is queried because a query is due, or because the job gives no sign of life."""
     held.start(ask_every=ask_every)
     held.submit(program)
-    held.channel.request("hand_over")
+    held.hand_over()
     until(lambda: held.state() == "starting")
     until((held.directory / "pid").exists)
     group = int((held.directory / "pid").read_text())
@@ -376,7 +463,7 @@ def test_a_job_that_gives_signs_of_life_is_not_over(held, program, until, answer
     held.submit(program)
     held.session.update(table=dict(NONE, title="Spool", ask=ask, states={"OVER": "failed"}))
     until(lambda: (held.directory / "beat").exists() and (held.directory / "beat").read_text().strip())
-    held.channel.request("hand_over")
+    held.hand_over()
     until(lambda: queries.exists() and len(queries.read_text()) > 12)
     assert held.process.poll() is None and held.job_runs()
     assert held.session.read().reason == "Spool does not list job {0} any more, and the job gives signs of life".format(held.job)
@@ -402,27 +489,12 @@ def test_a_job_that_survives_its_removal_from_the_batch_system_is_ended(held, pr
     assert not held.session.read() and not held.directory.exists()
 
 
-def test_a_playbook_owns_a_session_again(held, program, until):
-    held.start()
-    held.submit(program)
-    held.channel.request("hand_over")
-    second = subprocess.Popen(["sleep", "1000"])
-    held.channel.request("own", owner=processes.identity(second.pid))
-    held.owner.kill()
-    held.owner.wait()
-    assert held.channel.script("echo on")[1] == "on\n"
-    second.kill()
-    second.wait()
-    held.over()
-    assert not held.session.read() and not held.left()
-
-
 @pytest.mark.parametrize("handed", [False, True])
 def test_a_lost_connection_keeps_the_record(held, program, until, handed):
     held.start(["/bin/sh", "-c", "echo $$ > {0}; exec /bin/sh".format(held.tmp_path / "shell")])
     held.submit(program)
     if handed:
-        held.channel.request("hand_over")
+        held.hand_over()
         until(lambda: held.state() == "starting")
     os.kill(int((held.tmp_path / "shell").read_text()), 9)
     held.over()
@@ -449,7 +521,7 @@ def test_a_check_that_fails_once_does_not_end_the_session(held, program, until):
     path = os.path.dirname(program("ls", "#!/bin/sh\n[ ! -e {0} ] || {{ echo >> {0}; kill -9 $PPID; }}\nexec /bin/ls \"$@\"\n".format(flag)))
     held.start(path=path + ":")
     held.submit(program)
-    held.channel.request("hand_over")
+    held.hand_over()
     until(lambda: held.state() == "starting")
     flag.touch()
     until(lambda: flag.read_text() or held.process.poll() is not None)
@@ -461,7 +533,7 @@ def test_a_check_that_fails_once_does_not_end_the_session(held, program, until):
 
 
 def test_a_missing_record_stops_the_daemon_instead_of_a_query(tmp_path):
-    made = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16})
+    made = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16, "owner": None})
     made.monitor.check()
     assert made.stopping
 
@@ -469,7 +541,7 @@ def test_a_missing_record_stops_the_daemon_instead_of_a_query(tmp_path):
 def test_a_removed_record_ends_the_daemon(held, program, until):
     held.start()
     held.submit(program)
-    held.channel.request("hand_over")
+    held.hand_over()
     until(lambda: held.state() == "starting")
     held.session.remove()
     held.over()
@@ -550,7 +622,7 @@ def test_a_connected_client_on_the_client_host_survives_the_session(held, progra
     client = processes.identity(held.owner.pid)
     held.submit(program)
     held.session.update(remote_client=client)
-    held.channel.request("hand_over")
+    held.hand_over()
     until(lambda: held.state() == "starting")
     if connected:
         (held.tmp_path / "client").touch()
@@ -572,13 +644,14 @@ def test_a_removed_directory_of_sockets_does_no_harm(held):
 
 
 @pytest.mark.parametrize("lives", [True, False])
-def test_a_login_that_fails_leaves_the_socket_of_a_stub_that_waits(held, lives):
+def test_a_daemon_whose_login_fails_leaves_the_socket_of_a_stub_that_waits(held, lives):
     """The stub's ParaView is connected, and the next login uses the stub again."""
     stub = subprocess.Popen(["sleep", "60"])
     try:
         line = held.control.parent / (held.control.name + ".r7000")
         line.touch()
-        assert "error" in held.start(["sh", "-c", "echo Connection refused >&2; exit 255"], stub=processes.identity(stub.pid) if lives else None)
+        held.begin(stub=processes.identity(stub.pid) if lives else None)
+        held.channel.request("leave")
         held.over()
         assert line.exists() == lives
         if lives:
@@ -606,3 +679,101 @@ def test_forwards_in_the_users_own_master_are_cancelled(held, tmp_path):
     held.over()
     assert (tmp_path / "cancelled").read_text() == "-L 127.0.0.1:1:c101:2 -- master\n-R 127.0.0.1:0:127.0.0.1:3 -- master\n"
     assert master.exists(), "it is the user's"
+
+
+# --- the steps of a connect ---
+
+
+def drive_to(held, program, outcome, **fields):
+    """A session whose driver ends with an outcome."""
+    held.begin(driver=driver(outcome))
+    held.control.touch()
+    held.channel.request("begin_login", command=["/bin/sh"], environment={}, path=str(held.control))
+    assert held.logged_in()["begun"]
+    held.submit(program)
+    held.session.update(**fields)
+    held.drive()
+
+
+ERROR = {"what": "no route works", "why": "sshd forbids it", "way_out": "ask the site", "cancelled": False, "end_detached": False}
+
+
+def test_a_session_whose_step_fails_is_undone_and_keeps_the_reason(held, program):
+    drive_to(held, program, {"outcome": "failed", "error": ERROR})
+    held.over()
+    assert not held.left() and not held.directory.exists()
+    record = held.session.read()
+    assert (record.state, record.reason) == ("failed", "no route works; sshd forbids it; ask the site")
+    error, failed = held.events("error", "failed")
+    assert (error["what"], error["why"], error["way_out"], failed["kind"]) == ("no route works", "sshd forbids it", "ask the site", "failed")
+
+
+def test_a_job_that_was_cancelled_is_no_failure(held, program):
+    drive_to(held, program, {"outcome": "failed", "error": dict(ERROR, cancelled=True)})
+    held.over()
+    assert held.state() == "cancelled"
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_detached_session_keeps_its_place_in_the_queue_unless_its_job_is_useless(held, program, until, ends):
+    drive_to(held, program, {"outcome": "failed", "error": dict(ERROR, end_detached=ends)}, detached=True)
+    if ends:
+        held.over()
+        assert held.state() == "failed" and not held.left()
+        return
+    until(lambda: held.events("failed"))
+    assert held.job_runs() and held.session.read().reason.startswith("no route works")
+    assert held.channel.script("echo on")[1] == "on\n"
+
+
+def test_a_driver_that_crashes_is_an_error_of_three_lines(held, program):
+    drive_to(held, program, {})
+    held.over_with_log()
+    (error,) = held.events("error")
+    assert error["what"] == "the session of lab cannot continue" and error["why"] and error["way_out"]
+    assert held.state() == "failed" and not held.left()
+
+
+def test_a_pending_job_is_waited_for_and_then_driven_on(held, program, until):
+    """The driver ends while the job waits, and is started again once it runs."""
+    count = held.tmp_path / "drivers"
+    text = ('cat >/dev/null; echo >> {0}; [ $(wc -l < {0}) = 1 ] && printf %s \'{{"outcome": "waiting"}}\' '
+            '|| printf %s \'{{"outcome": "ready", "text": "ready"}}\'').format(count)
+    held.begin(driver=["/bin/sh", "-c", text])
+    held.control.touch()
+    held.channel.request("begin_login", command=["/bin/sh"], environment={}, path=str(held.control))
+    assert held.logged_in()["begun"]
+    held.submit(program)
+    held.session.update(settings={"queue_timeout": 60, "nodes": 1})
+    held.drive()
+    until(lambda: held.events("ready"))
+    assert len(count.read_text().splitlines()) == 2
+    (held.tmp_path / "client").touch()
+    (held.tmp_path / "leave").write_text("0")
+    held.over()
+
+
+def test_a_job_that_waits_too_long_is_cancelled(held, until):
+    held.start(driver=driver({"outcome": "waiting"}))
+    held.directory.parents[1].mkdir(exist_ok=True)
+    Directory(held.channel.script, str(held.directory)).create({"batch.log": ""})
+    cancelled = held.tmp_path / "cancelled"
+    ask = {"process": dict(NONE["ask"]["process"], argv=["/bin/sh", "-c", "[ -e {0} ] && echo GONE || echo WAITS".format(cancelled), "sh", "{job_id}"],
+                           fields={"native": "^(?P<value>WAITS)"})}
+    held.session.update(table=dict(NONE, title="Spool", ask=ask, states={"WAITS": "pending"}, cancel={"argv": ["touch", str(cancelled), "{job_id}"]}),
+                        remote_directory=str(held.directory), job_id=str(held.tmp_path / "eleven"), submitted_at=time.time(), state="pending",
+                        settings={"queue_timeout": 3, "nodes": 1})
+    held.drive()
+    until(lambda: held.events("failed"))
+    held.over()
+    (error,) = held.events("error")
+    assert error["what"].endswith("did not start within 3 s")
+    assert held.state() == "cancelled" and cancelled.exists() and not held.directory.exists()
+
+
+def test_an_answer_reaches_the_driver_once(held):
+    held.start()
+    assert held.channel.request("take_answer", id="7") == {}
+    held.channel.request("answer", id="7", text="open sesame")
+    assert held.channel.request("take_answer", id="7") == {"text": "open sesame"}
+    assert held.channel.request("take_answer", id="7") == {}

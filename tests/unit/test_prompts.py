@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from ansible.errors import AnsiblePromptInterrupt, AnsiblePromptNoninteractive
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.prompts import Prompts
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.prompts import Prompts
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.terminal_asker import TerminalAsker
 
 
 class User:
@@ -37,14 +38,14 @@ class User:
 @pytest.fixture(name="user")
 def _user(monkeypatch):
     user = User()
-    monkeypatch.setattr("ansible_collections.sciviz.paraview.plugins.plugin_utils.prompts.display", user)
+    monkeypatch.setattr("ansible_collections.sciviz.paraview.plugins.plugin_utils.terminal_asker.display", user)
     return user
 
 
 @pytest.fixture(name="prompts")
 def _prompts(tmp_path, short_path, user):
     assert user
-    with Prompts("lab", str(tmp_path), str(short_path / "a"), "tell-nobody", lambda: {"login.site.edu", "198.18.3.10"}) as prompts:
+    with Prompts(str(tmp_path), str(short_path / "a"), TerminalAsker("lab"), "tell-nobody", lambda: {"login.site.edu", "198.18.3.10"}) as prompts:
         yield prompts
 
 
@@ -124,7 +125,7 @@ def test_a_key_that_the_user_has_to_touch(prompts, user):
 
 def test_other_users_cannot_prompt_or_read(tmp_path, short_path, user):
     assert user
-    with Prompts("lab", str(tmp_path), str(short_path / "a"), "tell-nobody") as prompts:
+    with Prompts(str(tmp_path), str(short_path / "a"), TerminalAsker("lab"), "tell-nobody") as prompts:
         assert stat.S_IMODE(os.stat(prompts.path).st_mode) == 0o600
         assert stat.S_IMODE(os.stat(prompts.program).st_mode) == 0o700
         assert "tell-nobody" not in Path(prompts.program).read_text()
@@ -135,6 +136,6 @@ def test_leftovers_of_a_killed_login_are_replaced(tmp_path, short_path, user):
     assert user
     for path in (tmp_path / "askpass", short_path / "a"):
         path.write_text("")
-    with Prompts("lab", str(tmp_path), str(short_path / "a")) as prompts:
+    with Prompts(str(tmp_path), str(short_path / "a"), TerminalAsker("lab")) as prompts:
         user.answers = [b"1"]
         assert answered(prompts, "Code: ") == (0, b"1\n")

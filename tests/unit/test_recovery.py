@@ -51,7 +51,7 @@ os.rename(path + ".new", path)
 class Reconnecting(Held):
     """A session with a lifeline, handed over."""
 
-    def begin(self, program, outage=3600, terminal=None):
+    def begin_session(self, program, outage=3600, terminal=None):
         (self.tmp_path / "network").write_text("up")
         ssh = program("ssh", SSH.format(self.tmp_path))
         target = client.Target(executable=ssh, host="login", user=None, port=None, key=None, arguments=[], timeout=10)
@@ -65,7 +65,7 @@ class Reconnecting(Held):
         self.session.update(lifeline=True, go_file_written=True, stub=processes.identity(self.stub_process.pid), settings={"reconnect_timeout": outage},
                             target=target._asdict(),
                             control_path=str(self.control), ssh=ssh, login_node="login", terminal=terminal, state="ready")
-        self.channel.request("hand_over")
+        self.hand_over()
 
     def report(self, **status):
         """Writes the stub's status file."""
@@ -112,7 +112,7 @@ def _held(tmp_path, short_path, session_directory):
 
 
 def test_a_killed_connection_and_its_route_are_restored(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.lose()
     until(held.is_back)
     assert held.channel.script("echo there")[1] == "there\n"
@@ -122,7 +122,7 @@ def test_a_killed_connection_and_its_route_are_restored(held, program, until):
 
 
 def test_while_the_network_is_down_the_session_reports_it_and_waits(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.network("down")
     held.lose()
     until(lambda: held.reason().startswith("the connection was lost at"))
@@ -139,7 +139,7 @@ def test_while_the_network_is_down_the_session_reports_it_and_waits(held, progra
 
 
 def test_a_new_login_does_not_prompt_the_user(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.lose()
     until(held.is_back)
     calls = (held.tmp_path / "calls").read_text().splitlines()
@@ -147,7 +147,7 @@ def test_a_new_login_does_not_prompt_the_user(held, program, until):
 
 
 def test_if_only_the_user_can_log_in_the_session_waits(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.network("asks")
     held.lose()
     until(lambda: held.reason().startswith("waiting for you: login requires you to log in"))
@@ -165,7 +165,7 @@ def test_if_only_the_user_can_log_in_the_session_waits(held, program, until):
 
 
 def test_a_failed_interactive_login_changes_nothing(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.network("down")
     held.lose()
     until(lambda: held.session.read().lost_at)
@@ -178,7 +178,7 @@ def test_a_failed_interactive_login_changes_nothing(held, program, until):
 
 def test_a_silent_connection_is_ended(held, program, until):
     """ssh would wait for a minute; the stub has noticed sooner."""
-    held.begin(program)
+    held.begin_session(program)
     pid = int((held.tmp_path / "shell").read_text())
     (held.tmp_path / "shell").unlink()
     os.kill(pid, signal.SIGSTOP)
@@ -191,7 +191,7 @@ def test_a_silent_connection_is_ended(held, program, until):
 
 def test_a_silent_connection_that_answers_again_is_used_again(held, program, until):
     """The laptop slept for a short time, and the site would prompt for a code: no new login is needed."""
-    held.begin(program)
+    held.begin_session(program)
     shell = int((held.tmp_path / "shell").read_text())
     held.network("asks")
     os.kill(shell, signal.SIGSTOP)
@@ -205,7 +205,7 @@ def test_a_silent_connection_that_answers_again_is_used_again(held, program, unt
 
 
 def test_an_abandoned_interactive_login_is_ended(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.network("down")
     held.lose()
     until(lambda: held.session.read().lost_at)
@@ -216,12 +216,13 @@ def test_an_abandoned_interactive_login_is_ended(held, program, until):
 
 
 def test_a_playbook_that_is_killed_does_not_end_a_session_with_work(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.session.update(was_connected=True, state="connected")
     other = subprocess.Popen(["sleep", "1000"])
     try:
-        held.channel.request("own", owner=processes.identity(other.pid))
+        (held.tmp_path / "busy").touch()
         held.session.update(owner=processes.identity(other.pid))
+        held.drive(processes.identity(other.pid))
     finally:
         other.kill()
         other.wait()
@@ -232,7 +233,7 @@ def test_a_playbook_that_is_killed_does_not_end_a_session_with_work(held, progra
 
 
 def test_a_lost_route_is_restored_over_the_same_connection(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     calls = held.calls()
     held.report(state="outage", reason="it was closed")
     until((held.tmp_path / "restored").exists)
@@ -241,7 +242,7 @@ def test_a_lost_route_is_restored_over_the_same_connection(held, program, until)
 
 
 def test_a_line_that_returns_by_itself_is_not_restored(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     held.report(state="outage", reason="it was closed")
     until(lambda: held.session.read().lost_at)
     held.report(state="connected", losses=1)
@@ -250,7 +251,7 @@ def test_a_line_that_returns_by_itself_is_not_restored(held, program, until):
 
 
 def test_a_failed_restoration_is_reported_and_repeated(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     (held.tmp_path / "objection").write_text("sshd on login refuses a remote forward")
     held.lose()
     until(lambda: held.reason() == "the connection cannot be restored: sshd on login refuses a remote forward")
@@ -260,14 +261,14 @@ def test_a_failed_restoration_is_reported_and_repeated(held, program, until):
 
 def test_a_stub_that_ended_is_replaced(held, program, until):
     """It ends, for example, after a client that pvserver refused or another user's connection to its port."""
-    held.begin(program)
+    held.begin_session(program)
     os.killpg(held.stub_process.pid, signal.SIGKILL)
     until((held.tmp_path / "restored").exists)
     assert held.session.read().lost_at is None and held.process.poll() is None
 
 
 def test_an_outage_that_lasts_too_long_ends_the_session(held, program, until):
-    held.begin(program, outage=-30)
+    held.begin_session(program, outage=-30)
     held.network("down")
     held.lose()
     held.over()
@@ -278,7 +279,7 @@ def test_an_outage_that_lasts_too_long_ends_the_session(held, program, until):
 
 
 def test_disconnect_ends_the_stub(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     assert not held.channel.request("stop", wait=60)["objection"]
     held.process.wait(30)
     until(lambda: held.stub_process.poll() is not None)
@@ -286,7 +287,7 @@ def test_disconnect_ends_the_stub(held, program, until):
 
 
 def test_the_end_of_the_job_ends_the_stub(held, program, until):
-    held.begin(program)
+    held.begin_session(program)
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
     (held.tmp_path / "leave").write_text("0")
@@ -297,7 +298,7 @@ def test_the_end_of_the_job_ends_the_stub(held, program, until):
 
 def test_a_killed_job_is_reported_although_the_line_is_lost(held, program, until):
     """Its agent could not report its end to the stub."""
-    held.begin(program)
+    held.begin_session(program)
     (held.tmp_path / "client").touch()
     until(lambda: held.state() == "connected")
     held.report(state="outage", reason="it was closed")
@@ -305,17 +306,11 @@ def test_a_killed_job_is_reported_although_the_line_is_lost(held, program, until
     until(lambda: held.state() == "ended")
 
 
-def test_a_playbook_owns_a_session_with_a_lifeline_again(held, program, until):
-    held.begin(program)
-    held.channel.request("own", owner=processes.identity(held.owner.pid))
-    assert held.process.poll() is None
-
-
 def test_the_terminal_shows_one_line_at_the_loss_and_one_at_the_return(held, program, until):
     ours, theirs = pty.openpty()
     try:
         path = os.ttyname(theirs)
-        held.begin(program, terminal=[path, processes.identity(os.getpid())])
+        held.begin_session(program, terminal=[path, processes.identity(os.getpid())])
         held.network("down")
         held.lose()
         output = b""

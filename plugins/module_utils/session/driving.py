@@ -91,8 +91,9 @@ class Driving:
 
     def _outcome(self) -> t.Dict[str, t.Any]:
         try:
-            return json.loads(self.output["out"].decode())
-        except ValueError:
+            outcome = json.loads(self.output["out"].decode())
+            return dict(outcome, outcome=outcome["outcome"])
+        except (ValueError, KeyError):
             last = self.output["err"].decode("utf-8", "replace").strip().rpartition("\n")[2]
             self.daemon.log(self.output["err"])
             error = SessionError("the session of {0} cannot continue".format(self.session.name), one_line(last, 300) or "the process that drives it was ended",

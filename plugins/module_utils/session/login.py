@@ -171,7 +171,8 @@ class Login:
             self.channel.request("begin_" + which, **given)
             try:
                 answer = self._awaited(which + "_state", prompts, AnswerTimeout(target.timeout + _LONGER))
-            except BaseException:
+            except Exception:
+                # If this process is being ended instead, the daemon ends the login itself.
                 self.channel.request("end_" + which)
                 raise
             if "error" in answer:

@@ -10,7 +10,6 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.action import paraview_client
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
@@ -20,6 +19,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import 
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Polling
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.steps import client_start
 
 # The process of a client that has ended.
 GONE = [1, "0"]
@@ -53,10 +53,10 @@ def _waiting(tmp_path, monkeypatch):
     session.begin(route="reverse_tunnel", go_file_written=True, lifeline=True, client_port=1, client=GONE, remote_directory="/d", job_id="11",
                   settings={"start_client": False, "client_timeout": 60, "json": "", "client_port": 1}, url="csrc://127.0.0.1:1")
     session.keep_connect_id(0)
-    waiting = object.__new__(paraview_client.ActionModule)
-    waiting.session, waiting.name, waiting.log, waiting.ended_at, waiting.read_at, waiting.lines = session, "lab", str(tmp_path / "log"), None, 0, []
-    monkeypatch.setattr(paraview_client.ActionModule, "show", lambda self, line: self.lines.append(line))
-    monkeypatch.setattr(paraview_client, "_LATE_REPORT", 5)
+    lines = []
+    waiting = client_start.ClientStart(session, SimpleNamespace(script=None), lines.append)
+    waiting.lines = lines
+    monkeypatch.setattr(client_start, "_LATE_REPORT", 5)
     return waiting
 
 
@@ -97,8 +97,8 @@ def test_a_client_that_ended_without_a_connection(waiting):
 def test_a_client_that_reached_the_stub_need_not_be_seen_listening(waiting, monkeypatch):
     """It listens for a moment only."""
     stub_reports(waiting.session, "connected")
-    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: LocalClientHost())
-    assert waiting._listening(waiting.session.read(), None) is False
+    monkeypatch.setattr(client_start.routing, "client_of", lambda _record, _channel: LocalClientHost())
+    waiting._wait_until_it_listens(waiting.session.read())
 
 
 class Listening(LocalClientHost):
@@ -119,19 +119,19 @@ class Listening(LocalClientHost):
 
 def test_pvserver_connects_once_paraview_has_the_connect_id(waiting, monkeypatch):
     client = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
-    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: client)
-    monkeypatch.setattr(paraview_client.JobFlow, "of", lambda *_arguments: flow_of(""))
+    monkeypatch.setattr(client_start.routing, "client_of", lambda _record, _channel: client)
+    monkeypatch.setattr(JobFlow, "of", lambda *_arguments: flow_of(""))
     waiting.session.update(client_by="script", settings=dict(waiting.session.read().settings, start_client=["paraview"]))
-    waiting._listening(waiting.session.read(), SimpleNamespace(script=None))
+    waiting._wait_until_it_listens(waiting.session.read())
     assert client.outputs == ["paraview-connect: begun\nparaview-connect: listening\n"]
 
 
 def test_another_account_on_paraviews_port_is_an_error_of_three_lines(waiting, monkeypatch):
     stranger = Listening("")
     stranger.owner = lambda _port: 4711
-    monkeypatch.setattr(paraview_client.routing, "client_of", lambda _record, _channel: stranger)
+    monkeypatch.setattr(client_start.routing, "client_of", lambda _record, _channel: stranger)
     with pytest.raises(SessionError) as caught:
-        waiting._listening(waiting.session.read(), None)
+        waiting._wait_until_it_listens(waiting.session.read())
     assert caught.value.lines() == [
         "port 1 on this host is taken", "another account (uid 4711) listens there", "choose another paraview_client_port, or leave it out"]
 
@@ -155,7 +155,7 @@ def _starting(waiting, program):
 
 
 def watch(waiting, until, record, condition):
-    """Checks the client like the action, until a condition of the record and the client's log holds; returns the record."""
+    """Checks the client like the step, until a condition of the record and the client's log holds; returns the record."""
     records = [record]
 
     def check():

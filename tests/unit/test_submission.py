@@ -4,11 +4,13 @@
 """Whether connect resumes the job of an earlier session."""
 
 import threading
+from types import SimpleNamespace
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.action import pvserver_job
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import heartbeat
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.steps.submission import Submission
 
 NONE = answers.TABLES["none"]
 
@@ -20,9 +22,9 @@ def _earlier(tmp_path, session_directory, script):
     session = Session(str(tmp_path / "state"), "lab")
     ask = {"process": dict(NONE["ask"]["process"], argv=["/bin/sh", "-c", "echo GONE", "sh", "{job_id}"])}
     session.begin(state="unknown", job_id="11", scheduler="none", table=dict(NONE, ask=ask), prelude="", remote_directory=str(session_directory))
-    earlier = object.__new__(pvserver_job.ActionModule)
-    earlier.session, earlier.lines, earlier.channel = session, [], type("Channel", (), {"script": staticmethod(script)})
-    earlier.show = earlier.lines.append
+    lines = []
+    earlier = Submission(session, SimpleNamespace(script=script), lines.append)
+    earlier.lines = lines
     return earlier
 
 
@@ -49,15 +51,15 @@ def _beats(session_directory):
 def test_a_job_that_gives_signs_of_life_still_exists(earlier, session_directory, until):
     (session_directory / "status").write_text("running c101\n")
     until((session_directory / "beat").exists)
-    assert earlier._job_exists(earlier.session.read(), earlier.channel)
+    assert earlier.job_exists(earlier.session.read())
     assert not earlier.lines and session_directory.exists()
 
 
 @pytest.mark.parametrize("status", ["", "running c101\nended 0 pvserver\n", "running c101\n"], ids=["never ran", "ended", "killed"])
 def test_a_job_that_gives_no_signs_of_life_is_over(earlier, session_directory, status, monkeypatch):
-    monkeypatch.setattr(pvserver_job.heartbeat, "OVERDUE", 0.5)
+    monkeypatch.setattr(heartbeat, "OVERDUE", 0.5)
     (session_directory / "status").write_text(status)
     (session_directory / "beat").write_text("17\n")
-    assert not earlier._job_exists(earlier.session.read(), earlier.channel)
+    assert not earlier.job_exists(earlier.session.read())
     assert earlier.lines == ["job 11 of the earlier session is over; starting a new one"]
     assert not session_directory.exists() and earlier.session.read().job_id is None
