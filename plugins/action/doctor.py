@@ -26,8 +26,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import directives, mpi, validation
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route
-from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.site_yaml import load
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import log_in, password_of, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 

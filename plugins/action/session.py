@@ -19,7 +19,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import in
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import connection_of, log_in, password_of, start_daemon, target_of
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import connection_of, end_daemon, log_in, password_of, start_daemon, target_of
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
 
@@ -29,6 +29,12 @@ class ActionModule(SessionAction):
     client_host_unreached = False
     #: Whether the session's daemon drives it, and a later task follows it.
     driven = False
+
+    def __init__(self, *arguments, **keywords):
+        super().__init__(*arguments, **keywords)
+        #: Lines for the task that follows the session.
+        self.lines = []
+
     SPEC = {"state": {"type": "str", "default": "present", "choices": ["present", "started", "absent"]}, **copy.deepcopy(settings.SPEC)}
 
     def act(self, arguments):
@@ -40,16 +46,20 @@ class ActionModule(SessionAction):
             options["json"] = os.path.abspath(os.path.expanduser(options["json"]))
         self.check_names(self.task_vars)
         self.driven = arguments["state"] == "started"
-        logins = self._logins(options) if self.driven else {}
+        if not self.driven:
+            return self._present(options)
+        logins = self._logins(options)
         result = self._present(options)
-        if self.driven and result["todo"]:
+        if not self._task.check_mode or result["todo"]:
+            self._note_follower(result["todo"])
+        if result["todo"]:
             self._drive(logins)
         return result
 
     def show(self, line, limit=2000):
-        # The task that follows the session shows it.
         if self.driven:
-            self.session.events.append("line", text=line)
+            # The task that follows the session shows it.
+            self.lines.append(line)
         else:
             super().show(line, limit)
 
@@ -65,14 +75,16 @@ class ActionModule(SessionAction):
             self.session.remove()
             record = SessionRecord()
         if record and not record.over:
-            self._note_follower()
             return self._resume(record, options)
         return self._begin(options)
 
-    def _note_follower(self):
+    def _note_follower(self, todo):
         """From here on, the events of the session are for this playbook."""
-        if self.driven and not self._task.check_mode:
-            self.session.events.append("begun", owner=self.owner)
+        self.session.events.append("begun", owner=self.owner)
+        for line in self.lines:
+            self.session.events.append("line", text=line, owner=self.owner)
+        if not todo:
+            self.session.events.append("open", owner=self.owner)
 
     def _logins(self, options):
         """dict: how to log in to the login node and, if ParaView runs on another host, to that host."""
@@ -109,8 +121,6 @@ class ActionModule(SessionAction):
             owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, controller_host=socket.gethostname(), job_id=None,
             daemon=None, waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
         self.session.keep_connect_id(connect_id)
-        if self.driven:
-            self.session.events.append("begun", owner=self.owner)
         return self._result(record, todo=True, changed=True)
 
     @staticmethod
@@ -145,8 +155,6 @@ class ActionModule(SessionAction):
         line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it with: {1}"
         end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
         self.show(line.format(" ".join(record.nodes), end, **record.as_dict()))
-        if self.driven:
-            self.session.events.append("open")
         sessions.write_report(options["json"], [self.session.report()])
         return self._result(record, todo=False, changed=False)
 
@@ -244,6 +252,9 @@ class ActionModule(SessionAction):
         return {"changed": bool(record), "session": report}
 
     def _undo(self, record, last=False):
+        if self._is_logging_in(record):
+            end_daemon(self.session)
+            record = self.session.read()
         if not sessions.has_daemon(record) or sessions.is_lost(record):
             if not record.target or record.over:
                 return
@@ -264,6 +275,15 @@ class ActionModule(SessionAction):
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
                                "the record is kept: run disconnect again, or cancel job {0} there".format(record.job_id))
+
+    def _is_logging_in(self, record):
+        """bool: whether a job exists, and its daemon has no connection yet to end it."""
+        if not record.remote_directory or not sessions.has_daemon(record) or sessions.is_lost(record):
+            return False
+        try:
+            return not Channel(record.socket, self.name).request("connected")["connected"]
+        except ChannelLost:
+            return False
 
     def _password(self):
         """The password in the inventory, if this host is in it."""

@@ -34,18 +34,20 @@ class Lines(Screen):
 
 class ActionModule(SessionAction):
     NEEDS_SESSION = False
-    SPEC = {"names": {"type": "list", "elements": "str"}}
+    SPEC = {"names": {"type": "list", "elements": "str"}, "followed": {"type": "dict"}}
 
     def act(self, arguments):
+        if arguments["followed"] is not None:
+            return arguments["followed"].get("sessions", {}).get(self.name) or {"changed": False, "session": self._report(self.session)}
         names = arguments["names"]
         followers = [Follower(sessions.Session(self.base, name), self.owner, Lines(), TerminalAsker(name))
                      for name in ([self.name] if names is None else names)]
         followers = [follower for follower in followers if follower.begun]
         self._follow(followers)
-        results = [self._result(follower) for follower in followers]
+        results = {follower.session.name: self._result(follower) for follower in followers}
         if names is None:
-            return self._of_host(followers, results)
-        return {"changed": False, "sessions": [result["session"] for result in results]}
+            return results.get(self.name) or {"changed": False, "session": self._report(self.session)}
+        return {"changed": False, "sessions": results}
 
     def _follow(self, followers):
         """Shows what happens in the sessions until all are ready or have failed."""
@@ -55,8 +57,6 @@ class ActionModule(SessionAction):
             for follower in left:
                 if follower.over is None and follower.submitted and follower.session.read().settings.get("detach"):
                     self._detach(follower)
-                if follower.over is not None:
-                    follower.note_shown()
             left = [follower for follower in left if follower.over is None]
             if left and not any(happened):
                 time.sleep(_EVERY)
@@ -71,32 +71,27 @@ class ActionModule(SessionAction):
         sessions.write_report(record.settings["json"], [follower.session.report()])
 
     @staticmethod
-    def _result(follower):
-        kind = follower.over["kind"] if follower.over else "failed"
-        changes = {"state": "failed"} if kind == "failed" else {}
-        report = dict(follower.session.report(**changes), connect_id=None)
-        # The task that started the session has changed something; only in check mode it cannot show the difference.
-        return {"changed": kind == "checked", "session": report, "diff": (follower.over or {}).get("diff")}
+    def _report(session, **changes):
+        return dict(session.report(**changes), connect_id=None)
 
-    def _of_host(self, followers, results):
-        """The result for this host alone, which fails if its session failed."""
-        if not followers:
-            return {"changed": False, "session": dict(self.session.report(), connect_id=None)}
-        follower, result = followers[0], results[0]
-        if follower.over and follower.over["kind"] == "checked":
-            self._end_check(follower)
-        if not result["diff"]:
-            del result["diff"]
+    def _result(self, follower):
+        """dict: the result of a task on the session's host alone."""
+        session, kind = follower.session, follower.over["kind"] if follower.over else "failed"
+        result = {"changed": False, "session": self._report(session, **({"state": "failed"} if kind == "failed" else {}))}
+        if kind == "checked":
+            # The task that started the session cannot show the difference.
+            result.update(changed=True, diff=follower.over["diff"])
+            self._end_check(session)
         if follower.error is None:
-            return dict(result, control_path=follower.session.read().control_path)
+            return dict(result, control_path=session.read().control_path)
         follower.clear_up()
-        return dict(result, failed=True, changed=False, msg=re.sub(r"\s*\n\s*", ". ", str(follower.error)))
+        return dict(result, failed=True, msg=re.sub(r"\s*\n\s*", ". ", str(follower.error)))
 
-    def _end_check(self, follower):
+    @staticmethod
+    def _end_check(session):
         """Ends a session that was begun in check mode."""
-        record = follower.session.read()
         try:
-            Channel(record.socket, self.name).request("stop", wait=90)
+            Channel(session.read().socket, session.name).request("stop", wait=90)
         except SessionError:
             pass  # It has ended with an error that was shown.
 

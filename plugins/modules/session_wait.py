@@ -33,10 +33,14 @@ attributes:
 options:
   names:
     description:
-      - Sessions to follow at the same time. The task then does not fail if a session fails; a task without this option, in a play on each host, does.
+      - Sessions to follow at the same time. The task then does not fail if a session fails; a task with O(followed), in a play on each host, does.
       - Without this option the session of this host is followed, and the task fails if the session fails.
     type: list
     elements: str
+  followed:
+    description:
+      - The result of an earlier task with O(names). Nothing is followed then; the task has the result of this host's session, and fails if that failed.
+    type: dict
 author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
@@ -60,6 +64,7 @@ EXAMPLES = r"""
     - name: Follow the sessions
       sciviz.paraview.session_wait:
         names: "{{ groups['clusters'] }}"
+      register: followed
 
 - name: Check each of them
   hosts: clusters
@@ -67,6 +72,7 @@ EXAMPLES = r"""
   tasks:
     - name: Fail if the session failed
       sciviz.paraview.session_wait:
+        followed: "{{ hostvars['localhost']['followed'] }}"
 """
 
 RETURN = r"""
@@ -75,10 +81,9 @@ session:
   returned: without O(names)
   type: dict
 sessions:
-  description: The reports on the sessions that were followed.
+  description: The results of the sessions that were followed, by their names. Each has C(session), and C(failed) and C(msg) if it failed.
   returned: with O(names)
-  type: list
-  elements: dict
+  type: dict
 control_path:
   description:
     - The control master's socket of the session's connection, for C(ansible_control_path) of other tasks, or for C(ssh -S).

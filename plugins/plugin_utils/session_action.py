@@ -12,7 +12,6 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
-from ..module_utils.cluster import teardown
 from ..module_utils.common import processes
 from ..module_utils.common.errors import SessionError
 from ..module_utils.common.text import clean, one_line

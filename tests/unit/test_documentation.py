@@ -106,7 +106,7 @@ def test_role_connect_has_the_options_of_the_session():
 def test_role_connect_passes_every_variable_on():
     text = (TOP / "roles/connect/tasks/begin.yml").read_text()
     begin = yaml.safe_load(text)[0]["sciviz.paraview.session"]
-    assert begin == {"state": "present", "state_dir": "{{ paraview_state_dir }}",
+    assert begin == {"state": "started", "state_dir": "{{ paraview_state_dir }}",
                      **{name: f"{{{{ paraview_{name} }}}}" for name in settings.SPEC}}
 
 

@@ -193,10 +193,7 @@ class JobFlow:
         Raises:
             SessionError: it did not start in time, died, or can never run.
         """
-        for _news in self.events(None if at_most is None else time.monotonic() + at_most):
-            if self.runs(seconds, requested):
-                return True
-        return False
+        return any(self.runs(seconds, requested) for _news in self.events(None if at_most is None else time.monotonic() + at_most))
 
     def runs(self, seconds: int, requested: int) -> bool:
         """Whether the job's script runs, as far as the last step has found; if so, shows its nodes. Arguments and errors as of wait_until_running()."""

@@ -378,7 +378,7 @@ class SessionDaemon:
         return {"messages": messages.decode("utf-8", "replace")}
 
     def _do_stop(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        if self.shell is None:
+        if self.shell is None and (self.recovery or self.session.read().remote_directory):
             return {"objection": "the connection to the login node is lost", "away": True}
         self.stopping = True
         client_host_lost = bool(self.session.read().remote_client_host) and self.client.connection is None

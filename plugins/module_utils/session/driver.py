@@ -133,9 +133,10 @@ class Driver:
         self.session.update(state=state, was_connected=state != "ready", reason="")
         if state == "ended":
             return {"outcome": "ended", "text": "the client connected and ended after {0}; nothing is left on either side".format(took)}
-        return {"outcome": "ready", "text": "ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
+        text = "ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
             took, "ParaView is connected" if state == "connected" else client.advice(record),
-            time.strftime("%H:%M", time.localtime(record.ends_at)), shlex.quote(self.session.name))}
+            time.strftime("%H:%M", time.localtime(record.ends_at)), shlex.quote(self.session.name))
+        return {"outcome": "ready", "text": text}
 
 
 def _stop(_number: int, _frame: t.Any) -> t.NoReturn:

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The event log of a session: what happens in it, for the programs that follow it. Each event is a line of JSON in a file that only its owner may read.
 
-An event has ``at`` (seconds since 1970) and ``kind``:
+An event has ``at`` (seconds since 1970) and ``kind``. If it is for one playbook alone, it has that playbook's ``owner``.
 
-- ``begun``: a playbook begins to follow the session (``owner``, its processes.identity()). ``shown``: it has shown all earlier events.
+- ``begun``: a playbook begins to follow the session (``owner``, its processes.identity()).
 - ``line``: a line for the user (``text``).
 - ``prompt``: ssh prompts the user (``id``, ``text``, ``private``); the daemon's request ``answer`` gets the answer.
 - ``submitted``: the job is submitted.

@@ -49,16 +49,10 @@ class Follower:
         self.over: t.Optional[t.Dict[str, t.Any]] = None
         self.error: t.Optional[SessionError] = None
         events, self.offset = session.events.read()
-        mine = [number for number, event in enumerate(events) if event["kind"] == "begun" and event["owner"] == owner]
+        begun = [number for number, event in enumerate(events) if event["kind"] == "begun" and event["owner"] == owner]
         #: Whether this playbook began to follow the session.
-        self.begun = bool(mine)
-        #: Prompts that were answered, by another follower too.
-        self.answered: t.Set[str] = set()
-        self.pending = events[mine[-1] + 1:] if mine else []
-        shown = [number for number, event in enumerate(self.pending) if event["kind"] == "shown" and event["owner"] == owner]
-        for event in self.pending[:shown[-1] + 1] if shown else []:
-            self._read(event, silently=True)
-        self.pending = self.pending[shown[-1] + 1:] if shown else self.pending
+        self.begun = bool(begun)
+        self.pending = events[begun[-1] + 1:] if begun else []
 
     def step(self) -> bool:
         """Shows what has happened since the last step; returns whether something has."""
@@ -82,17 +76,18 @@ class Follower:
             self.screen.error(self.session.name, self.error.lines())
             self.over = {"kind": "failed"}
 
-    def _read(self, event: t.Dict[str, t.Any], silently: bool = False) -> None:
+    def _read(self, event: t.Dict[str, t.Any]) -> None:
         kind = event["kind"]
+        if event.get("owner", self.owner) != self.owner:
+            return
         if kind == "submitted":
             self.submitted = True
         elif kind == "error":
             self.error = SessionError(event["what"], event["why"], event["way_out"])
-            if not silently:
-                self.screen.error(self.session.name, self.error.lines())
-        elif kind in ("line", "ready", "ended") and not silently:
+            self.screen.error(self.session.name, self.error.lines())
+        elif kind in ("line", "ready", "ended"):
             self.screen.line(self.session.name, event["text"])
-        elif kind == "prompt" and not silently:
+        elif kind == "prompt":
             self._answer(event)
         if kind in OVER:
             self._end(event)
@@ -111,10 +106,6 @@ class Follower:
             channel.request("answer", id=event["id"], cancelled=True)
             return
         channel.request("answer", id=event["id"], text=None if answer is None else answer.decode("utf-8", "surrogateescape"))
-
-    def note_shown(self) -> None:
-        """Notes that this playbook has shown all events, for a later task of it."""
-        self.session.events.append("shown", owner=self.owner)
 
     def clear_up(self) -> None:
         """Removes the record of a session that has failed, of which nothing else is left."""

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The step that opens the client's end of the route, once pvserver runs."""
 
+import typing as t
+
 from ...cluster.session_record import SessionRecord
 from ...config import route_names
 from ...paraview import pvserver
@@ -27,7 +29,7 @@ class RouteOpening(Step):
     def _open(self, record: SessionRecord) -> None:
         route = routing.load(record, self.channel, self.session)
         try:
-            port = route.after_start(record.accepting, record.root_node)
+            port = route.after_start(t.cast(t.Tuple[str, int], record.accepting), record.root_node)
         except RouteUnavailable as unavailable:
             raise choice.none_works([(route.name, str(unavailable))], route.name)
         finally:
