@@ -50,8 +50,7 @@ class ActionModule(SessionAction):
             return self._present(options)
         logins = self._logins(options)
         result = self._present(options)
-        if not self._task.check_mode or result["todo"]:
-            self._note_follower(result["todo"])
+        self._note_follower(result["todo"])
         if result["todo"]:
             self._drive(logins)
         return result
@@ -133,7 +132,8 @@ class ActionModule(SessionAction):
         return process
 
     def _resume(self, record, options):
-        if record.owner and record.owner != self.owner and processes.alive(record.owner) and (options["client_process"] or not record.job_id):
+        other = record.owner and record.owner != self.owner and processes.alive(record.owner)
+        if other and (options["client_process"] or record.waiting or not record.job_id):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} started it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
         if sessions.is_lost(record):
@@ -163,11 +163,10 @@ class ActionModule(SessionAction):
         self._refuse_version(record, options)
         if self._task.check_mode:
             return self._result(record, todo=False, changed=True)
-        if record.job_id and self._is_for_another(record, options) and sessions.has_daemon(record):
-            Channel(record.socket, self.name).request("halt")
-            record = self.session.read()
         if record.go_file_written:
             self._refuse_another(record, options)
+        elif record.job_id and self._is_for_another(record, options) and sessions.has_daemon(record):
+            record = self._halted(record, options)
         if record.job_id:
             self.show("resuming the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
@@ -180,6 +179,16 @@ class ActionModule(SessionAction):
                 ", ".join("paraview_" + name for name in ignored)))
         record = self.session.update(owner=self.owner, settings=settings_now, waiting=waiting, terminal=terminals.of_process(self.owner[0]))
         return self._result(self._adopt(record, options), todo=True, changed=True)
+
+    def _halted(self, record, options):
+        """SessionRecord: the record of a session whose driver is ended, so that another ParaView can have the session."""
+        channel = Channel(record.socket, self.name)
+        channel.request("halt")
+        record = self.session.read()
+        if record.go_file_written:
+            channel.request("go_on")
+            self._refuse_another(record, options)
+        return record
 
     def _is_for_another(self, record, options):
         """Whether the request comes from a ParaView with another port or connect-id than those of the session."""

@@ -53,20 +53,28 @@ class ActionModule(SessionAction):
         """Shows what happens in the sessions until all are ready or have failed."""
         left, owner = list(followers), self.owner
         while left and self.owner == owner:
-            happened = [follower.step() for follower in left]
-            for follower in left:
-                if follower.over is None and follower.submitted and follower.session.read().settings.get("detach"):
-                    self._detach(follower)
+            happened = [self._step(follower) for follower in left]
             left = [follower for follower in left if follower.over is None]
             if left and not any(happened):
                 time.sleep(_EVERY)
+
+    def _step(self, follower):
+        """bool: whether something has happened. An error ends following this session alone."""
+        try:
+            happened = follower.step()
+            if follower.over is None and follower.submitted and follower.session.read().settings.get("detach"):
+                self._detach(follower)
+        except SessionError as error:
+            follower.fail(error)
+            return True
+        return happened
 
     @staticmethod
     def _detach(follower):
         record, name = follower.session.read(), follower.session.name
         Channel(record.socket, name).request("release")
         follower.over = {"kind": "detached"}
-        Lines().line(name, "detached; once the job runs, it waits {0} for you to connect again: ansible-playbook sciviz.paraview.connect -e host={1}".format(
+        Lines().line(name, "detached; once the job runs, it waits {0} for ParaView. To follow it: ansible-playbook sciviz.paraview.connect -e host={1}".format(
             durations.in_words(record.settings["client_timeout"]), shlex.quote(name)))
         sessions.write_report(record.settings["json"], [follower.session.report()])
 
@@ -77,7 +85,8 @@ class ActionModule(SessionAction):
     def _result(self, follower):
         """dict: the result of a task on the session's host alone."""
         session, kind = follower.session, follower.over["kind"] if follower.over else "failed"
-        result = {"changed": False, "session": self._report(session, **({"state": "failed"} if kind == "failed" else {}))}
+        failed = kind == "failed" and not session.read().over
+        result = {"changed": False, "session": self._report(session, **({"state": "failed"} if failed else {}))}
         if kind == "checked":
             # The task that started the session cannot show the difference.
             result.update(changed=True, diff=follower.over["diff"])

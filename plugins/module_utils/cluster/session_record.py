@@ -71,7 +71,7 @@ class SessionRecord:
     client_version: t.Optional[str] = None
     #: The host on which all of this runs.
     controller_host: t.Optional[str] = None
-    #: Where ParaView runs, if that is another host (client_host.py of the actions), and the client that was started there.
+    #: Where ParaView runs, if that is another host (steps/client_host_login.py), and the client that was started there.
     remote_client_host: t.Optional[t.Dict[str, t.Any]] = None
     remote_client: t.Any = None
     #: The playbook's terminal, for lines about a lost connection.

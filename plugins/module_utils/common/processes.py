@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Processes of this host, identified by process id and start: the system may use a process id again."""
 
+import contextlib
 import os
 import signal
 import time
@@ -96,6 +97,16 @@ def _has_members(group: int) -> bool:
         if fields[2] == str(group) and fields[0] not in "ZX":
             return True
     return False
+
+
+@contextlib.contextmanager
+def unterminated() -> t.Iterator[None]:
+    """A SIGTERM for this process takes effect at the end, so that a process that is started here is also recorded."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Child:

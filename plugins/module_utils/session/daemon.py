@@ -333,8 +333,12 @@ class SessionDaemon:
         return {}
 
     def _do_halt(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Ends the driver, so that the record can be changed; drive continues."""
+        """Ends the driver, so that the record can be changed; drive or go_on continues."""
         self.driving.end()
+        return {}
+
+    def _do_go_on(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+        self.driving.go_on()
         return {}
 
     def _do_connected(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
@@ -411,6 +415,9 @@ class SessionDaemon:
             objection = " ".join(str(error).split())
         self.client.end_client(record, True)
         self._cancel_forwards(record)
+        # From the next line on, another connect may begin a session with another event log.
+        if state:
+            self._note_failure(objection and "could not be undone: " + objection)
         if objection:
             self.session.update(state="unknown", reason="could not be undone: " + objection, daemon=None, owner=None)
         elif record and state:
@@ -419,6 +426,11 @@ class SessionDaemon:
         elif record:
             self.session.remove()
         return objection
+
+    def _note_failure(self, line: str) -> None:
+        if line:
+            self.session.events.append("line", text=line)
+        self.session.events.append("failed", kept=False)
 
     def run(self, text: str, seconds: int) -> t.Tuple[int, str, str]:
         """Runs a script on the login node; raises ShellLost."""
@@ -441,8 +453,7 @@ class SessionDaemon:
         driven = self.driving.active
         self.driving.end()
         self._stop_restoring()
-        reason = " ".join(why.split())[-300:]
-        record = self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + reason, daemon=None, owner=None)
+        reason, record = " ".join(why.split())[-300:], self.session.read()
         self._cancel_forwards(record)
         teardown.end_client(record, False)
         teardown.end_stub(record)
@@ -450,10 +461,10 @@ class SessionDaemon:
         if driven:
             self.session.events.append("error", what="the connection to {0} is lost".format(self.session.name), why=reason or "ssh ended",
                                        way_out="connect again; a session that still exists is continued")
-            if record.remote_directory:
-                self.session.events.append("line", text="job {0} may still exist".format(record.job_id or "(unknown id)"))
+            self._note_failure("job {0} may still exist".format(record.job_id or "(unknown id)") if record.remote_directory else "")
+        self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + reason, daemon=None, owner=None)
+        if driven:
             self.driving.report()
-            self.session.events.append("failed")
 
     def _end_with_job(self, state: str, reason: str, connected: bool) -> None:
         self._stop_restoring()
@@ -465,9 +476,9 @@ class SessionDaemon:
         teardown.end_stub(record)
         self.client.end_client(record, False)
         self.session.forget_secrets()
-        self.session.update(state=state, reason=reason, daemon=None, owner=None, lost_at=None)
         if self.driving.ended_line:
             self.session.events.append("ended", text=self.driving.ended_line)
+        self.session.update(state=state, reason=reason, daemon=None, owner=None, lost_at=None)
         self.stopping = True
 
 

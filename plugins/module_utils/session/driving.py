@@ -28,6 +28,8 @@ class Driving:
         #: What the driver has printed, and its streams that have not ended.
         self.output: t.Dict[str, bytes] = {}
         self.open: t.Dict[str, t.Any] = {}
+        #: What the driver has achieved, until the daemon has acted on it.
+        self.outcome: t.Dict[str, t.Any] = {}
         self.wait: t.Optional[QueueWait] = None
         self.given: t.Dict[str, t.Any] = {}
         #: The user's answers to prompts, by the prompts' ids, until the driver takes them.
@@ -38,17 +40,22 @@ class Driving:
     @property
     def active(self) -> bool:
         """Whether a step is under way or the job is waited for."""
-        return self.process is not None or self.wait is not None
+        return self.process is not None or self.wait is not None or bool(self.outcome)
 
     def begin(self, given: t.Dict[str, t.Any]) -> None:
-        """Begins to drive, unless that is under way.
+        """Begins to drive. What is under way begins again, so that the playbook sees it and can answer its prompts; only a submission is not interrupted.
 
         Args:
             given: logins (as for driver.Driver), and environment and working_directory of the playbook.
         """
-        self.given = given
-        if not self.active:
+        if self.process is None or self.daemon.shell is None or self.session.read().job_id:
+            self.end()
+            self.given = given
             self._start()
+
+    def go_on(self) -> None:
+        """Continues to drive after end()."""
+        self._start()
 
     def _start(self) -> None:
         daemon = self.daemon.given
@@ -67,18 +74,24 @@ class Driving:
         return list(self.open.values())
 
     def step(self) -> None:
-        """Acts on what has happened since the last step; raises ShellLost."""
-        if self.process is not None:
-            self._check_process()
-        elif self.wait is not None:
-            self._check_wait()
+        """Acts on what has happened since the last step; raises ShellLost. What cannot be done now, for example since a home hangs, is tried again."""
+        try:
+            if self.process is not None:
+                self._check_process()
+            elif self.wait is not None:
+                self._check_wait()
+            if self.outcome:
+                self._act_on(self.outcome)
+                self.outcome = {}
+        except (SessionError, OSError):
+            pass
 
     def _check_process(self) -> None:
         for name in list(self.open):
             self._read(name)
         if "out" not in self.open:
             self._end_process()
-            self._act_on(self._outcome())
+            self.outcome = self._outcome()
 
     def _read(self, name: str) -> None:
         try:
@@ -103,14 +116,14 @@ class Driving:
     def _act_on(self, outcome: t.Dict[str, t.Any]) -> None:
         kind = outcome["outcome"]
         if kind == "failed":
-            self.fail(SessionError(**outcome["error"]), outcome.get("other_login_node", False))
+            self._fail(outcome)
         elif kind == "waiting":
             self.wait = QueueWait(self.session, self.daemon.run)
         elif kind == "checked":
             self.session.events.append("checked", diff=outcome["diff"])
         else:
             record = self.session.read()
-            record = self.session.update(owner=None, detached=record.detached and not processes.alive(record.owner))
+            self.session.update(owner=None, detached=record.detached and not processes.alive(record.owner))
             self.report()
             self.ended_line = outcome["text"] if kind == "ended" else ""
             self.daemon.hand_over()
@@ -121,8 +134,7 @@ class Driving:
         try:
             over = self.wait.over()
         except SessionError as error:
-            self.wait = None
-            self.fail(error)
+            self.wait, self.outcome = None, {"outcome": "failed", "error": error.__dict__}
             return
         if over:
             self.wait = None
@@ -137,21 +149,18 @@ class Driving:
         except SessionError as error:
             self.session.events.append("line", text=error.what)
 
-    def fail(self, error: SessionError, other_login_node: bool = False) -> None:
-        """A step has failed: the session ends, unless it holds the user's work or keeps its place in the queue.
-
-        Args:
-            error: of the step.
-            other_login_node: the connection leads to another login node than the one on which pvserver runs.
-        """
-        record, events = self.session.read(), self.session.events
-        events.append("error", what=error.what, why=error.why, way_out=error.way_out)
+    def _fail(self, outcome: t.Dict[str, t.Any]) -> None:
+        """A step has failed: the session ends, unless it holds the user's work or keeps its place in the queue."""
+        record, events, error = self.session.read(), self.session.events, SessionError(**outcome["error"])
         state, reason = "cancelled" if error.cancelled else "failed", one_line(str(error), 2000)
-        self.report(state=state, reason=reason)
+        if not outcome.get("reported"):
+            events.append("error", what=error.what, why=error.why, way_out=error.way_out)
+            self.report(state=state, reason=reason)
+            outcome["reported"] = True
         if holds_work(record):
             self.session.update(owner=None, waiting=None)
             self.daemon.hand_over()
-        elif other_login_node:
+        elif outcome.get("other_login_node"):
             self.session.update(owner=None, daemon=None)
             self.daemon.leave()
         elif record.job_id and record.detached and not error.end_detached:
@@ -161,10 +170,9 @@ class Driving:
             self.session.update(owner=None, client=None, remote_client=None, waiting=None, reason=reason)
             self.daemon.hand_over()
         else:
-            left = self.daemon.end_session(state, reason)
-            if left:
-                events.append("line", text="could not be undone: " + left)
-        events.append("failed")
+            self.daemon.end_session(state, reason)
+            return
+        events.append("failed", kept=True)
 
     def _end_process(self) -> None:
         """Waits for a driver that has closed its output, or ends it."""
@@ -180,6 +188,6 @@ class Driving:
 
     def end(self) -> None:
         """Ends the driver and the wait."""
-        self.wait = None
+        self.wait, self.outcome = None, {}
         if self.process is not None:
             self._end_process()

@@ -9,9 +9,9 @@ An event has ``at`` (seconds since 1970) and ``kind``. If it is for one playbook
 - ``line``: a line for the user (``text``).
 - ``prompt``: ssh prompts the user (``id``, ``text``, ``private``); the daemon's request ``answer`` gets the answer.
 - ``submitted``: the job is submitted.
-- ``error``: the session fails (``what``, ``why``, ``way_out``, ``cancelled``).
+- ``error``: a step has failed (``what``, ``why``, ``way_out``).
 - One of OVER is the last event of a connect: ``ready`` and ``ended`` (the client has come, and left again), each with ``text``; ``open`` (it was ready
-  already); ``checked`` (check mode; ``diff``); ``failed``.
+  already); ``checked`` (check mode; ``diff``); ``failed`` (``kept``: whether the session continues).
 """
 
 import json
@@ -34,7 +34,7 @@ class EventLog:
         self.path = path
 
     def append(self, kind: str, **fields: t.Any) -> None:
-        """Appends an event. If the directory is gone, nothing happens: the session was removed."""
+        """Appends an event. If that is not possible, nothing happens: the session was removed, or the file system is full."""
         line = json.dumps(dict(fields, kind=kind, at=time.time())) + "\n"
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -42,6 +42,8 @@ class EventLog:
             return
         try:
             os.write(descriptor, line.encode())
+        except OSError:
+            pass
         finally:
             os.close(descriptor)
 

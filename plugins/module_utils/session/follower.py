@@ -44,7 +44,8 @@ class Follower:
 
     def __init__(self, session: Session, owner: t.List[t.Any], screen: Screen, asker: Asker) -> None:
         self.session, self.owner, self.screen, self.asker = session, owner, screen, asker
-        self.daemon = session.read().daemon
+        record = session.read()
+        self.id, self.daemon = record.id, record.daemon
         self.submitted = False
         self.over: t.Optional[t.Dict[str, t.Any]] = None
         self.error: t.Optional[SessionError] = None
@@ -69,12 +70,17 @@ class Follower:
     def _note_vanished(self) -> None:
         """The daemon has ended without an event."""
         record = self.session.read()
-        self.daemon = record.daemon if has_daemon(record) else None
-        if self.daemon is None:
-            self.error = SessionError("the session of {0} was ended".format(self.session.name), record.reason or "the process that held it is gone",
-                                      "connect again; a session that still exists is continued")
-            self.screen.error(self.session.name, self.error.lines())
-            self.over = {"kind": "failed"}
+        if record.id == self.id and has_daemon(record):
+            self.daemon = record.daemon
+            return
+        reason = record.reason if record.id == self.id else ""
+        self.fail(SessionError("the session of {0} was ended".format(self.session.name), reason or "the process that held it is gone",
+                               "connect again; a session that still exists is continued"))
+
+    def fail(self, error: SessionError) -> None:
+        """Ends following with an error."""
+        self.error, self.over = error, {"kind": "failed", "kept": True}
+        self.screen.error(self.session.name, error.lines())
 
     def _read(self, event: t.Dict[str, t.Any]) -> None:
         kind = event["kind"]
@@ -94,8 +100,7 @@ class Follower:
 
     def _end(self, event: t.Dict[str, t.Any]) -> None:
         self.over = event
-        record = self.session.read()
-        if event["kind"] == "ended" or (event["kind"] == "failed" and not has_daemon(record)):
+        if event["kind"] == "ended" or (event["kind"] == "failed" and not event["kept"]):
             processes.wait_gone(self.daemon, _LEAVING)
 
     def _answer(self, event: t.Dict[str, t.Any]) -> None:
@@ -110,5 +115,5 @@ class Follower:
     def clear_up(self) -> None:
         """Removes the record of a session that has failed, of which nothing else is left."""
         record = self.session.read()
-        if record and self.over and self.over["kind"] == "failed" and (record.over or not (record.remote_directory or has_daemon(record))):
+        if record.id == self.id and self.error and (record.over or not (record.remote_directory or has_daemon(record))):
             self.session.remove()

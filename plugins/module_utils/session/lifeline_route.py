@@ -56,9 +56,10 @@ def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) ->
     stub = lifeline.Stub(session)
     stub.forget_status()
     port = _client_port(record, side)
-    process = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
-    # The record names the stub before it listens, so that the stub is ended whatever happens next.
-    record = session.update(stub=process)
+    with processes.unterminated():
+        process = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
+        # The record names the stub before it listens, so that the stub is ended whatever happens next.
+        record = session.update(stub=process)
     found = stub.listens(process)
     if not found:
         processes.end(process)

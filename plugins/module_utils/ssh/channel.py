@@ -34,7 +34,7 @@ class Channel:
         """Sends one request.
 
         Args:
-            operation: run, hold, own, hand_over, stop, messages, and those for a client host.
+            operation: one of the daemon (its methods _do_OPERATION).
             wait: seconds to wait for the answer.
         Returns:
             The answer.

@@ -13,7 +13,7 @@ from ...client.host import LocalClientHost, RemoteClientHost
 from ...cluster import endings
 from ...cluster.job_flow import JobFlow
 from ...cluster.session_record import SessionRecord
-from ...common import durations
+from ...common import durations, processes
 from ...common.errors import SessionError
 from ...common.text import tail
 from ...config import route_names
@@ -199,7 +199,8 @@ class ClientStart(Step):
         program = installed.to_start(record)
         command = getattr(self, "_by_" + by)(record, client, connect_id, program) if program else own_command
         environment = pvserver.client_environment(record.url, record.client_port, connect_id)
-        return self.session.update(client_by=by if program else "command", **client.start(command, environment, self.log, self.file_name))
+        with processes.unterminated():
+            return self.session.update(client_by=by if program else "command", **client.start(command, environment, self.log, self.file_name))
 
     def _by_script(self, record: SessionRecord, client: ClientHost, connect_id: int, program: t.Any) -> t.List[str]:
         """The command of ParaView, with a script that connects it without a prompt."""
