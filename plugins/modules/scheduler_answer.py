@@ -8,8 +8,8 @@ module: scheduler_answer
 short_description: Show how a batch system's table reads a recorded answer
 version_added: 0.1.0
 description:
-  - Reads the recorded output of a batch system's command as M(sciviz.paraview.pvserver_job) would read it, and shows the result as one line of
-    JSON. With it, a site can try a table of its own without a cluster.
+  - Reads the recorded output of a batch system's command as a session would read it, and shows the result as one line of JSON. With it, a site can try
+    a table of its own without a cluster.
   - The playbook C(sciviz.paraview.try_scheduler) runs it.
 extends_documentation_fragment:
   - sciviz.paraview.attributes

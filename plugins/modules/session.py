@@ -14,8 +14,11 @@ description:
     login node's facts, chooses the route, submits the job, waits for it, opens the route, and starts ParaView if O(start_client) requests it. The module
     does not wait for any of this; M(sciviz.paraview.session_wait) does, and shows what happens.
   - With O(state=present) the options are checked and a record is written; nothing else is changed. M(sciviz.paraview.ssh_master) then logs in.
-  - If a session was begun earlier and is not over, it is continued. Only the options O(start_client), O(queue_timeout), O(detach) and
-    O(json) are then used; the others keep their earlier values. If the session is open already, it is not changed.
+  - If the job is submitted and the playbook is killed or its terminal is closed, the session continues by itself, as with O(detach). If the user
+    interrupts the playbook (Ctrl-C), or the job is not submitted yet, the session ends. It also ends if O(client_process) is set.
+  - If a session was begun earlier and is not over, it is continued. Only the options O(start_client), O(queue_timeout), O(detach), O(json),
+    O(client_process) and O(client_version) are then used; the others keep their earlier values. If the session is open already, it is not changed.
+  - If another playbook follows the session, it is continued for both once its job is submitted. Before that, or with O(client_process), the task fails.
   - With O(state=absent) the job is cancelled. The session's files on the cluster, its forwards, its connection and the client
     that was started for it are removed. If the connection is lost, it logs in again first.
   - An invalid value is refused before anything is changed.
@@ -27,8 +30,9 @@ attributes:
   check_mode:
     support: partial
     details:
-      - With O(state=started) and O(state=present) a record is written in check mode as well. The session really logs in, gathers facts and chooses a route,
-        and ends before the job is submitted. Record and connection are removed by M(sciviz.paraview.session_wait), or when the playbook ends.
+      - With O(state=started) and O(state=present) a record is written in check mode as well. With O(state=started) the session really logs in, gathers
+        facts and chooses a route, and stops before the job is submitted. Record and connection are removed by M(sciviz.paraview.session_wait) without
+        its option C(names), or when the playbook ends.
       - In check mode a session that is not over is not changed, and O(state=absent) ends none.
   diff_mode:
     support: none
@@ -40,7 +44,9 @@ attributes:
 options:
   state:
     description:
-      - Whether the session has to exist (V(present)), to exist and be driven until it is ready (V(started)), or to end (V(absent)).
+      - V(started) begins or continues a session, which then makes itself ready.
+      - V(present) begins or continues a session, and leaves the login to M(sciviz.paraview.ssh_master).
+      - V(absent) ends the session.
     type: str
     choices: [present, started, absent]
     default: present
@@ -91,7 +97,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 todo:
-  description: Whether the steps of a connect are still to be done. If the session is open already, it is false.
+  description: Whether the steps of a connect are still to be done. If the session is open already, it is false. In check mode it is also false for a
+    session that was begun earlier.
   returned: success, with O(state=present) and O(state=started)
   type: bool
   sample: true

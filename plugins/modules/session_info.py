@@ -10,6 +10,8 @@ version_added: 0.1.0
 description:
   - Reports every session that has a record, or the named ones.
   - If a session's connection is up, it queries the job and the batch system over it. It never logs in again.
+  - Sessions that no playbook follows are reported as well, such as one that waits in the queue. A session that failed while no playbook followed it is
+    reported as V(failed) until the next connect.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.session
@@ -49,6 +51,7 @@ author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.session
+  - module: sciviz.paraview.session_wait
 """
 
 EXAMPLES = r"""

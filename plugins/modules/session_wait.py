@@ -8,12 +8,13 @@ module: session_wait
 short_description: Follow sessions until they are ready
 version_added: 0.1.0
 description:
-  - A session that M(sciviz.paraview.session) has started drives itself. This module follows sessions, shows what happens in each of them, and returns
-    once each of them is ready or has failed. With O(sciviz.paraview.session#module:detach) it returns once the job is submitted.
+  - A session that M(sciviz.paraview.session) has started with O(sciviz.paraview.session#module:state=started) makes itself ready. This module follows
+    sessions, shows what happens in each of them, and returns once each of them is ready or has failed. With
+    O(sciviz.paraview.session#module:detach) it returns once the job is submitted.
   - ssh's prompts (for a passphrase, a password, a one-time code, or to confirm a host key) appear in the terminal in which the playbook runs, after
-    the name of the session, one at a time. Without a terminal the login fails, and the error contains the prompt.
+    the name of the session, one at a time. Ctrl-C at a prompt ends that session alone. Without a terminal the login fails, and the error contains the prompt.
   - If the playbook is interrupted (Ctrl-C), the sessions end. If it is killed, or its terminal is closed, sessions whose jobs are submitted continue, as with
-    O(sciviz.paraview.session#module:detach).
+    O(sciviz.paraview.session#module:detach). Those whose jobs are not submitted, and those with O(sciviz.paraview.session#module:client_process), end.
   - Only sessions that this playbook has started are followed.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
@@ -23,7 +24,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - It follows what a session does in check mode; the session ends with this task.
+      - It follows what a session does in check mode. The session ends with the task without O(names).
   diff_mode:
     support: full
     details:

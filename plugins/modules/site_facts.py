@@ -10,7 +10,7 @@ version_added: 0.1.0
 description:
   - Queries, in one round trip, the login node's name and addresses, its batch system, and the values that the site publishes in
     C(/etc/paraview-connect/site.yml). That file is used only if root owns it and its directory, and nobody else may write to them.
-  - Chooses the batch system.
+  - Chooses the batch system, and a ParaView and modules whose versions match.
   - The login node only needs a POSIX shell. The answer is stored in the session's record, and the login node is queried once.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
@@ -30,8 +30,8 @@ author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
   - module: sciviz.paraview.ssh_master
-    description: It has to run before.
-  - module: sciviz.paraview.route
+    description: It has to run before, unless a session is open.
+  - module: sciviz.paraview.session
 """
 
 EXAMPLES = r"""

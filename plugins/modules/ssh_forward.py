@@ -8,7 +8,7 @@ module: ssh_forward
 short_description: Set up or remove an ssh forward on a session's connection
 version_added: 0.1.0
 description:
-  - Sets up one port forwarding on the connection that M(sciviz.paraview.ssh_master) opened, and checks whether it listens on the requested address.
+  - Sets up one port forwarding on the connection of a session, and checks whether it listens on the requested address.
     If it listens elsewhere, as with V(GatewayPorts no), it is removed, and the task fails.
   - It exists as long as the session's connection.
 extends_documentation_fragment:
@@ -61,24 +61,28 @@ options:
     choices: [present, absent]
     default: present
 notes:
-  - A failed task ends a session that the same playbook began.
+  - The session needs a connection, which it has once M(sciviz.paraview.session_wait) has returned, or after M(sciviz.paraview.ssh_master).
+  - If the task fails, a session that M(sciviz.paraview.session_wait) has reported as ready continues. A session that the same playbook began with
+    O(sciviz.paraview.session#module:state=present) ends.
 author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
+  - module: sciviz.paraview.session_wait
   - module: sciviz.paraview.ssh_master
-    description: It must run before, unless a session is open.
+    description: For a session without a job.
 """
 
 EXAMPLES = r"""
-- name: Read a page that only the login node can reach
+- name: Connect, and read a page that only the login node can reach
   hosts: frontera
   gather_facts: false
   tasks:
-    - name: Begin a session
+    - name: Start a session
       sciviz.paraview.session:
+        state: started
 
-    - name: Log in
-      sciviz.paraview.ssh_master:
+    - name: Wait until it is ready
+      sciviz.paraview.session_wait:
 
     - name: Forward a free local port to that page
       sciviz.paraview.ssh_forward:

@@ -8,11 +8,13 @@ module: ssh_master
 short_description: Open the one authenticated connection of a session
 version_added: 0.1.0
 description:
+  - Opens the connection of a session that was begun with O(sciviz.paraview.session#module:state=present), for playbooks that need only the connection.
+    A session with O(sciviz.paraview.session#module:state=started) logs in by itself; this task then changes nothing.
   - Logs in to the login node once, with the inventory's settings (C(ansible_host), C(ansible_user), C(ansible_port),
     C(ansible_ssh_private_key_file), C(ansible_ssh_common_args) and so on), and leaves an ssh control master.
   - All later steps, forwards and checks of the session use this connection. Other tasks of a playbook can use it, too.
-  - A process of this collection on the controller holds the connection. It ends with the playbook or, once the session is handed over,
-    with the job.
+  - A process of this collection on the controller holds the connection. It ends with the playbook.
+  - If the connection of an open session is lost and its user has to log in again, it logs in for that session.
   - If ssh's configuration names a control socket for the login node, and a control master answers there, that master is used. It stays
     when the session ends.
   - ssh's prompts (for a passphrase, a password, a one-time code, or to confirm a host key) appear in the terminal in which the playbook runs,
@@ -28,7 +30,7 @@ attributes:
   check_mode:
     support: partial
     details:
-      - It really logs in, since the following steps run their checks over this connection. The connection ends with the playbook.
+      - It really logs in, since later tasks run their checks over this connection. The connection ends with the playbook.
   diff_mode:
     support: none
   idempotent:
@@ -38,6 +40,8 @@ requirements:
 author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
+  - module: sciviz.paraview.session
+  - module: sciviz.paraview.site_facts
   - module: sciviz.paraview.ssh_forward
 """
 
