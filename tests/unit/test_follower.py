@@ -99,7 +99,7 @@ def test_an_error_has_three_lines(session, daemon):
     session.update(state="failed", daemon=None)
     daemon.kill()
     daemon.wait()
-    session.events.append("failed")
+    session.events.append("failed", kept=False)
     follower.step()
     assert follower.screen.lines == [("lab", "no route works", "sshd forbids it", "ask the site")]
     assert str(follower.error) == "no route works\nsshd forbids it\nask the site"
