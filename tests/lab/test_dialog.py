@@ -107,7 +107,8 @@ def test_a_question_is_answered_in_the_window(desk, screen):
             {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": True, "command": command}))
         screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab")
         screen.accept("Connection Options")
-        desk.lab.wait(lambda: desk.run("pgrep", "-f", "[E]nter passphrase", check=False).stdout, 90, "ssh asks")
+        mode = "stty -a -F $(readlink /proc/$(pgrep -o -f bin/ansible-playbook)/fd/0)"
+        desk.lab.wait(lambda: "-icanon" in desk.run("sh", "-c", mode, check=False).stdout, 90, "the window asks")
         window = screen.windows("^ParaView: lab")[0]
         screen.type("windowfocus", window)
         screen.type("type", "--delay", "30", "open sesame")
