@@ -59,11 +59,19 @@ class JobFlow:
         self.shown = ""
 
     @classmethod
-    def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10) -> "JobFlow":
-        """The flow of the job that a session's record names."""
+    def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10,
+           shared: t.Optional[t.Callable[[jobs.Jobs], t.Any]] = None) -> "JobFlow":
+        """The flow of the job that a session's record names.
+
+        Args:
+            record: the session's.
+            run, show: as of the class.
+            while_running: the least seconds between two queries of the batch system once the job runs.
+            shared: returns the batch system as this session shares it with others, for its state while the flow follows the job.
+        """
         flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show)
         if record.job_id:
-            flow.follow(record.job_id, record.submitted_at or time.time(), while_running)
+            flow.follow(record.job_id, record.submitted_at or time.time(), while_running, shared and shared(flow.queue))
         return flow
 
     @property
@@ -71,11 +79,12 @@ class JobFlow:
         """The contents of the job's status file."""
         return self.watch.progress
 
-    def follow(self, job_id: str, submitted_at: float, while_running: float = 10) -> None:
-        """Follows a job that was submitted at a time in seconds since 1970."""
-        polling = jobs.Polling(submitted_at, self.poll_floor)
+    def follow(self, job_id: str, submitted_at: float, while_running: float = 10, shared: t.Any = None) -> None:
+        """Follows a job that was submitted at a time in seconds since 1970; the other arguments as of of()."""
+        # A shared batch system itself keeps to the site's minimum, for all sessions together.
+        polling = jobs.Polling(submitted_at, 0 if shared else self.poll_floor)
         polling.put_off(0.7)
-        self.watch = JobWatch(job_id, self.queue, self.directory, polling, while_running)
+        self.watch = JobWatch(job_id, shared or self.queue, self.directory, polling, while_running)
 
     # -- submit
 

@@ -12,7 +12,7 @@ import typing as t
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..schedulers import answers
-from ..schedulers.jobs import Jobs, Polling
+from ..schedulers.jobs import Polling
 from ..ssh.channel import ChannelLost
 from . import endings
 from .heartbeat import Heartbeat
@@ -32,6 +32,8 @@ _LEAVING = 20
 _READ_AGAIN = 0.5
 # Seconds between two queries of the batch system while the sign of life is missing.
 _WHEN_OVERDUE = 3
+# Seconds until the next query if another session queries the batch system at this moment.
+_OTHER_ASKS = 0.5
 
 
 class JobWatch:
@@ -39,7 +41,7 @@ class JobWatch:
 
     Args:
         job_id: the job.
-        queue: its batch system.
+        queue: its batch system (jobs.Jobs or session.shared_queue.SharedQueue).
         directory: its files.
         polling: when the batch system is queried.
         while_running: seconds between two queries at least, once the job runs.
@@ -52,7 +54,7 @@ class JobWatch:
         unread: why the status file or the batch system could not be read; None if the last step read both.
     """
 
-    def __init__(self, job_id: str, queue: Jobs, directory: Directory, polling: Polling, while_running: float = 10) -> None:
+    def __init__(self, job_id: str, queue: t.Any, directory: Directory, polling: Polling, while_running: float = 10) -> None:
         self.job_id, self.queue, self.directory, self.polling, self.while_running = job_id, queue, directory, polling, while_running
         self.text = ""
         self.progress = Progress()
@@ -60,6 +62,7 @@ class JobWatch:
         self.heartbeat = Heartbeat()
         self.vanished = self.contradicted = self._never_ran = False
         self.unread: t.Optional[SessionError] = None
+        self._queried = False
         self._unread_since: t.Optional[float] = None
         self._over_since: t.Optional[float] = None
 
@@ -97,7 +100,7 @@ class JobWatch:
         self._unread_since = (self._unread_since or time.monotonic()) if self.unread else None
         if self.progress.ended:
             self._over_since = self._over_since or time.monotonic()
-        return due and not unanswered
+        return due and not unanswered and self._queried
 
     @staticmethod
     def _attempt(step: t.Callable[[], None]) -> t.Optional[SessionError]:
@@ -121,6 +124,10 @@ class JobWatch:
 
     def _query(self) -> None:
         state = self.queue.ask(self.job_id)
+        self._queried = state is not None
+        if state is None:
+            self.polling.soon(_OTHER_ASKS)
+            return
         if self.progress.host:
             self.polling.put_off(self.while_running)
         if state.gone and self.is_new and not (self.heartbeat.fresh or self.heartbeat.overdue):

@@ -84,7 +84,7 @@ def of(record: t.Any) -> Table:
 
 def fill(argv: t.List[str], **values: str) -> t.List[str]:
     """A command of a table with its placeholders filled in."""
-    return [re.sub(r"\{(script|job_id|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
+    return [re.sub(r"\{(script|job_ids?|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
 def read_job_id(table: Table, out: str) -> t.Optional[str]:

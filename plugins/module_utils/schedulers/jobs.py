@@ -90,6 +90,15 @@ class Jobs:
                 result = answer if result is None else _joined(result, answer, question.get("when"))
         return result.job
 
+    def ask_together(self, job_ids: t.List[str]) -> t.Dict[str, answers.JobState]:
+        """The states of several jobs by one question, if the batch system has a safe one for that. Jobs that it does not answer about are missing."""
+        question = self.table.get("ask_together")
+        if not question or len(job_ids) < 2:
+            return {}
+        code, out, err = self.run(answers.fill(question["argv"], job_ids=",".join(job_ids)))
+        read = {job_id: answers.read(self.table, question, job_id, code, out, err) for job_id in job_ids} if code == 0 else {}
+        return {job_id: answer.job for job_id, answer in read.items() if answer.kind == "state"}
+
     def cancel(self, job_id: str) -> str:
         """Cancels a job. If the job is already over, that is not an error.
 

@@ -80,7 +80,7 @@ class _Checker:
         kinds = {
             "title": self._text, "detect": self._part("detect", argv=self._argv, pattern=self._regex),
             "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex),
-            "ask": self._each(self._question),
+            "ask": self._each(self._question), "ask_together": self._together,
             "cancel": self._part("cancel", argv=self._argv_with("{job_id}"), over=self._regex, force=self._argv_with("{job_id}")),
             "attach": self._argv_with("{script}"), "would_take": self._argv_with("{script}"),
             "first_node": self._part("first_node", argv=self._argv, pattern=self._regex_with("value")),
@@ -127,12 +127,18 @@ class _Checker:
 
         return check
 
-    def _question(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
+    def _together(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
+        question = self._question(path, value, "{job_ids}")
+        if "when" in question or not (question.get("record") or question.get("jobs")):
+            raise self._error(path, value, "it is asked by itself, and needs record or jobs for the job that a part of the answer is about")
+        return question
+
+    def _question(self, path: str, value: t.Any, placeholder: str = "{job_id}") -> t.Dict[str, t.Any]:
         json = isinstance(value, dict) and value.get("format") == "json"
         field = self._query if json else self._regex_with("value")
         kinds = {
             # A listing that shows where it ends need not name the job.
-            "argv": self._argv if isinstance(value, dict) and value.get("complete") else self._argv_with("{job_id}"),
+            "argv": self._argv if isinstance(value, dict) and value.get("complete") else self._argv_with(placeholder),
             "format": self._choice(("text", "xml", "json")), "like": self._regex, "when": self._choice(_WHEN), "gone": self._regex, "over": self._regex,
             "complete": self._regex, "silence": self._choice(("gone",)), "unwrap": self._regex, "record": self._regex_with("body"), "latest": self._bool,
             "single": self._bool, "every": self._names(_FIELDS), "otherwise": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._text)),

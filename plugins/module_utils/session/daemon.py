@@ -22,7 +22,7 @@ from ..cluster.job_directory import Directory
 from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
-from . import interruption, reconnection
+from . import interruption, reconnection, shared_queue
 from .client_connection import ClientConnection
 from .connection import Connection
 from .driving import Driving
@@ -197,6 +197,10 @@ class SessionDaemon:
             self.connection.end(3)
         self._unlink(_SOCKETS + _PROMPTS + reconnection.SOCKETS)
         self._unlink_at_stub()
+        try:
+            shared_queue.forget(self.given["base"])
+        except (SessionError, OSError):
+            pass
 
     def _unlink(self, suffixes: t.Iterable[str]) -> None:
         # A killed process leaves its sockets, and ssh refuses to become a master if its socket exists. A session has only one daemon.

@@ -13,6 +13,7 @@ from ..cluster.session_record import SessionRecord
 from ..schedulers import answers
 from ..ssh.shell import ShellLost
 from .record import Session, lacks_client_host
+from .shared_queue import SharedQueue
 
 # Seconds between two reads of the status file, and between two queries of the batch system while the job runs.
 _STATUS_EVERY = 2.0
@@ -56,7 +57,7 @@ class JobMonitor:
             self.stop()
             return
         if self.flow is None or (self.flow.watch.job_id, self.flow.directory.path) != (record.job_id, record.remote_directory):
-            self.flow = JobFlow.of(record, self.run, while_running=_QUERY_EVERY)
+            self.flow = JobFlow.of(record, self.run, while_running=_QUERY_EVERY, shared=lambda jobs: SharedQueue(jobs, record, self.session))
         watch = self.flow.watch
         queried = watch.step()
         if watch.unread:

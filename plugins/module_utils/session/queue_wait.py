@@ -8,6 +8,7 @@ import time
 from ..cluster.job_flow import JobFlow
 from ..cluster.login_node import Run
 from .record import Session
+from .shared_queue import SharedQueue
 
 # Seconds between two reads of the status file. It shows the job's start; the batch system is queried less often.
 _EVERY = 2.0
@@ -23,7 +24,8 @@ class QueueWait:
 
     def __init__(self, session: Session, run: Run) -> None:
         self.session = session
-        self.flow = JobFlow.of(session.read(), run, self._show)
+        record = session.read()
+        self.flow = JobFlow.of(record, run, self._show, shared=lambda jobs: SharedQueue(jobs, record, session))
         lines = [event["text"] for event in session.events.read()[0] if event["kind"] == "line"]
         self.flow.shown = lines[-1] if lines else ""
         self.next_step = 0.0

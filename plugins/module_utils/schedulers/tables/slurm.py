@@ -80,6 +80,17 @@ TABLE = {
             },
         },
     },
+    # Of several ids, squeue leaves out those that it does not know; of a single one it reports an error.
+    "ask_together": {
+        "argv": ["squeue", "-h", "-j", "{job_ids}", "-o", "%i|%T|%r|%N|%B|%S|%l|%M"],
+        "record": r"^(?P<id>\d+)(?P<body>\|.*)$",
+        "fields": {
+            "native": r"^\|(?P<value>[A-Z_]+)", "reason": r"^\|[A-Z_]+\|(?P<value>[^|]*)",
+            "nodes": r"^\|(?:[^|]*\|){2}(?P<value>[^|]+)", "root_node": r"^\|(?:[^|]*\|){3}(?P<value>[^|]+)",
+            "expected_start": r"^\|(?:[^|]*\|){4}(?P<value>\d{4}-[^|\s]+)",
+            "limit": r"^\|(?:[^|]*\|){5}(?P<value>[\d:-]+)", "elapsed": r"^\|(?:[^|]*\|){6}(?P<value>[\d:-]+)",
+        },
+    },
     "would_take": ["sbatch", "--test-only", "{script}"],
     "cancel": {"argv": ["scancel", "{job_id}"]},
     "first_node": {"argv": ["sinfo", "-h", "-N", "-r", "-t", "idle,mix,alloc,comp", "-o", "%N"], "pattern": r"^(?P<value>\S+)$"},

@@ -9,6 +9,7 @@ from ...cluster.job_flow import JobFlow
 from ...cluster.session_record import SessionRecord
 from ...ssh.channel import Channel
 from ..record import Session
+from ..shared_queue import SharedQueue
 
 
 class Step:
@@ -30,4 +31,4 @@ class Step:
 
     def flow(self, record: SessionRecord) -> JobFlow:
         """The flow of the session's job."""
-        return JobFlow.of(record, self.channel.script, self.show)
+        return JobFlow.of(record, self.channel.script, self.show, shared=lambda jobs: SharedQueue(jobs, record, self.session))
