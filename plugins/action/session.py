@@ -237,7 +237,7 @@ class ActionModule(SessionAction):
             if record.lifeline:
                 # The session does not end: the daemon reconnects.
                 return False
-        return processes.wait_gone(record.daemon, 40)
+        return sessions.wait_left(record, 40)
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
@@ -275,11 +275,11 @@ class ActionModule(SessionAction):
             answer = Channel(record.socket, self.name).request("stop", wait=90)
         except ChannelLost:
             # The session may just have ended by itself.
-            if last or not processes.wait_gone(record.daemon, 15):
+            if last or not sessions.wait_left(record, 15):
                 raise
             self._undo(self.session.read(), last=True)
             return
-        processes.wait_gone(record.daemon, 15)
+        sessions.wait_left(record, 15)
         self.client_host_unreached = bool(answer.get("far_left"))
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],

@@ -122,7 +122,7 @@ class SessionAction(ActionBase):
             answer = channel.request("stop", wait=90)
         except SessionError as error:
             return str(error)
-        processes.wait_gone(record.daemon, 10)
+        sessions.wait_left(record, 10)
         return answer.get("objection", "")
 
 

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import time
 import typing as t
 
 from ..client import remote, socket_names
@@ -28,7 +29,7 @@ from .connection import Connection
 from .driving import Driving
 from .first_login import FirstLogin
 from .job_monitor import JobMonitor
-from .record import Session, holds_work
+from .record import HELD, Session, all_sessions, has_daemon, holds_work
 from .recovery import Recovery
 
 if t.TYPE_CHECKING:
@@ -58,7 +59,7 @@ class SessionDaemon:
     def __init__(self, given: t.Dict[str, t.Any]) -> None:
         self.given = given
         self.session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])
-        self.stopping = self.undo_tried = False
+        self.stopping = self.undo_tried = self.terminated = False
         self.handed_over = False
         self.monitor = JobMonitor(self.session, self.run, self._end_with_job, self._stop)
         self.login = FirstLogin()
@@ -192,8 +193,10 @@ class SessionDaemon:
             self.recovery.close()
         if self.listener is not None:
             self.listener.close()
-        # The session is over: channels that are still open need no more time.
         if self.connection is not None:
+            if self._has_guests():
+                self._hold_for_guests(self.connection)
+            # The session is over: channels that are still open need no more time.
             self.connection.end(3)
         self._unlink(_SOCKETS + _PROMPTS + reconnection.SOCKETS)
         self._unlink_at_stub()
@@ -201,6 +204,27 @@ class SessionDaemon:
             shared_queue.forget(self.given["base"])
         except (SessionError, OSError):
             pass
+
+    def _has_guests(self) -> bool:
+        """Whether another session uses this session's control master."""
+        try:
+            records = [session.read() for session in all_sessions(self.given["base"])]
+        except SessionError:
+            return False
+        return any(record.users_own_master == self.given["control_path"] and has_daemon(record) for record in records)
+
+    def _hold_for_guests(self, connection: Connection) -> None:
+        """Waits until no other session uses the control master any more. ssh itself ends with its last channel."""
+        path = self.given["control_path"] + HELD
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.unlink(self.given["socket"])
+        connection.process.stdin.close()
+        self.terminated = False
+        while not self.terminated and connection.process.ended() is None and self._has_guests():
+            # Nobody reads what ssh prints.
+            connection.shell.drain()
+            time.sleep(_TICK)
+        os.unlink(path)
 
     def _unlink(self, suffixes: t.Iterable[str]) -> None:
         # A killed process leaves its sockets, and ssh refuses to become a master if its socket exists. A session has only one daemon.
@@ -360,7 +384,8 @@ class SessionDaemon:
         """Begins a login, the first one or one that replaces the lost connection; login_state returns its result."""
         if self.recovery:
             if self.recovery.disconnected:
-                self.recovery.begin_login(request["command"], request["environment"], request["path"])
+                self.given["cancel_forward"] = request.get("cancel_forward", [])
+                self.recovery.begin_login(request["command"], request["environment"], request["path"], request.get("master", ""))
         elif self.connection is None:
             self.given["master"], self.given["cancel_forward"] = request.get("master", ""), request.get("cancel_forward", [])
             self.login.begin(request["command"], request["environment"], request["path"], self.given["master"])
@@ -494,7 +519,7 @@ def main() -> None:
     remote.load()
 
     def stop(_number: int, _frame: t.Any) -> None:
-        daemon.stopping = True
+        daemon.stopping = daemon.terminated = True
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -10,7 +10,7 @@ from ..common.errors import SessionError
 from ..ssh.channel import Channel
 from ..ssh.prompts import Asker
 from .event_log import OVER
-from .record import Session, has_daemon
+from .record import Session, has_daemon, wait_left
 
 # Seconds that a daemon may take to end after a session that has failed or ended.
 _LEAVING = 30
@@ -44,8 +44,8 @@ class Follower:
 
     def __init__(self, session: Session, owner: t.List[t.Any], screen: Screen, asker: Asker) -> None:
         self.session, self.owner, self.screen, self.asker = session, owner, screen, asker
-        record = session.read()
-        self.id, self.daemon = record.id, record.daemon
+        #: The record, as it was when the daemon was seen last.
+        self.record = session.read()
         self.submitted = False
         self.over: t.Optional[t.Dict[str, t.Any]] = None
         self.error: t.Optional[SessionError] = None
@@ -57,7 +57,7 @@ class Follower:
 
     def step(self) -> bool:
         """Shows what has happened since the last step; returns whether something has."""
-        was_alive = processes.alive(self.daemon)
+        was_alive = processes.alive(self.record.daemon)
         events, self.offset = self.session.events.read(self.offset)
         events, self.pending = self.pending + events, []
         for event in events:
@@ -70,10 +70,10 @@ class Follower:
     def _note_vanished(self) -> None:
         """The daemon has ended without an event."""
         record = self.session.read()
-        if record.id == self.id and has_daemon(record):
-            self.daemon = record.daemon
+        if record.id == self.record.id and has_daemon(record):
+            self.record = record
             return
-        reason = record.reason if record.id == self.id else ""
+        reason = record.reason if record.id == self.record.id else ""
         self.fail(SessionError("the session of {0} was ended".format(self.session.name), reason or "the process that held it is gone",
                                "connect again; a session that still exists is continued"))
 
@@ -101,7 +101,7 @@ class Follower:
     def _end(self, event: t.Dict[str, t.Any]) -> None:
         self.over = event
         if event["kind"] == "ended" or (event["kind"] == "failed" and not event["kept"]):
-            processes.wait_gone(self.daemon, _LEAVING)
+            wait_left(self.record, _LEAVING)
 
     def _answer(self, event: t.Dict[str, t.Any]) -> None:
         channel = Channel(self.session.read().socket, self.session.name)
@@ -115,5 +115,5 @@ class Follower:
     def clear_up(self) -> None:
         """Removes the record of a session that has failed, of which nothing else is left."""
         record = self.session.read()
-        if record.id == self.id and self.error and (record.over or not (record.remote_directory or has_daemon(record))):
+        if record.id == self.record.id and self.error and (record.over or not (record.remote_directory or has_daemon(record))):
             self.session.remove()

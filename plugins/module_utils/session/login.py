@@ -13,11 +13,11 @@ from ..cluster.session_record import SessionRecord
 from ..common.errors import SessionError
 from ..common.text import clean
 from ..schedulers import answers
-from ..ssh import client, login_slots, master, messages
+from ..ssh import client, login_turns, master, messages
 from ..ssh.channel import Channel
 from ..ssh.prompts import AnswerTimeout, Asker, Prompts
 from . import reconnection
-from .record import Session, is_lost
+from .record import Session, all_sessions, has_daemon, is_lost
 
 # Seconds between two questions on a login: in its first seconds, and later, when it waits for the user.
 _POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
@@ -42,6 +42,7 @@ class Login:
         if not record:
             raise SessionError("the session of {0} was ended during the login".format(session.name), "", "connect again")
         self.channel = Channel(record.socket, session.name)
+        self._turn: t.Optional[login_turns.Turn] = None
 
     # -- the login node
 
@@ -55,27 +56,52 @@ class Login:
             SessionError: the login failed; it contains ssh's message.
         """
         record = self.session.read()
-        if is_lost(record):
-            self._again(record, target, password)
-            return
-        self._cancel_leftover_forwards(record)
-        own = master.live_master(target)
-        answer: t.Dict[str, t.Any] = {"error": ""}
-        if own:
-            cancel = master.Master(own, target.executable).command("-O", "cancel")[:-2]
-            answer = self._attempt("login", None, target, command=master.guest_command(target, own), path=record.control_path, master=own,
-                                   cancel_forward=cancel, environment={})
-        if "error" in answer:
-            own = ""
-            answer = self._to_any(target, record.control_path, password, {})
-        self.session.update(ssh=target.executable, target=target._asdict(), users_own_master=own, was_prompted=bool(answer.get("was_prompted")) or bool(own))
-        self._check_same_node()
-
-    def _again(self, record: SessionRecord, target: client.Target, password: str) -> None:
-        """Opens a new connection for a daemon that has lost its connection."""
-        path = record.control_path + reconnection.SOCKETS[2]
-        answer = self._to_any(target, path, password, {name: os.environ[name] for name in _CREDENTIALS if name in os.environ})
+        lost = is_lost(record)
+        path = record.control_path + (reconnection.SOCKETS[2] if lost else "")
+        if not lost:
+            self._cancel_leftover_forwards(record)
+        self._turn = login_turns.Turn(os.path.dirname(path), repr(target._replace(timeout=0)))
+        try:
+            self._turn.wait(lambda: bool(self._of_other_sessions(target)))
+            own, answer = self._as_guest(target, path)
+            if not own:
+                answer = self._to_any(target, path, password, {name: os.environ[name] for name in _CREDENTIALS if lost and name in os.environ})
+        finally:
+            self._turn.over()
         self.session.update(target=target._asdict(), was_prompted=bool(answer.get("was_prompted")))
+        if not lost:
+            self.session.update(ssh=target.executable, users_own_master=own)
+            self._check_same_node()
+
+    def _of_other_sessions(self, target: client.Target) -> t.Dict[str, bool]:
+        """Sockets of the control masters of other sessions with the same target, and whether their logins prompted the user."""
+        found = {}
+        for session in all_sessions(self.session.base):
+            record = session.read()
+            same = record.target and client.Target(**record.target)._replace(timeout=0) == target._replace(timeout=0)
+            path = record.users_own_master or record.control_path
+            if same and session.directory != self.session.directory and has_daemon(record) and not is_lost(record) and os.path.exists(path):
+                found[path] = record.was_prompted
+        return found
+
+    def _as_guest(self, target: client.Target, path: str) -> t.Tuple[str, t.Dict[str, t.Any]]:
+        """Logs in over a control master that exists, which needs no authentication.
+
+        Returns:
+            Its socket, or an empty text if there is none or each refused; and the daemon's report on the login.
+        """
+        users_own = master.live_master(target)
+        masters = dict(self._of_other_sessions(target), **({users_own: True} if users_own else {}))
+        for own in ([users_own] if users_own else []) + list(masters):
+            if not master.Master(own, target.executable).check(5):
+                continue
+            cancel = master.Master(own, target.executable).command("-O", "cancel")[:-2]
+            # sshd refuses more sessions over one connection than MaxSessions.
+            answer = self._attempt("login", None, target, command=master.guest_command(target, own), path=path, master=own,
+                                   cancel_forward=cancel, environment={})
+            if "error" not in answer:
+                return own, dict(answer, was_prompted=masters[own])
+        return "", {}
 
     def _to_any(self, target: client.Target, path: str, password: str, environment: t.Dict[str, str]) -> t.Dict[str, t.Any]:
         """Logs in to the session's earlier login node if it answers, else to any login node of that name."""
@@ -167,7 +193,7 @@ class Login:
     def _attempt(self, which: str, prompts: t.Optional[Prompts], target: client.Target, **given: t.Any) -> t.Dict[str, t.Any]:
         """Lets the daemon log in, and answers ssh's prompts. Returns the daemon's report on the login, or an ``error``."""
         # The socket's directory is private, and all sessions share it.
-        with login_slots.slot(os.path.dirname(given["path"]), "{0}:{1}".format(target.host, target.port or "")):
+        with login_turns.slot(os.path.dirname(given["path"]), "{0}:{1}".format(target.host, target.port or "")):
             self.channel.request("begin_" + which, **given)
             try:
                 answer = self._awaited(which + "_state", prompts, AnswerTimeout(target.timeout + _LONGER))
@@ -191,6 +217,8 @@ class Login:
                 prompts.received(state["said"])
             pause = _POLL_SECONDS if time.monotonic() - begun < _SOON else _POLL_SECONDS_LATER
             if select.select([prompts] if prompts else [], [], [], pause)[0]:
+                if self._turn:
+                    self._turn.note_prompt()
                 t.cast(Prompts, prompts).answer()
                 timeout.renew()
             elif not timeout.left:

@@ -41,10 +41,11 @@ class Attempt:
         command: of a control master with a shell.
         path: its control socket.
         seconds: the time limit.
+        master: the control master over which it logs in, if that exists already.
     """
 
-    def __init__(self, command: t.List[str], path: str, seconds: float) -> None:
-        self.path = path
+    def __init__(self, command: t.List[str], path: str, seconds: float, master: str = "") -> None:
+        self.path, self.master = path, master
         self.process = processes.Child(command)
         self.shell = Shell(self.process)
         self.deadline = time.monotonic() + seconds

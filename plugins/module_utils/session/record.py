@@ -26,6 +26,9 @@ from .event_log import EventLog
 REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason",
           "lifeline")
 
+#: Suffix, to the control path, of a file that exists while a daemon whose session is over holds the connection for others.
+HELD = ".h"
+
 
 def state_directory(requested: str = "") -> str:
     """The directory of session records: the requested one, else one below XDG_STATE_HOME, else one below ~/.local/state."""
@@ -220,6 +223,16 @@ def all_sessions(base: str) -> t.List[Session]:
 def has_daemon(record: SessionRecord) -> bool:
     """Whether the session's daemon runs and can be reached."""
     return processes.alive(record.daemon) and os.path.exists(record.socket)
+
+
+def wait_left(record: SessionRecord, seconds: float) -> bool:
+    """Waits until the session's daemon has ended, or only holds its connection for other sessions; returns whether that happened in time."""
+    deadline = time.monotonic() + seconds
+    while processes.alive(record.daemon) and not os.path.exists(record.control_path + HELD):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 def holds_work(record: SessionRecord) -> bool:

@@ -116,13 +116,15 @@ class Recovery:
         if self.lost_at is not None and time.monotonic() - self.daemon.shell.active_at > _LONG_SILENCE:
             raise NotResponding("no answer from the login node")
 
-    def begin_login(self, command: t.List[str], environment: t.Dict[str, str], path: str) -> None:
-        """Begins an interactive login, whose prompts the user answers."""
+    def begin_login(self, command: t.List[str], environment: t.Dict[str, str], path: str, master: str = "") -> None:
+        """Begins an interactive login, whose prompts the user answers. Arguments as of FirstLogin.begin()."""
         self.end_login()
         if self.reconnection is not None:
             self.reconnection.close()
         os.environ.update(environment)
-        self.attempt, self.attempt_failed, self.requested_at = Attempt(command, path, 3600), "", time.monotonic()
+        if master:
+            os.symlink(master, path)
+        self.attempt, self.attempt_failed, self.requested_at = Attempt(command, path, 3600, master), "", time.monotonic()
 
     def login_state(self) -> t.Dict[str, t.Any]:
         """The state of the interactive login: failed (str), or begun (bool) and said (str), ssh's output."""
@@ -252,10 +254,10 @@ class Recovery:
         except OSError:
             attempt.close()
             raise
-        self.daemon.given["master"] = ""
+        self.daemon.given["master"] = attempt.master
         self._use(Connection(attempt.process, attempt.shell))
-        # The old forwards ended with the connection. The user's own control master is not used any more.
-        self.session.update(forwards=[], users_own_master="")
+        # The old forwards ended with the connection.
+        self.session.update(forwards=[], users_own_master=attempt.master)
         self._restore()
 
     def _use(self, connection: Connection) -> None:
