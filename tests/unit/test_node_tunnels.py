@@ -3,10 +3,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Routes over ssh to the root node, and routes without any tunnel."""
 
+import array
 import os
 import shlex
 import socket
 import stat
+import subprocess
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
@@ -29,14 +31,17 @@ class Login(Master):
 
     def __init__(self, path, reached="open"):
         super().__init__(str(path))
-        self.reached, self.tried = reached, []
+        self.reached, self.tried, self.forwards = reached, [], []
 
     def reach(self, address, port, messages, seconds=3.0):
         self.tried.append((address, port))
         return self.reached
 
+    def forward(self, option, specification):
+        self.forwards.append((option, specification))
+
     def cancel(self, option, specification):
-        pass
+        self.forwards.remove((option, specification))
 
 
 @pytest.fixture(name="make_context")
@@ -178,12 +183,13 @@ def test_reasons_against_a_node_before_there_is_a_job(make_context, known, reach
 
 def test_the_command_accepts_only_known_host_keys_and_does_not_prompt(make_context):
     login = node_login.NodeLogin(make_context(), "c101")
-    command = login._command("10.0.0.11")
+    command = login._command()
     options = dict(word.partition("=")[::2] for word in command if "=" in word)
     assert command[:3] == ["ssh", "-F", os.devnull] and command[-2:] == ["--", "c101"]
     assert (options["StrictHostKeyChecking"], options["BatchMode"], options["HostKeyAlias"], options["ForwardAgent"]) == ("yes", "yes", "c101", "no")
     assert options["UserKnownHostsFile"] == login.keys and options["GlobalKnownHostsFile"] == os.devnull
-    assert shlex.split(options["ProxyCommand"]) == ["ssh", "-F", os.devnull, "-S", login.context.master.control_path, "-W", "10.0.0.11:22", "master"]
+    assert options["ProxyUseFdpass"] == "yes"
+    assert shlex.split(options["ProxyCommand"].replace("%%", "%"))[-1] == login.entrance
     assert options["User"] if "User" in options else options["user"] == "alice"
     assert not [word for word in command if "bastion" in word], "options on how to reach the login node do not hold for the node"
 
@@ -195,6 +201,7 @@ def test_if_ssh_fails_its_message_is_reported_and_no_file_is_left(make_context, 
     with pytest.raises(RouteUnavailable, match=r"ssh to c101 fails \(Access denied by pam_slurm_adopt: you have no active jobs\)"):
         login.open("10.0.0.11")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin"]
+    assert not context.master.forwards and not context.forwards
 
 
 def test_files_of_the_connection_are_private(make_context, tmp_path, program):
@@ -260,3 +267,30 @@ def test_refusals_of_a_node_are_reported(make_context, monkeypatch):
     monkeypatch.setattr(login, "_listeners", lambda: [listeners.Listener("127.0.0.1", 40123, 4711)])
     with pytest.raises(RouteUnavailable, match="another account .uid 4711."):
         login.check_listener(40123)
+
+
+def test_the_connection_to_the_nodes_sshd_is_passed_to_ssh(make_context, short_path):
+    """No process stays between ssh and the socket that is forwarded to the node."""
+    login = node_login.NodeLogin(make_context(), "c101")
+    login.entrance = str(short_path / "it's e")
+    command = next(word.partition("=")[2] for word in login._command() if word.startswith("ProxyCommand="))
+    with socket.socket(socket.AF_UNIX) as sshd:
+        sshd.bind(login.entrance)
+        sshd.listen()
+        ours, theirs = socket.socketpair()
+        with ours, subprocess.Popen(["/bin/sh", "-c", command.replace("%%", "%")], stdout=theirs) as program:
+            theirs.close()
+            _data, ancillary, _flags, _address = ours.recvmsg(1, socket.CMSG_SPACE(4))
+            assert program.wait(20) == 0
+        (descriptor,) = array.array("i", ancillary[0][2])
+        with socket.socket(fileno=descriptor) as connection, sshd.accept()[0] as there:
+            connection.sendall(b"SSH-2.0-")
+            assert there.recv(8) == b"SSH-2.0-"
+
+
+def test_a_node_that_the_login_node_cannot_reach_is_named_with_the_masters_message(make_context, program):
+    fake = program("ssh", "#!/bin/sh\ncase $* in *-G*) exit 0;; esac\necho 'Connection closed by UNKNOWN port 65535' >&2\nexit 255\n")
+    context = make_context(target=dict(TARGET, executable=fake))
+    context.login_node.messages = lambda: "channel 3: open failed: connect failed: No route to host\r\n"
+    with pytest.raises(RouteUnavailable, match=r"ssh to c101 fails \(connect failed: No route to host\)"):
+        node_login.NodeLogin(context, "c101").open("10.0.0.11")

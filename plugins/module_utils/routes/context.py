@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a route works with."""
 
+import contextlib
 import shlex
 import typing as t
 
@@ -54,6 +55,17 @@ class RouteContext:
         port = self.master.forward(option, specification)
         self.forwards.append([option, specification])
         return port
+
+    @contextlib.contextmanager
+    def forwarded(self, option: str, specification: str) -> t.Iterator[None]:
+        """A forward for a short time; ForwardRefused if sshd forbids it."""
+        self.forward(option, specification)
+        try:
+            yield
+        finally:
+            self.master.cancel(option, specification)
+            self.forwards.remove([option, specification])
+            self.store_forwards(self.forwards)
 
     def cancel_forwards(self) -> None:
         """Cancels every forward that was set up."""

@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import subprocess
+import sys
 import typing as t
 
 from ..common import listeners
@@ -31,6 +32,13 @@ _KEY = re.compile(r"^(?:(@cert-authority|@revoked) )?\S+ ((?:ssh|ecdsa|sk)-[A-Za
 # Of the ssh options for the login node, those that identify the user are also used for the nodes. Options on how to reach the host are not.
 _IDENTITY = ("identityfile", "identityagent", "certificatefile", "identitiesonly", "pkcs11provider")
 _SECONDS = 20
+# Passes a connection to a unix socket to ssh, and ends: no further process copies the bytes (ProxyUseFdpass in ssh_config(5)).
+_PASS = ("import array, socket, sys; connection = socket.socket(socket.AF_UNIX); connection.connect(sys.argv[1]); "
+         "socket.socket(fileno=1).sendmsg([b'.'], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array('i', [connection.fileno()]))])")
+
+
+# The master's message if the login node cannot connect to the node.
+_OPEN_FAILED = re.compile(r"open failed: ([^\r\n]+)")
 
 
 class NodeLogin:
@@ -46,6 +54,8 @@ class NodeLogin:
         self.node = node
         self.path = context.master.control_path + ".n"
         self.log = context.master.control_path + ".l"
+        #: The unix socket that is forwarded to the node's sshd until the login is over.
+        self.entrance = context.master.control_path + ".e"
         self.keys = context.master.control_path + ".k"
         self.master = Master(self.path, context.master.executable)
 
@@ -72,22 +82,33 @@ class NodeLogin:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w") as stream:
                 stream.write(text)
+        self.context.login_node.messages()
         try:
-            with open(self.log, "ab") as log:
-                code = subprocess.run(self._command(address), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, timeout=_SECONDS,
-                                      check=False, start_new_session=True).returncode
-        except subprocess.TimeoutExpired:
-            code = 255
+            with self.context.forwarded("-L", "{0}:{1}:22".format(self.entrance, address)):
+                code = self._run()
+                refusal = _OPEN_FAILED.search(self.context.login_node.messages()) if code else None
+        except ForwardRefused as refused:
+            raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, refused))
         if code != 0:
             messages = self.messages()
             self.close()
-            raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, one_line(_last(messages)) or "no answer within {0} s".format(_SECONDS)))
+            raise RouteUnavailable("ssh to {0} fails ({1})".format(
+                self.node, refusal.group(1) if refusal else one_line(_last(messages)) or "no answer within {0} s".format(_SECONDS)))
+
+    def _run(self) -> int:
+        """Logs in, and returns ssh's exit status."""
+        try:
+            with open(self.log, "ab") as log:
+                return subprocess.run(self._command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=log, timeout=_SECONDS,
+                                      check=False, start_new_session=True).returncode
+        except subprocess.TimeoutExpired:
+            return 255
 
     def close(self) -> None:
         """Ends the connection; its forwards end with it."""
         if os.path.exists(self.path):
             self.master.exit()
-        for path in (self.path, self.keys, self.log):
+        for path in (self.path, self.keys, self.log, self.entrance):
             if os.path.lexists(path):
                 os.unlink(path)
 
@@ -143,12 +164,12 @@ class NodeLogin:
         keys = [_KEY.match(line) for line in out.splitlines()]
         return "".join("{0}{1} {2}\n".format(key.group(1) + " " if key.group(1) else "", self.node, key.group(2)) for key in keys if key)
 
-    def _command(self, address: str) -> t.List[str]:
+    def _command(self) -> t.List[str]:
         target = client.Target(**self.context.options["target"])
-        proxy = " ".join(shlex.quote(word.replace("%", "%%")) for word in (
-            target.executable, "-F", os.devnull, "-S", self.context.master.control_path)) + " -W {0}:22 master".format(shlex.quote(address))
+        proxy = " ".join(shlex.quote(word.replace("%", "%%")) for word in (sys.executable, "-I", "-S", "-c", _PASS, self.entrance))
         options = [
-            "ControlMaster=yes", "ControlPersist=no", "ControlPath=" + self.path.replace("%", "%%"), "ProxyCommand=" + proxy, "BatchMode=yes",
+            "ControlMaster=yes", "ControlPersist=no", "ControlPath=" + self.path.replace("%", "%%"), "ProxyCommand=" + proxy, "ProxyUseFdpass=yes",
+            "BatchMode=yes",
             "StrictHostKeyChecking=yes", "UserKnownHostsFile=" + self.keys, "GlobalKnownHostsFile=" + os.devnull, "HostKeyAlias=" + self.node, "CheckHostIP=no",
             "ForwardAgent=no", "ForwardX11=no", "PermitLocalCommand=no", "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4",
             "ConnectTimeout=10", "StreamLocalBindUnlink=no", "UpdateHostKeys=no",

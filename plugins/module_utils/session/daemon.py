@@ -39,7 +39,7 @@ if t.TYPE_CHECKING:
 _TICK = 1.0
 _TICK_WHEN_BUSY = 0.1
 # Suffixes of the control socket and of sockets next to it: those of node_login.py, and the one for prompts to the user.
-_SOCKETS = ("", ".n", ".l", ".k")
+_SOCKETS = ("", ".n", ".l", ".k", ".e")
 _PROMPTS = (".a",)
 # Operations that need the login node.
 _ON_LOGIN_NODE = ("run", "hold", "messages", "begin_client", "run_client")
