@@ -89,6 +89,9 @@ class NodeLogin:
                 refusal = _OPEN_FAILED.search(self.context.login_node.messages()) if code else None
         except ForwardRefused as refused:
             raise RouteUnavailable("ssh to {0} fails ({1})".format(self.node, refused))
+        finally:
+            if os.path.lexists(self.entrance):
+                os.unlink(self.entrance)
         if code != 0:
             messages = self.messages()
             self.close()
