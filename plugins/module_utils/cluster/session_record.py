@@ -101,6 +101,9 @@ class SessionRecord:
     #: Shell lines that put the batch system's commands on the PATH.
     prelude: str = ""
     modules: t.List[str] = []
+    #: When that was gathered, in seconds since 1970, and the lines that were shown.
+    gathered_at: float = 0
+    gathering_lines: t.List[str] = []
     server_version: t.Optional[str] = None
 
     #: The route and what it keeps (routes/base.py), the forwards that were opened, ParaView's end, and the daemon whose connection the route uses.

@@ -91,8 +91,10 @@ class Driver:
         Returns:
             The outcome: ``waiting`` (in the queue), ``ready`` or ``ended``, each with the line for the user; or ``checked`` with the difference.
         """
+        gathering = self._step(Gathering)
+        gathering.begin()
         self._log_in()
-        self._step(Gathering).run()
+        gathering.run()
         self._step(RouteChoice).run()
         submission = self._step(Submission)
         record = self.session.read()

@@ -16,6 +16,8 @@ import typing as t
 # Logins to one sshd at a time.
 _MOST = 8
 _PAUSE = 0.05
+# Attempts to get the turn between two checks of the condition.
+_CHECK_EVERY = 5
 # Seconds to wait for another login to the same account, unless that waits for its user.
 _PATIENCE = 20.0
 _PROMPTS = b"prompts"
@@ -80,25 +82,26 @@ def slot(directory: str, host: str) -> t.Iterator[None]:
 
 
 class Turn:
-    """The turn of one login among those to the same account.
+    """The turn of one session among those that do the same at this moment, such as a login to the same account.
 
     Args:
         directory: a private directory of the user that all sessions share.
-        account: all that distinguishes the login from others, as one text.
+        account: all that distinguishes it from what other sessions do, as one text.
     """
 
     def __init__(self, directory: str, account: str) -> None:
         self._lock = Lock(os.path.join(directory, "turn-" + hashlib.sha256(account.encode()).hexdigest()[:12]))
 
-    def wait(self, done: t.Callable[[], bool]) -> None:
+    def wait(self, done: t.Callable[[], bool] = lambda: False) -> None:
         """Waits until no other login is under way, or a condition holds; no longer than some seconds, unless the other login waits for its user.
 
         Args:
-            done: the condition.
+            done: the condition, which is checked now and then.
         """
-        waited = 0.0
-        while not done() and not self._lock.take() and waited < _PATIENCE:
+        waited, checks = 0.0, 0
+        while not (checks % _CHECK_EVERY == 0 and done()) and not self._lock.take() and waited < _PATIENCE:
             waited += 0 if self._other_prompts() else _PAUSE
+            checks += 1
             time.sleep(_PAUSE)
 
     def _other_prompts(self) -> bool:

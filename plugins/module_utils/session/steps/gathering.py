@@ -3,7 +3,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The step that gathers the login node's facts, and chooses ParaView here and pvserver there."""
 
+import json
+import os
+import time
 import typing as t
+from concurrent import futures
 
 from ...cluster import facts as site
 from ...cluster.batch_system import batch_system
@@ -11,30 +15,85 @@ from ...cluster.pairing import Pair, Pairing
 from ...cluster.session_record import SessionRecord
 from ...paraview import installed
 from ...schedulers import validation
+from ...ssh.login_turns import Turn
+from ..record import all_sessions
 from ..site_yaml import load
 from .base import Step
+
+# Seconds for which what one session has gathered is good enough for another.
+_FRESH = 300.0
+# Settings that decide which modules and which ParaView are chosen.
+_CHOOSING = ("modules", "setup", "pvserver", "mpi_launcher", "gpus_per_node", "scheduler", "schedulers", "client_host", "client_program", "client_version",
+             "start_client")
+# What is gathered, by the names of the record's fields.
+_GATHERED = ("facts", "scheduler", "modules", "client_program", "client_version", "server_version", "table", "prelude", "login_node", "gathered_at",
+             "gathering_lines")
 
 
 class Gathering(Step):
     """The login node's facts, gathered again if another daemon has the connection."""
 
+    #: The search for ParaViews on this machine, which begins before the login.
+    search: t.Optional["futures.Future[t.List[installed.Installed]]"] = None
+
+    def begin(self) -> None:
+        """Begins what needs no connection."""
+        record = self.record
+        if not record.facts and not record.settings["client_host"]:
+            pool = futures.ThreadPoolExecutor(1)
+            self.search = pool.submit(installed.clients, record.settings)
+            pool.shutdown(wait=False)
+
     def run(self) -> None:
         """Raises SessionError if no batch system or no pvserver fits."""
         record = self.record
-        if not record.facts:
-            self._gather(record.settings)
-        elif record.facts_gathered_by != record.daemon:
-            self._gather_again(record)
+        if record.facts:
+            if record.facts_gathered_by != record.daemon:
+                self._gather_again(record)
+            return
+        # Sessions that begin at the same time and share a connection gather once.
+        turn = Turn(os.path.dirname(record.control_path), json.dumps([_connection(record)] + [record.settings.get(name) for name in _CHOOSING]))
+        try:
+            turn.wait()
+            twin = self._twin(record)
+            if twin:
+                self._copy(twin)
+            else:
+                self._gather(record.settings)
+        finally:
+            turn.over()
+
+    def _twin(self, record: SessionRecord) -> t.Optional[SessionRecord]:
+        """The record of another session over the same connection, with the same settings, that has just gathered the same."""
+        for session in all_sessions(self.session.base):
+            other = session.read()
+            if (other.id != record.id and other.facts and not other.over and _connection(other) == _connection(record)
+                    and time.time() - other.gathered_at < _FRESH
+                    and all(other.settings.get(name) == record.settings.get(name) for name in _CHOOSING)):
+                return other
+        return None
+
+    def _copy(self, twin: SessionRecord) -> None:
+        for line in twin.gathering_lines:
+            self.show(line)
+        self.session.update(facts_gathered_by=self.record.daemon, **{name: getattr(twin, name) for name in _GATHERED})
 
     def _gather(self, options: t.Dict[str, t.Any]) -> None:
+        lines: t.List[str] = []
+
+        def show(line: str) -> None:
+            lines.append(line)
+            self.show(line)
+
         tables = validation.tables(options["schedulers"])
-        facts = site.facts_of(self.session.name, self.channel.script, tables, self.show, load)
+        facts = site.facts_of(self.session.name, self.channel.script, tables, show, load)
         scheduler = batch_system(options, facts, tables)
         pair = self._pair(options, facts)
+        show(pair.line)
         self.session.update(facts=facts, facts_gathered_by=self.record.daemon, scheduler=scheduler, modules=pair.modules,
                             client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
                             table=tables[scheduler] if scheduler in options["schedulers"] else None,
-                            prelude=facts["prelude"], login_node=facts["login_node"])
+                            prelude=facts["prelude"], login_node=facts["login_node"], gathered_at=time.time(), gathering_lines=lines)
 
     def _gather_again(self, record: SessionRecord) -> None:
         """Gathers the facts after the connection was lost: the new one may go to another login node of the site."""
@@ -44,9 +103,15 @@ class Gathering(Step):
         self.session.update(facts=facts, login_node=facts["login_node"], facts_gathered_by=record.daemon)
 
     def _pair(self, options: t.Dict[str, t.Any], facts: t.Dict[str, t.Any]) -> Pair:
-        """Chooses a ParaView here and the modules there, and shows both versions."""
+        """Chooses a ParaView here and the modules there."""
         far = self.record.remote_client_host
-        clients = installed.clients(options, self.channel.client_script, far["name"]) if far else installed.clients(options)
-        pair = Pairing(self.channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
-        self.show(pair.line)
-        return pair
+        if far:
+            clients = installed.clients(options, self.channel.client_script, far["name"])
+        else:
+            clients = self.search.result() if self.search else installed.clients(options)
+        return Pairing(self.channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
+
+
+def _connection(record: SessionRecord) -> str:
+    """The control master whose connection the session uses."""
+    return record.users_own_master or record.control_path
