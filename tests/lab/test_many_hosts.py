@@ -5,8 +5,7 @@ import re
 import signal
 
 import pytest
-from desk import STATE, Desk
-from terminal import Terminal
+from desk import Desk
 from test_login import logins
 
 HOSTS = [f"h{number:02}" for number in range(10)]
@@ -200,15 +199,6 @@ def test_where_sshd_allows_one_session_each_logs_in(pair):
     finally:
         pair.lab.sshd_policy("login", None)
     pair.nothing_left()
-
-
-def test_a_terminal_that_is_closed_leaves_the_session(desk):
-    with Terminal(*desk.words("connect", route="reverse_tunnel")) as terminal:
-        terminal.until("start the client now")
-    record = desk.lab.wait(lambda: desk.record().get("detached") and desk.record(), 10, "detached")
-    report = {"connect_id": int(desk.run("cat", f"{STATE}/lab/connect_id").stdout), "client_port": record["client_port"]}
-    desk.client(report, way="reverse")
-    desk.nothing_left()
 
 
 @pytest.mark.torture
