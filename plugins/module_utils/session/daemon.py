@@ -12,18 +12,17 @@ import json
 import os
 import select
 import signal
-import socket
 import sys
 import time
 import typing as t
 
-from ..client import remote, socket_names
+from ..client import remote
 from ..cluster import teardown
 from ..cluster.job_directory import Directory
 from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
-from . import interruption, reconnection, shared_queue
+from . import interruption, shared_queue
 from .client_connection import ClientConnection
 from .connection import Connection
 from .driving import Driving
@@ -31,6 +30,8 @@ from .first_login import FirstLogin
 from .job_monitor import JobMonitor
 from .record import HELD, Session, all_sessions, has_daemon, holds_work
 from .recovery import Recovery
+from .requests import Requests
+from .sockets import Sockets
 
 if t.TYPE_CHECKING:
     from ..cluster.session_record import SessionRecord
@@ -38,11 +39,6 @@ if t.TYPE_CHECKING:
 
 _TICK = 1.0
 _TICK_WHEN_BUSY = 0.1
-# Suffixes of the control socket and of sockets next to it: those of node_login.py, and the one for prompts to the user.
-_SOCKETS = ("", ".n", ".l", ".k", ".e")
-_PROMPTS = (".a",)
-# Operations that need the login node.
-_ON_LOGIN_NODE = ("run", "hold", "messages", "begin_client", "run_client")
 
 
 class SessionDaemon:
@@ -65,8 +61,9 @@ class SessionDaemon:
         self.login = FirstLogin()
         self.driving = Driving(self)
         self.connection: t.Optional[Connection] = None
-        self.listener: t.Optional[socket.socket] = None
-        self.client = ClientConnection(self.session, self._unlink_forwards_to_client)
+        self.requests = Requests(self)
+        self.sockets = Sockets(given["socket"], given["control_path"])
+        self.client = ClientConnection(self.session, self.sockets.remove_forwards_to_client)
         #: Set if the session has a lifeline and was handed over.
         self.recovery: t.Optional[Recovery] = None
 
@@ -81,11 +78,8 @@ class SessionDaemon:
     def listen(self) -> None:
         """Listens for requests; the connection comes with a login."""
         self._leave_root_node()
-        self._unlink(_SOCKETS)
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.given["socket"])
-        os.chmod(self.given["socket"], 0o600)
-        self.listener.listen(64)
+        self.sockets.remove()
+        self.requests.listen(self.given["socket"])
 
     def serve(self) -> None:
         """Answers requests and monitors the session until it is over."""
@@ -94,8 +88,8 @@ class SessionDaemon:
             if self.stopping:
                 break
             try:
-                if self.listener in ready:
-                    self._serve_request()
+                if self.requests.listener in ready:
+                    self.requests.serve()
                 if self.shell and not self.shell.drain():
                     raise ShellLost(self.connection.output)
                 if self.recovery:
@@ -112,7 +106,7 @@ class SessionDaemon:
                     self._end_lost(str(lost))
                     return
                 self._begin_recovery(lost)
-        self._undo()
+        self.undo()
 
     def _step_recovery(self) -> None:
         try:
@@ -127,19 +121,13 @@ class SessionDaemon:
             pass  # If the record cannot be written now, it is written once the connection is restored.
 
     def _streams(self) -> list:
-        streams = [self.listener] + self.driving.streams() + (self.connection.streams if self.connection else [])
+        streams = [self.requests.listener] + self.driving.streams() + (self.connection.streams if self.connection else [])
         return streams + (self.recovery.streams() if self.recovery else [])
 
     def leave_master(self, record: "SessionRecord") -> None:
         """Removes the session's connections and forwards from the user's own control master."""
         self._leave_root_node()
         self._cancel_forwards(record)
-
-    def remove_sockets(self) -> None:
-        """Removes the sockets of a connection that was lost."""
-        for path in (self.given["control_path"] + suffix for suffix in _SOCKETS):
-            if os.path.lexists(path):
-                os.unlink(path)
 
     def _check_waiting(self) -> None:
         """If the ParaView whose user clicked Connect has ended, the session ends. If it was connected, pvserver ends by itself."""
@@ -169,7 +157,7 @@ class SessionDaemon:
             self.leave()
         # A detached session stays in the queue for the next connect.
         elif holds_work(record) or record.detached or (record.job_id and not record.check and not interrupted):
-            self._release()
+            self.release()
         elif record.owner == self.given["owner"]:
             self.stopping = True
         else:
@@ -191,16 +179,17 @@ class SessionDaemon:
         self._leave_root_node()
         if self.recovery:
             self.recovery.close()
-        if self.listener is not None:
-            self.listener.close()
+        self.requests.close()
         if self.connection is not None:
             if self._has_guests():
                 self._hold_for_guests(self.connection)
             # The session is over: channels that are still open need no more time.
             self.connection.end(3)
-        self._unlink(_SOCKETS + _PROMPTS + reconnection.SOCKETS)
-        self._unlink_at_stub()
+        self.sockets.remove()
         try:
+            # A stub that is alive waits for the next daemon.
+            if not processes.alive(self.session.read().stub):
+                self.sockets.remove_at_stub()
             shared_queue.forget(self.given["base"])
         except (SessionError, OSError):
             pass
@@ -226,37 +215,6 @@ class SessionDaemon:
             time.sleep(_TICK)
         os.unlink(path)
 
-    def _unlink(self, suffixes: t.Iterable[str]) -> None:
-        # A killed process leaves its sockets, and ssh refuses to become a master if its socket exists. A session has only one daemon.
-        for path in [self.given["socket"]] + [self.given["control_path"] + suffix for suffix in suffixes]:
-            if os.path.lexists(path):
-                os.unlink(path)
-        self._unlink_forwards_to_client()
-
-    def _unlink_forwards_to_client(self) -> None:
-        """Removes the sockets of forwards to the client host."""
-        self._unlink_kind(socket_names.TO_CLIENT)
-        if os.path.lexists(self.given["control_path"] + ".c"):
-            os.unlink(self.given["control_path"] + ".c")
-
-    def _unlink_at_stub(self) -> None:
-        """Removes the sockets of the stub, unless the stub is alive and waits for the next daemon."""
-        try:
-            alive = processes.alive(self.session.read().stub)
-        except SessionError:
-            alive = True
-        if not alive:
-            self._unlink_kind(socket_names.STUB)
-            self._unlink_kind(socket_names.FROM_CLIENT)
-
-    def _unlink_kind(self, kind: str) -> None:
-        """Removes the sockets of this kind. host.py makes them, with a port in each name."""
-        directory, name = os.path.split(self.given["control_path"])
-        # The directory may be gone, for example after a logout.
-        for file_name in os.listdir(directory) if os.path.isdir(directory) else ():
-            if file_name.startswith(name + kind):
-                os.unlink(os.path.join(directory, file_name))
-
     def _leave_root_node(self) -> None:
         """Ends the connection to the root node. The user's own control master would keep it open."""
         if os.path.lexists(self.given["control_path"] + ".n"):
@@ -268,63 +226,6 @@ class SessionDaemon:
         for stream in (child.stdin, child.stdout, child.stderr):
             stream.close()
         child.wait(5)
-
-    def _serve_request(self) -> None:
-        connection = self.listener.accept()[0]
-        with connection:
-            connection.settimeout(5)
-            try:
-                request = json.loads(connection.makefile("rb").readline().decode())
-                if self.shell is None and request["op"] in _ON_LOGIN_NODE:
-                    self._send(connection, {"lost": self.session.read().reason})
-                    return
-                answer = getattr(self, "_do_" + request["op"])(request)
-            except ShellLost as lost:
-                self._send(connection, {"lost": str(lost)})
-                raise
-            except SessionError as error:
-                answer = {"error": " ".join(str(error).split())}
-            except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-                answer = {"error": str(error)}
-            self._send(connection, answer)
-
-    @staticmethod
-    def _send(connection: socket.socket, answer: t.Dict[str, t.Any]) -> None:
-        # The requester may be gone; its request was served nevertheless.
-        try:
-            connection.settimeout(5)
-            connection.sendall(json.dumps(answer).encode())
-        except OSError:
-            pass
-
-    def _do_run(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        code, out, err = self.shell.run(request["script"], int(request["seconds"]))
-        return {"code": code, "out": out, "err": err}
-
-    def _do_hold(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Runs lines in the connection's own shell; processes that they start end with it."""
-        code, out, err = self.shell.here(request["script"], int(request["seconds"]))
-        return {"code": code, "out": out, "err": err}
-
-    def _do_begin_client(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Begins a login on the client host; client_state returns its result."""
-        self.client.begin(request["command"], request["environment"])
-        return {}
-
-    def _do_client_state(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self.client.state()
-
-    def _do_end_client(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        self.client.end()
-        return {}
-
-    def _do_cleanup(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Stores the script to run on the client host before its connection ends."""
-        self.client.cleanup = request["script"]
-        return {}
-
-    def _do_run_client(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self.client.run(request["script"], int(request["seconds"]))
 
     def hand_over(self) -> None:
         """From now on the daemon follows the job, and restores the connection of a session that has a lifeline."""
@@ -338,86 +239,14 @@ class SessionDaemon:
             self.recovery = Recovery(self, record)
             self.shell.meanwhile = self.recovery.check_silence
 
-    def _do_release(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    def release(self) -> None:
         """The playbook follows the session no longer, and the session continues."""
-        self._release()
-        return {}
-
-    def _release(self) -> None:
         record = self.session.read()
         self.session.update(owner=None, waiting=None, detached=bool(record.detached or not self.handed_over))
         self.given["owner"] = self.given["waiting"] = None
 
-    def _do_drive(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """A playbook lets the session be driven, and owns it until it is handed over."""
-        self.given["owner"], self.given["waiting"] = request["owner"], request.get("waiting")
-        if self.shell is not None:
-            self.handed_over = False
-        self.driving.begin(request["given"])
-        return {}
-
-    def _do_leave(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        self.leave()
-        return {}
-
-    def _do_halt(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Ends the driver, so that the record can be changed; drive or go_on continues."""
-        self.driving.end()
-        return {}
-
-    def _do_go_on(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        self.driving.go_on()
-        return {}
-
-    def _do_connected(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return {"connected": self.shell is not None}
-
-    def _do_answer(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Keeps the user's answer to a prompt for the driver: text (None if there is no terminal), or cancelled."""
-        self.driving.answers[request["id"]] = {name: request[name] for name in ("text", "cancelled") if name in request}
-        return {}
-
-    def _do_take_answer(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self.driving.answers.pop(request["id"], {})
-
-    def _do_begin_login(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """Begins a login, the first one or one that replaces the lost connection; login_state returns its result."""
-        if self.recovery:
-            if self.recovery.disconnected:
-                self.given["cancel_forward"] = request.get("cancel_forward", [])
-                self.recovery.begin_login(request["command"], request["environment"], request["path"], request.get("master", ""))
-        elif self.connection is None:
-            self.given["master"], self.given["cancel_forward"] = request.get("master", ""), request.get("cancel_forward", [])
-            self.login.begin(request["command"], request["environment"], request["path"], self.given["master"])
-        return {}
-
-    def _do_login_state(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        if self.recovery:
-            return self.recovery.login_state()
-        self.connection = self.connection or self.login.connection()
-        return {"begun": True, "said": ""} if self.connection else self.login.state()
-
-    def _do_end_login(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        if self.recovery:
-            self.recovery.end_login()
-        else:
-            self.login.end()
-        return {}
-
-    def _do_messages(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        """What the master printed since the last such request."""
-        self.shell.drain()
-        messages, self.shell.messages = self.shell.messages, b""
-        return {"messages": messages.decode("utf-8", "replace")}
-
-    def _do_stop(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        if self.shell is None and (self.recovery or self.session.read().remote_directory):
-            return {"objection": "the connection to the login node is lost", "away": True}
-        self.stopping = True
-        client_host_lost = bool(self.session.read().remote_client_host) and self.client.connection is None
-        return {"objection": self._undo(), "far_left": client_host_lost}
-
-    def _undo(self) -> str:
+    def undo(self) -> str:
+        """Ends the session and removes its record; returns what could not be undone."""
         return self.end_session("", "")
 
     def end_session(self, state: str, reason: str) -> str:

@@ -248,7 +248,7 @@ class Recovery:
         if self.silent is not None:
             self._end(self.silent)
             self.silent = None
-        self.daemon.remove_sockets()
+        self.daemon.sockets.remove_of_connection()
         try:
             os.rename(attempt.path, self.daemon.given["control_path"])
         except OSError:
@@ -273,7 +273,7 @@ class Recovery:
         if self.daemon.given.get("master"):
             self.daemon.leave_master(self.session.read())
         connection.end(0.5)
-        self.daemon.remove_sockets()
+        self.daemon.sockets.remove_of_connection()
 
     def _probe_login_node(self) -> None:
         """NotResponding if the login node does not answer soon; ssh itself would wait for a minute."""
