@@ -28,6 +28,7 @@ from .connection import Connection
 from .driving import Driving
 from .first_login import FirstLogin
 from .job_monitor import JobMonitor
+from .notification import Notifier
 from .record import Session, holds_work
 from .recovery import Recovery
 
@@ -63,6 +64,7 @@ class SessionDaemon:
         self.monitor = JobMonitor(self.session, self.run, self._end_with_job, self._stop)
         self.login = FirstLogin()
         self.driving = Driving(self)
+        self.notifier = Notifier(self.session, lambda: self.driving.given)
         self.connection: t.Optional[Connection] = None
         self.listener: t.Optional[socket.socket] = None
         self.client = ClientConnection(self.session, self._unlink_forwards_to_client)
@@ -100,6 +102,7 @@ class SessionDaemon:
                 if self.recovery:
                     self._step_recovery()
                 self.client.check()
+                self.notifier.step()
                 self.driving.step()
                 if self.handed_over and self.shell and not self.driving.active:
                     self.monitor.check()
@@ -197,6 +200,7 @@ class SessionDaemon:
             self.connection.end(3)
         self._unlink(_SOCKETS + _PROMPTS + reconnection.SOCKETS)
         self._unlink_at_stub()
+        self.notifier.close()
 
     def _unlink(self, suffixes: t.Iterable[str]) -> None:
         # A killed process leaves its sockets, and ssh refuses to become a master if its socket exists. A session has only one daemon.
@@ -462,6 +466,7 @@ class SessionDaemon:
             self.session.events.append("error", what="the connection to {0} is lost".format(self.session.name), why=reason or "ssh ended",
                                        way_out="connect again; a session that still exists is continued")
             self._note_failure("job {0} may still exist".format(record.job_id or "(unknown id)") if record.remote_directory else "")
+        self.notifier.lost(reason or "ssh ended", processes.alive(record.owner))
         self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + reason, daemon=None, owner=None)
         if driven:
             self.driving.report()
@@ -478,6 +483,7 @@ class SessionDaemon:
         self.session.forget_secrets()
         if self.driving.ended_line:
             self.session.events.append("ended", text=self.driving.ended_line)
+        self.notifier.job_ended(state, reason)
         self.session.update(state=state, reason=reason, daemon=None, owner=None, lost_at=None)
         self.stopping = True
 
