@@ -329,9 +329,9 @@ options:
         of the job's wall time are left.
       - With V(true), C(notify-send) or, on macOS, C(osascript) shows the notification on the desktop of the machine where the playbook runs. If neither is on
         the E(PATH), or if there is no desktop, nothing happens.
-      - A command, as text or as a list of arguments, is started without a shell. Its last two arguments are the title and the text. Its environment is that of
-        the playbook, with the title in E(PARAVIEW_NOTIFY_TITLE) and the text in E(PARAVIEW_NOTIFY_TEXT). Its output is discarded. It is killed after 10
-        seconds.
+      - A command, as text or as a list of arguments, is started without a shell. Its last two arguments are the title and the text. It has the environment and
+        the working directory of the playbook, the title in E(PARAVIEW_NOTIFY_TITLE), and the text in E(PARAVIEW_NOTIFY_TEXT). Its output is discarded. If it
+        still runs after 10 seconds, it is killed.
       - The text has no connect-id. It is on a command line, where other accounts of that machine may see it.
     type: raw
     default: false
