@@ -171,7 +171,7 @@ class ActionModule(SessionAction):
             self.show("resuming the session of {0}, job {1}".format(
                 time.strftime("%d %b %H:%M", time.localtime(record.created)), record.job_id))
         settings_now = dict(record.settings, **{name: options[name] for name in (
-            "client_process", "client_version", "start_client", "queue_timeout", "detach", "json")})
+            "client_process", "client_version", "start_client", "notify", "queue_timeout", "detach", "json")})
         # The record of an older version may lack settings.
         ignored = sorted(name for name in options if options[name] != settings_now.get(name, options[name]) and name != "connect_id")
         if record.job_id and ignored:

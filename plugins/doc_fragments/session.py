@@ -320,6 +320,21 @@ options:
       - Its output is written to C(client.log) next to the session's record.
     type: raw
     default: false
+  notify:
+    description:
+      - Whether you are notified if something happens in the session while you may not look at the terminal.
+      - If the job has waited in the queue, you are notified when it starts, and when the session is ready or has failed. If no playbook follows the session,
+        you are notified when it is ready, has failed, or ends for another reason than that ParaView has left.
+      - You are notified if the connection has been lost for a minute, and when it is restored after that. You are notified when 15 minutes and when 5 minutes
+        of the job's wall time are left.
+      - With V(true), C(notify-send) or, on macOS, C(osascript) shows the notification on the desktop of the machine where the playbook runs. If neither is on
+        the E(PATH), or if there is no desktop, nothing happens.
+      - A command, as text or as a list of arguments, is started without a shell. Its last two arguments are the title and the text. It has the environment and
+        the working directory of the playbook, the title in E(PARAVIEW_NOTIFY_TITLE), and the text in E(PARAVIEW_NOTIFY_TEXT). Its output is discarded. If it
+        still runs after 10 seconds, it is killed.
+      - The text has no connect-id. It is on a command line, where other accounts of that machine may see it.
+    type: raw
+    default: false
   json:
     description:
       - File for a report in JSON, a list with one entry for each host, also after a failure. Only its owner can read it, since it has the connect-id. Its

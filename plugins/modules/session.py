@@ -16,7 +16,7 @@ description:
   - With O(state=present) the options are checked and a record is written; nothing else is changed. M(sciviz.paraview.ssh_master) then logs in.
   - If the job is submitted and the playbook is killed or its terminal is closed, the session continues by itself, as with O(detach). If the user
     interrupts the playbook (Ctrl-C), or the job is not submitted yet, the session ends. It also ends if O(client_process) is set.
-  - If a session was begun earlier and is not over, it is continued. Only the options O(start_client), O(queue_timeout), O(detach), O(json),
+  - If a session was begun earlier and is not over, it is continued. Only the options O(start_client), O(notify), O(queue_timeout), O(detach), O(json),
     O(client_process) and O(client_version) are then used; the others keep their earlier values. If the session is open already, it is not changed.
   - If another playbook follows the session, it is continued for both once its job is submitted. Before that, or with O(client_process), the task fails.
   - With O(state=absent) the job is cancelled. The session's files on the cluster, its forwards, its connection and the client

@@ -26,9 +26,10 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import
 
 NONE = answers.TABLES["none"]
 # The command of the playbook, with shorter intervals and timeouts.
-START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, job_monitor, recovery; "
+START = ("import sys; sys.path.insert(0, {0!r}); from module_utils.session import daemon, job_monitor, notification, recovery; "
          "from module_utils.schedulers import jobs; from module_utils.cluster import heartbeat; daemon._TICK = 0.05; "
-         "recovery._ABANDONED_AFTER = 1.0; job_monitor._STATUS_EVERY = 0.1; "
+         "recovery._ABANDONED_AFTER = 1.0; notification._EVERY = 0.0; notification._LONG_LOSS = 2.0; notification._LONGEST = 4.0; "
+         "job_monitor._STATUS_EVERY = 0.1; "
          "job_monitor._QUERY_EVERY = {1}; jobs.poll_pause = lambda waited: {1}; heartbeat.OVERDUE = 3.5; "
          "jobs.Jobs.cancel_and_wait.__defaults__ = (10.0, jobs.time.sleep); daemon.main()")
 PVSERVER = """#!/bin/sh

@@ -50,7 +50,7 @@ def test_options_that_a_host_sets():
 
 
 @pytest.mark.parametrize("value", [
-    [1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"connect_id": {}}, "nodes",
+    [1], {"no_such": {}}, {"nodes": 3}, {"nodes": {"maximum": 3}}, {"start_client": {}}, {"notify": {}}, {"connect_id": {}}, "nodes",
     {"queue": []}, {"queue": {"choices": "viz"}}, {"queue": [{"label": "no value"}]}])
 def test_invalid_options_are_refused(value):
     with pytest.raises(SessionError, match="paraview_dialog.*\n.*\n.*nothing was changed"):

@@ -106,6 +106,6 @@ def examples():
 
 @pytest.mark.parametrize(("name", "text"), list(examples()))
 def test_every_value_in_the_documentation_is_valid(name, text):
-    kind = SETTINGS[name]["type"]
-    value = text if kind == "str" or kind == "raw" and name != "start_client" else yaml.safe_load(text)
+    kind, form = SETTINGS[name]["type"], SETTINGS[name].get("form")
+    value = text if kind == "str" or kind == "raw" and form != "bool_or_command" else yaml.safe_load(text)
     check(**{name: [value] if kind == "list" and not isinstance(value, list) else value})

@@ -4,11 +4,13 @@
 """Disconnect while a session ends by itself, and a session that another ParaView requests."""
 
 import subprocess
+import types
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.action import session as action
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import ChannelLost
 
@@ -106,3 +108,17 @@ def test_before_pvserver_has_its_arguments_another_paraview_gets_the_session(ope
     assert (record.client_port, record.url, record.settings["client_port"]) == (20002, "csrc://127.0.0.1:20002", 20002)
     assert record.route_state == {"client_port": 20002, "port": None, "address": "10.0.0.1"}
     assert open_session.session.connect_id() == 18
+
+
+def test_a_connect_that_resumes_a_session_changes_its_notifications_and_not_its_job(open_session, monkeypatch):
+    defaults = {name: about["default"] for name, about in settings.SPEC.items()}
+    before = settings.check(dict(defaults, client_port=20001, nodes=2))
+    record = open_session.session.update(settings={name: value for name, value in before.items() if name != "notify"})
+    lines = []
+    monkeypatch.setattr(action.ActionModule, "owner", [1, "1"])
+    monkeypatch.setattr(open_session, "show", lines.append)
+    open_session._task = types.SimpleNamespace(check_mode=False)
+    open_session._continue(record, settings.check(dict(defaults, client_port=20001, notify="notify.sh")))
+    now = open_session.session.read().settings
+    assert (now["notify"], now["nodes"]) == (["notify.sh"], 2)
+    assert lines[1].endswith("disconnect first to change paraview_nodes")

@@ -109,29 +109,16 @@ def unterminated() -> t.Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class Child:
-    """A child process with pipes, which ends with this process. With the module subprocess, the daemon's memory would grow by twice as much.
+class _Forked:
+    """A child process that was forked. With the module subprocess, the daemon's memory would grow by twice as much.
 
-    Args:
-        command: found on the PATH.
     Attributes:
         pid: its process id.
-        stdin, stdout, stderr: our ends of its pipes.
     """
 
-    def __init__(self, command: t.List[str]) -> None:
-        child_in, own_in = os.pipe()
-        own_out, child_out = os.pipe()
-        own_err, child_err = os.pipe()
-        parent = os.getpid()
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
         self._status: t.Optional[int] = None
-        self.pid = os.fork()
-        if self.pid == 0:
-            _end_with(parent)
-            _become(command, (child_in, child_out, child_err))
-        for descriptor in (child_in, child_out, child_err):
-            os.close(descriptor)
-        self.stdin, self.stdout, self.stderr = os.fdopen(own_in, "wb", 0), os.fdopen(own_out, "rb", 0), os.fdopen(own_err, "rb", 0)
 
     def end(self, patience: float) -> None:
         """Sends SIGTERM, and SIGKILL if the process does not end in time."""
@@ -161,9 +148,67 @@ class Child:
         if self._status is not None:
             return
         try:
-            os.kill(self.pid, number)
+            self._signal(number)
         except ProcessLookupError:
             pass
+
+    def _signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+
+class Child(_Forked):
+    """A child process with pipes, which ends with this process.
+
+    Args:
+        command: found on the PATH.
+    Attributes:
+        stdin, stdout, stderr: our ends of its pipes.
+    """
+
+    def __init__(self, command: t.List[str]) -> None:
+        child_in, own_in = os.pipe()
+        own_out, child_out = os.pipe()
+        own_err, child_err = os.pipe()
+        parent = os.getpid()
+        super().__init__(os.fork())
+        if self.pid == 0:
+            _end_with(parent)
+            _become(command, (child_in, child_out, child_err), os.environ)
+        for descriptor in (child_in, child_out, child_err):
+            os.close(descriptor)
+        self.stdin, self.stdout, self.stderr = os.fdopen(own_in, "wb", 0), os.fdopen(own_out, "rb", 0), os.fdopen(own_err, "rb", 0)
+
+
+class QuietChild(_Forked):
+    """A child process without input and output, for a limited time. It has a process group of its own.
+
+    Args:
+        command: found on the PATH of the environment.
+        environment: all of its environment.
+        directory: its working directory; if that does not exist any more, this process's.
+        seconds: after so many seconds, check() kills its process group.
+    """
+
+    def __init__(self, command: t.List[str], environment: t.Mapping[str, str], directory: str, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        parent = os.getpid()
+        super().__init__(os.fork())
+        if self.pid == 0:
+            _become_quiet(command, environment, directory, parent)
+        try:
+            # Both processes set the group, so that it exists whichever of them is first.
+            os.setpgid(self.pid, self.pid)
+        except OSError:
+            pass  # The command runs already.
+
+    def check(self) -> bool:
+        """Whether it has ended. Does not wait for that."""
+        if self.ended() is None and time.monotonic() > self.deadline:
+            self._kill(signal.SIGKILL)
+        return self.ended() is not None
+
+    def _signal(self, number: int) -> None:
+        os.killpg(self.pid, number)
 
 
 def _end_with(parent: int) -> None:
@@ -178,12 +223,30 @@ def _end_with(parent: int) -> None:
         os._exit(127)
 
 
-def _become(command: t.List[str], standard: t.Tuple[int, int, int]) -> None:
+def _become_quiet(command: t.List[str], environment: t.Mapping[str, str], directory: str, parent: int) -> None:
+    """In the child: runs the command of a QuietChild. Never returns."""
+    try:
+        os.setpgid(0, 0)
+        _end_with(parent)
+        # A program expects the default actions; Python ignores SIGPIPE, and the daemon the other two.
+        for number in (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            os.chdir(directory)
+        except OSError:
+            pass
+        null_device = os.open(os.devnull, os.O_RDWR)
+        _become(command, (null_device, null_device, null_device), environment)
+    finally:
+        os._exit(127)
+
+
+def _become(command: t.List[str], standard: t.Tuple[int, int, int], environment: t.Mapping[str, str]) -> None:
     """In the child: runs the command, or writes one line to stderr if that fails. Never returns."""
     try:
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
-        os.execvp(command[0], command)
+        os.execvpe(command[0], command, environment)
     except OSError as error:
         os.write(2, "cannot start {0}: {1}\n".format(command[0], error.strerror).encode("utf-8", "replace"))
     finally:

@@ -28,8 +28,8 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     Args:
         options: names and types of SPEC.
     Returns:
-        walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's), pvserver and start_client
-        (False, True or a list) as lists of words; connect_id an int, None for a random one.
+        walltime, queue_timeout, client_timeout and reconnect_timeout in seconds; mpi_launcher (None: the batch system's) and pvserver as lists of
+        words; start_client and notify False, True or a list of words; connect_id an int, None for a random one.
     Raises:
         SessionError: a value is not valid. The error names the variable, the value and the way out.
     """
@@ -116,7 +116,7 @@ def _launcher(value: t.Any) -> t.Optional[t.List[str]]:
     return mpi.words(_command(value))
 
 
-def _start_client(value: t.Any) -> t.Union[bool, t.List[str]]:
+def _bool_or_command(value: t.Any) -> t.Union[bool, t.List[str]]:
     if value is None or isinstance(value, bool):
         return bool(value)
     if isinstance(value, str) and value.strip().lower() in _BOOLEANS:
@@ -130,4 +130,4 @@ def _connect_id(value: t.Union[str, int]) -> t.Optional[int]:
 
 _READERS: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
     "duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
-    "start_client": _start_client, "connect_id": _connect_id}
+    "bool_or_command": _bool_or_command, "connect_id": _connect_id}

@@ -49,6 +49,7 @@ SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "detach": {"type": "bool", "default": False},
     "connect_id": {"type": "raw", "default": "random"},
     "start_client": {"type": "raw", "default": False},
+    "notify": {"type": "raw", "default": False},
     "json": {"type": "str", "default": ""},
 }
 #: Further options of the action doctor.
@@ -92,5 +93,6 @@ FORMS = {
     "queue_timeout": "duration",
     "client_timeout": "duration",
     "connect_id": "connect_id",
-    "start_client": "start_client",
+    "start_client": "bool_or_command",
+    "notify": "bool_or_command",
 }

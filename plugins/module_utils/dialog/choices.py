@@ -24,7 +24,7 @@ _DEFAULTS: t.Dict[str, t.Dict[str, t.Any]] = {
 }
 _KEYS = ("label", "type", "default", "min", "max", "step", "choices")
 _NOT_OFFERED = ("client_host", "client_port", "client_process", "client_program", "client_version", "connect_id", "json", "route_order", "schedulers",
-                "start_client", "detach")
+                "start_client", "notify", "detach")
 # Ansible's variables for the address of a cluster. Variables for the user's account are left out.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 

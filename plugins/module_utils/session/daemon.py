@@ -28,6 +28,7 @@ from .connection import Connection
 from .driving import Driving
 from .first_login import FirstLogin
 from .job_monitor import JobMonitor
+from .notification import Notifier
 from .record import HELD, Session, all_sessions, has_daemon, holds_work
 from .recovery import Recovery
 from .requests import Requests
@@ -60,6 +61,7 @@ class SessionDaemon:
         self.monitor = JobMonitor(self.session, self.run, self._end_with_job, self._stop)
         self.login = FirstLogin()
         self.driving = Driving(self)
+        self.notifier = Notifier(self.session, lambda: self.driving.given)
         self.connection: t.Optional[Connection] = None
         self.requests = Requests(self)
         self.sockets = Sockets(given["socket"], given["control_path"])
@@ -95,6 +97,7 @@ class SessionDaemon:
                 if self.recovery:
                     self._step_recovery()
                 self.client.check()
+                self.notifier.step()
                 self.driving.step()
                 if self.handed_over and self.shell and not self.driving.active:
                     self.monitor.check()
@@ -193,6 +196,7 @@ class SessionDaemon:
             shared_queue.forget(self.given["base"])
         except (SessionError, OSError):
             pass
+        self.notifier.close()
 
     def _has_guests(self) -> bool:
         """Whether another session uses this session's control master."""
@@ -320,6 +324,7 @@ class SessionDaemon:
             self.session.events.append("error", what="the connection to {0} is lost".format(self.session.name), why=reason or "ssh ended",
                                        way_out="connect again; a session that still exists is continued")
             self._note_failure("job {0} may still exist".format(record.job_id or "(unknown id)") if record.remote_directory else "")
+        self.notifier.lost(reason or "ssh ended", processes.alive(record.owner))
         self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + reason, daemon=None, owner=None)
         if driven:
             self.driving.report()
@@ -336,6 +341,7 @@ class SessionDaemon:
         self.session.forget_secrets()
         if self.driving.ended_line:
             self.session.events.append("ended", text=self.driving.ended_line)
+        self.notifier.job_ended(state, reason)
         self.session.update(state=state, reason=reason, daemon=None, owner=None, lost_at=None)
         self.stopping = True
 

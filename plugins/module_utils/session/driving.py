@@ -48,6 +48,7 @@ class Driving:
         Args:
             given: logins (as for driver.Driver), and environment and working_directory of the playbook.
         """
+        self.daemon.notifier.followed()
         if self.process is None or self.daemon.shell is None or self.session.read().job_id:
             self.end()
             self.given = given
@@ -123,12 +124,15 @@ class Driving:
             self.session.events.append("checked", diff=outcome["diff"])
         else:
             record = self.session.read()
+            # If the rest has to be done again, the record has no owner any more.
+            outcome.setdefault("followed", processes.alive(record.owner))
             self.session.update(owner=None, detached=record.detached and not processes.alive(record.owner))
             self.report()
             self.ended_line = outcome["text"] if kind == "ended" else ""
             self.daemon.hand_over()
             if kind == "ready":
                 self.session.events.append("ready", text=outcome["text"])
+                self.daemon.notifier.ready(outcome["followed"])
 
     def _check_wait(self) -> None:
         try:
@@ -138,6 +142,7 @@ class Driving:
             return
         if over:
             self.wait = None
+            self.daemon.notifier.job_started()
             self._start()
 
     def report(self, **changes: t.Any) -> None:
@@ -156,6 +161,7 @@ class Driving:
         if not outcome.get("reported"):
             events.append("error", what=error.what, why=error.why, way_out=error.way_out)
             self.report(state=state, reason=reason)
+            self.daemon.notifier.failed(error, processes.alive(record.owner))
             outcome["reported"] = True
         if holds_work(record):
             self.session.update(owner=None, waiting=None)

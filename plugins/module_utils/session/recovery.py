@@ -102,6 +102,7 @@ class Recovery:
     def step(self) -> None:
         """Checks and continues the recovery; ShellLost if the connection cannot be restored any more, or does not answer."""
         self._check_stub()
+        self.daemon.notifier.check_connection(self.lost_at is not None, self.login_prompt)
         if self.disconnected:
             self._log_in()
         elif self.restorer is not None:
@@ -179,6 +180,7 @@ class Recovery:
             lost_at=None, reason="the connection to {0} was lost".format(record.remote_client_host["name"]) if lacks_client_host(record) else "")
         if self.reported["state"] == "connected":
             self._print("the connection is restored after {0}".format(took))
+            self.daemon.notifier.restored(took)
         else:
             self._print("the connection has ended: {0}".format(one_line(self.reported.get("reason", ""), 200)))
 
