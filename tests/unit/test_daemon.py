@@ -534,7 +534,8 @@ def test_a_check_that_fails_once_does_not_end_the_session(held, program, until):
 
 
 def test_a_missing_record_stops_the_daemon_instead_of_a_query(tmp_path):
-    made = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16, "owner": None, "socket": "", "control_path": ""})
+    made = daemon.SessionDaemon({"base": str(tmp_path), "name": "lab", "directory": str(tmp_path / "lab"), "session": "0" * 16, "owner": None,
+                                 "socket": "", "control_path": ""})
     made.monitor.check()
     assert made.stopping
 
