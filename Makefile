@@ -55,6 +55,9 @@ torture: venv ## all tests, the long ones too, on each generation of the lab; ta
 bench: venv ## measure
 	$(IN_VENV) tests/bench/run
 
+recordings: venv ## record connect in the lab again, as docs/images/connect_*.svg; needs root
+	$(IN_VENV) python tests/recordings/run.py
+
 build: venv ## the collection's archive, in build/
 	@tests/tools/build
 
