@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reports every session; documented in plugins/modules/session_info.py."""
 
+import contextlib
+import signal
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, status_file
@@ -51,11 +53,12 @@ class ActionModule(SessionAction):
             shown = table.frame(reports, time.time())
             if content != earlier:
                 sessions.write_report(arguments["json"], reports, fresh=True)
-            if size:
-                display.display(rewriter.text(shown, size), screen_only=True, newline=False)
-            elif content != earlier:
-                for line in shown:
-                    display.display(line)
+            with _uninterrupted():
+                if size:
+                    display.display(rewriter.text(shown, size), screen_only=True, newline=False)
+                elif content != earlier:
+                    for line in shown:
+                        display.display(line)
             earlier = content
             if _OUTPUT.closed(_EVERY) or self.owner != owner:
                 return reports
@@ -86,6 +89,16 @@ class ActionModule(SessionAction):
             # While a connect is under way, the daemon notes what it waits for.
             own = job.reason if job.state == "pending" else record.reason if record.state == "starting" else ""
             session.update(reason=job.explanation or own, expected_start=job.expected_start)
+
+
+@contextlib.contextmanager
+def _uninterrupted():
+    """Delays the end of this process. If it ended while it holds the lock of the main process's queue, the main process would wait for that lock forever."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def _recorded(session):
