@@ -36,9 +36,8 @@ class ActionModule(SessionAction):
         else:
             reports = [self._current(session) for session in self._requested(arguments)]
             sessions.write_report(arguments["json"], reports, fresh=True)
-        if arguments["table"] and not arguments["watch"]:
-            for line in table.lines(reports):
-                display.display(line)
+            if arguments["table"]:
+                _show(table.lines(reports))
         return {"changed": False, "sessions": [dict(report, connect_id=None) for report in reports]}
 
     def _requested(self, arguments):
@@ -46,22 +45,22 @@ class ActionModule(SessionAction):
 
     def _watch(self, arguments):
         """Shows the records until Ctrl-C, which ends this process, or until nothing can be shown any more; returns the last reports."""
-        owner, rewriter, earlier = self.owner, table.Rewriter(), None
-        while True:
+        owner, rewriter, earlier, reports = self.owner, table.Rewriter(), None, []
+        while not _OUTPUT.closed(0):
             reports = [_readable(session) for session in self._requested(arguments)]
             content, size = table.content(reports), _OUTPUT.size()
             shown = table.frame(reports, time.time())
             if content != earlier:
                 sessions.write_report(arguments["json"], reports, fresh=True)
-            with _uninterrupted():
-                if size:
+            if size:
+                with _uninterrupted():
                     display.display(rewriter.text(shown, size), screen_only=True, newline=False)
-                elif content != earlier:
-                    for line in shown:
-                        display.display(line)
+            elif content != earlier:
+                _show(shown)
             earlier = content
             if _OUTPUT.closed(_EVERY) or self.owner != owner:
-                return reports
+                break
+        return reports
 
     def _current(self, session):
         """The session's report, after its daemon has queried the cluster."""
@@ -89,6 +88,13 @@ class ActionModule(SessionAction):
             # While a connect is under way, the daemon notes what it waits for.
             own = job.reason if job.state == "pending" else record.reason if record.state == "starting" else ""
             session.update(reason=job.explanation or own, expected_start=job.expected_start)
+
+
+def _show(lines):
+    """Shows lines at once: a reader such as head may close the pipe between two writes, and Ansible hangs if it cannot write what a worker shows."""
+    if not _OUTPUT.closed(0):
+        with _uninterrupted():
+            display.display("\n".join(lines))
 
 
 @contextlib.contextmanager
