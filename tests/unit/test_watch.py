@@ -40,7 +40,8 @@ class Watched:
         return Terminal(self.command(**variables), columns, rows, **dict(self.environment, TERM=term))
 
     def piped(self, watch=True, **more):
-        return subprocess.Popen(self.command(paraview_watch=watch), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=dict(os.environ, **self.environment), **more)
+        return subprocess.Popen(self.command(paraview_watch=watch), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                env=dict(os.environ, **self.environment), **more)
 
 
 @pytest.fixture(name="watched")
