@@ -213,7 +213,9 @@ class ActionModule(SessionAction):
                 files.write_private(path, checks.page("ParaView and {0}".format(shown), found))
             except OSError as error:
                 raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory that you can write to")
-        return {"changed": False, "checks": [one._asdict() for one in found]}
+        result = {"changed": False, "checks": [one._asdict() for one in found]}
+        why = checks.failure(found)
+        return dict(result, failed=True, msg=why) if why else result
 
     def undo_own(self, end_detached):
         return ""

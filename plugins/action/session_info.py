@@ -3,50 +3,77 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reports every session; documented in plugins/modules/session_info.py."""
 
+import contextlib
+import signal
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, status_file
-from ansible_collections.sciviz.paraview.plugins.module_utils.common import durations
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean, one_line
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.terminals import Output
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import one_line
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import table
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
 
-_COLUMNS = ("host", "route", "job", "state", "nodes", "left", "open")
+# Ansible imports an action in its main process. The worker that runs the action has no terminal from ansible-core 2.19 on.
+_OUTPUT = Output()
+# Seconds between two reads of the records. The daemons keep them up to date: within 2 s as to the job's files, within 20 s as to the batch system.
+_EVERY = 1.0
 
 
 class ActionModule(SessionAction):
     NEEDS_SESSION = False
     SPEC = {"names": {"type": "list", "elements": "str", "default": []}, "json": {"type": "str", "default": ""},
-            "table": {"type": "bool", "default": False}}
+            "table": {"type": "bool", "default": False}, "watch": {"type": "bool", "default": False}}
 
     def act(self, arguments):
-        requested = [sessions.Session(self.base, name) for name in arguments["names"]] or sessions.all_sessions(self.base)
-        reports = [self._report(session) for session in requested]
-        sessions.write_report(arguments["json"], reports, fresh=True)
-        if arguments["table"]:
-            for line in _table(reports):
-                display.display(line)
+        if arguments["watch"]:
+            reports = self._watch(arguments)
+        else:
+            reports = [self._current(session) for session in self._requested(arguments)]
+            sessions.write_report(arguments["json"], reports, fresh=True)
+            if arguments["table"]:
+                _show(table.lines(reports))
         return {"changed": False, "sessions": [dict(report, connect_id=None) for report in reports]}
 
-    def _report(self, session):
+    def _requested(self, arguments):
+        return [sessions.Session(self.base, name) for name in arguments["names"]] or sessions.all_sessions(self.base)
+
+    def _watch(self, arguments):
+        """Shows the records until Ctrl-C, which ends this process, or until nothing can be shown any more; returns the last reports."""
+        owner, rewriter, earlier, reports = self.owner, table.Rewriter(), None, []
+        while not _OUTPUT.closed(0):
+            reports = [_readable(session) for session in self._requested(arguments)]
+            content, size = table.content(reports), _OUTPUT.size()
+            shown = table.frame(reports, time.time())
+            if content != earlier:
+                sessions.write_report(arguments["json"], reports, fresh=True)
+            if size:
+                with _uninterrupted():
+                    display.display(rewriter.text(shown, size), screen_only=True, newline=False)
+            elif content != earlier:
+                _show(shown)
+            earlier = content
+            if _OUTPUT.closed(_EVERY) or self.owner != owner:
+                break
+        return reports
+
+    def _current(self, session):
+        """The session's report, after its daemon has queried the cluster."""
         record = session.read()
-        if not record or record.over:
-            return session.report()
-        if not sessions.has_daemon(record):
-            return session.report(state="unknown", time_left_s=None, reason=record.reason or (
-                "the connection is lost; connect resumes what still exists, disconnect ends it"))
-        try:
-            self._refresh(session, record)
-        except (ChannelLost, KeyError):
-            # The session is ending, or has no job yet: the record is reported as it is.
-            pass
-        except SessionError as error:
-            return session.report(reason=one_line(str(error)))
-        return session.report()
+        if record.job_id and record.remote_directory and not record.over and sessions.has_daemon(record):
+            try:
+                self._refresh(session, record)
+            except (ChannelLost, KeyError):
+                # The session is ending: the record is reported as it is.
+                return session.report()
+            except SessionError as error:
+                return session.report(reason=one_line(str(error)))
+        return _recorded(session)
 
     @staticmethod
     def _refresh(session, record):
@@ -60,29 +87,40 @@ class ActionModule(SessionAction):
         if job.state in ("pending", "running") and not session.read().lost_at:
             # While a connect is under way, the daemon notes what it waits for.
             own = job.reason if job.state == "pending" else record.reason if record.state == "starting" else ""
-            session.update(reason=job.explanation or own)
+            session.update(reason=job.explanation or own, expected_start=job.expected_start)
 
 
-def _open(report):
-    """str: the URL for ParaView, or why there is none."""
-    line = report.get("lifeline") or {}
-    if line.get("state") == "outage":
-        return "{0}{1}".format(report["reason"], "; {0} kept".format(_size(line["waiting_bytes"])) if line["waiting_bytes"] else "")
-    losses = line.get("losses", 0)
-    return "{0}{1}".format(report["url"] or report["reason"] or "-", " (connection lost {0})".format(
-        "once" if losses == 1 else "{0} times".format(losses)) if losses and report["url"] else "")
+def _show(lines):
+    """Shows lines at once: a reader such as head may close the pipe between two writes, and Ansible hangs if it cannot write what a worker shows."""
+    if not _OUTPUT.closed(0):
+        with _uninterrupted():
+            display.display("\n".join(lines))
 
 
-def _size(count):
-    return "{0} bytes".format(count) if count < 10000 else "{0:.1f} MB".format(count / 1e6)
+@contextlib.contextmanager
+def _uninterrupted():
+    """Delays the end of this process. If it ended while it holds the lock of the main process's queue, the main process would wait for that lock forever."""
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
-def _table(reports):
-    """Lines of a table with aligned columns."""
-    if not reports:
-        return ["no session"]
-    rows = [_COLUMNS] + [(report["host"], report["route"] or "-", report["job_id"] or "-", report["state"], " ".join(report["nodes"]) or "-",
-                          durations.short(report["time_left_s"]), _open(report)) for report in reports]
-    rows = [[clean(cell, 200).replace("\n", " ") for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
+def _recorded(session):
+    """The report of what the record has."""
+    record = session.read()
+    # The playbook writes the record before it starts the daemon.
+    begins = record.state == "starting" and record.daemon is None and processes.alive(record.owner)
+    if not record or record.over or begins or sessions.has_daemon(record):
+        return session.report()
+    return session.report(state="unknown", time_left_s=None, waited_s=None, expected_start=None, reason=record.reason or (
+        "the connection is lost; connect resumes what still exists, disconnect ends it"))
+
+
+def _readable(session):
+    """The same, with the error in place of a record that cannot be read."""
+    try:
+        return _recorded(session)
+    except SessionError as error:
+        return dict(dict.fromkeys(sessions.REPORT), host=session.name, state="unknown", nodes=[], reason=one_line(str(error)))

@@ -10,6 +10,7 @@ version_added: 0.1.0
 description:
   - Checks this machine, the connection to the login node, the login node, the connections to the nodes and, with O(job), a node. For each thing that a
     session needs, it reports whether it works. For each failure it names the cause, the person who can fix it, and how.
+  - The task fails if a check has failed, after the lines were shown and O(json) and O(html) were written. C(warning) and C(cannot tell) are no failures.
   - It logs in separately, and does not affect an open session. It removes all forwards that it sets up for its checks.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
@@ -60,6 +61,7 @@ EXAMPLES = r"""
     modules: [paraview]
     html: ~/frontera.html
   register: doctor
+  ignore_errors: true
 
 - name: Show the causes of failures
   ansible.builtin.debug:
@@ -69,7 +71,7 @@ EXAMPLES = r"""
 RETURN = r"""
 checks:
   description: The checks, in order.
-  returned: success
+  returned: if the checks were run, also if some of them failed
   type: list
   elements: dict
   contains:

@@ -158,6 +158,16 @@ session:
       returned: always
       type: int
       sample: 3130
+    waited_s:
+      description: Seconds that the job has waited in the queue; null if it does not wait there.
+      returned: always
+      type: int
+      sample: null
+    expected_start:
+      description: When the batch system expects to start the job that waits, in ISO 8601 and the time zone of the cluster; null if it gives no time.
+      returned: always
+      type: str
+      sample: null
     reason:
       description: Why the session is in this state; may be empty.
       returned: always

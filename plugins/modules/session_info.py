@@ -47,6 +47,14 @@ options:
       - Whether to show the sessions as a table.
     type: bool
     default: false
+  watch:
+    description:
+      - Whether to show the table until Ctrl-C. On a terminal it is updated in place every second. In a pipe, in a file and on a dumb terminal a new table
+        appears each time something has changed. O(json) is written each time as well.
+      - The table has what the session records have. The daemon of each session keeps its record up to date, so the clusters are not queried.
+      - Ctrl-C ends C(ansible-playbook) with exit status 99. It does not affect the sessions. The task also ends if the process that reads a pipe has closed it.
+    type: bool
+    default: false
 author:
   - The sciviz.paraview developers (@sciviz)
 seealso:
@@ -134,6 +142,16 @@ sessions:
       returned: always
       type: int
       sample: 3130
+    waited_s:
+      description: Seconds that the job has waited in the queue; null if it does not wait there.
+      returned: always
+      type: int
+      sample: null
+    expected_start:
+      description: When the batch system expects to start the job that waits, in ISO 8601 and the time zone of the cluster; null if it gives no time.
+      returned: always
+      type: str
+      sample: null
     reason:
       description: Why the session is in this state; may be empty.
       returned: always

@@ -28,6 +28,7 @@ def test_a_table_names_cause_and_way_out():
     assert lines[5].split("\n")[1].strip() == "GatewayPorts clientspecified"
     assert lines[-1].startswith("cannot tell  login node to node")
     assert report.summary(SEEN) == "1 ok, 2 failed, 1 cannot tell"
+    assert report.failure(SEEN) == "2 of 4 checks failed: port, remote forwarding to the cluster"
     assert report.table([]) == []
 
 
@@ -37,6 +38,7 @@ def test_a_warning_has_a_way_out_and_is_no_failure():
     assert [line.strip() for line in report.table(seen)[1:]] == [
         "warning      renderer  llvmpipe", "because the job has GPUs and does not draw with them", "to be fixed by you: use another pvserver"]
     assert report.summary(seen) == "1 ok, 1 warning, 0 failed, 0 cannot tell"
+    assert report.failure([*seen, report.unsure("node", "display", "")]) == ""
     assert "use another pvserver" in Page(report.page("ParaView and frontera", seen)).text
 
 

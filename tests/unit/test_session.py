@@ -267,7 +267,8 @@ def test_a_report_has_every_field(session):
                   ends_at=time.time() + 1000, socket="/s")
     report = session.report(state="ready")
     assert list(report) == list(sessions.REPORT) == [
-        "host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason", "lifeline"]
+        "host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "waited_s",
+        "expected_start", "reason", "lifeline"]
     assert report["host"] == "lab" and report["state"] == "ready" and report["nodes"] == ["c101"]
     assert 900 < report["time_left_s"] <= 1000 and isinstance(report["time_left_s"], int)
     assert session.report(connect_id=None)["connect_id"] is None
@@ -278,6 +279,14 @@ def test_time_left():
     assert sessions.time_left(SessionRecord(state="ended", ends_at=time.time() + 50)) is None
     assert sessions.time_left(SessionRecord(state="pending")) is None
     assert sessions.time_left(SessionRecord()) is None
+
+
+def test_a_report_of_a_session_that_waits(session):
+    session.begin(state="pending", job_id="17", submitted_at=time.time() - 100, expected_start="2026-06-12T15:40:00")
+    report = session.report()
+    assert 100 <= report["waited_s"] < 120 and report["expected_start"] == "2026-06-12T15:40:00"
+    session.update(state="starting")
+    assert (session.report()["waited_s"], session.report()["expected_start"]) == (None, None)
 
 
 def test_has_daemon(tmp_path):

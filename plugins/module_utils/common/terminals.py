@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The terminal from which a command was started, for a line after the command has ended."""
+"""Terminals: the one from which a command was started, for a line after the command has ended, and the one that shows a program's output."""
 
 import os
+import select
 import stat
 import typing as t
 
@@ -44,3 +45,36 @@ def write(terminal: t.Optional[list], line: str) -> None:
         pass
     finally:
         os.close(descriptor)
+
+
+class Output:
+    """The standard output of a program, kept for its forked children, whose own standard output may be another file."""
+
+    def __init__(self) -> None:
+        try:
+            self._descriptor = os.dup(1)
+        except OSError:
+            self._descriptor = -1
+
+    def size(self) -> t.Optional[t.Tuple[int, int]]:
+        """Columns and lines of a terminal that can move its cursor; None if it is a dumb terminal or no terminal."""
+        if self._descriptor < 0 or not os.isatty(self._descriptor) or os.environ.get("TERM", "dumb") in ("", "dumb", "unknown"):
+            return None
+        try:
+            columns, rows = os.get_terminal_size(self._descriptor)
+        except OSError:
+            return None
+        # A serial line may not have a size.
+        return columns or 80, rows or 24
+
+    def closed(self, seconds: float) -> bool:
+        """Waits until the process that reads a pipe has closed it, and returns whether it has.
+
+        Args:
+            seconds: to wait at most.
+        """
+        poll = select.poll()
+        # Not every system can poll a terminal, and if it is closed, the program itself is ended.
+        if self._descriptor >= 0 and not os.isatty(self._descriptor):
+            poll.register(self._descriptor, 0)
+        return any(events & (select.POLLERR | select.POLLHUP) for _descriptor, events in poll.poll(1000 * seconds))

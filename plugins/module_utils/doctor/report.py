@@ -77,6 +77,12 @@ def summary(checks: t.List[Check]) -> str:
     return ", ".join("{0} {1}".format(counts[result], result) for result in RESULTS if result != "warning" or counts[result])
 
 
+def failure(checks: t.List[Check]) -> str:
+    """One sentence on the checks that failed; empty if none did."""
+    names = [one.name for one in checks if one.result == "failed"]
+    return "{0} of {1} checks failed: {2}".format(len(names), len(checks), ", ".join(names)) if names else ""
+
+
 class Anonymizer:
     """Replaces names and addresses by placeholders; the same name gets the same placeholder everywhere.
 

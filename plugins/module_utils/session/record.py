@@ -23,8 +23,8 @@ from ..common.files import locked, write_private
 from .event_log import EventLog
 
 #: Fields of a report, in order; every report has them all.
-REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "reason",
-          "lifeline")
+REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "waited_s",
+          "expected_start", "reason", "lifeline")
 
 #: Suffix, to the control path, of a file that exists while a daemon whose session is over holds the connection for others.
 HELD = ".h"
@@ -193,7 +193,8 @@ class Session:
             "host": self.name, "route": record.route, "state": record.state or "gone",
             "job_id": record.job_id, "nodes": record.nodes, "url": record.url,
             "client_port": record.client_port, "connect_id": connect_id,
-            "login_node": record.login_node, "time_left_s": time_left(record), "reason": record.reason,
+            "login_node": record.login_node, "time_left_s": time_left(record), "waited_s": waited(record),
+            "expected_start": record.expected_start if record.state == "pending" else None, "reason": record.reason,
             "lifeline": self._lifeline(record),
         }
         values.update(changes)
@@ -205,6 +206,13 @@ def time_left(record: SessionRecord) -> t.Optional[int]:
     if record.over or not record.ends_at:
         return None
     return max(0, int(record.ends_at - time.time()))
+
+
+def waited(record: SessionRecord) -> t.Optional[int]:
+    """Seconds that the job has waited in the queue; None if it does not wait there."""
+    if record.state != "pending" or not record.submitted_at:
+        return None
+    return max(0, int(time.time() - record.submitted_at))
 
 
 def all_sessions(base: str) -> t.List[Session]:
