@@ -96,7 +96,7 @@ class Recording:
             parts.append(f"@keyframes f{number} {{ 0% {{ visibility: {'hidden' if number else 'visible'}; }} {begin:.3f}% {{ visibility: visible; }} "
                          f"{min(over, 100):.3f}% {{ visibility: hidden; }} }} #f{number} {{ animation-name: f{number}; }}")
         parts += ["@media (prefers-reduced-motion: reduce) { .f { animation: none; } .f:last-of-type { visibility: visible; } }", "</style>",
-                  f'<rect width="100%" height="100%" rx="6" fill="#2e3440"/>']
+                  '<rect width="100%" height="100%" rx="6" fill="#2e3440"/>']
         parts += [self._group(number, rows) for number, (_at, rows) in enumerate(self.frames)]
         return "\n".join([*parts, "</svg>", ""])
 
