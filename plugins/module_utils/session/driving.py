@@ -128,7 +128,7 @@ class Driving:
             self.ended_line = outcome["text"] if kind == "ended" else ""
             self.daemon.hand_over()
             if kind == "ready":
-                self.session.events.append("ready", text=outcome["text"])
+                self.session.events.append("ready", text=outcome["text"], advice=outcome.get("advice", []))
 
     def _check_wait(self) -> None:
         try:

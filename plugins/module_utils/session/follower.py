@@ -17,7 +17,11 @@ _LEAVING = 30
 
 
 class Screen:
-    """Where a follower shows what happens."""
+    """Where a viewer shows what happens."""
+
+    def event(self, name: str, event: t.Dict[str, t.Any]) -> None:
+        """Shows an event that has a line for the user."""
+        self.line(name, event["text"])
 
     def line(self, name: str, text: str) -> None:
         """Shows a line of a session."""
@@ -28,22 +32,32 @@ class Screen:
         raise NotImplementedError
 
 
-class Follower:
-    """Follows one session for one playbook.
+class Nowhere(Screen):
+    """Shows nothing, since another program does."""
+
+    def line(self, name: str, text: str) -> None:
+        pass
+
+    def error(self, name: str, lines: t.List[str]) -> None:
+        pass
+
+
+class Viewer:
+    """Shows what happens in one session that a playbook has begun to follow. It does not act on the session.
 
     Args:
         session: the session.
-        owner: processes.identity() of the playbook that began to follow it.
+        owner: processes.identity() of that playbook.
         screen: where to show what happens.
-        asker: the way to the user, for prompts.
     Attributes:
+        begun: the playbook began to follow the session.
         submitted: the job is submitted.
         over: the event that ended this connect; None before.
         error: the error, if it failed.
     """
 
-    def __init__(self, session: Session, owner: t.List[t.Any], screen: Screen, asker: Asker) -> None:
-        self.session, self.owner, self.screen, self.asker = session, owner, screen, asker
+    def __init__(self, session: Session, owner: t.List[t.Any], screen: Screen) -> None:
+        self.session, self.owner, self.screen = session, owner, screen
         record = session.read()
         self.id, self.daemon = record.id, record.daemon
         self.submitted = False
@@ -51,7 +65,6 @@ class Follower:
         self.error: t.Optional[SessionError] = None
         events, self.offset = session.events.read()
         begun = [number for number, event in enumerate(events) if event["kind"] == "begun" and event["owner"] == owner]
-        #: Whether this playbook began to follow the session.
         self.begun = bool(begun)
         self.pending = events[begun[-1] + 1:] if begun else []
 
@@ -91,19 +104,44 @@ class Follower:
         elif kind == "error":
             self.error = SessionError(event["what"], event["why"], event["way_out"])
             self.screen.error(self.session.name, self.error.lines())
-        elif kind in ("line", "ready", "ended"):
-            self.screen.line(self.session.name, event["text"])
+        elif "text" in event and kind != "prompt":
+            self.screen.event(self.session.name, event)
         elif kind == "prompt":
-            self._answer(event)
+            self._prompt(event)
         if kind in OVER:
             self._end(event)
 
     def _end(self, event: t.Dict[str, t.Any]) -> None:
         self.over = event
+
+    def _prompt(self, event: t.Dict[str, t.Any]) -> None:
+        """ssh prompts the user. Only a follower answers."""
+
+    def clear_up(self) -> None:
+        """Removes the record of a session that has failed, of which nothing else is left."""
+        record = self.session.read()
+        if record.id == self.id and self.error and (record.over or not (record.remote_directory or has_daemon(record))):
+            self.session.remove()
+
+
+class Follower(Viewer):
+    """Follows one session for one playbook: it also answers ssh's prompts, and waits until the daemon of a session that is over has ended.
+
+    Args:
+        session: the session. owner: processes.identity() of the playbook. screen: where to show what happens.
+        asker: the way to the user, for prompts.
+    """
+
+    def __init__(self, session: Session, owner: t.List[t.Any], screen: Screen, asker: Asker) -> None:
+        super().__init__(session, owner, screen)
+        self.asker = asker
+
+    def _end(self, event: t.Dict[str, t.Any]) -> None:
+        super()._end(event)
         if event["kind"] == "ended" or (event["kind"] == "failed" and not event["kept"]):
             processes.wait_gone(self.daemon, _LEAVING)
 
-    def _answer(self, event: t.Dict[str, t.Any]) -> None:
+    def _prompt(self, event: t.Dict[str, t.Any]) -> None:
         channel = Channel(self.session.read().socket, self.session.name)
         try:
             answer = self.asker.ask(event["text"], event["private"])
@@ -111,9 +149,3 @@ class Follower:
             channel.request("answer", id=event["id"], cancelled=True)
             return
         channel.request("answer", id=event["id"], text=None if answer is None else answer.decode("utf-8", "surrogateescape"))
-
-    def clear_up(self) -> None:
-        """Removes the record of a session that has failed, of which nothing else is left."""
-        record = self.session.read()
-        if record.id == self.id and self.error and (record.over or not (record.remote_directory or has_daemon(record))):
-            self.session.remove()
