@@ -63,7 +63,7 @@ class ActionModule(SessionAction):
         if constants.DEFAULT_STDOUT_CALLBACK != "default" or display.verbosity:
             return
         with contextlib.suppress(OSError):
-            os.close(os.open(os.path.join(self.base, "hint_shown"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+            os.close(os.open(os.path.join(self.base, ".hint_shown"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
             display.display(_HINT)
 
     def _follow(self, followers):

@@ -133,7 +133,7 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._follow(result)
         loop = result._task.loop and "results" in result._result
-        if _is_ours(result._task) and not loop and (not ignore_errors or "error" in result._result):
+        if _is_ours(result._task) and not loop and (not ignore_errors or _action(result._task).startswith(_PREFIX)):
             self._show_error(result)
         if not self._quiet(result._task):
             super().v2_runner_on_failed(result, ignore_errors)
