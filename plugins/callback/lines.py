@@ -123,6 +123,8 @@ class CallbackModule(Default):
         self._follow(result)
         if self._quiet(result._task):
             self._handle_warnings(result._result)
+            if _action(result._task) == "ansible.builtin.debug" and "msg" in result._result:
+                self._live.line(result._host.get_name(), str(result._result["msg"]))
         else:
             super().v2_runner_on_ok(result)
 
@@ -182,6 +184,8 @@ class CallbackModule(Default):
         self._handle_warnings(result._result)
         found = result._result.get("error")
         if isinstance(found, dict) and "lines" in found:
+            if _action(result._task) == _PREFIX + "session_wait" and found["host"] in self._live.sessions.failed:
+                return  # The event log had this error.
             self._live.error(str(found["host"]), [str(line) for line in found["lines"]])
         else:
             self._live.error(result._host.get_name(), _error_lines(result._task, result._result))
@@ -206,5 +210,7 @@ def _is_ours(item):
     """bool: whether a task or play is of this collection."""
     if item is None or _action(item).startswith(_PREFIX):
         return item is not None
-    path = os.path.realpath((item.get_path() or "").rpartition(":")[0])
-    return path.startswith(_COLLECTION + os.sep)
+    # The task that checks a role's arguments has no file.
+    role = getattr(item, "_role", None)
+    paths = [(item.get_path() or "").rpartition(":")[0], getattr(role, "_role_path", None) or ""]
+    return any(os.path.realpath(path).startswith(_COLLECTION + os.sep) for path in paths if path)

@@ -14,7 +14,7 @@ import typing as t
 from ansible import constants
 
 from ..module_utils.common import terminals
-from ..module_utils.session.live_screen import Live, LiveScreen, Sessions
+from ..module_utils.session.live_screen import Live, LiveScreen, Sessions, laid_out
 
 # Seconds between two reads of the event logs, and between two redraws in which nothing but the time has changed.
 _EVERY = 0.1
@@ -94,18 +94,27 @@ class LiveDisplay:
             self.thread.start()
         return added
 
-    def step(self) -> None:
-        """Shows what has happened since the last step."""
+    def step(self, check: bool = False) -> None:
+        """Shows what has happened since the last step.
+
+        Args:
+            check: as in Viewer.step().
+        """
         with self.lock:
             self.busy += 1
             try:
-                happened = self.sessions.step()
+                happened = self.sessions.step(check)
             finally:
                 self.busy -= 1
             if self.screen and not self.busy and not self.stopped.is_set() and (happened or time.monotonic() > self.drawn_at + _REDRAW):
                 self.drawn_at = time.monotonic()
                 self.lines = self.sessions.lines(self.screen.size()[0] - 1)
                 self.screen.draw(self.lines)
+
+    def line(self, name: str, text: str) -> None:
+        """Shows a line that stays."""
+        with self.lock:
+            self._show(laid_out(name, text, self.sessions.width()), False)
 
     def error(self, name: str, lines: t.List[str]) -> None:
         """Shows an error, unless it was shown."""
@@ -116,7 +125,7 @@ class LiveDisplay:
         """Shows what has happened, since a task that followed sessions has ended."""
         with self.lock:
             self.drawn_at = 0.0
-            self.step()
+            self.step(check=True)
             self.sessions.clear_up()
 
     def _watch(self) -> None:

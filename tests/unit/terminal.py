@@ -86,8 +86,10 @@ class Terminal:
         self.master, slave = os.openpty()
         self.screen, self.raw, self.lock = Screen(columns, rows), "", threading.Lock()
         self.resize(columns, rows)
-        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                                        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0), **options)
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509  # Python 3.11 has no other way to give a program its terminal
+            **options)
         os.close(slave)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import signal
 import socket
 import subprocess
 import sys
@@ -165,9 +164,10 @@ def test_a_host_that_waits_has_one_line_that_is_rewritten(desk):
     assert terminal.screen.column == 0 and not terminal.screen.cursor_hidden
 
 
-def test_an_error_appears_once_in_three_lines(desk):
+@pytest.mark.parametrize(("environment", "colored"), [({}, True), ({"NO_COLOR": "1"}, False), ({"ANSIBLE_NOCOLOR": "1"}, False)])
+def test_an_error_appears_once_in_three_lines(desk, environment, colored):
     session = desk.session()
-    terminal = desk.terminal()
+    terminal = desk.terminal(**environment)
     desk.followed(session)
     session.events.append("line", text="ParaView 5.13 here, 5.13 there")
     fail(desk, session)
@@ -175,6 +175,7 @@ def test_an_error_appears_once_in_three_lines(desk):
     assert terminal.text.splitlines() == ["lab: ParaView 5.13 here, 5.13 there", "lab: no route works here", "lab: node_tunnel: no ssh to nodes",
                                           "lab: send this line to the site"]
     assert not session.read(), "the record of a session that failed is removed"
+    assert bool(re.search(r"\x1b\[[0-9;]*31m", terminal.raw)) == colored
 
 
 def test_no_line_gets_into_a_prompt(desk):
@@ -227,8 +228,9 @@ def test_ctrl_c_leaves_the_terminal_usable(desk):
     desk.followed(session)
     pending(session, "Priority")
     terminal.until("waiting 6 min")
-    os.kill(terminal.process.pid, signal.SIGINT)
-    assert terminal.end() == 99 or terminal.process.returncode == 1
+    terminal.type("\x03")
+    assert terminal.end() != 0
+    assert (Path(session.directory) / "interrupted").exists()
     assert "pending" not in terminal.text and terminal.screen.column == 0 and not terminal.screen.cursor_hidden
 
 
@@ -247,7 +249,7 @@ def test_a_dumb_terminal_and_a_screen_reader_have_each_line_once(desk, environme
     assert "\x1b" not in terminal.raw
 
 
-@pytest.mark.parametrize(("environment", "colored"), [({}, False), ({"NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0"}, False), ({"ANSIBLE_FORCE_COLOR": "1"}, True)])
+@pytest.mark.parametrize(("environment", "colored"), [({}, False), ({"ANSIBLE_FORCE_COLOR": "1"}, True)])
 def test_a_pipe_has_each_line_once(desk, environment, colored):
     session = desk.session()
     playbook = desk.pipe(**environment)
@@ -260,6 +262,57 @@ def test_a_pipe_has_each_line_once(desk, environment, colored):
     assert plain.splitlines() == ["lab: job 4711 pending, Priority, expected 14:32", "lab: ab", "lab: c", "lab: no route works here",
                                   "lab: node_tunnel: no ssh to nodes", "lab: send this line to the site"]
     assert (output != plain) == colored and playbook.returncode == 2
+
+
+def test_a_session_that_somebody_ends_is_one_error(desk):
+    session = desk.session()
+    terminal = desk.terminal()
+    desk.followed(session)
+    pending(session, "Priority")
+    terminal.until("waiting 6 min")
+    desk.daemon.end()
+    session.remove()
+    assert terminal.end() == 2
+    assert terminal.text.splitlines() == ["lab: the session of lab was ended", "lab: the process that held it is gone",
+                                          "lab: connect again; a session that still exists is continued"]
+
+
+def test_a_detached_session_ends_with_the_command_to_follow_it(desk):
+    session = desk.session()
+    terminal = desk.terminal("sciviz.paraview.connect", "-e", "host=lab", "-e", "paraview_detach=true")
+    desk.followed(session)
+    session.events.append("line", text="job 4711 submitted: 1 node, 1 task, 1:00:00")
+    pending(session, "Priority")
+    session.events.append("submitted")
+    assert terminal.end() == 0
+    assert terminal.text.splitlines() == ["lab: job 4711 submitted: 1 node, 1 task, 1:00:00",
+                                          "lab: detached; once the job runs, it waits 20 min for ParaView. To follow it:",
+                                          "    ansible-playbook sciviz.paraview.connect -e host=lab"]
+    assert desk.daemon.asked("release")
+
+
+def test_the_role_in_a_playbook_of_the_users_own(desk):
+    desk.inventory("lab", "other")
+    sessions = [desk.session(), desk.session("other")]
+    (desk.home / "site.yml").write_text(json.dumps([{"name": "Mine", "hosts": "all", "gather_facts": False, "roles": ["sciviz.paraview.connect"]}]))
+    terminal = desk.terminal("site.yml")
+    desk.followed(*sessions)
+    pending(sessions[0], "Priority")
+    terminal.until(lambda text: "lab: job 4711 pending" in text and "other: logging in" in text)
+    ready(sessions[1])
+    terminal.until("other: ready")
+    fail(desk, sessions[0])
+    assert terminal.end() == 2
+    assert terminal.text.splitlines() == ["other: ready after 8 s. Ends with the job at 15:38, or by:", "    " + DISCONNECT, "lab: no route works here",
+                                          "lab: node_tunnel: no ssh to nodes", "lab: send this line to the site"]
+
+
+def test_a_difference_appears_without_a_title(desk):
+    (desk.home / "site.yml").write_text(json.dumps([{"name": "Site", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [
+        {"name": "Publish", "sciviz.paraview.site_file": {"path": str(desk.home / "published.yml"), "owned": ["queue"], "values": {"queue": "viz"}}}]}]))
+    playbook = desk.pipe("site.yml", "--check", "--diff")
+    output = playbook.communicate(timeout=60)[0]
+    assert re.search(r"(?m)^\+queue: viz$", output) and "Publish" not in output and playbook.returncode == 0, output
 
 
 def test_commands_can_be_copied(desk):

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Follows a session by its event log until a connect is over, and shows what happens."""
 
+import time
 import typing as t
 
 from ..common import processes
@@ -14,6 +15,8 @@ from .record import Session, has_daemon
 
 # Seconds that a daemon may take to end after a session that has failed or ended.
 _LEAVING = 30
+# Seconds between two checks whether the daemon lives.
+_CHECK_EVERY = 1.0
 
 
 class Screen:
@@ -67,17 +70,25 @@ class Viewer:
         begun = [number for number, event in enumerate(events) if event["kind"] == "begun" and event["owner"] == owner]
         self.begun = bool(begun)
         self.pending = events[begun[-1] + 1:] if begun else []
+        self.check_at = 0.0
 
-    def step(self) -> bool:
-        """Shows what has happened since the last step; returns whether something has."""
-        was_alive = processes.alive(self.daemon)
+    def step(self, check: bool = False) -> bool:
+        """Shows what has happened since the last step; returns whether something has.
+
+        Args:
+            check: check now whether the daemon lives, also if that was checked just before.
+        """
+        was_alive = not (check or time.monotonic() >= self.check_at) or processes.alive(self.daemon)
         events, self.offset = self.session.events.read(self.offset)
         events, self.pending = self.pending + events, []
         for event in events:
             if self.over is None:
                 self._read(event)
-        if self.over is None and not events and not was_alive:
-            self._note_vanished()
+        if self.over is None and not events:
+            if not was_alive:
+                self._note_vanished()
+            elif time.monotonic() >= self.check_at:
+                self.check_at = time.monotonic() + _CHECK_EVERY
         return bool(events)
 
     def _note_vanished(self) -> None:

@@ -57,7 +57,7 @@ def live_text(name: str, record: SessionRecord, waits: str, now: float, width: i
     """
     since = record.submitted_at if record.state == "pending" else record.created
     duration = ", {0}{1}".format("waiting " if record.state == "pending" else "", durations.in_words(max(0, now - since))) if since else ""
-    text = "{0}: {1}".format(clean(name, 100), one_line(described(record, waits), 1000))
+    text = "{0}: {1}".format(one_line(name, 100), one_line(described(record, waits), 1000))
     return columns.cut(columns.cut(text, width - columns.width(duration)) + duration, width)
 
 
@@ -140,6 +140,8 @@ class Sessions(Screen):
         self.owner, self.show, self.width, self.live = owner, show, width, live
         self.viewers: t.Dict[str, Viewer] = {}
         self.waits: t.Dict[str, str] = {}
+        #: The sessions whose viewers have shown an error.
+        self.failed: t.Set[str] = set()
         self._errors: t.Set[t.Tuple[str, str]] = set()
 
     def add(self, session: Session) -> bool:
@@ -151,6 +153,7 @@ class Sessions(Screen):
         if viewer.begun:
             self.viewers[session.directory] = viewer
             self.waits.pop(session.name, None)
+            self.failed.discard(session.name)
         return viewer.begun
 
     @property
@@ -158,18 +161,24 @@ class Sessions(Screen):
         """The sessions whose connect is not over."""
         return [viewer for viewer in list(self.viewers.values()) if viewer.over is None]
 
-    def step(self) -> bool:
-        """Shows what has happened since the last step; returns whether something has."""
-        happened = [self._step(viewer) for viewer in self.open]
+    def step(self, check: bool = False) -> bool:
+        """Shows what has happened since the last step; returns whether something has.
+
+        Args:
+            check: as in Viewer.step().
+        """
+        happened = [self._step(viewer, check) for viewer in self.open]
         return any(happened)
 
-    @staticmethod
-    def _step(viewer: Viewer) -> bool:
+    def _step(self, viewer: Viewer, check: bool) -> bool:
         try:
-            return viewer.step()
+            happened = viewer.step(check)
         except SessionError as error:
             viewer.fail(error)
-            return True
+            happened = True
+        if viewer.error:
+            self.failed.add(viewer.session.name)
+        return happened or viewer.over is not None
 
     def clear_up(self) -> None:
         """Removes the records of sessions that have failed, of which nothing else is left. Their errors have been shown."""
@@ -184,7 +193,7 @@ class Sessions(Screen):
     def lines(self, width: int) -> t.List[Live]:
         """The live lines at this moment."""
         found = []
-        for viewer in self.open:
+        for viewer in sorted(self.open, key=lambda viewer: viewer.session.name):
             try:
                 record = viewer.session.read()
             except SessionError:
