@@ -50,7 +50,7 @@ class ActionModule(SessionAction):
         results = {follower.session.name: self._result(follower) for follower in followers}
         if names is None:
             return results.get(self.name) or {"changed": False, "session": self._report(self.session)}
-        if followers and not any(follower.error or follower.session.read().settings.get("json") for follower in followers):
+        if followers and not any(follower.error or self._for_a_program(follower) for follower in followers):
             self._hint()
         return {"changed": False, "sessions": results}
 
@@ -58,9 +58,15 @@ class ActionModule(SessionAction):
         session = sessions.Session(self.base, name)
         return Follower(session, self.owner, Nowhere() if lines_callback.shows(session.directory) else Lines(), TerminalAsker(name))
 
+    @staticmethod
+    def _for_a_program(follower):
+        """bool: whether a program reads the report, or ParaView's dialog has started this playbook."""
+        options = follower.session.read().settings
+        return bool(options.get("json") or options.get("client_process"))
+
     def _hint(self):
         """Shows once for each user that there is a callback for our lines alone."""
-        if constants.DEFAULT_STDOUT_CALLBACK != "default" or display.verbosity:
+        if constants.DEFAULT_STDOUT_CALLBACK not in ("default", "ansible.builtin.default") or display.verbosity:
             return
         with contextlib.suppress(OSError):
             os.close(os.open(os.path.join(self.base, ".hint_shown"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))

@@ -49,7 +49,6 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean, one_line
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import lines_callback
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.live_display import LiveDisplay
 
 _COLLECTION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -75,7 +74,6 @@ class CallbackModule(Default):
         if self._live is None:
             live = not self.get_option("plain") and not self._display.verbosity
             self._live = LiveDisplay(self._display, live, processes.identity(os.getpid()))
-            lines_callback.activate()
 
     def _quiet(self, item):
         """bool: whether nothing is shown of a task or play but its lines and errors."""
@@ -135,7 +133,8 @@ class CallbackModule(Default):
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._follow(result)
         loop = result._task.loop and "results" in result._result
-        if _is_ours(result._task) and not loop and (not ignore_errors or _action(result._task).startswith(_PREFIX)):
+        passed_over = not _action(result._task).startswith(_PREFIX) and (ignore_errors or _is_rescued(result._task))
+        if _is_ours(result._task) and not loop and not passed_over:
             self._show_error(result)
         if not self._quiet(result._task):
             super().v2_runner_on_failed(result, ignore_errors)
@@ -174,10 +173,9 @@ class CallbackModule(Default):
         action = _action(result._task)
         if action == _PREFIX + "session" and result._result.get("directory"):
             directory, name = str(result._result["directory"]), str(result._result["session"]["host"])
-            if self._live.add(Session(os.path.dirname(directory), name, directory=directory)):
-                lines_callback.add(directory)
+            self._live.add(Session(os.path.dirname(directory), name, directory=directory))
         elif action == _PREFIX + "session_wait":
-            self._live.catch_up()
+            self._live.catch_up(result._result.get("sessions") or [result._result.get("session", {}).get("host")])
 
     def _show_error(self, result):
         """Shows why a task failed, in place of its result."""
@@ -204,6 +202,16 @@ def _error_lines(task, result):
 def _action(task):
     """str: the full name of a task's action."""
     return str(getattr(task, "resolved_action", None) or getattr(task, "action", None) or "")
+
+
+def _is_rescued(task):
+    """bool: whether the task's block has a rescue section, which reports the failure."""
+    parent = getattr(task, "_parent", None)
+    while parent is not None:
+        if getattr(parent, "rescue", None) and any(one._uuid == task._uuid for one in parent.block):
+            return True
+        parent = getattr(parent, "_parent", None)
+    return False
 
 
 def _is_ours(item):

@@ -28,6 +28,11 @@ def add(directory: str) -> None:
     _shown.add(directory)
 
 
+def remove(directory: str) -> None:
+    """The callback does not show the session in a directory any more."""
+    _shown.discard(directory)
+
+
 def shows(directory: str) -> bool:
     """Whether the callback shows the session in a directory."""
     return directory in _shown

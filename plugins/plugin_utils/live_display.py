@@ -15,6 +15,7 @@ from ansible import constants
 
 from ..module_utils.common import terminals
 from ..module_utils.session.live_screen import Live, LiveScreen, Sessions, laid_out
+from . import lines_callback
 
 # Seconds between two reads of the event logs, and between two redraws in which nothing but the time has changed.
 _EVERY = 0.1
@@ -43,6 +44,7 @@ class LiveDisplay:
         self.drawn_at, self.busy = 0.0, 0
         self.stopped = threading.Event()
         self.thread: t.Optional[threading.Thread] = None
+        lines_callback.activate()
         for name in ("display", "prompt_until", "prompt"):
             setattr(display, name, self._above(getattr(display, name), prompts=name != "display"))
         atexit.register(self.stop)
@@ -89,6 +91,8 @@ class LiveDisplay:
         """Shows a session from now on, if this playbook has begun to follow it; returns whether it has."""
         with self.lock:
             added = self.sessions.add(session)
+        if added:
+            lines_callback.add(session.directory)
         if added and not self.thread:
             self.thread = threading.Thread(target=self._watch, daemon=True)
             self.thread.start()
@@ -121,12 +125,17 @@ class LiveDisplay:
         with self.lock:
             self.sessions.error(name, lines)
 
-    def catch_up(self) -> None:
-        """Shows what has happened, since a task that followed sessions has ended."""
+    def catch_up(self, names: t.Optional[t.Collection[str]] = None) -> None:
+        """Shows what has happened, since a task that followed sessions has ended.
+
+        Args:
+            names: the sessions; None for all.
+        """
         with self.lock:
             self.drawn_at = 0.0
             self.step(check=True)
-            self.sessions.clear_up()
+            for directory in self.sessions.clear_up(names):
+                lines_callback.remove(directory)
 
     def _watch(self) -> None:
         while not self.stopped.wait(_EVERY):

@@ -307,12 +307,24 @@ def test_the_role_in_a_playbook_of_the_users_own(desk):
                                           "lab: node_tunnel: no ssh to nodes", "lab: send this line to the site"]
 
 
+def test_a_session_whose_result_is_hidden_is_shown_by_its_task(desk):
+    session = desk.session()
+    (desk.home / "site.yml").write_text(json.dumps([{"name": "Mine", "hosts": "lab", "gather_facts": False, "tasks": [
+        {"name": "Begin", "sciviz.paraview.session": {"state": "started"}, "no_log": True}, {"name": "Wait", "sciviz.paraview.session_wait": {}}]}]))
+    playbook = desk.pipe("site.yml")
+    desk.followed(session)
+    session.events.append("line", text="route node_tunnel")
+    fail(desk, session)
+    assert playbook.communicate(timeout=60)[0].splitlines() == ["lab: route node_tunnel", "lab: no route works here", "lab: node_tunnel: no ssh to nodes",
+                                                                "lab: send this line to the site"]
+
+
 def test_a_difference_appears_without_a_title(desk):
     (desk.home / "site.yml").write_text(json.dumps([{"name": "Site", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [
         {"name": "Publish", "sciviz.paraview.site_file": {"path": str(desk.home / "published.yml"), "owned": ["queue"], "values": {"queue": "viz"}}}]}]))
     playbook = desk.pipe("site.yml", "--check", "--diff")
     output = playbook.communicate(timeout=60)[0]
-    assert re.search(r"(?m)^\+queue: viz$", output) and "Publish" not in output and playbook.returncode == 0, output
+    assert '+queue: "viz"' in output and "Publish" not in output and playbook.returncode == 0, output
 
 
 def test_commands_can_be_copied(desk):

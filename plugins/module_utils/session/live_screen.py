@@ -180,15 +180,22 @@ class Sessions(Screen):
             self.failed.add(viewer.session.name)
         return happened or viewer.over is not None
 
-    def clear_up(self) -> None:
-        """Removes the records of sessions that have failed, of which nothing else is left. Their errors have been shown."""
-        for viewer in list(self.viewers.values()):
-            if viewer.over is not None:
-                del self.viewers[viewer.session.directory]
-                try:
-                    viewer.clear_up()
-                except SessionError:
-                    pass  # The record is damaged; the error says so.
+    def clear_up(self, names: t.Optional[t.Collection[str]] = None) -> t.List[str]:
+        """Forgets sessions whose connect is over. If one has failed, and nothing else is left of it, its record is removed: its error has been shown.
+
+        Args:
+            names: sessions that no task follows any more; None for all.
+        Returns:
+            The directories of these sessions.
+        """
+        forgotten = [viewer for viewer in self.viewers.values() if viewer.over is not None and (names is None or viewer.session.name in names)]
+        for viewer in forgotten:
+            del self.viewers[viewer.session.directory]
+            try:
+                viewer.clear_up()
+            except SessionError:
+                pass  # The record is damaged. That error has been shown, too.
+        return [viewer.session.directory for viewer in forgotten]
 
     def lines(self, width: int) -> t.List[Live]:
         """The live lines at this moment."""
