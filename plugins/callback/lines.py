@@ -205,12 +205,12 @@ def _action(task):
 
 
 def _is_rescued(task):
-    """bool: whether the task's block has a rescue section, which reports the failure."""
-    parent = getattr(task, "_parent", None)
+    """bool: whether a block around the task has a rescue section, which reports the failure."""
+    child, parent = task, getattr(task, "_parent", None)
     while parent is not None:
-        if getattr(parent, "rescue", None) and any(one._uuid == task._uuid for one in parent.block):
+        if getattr(parent, "rescue", None) and any(one._uuid == child._uuid for one in parent.block):
             return True
-        parent = getattr(parent, "_parent", None)
+        child, parent = parent, getattr(parent, "_parent", None)
     return False
 
 

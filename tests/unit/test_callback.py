@@ -6,15 +6,16 @@
 import json
 import os
 import re
-import shlex
 import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.callback import lines
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
@@ -319,6 +320,15 @@ def test_a_session_whose_result_is_hidden_is_shown_by_its_task(desk):
                                                                 "lab: send this line to the site"]
 
 
+def test_a_failure_is_passed_over_only_in_a_block_that_rescues_it():
+    tasks = [SimpleNamespace(_uuid=str(number), _parent=None) for number in range(3)]
+    outer = SimpleNamespace(_uuid="outer", rescue=[tasks[1]], _parent=None)
+    inner = SimpleNamespace(_uuid="inner", block=[tasks[0]], rescue=[], _parent=outer)
+    outer.block = [inner]
+    tasks[0]._parent, tasks[1]._parent = inner, outer
+    assert [lines._is_rescued(task) for task in tasks] == [True, False, False]
+
+
 def test_a_difference_appears_without_a_title(desk):
     (desk.home / "site.yml").write_text(json.dumps([{"name": "Site", "hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [
         {"name": "Publish", "sciviz.paraview.site_file": {"path": str(desk.home / "published.yml"), "owned": ["queue"], "values": {"queue": "viz"}}}]}]))
@@ -332,10 +342,10 @@ def test_commands_can_be_copied(desk):
     playbook = desk.pipe()
     desk.followed(session)
     ready(session, client=False)
-    lines = playbook.communicate(timeout=60)[0].splitlines()
-    start = lines.index("lab: start ParaView with:")
-    assert lines[:start] == ["lab: ready after 8 s. Ends with the job at 15:38, or by:", "    " + DISCONNECT]
-    command = "\n".join(lines[start + 1:]).replace("paraview", "printf '%s\\n'", 1)
+    rows = playbook.communicate(timeout=60)[0].splitlines()
+    start = rows.index("lab: start ParaView with:")
+    assert rows[:start] == ["lab: ready after 8 s. Ends with the job at 15:38, or by:", "    " + DISCONNECT]
+    command = "\n".join(rows[start + 1:]).replace("paraview", "printf '%s\\n'", 1)
     (Path(session.directory) / "connect_id").write_text("17\n")
     assert subprocess.run(["sh", "-c", command], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines() == [
         "--server-url=cs://127.0.0.1:40123", "--connect-id=17"]
@@ -391,5 +401,5 @@ def test_disconnect_shows_its_line_alone(desk):
 
 def test_a_misspelled_host_is_an_error_in_three_lines(desk):
     playbook = desk.pipe("sciviz.paraview.connect", "-e", "host=lba")
-    lines = playbook.communicate(timeout=60)[0].splitlines()
-    assert len(lines) == 3 and lines[0] == "lba: no host is called 'lba'" and shlex.split(lines[1])[-1] == "meant?" and playbook.returncode == 2
+    rows = playbook.communicate(timeout=60)[0].splitlines()
+    assert len(rows) == 3 and rows[0] == "lba: no host is called 'lba'" and rows[1].endswith("is lab meant?") and playbook.returncode == 2
