@@ -129,13 +129,14 @@ class LiveDisplay:
         """Shows what has happened, since a task that followed sessions has ended.
 
         Args:
-            names: the sessions; None for all.
+            names: as in Sessions.clear_up().
         """
         with self.lock:
-            self.drawn_at = 0.0
             self.step(check=True)
             for directory in self.sessions.clear_up(names):
                 lines_callback.remove(directory)
+            self.drawn_at = 0.0
+            self.step()
 
     def _watch(self) -> None:
         while not self.stopped.wait(_EVERY):

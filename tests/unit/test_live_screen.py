@@ -180,3 +180,12 @@ def test_a_damaged_record_is_an_error_of_its_session(shown):
         stream.write("{")
     shown.step()
     assert shown.rows and "is damaged" in shown.rows[0][0][0] and not shown.open and not shown.lines(80)
+
+
+def test_a_session_that_no_task_follows_any_more_has_no_live_line(shown):
+    shown.session.events.append("begun", owner=OWNER)
+    shown.add(shown.session)
+    assert [line.text.partition(",")[0] for line in shown.lines(80)] == ["lab: logging in"]
+    assert shown.clear_up() == [] and shown.clear_up(["other"]) == []
+    assert shown.clear_up(["lab"]) == [shown.session.directory]
+    assert not shown.lines(80) and shown.session.read(), "a record that has not failed is kept"

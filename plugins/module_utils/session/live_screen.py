@@ -181,14 +181,14 @@ class Sessions(Screen):
         return happened or viewer.over is not None
 
     def clear_up(self, names: t.Optional[t.Collection[str]] = None) -> t.List[str]:
-        """Forgets sessions whose connect is over. If one has failed, and nothing else is left of it, its record is removed: its error has been shown.
+        """Forgets sessions. If one has failed, and nothing else is left of it, its record is removed: its error has been shown.
 
         Args:
-            names: sessions that no task follows any more; None for all.
+            names: sessions that no task follows any more; None for all whose connect is over.
         Returns:
             The directories of these sessions.
         """
-        forgotten = [viewer for viewer in self.viewers.values() if viewer.over is not None and (names is None or viewer.session.name in names)]
+        forgotten = [viewer for viewer in self.viewers.values() if (viewer.over is not None if names is None else viewer.session.name in names)]
         for viewer in forgotten:
             del self.viewers[viewer.session.directory]
             try:
