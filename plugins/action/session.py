@@ -241,7 +241,7 @@ class ActionModule(SessionAction):
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
-        return {"changed": changed, "todo": todo, "session": report}
+        return {"changed": changed, "todo": todo, "directory": self.session.directory, "session": report}
 
     def _end(self, arguments):
         record = self.session.read()

@@ -102,6 +102,16 @@ todo:
   returned: success, with O(state=present) and O(state=started)
   type: bool
   sample: true
+directory:
+  description: The directory of the session's files on this machine.
+  returned: success, with O(state=present) and O(state=started)
+  type: str
+  sample: /home/alice/.local/state/paraview-connect/frontera
+error:
+  description: The error for the user. C(host) is the session's name, C(lines) are the lines.
+  returned: failure
+  type: dict
+  sample: {host: frontera, lines: ["no route works here", "node_tunnel: no ssh to nodes", "send this line to the site"]}
 session:
   description: The report on the session.
   returned: always

@@ -16,6 +16,7 @@ description:
   - If the playbook is interrupted (Ctrl-C), the sessions end. If it is killed, or its terminal is closed, sessions whose jobs are submitted continue, as with
     O(sciviz.paraview.session#module:detach). Those whose jobs are not submitted, and those with O(sciviz.paraview.session#module:client_process), end.
   - Only sessions that this playbook has started are followed.
+  - If P(sciviz.paraview.lines#callback) is the stdout callback, it shows the sessions in place of this module.
 extends_documentation_fragment:
   - sciviz.paraview.attributes
   - sciviz.paraview.attributes.group
@@ -47,6 +48,8 @@ author:
 seealso:
   - module: sciviz.paraview.session
   - module: sciviz.paraview.session_info
+  - plugin: sciviz.paraview.lines
+    plugin_type: callback
 """
 
 EXAMPLES = r"""
@@ -85,6 +88,11 @@ sessions:
   description: The results of the sessions that were followed, by their names. Each has C(session), and C(failed) and C(msg) if it failed.
   returned: with O(names)
   type: dict
+error:
+  description: The error for the user. C(host) is the session's name, C(lines) are the lines.
+  returned: failure
+  type: dict
+  sample: {host: frontera, lines: ["no route works here", "node_tunnel: no ssh to nodes", "send this line to the site"]}
 control_path:
   description:
     - The control master's socket of the session's connection, for C(ansible_control_path) of other tasks, or for C(ssh -S).

@@ -20,7 +20,7 @@ from ..module_utils.session import interruption
 from ..module_utils.session import record as sessions
 from ..module_utils.ssh.channel import Channel
 from ..module_utils.ssh.master import Master
-from . import variables
+from . import lines_callback, variables
 
 display = Display()
 
@@ -88,19 +88,25 @@ class SessionAction(ActionBase):
 
     def fail(self, error: SessionError, arguments: dict) -> dict:
         """Shows the error, undoes the session if this playbook began it, and writes the report."""
-        for line in error.lines():
-            display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
+        lines = self._shown_error(error.lines())
         path = arguments.get("json") or (self.session.read().settings.get("json", "") if self.NEEDS_SESSION else "")
         state = "cancelled" if error.cancelled else "failed"
         report = self.session.report(state=state, reason=one_line(str(error), 2000))
         left = self.undo_own(error.end_detached)
         if left:
-            display.display("{0}: could not be undone: {1}".format(self.name, left), color="red")
+            lines += self._shown_error(["could not be undone: {0}".format(left)])
         try:
             sessions.write_report(path, [report])
         except SessionError as unwritten:
-            display.display("{0}: {1}".format(self.name, unwritten.what), color="red")
-        return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error))}
+            lines += self._shown_error([unwritten.what])
+        return failure(self.name, error, lines)
+
+    def _shown_error(self, lines: t.List[str]) -> t.List[str]:
+        """The lines of an error, which are shown unless the callback shows the result."""
+        if not lines_callback.active():
+            for line in lines:
+                display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
+        return lines
 
     def undo_own(self, end_detached: bool) -> str:
         """Undoes the session that this playbook began; returns what could not be undone."""
@@ -124,6 +130,17 @@ class SessionAction(ActionBase):
             return str(error)
         sessions.wait_left(record, 10)
         return answer.get("objection", "")
+
+
+def failure(name: str, error: SessionError, lines: t.List[str]) -> dict:
+    """What the result of a failed task contains.
+
+    Args:
+        name: the session's.
+        error: why the task failed.
+        lines: for the user.
+    """
+    return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error)), "error": {"host": name, "lines": lines}}
 
 
 def _validated(spec: dict, given: dict) -> dict:

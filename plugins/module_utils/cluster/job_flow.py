@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The steps of one job, in their order: submit, wait, start pvserver on its endpoints, wait for the client, end."""
 
+import re
 import shlex
 import time
 import typing as t
@@ -33,6 +34,9 @@ _START_SECONDS = 300
 _ENDING_SECONDS = 20
 # The user's own job does not end with its step. A step that is killed notes no end, so this shell does.
 _ATTACH = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
+
+# The lines of _waiting().
+_WAITS = re.compile(r"^job \S+ (?:pending\b|is in state )")
 
 
 class JobFlow:
@@ -369,6 +373,11 @@ def clock_time(text: str) -> str:
     """``14:32`` of an ISO 8601 time, with its date if that is not today."""
     date, _t, clock = text.partition("T")
     return clock[:5] if date == time.strftime("%Y-%m-%d") else "{0} {1}".format(date, clock[:5])
+
+
+def is_waiting(line: str) -> bool:
+    """Whether a line that a job flow shows reports a job that still waits, so that a later line replaces it."""
+    return bool(_WAITS.match(line))
 
 
 def _waiting(job_id: str, state: answers.JobState) -> str:

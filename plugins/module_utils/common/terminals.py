@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Terminals: the one from which a command was started, for a line after the command has ended, and the one that shows a program's output."""
+"""Terminals: what they can show, the one that shows a program's output, and the one from which a command was started, for a line after it has ended."""
 
 import os
 import select
@@ -9,6 +9,28 @@ import stat
 import typing as t
 
 from . import processes
+
+
+def rewrites(stream: t.Any, environment: t.Mapping[str, str]) -> bool:
+    """Whether a stream is a terminal that can rewrite its lines.
+
+    Args:
+        stream: to write to.
+        environment: its TERM names the kind of terminal.
+    """
+    try:
+        return environment.get("TERM", "dumb") not in ("", "dumb", "unknown") and os.isatty(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def size(stream: t.Any) -> t.Tuple[int, int]:
+    """Columns and rows of the terminal behind a stream at this moment; 80 and 24 if it has none, or does not show them."""
+    try:
+        columns, rows = os.get_terminal_size(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        columns, rows = 0, 0
+    return columns or 80, rows or 24
 
 
 def of_process(pid: int) -> t.Optional[list]:

@@ -135,10 +135,15 @@ class Driver:
         self.session.update(state=state, was_connected=state != "ready", reason="")
         if state == "ended":
             return {"outcome": "ended", "text": "the client connected and ended after {0}; nothing is left on either side".format(took)}
-        text = "ready after {0}: {1}. Ends with the job at {2}, or by: ansible-playbook sciviz.paraview.disconnect -e host={3}".format(
-            took, "ParaView is connected" if state == "connected" else client.advice(record),
-            time.strftime("%H:%M", time.localtime(record.ends_at)), shlex.quote(self.session.name))
-        return {"outcome": "ready", "text": text}
+        place, command = client.command(record)
+        connected = state == "connected"
+        end = "Ends with the job at {0}, or by".format(time.strftime("%H:%M", time.localtime(record.ends_at)))
+        disconnect = "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(shlex.quote(self.session.name))
+        text = "ready after {0}: {1}. {2}: {3}".format(took, "ParaView is connected" if connected else place + command, end, disconnect)
+        advice = [["ready after {0}{1}. {2}".format(took, ": ParaView is connected" if connected else "", end), disconnect]]
+        if not connected:
+            advice.append(["start ParaView {0}with".format(place.replace(",", "")), command])
+        return {"outcome": "ready", "text": text, "advice": advice}
 
 
 def _stop(_number: int, _frame: t.Any) -> t.NoReturn:

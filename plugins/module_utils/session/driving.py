@@ -131,7 +131,7 @@ class Driving:
             self.ended_line = outcome["text"] if kind == "ended" else ""
             self.daemon.hand_over()
             if kind == "ready":
-                self.session.events.append("ready", text=outcome["text"])
+                self.session.events.append("ready", text=outcome["text"], advice=outcome.get("advice", []))
                 self.daemon.notifier.ready(outcome["followed"])
 
     def _check_wait(self) -> None:

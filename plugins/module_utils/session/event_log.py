@@ -10,8 +10,9 @@ An event has ``at`` (seconds since 1970) and ``kind``. If it is for one playbook
 - ``prompt``: ssh prompts the user (``id``, ``text``, ``private``); the daemon's request ``answer`` gets the answer.
 - ``submitted``: the job is submitted.
 - ``error``: a step has failed (``what``, ``why``, ``way_out``).
-- One of OVER is the last event of a connect: ``ready`` and ``ended`` (the client has come, and left again), each with ``text``; ``open`` (it was ready
-  already); ``checked`` (check mode; ``diff``); ``failed`` (``kept``: whether the session continues).
+- One of OVER is the last event of a connect: ``ready`` and ``ended`` (the client has come, and left again), each with ``text``; ``detached`` (it continues
+  without this playbook; ``text``); ``open`` (it was ready already); ``checked`` (check mode; ``diff``); ``failed`` (``kept``: whether the session continues).
+  ``ready`` also has ``advice``: sentences and the commands that follow them, each pair for the user.
 """
 
 import json
@@ -20,7 +21,7 @@ import time
 import typing as t
 
 #: Kinds of events after which a connect has nothing more to follow.
-OVER = ("ready", "ended", "open", "checked", "failed")
+OVER = ("ready", "ended", "detached", "open", "checked", "failed")
 
 
 class EventLog:

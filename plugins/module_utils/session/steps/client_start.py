@@ -220,8 +220,12 @@ class ClientStart(Step):
 
     def advice(self, record: SessionRecord) -> str:
         """What the user runs to connect ParaView."""
+        return "".join(self.command(record))
+
+    def command(self, record: SessionRecord) -> t.Tuple[str, str]:
+        """Where the user starts ParaView (empty for this machine, else with a comma and a blank behind it), and the command that connects it."""
         remote_client_host = record.remote_client_host
         path = remote_client_host["connect_id_path"] if remote_client_host else self.session.connect_id_path
         reference = ' --connect-id="$(cat {0})"'.format(shlex.quote(path)) if self.session.connect_id() else ""
         place = "on {0}, ".format(remote_client_host["name"]) if remote_client_host else ""
-        return "{2}{3} --server-url={0}{1}".format(record.url, reference, place, installed.shown(record))
+        return place, "{2} --server-url={0}{1}".format(record.url, reference, installed.shown(record))
