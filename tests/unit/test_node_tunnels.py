@@ -33,7 +33,7 @@ class Login(Master):
         super().__init__(str(path))
         self.reached, self.tried, self.forwards = reached, [], []
 
-    def reach(self, address, port, messages, seconds=3.0):
+    def reach(self, address, port, messages=None, seconds=3.0):
         self.tried.append((address, port))
         return self.reached
 

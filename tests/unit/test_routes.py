@@ -45,7 +45,7 @@ class Login:
     def cancel(self, option, specification):
         self.forwards.pop((option, specification), None)
 
-    def reach(self, address, port, messages):
+    def reach(self, address, port, messages=None):
         assert messages() == ""
         self.tried.append((address, port))
         return self.reached
@@ -309,7 +309,7 @@ def test_the_table():
 def test_the_users_own_master_does_not_report_the_reason(make_context, output, own, answer):
     """The login node itself tries the port, and a forward to sshd's own port shows whether sshd forbids forwarding."""
     class Guest(Login):
-        def reach(self, address, port, messages):
+        def reach(self, address, port, messages=None):
             super().reach(address, port, messages)
             return own if (address, port) == ("198.18.2.2", 2222) else "filtered"
 

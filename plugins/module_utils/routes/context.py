@@ -75,16 +75,18 @@ class RouteContext:
 
     def reach(self, address: str, port: int) -> str:
         """Whether the login node reaches a port; returns the same values as master.Master.reach()."""
-        answer = self.master.reach(address, port, self.login_node.messages)
-        if answer != "filtered" or not self.options.get("users_own_master"):
+        if not self.options.get("users_own_master"):
+            return self.master.reach(address, port, self.login_node.messages)
+        answer = self.master.reach(address, port)
+        if answer != "filtered":
             return answer
-        # The user's own control master does not report why a forward failed. So the login node itself tries the port, and a forward to sshd's own port
+        # A control master that this session has not started does not report why a forward failed. So the login node itself tries the port, and a forward to sshd's own port
         # shows whether sshd forbids forwarding.
         output = self.login_node.run(_REACH.format(shlex.quote("/dev/tcp/{0}/{1:d}".format(address, port))), 15)[1].split()
         if not output:
             return "filtered"
         own = self.facts["client_side"], self.facts["client_side_port"]
-        return output[0] if own[0] and self.master.reach(own[0], own[1], self.login_node.messages) == "open" else "forbidden"
+        return output[0] if own[0] and self.master.reach(own[0], own[1]) == "open" else "forbidden"
 
     def node_address(self, node: str) -> t.Tuple[str, str]:
         """A node's address as the login node resolves it, and the login node's own address on the route to it."""

@@ -177,7 +177,8 @@ class NodeLogin:
             "ForwardAgent=no", "ForwardX11=no", "PermitLocalCommand=no", "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4",
             "ConnectTimeout=10", "StreamLocalBindUnlink=no", "UpdateHostKeys=no",
         ] + client.identity(target, _IDENTITY)
-        command = [target.executable, "-F", os.devnull, "-f", "-N", "-T"]
+        # In the background ssh prints nothing, but still writes its messages to a log file.
+        command = [target.executable, "-F", os.devnull, "-f", "-N", "-T", "-E", self.log]
         for option in options:
             command += ["-o", option]
         return command + ["--", self.node]

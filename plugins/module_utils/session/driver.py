@@ -92,9 +92,12 @@ class Driver:
             The outcome: ``waiting`` (in the queue), ``ready`` or ``ended``, each with the line for the user; or ``checked`` with the difference.
         """
         gathering = self._step(Gathering)
-        gathering.begin()
-        self._log_in()
-        gathering.run()
+        try:
+            gathering.begin()
+            self._log_in()
+            gathering.run()
+        finally:
+            gathering.end()
         self._step(RouteChoice).run()
         submission = self._step(Submission)
         record = self.session.read()

@@ -86,19 +86,21 @@ class Master:
         """Removes a forward; if it does not exist, nothing happens."""
         self._request("-O", "cancel", option, specification)
 
-    def reach(self, address: str, port: int, messages: t.Callable[[], str], seconds: float = 3.0) -> str:
+    def reach(self, address: str, port: int, messages: t.Optional[t.Callable[[], str]] = None, seconds: float = 3.0) -> str:
         """Checks whether the login node reaches a port. A refused connection shows that it does.
 
         Args:
             address: a host, by its name or address on the login node.
             port: a port; no process has to listen on it.
-            messages: returns the master's output since the last call, which is the only place that has the cause of a refusal.
+            messages: returns the master's output since the last call, which is the only place that has the cause of a refusal. None if it is not
+                available; then the answer is never ``refused`` or ``forbidden``.
             seconds: time limit.
         Returns:
             ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
         """
         command = self.command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(address, port))
-        messages()
+        if messages:
+            messages()
         try:
             code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                   timeout=seconds, check=False).returncode
@@ -106,7 +108,7 @@ class Master:
             return "filtered"
         if code == 0:
             return "open"
-        message = _failure_message(messages)
+        message = _failure_message(messages) if messages else ""
         if "prohibited" in message:
             return "forbidden"
         return "refused" if "refused" in message else "filtered"

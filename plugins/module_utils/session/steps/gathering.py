@@ -15,7 +15,7 @@ from ...cluster.pairing import Pair, Pairing
 from ...cluster.session_record import SessionRecord
 from ...paraview import installed
 from ...schedulers import validation
-from ...ssh.login_turns import Turn
+from ...ssh.login_turns import Lock, Turn
 from ..record import all_sessions
 from ..site_yaml import load
 from .base import Step
@@ -36,13 +36,25 @@ class Gathering(Step):
     #: The search for ParaViews on this machine, which begins before the login.
     search: t.Optional["futures.Future[t.List[installed.Installed]]"] = None
 
+    #: Of several sessions that begin at the same time, the one that has the lock searches.
+    search_lock: t.Optional[Lock] = None
+
     def begin(self) -> None:
-        """Begins what needs no connection."""
+        """Begins what needs no connection; end() has to follow."""
         record = self.record
-        if not record.facts and not record.settings["client_host"]:
+        if record.facts or record.settings["client_host"]:
+            return
+        lock = Lock(os.path.join(os.path.dirname(record.control_path), "search"))
+        if lock.take():
+            self.search_lock = lock
             pool = futures.ThreadPoolExecutor(1)
             self.search = pool.submit(installed.clients, record.settings)
             pool.shutdown(wait=False)
+
+    def end(self) -> None:
+        """Another session may search."""
+        if self.search_lock:
+            self.search_lock.release()
 
     def run(self) -> None:
         """Raises SessionError if no batch system or no pvserver fits."""
