@@ -3,24 +3,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reports every session; documented in plugins/modules/session_info.py."""
 
-import contextlib
-import signal
 import time
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, status_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.common.terminals import Output
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import one_line
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import table
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.worker_display import OUTPUT, show
 
-# Ansible imports an action in its main process. The worker that runs the action has no terminal from ansible-core 2.19 on.
-_OUTPUT = Output()
 # Seconds between two reads of the records. The daemons keep them up to date: within 2 s as to the job's files, within 20 s as to the batch system.
 _EVERY = 1.0
 
@@ -37,7 +33,7 @@ class ActionModule(SessionAction):
             reports = [self._current(session) for session in self._requested(arguments)]
             sessions.write_report(arguments["json"], reports, fresh=True)
             if arguments["table"]:
-                _show(table.lines(reports))
+                show("\n".join(table.lines(reports)))
         return {"changed": False, "sessions": [dict(report, connect_id=None) for report in reports]}
 
     def _requested(self, arguments):
@@ -46,19 +42,18 @@ class ActionModule(SessionAction):
     def _watch(self, arguments):
         """Shows the records until Ctrl-C, which ends this process, or until nothing can be shown any more; returns the last reports."""
         owner, rewriter, earlier, reports = self.owner, table.Rewriter(), None, []
-        while not _OUTPUT.closed(0):
+        while not OUTPUT.closed(0):
             reports = [_readable(session) for session in self._requested(arguments)]
-            content, size = table.content(reports), _OUTPUT.size()
+            content, size = table.content(reports), OUTPUT.size()
             shown = table.frame(reports, time.time())
             if content != earlier:
                 sessions.write_report(arguments["json"], reports, fresh=True)
             if size:
-                with _uninterrupted():
-                    display.display(rewriter.text(shown, size), screen_only=True, newline=False)
+                show(rewriter.text(shown, size), screen_only=True, newline=False)
             elif content != earlier:
-                _show(shown)
+                show("\n".join(shown))
             earlier = content
-            if _OUTPUT.closed(_EVERY) or self.owner != owner:
+            if OUTPUT.closed(_EVERY) or self.owner != owner:
                 break
         return reports
 
@@ -88,23 +83,6 @@ class ActionModule(SessionAction):
             # While a connect is under way, the daemon notes what it waits for.
             own = job.reason if job.state == "pending" else record.reason if record.state == "starting" else ""
             session.update(reason=job.explanation or own, expected_start=job.expected_start)
-
-
-def _show(lines):
-    """Shows lines at once: a reader such as head may close the pipe between two writes, and Ansible hangs if it cannot write what a worker shows."""
-    if not _OUTPUT.closed(0):
-        with _uninterrupted():
-            display.display("\n".join(lines))
-
-
-@contextlib.contextmanager
-def _uninterrupted():
-    """Delays the end of this process. If it ended while it holds the lock of the main process's queue, the main process would wait for that lock forever."""
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 def _recorded(session):

@@ -15,9 +15,10 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.follower import Follower, Nowhere, Screen
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel
-from ansible_collections.sciviz.paraview.plugins.plugin_utils import lines_callback
-from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, display, failure
+from ansible_collections.sciviz.paraview.plugins.plugin_utils import lines_callback, worker_display
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction, failure
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.terminal_asker import TerminalAsker
+from ansible_collections.sciviz.paraview.plugins.plugin_utils.worker_display import show
 
 # Seconds between two reads of the event logs.
 _EVERY = 0.05
@@ -29,11 +30,11 @@ class Lines(Screen):
 
     def line(self, name, text):
         for line in text.splitlines() or [""]:
-            display.display("{0}: {1}".format(clean(name, 100), clean(line, 2000)))
+            show("{0}: {1}".format(clean(name, 100), clean(line, 2000)))
 
     def error(self, name, lines):
         for line in [] if lines_callback.active() else lines:
-            display.display("{0}: {1}".format(clean(name, 100), clean(line)), color="red")
+            show("{0}: {1}".format(clean(name, 100), clean(line)), color="red")
 
 
 class ActionModule(SessionAction):
@@ -66,11 +67,11 @@ class ActionModule(SessionAction):
 
     def _hint(self):
         """Shows once for each user that there is a callback for our lines alone."""
-        if constants.DEFAULT_STDOUT_CALLBACK not in ("default", "ansible.builtin.default") or display.verbosity:
+        if constants.DEFAULT_STDOUT_CALLBACK not in ("default", "ansible.builtin.default") or worker_display.display.verbosity:
             return
         with contextlib.suppress(OSError):
             os.close(os.open(os.path.join(self.base, ".hint_shown"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            display.display(_HINT)
+            show(_HINT)
 
     def _follow(self, followers):
         """Shows what happens in the sessions until all are ready or have failed."""

@@ -9,7 +9,6 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 from ansible.utils.vars import load_extra_vars
 
 from ..module_utils.common import processes
@@ -20,9 +19,7 @@ from ..module_utils.session import interruption
 from ..module_utils.session import record as sessions
 from ..module_utils.ssh.channel import Channel
 from ..module_utils.ssh.master import Master
-from . import lines_callback, variables
-
-display = Display()
+from . import lines_callback, variables, worker_display
 
 
 class SessionAction(ActionBase):
@@ -57,16 +54,19 @@ class SessionAction(ActionBase):
             result.update(self.act(_validated(spec, given)))
         except SessionError as error:
             result.update(self.fail(error, given))
+        finally:
+            worker_display.finish()
         return result
 
     def show(self, line: str, limit: int = 2000) -> None:
         """Shows a line immediately, after the host's name."""
-        display.display("{0}: {1}".format(clean(self.name, 100), clean(line, limit)))
+        worker_display.show("{0}: {1}".format(clean(self.name, 100), clean(line, limit)))
 
     def check_names(self, names: t.Iterable[str]) -> None:
         """Checks the names of a host's variables and of those on the command line; raises SessionError for a misspelled one."""
         for line in variables.check(names, load_extra_vars(self._loader)):
-            display.warning(line)
+            with worker_display.uninterrupted():
+                worker_display.display.warning(line)
 
     @property
     def owner(self) -> list:
@@ -105,7 +105,7 @@ class SessionAction(ActionBase):
         """The lines of an error, which are shown unless the callback shows the result."""
         if not lines_callback.active():
             for line in lines:
-                display.display("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
+                worker_display.show("{0}: {1}".format(clean(self.name, 100), clean(line)), color="red")
         return lines
 
     def undo_own(self, end_detached: bool) -> str:

@@ -11,6 +11,7 @@ from ansible.utils.display import Display
 from ..module_utils.common.errors import SessionError
 from ..module_utils.common.text import clean
 from ..module_utils.ssh.prompts import Asker
+from .worker_display import uninterrupted
 
 display = Display()
 
@@ -34,7 +35,8 @@ class TerminalAsker(Asker):
             raise SessionError("the login on {0} was cancelled".format(self.name), "its prompt was not answered", "connect again", cancelled=True)
 
     def show(self, text: str) -> None:
-        display.display(self._lines(text))
+        with uninterrupted():
+            display.display(self._lines(text))
 
     def _lines(self, text):
         return "\n".join("{0}: {1}".format(clean(self.name, 100), line) for line in clean(text, 4000).splitlines() or [""])

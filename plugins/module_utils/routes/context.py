@@ -80,8 +80,8 @@ class RouteContext:
         answer = self.master.reach(address, port)
         if answer != "filtered":
             return answer
-        # A control master that this session has not started does not report why a forward failed. So the login node itself tries the port, and a forward to sshd's own port
-        # shows whether sshd forbids forwarding.
+        # A control master that this session has not started does not report why a forward failed. So the login node itself tries the port, and a forward
+        # to sshd's own port shows whether sshd forbids forwarding.
         output = self.login_node.run(_REACH.format(shlex.quote("/dev/tcp/{0}/{1:d}".format(address, port))), 15)[1].split()
         if not output:
             return "filtered"
