@@ -55,7 +55,7 @@ torture: venv ## all tests, the long ones too, on each generation of the lab; ta
 bench: venv ## measure
 	$(IN_VENV) tests/bench/run
 
-recordings: venv ## record connect in the lab again, as docs/images/connect_*.svg; needs root
+recordings: venv ## record connect in the lab again, as docs/docsite/rst/images/connect_*.svg; needs root
 	$(IN_VENV) python tests/recordings/run.py
 
 build: venv ## the collection's archive, in build/

@@ -1,4 +1,4 @@
-"""The recordings in docs/images: connect with three hosts, of which one waits in the queue, under Ansible's own output and under the collection's."""
+"""The recordings in docs/docsite/rst/images: connect with three hosts, of which one waits in the queue, under Ansible's own output and under the collection's."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 from conftest import Lab  # noqa: E402
 from desk import Desk  # noqa: E402
 
-IMAGES = HERE.parents[1] / "docs/images"
+IMAGES = HERE.parents[1] / "docs/docsite/rst/images"
 HOSTS = ("frontera", "hopper", "mare")
 CALLBACKS = {"default": "ansible.builtin.default", "lines": "sciviz.paraview.lines"}
 # Jobs of another user that leave room for two, and end some seconds later.
