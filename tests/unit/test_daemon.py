@@ -519,7 +519,7 @@ def test_the_last_message_of_ssh_is_the_reason(held):
 def test_a_check_that_fails_once_does_not_end_the_session(held, program, until):
     """A home that hangs for a while: the time limit ends the script that checks the job."""
     flag = held.tmp_path / "broken"
-    path = os.path.dirname(program("ls", "#!/bin/sh\n[ ! -e {0} ] || {{ echo >> {0}; kill -9 $PPID; }}\nexec /bin/ls \"$@\"\n".format(flag)))
+    path = os.path.dirname(program("timeout", "#!/bin/sh\n[ ! -e {0} ] || {{ echo >> {0}; exit 124; }}\nexec /usr/bin/timeout \"$@\"\n".format(flag)))
     held.start(path=path + ":")
     held.submit(program)
     held.hand_over()

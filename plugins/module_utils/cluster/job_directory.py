@@ -79,8 +79,10 @@ class Directory:
         Returns:
             Its text; empty if there is no file yet.
         """
-        # The directory is listed before each read, since a network file system may keep showing an old state.
-        text = ("cd {0} 2>/dev/null || exit 0\nseen={1}\nn={2}\nwhile :; do\n ls . >/dev/null\n now=$(cat status 2>/dev/null)\n"
+        # The directory is listed before each read, since a network file system may keep showing an old state. Both start no process.
+        text = ("cd {0} 2>/dev/null || exit 0\nnewline='\n'\nseen={1}\nn={2}\nwhile :; do\n : ./*\n now=\n"
+                ' if [ -e status ]; then while IFS= read -r line; do now=$now$line$newline; done < status; now=$now$line; fi 2>/dev/null\n'
+                ' while [ "$now" != "${{now%"$newline"}}" ]; do now=${{now%"$newline"}}; done\n'
                 ' if [ "$now" != "$seen" ] || [ $n -le 0 ]; then break; fi\n'
                 " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s\\n%s' \"$now\" \"$(cat beat 2>/dev/null)\"\n")
         out = self._do("read", text.format(self._quoted, shlex.quote(seen.rstrip("\n")), int(seconds / pause), pause), int(seconds) + 15)

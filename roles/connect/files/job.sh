@@ -86,15 +86,19 @@ reported=0
 connected=
 pause=0.1
 beat=0
+# A node may run the loops of many jobs, so that each process that a loop starts matters. The clock and the log are looked at in each tenth round, and the log
+# also if it is newer than what was read of it; some shells compare the seconds alone.
+round=0
+: > said
 while [ ! -e rc ]; do
-  clock=$(now)
+  [ $((round % 10)) -ne 0 ] && [ -z "$connected" ] || clock=$(now)
   # Written in place and not renamed: if a reader opens the file, a network file system fetches its current content.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
   report_news
   for why in outage lost; do [ ! -e $why ] || finish 0; done
   why=
   if [ -e stop ]; then why=cancelled; finish 143; fi
-  if [ -z "$connected" ]; then
+  if [ -z "$connected" ] && { [ $((round % 10)) -eq 0 ] || [ log -nt said ]; }; then
     status_lines > said
     count=$(wc -l < said)
     if [ "$count" -gt "$reported" ]; then
@@ -114,6 +118,7 @@ EOF
     [ $waited -lt 20 ] || pause=0.5
     [ $waited -lt "$idle_s" ] || { why=idle; finish 0; }
   fi
+  round=$((round + 1))
   if [ "$limit_s" -gt 0 ] && [ $((clock - began)) -ge "$limit_s" ]; then why=walltime; finish 1; fi
   sleep $pause 2>/dev/null || sleep 1
 done
