@@ -136,6 +136,7 @@ class ActionModule(SessionAction):
         if other and (options["client_process"] or record.waiting or not record.job_id):
             raise SessionError("another connect to {0} is under way".format(self.name), "process {0} started it".format(record.owner[0]),
                                "wait for it, or end it: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
+        self._refuse_older(record)
         if sessions.is_lost(record):
             self._refuse_another(record, options)
             since = time.strftime("%H:%M", time.localtime(record.lost_at))
@@ -150,6 +151,18 @@ class ActionModule(SessionAction):
             if not record.detached:
                 return self._open_already(record, options)
         return self._continue(record, options)
+
+    def _refuse_older(self, record):
+        """Refuses a session whose daemon is of an older version, which does not drive it."""
+        if not sessions.has_daemon(record) or (record.state in ("ready", "connected") and not sessions.is_lost(record)):
+            return
+        try:
+            Channel(record.socket, self.name).request("connected")
+        except ChannelLost:
+            pass
+        except SessionError as error:
+            raise SessionError("the session of {0} was begun by an older version of sciviz.paraview".format(self.name), error.why,
+                               "connect with that version, or end the session: ansible-playbook sciviz.paraview.disconnect -e host={0}".format(self.name))
 
     def _open_already(self, record, options):
         line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it with: {1}"
@@ -291,7 +304,8 @@ class ActionModule(SessionAction):
             return False
         try:
             return not Channel(record.socket, self.name).request("connected")["connected"]
-        except ChannelLost:
+        except SessionError:
+            # The daemon of an older version does not have this operation; it always has a connection.
             return False
 
     def _password(self):

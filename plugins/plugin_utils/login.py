@@ -118,6 +118,7 @@ def start_daemon(session: Session, executable: str, owner: list) -> None:
     given = {"base": session.base, "name": session.name, "directory": session.directory, "session": record.id, "socket": path + ".w", "control_path": path,
              "owner": owner, "waiting": record.waiting, "libraries": _libraries(),
              "driver": _program("session.driver"), "restorer": _program("session.lifeline_route"),
+             "cancel_own_forward": master.Master(path, executable).command("-O", "cancel")[:-2],
              "leave_node": master.Master(path + ".n", executable).command("-O", "exit")}
     session.update(daemon=_start(session, given), socket=given["socket"], control_path=path, ssh=executable)
 

@@ -1,4 +1,4 @@
-"""The recordings in docs/docsite/rst/images: connect with three hosts, of which one waits in the queue, under Ansible's own output and under the collection's."""
+"""The recordings in docs/docsite/rst/images: connect with three hosts, of which one waits, under Ansible's own output and under the collection's."""
 
 import json
 import subprocess

@@ -61,6 +61,7 @@ class JobFlow:
         self.watch: t.Optional[JobWatch] = None
         #: The line that was shown last.
         self.shown = ""
+        self._seen, self._changed_at = "", time.monotonic()
 
     @classmethod
     def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10,
@@ -160,7 +161,7 @@ class JobFlow:
         """
         watch = self.watch
         waits_long = not watch.progress.host and time.time() - watch.polling.submitted_at > _SHORT_QUEUE
-        answered = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds)
+        answered = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds, self._pause())
         if watch.unread_for > _PATIENCE:
             raise watch.unread
         if watch.vanished and not watch.progress.ended:
@@ -173,6 +174,13 @@ class JobFlow:
             self._show_once(line + "; still waiting")
         elif waits:
             self._show_once(_waiting(watch.job_id, watch.state))
+
+    def _pause(self) -> float:
+        """Seconds between two reads of the status file: the longer it has not changed, the more. Each read starts a process on the login node."""
+        if self.watch.text != self._seen:
+            self._seen, self._changed_at = self.watch.text, time.monotonic()
+        quiet = time.monotonic() - self._changed_at
+        return 0.1 if quiet < 2 else 0.2 if quiet < 10 else 0.5
 
     def _show_once(self, line: str) -> None:
         if line and line != self.shown:

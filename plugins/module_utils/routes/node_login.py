@@ -151,7 +151,8 @@ class NodeLogin:
             raise RouteUnavailable(fault)
 
     def _listeners(self) -> t.List[listeners.Listener]:
-        command = [self.context.master.executable, "-F", os.devnull, "-S", self.path, "-T", "--", "master", "exec /bin/sh -s"]
+        # Without the connection, ssh must not connect to a host of that name.
+        command = self.master.command("-T", "-o", "ProxyCommand=false", remote="exec /bin/sh -s")
         try:
             done = subprocess.run(command, input=listeners.SCRIPT.encode() + b"\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=_SECONDS,
                                   check=False)

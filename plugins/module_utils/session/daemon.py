@@ -8,6 +8,7 @@ a unix socket (channel.py). Until the job is submitted, it ends with the playboo
 user interrupts the playbook. Whatever ends it, the session is undone.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -29,7 +30,7 @@ from .driving import Driving
 from .first_login import FirstLogin
 from .job_monitor import JobMonitor
 from .notification import Notifier
-from .record import HELD, Session, all_sessions, has_daemon, holds_work
+from .record import HELD, Session, has_daemon, holds_work, readable_records
 from .recovery import Recovery
 from .requests import Requests
 from .sockets import Sockets
@@ -96,7 +97,7 @@ class SessionDaemon:
                     raise ShellLost(self.connection.output)
                 if self.recovery:
                     self._step_recovery()
-                self.client.check()
+                self._check_client_host()
                 self.notifier.step()
                 self.driving.step()
                 if self.handed_over and self.shell and not self.driving.active:
@@ -110,6 +111,12 @@ class SessionDaemon:
                     return
                 self._begin_recovery(lost)
         self.undo()
+
+    def _check_client_host(self) -> None:
+        try:
+            self.client.check()
+        except (SessionError, OSError):
+            pass  # The loss cannot be noted now; the next request to the client host notes it.
 
     def _step_recovery(self) -> None:
         try:
@@ -147,7 +154,7 @@ class SessionDaemon:
     def _check_abandoned(self) -> None:
         try:
             self._abandoned()
-        except SessionError:
+        except (SessionError, OSError):
             pass  # A home that does not answer proves nothing; the next check reads it again.
 
     def _abandoned(self) -> None:
@@ -200,24 +207,23 @@ class SessionDaemon:
 
     def _has_guests(self) -> bool:
         """Whether another session uses this session's control master."""
-        try:
-            records = [session.read() for session in all_sessions(self.given["base"])]
-        except SessionError:
-            return False
-        return any(record.users_own_master == self.given["control_path"] and has_daemon(record) for record in records)
+        found, unreadable = readable_records(self.given["base"])
+        return unreadable or any(record.users_own_master == self.given["control_path"] and has_daemon(record) for _session, record in found)
 
     def _hold_for_guests(self, connection: Connection) -> None:
         """Waits until no other session uses the control master any more. ssh itself ends with its last channel."""
         path = self.given["control_path"] + HELD
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-        os.unlink(self.given["socket"])
+        with contextlib.suppress(OSError):
+            os.unlink(self.given["socket"])
         connection.process.stdin.close()
         self.terminated = False
         while not self.terminated and connection.process.ended() is None and self._has_guests():
             # Nobody reads what ssh prints.
             connection.shell.drain()
             time.sleep(_TICK)
-        os.unlink(path)
+        with contextlib.suppress(OSError):
+            os.unlink(path)
 
     def _leave_root_node(self) -> None:
         """Ends the connection to the root node. The user's own control master would keep it open."""
@@ -302,8 +308,10 @@ class SessionDaemon:
 
     def _cancel_forwards(self, record: "SessionRecord") -> None:
         """Cancels the forwards in the user's own control master, which stays open."""
-        for option, specification in record.forwards if self.given.get("master") else ():
-            self._run_here(self.given["cancel_forward"] + [option, specification, "--", "master"])
+        command = self.given.get("cancel_forward") if self.given.get("master") else self.given.get("cancel_own_forward")
+        # Forwards end with the session's own control master, unless that stays for other sessions.
+        for option, specification in record.forwards if command and (self.given.get("master") or (self.connection and self._has_guests())) else ():
+            self._run_here(command + [option, specification, "--", "master"])
 
     def _stop_restoring(self) -> None:
         """Ends the recovery: nothing is to be restored any more."""

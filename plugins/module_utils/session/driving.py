@@ -141,9 +141,9 @@ class Driving:
             self.wait, self.outcome = None, {"outcome": "failed", "error": error.__dict__}
             return
         if over:
+            self._start()
             self.wait = None
             self.daemon.notifier.job_started()
-            self._start()
 
     def report(self, **changes: t.Any) -> None:
         """Writes the session's entry in paraview_json."""
@@ -163,7 +163,14 @@ class Driving:
             self.report(state=state, reason=reason)
             self.daemon.notifier.failed(error, processes.alive(record.owner))
             outcome["reported"] = True
-        if holds_work(record):
+        if self.daemon.recovery and self.daemon.recovery.disconnected:
+            # The daemon goes on trying to restore the connection.
+            self.session.update(owner=None, waiting=None)
+        elif self.daemon.shell is None and (holds_work(record) or record.job_id):
+            # The login failed. The session that it was for still exists.
+            self.session.update(owner=None, daemon=None, waiting=None, state="unknown", reason=reason)
+            self.daemon.leave()
+        elif holds_work(record):
             self.session.update(owner=None, waiting=None)
             self.daemon.hand_over()
         elif outcome.get("other_login_node"):
@@ -194,6 +201,6 @@ class Driving:
 
     def end(self) -> None:
         """Ends the driver and the wait."""
-        self.wait, self.outcome = None, {}
+        self.wait, self.outcome, self.answers = None, {}, {}
         if self.process is not None:
             self._end_process()

@@ -36,7 +36,8 @@ class EventLog:
 
     def append(self, kind: str, **fields: t.Any) -> None:
         """Appends an event. If that is not possible, nothing happens: the session was removed, or the file system is full."""
-        line = json.dumps(dict(fields, kind=kind, at=time.time())) + "\n"
+        # The newline in front ends a line that a full file system has cut off.
+        line = "\n" + json.dumps(dict(fields, kind=kind, at=time.time())) + "\n"
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError:
@@ -49,7 +50,7 @@ class EventLog:
             os.close(descriptor)
 
     def read(self, offset: int = 0) -> t.Tuple[t.List[t.Dict[str, t.Any]], int]:
-        """The complete events from an offset on, and the offset behind them. If there is no file, there are none."""
+        """The complete events from an offset on, and the offset behind them. If there is no file, there are none. A damaged line is left out."""
         try:
             with open(self.path, "rb") as stream:
                 stream.seek(offset)
@@ -57,7 +58,8 @@ class EventLog:
         except OSError:
             return [], offset
         complete = data[:data.rfind(b"\n") + 1]
-        return [json.loads(line.decode()) for line in complete.splitlines()], offset + len(complete)
+        events = [_event(line) for line in complete.splitlines()]
+        return [event for event in events if event], offset + len(complete)
 
     def clear(self) -> None:
         """Removes the events of an earlier session."""
@@ -65,3 +67,12 @@ class EventLog:
             os.unlink(self.path)
         except FileNotFoundError:
             pass
+
+
+def _event(line: bytes) -> t.Dict[str, t.Any]:
+    """The event in a line; empty if it is none."""
+    try:
+        event = json.loads(line.decode())
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) and "kind" in event else {}

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Follows a session by its event log until a connect is over, and shows what happens."""
 
+import os
 import time
 import typing as t
 
@@ -11,7 +12,7 @@ from ..common.errors import SessionError
 from ..ssh.channel import Channel
 from ..ssh.prompts import Asker
 from .event_log import OVER
-from .record import Session, has_daemon, wait_left
+from .record import HELD, Session, has_daemon, wait_left
 
 # Seconds that a daemon may take to end after a session that has failed or ended.
 _LEAVING = 30
@@ -78,7 +79,8 @@ class Viewer:
         Args:
             check: check now whether the daemon lives, also if that was checked just before.
         """
-        was_alive = not (check or time.monotonic() >= self.check_at) or processes.alive(self.record.daemon)
+        was_alive = not (check or time.monotonic() >= self.check_at) or (
+            processes.alive(self.record.daemon) and not os.path.exists(self.record.control_path + HELD))
         events, self.offset = self.session.events.read(self.offset)
         events, self.pending = self.pending + events, []
         for event in events:

@@ -17,7 +17,7 @@ from ..ssh import client, login_turns, master, messages
 from ..ssh.channel import Channel
 from ..ssh.prompts import AnswerTimeout, Asker, Prompts
 from . import reconnection
-from .record import Session, all_sessions, has_daemon, is_lost
+from .record import Session, has_daemon, is_lost, readable_records
 
 # Seconds between two questions on a login: in its first seconds, and later, when it waits for the user.
 _POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
@@ -73,15 +73,14 @@ class Login:
             self.session.update(ssh=target.executable, users_own_master=own)
             self._check_same_node()
 
-    def _of_other_sessions(self, target: client.Target) -> t.Dict[str, bool]:
-        """Sockets of the control masters of other sessions with the same target, and whether their logins prompted the user."""
+    def _of_other_sessions(self, target: client.Target) -> t.Dict[str, SessionRecord]:
+        """Sockets of the control masters of other sessions with the same target, and the records of these sessions."""
         found = {}
-        for session in all_sessions(self.session.base):
-            record = session.read()
+        for session, record in readable_records(self.session.base)[0]:
             same = record.target and client.Target(**record.target)._replace(timeout=0) == target._replace(timeout=0)
             path = record.users_own_master or record.control_path
             if same and session.directory != self.session.directory and has_daemon(record) and not is_lost(record) and os.path.exists(path):
-                found[path] = record.was_prompted
+                found[path] = record
         return found
 
     def _as_guest(self, target: client.Target, path: str) -> t.Tuple[str, t.Dict[str, t.Any]]:
@@ -90,9 +89,10 @@ class Login:
         Returns:
             Its socket, or an empty text if there is none or each refused; and the daemon's report on the login.
         """
-        users_own = master.live_master(target)
-        masters = dict(self._of_other_sessions(target), **({users_own: True} if users_own else {}))
-        for own in ([users_own] if users_own else []) + list(masters):
+        users_own, others = master.live_master(target), self._of_other_sessions(target)
+        for own in ([users_own] if users_own else []) + [path for path in others if path != users_own]:
+            if own in others and own != users_own and not _holds_for_guests(others[own]):
+                continue
             if not master.Master(own, target.executable).check(5):
                 continue
             cancel = master.Master(own, target.executable).command("-O", "cancel")[:-2]
@@ -100,7 +100,7 @@ class Login:
             answer = self._attempt("login", None, target, command=master.guest_command(target, own), path=path, master=own,
                                    cancel_forward=cancel, environment={})
             if "error" not in answer:
-                return own, dict(answer, was_prompted=masters[own])
+                return own, dict(answer, was_prompted=own == users_own or others[own].was_prompted)
         return "", {}
 
     def _to_any(self, target: client.Target, path: str, password: str, environment: t.Dict[str, str]) -> t.Dict[str, t.Any]:
@@ -223,6 +223,14 @@ class Login:
                 timeout.renew()
             elif not timeout.left:
                 return {"error": "no answer within {0} s: Connection timed out".format(timeout.seconds)}
+
+
+def _holds_for_guests(record: SessionRecord) -> bool:
+    """Whether a session's daemon is connected, and keeps its connection for others when the session ends. That of an older version does not."""
+    try:
+        return Channel(record.socket, record.name).request("connected", wait=5)["connected"]
+    except SessionError:
+        return False
 
 
 class OtherLoginNode(SessionError):

@@ -7,6 +7,7 @@ import time
 
 from ..cluster.job_flow import JobFlow
 from ..cluster.login_node import Run
+from ..common.errors import SessionError
 from .record import Session
 from .shared_queue import SharedQueue
 
@@ -42,8 +43,12 @@ class QueueWait:
         if time.monotonic() < self.next_step:
             return False
         self.next_step = time.monotonic() + _EVERY
+        try:
+            record = self.session.read()
+        except SessionError:
+            return False  # A record that cannot be read now proves nothing about the job.
         self.flow.step(0)
-        watch, record = self.flow.watch, self.session.read()
+        watch = self.flow.watch
         if watch.progress.host:
             return True
         if record:

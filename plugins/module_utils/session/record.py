@@ -228,6 +228,17 @@ def all_sessions(base: str) -> t.List[Session]:
     return [one for one in found if os.path.exists(one.path)]
 
 
+def readable_records(base: str) -> t.Tuple[t.List[t.Tuple[Session, SessionRecord]], bool]:
+    """The sessions with their records, without those that cannot be read, and whether there are such."""
+    found, unreadable = [], False
+    for session in all_sessions(base):
+        try:
+            found.append((session, session.read()))
+        except SessionError:
+            unreadable = True
+    return found, unreadable
+
+
 def has_daemon(record: SessionRecord) -> bool:
     """Whether the session's daemon runs and can be reached."""
     return processes.alive(record.daemon) and os.path.exists(record.socket)

@@ -6,8 +6,10 @@
 import json
 import os
 import socket
+import time
 import typing as t
 
+from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
 
@@ -131,7 +133,11 @@ class Requests:
         return {}
 
     def _do_take_answer(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
-        return self.daemon.driving.answers.pop(request["id"], {})
+        answer = self.daemon.driving.answers.pop(request["id"], {})
+        if self.daemon.recovery:
+            self.daemon.recovery.requested_at = time.monotonic()
+        # A playbook that has ended shows no prompt.
+        return answer or ({} if processes.alive(self.daemon.given["owner"]) else {"cancelled": True})
 
     def _do_begin_login(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         """Begins a login, the first one or one that replaces the lost connection; login_state returns its result."""

@@ -12,7 +12,7 @@ import zlib
 
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs
-from .record import Session, all_sessions, has_daemon
+from .record import Session, has_daemon, readable_records
 
 if t.TYPE_CHECKING:
     from ..cluster.session_record import SessionRecord
@@ -84,21 +84,23 @@ class SharedQueue:
 
     def _others(self, job_id: str) -> t.List[str]:
         """The jobs of the other sessions."""
-        records = [session.read() for session in all_sessions(self.base)]
-        return [record.job_id for record in records
+        return [record.job_id for _session, record in readable_records(self.base)[0]
                 if record.job_id and record.job_id != job_id and not record.over and has_daemon(record) and _key(record) == self.key]
 
 
 def _key(record: "SessionRecord") -> str:
     """What sessions that share answers have in common."""
-    return json.dumps([record.login_node, record.facts.get("uid"), record.scheduler, record.table, record.prelude], sort_keys=True)
+    # The target is what the user knows of the login node; the rest is what the site says.
+    return json.dumps([record.target, record.login_node, record.facts.get("uid"), record.scheduler, record.table, record.prelude], sort_keys=True)
 
 
 def _content(text: str) -> t.Dict[str, t.Any]:
     """The answers by job id, each with its time; none if the file is damaged."""
     try:
         known = json.loads(text)
-        return {str(one): {"at": float(about["at"]), "state": answers.JobState(**about["state"])._asdict()} for one, about in known.items()}
+        read = {str(one): {"at": float(about["at"]), "state": answers.JobState(**about["state"])._asdict()} for one, about in known.items()}
+        # The clock may have been set back.
+        return {one: about for one, about in read.items() if about["at"] <= time.time()}
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 
@@ -109,7 +111,8 @@ def forget(base: str) -> None:
     Args:
         base: the directory of all records.
     """
-    if any(has_daemon(session.read()) for session in all_sessions(base)):
+    found, unreadable = readable_records(base)
+    if unreadable or any(has_daemon(record) for _session, record in found):
         return
     try:
         names = [name for name in os.listdir(base) if name.startswith(_FILE.partition("{")[0])]

@@ -7,11 +7,12 @@ import os
 
 from ..client import socket_names
 from . import reconnection
+from .record import HELD
 
 # Suffixes of the control socket and of sockets next to it: those of node_login.py.
 _CONNECTION = ("", ".n", ".l", ".k", ".e")
 # The socket for prompts to the user, and those of attempts to log in again.
-_OTHERS = (".a",) + reconnection.SOCKETS
+_OTHERS = (".a", ".c.a", reconnection.SOCKETS[2] + ".a", HELD) + reconnection.SOCKETS
 
 
 class Sockets:

@@ -24,7 +24,7 @@ status_lines() {
 # Reports what pvserver.sh has left in files.
 report_news() {
   for news in fault news.*; do
-    if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; fi
+    if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; quiet=0; fi
   done
 }
 
@@ -86,22 +86,24 @@ reported=0
 connected=
 pause=0.1
 beat=0
-# A node may run the loops of many jobs, so that each process that a loop starts matters. The clock and the log are looked at in each tenth round, and the log
-# also if it is newer than what was read of it; some shells compare the seconds alone.
+# A node may run the loops of many jobs, so that each process that a loop starts matters. While nothing happens, the rounds become longer. The clock and the log
+# are looked at in each tenth round, and the log also if it is newer than what was read of it; some shells compare the seconds alone.
 round=0
+quiet=0
 : > said
 while [ ! -e rc ]; do
-  [ $((round % 10)) -ne 0 ] && [ -z "$connected" ] || clock=$(now)
+  if [ $((round % 10)) -eq 0 ] || [ $quiet -gt 40 ] || [ -n "$connected" ]; then clock=$(now); fi
   # Written in place and not renamed: if a reader opens the file, a network file system fetches its current content.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
   report_news
   for why in outage lost; do [ ! -e $why ] || finish 0; done
   why=
   if [ -e stop ]; then why=cancelled; finish 143; fi
-  if [ -z "$connected" ] && { [ $((round % 10)) -eq 0 ] || [ log -nt said ]; }; then
+  if [ -z "$connected" ] && { [ $((round % 10)) -eq 0 ] || [ $quiet -gt 40 ] || [ log -nt said ]; }; then
     status_lines > said
     count=$(wc -l < said)
     if [ "$count" -gt "$reported" ]; then
+      quiet=0
       while IFS= read -r line; do
         case $line in "Accepting connection(s): "*)
           listens_here "${line##*:}" || report "elsewhere ${line##*:}"
@@ -115,10 +117,10 @@ EOF
     fi
     case $lines in *"said Client connected"*) connected=1; pause=1; continue;; esac
     waited=$((clock - began))
-    [ $waited -lt 20 ] || pause=0.5
     [ $waited -lt "$idle_s" ] || { why=idle; finish 0; }
   fi
-  round=$((round + 1))
+  round=$((round + 1)) quiet=$((quiet + 1))
+  [ -n "$connected" ] || case $quiet in ? | 1?) pause=0.1;; 2? | 3?) pause=0.2;; *) pause=0.5;; esac
   if [ "$limit_s" -gt 0 ] && [ $((clock - began)) -ge "$limit_s" ]; then why=walltime; finish 1; fi
   sleep $pause 2>/dev/null || sleep 1
 done

@@ -227,7 +227,7 @@ until [ -e go ]; do
   ls . > /dev/null
   sleep $pause 2>/dev/null || sleep 1
   tries=$((tries + 1))
-  [ $tries -lt 300 ] || pause=1
+  case $tries in 20) pause=0.2;; 50) pause=0.5;; 100) pause=1;; esac
 done
 set --
 # shellcheck disable=SC2030,SC2031 # the port of @take stays in its own process

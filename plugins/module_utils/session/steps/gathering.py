@@ -16,7 +16,7 @@ from ...cluster.session_record import SessionRecord
 from ...paraview import installed
 from ...schedulers import validation
 from ...ssh.login_turns import Lock, Turn
-from ..record import all_sessions
+from ..record import readable_records
 from ..site_yaml import load
 from .base import Step
 
@@ -77,8 +77,7 @@ class Gathering(Step):
 
     def _twin(self, record: SessionRecord) -> t.Optional[SessionRecord]:
         """The record of another session over the same connection, with the same settings, that has just gathered the same."""
-        for session in all_sessions(self.session.base):
-            other = session.read()
+        for _session, other in readable_records(self.session.base)[0]:
             if (other.id != record.id and other.facts and not other.over and _connection(other) == _connection(record)
                     and time.time() - other.gathered_at < _FRESH
                     and all(other.settings.get(name) == record.settings.get(name) for name in _CHOOSING)):
