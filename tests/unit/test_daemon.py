@@ -21,7 +21,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors impo
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, over
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import daemon, interruption
-from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session, wait_left
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 
 NONE = answers.TABLES["none"]
@@ -779,3 +779,42 @@ def test_an_answer_reaches_the_driver_once(held):
     held.channel.request("answer", id="7", text="open sesame")
     assert held.channel.request("take_answer", id="7") == {"text": "open sesame"}
     assert held.channel.request("take_answer", id="7") == {}
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_a_login_that_fails_ends_no_session_that_has_a_job(held, program, detached):
+    """The job waits for a connect that succeeds, and no daemon without a connection is left."""
+    held.begin(driver=driver({"outcome": "failed", "error": dict(ERROR, cancelled=True)}))
+    held.session.update(job_id="11", remote_directory=str(held.directory), detached=detached, state="pending")
+    held.drive()
+    held.process.wait(30)
+    record = held.session.read()
+    assert (record.state, record.daemon, record.job_id) == ("unknown", None, "11")
+    assert [event["kept"] for event in held.events("failed")] == [True]
+
+
+def test_a_prompt_that_no_playbook_shows_any_more_is_cancelled(held):
+    held.start()
+    assert held.channel.request("take_answer", id="7") == {}
+    held.owner.kill()
+    held.owner.wait()
+    with contextlib.suppress(ChannelLost):  # it ends at once, since there is no job
+        assert held.channel.request("take_answer", id="7") == {"cancelled": True}
+
+
+def test_a_daemon_whose_master_others_use_stays_until_they_end(held, until):
+    """disconnect need not wait for that, and forwards of the session that is over are cancelled."""
+    cancelled = held.tmp_path / "cancelled"
+    held.start(["/bin/sh", "-c", "/bin/sh; exec sleep 1000"], cancel_own_forward=["sh", "-c", 'echo "$@" >> {0}'.format(cancelled), "sh"])
+    held.session.update(forwards=[["-L", "127.0.0.1:1:c101:2"]], control_path=str(held.control))
+    guest = Session(held.session.base, "guest")
+    (held.tmp_path / "guest.w").touch()
+    guest.begin(users_own_master=str(held.control), daemon=processes.identity(held.owner.pid), socket=str(held.tmp_path / "guest.w"))
+    record = held.session.read()
+    held.channel.request("stop")
+    assert wait_left(record, 10)
+    assert held.process.poll() is None and held.control.exists() and not held.socket.exists()
+    assert cancelled.read_text() == "-L 127.0.0.1:1:c101:2 -- master\n"
+    guest.update(daemon=None)
+    held.over()
+    assert not list(held.control.parent.iterdir())

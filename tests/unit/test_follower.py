@@ -184,3 +184,14 @@ def test_processes_that_write_at_the_same_time_lose_nothing(tmp_path):
 def test_the_log_of_a_removed_session_stays_removed(tmp_path):
     EventLog(str(tmp_path / "gone" / "events")).append("line", text="one")
     assert not (tmp_path / "gone").exists()
+
+
+@pytest.mark.parametrize("damage", [b'{"kind": "line", "te', b"\0\0\0\0", b"[]\n", b"\xff\n", b'{"text": "no kind"}\n'])
+def test_a_damaged_line_costs_that_line_alone(tmp_path, damage):
+    """The disk was full, or the power failed."""
+    log = EventLog(str(tmp_path / "events"))
+    log.append("line", text="one")
+    with open(log.path, "ab") as stream:
+        stream.write(damage)
+    log.append("line", text="two")
+    assert [event["text"] for event in log.read()[0]] == ["one", "two"]

@@ -47,12 +47,12 @@ def _queue_of(tmp_path, clock):
     """Makes the queue of a session with this name and job."""
     assert clock
 
-    def make(cluster, name, job_id, table=None, floor=0, login_node="login1"):
+    def make(cluster, name, job_id, table=None, floor=0, login_node="login1", target=None):
         session = Session(str(tmp_path), name)
         socket = tmp_path / "socket"
         socket.touch()
         record = session.begin(job_id=job_id, scheduler="slurm", table=table, login_node=login_node, facts={"uid": 17, "site": {"poll_floor_s": floor}},
-                               daemon=processes.identity(os.getpid()), socket=str(socket))
+                               daemon=processes.identity(os.getpid()), socket=str(socket), target=target or {})
         return SharedQueue(Jobs(cluster.run, table or SLURM), record, session)
 
     return make
@@ -152,3 +152,21 @@ def test_the_last_session_removes_the_answers(queue_of, tmp_path):
     Session(str(tmp_path), "a").update(daemon=None)
     shared_queue.forget(str(tmp_path))
     assert not os.path.exists(one.path)
+
+
+def test_clusters_that_name_themselves_alike_share_no_answers(queue_of, clock):
+    """What a site says of itself proves nothing; the user's own target does."""
+    cluster = Cluster(_1=("RUNNING", "None"))
+    one, two = queue_of(cluster, "a", "1", target={"host": "a.example"}), queue_of(cluster, "b", "1", target={"host": "b.example"})
+    assert one.path != two.path
+    clock[0] += 10
+    assert "1,1" not in str(cluster.asked)
+
+
+def test_a_record_that_cannot_be_read_disturbs_no_other_session(queue_of, clock, tmp_path):
+    cluster = Cluster(_1=("RUNNING", "None"))
+    one = queue_of(cluster, "a", "1")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged/session.json").write_text("{")
+    clock[0] += 10
+    assert one.ask("1").state == "running"
