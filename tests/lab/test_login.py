@@ -123,6 +123,24 @@ def test_a_line_that_was_lost_waits_for_the_user(desk, codes):
     desk.nothing_left()
 
 
+def test_a_second_session_needs_no_second_code(desk, codes):
+    """Two names of the same login node: the second session rides on the first one's connection, and both are ready."""
+    hosts = {name: {"ansible_host": "login.lab.example", "paraview_pvserver": "xvfb-run -a -s -noreset pvserver"} for name in ("one", "two")}
+    desk.run("sh", "-c", "printf %s \"$1\" > two.yml", "sh", json.dumps({"all": {"hosts": hosts}}))
+    before = logins(desk.lab)
+    line = words("connect", host="all")
+    with Terminal(line[0], "-i", "two.yml", *line[1:]) as terminal:
+        answer_everything(terminal, codes)
+        terminal.until("(one|two): ready after")
+        terminal.until("(one|two): ready after")
+        assert terminal.end() == 0
+        assert terminal.seen.count("Password:") == 1
+    assert logins(desk.lab) == before + 1
+    desk.run("ansible-playbook", "-i", "two.yml", *Desk.words("disconnect", "all")[1:])
+    desk.run("rm", "two.yml")
+    desk.nothing_left()
+
+
 @pytest.mark.torture
 def test_a_wrong_answer_is_asked_for_again(desk, codes):
     with Terminal(*words("connect")) as terminal:
