@@ -17,5 +17,6 @@ ssh -S "$master" -O forward -L "127.0.0.1:$port:$node:${line##*:}" login.lab.exa
 echo ready
 read -r _end || :
 cluster scancel "$job"
+until [ -z "$(cluster squeue -h -j "$job" 2>/dev/null)" ]; do sleep 0.2; done
 cluster rm -f by-hand.sh by-hand.log
-ssh -S "$master" -O exit login.lab.example
+ssh -S "$master" -O exit login.lab.example 2>/dev/null
