@@ -120,7 +120,7 @@ class Listening(LocalClientHost):
 def test_pvserver_connects_once_paraview_has_the_connect_id(waiting, monkeypatch):
     client = Listening("", "paraview-connect: begun\n", "paraview-connect: begun\nparaview-connect: listening\n")
     monkeypatch.setattr(client_start.routing, "client_of", lambda _record, _channel: client)
-    monkeypatch.setattr(JobFlow, "of", lambda *_arguments: flow_of(""))
+    monkeypatch.setattr(JobFlow, "of", lambda *_arguments, **_keywords: flow_of(""))
     waiting.session.update(client_by="script", settings=dict(waiting.session.read().settings, start_client=["paraview"]))
     waiting._wait_until_it_listens(waiting.session.read())
     assert client.outputs == ["paraview-connect: begun\nparaview-connect: listening\n"]
