@@ -157,4 +157,3 @@ class LiveDisplay:
                 sys.stdout.flush()
             except (OSError, ValueError):
                 pass
-

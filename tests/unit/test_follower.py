@@ -61,8 +61,8 @@ def _session(tmp_path, daemon):
     return session
 
 
-def following(session, answer=b"", owner=OWNER):
-    return Follower(session, owner, Seen(), User(answer))
+def following(session, answer=b"", owner=None):
+    return Follower(session, owner or OWNER, Seen(), User(answer))
 
 
 def test_lines_are_shown_in_their_order_until_the_session_is_ready(session):

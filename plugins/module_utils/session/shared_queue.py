@@ -98,9 +98,9 @@ def _content(text: str) -> t.Dict[str, t.Any]:
     """The answers by job id, each with its time; none if the file is damaged."""
     try:
         known = json.loads(text)
-        read = {str(one): {"at": float(about["at"]), "state": answers.JobState(**about["state"])._asdict()} for one, about in known.items()}
+        read = {str(one): (float(about["at"]), answers.JobState(**about["state"])) for one, about in known.items()}
         # The clock may have been set back.
-        return {one: about for one, about in read.items() if about["at"] <= time.time()}
+        return {one: {"at": at, "state": state._asdict()} for one, (at, state) in read.items() if at <= time.time()}
     except (ValueError, TypeError, KeyError, AttributeError):
         return {}
 
