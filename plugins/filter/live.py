@@ -45,11 +45,14 @@ import threading
 
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import interruption, record
 
+# Seconds that a playbook may take to end after Ctrl-C.
+_LIMIT = 20.0
+
 
 def live(value, state_dir=""):
     """The value itself."""
     if threading.current_thread() is threading.main_thread():
-        interruption.note_on_sigint(record.state_directory(str(state_dir)), os.getpid())
+        interruption.note_on_sigint(record.state_directory(str(state_dir)), os.getpid(), _LIMIT)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(line_buffering=True)

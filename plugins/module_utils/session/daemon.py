@@ -277,6 +277,8 @@ class SessionDaemon:
         if record.undone:
             return ""
         self.undo_tried = True
+        # Slurm may count the connection to the root node as a process of the job, and wait for it.
+        self._leave_root_node()
         try:
             objection = teardown.undo(record, self.run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:

@@ -11,6 +11,9 @@ from ..common import processes
 from ..common.errors import SessionError
 from .record import Session, all_sessions
 
+#: The exit status of ansible-playbook after Ctrl-C.
+INTERRUPTED = 99
+
 
 def _path(session: Session) -> str:
     return os.path.join(session.directory, "interrupted")
@@ -51,16 +54,21 @@ def noted(session: Session, owner: t.Optional[list]) -> bool:
     return found
 
 
-def note_on_sigint(base: str, pid: int) -> None:
+def note_on_sigint(base: str, pid: int, limit: float = 0) -> None:
     """From now on a SIGINT of this process is noted for a playbook, before what happened until now happens.
 
     Args:
         base: the directory of all records.
         pid: the playbook's process id; this process is the playbook or one of its workers.
+        limit: seconds after which the process ends in any case; 0 for no limit.
     """
     earlier = signal.getsignal(signal.SIGINT)
 
     def handle(number: int, frame: t.Any) -> t.Any:
+        if limit:
+            # Python drops an exception that a handler raises at some moments, such as a fork. Then Ansible would wait for its workers forever.
+            signal.signal(signal.SIGALRM, lambda _number, _frame: os._exit(INTERRUPTED))
+            signal.setitimer(signal.ITIMER_REAL, limit)
         note(base, pid)
         if callable(earlier):
             return earlier(number, frame)
