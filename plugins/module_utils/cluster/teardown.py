@@ -28,7 +28,8 @@ def undo(record: SessionRecord, script: Run, client_too: bool = True) -> str:
             flow.directory.remove()
     end_client(record, client_too)
     if not objection:
-        end_stub(record)
+        # Its agent has ended with the job, so there is nothing that it could wait for.
+        end_stub(record, 0.5)
     return objection
 
 
@@ -38,7 +39,12 @@ def end_client(record: SessionRecord, connected_too: bool) -> None:
         processes.end(record.client)
 
 
-def end_stub(record: SessionRecord) -> None:
-    """Ends the lifeline's stub, which forwards to ParaView what it still has."""
+def end_stub(record: SessionRecord, patience: float = 3.0) -> None:
+    """Ends the lifeline's stub, which forwards to ParaView what it still has.
+
+    Args:
+        record: the session's record.
+        patience: seconds that this may take.
+    """
     if record.stub:
-        processes.end(record.stub)
+        processes.end(record.stub, patience)
