@@ -57,6 +57,11 @@ def jobs_of(desk):
     return desk.lab.on("login", "squeue", "-h", "-u", "alice", "-o", "%i").stdout.split()
 
 
+def until_all_are_submitted(desk, process):
+    """Reads a connect's output until all hosts have their jobs."""
+    assert any("submitted" in line and len(jobs_of(desk)) == len(HOSTS) for line in process.stdout)
+
+
 @pytest.mark.parametrize("forks", ["1", pytest.param("5", marks=pytest.mark.torture)])
 def test_ten_hosts_of_which_six_wait(ten, forks):
     """Those whose jobs run are ready although the others wait, and Ctrl-C ends all of them."""
@@ -83,9 +88,7 @@ def test_ten_hosts_of_which_six_wait(ten, forks):
 
 def test_a_killed_playbook_leaves_each_session_where_it_is(ten):
     process = ten.lab.start("workstation", *words("connect"), user="alice")
-    for line in process.stdout:
-        if "submitted" in line and len(jobs_of(ten)) == 10:
-            break
+    until_all_are_submitted(ten, process)
     ten.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "bin/ansible-playbook")
     process.wait(30)
     found = settle(ten)
@@ -102,9 +105,7 @@ def test_a_killed_playbook_leaves_each_session_where_it_is(ten):
 @pytest.mark.torture
 def test_a_killed_daemon_disturbs_no_other_session(ten):
     process = ten.lab.start("workstation", *words("connect", "-f", "10"), user="alice")
-    for line in process.stdout:
-        if "submitted" in line and len(jobs_of(ten)) == 10:
-            break
+    until_all_are_submitted(ten, process)
     victim = next(host for host in HOSTS if ten.record(host)["users_own_master"])
     job = ten.record(victim)["job_id"]
     ten.lab.on("workstation", "kill", "-KILL", str(ten.record(victim)["daemon"][0]))
@@ -120,12 +121,10 @@ def test_a_killed_daemon_disturbs_no_other_session(ten):
 
 
 @pytest.mark.torture
-def test_a_login_node_that_goes_away_ends_no_job(ten):
-    """The network to it is closed while four sessions are ready and six wait; each job keeps its place, and connect takes them up again."""
+def test_connections_that_are_lost_end_no_job(ten):
+    """Every ssh on the workstation is killed while four sessions are ready and six wait: the four reconnect, and each job keeps its place."""
     process = ten.lab.start("workstation", *words("connect", "-f", "10"), user="alice")
-    for line in process.stdout:
-        if "submitted" in line and len(jobs_of(ten)) == 10:
-            break
+    until_all_are_submitted(ten, process)
     settle(ten)
     jobs = jobs_of(ten)
     ten.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-x", "ssh")

@@ -99,6 +99,15 @@ def _has_members(group: int) -> bool:
     return False
 
 
+def exit_on_sigterm() -> None:
+    """From now on SIGTERM ends this process by SystemExit, so that its ``finally`` clauses run."""
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(_number: int, _frame: t.Any) -> t.NoReturn:
+    raise SystemExit(1)
+
+
 @contextlib.contextmanager
 def unterminated() -> t.Iterator[None]:
     """A SIGTERM for this process takes effect at the end, so that a process that is started here is also recorded."""

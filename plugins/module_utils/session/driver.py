@@ -10,12 +10,11 @@ or when a step fails.
 import json
 import os
 import shlex
-import signal
 import sys
 import time
 import typing as t
 
-from ..common import durations
+from ..common import durations, processes
 from ..common.errors import SessionError
 from ..routes.unavailable import RouteUnavailable
 from ..ssh.channel import Channel
@@ -149,14 +148,10 @@ class Driver:
         return {"outcome": "ready", "text": text, "advice": advice}
 
 
-def _stop(_number: int, _frame: t.Any) -> t.NoReturn:
-    raise SystemExit(1)
-
-
 def main() -> None:
     """Reads what is given from standard input, drives the session, and prints the outcome as one line of JSON."""
     # If this process is terminated, the steps still write their forwards to the record.
-    signal.signal(signal.SIGTERM, _stop)
+    processes.exit_on_sigterm()
     given = json.load(sys.stdin)
     sys.path.extend(given.get("libraries", ()))
     os.environ.clear()

@@ -5,7 +5,6 @@
 
 import json
 import shlex
-import signal
 import sys
 import time
 import typing as t
@@ -215,14 +214,10 @@ class OtherLoginNode(Exception):
     """Another login node answered than the one on which pvserver runs."""
 
 
-def _stop(_number: int, _frame: t.Any) -> t.NoReturn:
-    raise SystemExit(1)
-
-
 def main() -> None:
     """Reads the session's name and directory from standard input, and restores its route; if that fails, prints why."""
     # If this takes too long and is terminated, restore() still writes its forwards to the record.
-    signal.signal(signal.SIGTERM, _stop)
+    processes.exit_on_sigterm()
     given = json.load(sys.stdin)
     sys.path.extend(given.get("libraries", ()))
     session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])

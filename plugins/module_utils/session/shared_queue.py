@@ -90,7 +90,7 @@ class SharedQueue:
 
 def _key(record: "SessionRecord") -> str:
     """What sessions that share answers have in common."""
-    # The target is what the user knows of the login node; the rest is what the site says.
+    # The target is the user's own description of the login node; the rest is the site's output.
     return json.dumps([record.target, record.login_node, record.facts.get("uid"), record.scheduler, record.table, record.prelude], sort_keys=True)
 
 
