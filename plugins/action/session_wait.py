@@ -80,7 +80,7 @@ class ActionModule(SessionAction):
             happened = [self._step(follower) for follower in left]
             left = [follower for follower in left if follower.over is None]
             if left and not any(happened):
-                time.sleep(_EVERY)
+                time.sleep(max(_EVERY, len(left) / 200))
 
     def _step(self, follower):
         """bool: whether something has happened. An error ends following this session alone."""

@@ -76,7 +76,7 @@ def ten(desk):
 def many(lab, desk):
     lab.on("login", "sh", "-c", "mkdir -p /etc/paraview-connect && cat > /etc/paraview-connect/site.yml", input=SITE)
     lab.on("workstation", "sh", "-c", "cat > by_hand_many.sh", user="alice", input=(HERE / "by_hand_many.sh").read_text())
-    inventory(desk, MANY, paraview_pvserver="pvserver", paraview_scheduler="none", paraview_route="forward_tunnel")
+    inventory(desk, MANY, paraview_pvserver="xvfb-run -a -s -noreset pvserver", paraview_scheduler="none", paraview_route="forward_tunnel")
     try:
         process = lab.start("workstation", "sh", "by_hand_many.sh", str(MANY), user="alice", stderr=subprocess.DEVNULL)
         by_hand = timed(process, "ready", process.stdin.close)

@@ -44,7 +44,10 @@ def once(desk, condition, seconds=90):
         found.update(states(desk))
         return condition(list(found.values()))
 
-    desk.lab.wait(look, seconds, "the sessions' states")
+    try:
+        desk.lab.wait(look, seconds, "the sessions' states")
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {found}, reasons: {[one['reason'] for one in desk.reports()]}") from None
     return found
 
 

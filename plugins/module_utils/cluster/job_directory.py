@@ -57,8 +57,10 @@ class Directory:
         Args:
             files: text by name.
         """
-        self._do("create", "p={0}; mkdir -p \"${{p%/*}}\" && mkdir \"$p\" && cd \"$p\" && {{\n{1}\n}}".format(
-            self._quoted, "\n".join(self._write(name, text) for name, text in files.items())))
+        # Nobody reads a file before all exist.
+        writes = " &&\n".join("printf %s {0} > {1}".format(shlex.quote(text), shlex.quote(name)) for name, text in files.items())
+        self._do("create", "p={0}; mkdir -p \"${{p%/*}}\" && mkdir \"$p\" && cd \"$p\" &&\n{1} &&\n{{ sync ./* 2>/dev/null || :; }}".format(
+            self._quoted, writes))
 
     def put(self, name: str, text: str) -> None:
         """Writes a file under a temporary name, and renames it."""
@@ -80,11 +82,11 @@ class Directory:
             Its text; empty if there is no file yet.
         """
         # The directory is listed before each read, since a network file system may keep showing an old state. Both start no process.
-        text = ("cd {0} 2>/dev/null || exit 0\nnewline='\n'\nseen={1}\nn={2}\nwhile :; do\n : ./*\n now=\n"
+        text = ("cd {0} 2>/dev/null || exit 0\nnewline='\n'\nbeat=\nseen={1}\nn={2}\nwhile :; do\n : ./*\n now=\n"
                 ' if [ -e status ]; then while IFS= read -r line; do now=$now$line$newline; done < status; now=$now$line; fi 2>/dev/null\n'
                 ' while [ "$now" != "${{now%"$newline"}}" ]; do now=${{now%"$newline"}}; done\n'
                 ' if [ "$now" != "$seen" ] || [ $n -le 0 ]; then break; fi\n'
-                " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\nprintf '%s\\n%s' \"$now\" \"$(cat beat 2>/dev/null)\"\n")
+                " sleep {3} 2>/dev/null || sleep 1\n n=$((n - 1))\ndone\n{{ IFS= read -r beat < beat; }} 2>/dev/null\nprintf '%s\\n%s' \"$now\" \"$beat\"\n")
         out = self._do("read", text.format(self._quoted, shlex.quote(seen.rstrip("\n")), int(seconds / pause), pause), int(seconds) + 15)
         now, _newline, self.beat = out.rpartition("\n")
         return now

@@ -161,7 +161,9 @@ class JobFlow:
         """
         watch = self.watch
         waits_long = not watch.progress.host and time.time() - watch.polling.submitted_at > _SHORT_QUEUE
-        answered = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds, self._pause())
+        pause = self._pause()
+        # Each exchange starts processes, too.
+        answered = watch.step(5 * seconds, 1) if waits_long else watch.step(seconds * max(1, min(3, int(10 * pause))), pause)
         if watch.unread_for > _PATIENCE:
             raise watch.unread
         if watch.vanished and not watch.progress.ended:
@@ -180,7 +182,7 @@ class JobFlow:
         if self.watch.text != self._seen:
             self._seen, self._changed_at = self.watch.text, time.monotonic()
         quiet = time.monotonic() - self._changed_at
-        return 0.1 if quiet < 2 else 0.2 if quiet < 10 else 0.5
+        return round(min(0.5, max(0.1, quiet / 10)), 2)
 
     def _show_once(self, line: str) -> None:
         if line and line != self.shown:

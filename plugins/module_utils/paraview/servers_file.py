@@ -6,12 +6,12 @@
 Source: Qt/Core/pqServerConfiguration.cxx, pqServerConfigurationCollection.cxx.
 """
 
+import html
 import os
 import re
 import subprocess
 import typing as t
 from xml.parsers import expat
-from xml.sax.saxutils import quoteattr
 
 from ..common.errors import SessionError
 
@@ -167,8 +167,7 @@ def _quoted(value: str) -> str:
     found = _INVALID.search(value)
     if found:
         raise ValueError("{0!r} contains {1!r}, which XML does not allow".format(value, found.group(0)))
-    text = quoteattr(value, {"\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
-    return "".join(char if ord(char) < 128 else "&#{0:d};".format(ord(char)) for char in text)
+    return '"{0}"'.format("".join(char if 32 <= ord(char) < 128 else "&#{0:d};".format(ord(char)) for char in html.escape(value)))
 
 
 def refuse_while_it_runs(path: str) -> None:

@@ -9,6 +9,7 @@ import typing as t
 
 from ..common import processes
 from ..common.errors import SessionError
+from ..common.files import write_private
 from .record import Session, all_sessions
 
 #: The exit status of ansible-playbook after Ctrl-C.
@@ -29,13 +30,11 @@ def note(base: str, pid: int) -> None:
     owner = processes.identity(pid)
     for session in all_sessions(base):
         try:
-            if session.read().owner != owner:
-                continue
-            descriptor = os.open(_path(session), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            if session.read().owner == owner:
+                # In one step: the playbook and its workers note it at the same time, and the daemon may read it just then.
+                write_private(_path(session), str(owner[1]))
         except (OSError, SessionError):
             continue
-        with os.fdopen(descriptor, "w") as stream:
-            stream.write(str(owner[1]))
 
 
 def noted(session: Session, owner: t.Optional[list]) -> bool:

@@ -19,11 +19,13 @@ from ..ssh.prompts import AnswerTimeout, Asker, Prompts
 from . import reconnection
 from .record import Session, has_daemon, is_lost, readable_records
 
-# Seconds between two questions on a login: in its first seconds, and later, when it waits for the user.
+# Seconds between two questions on a login: at its beginning, and later, when it waits for the user.
 _POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
-_SOON = 10.0
 # Seconds in which a login has to answer beyond ssh's own time limit.
 _LONGER = 35
+# How many masters of other sessions a session tries at a time, and how often it waits for another one: where sshd allows few sessions over a connection, all are full.
+_MOST_TRIED = 2
+_MOST_ROUNDS = 4
 # Variables that may have changed since the first login.
 _CREDENTIALS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
 
@@ -62,8 +64,7 @@ class Login:
             self._cancel_leftover_forwards(record)
         self._turn = login_turns.Turn(os.path.dirname(path), repr(target._replace(timeout=0)))
         try:
-            self._turn.wait(lambda: bool(self._of_other_sessions(target)))
-            own, answer = self._as_guest(target, path)
+            own, answer = self._as_guest_in_turn(target, path)
             if not own:
                 answer = self._to_any(target, path, password, {name: os.environ[name] for name in _CREDENTIALS if lost and name in os.environ})
         finally:
@@ -74,26 +75,41 @@ class Login:
             self._check_same_node()
 
     def _of_other_sessions(self, target: client.Target) -> t.Dict[str, SessionRecord]:
-        """Sockets of the control masters of other sessions with the same target, and the records of these sessions."""
-        found = {}
+        """Sockets of the control masters of other sessions with the same target, and a record of one of these sessions each. Those with few sessions come first."""
+        found: t.Dict[str, t.List[SessionRecord]] = {}
         for session, record in readable_records(self.session.base)[0]:
             same = record.target and client.Target(**record.target)._replace(timeout=0) == target._replace(timeout=0)
             path = record.users_own_master or record.control_path
             if same and session.directory != self.session.directory and has_daemon(record) and not is_lost(record) and os.path.exists(path):
-                found[path] = record
-        return found
+                found.setdefault(path, []).append(record)
+        return {path: found[path][0] for path in sorted(found, key=lambda path: len(found[path]))}
 
-    def _as_guest(self, target: client.Target, path: str) -> t.Tuple[str, t.Dict[str, t.Any]]:
+    def _as_guest_in_turn(self, target: client.Target, path: str) -> t.Tuple[str, t.Dict[str, t.Any]]:
+        """Logs in as _as_guest() does. While another session logs in, this one waits for the new master, since the masters that exist may be full."""
+        refused: t.Set[str] = set()
+        users_own = master.live_master(target)
+        for _round in range(_MOST_ROUNDS):
+            self._turn.wait(lambda: bool(set(self._of_other_sessions(target)) - refused))
+            others = {own: record for own, record in self._of_other_sessions(target).items() if own not in refused}
+            own, answer = self._as_guest(target, path, users_own if users_own not in refused else "", others)
+            if own or not others:
+                return own, answer
+            refused |= set(others) | {users_own}
+        return "", {}
+
+    def _as_guest(self, target: client.Target, path: str, users_own: str, others: t.Dict[str, SessionRecord]) -> t.Tuple[str, t.Dict[str, t.Any]]:
         """Logs in over a control master that exists, which needs no authentication.
 
+        Args:
+            target: the host to connect to.
+            path: of the new master.
+            users_own: the socket of the user's own control master; empty for none.
+            others: of _of_other_sessions().
         Returns:
             Its socket, or an empty text if there is none or each refused; and the daemon's report on the login.
         """
-        users_own, others = master.live_master(target), self._of_other_sessions(target)
-        for own in ([users_own] if users_own else []) + [path for path in others if path != users_own]:
+        for own in ([users_own] if users_own else []) + [path for path in others if path != users_own][:_MOST_TRIED]:
             if own in others and own != users_own and not _holds_for_guests(others[own]):
-                continue
-            if not master.Master(own, target.executable).check(5):
                 continue
             cancel = master.Master(own, target.executable).command("-O", "cancel")[:-2]
             # sshd refuses more sessions over one connection than MaxSessions.
@@ -215,7 +231,7 @@ class Login:
                 return state
             if prompts:
                 prompts.received(state["said"])
-            pause = _POLL_SECONDS if time.monotonic() - begun < _SOON else _POLL_SECONDS_LATER
+            pause = min(_POLL_SECONDS_LATER, max(_POLL_SECONDS, (time.monotonic() - begun) / 20))
             if select.select([prompts] if prompts else [], [], [], pause)[0]:
                 if self._turn:
                     self._turn.note_prompt()

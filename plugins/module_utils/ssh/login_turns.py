@@ -16,8 +16,8 @@ import typing as t
 # Logins to one sshd at a time.
 _MOST = 8
 _PAUSE = 0.05
-# Attempts to get the turn between two checks of the condition.
-_CHECK_EVERY = 5
+# Seconds between two checks of the condition at first.
+_CHECK_EVERY = 0.25
 # Seconds to wait for another login to the same account, unless that waits for its user.
 _PATIENCE = 20.0
 _PROMPTS = b"prompts"
@@ -94,14 +94,24 @@ class Turn:
 
     def wait(self, done: t.Callable[[], bool] = lambda: False) -> None:
         """Waits until no other login is under way, or a condition holds; no longer than some seconds, unless the other login waits for its user.
+        It does not wait if this session has the turn already.
 
         Args:
             done: the condition, which is checked now and then.
         """
-        waited, checks = 0.0, 0
-        while not (checks % _CHECK_EVERY == 0 and done()) and not self._lock.take() and waited < _PATIENCE:
+        if self._lock.handle is not None:
+            return
+        waited, passed, next_check = 0.0, 0.0, 0.0
+        while waited < _PATIENCE:
+            if passed >= next_check:
+                if done():
+                    return
+                # With many sessions a check takes long, and all of them check.
+                next_check = passed + max(_CHECK_EVERY, passed / 4)
+            if self._lock.take():
+                return
             waited += 0 if self._other_prompts() else _PAUSE
-            checks += 1
+            passed += _PAUSE
             time.sleep(_PAUSE)
 
     def _other_prompts(self) -> bool:

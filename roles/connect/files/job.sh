@@ -9,23 +9,43 @@ mask=$(umask)
 umask 077
 cd @DIR@ || exit 1
 lines=
+# report EVENT...: appends events to the status file.
 report() {
-  lines="$lines$*
-"
+  for event; do lines="$lines$event
+"; done
   printf '%s' "$lines" > status.new && { sync status.new 2>/dev/null || :; } && mv status.new status
 }
-now() { date +%s; }
+# Sets $clock, in seconds. The kernel's clock needs no process, and nobody can set it.
+look_at_clock() { { read -r clock _ < /proc/uptime && clock=${clock%.*}; } 2>/dev/null || clock=$(date +%s); }
 
-# While pvserver runs, the last line may be incomplete, so it is left out.
-status_lines() {
-  { if [ -e rc ]; then cat log; else head -n "$(wc -l < log)" log; fi; } 2>/dev/null | grep -aE @STATUS_LINES@ | head -n 20
+# Reports the lines of pvserver's log that matter and that were not reported before. While pvserver runs, its last line may be incomplete, so it is left out.
+report_output() {
+  : > said
+  [ "$(grep -acE -m 20 @STATUS_LINES@ log)" -gt "$reported" ] || return 0
+  { if [ -e rc ]; then cat log; else head -n "$(wc -l < log)" log; fi; } 2>/dev/null | grep -aE -m 20 @STATUS_LINES@ | tail -n "+$((reported + 1))" > said
+  set --
+  while IFS= read -r line; do
+    set -- "$@" "said $line"
+    case $line in "Accepting connection(s): "*)
+      listens_here "${line##*:}" || set -- "$@" "elsewhere ${line##*:}"
+      echo "127.0.0.1:${line##*:}" > pvserver.new && mv pvserver.new pvserver;;
+    esac
+    quiet=0 reported=$((reported + 1))
+  done < said
+  [ $# -eq 0 ] || report "$@"
 }
 
 # Reports what pvserver.sh has left in files.
 report_news() {
+  set --
   for news in fault news.*; do
-    if [ -e "$news" ]; then report "$(head -n 1 "$news")"; rm -f "$news"; quiet=0; fi
+    [ -e "$news" ] || continue
+    IFS= read -r line < "$news"
+    set -- "$@" "$line"
+    rm -f "$news"
+    quiet=0
   done
+  [ $# -eq 0 ] || report "$@"
 }
 
 # Whether a process on this host listens on a port over IPv4; assumed to be true if /proc is not readable.
@@ -59,75 +79,60 @@ finish() {
 # shellcheck disable=SC2329 # trap calls it
 on_signal() {
   why=cancelled
-  [ "$late_s" -eq 0 ] || [ $(($(now) - began)) -lt "$late_s" ] || why=walltime
+  look_at_clock
+  [ "$late_s" -eq 0 ] || [ $((clock - began)) -lt "$late_s" ] || why=walltime
   finish 143
 }
 
 @JOB_SETUP@
 idle_s=@IDLE@ limit_s=@LIMIT@ walltime_s=@WALLTIME@ late_s=@LATE@
-began=$(now)
+look_at_clock
+began=$clock
 trap on_signal HUP INT TERM USR1 USR2 XCPU
 if [ "$walltime_s" -gt 0 ]; then
   # shellcheck disable=SC2016 # the program that is written expands it
-  printf '#!/bin/sh\nleft=$(((%s - $(date +%%s)) / 60))\n[ $left -gt 0 ] || left=0\necho $left\n' $((began + walltime_s)) > left && chmod 700 left
+  printf '#!/bin/sh\nleft=$(((%s - $(date +%%s)) / 60))\n[ $left -gt 0 ] || left=0\necho $left\n' $(($(date +%s) + walltime_s)) > left && chmod 700 left
 fi
 
-# The nodes come before "running", so that a reader that finds "running" also finds them.
-report "nodes $({ @JOB_NODES@
-} 2>/dev/null | tr '\n' ' ')"
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
-report "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')"
-report "running $(hostname)"
-rm -f rc pid over outage lost
+report "nodes $({ @JOB_NODES@
+} 2>/dev/null | tr '\n' ' ')" "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')" "running $(hostname)"
+rm -f rc pid over outage lost started
+: > log
 { setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!
 
 reported=0
+started=
 connected=
-pause=0.1
-beat=0
-# A node may run the loops of many jobs, so that each process that a loop starts matters. While nothing happens, the rounds become longer. The clock and the log
-# are looked at in each tenth round, and the log also if it is newer than what was read of it; some shells compare the seconds alone.
+beat=-9
+# A node may run the loops of many jobs, and each process that a loop starts matters. While nothing happens, the rounds become longer. The log is read in each
+# tenth round, and if it is newer than what was read of it; some shells compare the seconds alone.
 round=0
 quiet=0
 : > said
 while [ ! -e rc ]; do
-  if [ $((round % 10)) -eq 0 ] || [ $quiet -gt 40 ] || [ -n "$connected" ]; then clock=$(now); fi
+  look_at_clock
   # Written in place and not renamed: if a reader opens the file, a network file system fetches its current content.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
   report_news
   for why in outage lost; do [ ! -e $why ] || finish 0; done
   why=
+  if [ -z "$started" ] && [ -e started ]; then started=1 quiet=0; fi
   if [ -e stop ]; then why=cancelled; finish 143; fi
-  if [ -z "$connected" ] && { [ $((round % 10)) -eq 0 ] || [ $quiet -gt 40 ] || [ log -nt said ]; }; then
-    status_lines > said
-    count=$(wc -l < said)
-    if [ "$count" -gt "$reported" ]; then
-      quiet=0
-      while IFS= read -r line; do
-        case $line in "Accepting connection(s): "*)
-          listens_here "${line##*:}" || report "elsewhere ${line##*:}"
-          echo "127.0.0.1:${line##*:}" > pvserver.new && mv pvserver.new pvserver;;
-        esac
-        report "said $line"
-      done <<EOF
-$(tail -n "+$((reported + 1))" said)
-EOF
-      reported=$count
-    fi
-    case $lines in *"said Client connected"*) connected=1; pause=1; continue;; esac
-    waited=$((clock - began))
-    [ $waited -lt "$idle_s" ] || { why=idle; finish 0; }
+  if [ -z "$connected" ]; then
+    if [ $((round % 10)) -eq 0 ] || [ $quiet -gt 20 ] || [ log -nt said ]; then report_output; fi
+    case $lines in *"said Client connected"*) connected=1; continue;; esac
+    [ $((clock - began)) -lt "$idle_s" ] || { why=idle; finish 0; }
   fi
-  round=$((round + 1)) quiet=$((quiet + 1))
-  [ -n "$connected" ] || case $quiet in ? | 1?) pause=0.1;; 2? | 3?) pause=0.2;; *) pause=0.5;; esac
   if [ "$limit_s" -gt 0 ] && [ $((clock - began)) -ge "$limit_s" ]; then why=walltime; finish 1; fi
+  round=$((round + 1)) quiet=$((quiet + 1))
+  case $connected.$quiet in .?) pause=0.1;; .1?) pause=0.2;; .2?) pause=0.5;; *) pause=1;; esac
   sleep $pause 2>/dev/null || sleep 1
 done
 
 rc=$(cat rc)
-status_lines | tail -n "+$((reported + 1))" > said
-while IFS= read -r line; do report "said $line"; done < said
+report_output
 report_news
 why=pvserver
 [ ! -e outage ] || why=outage

@@ -208,7 +208,7 @@ run_agent() {
 agent_port() { sed -n "s/^$1 .*:\([0-9]*\)\$/\1/p" agent.new 2>/dev/null | grep .; }
 await_agent() {
   tries=0
-  until port=$(agent_port "$1"); do
+  until [ -s agent.new ] && port=$(agent_port "$1"); do
     [ ! -e failed ] || exit 97
     [ $tries -lt 300 ] || { news line "agent it does not report a port"; exit 97; }
     sleep 0.1 2>/dev/null || sleep 1
@@ -223,11 +223,13 @@ if [ -x left ] && has_option --timeout-command; then warning=--timeout-command=@
 
 pause=0.1
 tries=0
+set +f
 until [ -e go ]; do
-  ls . > /dev/null
+  # A list of the directory, without a process: a network file system may not look for a new file otherwise.
+  : ./*
   sleep $pause 2>/dev/null || sleep 1
   tries=$((tries + 1))
-  case $tries in 20) pause=0.2;; 50) pause=0.5;; 100) pause=1;; esac
+  case $tries in 10) pause=0.2;; 20) pause=0.5;; 40) pause=1;; esac
 done
 set --
 # shellcheck disable=SC2030,SC2031 # the port of @take stays in its own process
@@ -265,6 +267,7 @@ while IFS= read -r argument; do
   set -- "$@" "$argument"
 done < go
 rm -f go
+(umask 077; : > started)
 [ -z "$warning" ] || set -- "$@" "$warning"
 cd || :
 start @PVSERVER@ "$@"
