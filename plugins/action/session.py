@@ -27,6 +27,8 @@ class ActionModule(SessionAction):
     NEEDS_SESSION = False
     #: Whether the client host could not be reached, so that files may be left there.
     client_host_unreached = False
+    #: After disconnect, whether the user's own job in which pvserver was started continues; None if it was submitted, or if that is unknown.
+    own_job_continues = None
     #: Whether the session's daemon drives it, and a later task follows it.
     driven = False
 
@@ -268,7 +270,7 @@ class ActionModule(SessionAction):
             self._undo(record)
         self.session.remove()
         self.show("nothing to disconnect" if not record else "{0}; {1}".format(
-            "the session was over" if over else "disconnected" + (", job {0} has left the queue".format(record.job_id) if record.job_id else ""),
+            "the session was over" if over else "disconnected" + _end_of_job(record, self.own_job_continues),
             _left_on_client_host(record) if self.client_host_unreached else "nothing is left on either side"))
         sessions.write_report(arguments["json"], [report])
         return {"changed": bool(record), "session": report}
@@ -294,9 +296,11 @@ class ActionModule(SessionAction):
             return
         sessions.wait_left(record, 15)
         self.client_host_unreached = bool(answer.get("far_left"))
+        self.own_job_continues = answer.get("job_continues")
         if answer.get("objection"):
             raise SessionError("cannot end the session on {0}".format(self.name), answer["objection"],
-                               "the record is kept: run disconnect again, or cancel job {0} there".format(record.job_id))
+                               "the record is kept: run disconnect again, or {0} job {1} there".format(
+                                   "end pvserver in" if record.settings.get("job_id") else "cancel", record.job_id))
 
     def _is_logging_in(self, record):
         """bool: whether a job exists, and its daemon has no connection yet to end it."""
@@ -315,6 +319,13 @@ class ActionModule(SessionAction):
     def undo_own(self, end_detached):
         # A disconnect that failed keeps the record, so that it can be run again.
         return "" if self._task.args.get("state") == "absent" else super().undo_own(end_detached)
+
+
+def _end_of_job(record, own_job_continues):
+    """The part of disconnect's line about the job. A job of the user's own does not end with the session."""
+    if not record.job_id or not record.settings.get("job_id"):
+        return ", job {0} has left the queue".format(record.job_id) if record.job_id else ""
+    return ", pvserver in job {0} has ended{1}".format(record.job_id, {True: "; the job continues", False: "; the job is over"}.get(own_job_continues, ""))
 
 
 def _left_on_client_host(record):

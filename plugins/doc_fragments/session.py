@@ -165,7 +165,8 @@ options:
     description:
       - A job of yours that runs already, as after C(salloc) or C(qsub -I). pvserver is started in it, and nothing is submitted. The session ends with the job
         or with pvserver, and never cancels the job.
-      - O(nodes) and O(tasks_per_node) set how much of it pvserver uses.
+      - The batch system has to answer that the job is yours. pvserver gets O(tasks_per_node) ranks on each of the job's nodes, or on O(nodes) of them if that
+        is more than 1, and ends with the job's own time, whatever O(walltime) is.
     type: str
     default: ""
   nodes:

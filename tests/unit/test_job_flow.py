@@ -7,7 +7,7 @@ import collections
 import time
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_faults, job_flow, job_watch
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_faults, job_flow, job_watch, status_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow, clock_time
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
@@ -360,3 +360,48 @@ def test_a_second_server_may_start_late(follow):
     assert flow.wait_for_pvserver(FORWARD, ["pvserver"]).accepting == ("c101", 40123)
     with pytest.raises(SessionError, match="started 2 times"):
         flow.wait_for_client(10)
+
+
+def ranks(hosts, names, attached=False, table=answers.TABLES["pbs"], **options):
+    """The line about ranks on too few hosts."""
+    progress = status_file.Progress("" if hosts is None else "ranks {0}".format(hosts))
+    return job_faults.few_hosts(table, dict({"nodes": len(names), "tasks_per_node": 2, "mpi_launcher": None}, **options), names, progress, attached)
+
+
+@pytest.mark.parametrize(("hosts", "names", "options"), [
+    (2, ["a", "b"], {}), (3, ["a", "b"], {}), (None, ["a", "b"], {}), (0, ["a", "b"], {}), (1, ["a"], {}), (1, ["a", "b"], {"nodes": 1, "tasks_per_node": 1}),
+    (2, ["a", "b", "c"], {"nodes": 2, "attached": True}), (1, ["a", "b"], {"nodes": 1, "mpi_launcher": [], "attached": True, "tasks_per_node": 1})])
+def test_ranks_on_all_nodes_need_no_line(hosts, names, options):
+    assert ranks(hosts, names, **options) == ""
+
+
+def test_ranks_on_fewer_hosts_than_nodes_are_shown_with_the_way_out():
+    line = ranks(1, ["a", "b"])
+    assert line.startswith("pvserver's 4 ranks run on 1 of 2 nodes: mpiexec does not know PBS; ")
+    assert "export OMPI_MCA_orte_default_hostfile=$PBS_NODEFILE" in line and "mpiexec -n 4 --map-by ppr:2:node" in line
+    assert "4 ranks run on 1 of 2 nodes" in ranks(1, ["a", "b"], nodes=1, attached=True), "all nodes of the user's own job"
+    assert "leave paraview_mpi_launcher out, which then is srun" in ranks(1, ["a", "b"], table=SLURM, mpi_launcher=["mpiexec", "-n", "4"])
+    assert "2 of 3 nodes: mpiexec does not know Grid Engine; set paraview_mpi_launcher to a launcher that does" in ranks(
+        2, ["a", "b", "c"], table=answers.TABLES["sge"])
+
+
+def test_pvserver_in_the_users_own_job_ends_once_two_answers_report_the_jobs_end(follow):
+    flow = follow(["running node01"], ["completed_scontrol_o"], LONG_AGO)
+    written = []
+    flow.attached, flow.directory.put = True, lambda name, text: written.append(name)
+    flow.watch.while_running = 0
+    flow.watch.heartbeat.update("1")
+    flow.step(0)
+    assert not written, "one answer may be wrong"
+    flow.watch.heartbeat.update("2")
+    flow.step(0)
+    assert written == ["stop"]
+
+
+def test_the_end_of_pvserver_in_the_users_own_job_is_not_the_jobs(follow):
+    flow = follow(["running node01\nended 3 pvserver"], ["running_scontrol_o"], LONG_AGO)
+    flow.attached = True
+    flow.step(0)
+    error = flow.died()
+    assert (error.what, error.cancelled) == ("pvserver in job 11 has ended", False)
+    assert "exit status 3" in error.why and "job 11 died" not in str(error)

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.status_file import Progress
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from hypothesis import given
 from hypothesis import strategies as st
@@ -425,3 +426,35 @@ def test_the_job_writes_its_process_id(job, program, until):
     until(lambda: job.progress().output)
     assert processes.started(pid)
     assert "pvserver" in "".join(job.left())
+
+
+# Starts three ranks on each host of the file `hosts`, and rank 0 prints pvserver's lines. Each finds its host's name where the kernel has it.
+LAUNCHER = """#!/bin/sh
+for host in $(cat "$HOME/hosts"); do
+  for rank in 1 2 3; do echo "$host" > "$HOME/kernel.$host"; KERNEL="$HOME/kernel.$host" "$@" > /dev/null & done
+done
+wait
+exec "$HOME/pvserver"
+"""
+
+
+@pytest.mark.parametrize("line", ["Accepting connection(s): c101:40123", "Connecting to client (reverse connection requested)..."])
+@pytest.mark.parametrize(("hosts", "number"), [("c101", 1), ("c101 c101 c102", 2), ("c101 c102 c103.site", 3), ("localhost", None)])
+def test_hosts_with_ranks_are_counted(job, program, home, line, hosts, number):
+    (home / "hosts").write_text(hosts + "\n")
+    (home / "pvserver").write_text("#!/bin/sh\necho '{0}'\nsleep 0.3\n".format(line))
+    (home / "pvserver").chmod(0o755)
+    rank = rendering.rank_script().replace("/proc/sys/kernel/hostname", '"$KERNEL"')
+    job.start([program("pvserver", "#!/bin/sh\n")], launcher=["sh", program("launcher", LAUNCHER)], files={rendering.RANK_FILE: rank})
+    job.go([])
+    assert job.wait() == 0, job.log()
+    assert job.progress().ranks == number
+    assert not re.search("rror|not found", job.log())
+
+
+def test_ranks_of_an_earlier_run_are_not_counted(job, program, home):
+    """The batch system may start a job once more."""
+    job.start([program("pvserver", "#!/bin/sh\necho 'Accepting connection(s): c101:40123'\n")], files={"host.c102": ""})
+    job.go([])
+    assert job.wait() == 0
+    assert job.progress().ranks is None

@@ -36,6 +36,7 @@ _BY_ITSELF = {
     "idle": "no client came in time",
     "outage": "the connection was lost for longer than paraview_reconnect_timeout",
     "lost": "the data kept next to ParaView is lost",
+    "job": "the job in which pvserver was started has ended",
 }
 
 

@@ -9,6 +9,7 @@ from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import pvserver as paraview
 from ..paraview import rendering
+from ..schedulers import mpi
 from .status_file import Progress
 
 
@@ -61,3 +62,37 @@ def refuse_separate_servers(job_id: str, status: paraview.Status) -> None:
                            "the MPI launcher and pvserver's MPI are not compatible, so its ranks do not find each other",
                            "set paraview_mpi_launcher to the launcher of the MPI that pvserver was built with (mpiexec, or srun with its --mpi option)",
                            end_detached=True)
+
+
+def few_hosts(table: t.Dict[str, t.Any], options: t.Dict[str, t.Any], nodes: t.List[str], progress: Progress, attached: bool = False) -> str:
+    """The line for the user if ranks run on fewer hosts than the job has nodes for them; empty if they do not, or if that is unknown.
+
+    Args:
+        table: the batch system's table.
+        options: of the session.
+        nodes: of the job.
+        progress: of the job.
+        attached: the job is the user's own.
+    """
+    use = mpi.nodes_used(options, len(nodes)) if attached else len(nodes)
+    tasks = options["tasks_per_node"] * (use if attached else options["nodes"])
+    expected = min(use, tasks)
+    if not progress.ranks or progress.ranks >= expected:
+        return ""
+    return "pvserver's {0} ranks run on {1} of {2} nodes: {3}".format(tasks, progress.ranks, expected, _spread(table, options, use, tasks))
+
+
+def _spread(table: t.Dict[str, t.Any], options: t.Dict[str, t.Any], nodes: int, tasks: int) -> str:
+    """Why ranks do not run on all nodes, and what to do about it."""
+    own = mpi.words(table["launcher"])
+    if options["mpi_launcher"] and own and options["mpi_launcher"][0] != own[0]:
+        return "{0} does not start them on the others; leave paraview_mpi_launcher out, which then is {1}, or give {0} the job's nodes".format(
+            one_line(options["mpi_launcher"][0], 80), own[0])
+    launcher = one_line((options["mpi_launcher"] or own or ["the MPI launcher"])[0], 80)
+    file = table.get("node_file", "")
+    each = -(-tasks // nodes)
+    return ("{0} does not know {1}; {2}").format(launcher, table["title"], (
+        "if it is Open MPI's, put this line into paraview_setup: export OMPI_MCA_orte_default_hostfile=${0} "
+        "PRTE_MCA_prte_default_hostfile=${0}; and set paraview_mpi_launcher to: {1} -n {2} --map-by ppr:{3}:node".format(
+            file, launcher, tasks, each) if file else
+        "set paraview_mpi_launcher to a launcher that does, or that is given the job's nodes"))

@@ -10,7 +10,7 @@ import typing as t
 
 from ..common import durations
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import one_line, tail
 from ..paraview import pvserver as paraview
 from ..paraview import rendering
 from ..schedulers import answers, jobs
@@ -51,6 +51,7 @@ class JobFlow:
         show: shows the user a line.
     Attributes:
         watch: the state of the job; None before its submission.
+        attached: the job is the user's own.
     """
 
     def __init__(self, run: Run, table: t.Dict[str, t.Any], prelude: str, directory: str, poll_floor: float = 0,
@@ -59,6 +60,7 @@ class JobFlow:
         self.directory = Directory(run, directory)
         self.queue = jobs.Jobs(jobs.over(run, prelude), table)
         self.watch: t.Optional[JobWatch] = None
+        self.attached = False
         #: The line that was shown last.
         self.shown = ""
         self._seen, self._changed_at = "", time.monotonic()
@@ -75,6 +77,7 @@ class JobFlow:
             shared: returns the batch system as this session shares it with others, for its state while the flow follows the job.
         """
         flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show)
+        flow.attached = bool(record.settings.get("job_id"))
         if record.job_id:
             flow.follow(record.job_id, record.submitted_at or time.time(), while_running, shared and shared(flow.queue))
         return flow
@@ -111,27 +114,20 @@ class JobFlow:
         self.follow(job_id, time.time(), while_running)
         return job_id
 
-    def root_node_of(self, job_id: str) -> str:
-        """The root node of the user's own job; SessionError if it does not run."""
-        job = self.queue.ask(job_id)
-        if job.state != "running" or not job.root_node:
-            raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it is {0}{1}".format(
-                job.state if job.native else "not known", ": " + job.reason if job.reason else ""),
-                "name a running job of yours, or leave paraview_job_id out")
-        return job.root_node
-
     def attach(self, job_id: str, node: str, files: t.Dict[str, str], hold: Run) -> None:
         """Creates the job's files, and starts job.sh inside a running job.
 
         Args:
             job_id: the job. node: its root node.
+            files: text by name, from own_job.files().
             hold: runs lines in the connection's own shell, whose children end with the connection.
         """
         self.directory.create(files)
-        command = " ".join(shlex.quote(word) for word in self.queue.attach(job_id, node, self.directory.path + "/job.sh"))
+        command = " ".join(shlex.quote(word) for word in self.queue.attach(job_id, node, self.directory.path + "/attach.sh"))
         code, _out, err = hold(_ATTACH.format(shlex.quote(self.directory.path), self.prelude or ":", command), 15)
         if code != 0:
             raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(err), "try it by hand: {0}".format(command))
+        self.attached = True
         self.follow(job_id, time.time())
 
     # -- wait
@@ -168,6 +164,7 @@ class JobFlow:
             raise watch.unread
         if watch.vanished and not watch.progress.ended:
             raise self.died()
+        self.end_with_job()
         waits = answered and watch.state and not watch.progress.host and not watch.progress.ended
         if waits and watch.state.never:
             raise jobs.never_error(watch.job_id, watch.state)
@@ -176,6 +173,11 @@ class JobFlow:
             self._show_once(line + "; still waiting")
         elif waits:
             self._show_once(_waiting(watch.job_id, watch.state))
+
+    def end_with_job(self) -> None:
+        """Ends pvserver in the user's own job if the batch system has reported the end of that job twice: one answer may be wrong."""
+        if self.attached and self.watch.over_reports > 1 and not self.watch.progress.ended:
+            self.directory.put("stop", "")
 
     def _pause(self) -> float:
         """Seconds between two reads of the status file: the longer it has not changed, the more. Each read starts a process on the login node."""
@@ -197,6 +199,10 @@ class JobFlow:
         """
         ending, log = self.watch.wait_for_ending()
         why = ending.reason if ending.known or not otherwise else otherwise
+        if self.attached:
+            shown = "; the end of its log:\n" + tail(log) if tail(log) else "; its log is empty"
+            return SessionError("pvserver in job {0} has ended".format(self.watch.job_id), why + shown,
+                                ending.way_out or "read the log above; the job itself was not touched", cancelled=ending.state == "cancelled")
         return jobs.ended_error(self.watch.job_id, self.queue.ask(self.watch.job_id), why, log, ending.state == "cancelled", ending.line, ending.way_out)
 
     @property
@@ -222,11 +228,14 @@ class JobFlow:
         """Whether the job's script runs, as far as the last step has found; if so, shows its nodes. Arguments and errors as of wait_until_running()."""
         if self.progress.host:
             self.show("job {0} running on {1}".format(self.watch.job_id, " ".join(self.nodes)))
-            if len(self.nodes) < requested:
+            if len(self.nodes) < requested and not self.attached:
                 self.show("that is fewer than the {0} that were requested".format(count(requested, "node")))
             return True
         if self.progress.ended:
             raise self.died("it could not be started in the job")
+        if self.attached and time.time() - self.watch.polling.submitted_at > min(seconds, _START_SECONDS):
+            raise SessionError("the session's script does not start in job {0}".format(self.watch.job_id), one_line(self.directory.log()) or "its log is empty",
+                               "log in on the job's first node by hand, from the login node, and see what is missing")
         if time.time() - self.watch.polling.submitted_at > seconds:
             state = self.watch.state
             raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
@@ -296,6 +305,19 @@ class JobFlow:
         if line:
             self.show(line)
 
+    def show_ranks(self, options: t.Dict[str, t.Any]) -> None:
+        """Shows whether ranks of pvserver, which has started, are missing on nodes of the job.
+
+        Args:
+            options: of the session.
+        """
+        line = job_faults.few_hosts(self.table, options, self.nodes, self.progress, self.attached)
+        if line:
+            self.show(line)
+        if self.progress.unwatched:
+            self.show("none of job {0}'s own processes on {1} is readable: pvserver has the environment of a login there".format(
+                self.watch.job_id, self.progress.host))
+
     # -- the client
 
     def wait_for_client(self, seconds: t.Optional[float], check: t.Callable[[], t.Any] = lambda: None) -> bool:
@@ -342,7 +364,8 @@ class JobFlow:
         deadline = time.monotonic() + _ENDING_SECONDS
         while not status_file.Progress(text).ended:
             if time.monotonic() > deadline:
-                return "pvserver in the job does not end"
+                # If it was killed, it has noted no end.
+                return "pvserver in job {0} does not end".format(self.watch.job_id) if heartbeat.lives(self.directory) else ""
             text = self.directory.status(text, 2)
         return ""
 

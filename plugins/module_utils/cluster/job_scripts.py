@@ -9,9 +9,9 @@ of the role connect. A job's files are in a directory on the cluster that only i
 temporary name, flushed and renamed, since homes are network file systems.
 
 Files: ``status`` (an event a line, see status_file.py), ``beat`` (a sign of life every two or three seconds), ``go`` (an argument of pvserver a line),
-``log`` (pvserver's output), ``batch.log`` (the batch system's), ``rank.sh`` (rendering.py). With a lifeline (lifeline.py) also its
-program, ``key``, ``agent.log``, and two addresses with port for the agent: ``pvserver`` (where pvserver waits) and ``line`` (where
-the line goes).
+``log`` (pvserver's output), ``batch.log`` (the batch system's), ``rank.sh`` (rendering.py), ``host.NAME`` (ranks run on that host).
+In a job of the user's own (own_job.py) also ``attach.sh``, ``nodes`` (a node a line), ``slots`` (a rank a line). With a lifeline (lifeline.py) also its
+program, ``key``, ``agent.log``, and two addresses with port for the agent: ``pvserver`` (where pvserver waits) and ``line`` (where the line goes).
 """
 
 import shlex
@@ -25,7 +25,7 @@ from ..schedulers.tables.registry import Table
 
 
 def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: t.Dict[str, t.Any], modules: t.List[str],
-          outage_s: int = 0) -> t.Dict[str, str]:
+          outage_s: int = 0, attached: bool = False) -> t.Dict[str, str]:
     """The files that a job needs when it is submitted: text by name.
 
     Args:
@@ -35,18 +35,20 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         requested: what the job requests of the batch system, see directives.requested().
         modules: environment modules to load.
         outage_s: how long the lifeline may be disconnected; 0 for no lifeline. Its own files come from lifeline.files().
+        attached: the scripts run in a job of the user's own (own_job.py).
     """
     launcher = mpi.command(mpi.chosen(table, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
     return {
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
-        "job.sh": job_script(table, directory, requested, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0),
+        "job.sh": job_script(table, directory, requested, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0,
+                             attached),
         "pvserver.sh": pvserver_script(directory, options, launcher, modules, outage_s),
         rendering.RANK_FILE: rendering.rank_script(),
     }
 
 
-def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0) -> str:
+def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0, attached: bool = False) -> str:
     """Text of job.sh.
 
     Args:
@@ -55,11 +57,13 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
         options: for directives.head().
         idle_s: seconds for which a running job waits for its client.
         limit_s: seconds after which the job ends itself, if no batch system ends it; 0 for none.
+        attached: attach.sh starts it in a job of the user's own, whose nodes are in the file "nodes".
     """
-    head = directives.head(table, options, directory + "/batch.log")
+    head = [] if attached else directives.head(table, options, directory + "/batch.log")
     walltime = int(options.get("walltime") or 0)
-    return programs.filled("connect", "job.sh", {}, {
-        "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": table["job_nodes"], "JOB_SETUP": table.get("job_setup", ":"),
+    return programs.filled("connect", "job.sh", {"attached": attached}, {
+        "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": "cat nodes" if attached else table["job_nodes"],
+        "JOB_SETUP": table.get("job_setup", ":"),
         "STATUS_LINES": shlex.quote(STATUS_LINES), "IDLE": str(int(idle_s)), "LIMIT": str(int(limit_s)), "WALLTIME": str(walltime),
         "LATE": str(walltime - min(30, walltime // 10))})
 

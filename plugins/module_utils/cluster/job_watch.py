@@ -51,6 +51,7 @@ class JobWatch:
         heartbeat: the job's signs of life.
         vanished: the batch system reports that the job is over, and the job neither noted an end nor gives a sign of life.
         contradicted: the batch system reports that the job is over, and the job gives signs of life.
+        over_reports: how often the batch system has reported so, one answer after the other.
         unread: why the status file or the batch system could not be read; None if the last step read both.
     """
 
@@ -61,6 +62,7 @@ class JobWatch:
         self.state: t.Optional[answers.JobState] = None
         self.heartbeat = Heartbeat()
         self.vanished = self.contradicted = self._never_ran = False
+        self.over_reports = 0
         self.unread: t.Optional[SessionError] = None
         self._queried = False
         self._unread_since: t.Optional[float] = None
@@ -133,7 +135,9 @@ class JobWatch:
         if state.gone and self.is_new and not (self.heartbeat.fresh or self.heartbeat.overdue):
             return
         self.state, self.contradicted, self.vanished = state, False, False
-        if state.gone or state.state in answers.OVER:
+        over = state.gone or state.state in answers.OVER
+        self.over_reports = self.over_reports + 1 if over else 0
+        if over:
             # The job may have noted its end in the meantime.
             self._read(0, 0.1)
             if not self.progress.ended:

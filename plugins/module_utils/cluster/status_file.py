@@ -17,14 +17,17 @@ class Progress:
         output: pvserver's status lines. connected: a client has connected. exiting: pvserver has begun to exit.
         fault: the kind of fault that kept pvserver from starting, and the thing it concerns.
         display: the job's report on displays, for rendering; may be empty.
-        ended: exit status, and why: pvserver, idle, walltime, outage, lost, cancelled or attach.
+        ranks: number of hosts on which ranks of pvserver run; None until the job reports it.
+        unwatched: the job is the user's own, and none of its processes is readable, so its end shows only in the batch system's answers.
+        ended: exit status, and why: pvserver, idle, walltime, outage, lost, cancelled, job or attach.
         elsewhere: pvserver accepts connections, but not on this host.
         lifeline: whether an agent can run; None until the job reports it.
         agent: where the lifeline's agent listens.
     """
 
     def __init__(self, text: str = "") -> None:
-        self.host, self.elsewhere, self.display = "", False, ""
+        self.host, self.elsewhere, self.display, self.unwatched = "", False, "", False
+        self.ranks: t.Optional[int] = None
         self.nodes: t.List[str] = []
         self.addresses: t.List[str] = []
         self.output: t.List[str] = []
@@ -59,6 +62,10 @@ class Progress:
             self.elsewhere = True
         elif word == "display":
             self.display = rest
+        elif word == "ranks" and re.match(r"^[0-9]{1,9}\Z", rest):
+            self.ranks = int(rest)
+        elif word == "unwatched":
+            self.unwatched = True
         elif word == "lifeline":
             self.lifeline = bool(rest)
         elif word == "agent":

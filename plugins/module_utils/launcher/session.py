@@ -89,6 +89,7 @@ class LauncherSession:
         self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}
         self._try(lambda: self._start_pvserver(nodes[0]))
         self._try(lambda: self._finish_route(self.flow.wait_for_pvserver(self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
+        self.flow.show_ranks(self.options.job)
 
     def _prepare(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job

@@ -40,6 +40,7 @@ class JobState(t.NamedTuple):
         expected_start: ISO 8601 without zone; None if it is unknown.
         time_left_s: seconds; None if it is unknown.
         gone: the batch system has no record of the job (any more); the state is then unknown.
+        owner: the user to whom the job belongs, in the batch system's own form; empty if it is unknown.
     """
 
     state: str
@@ -53,6 +54,7 @@ class JobState(t.NamedTuple):
     expected_start: t.Optional[str]
     time_left_s: t.Optional[int]
     gone: bool
+    owner: str = ""
 
 
 class Answer(t.NamedTuple):
@@ -274,7 +276,7 @@ def _interpret(table: Table, question: Table, fields: _Fields) -> JobState:
         state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and meaning.never(reasons) != "",
         nodes=nodes, root_node=root_node, exit_status=exit_status,
         expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
-        time_left_s=_time_left(first) if state == "running" else None, gone=False)
+        time_left_s=_time_left(first) if state == "running" else None, gone=False, owner=first.get("owner", ""))
 
 
 class _Meaning:
@@ -347,8 +349,21 @@ def _exit_status(table: Table, state: str, native: str, first: t.Dict[str, str])
 
 
 def _time_left(fields: t.Dict[str, str]) -> t.Optional[int]:
-    spans = [_span(fields.get(name, "")) for name in ("limit", "elapsed")]
-    return None if None in spans or not spans[0] else max(0, spans[0] - spans[1])
+    ends, started = _epoch(fields.get("ends", "")), _epoch(fields.get("started", ""))
+    if ends:
+        return max(0, int(ends - time.time()))
+    left = re.match(r"^([0-9]{1,6}):([0-9]{2})(?: L)?\Z", fields.get("left", ""))
+    if left:
+        return int(left.group(1)) * 3600 + int(left.group(2)) * 60
+    limit, elapsed = _span(fields.get("limit", "")), _span(fields.get("elapsed", ""))
+    if elapsed is None and started:
+        elapsed = max(0, int(time.time() - started))
+    return None if elapsed is None or not limit else max(0, limit - elapsed)
+
+
+def _epoch(text: str) -> float:
+    """A time in seconds since 1970; 0 for any other text."""
+    return float(text) if re.match(r"^[0-9]{9,11}(?:\.[0-9]{1,9})?\Z", text) else 0.0
 
 
 def _span(text: str) -> t.Optional[int]:

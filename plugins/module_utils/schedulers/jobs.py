@@ -78,8 +78,19 @@ class Jobs:
 
     def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
         """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that."""
-        argv = self.table.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
+        # The shell of the login on the node reads the last word once more.
+        argv = self.table.get("attach") or [
+            "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "{node}", "exec /bin/sh {0}".format(shlex.quote(script))]
         return answers.fill(argv, job_id=job_id, node=node, script=script)
+
+    def about(self, job_id: str) -> answers.JobState:
+        """The state of a job with its owner and the time that it has left, for which the batch system may need a further question."""
+        job = self.ask(job_id)
+        question = self.table.get("details")
+        if question and job.state == "running" and not (job.owner and job.time_left_s is not None):
+            more = answers.read(self.table, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id))).job
+            job = job._replace(owner=job.owner or more.owner, time_left_s=more.time_left_s if job.time_left_s is None else job.time_left_s)
+        return job
 
     def ask(self, job_id: str) -> answers.JobState:
         """The state of a job. The table's questions are asked in their order, each only if it is needed."""

@@ -47,3 +47,13 @@ def command(launcher: t.List[str], nodes: int, tasks_per_node: int, cpus_per_tas
     """
     numbers = {"nodes": nodes, "tasks": nodes * tasks_per_node, "per_node": tasks_per_node, "cpus_per_task": cpus_per_task or 1}
     return [re.sub(r"\{(nodes|tasks|per_node|cpus_per_task)\}", lambda match: str(numbers[match.group(1)]), word) for word in launcher]
+
+
+def nodes_used(options: t.Dict[str, t.Any], nodes: int) -> int:
+    """Number of nodes of the user's own job on which pvserver gets ranks: all, unless the user sets fewer, or wants one process without a launcher.
+
+    Args:
+        options: a session's.
+        nodes: number of the job's nodes.
+    """
+    return options["nodes"] if options["nodes"] > 1 or options["mpi_launcher"] == [] else max(1, nodes)

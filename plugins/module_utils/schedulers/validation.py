@@ -12,7 +12,8 @@ from ..common.errors import SessionError
 from . import answers, directives, mpi
 from .tables.registry import Table
 
-_FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "expected_start", "limit", "elapsed")
+_FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "expected_start", "limit", "elapsed", "started",
+           "ends", "left", "owner")
 _WHEN = ("first", "unreadable", "gone", "unexplained")
 _DEFAULTS = {"directives": {"prefix": "# "}, "job_nodes": "hostname", "launcher": "mpiexec"}
 _REQUIRED = {"submit": ("argv", "job_id"), "cancel": ("argv",), "detect": ("argv", "pattern"), "first_node": ("argv", "pattern"),
@@ -82,7 +83,8 @@ class _Checker:
             "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex),
             "ask": self._each(self._question), "ask_together": self._together,
             "cancel": self._part("cancel", argv=self._argv_with("{job_id}"), over=self._regex, force=self._argv_with("{job_id}")),
-            "attach": self._argv_with("{script}"), "would_take": self._argv_with("{script}"),
+            "details": self._details, "attach": self._argv_with("{script}"), "job_variable": self._variable, "node_file": self._variable,
+            "attach_setup": self._text, "would_take": self._argv_with("{script}"),
             "first_node": self._part("first_node", argv=self._argv, pattern=self._regex_with("value")),
             "states": self._each(self._choice(answers.STATES)), "no_reason": self._texts, "never": self._sentences,
             "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._texts, "leaving": self._texts,
@@ -132,6 +134,18 @@ class _Checker:
         if "when" in question or not (question.get("record") or question.get("jobs")):
             raise self._error(path, value, "it is asked by itself, and needs record or jobs for the job that a part of the answer is about")
         return question
+
+    def _details(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
+        question = self._question(path, value)
+        if "when" in question:
+            raise self._error(path + ".when", question["when"], "it is asked once about a job in which pvserver is started, whatever the other answers are")
+        return question
+
+    def _variable(self, path: str, value: t.Any) -> str:
+        text = self._text(path, value)
+        if not re.match(r"^[A-Za-z_][A-Za-z0-9_]*\Z", text):
+            raise self._error(path, value, "it has to be the name of an environment variable, without $")
+        return text
 
     def _question(self, path: str, value: t.Any, placeholder: str = "{job_id}") -> t.Dict[str, t.Any]:
         json = isinstance(value, dict) and value.get("format") == "json"

@@ -139,7 +139,9 @@ class Driver:
             return {"outcome": "ended", "text": "the client connected and ended after {0}; nothing is left on either side".format(took)}
         place, command = client.command(record)
         connected = state == "connected"
-        end = "Ends with the job at {0}, or by".format(time.strftime("%H:%M", time.localtime(record.ends_at)))
+        # A job of the user's own may have no limit.
+        at = " at " + time.strftime("%H:%M", time.localtime(record.ends_at)) if record.ends_at else ""
+        end = "Ends with the job{0}, or by".format(at)
         disconnect = "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(shlex.quote(self.session.name))
         text = "ready after {0}: {1}. {2}: {3}".format(took, "ParaView is connected" if connected else place + command, end, disconnect)
         advice = [["ready after {0}{1}. {2}".format(took, ": ParaView is connected" if connected else "", end), disconnect]]

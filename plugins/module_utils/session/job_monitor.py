@@ -68,6 +68,7 @@ class JobMonitor:
                 self._note_end(record)
             return
         self._note_progress(record)
+        self.flow.end_with_job()
         if watch.contradicted:
             self._give_reason(record, watch.contradiction())
         elif queried and watch.state:

@@ -9,6 +9,7 @@ import socket
 import time
 import typing as t
 
+from ..cluster.job_flow import JobFlow
 from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
@@ -174,4 +175,15 @@ class Requests:
             return {"objection": "the connection to the login node is lost", "away": True}
         self.daemon.stopping = True
         client_host_lost = bool(self.daemon.session.read().remote_client_host) and self.daemon.client.connection is None
-        return {"objection": self.daemon.undo(), "far_left": client_host_lost}
+        continues = self._own_job_continues(self.daemon.session.read())
+        return {"objection": self.daemon.undo(), "far_left": client_host_lost, "job_continues": continues}
+
+    def _own_job_continues(self, record: t.Any) -> t.Optional[bool]:
+        """Whether the user's own job, in which pvserver was started, continues without it; None if the job was submitted, or if nothing is known."""
+        if not (record.settings.get("job_id") and record.job_id) or self.daemon.shell is None:
+            return None
+        try:
+            job = JobFlow.of(record, self.daemon.run).queue.ask(record.job_id)
+        except (ShellLost, SessionError):
+            return None
+        return None if job.state == "unknown" and not job.gone else job.state == "running"

@@ -30,9 +30,21 @@ report_output() {
       listens_here "${line##*:}" || set -- "$@" "elsewhere ${line##*:}"
       echo "127.0.0.1:${line##*:}" > pvserver.new && mv pvserver.new pvserver;;
     esac
+    case $hosts$line in "Accepting connection(s): "* | "Connecting to client"* | "Client connected"*)
+      count_hosts
+      [ "$hosts" -eq 0 ] || set -- "$@" "ranks $hosts";;
+    esac
     quiet=0 reported=$((reported + 1))
   done < said
   [ $# -eq 0 ] || report "$@"
+}
+
+# Sets $hosts, the number of hosts on which rank.sh has run: all ranks have started before the first one prints these lines.
+count_hosts() {
+  hosts=0
+  # If this host changes a directory on a network file system, it sees what other hosts have changed there.
+  : > counted
+  for file in host.*; do [ ! -e "$file" ] || hosts=$((hosts + 1)); done
 }
 
 # Reports what pvserver.sh has left in files.
@@ -75,6 +87,19 @@ finish() {
   exit "$1"
 }
 
+# BEGIN attached
+# shellcheck disable=SC2154 # attach.sh sets these variables
+# Whether the process of the job still runs from which attach.sh has the environment. No batch system ends what a login on a node has started.
+job_runs() {
+  [ -n "$job_process" ] || return 0
+  { IFS= read -r stat < "/proc/$job_process/stat"; } 2>/dev/null || return 1
+  # shellcheck disable=SC2086 # it is to be split
+  set -- ${stat##*) }
+  case $1 in Z | X) return 1;; esac
+  [ "${20}" = "$job_began" ]
+}
+# END attached
+
 # Batch systems send the same signals if a job is cancelled and if its wall time is over.
 # shellcheck disable=SC2329 # trap calls it
 on_signal() {
@@ -86,6 +111,10 @@ on_signal() {
 
 @JOB_SETUP@
 idle_s=@IDLE@ limit_s=@LIMIT@ walltime_s=@WALLTIME@ late_s=@LATE@
+# BEGIN attached
+# shellcheck disable=SC2154 # attach.sh sets it
+[ -z "$unwatched" ] || limit_s=$walltime_s
+# END attached
 look_at_clock
 began=$clock
 trap on_signal HUP INT TERM USR1 USR2 XCPU
@@ -97,7 +126,8 @@ fi
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
 report "nodes $({ @JOB_NODES@
 } 2>/dev/null | tr '\n' ' ')" "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')" "running $(hostname)"
-rm -f rc pid over outage lost started
+rm -f rc pid over outage lost started counted host.*
+hosts=
 : > log
 { setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
 child=$!
@@ -120,6 +150,9 @@ while [ ! -e rc ]; do
   why=
   if [ -z "$started" ] && [ -e started ]; then started=1 quiet=0; fi
   if [ -e stop ]; then why=cancelled; finish 143; fi
+  # BEGIN attached
+  job_runs || { why=job; finish 143; }
+  # END attached
   if [ -z "$connected" ]; then
     if [ $((round % 10)) -eq 0 ] || [ $quiet -gt 20 ] || [ log -nt said ]; then report_output; fi
     case $lines in *"said Client connected"*) connected=1; continue;; esac

@@ -2,7 +2,13 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-# If several GPUs are visible, assigns one of them to this process of pvserver. Then becomes the command in its arguments.
+# Leaves a file with this host's name for job.sh, which counts the hosts with ranks. If several GPUs are visible, assigns one of them to this process of
+# pvserver. Then becomes the command in its arguments.
+
+# Of thousands of ranks, one of each host creates the file; none starts a process for it.
+if { IFS= read -r host < /proc/sys/kernel/hostname; } 2>/dev/null; then
+  case $host in '' | */* | localhost*) ;; *) [ -e "${0%/*}/host.$host" ] || { : > "${0%/*}/host.$host"; } 2>/dev/null || :;; esac
+fi
 
 count() { n=0; for file in "$@"; do if (true < "$file") 2>/dev/null; then n=$((n + 1)); fi; done; echo $n; }
 

@@ -23,6 +23,7 @@ TABLE = {
             "fields": {
                 "id": "id", "native": "status || state", "detail": "urgency", "nodes": "nodelist", "exit_status": "returncode",
                 "reason": ["exception.note", "annotations.sched.reason_pending"], "expected_start": "annotations.sched.t_estimate",
+                "owner": "username", "ends": "expiration",
             },
         },
         "text": {
@@ -59,6 +60,15 @@ TABLE = {
             "account": "--bank={account}", "constraint": "--requires={constraint}", "exclusive": "{exclusive}",
         },
     },
+    "details": {
+        "argv": ["flux", "jobs", "-a", "-n", "-o", "{id.dec}|{status}|{username}|{expiration}", "{job_id}"], "gone": _GONE, "single": True,
+        "record": r"^(?P<id>\S+?)(?P<body>\|.*)$",
+        "fields": {
+            "native": r"^\|(?P<value>[A-Z]+)", "owner": r"^\|[^|]*\|(?P<value>[^|\s]+)", "ends": r"^\|(?:[^|]*\|){2}(?P<value>\d+(?:\.\d+)?)",
+        },
+    },
+    # A job of flux alloc or flux batch is a Flux of its own, whose brokers end with it.
+    "attach": ["flux", "proxy", "{job_id}", "flux", "exec", "--rank=0", "/bin/sh", "{script}"],
     "job_nodes": "flux getattr hostlist",
     "launcher": "flux",
 }

@@ -28,6 +28,7 @@ TABLE = {
                 "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<state>(?P<value>[A-Za-z]+)</state>",
                 "nodes": r"<queue_name>[^<@]*@(?P<value>[^<]+)</queue_name>",
                 "root_node": r"<queue_name>[^<@]*@(?P<value>[^<]+)</queue_name>\s*<master>MASTER</master>",
+                "owner": r"<JB_owner>(?P<value>[^<]+)</JB_owner>",
             },
         },
         "details": {
@@ -81,6 +82,16 @@ TABLE = {
             "constraint": "-l {constraint}",
         },
     },
+    "details": {
+        "argv": ["qstat", "-j", "{job_id}", "-xml"], "format": "xml", "gone": r"<unknown_jobs|do not exist",
+        "fields": {
+            "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<JAT_status>(?P<value>\d+)</JAT_status>",
+            "owner": r"<JB_owner>(?P<value>[^<]+)</JB_owner>", "started": r"<JAT_start_time>(?P<value>\d+)</JAT_start_time>",
+            "limit": r"<CE_name>h_rt</CE_name>(?:\s*<(?!CE_name\b)(\w+)>[^<]*</\1>)*?\s*<CE_stringval>(?P<value>[\d:]+)</CE_stringval>",
+        },
+        "states": {"*": "running"},
+    },
+    "job_variable": "JOB_ID",
     "job_nodes": 'if [ -r "$PE_HOSTFILE" ]; then awk \'!seen[$1]++ { print $1 }\' "$PE_HOSTFILE"; else hostname; fi',
     "launcher": "mpiexec",
 }

@@ -63,6 +63,15 @@ TABLE = {
             "exclusive": "{exclusive}",
         },
     },
+    "details": {
+        "argv": ["bjobs", "-noheader", "-o", "jobid stat user time_left delimiter='|'", "{job_id}"], "gone": _GONE,
+        "record": r"^(?P<id>\d+)(?P<body>\|.*)$",
+        "fields": {
+            "native": r"^\|(?P<value>[A-Z]+)", "owner": r"^\|[^|]*\|(?P<value>[^|\s]+)", "left": r"^\|(?:[^|]*\|){2}(?P<value>\d+:\d+ L)\s*$",
+        },
+    },
+    "job_variable": "LSB_JOBID",
+    "node_file": "LSB_DJOB_HOSTFILE",
     # If the list is long, LSF does not set LSB_HOSTS.
     "job_nodes": "{ cat \"$LSB_DJOB_HOSTFILE\" 2>/dev/null || printf '%s\\n' $LSB_HOSTS; } | awk '!seen[$0]++'",
     "node": r"(?:^|[:\s])(?:\d+\*)?(?P<value>[^:*\s]+)",

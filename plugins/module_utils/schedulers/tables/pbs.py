@@ -14,6 +14,7 @@ QSTAT_FIELDS = {
     "reason": r"^    comment = (?P<value>.*)$", "nodes": r"^    exec_host = (?P<value>\S+)$",
     "exit_status": r"^    Exit_status = (?P<value>-?\d{1,9})$", "expected_start": r"^    estimated\.start_time = (?P<value>.*)$",
     "limit": r"^    Resource_List\.walltime = (?P<value>[\d:]+)$", "elapsed": r"^    resources_used\.walltime = (?P<value>[\d:]+)$",
+    "owner": r"^    Job_Owner = (?P<value>\S+)$",
 }
 _TEXT = {
     "gone": r"Unknown Job Id", "over": r"Job has finished", "unwrap": r"\n\t", "record": QSTAT_RECORD, "fields": QSTAT_FIELDS,
@@ -21,6 +22,17 @@ _TEXT = {
 }
 NODE = r"(?:^|\+)\(?(?P<value>[^/+:()*\s]+)"
 NODE_FILE = "awk '!seen[$0]++' \"$PBS_NODEFILE\""
+# In a job that runs already: a login on a node has no PBS_NODEFILE, and an MPI that does not know PBS needs one in any case. pbs_attach lets the batch system
+# end with the job what runs here; pbs_tmrsh starts ranks where a login from node to node is refused.
+ATTACH_SETUP = """[ -r "$PBS_NODEFILE" ] || PBS_NODEFILE=$slots
+PBS_JOBID=${PBS_JOBID:-$job_id}
+export PBS_NODEFILE PBS_JOBID
+name_hosts
+if command -v pbs_attach; then limit 10 pbs_attach -j "$PBS_JOBID" -p $$; fi > /dev/null 2>&1
+if [ -n "$second" ] && command -v pbs_tmrsh && ! limit 10 ssh -n -o BatchMode=yes -o ConnectTimeout=5 "$second" : && limit 10 pbs_tmrsh "$second" ':; :'; then
+  OMPI_MCA_plm_rsh_agent=pbs_tmrsh PRTE_MCA_plm_ssh_agent=pbs_tmrsh
+  export OMPI_MCA_plm_rsh_agent PRTE_MCA_plm_ssh_agent
+fi > /dev/null 2>&1 < /dev/null"""
 TABLE = {
     "title": "PBS",
     "detect": {"argv": ["qsub", "--version"], "pattern": r"\bpbs_version\b"},
@@ -34,6 +46,7 @@ TABLE = {
             "fields": {
                 "native": "job_state", "detail": "substate", "reason": "comment", "nodes": "exec_host", "exit_status": "Exit_status",
                 "expected_start": "estimated.start_time", "limit": "Resource_List.walltime", "elapsed": "resources_used.walltime",
+                "owner": "Job_Owner",
             },
         },
         "text": dict(_TEXT, argv=["qstat", "-f", "-w", "{job_id}"], when="unreadable"),
@@ -86,6 +99,9 @@ TABLE = {
         },
     },
     "job_nodes": NODE_FILE,
+    "job_variable": "PBS_JOBID",
+    "node_file": "PBS_NODEFILE",
+    "attach_setup": ATTACH_SETUP,
     "node": NODE,
     "launcher": "mpiexec",
 }

@@ -17,6 +17,7 @@ _PATTERNS = {
     "expected_start": r"\bStartTime=(?P<value>\d{4}-\S+)",
     "elapsed": r"\bRunTime=(?P<value>[\d:-]+)",
     "limit": r"\bTimeLimit=(?P<value>[\d:-]+)",
+    "owner": r"\bUserId=(?P<value>[^\s(]+)\(",
 }
 _STATES = {
     "PENDING": "pending", "CONFIGURING": "pending", "REQUEUED": "pending", "REQUEUE_HOLD": "pending", "REQUEUE_FED": "pending",
@@ -120,9 +121,21 @@ TABLE = {
             "reservation": "--reservation={reservation}", "constraint": "--constraint={constraint}", "exclusive": "{exclusive}",
         },
     },
+    # For the time when scontrol does not answer.
+    "details": {
+        "argv": ["squeue", "-h", "-j", "{job_id}", "-o", "%i|%T|%u|%l|%M"], "gone": r"Invalid job id specified", "record": r"^(?P<id>\d+)(?P<body>\|.*)$",
+        "fields": {
+            "native": r"^\|(?P<value>[A-Z_]+)", "owner": r"^\|[^|]*\|(?P<value>[^|\s]+)", "limit": r"^\|(?:[^|]*\|){2}(?P<value>[\d:-]+)",
+            "elapsed": r"^\|(?:[^|]*\|){3}(?P<value>[\d:-]+)",
+        },
+    },
     # With --overlap the step needs no cores of its own; SLURM_OVERLAP is for steps that it starts.
-    "attach": ["env", "SLURM_OVERLAP=1", "srun", "--jobid={job_id}", "--overlap", "--nodes=1", "--ntasks=1", "--input=none", "--export=ALL",
-               "/bin/sh", "{script}"],
+    "attach": ["env", "SLURM_OVERLAP=1", "srun", "--jobid={job_id}", "--overlap", "--nodes=1", "--ntasks=1", "--nodelist={node}", "--input=none",
+               "--export=ALL", "/bin/sh", "{script}"],
+    # srun describes this step of one process. What starts ranks has to see the whole job.
+    "attach_setup": 'SLURM_NNODES=$all SLURM_JOB_NUM_NODES=$all SLURM_NTASKS=$((use * each)) SLURM_NPROCS=$((use * each)) SLURM_TASKS_PER_NODE="$each(x$all)"\n'
+                    '[ -z "$SLURM_JOB_NODELIST" ] || SLURM_NODELIST=$SLURM_JOB_NODELIST\n'
+                    'unset SLURM_NTASKS_PER_NODE SLURM_DISTRIBUTION',
     "job_nodes": 'scontrol show hostnames "$SLURM_JOB_NODELIST"',
     # srun no longer reads it from the job by itself (release notes of 22.05).
     "job_setup": '[ -z "$SLURM_CPUS_PER_TASK" ] || export SRUN_CPUS_PER_TASK="$SLURM_CPUS_PER_TASK"',

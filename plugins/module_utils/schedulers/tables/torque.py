@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Torque. Source: its administrator guide."""
 
-from .pbs import NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD
+from .pbs import ATTACH_SETUP, NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD
 
 NAME, ORDER, KNOWN_AS = "torque", 40, "Torque"
 PARTICULAR = "memory is requested by process"
@@ -53,6 +53,9 @@ TABLE = {
         },
     },
     "job_nodes": NODE_FILE,
+    "job_variable": "PBS_JOBID",
+    "node_file": "PBS_NODEFILE",
+    "attach_setup": ATTACH_SETUP,
     "node": NODE,
     "launcher": "mpiexec",
 }

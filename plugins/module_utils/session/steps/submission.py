@@ -7,7 +7,7 @@ import time
 import typing as t
 
 from ...client.host import LocalClientHost
-from ...cluster import heartbeat, job_directory, job_scripts, status_file, teardown
+from ...cluster import heartbeat, job_directory, job_scripts, own_job, status_file, teardown
 from ...cluster.job_flow import JobFlow, submitted
 from ...cluster.session_record import SessionRecord
 from ...config import route_names
@@ -25,12 +25,13 @@ class Submission(Step):
         record = self.record
         if record.job_id and self.job_exists(record):
             return
-        options, files = record.settings, self.files(record)
+        options = record.settings
         path = job_directory.directory(record.facts["home"], record.id)
         why_not = lifeline.why_not(options, record.route)
         reconnects = bool(options.get("reconnect")) and not why_not
         flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show)
-        node = flow.root_node_of(options["job_id"]) if options["job_id"] else ""
+        own = self._own_job(flow, options)
+        files = self.files(record, own)
         if reconnects:
             self._check_line_port(options, record.route)
             key = lifeline.new_key()
@@ -40,17 +41,29 @@ class Submission(Step):
             self.show(lifeline.without(why_not))
         # None: the job reports it when it runs.
         self.session.update(remote_directory=path, lifeline=None if reconnects else False)
-        if options["job_id"]:
-            flow.attach(options["job_id"], node, files, self.channel.hold)
+        if own:
+            self.session.update(ends_at=None if own.time_left_s is None else time.time() + own.time_left_s)
+            flow.attach(options["job_id"], own.root_node, files, self.channel.hold)
         else:
             flow.submit(files)
         job_id = flow.watch.job_id
         self.session.update(job_id=job_id, submitted_at=flow.watch.polling.submitted_at, state="pending")
         self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, options))
 
-    def files(self, record: SessionRecord) -> t.Dict[str, str]:
-        """The text of the job's files, by name."""
+    def _own_job(self, flow: JobFlow, options: t.Dict[str, t.Any]) -> t.Optional[answers.JobState]:
+        """The state of the user's own job in which pvserver is to be started; None if a job is to be submitted."""
+        return own_job.find(flow.queue, self.channel.script, options["job_id"]) if options["job_id"] else None
+
+    def files(self, record: SessionRecord, own: t.Optional[answers.JobState] = None) -> t.Dict[str, str]:
+        """The text of the job's files, by name.
+
+        Args:
+            record: the session's.
+            own: the state of the user's own job; None if the job is to be submitted.
+        """
         options = record.settings
+        if own:
+            return own_job.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options, own, record.modules)
         reconnects = options.get("reconnect") and not lifeline.why_not(options, record.route)
         return job_scripts.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options,
                                  directives.requested(options, record.facts["site"]), record.modules, options["reconnect_timeout"] if reconnects else 0)
@@ -58,9 +71,10 @@ class Submission(Step):
     def diff(self) -> t.Dict[str, str]:
         """The job's scripts as a difference, for check mode."""
         record = self.record
-        files = self.files(record)
         path = job_directory.directory(record.facts["home"], record.id)
-        return {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
+        files = self.files(record, self._own_job(JobFlow.of(record.with_(remote_directory=path), self.channel.script), record.settings))
+        names = [name for name in (own_job.SCRIPT, "job.sh", "pvserver.sh") if name in files]
+        return {"before": "", "after": "\n".join(files[name] for name in names), "after_header": path + "/" + ", ".join(names)}
 
     @staticmethod
     def _check_line_port(options: t.Dict[str, t.Any], route: str) -> None:
