@@ -33,7 +33,7 @@ class StandIn:
         pack = subprocess.run(["tar", "-C", HERE.parent, "-c", "fixtures/" + self.name, "lab/standin"], stdout=subprocess.PIPE, check=True).stdout
         self.lab.on("login", "sh", "-euc", f"""
             rm -rf {PLACE}; mkdir -p {PLACE}/slurm {PLACE}/spool {PLACE}/{self.name}/bin; chmod -R 755 {PLACE}; cd {PLACE}
-            cp /usr/bin/sbatch /usr/bin/scontrol /usr/bin/scancel slurm/
+            cp /usr/bin/sbatch /usr/bin/scontrol /usr/bin/scancel /usr/bin/srun slurm/
             base64 -d | tar -x --no-same-owner
             for command in {' '.join(COMMANDS[self.name])}; do cp lab/standin {self.name}/bin/$command; done
             : > {self.name}/asked; chmod -R go+rX .; chmod 1777 spool; chmod 666 {self.name}/asked""", input=encoded(pack))

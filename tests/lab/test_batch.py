@@ -55,6 +55,55 @@ def test_a_refusal_is_told_in_its_own_words(desk, standin):
     assert not desk.left()
 
 
+# --- the wiki page's interactive allocation: qsub -I, bsub -Is, flux alloc ---
+
+INTERACTIVE = {"pbs": "qsub -I -l select=2", "torque": "qsub -I -l nodes=2", "lsf": "bsub -Is -n 2", "flux": "flux alloc --nodes=2"}
+
+
+@pytest.fixture(name="allocation")
+def _allocation(desk, standin):
+    """An interactive job of alice's on two nodes: its id. It lasts as long as the command that made it."""
+    command = f"PATH={PLACE}/{standin.name}/bin:$PATH exec {INTERACTIVE[standin.name]}"
+    process = desk.lab.start("login", "sh", "-c", f"sleep 600 | ({command})", user="alice")
+    job = re.search(r"job (\S+) ready", process.stdout.readline()).group(1)
+    yield job
+    desk.lab.on("login", f"{PLACE}/slurm/scancel", job.partition(".")[0], check=False)
+    process.kill()
+    process.stdout.close()
+    process.wait(30)
+
+
+def test_pvserver_in_an_interactive_job(desk, allocation):
+    """Ranks run on all of its nodes, and the job is left alone."""
+    done = desk.connect(job_id=allocation, setup="export OMPI_MCA_mpi_yield_when_idle=1")
+    report = desk.report()
+    assert (report["state"], sorted(report["nodes"])) == ("ready", ["compute1", "compute2"])
+    assert "ranks run on" not in done.stdout
+    for node in report["nodes"]:
+        assert [one for one in desk.processes(node) if "pvserver" in one], node
+    assert f"disconnected, pvserver in job {allocation} has ended; the job continues" in desk.disconnect().stdout
+    assert desk.jobs() == [allocation.partition(".")[0]]
+
+
+def test_pvserver_ends_with_an_interactive_job(desk, allocation):
+    desk.connect(job_id=allocation)
+    nodes = desk.report()["nodes"]
+    desk.lab.on("login", f"{PLACE}/slurm/scancel", allocation.partition(".")[0], user="alice")
+    assert desk.told_over()["state"] in ("ended", "cancelled")
+    for node in nodes:
+        assert not [one for one in desk.processes(node) if "pvserver" in one], node
+
+
+def test_an_interactive_job_of_somebody_else_is_refused(desk, standin):
+    theirs = desk.lab.on("login", f"{PLACE}/slurm/sbatch", "--parsable", "-o", "/dev/null", "--wrap", "exec sleep 600", user="bob").stdout.strip()
+    try:
+        desk.lab.wait(lambda: "RUNNING" in desk.lab.on("login", f"{PLACE}/slurm/scontrol", "-o", "show", "job", theirs).stdout, 20, "bob's job runs")
+        done = desk.connect(job_id=theirs, check=False)
+    finally:
+        desk.lab.on("login", f"{PLACE}/slurm/scancel", theirs)
+    assert done.returncode != 0 and f"pvserver cannot be started in job {theirs}" in done.stdout and "you are alice there" in done.stdout
+
+
 PBS_ALONE = pytest.mark.parametrize("standin", ["pbs"], indirect=True, scope="module")
 
 

@@ -83,3 +83,26 @@ def test_kills_a_job_whose_wall_time_is_over(desk):
     desk.nothing_left(40)
     desk.status()
     assert "wall time" in desk.report()["reason"]
+
+
+@pytest.mark.torture
+def test_pvserver_in_an_interactive_job(desk):
+    """A node admits only users with a job of Slurm's, so alice has one there too. Grid Engine's job has the environment."""
+    lab = desk.lab
+    door = lab.on("login", "sbatch", "--parsable", "-N2", "-o", "/dev/null", "--wrap", "exec sleep 600", user="alice").stdout.strip()
+    process = lab.start("login", "qrsh", "-now", "y", "-l", "h_rt=600", "echo ready $JOB_ID; exec sleep 600", user="alice")
+    try:
+        job = re.search(r"ready (\d+)", process.stdout.readline()).group(1)
+        desk.connect(**SGE, job_id=job)
+        assert desk.report()["state"] == "ready" and 0 < desk.report()["time_left_s"] <= 600
+        assert f"disconnected, pvserver in job {job} has ended; the job continues" in desk.disconnect().stdout
+        desk.connect(**SGE, job_id=job)
+        node = desk.report()["nodes"][0]
+        lab.on("login", "qdel", job, user="alice")
+        desk.told_over()
+        assert not [one for one in desk.processes(node) if "pvserver" in one]
+    finally:
+        lab.on("login", "scancel", door, check=False)
+        process.kill()
+        process.stdout.close()
+        process.wait(30)

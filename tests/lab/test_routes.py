@@ -234,3 +234,23 @@ def test_pvserver_in_a_job_that_is_there(desk):
     assert not [one for one in desk.processes(node) if "pvserver" in one]
     wrong = desk.connect(job_id="99999", check=False)
     assert wrong.returncode != 0 and "pvserver cannot be started in job 99999" in wrong.stdout
+
+
+@pytest.mark.torture
+def test_pvserver_in_an_interactive_allocation(desk):
+    """salloc makes no process on the nodes. Ranks run on all of them, and end with the job."""
+    own = re.search(r"allocation (\d+)", desk.lab.on("login", "sh", "-c", "salloc --no-shell -N2 -t 20 2>&1", user="alice").stdout).group(1)
+    try:
+        done = desk.connect(job_id=own)
+        report = desk.report()
+        assert (report["state"], sorted(report["nodes"])) == ("ready", ["compute1", "compute2"]) and report["time_left_s"] <= 1200
+        assert "ranks run on" not in done.stdout
+        for node in report["nodes"]:
+            assert [one for one in desk.processes(node) if "pvserver" in one], node
+        assert f"disconnected, pvserver in job {own} has ended; the job continues" in desk.disconnect().stdout
+        desk.connect(job_id=own)
+    finally:
+        desk.lab.on("login", "scancel", own, user="alice")
+    desk.told_over()
+    for node in report["nodes"]:
+        assert not [one for one in desk.processes(node) if "pvserver" in one], node

@@ -175,12 +175,13 @@ class Requests:
             return {"objection": "the connection to the login node is lost", "away": True}
         self.daemon.stopping = True
         client_host_lost = bool(self.daemon.session.read().remote_client_host) and self.daemon.client.connection is None
-        continues = self._own_job_continues(self.daemon.session.read())
-        return {"objection": self.daemon.undo(), "far_left": client_host_lost, "job_continues": continues}
+        record = self.daemon.session.read()
+        own = {"job_continues": self._own_job_continues(record)} if record.settings.get("job_id") and record.job_id else {}
+        return dict(own, objection=self.daemon.undo(), far_left=client_host_lost)
 
     def _own_job_continues(self, record: t.Any) -> t.Optional[bool]:
-        """Whether the user's own job, in which pvserver was started, continues without it; None if the job was submitted, or if nothing is known."""
-        if not (record.settings.get("job_id") and record.job_id) or self.daemon.shell is None:
+        """Whether the user's own job, in which pvserver was started, continues without it; None if that is unknown."""
+        if self.daemon.shell is None:
             return None
         try:
             job = JobFlow.of(record, self.daemon.run).queue.ask(record.job_id)
