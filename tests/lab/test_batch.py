@@ -133,6 +133,27 @@ def test_the_end_of_a_job_is_noticed_where_no_history_is_kept(desk, no_history, 
 
 
 @PBS_ALONE
+@pytest.mark.parametrize("end", ["disconnect", "client", pytest.param("qdel", marks=pytest.mark.torture)])
+def test_pbs_delivers_the_output_and_nothing_stays_in_its_spool(desk, no_history, end):
+    """Whoever ends the job: its directory exists until then, no process outlives its session, and no mail reaches the user."""
+    desk.connect()
+    report = desk.report()
+    if end == "disconnect":
+        done = desk.disconnect()
+        assert f"ending job {report['job_id']}; PBS releases it once its output is delivered" in done.stdout
+        assert not no_history.asked("qdel"), "it ended by itself"
+        assert not desk.left()
+    elif end == "client":
+        desk.client(report)
+        assert desk.told_over()["state"] == "ended"
+    else:
+        desk.lab.on("login", f"{PLACE}/pbs/bin/qdel", report["job_id"], user="alice")
+        assert desk.told_over()["state"] == "cancelled"
+    assert not no_history.spooled()
+    desk.nothing_left()
+
+
+@PBS_ALONE
 def test_a_job_that_waits_is_told_of_where_no_history_is_kept(desk, no_history):
     lab = desk.lab
     filler = lab.on("login", f"{PLACE}/slurm/sbatch", "--parsable", "-N2", "--exclusive", "-o", "/dev/null", "--wrap", "exec sleep 600").stdout.strip()

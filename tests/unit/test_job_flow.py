@@ -74,6 +74,65 @@ def test_a_job_that_waits_and_runs(follow):
         "Slurm does not answer about job 11: slurm_load_jobs error: Unable to contact slurm controller (connect failure); still waiting"]
 
 
+class Cluster:
+    """A session's directory, and the job in it, of a batch system that needs time to cancel a job."""
+
+    table = dict(answers.TABLES["pbs"], ask={"text": answers.TABLES["pbs"]["ask"]["text"]})
+
+    def __init__(self, status, obeys=True):
+        self.text, self.obeys, self.commands = status, obeys, []
+
+    def status(self, _seen, _seconds, _pause=0.1):
+        return self.text
+
+    def read(self, name):
+        return self.text if name == "status" else "77.srv\n"
+
+    def put(self, name, _text):
+        assert name == "stop"
+        if self.obeys:
+            self.text += "\nended 143 cancelled"
+
+    def run(self, argv):
+        self.commands.append(argv[0])
+        if argv[0] == "qdel":
+            self.text += "\nended 143 cancelled"
+        if "ended" in self.text:
+            return 153, "", "qstat: Unknown Job Id 77.srv\n"
+        return 0, "Job Id: 77.srv\n    job_state = R\n    substate = 42\n    exec_host = c1/0\n", ""
+
+    def flow(self):
+        flow = JobFlow(None, self.table, "", "/home/x/.paraview-connect/0123456789abcdef")
+        flow.directory, flow.queue = self, Jobs(self.run, self.table)
+        return flow
+
+
+def test_a_job_that_runs_ends_by_itself_before_it_is_cancelled():
+    cluster = Cluster("running c1\nnodes c1")
+    assert cluster.flow().end() == ""
+    assert "qdel" not in cluster.commands
+
+
+@pytest.mark.parametrize("status", ["", "running c1\nnodes c1"])
+def test_a_job_that_cannot_end_by_itself_is_cancelled(monkeypatch, status):
+    monkeypatch.setattr(job_flow, "_ENDING_SOON", 0)
+    cluster = Cluster(status, obeys=False)
+    assert cluster.flow().end() == ""
+    assert "qdel" in cluster.commands
+
+
+def test_pbs_has_not_released_a_job_whose_output_it_delivers():
+    cluster = Cluster("running c1\nended 0 pvserver")
+    flow = cluster.flow()
+    flow.follow("77.srv", LONG_AGO)
+    cluster.run = None
+    for state, released in (("job_state = E\n    substate = 51", False), ("job_state = R\n    substate = 42", False), ("job_state = F\n    substate = 92", True)):
+        flow.queue = Jobs(lambda _argv, state=state: (0, "Job Id: 77.srv\n    {0}\n".format(state), ""), cluster.table)
+        assert flow.released() is released
+    flow.queue = Jobs(lambda _argv: (124, "", ""), cluster.table)
+    assert flow.released() is False, "no answer is no answer"
+
+
 def test_a_reason_is_explained(follow):
     flow = follow([""], ["pending_held_user_scontrol_o"])
     events = flow.events()

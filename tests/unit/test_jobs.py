@@ -5,6 +5,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
@@ -41,6 +42,43 @@ def test_submit(recorded):
     run = Fake(recorded("sbatch_parsable"))
     assert jobs.Jobs(run, SLURM).submit("/h/a b/job.sh") == "11"
     assert run.commands == [["sbatch", "--parsable", "/h/a b/job.sh"]]
+
+
+def test_an_older_qsub_is_used_without_the_option_that_it_lacks():
+    run = Fake(Answer("", 2, "", "qsub: invalid option -- 'f'\nusage: qsub [-a date_time] ...\n"), Answer("", 0, "77.srv\n", ""))
+    assert jobs.Jobs(run, PBS).submit("/h/job.sh") == "77.srv"
+    assert run.commands == [["qsub", "-f", "/h/job.sh"], ["qsub", "/h/job.sh"]]
+
+
+def test_a_refused_job_is_submitted_once():
+    run = Fake(Answer("", 188, "", "qsub: Job violates queue and/or server resource limits\n"))
+    with pytest.raises(SessionError, match="violates"):
+        jobs.Jobs(run, PBS).submit("/h/job.sh")
+    assert len(run.commands) == 1
+
+
+def test_a_batch_system_that_does_not_answer_is_reported_while_it_is_waited_for(monkeypatch):
+    monkeypatch.setattr(jobs, "SLOW", 0.01)
+    reported = threading.Event()
+
+    def script(_text, _seconds):
+        assert reported.wait(10), "nothing was reported"
+        return 124, "", ""
+
+    assert jobs.over(script, slow=reported.set)(["qsub", "x"]) == (124, "", "")
+
+
+def test_a_batch_system_that_answers_is_not_reported(monkeypatch):
+    monkeypatch.setattr(jobs, "SLOW", 0.2)
+    reported = threading.Event()
+    jobs.over(lambda _text, _seconds: (0, "", ""), slow=reported.set)(["qsub", "x"])
+    assert not reported.wait(0.5)
+
+
+def test_a_job_that_was_cancelled_in_the_queue_has_no_log():
+    state = schedulers.JobState("cancelled", "CANCELLED", "", "it was cancelled", False, [], "", None, None, None, False)
+    error = jobs.ended_error("11", state, "", "", True)
+    assert not [line for line in error.lines() if "log" in line]
 
 
 @pytest.mark.parametrize(("case", "message"), REFUSED.items())

@@ -32,6 +32,10 @@ _PATIENCE = 600
 _START_SECONDS = 300
 # Seconds within which a job must end once its file "stop" exists.
 _ENDING_SECONDS = 20
+# Seconds that a job may take to end by itself before it is cancelled: pvserver has three, and the job looks once a second.
+_ENDING_SOON = 8
+# Seconds that its batch system may take to release it then.
+_RELEASE_SOON = 10
 # The user's own job does not end with its step. A step that is killed notes no end, so this shell does.
 _ATTACH = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
 
@@ -49,15 +53,17 @@ class JobFlow:
         directory: the path of the job's files.
         poll_floor: the least seconds between two queries of the batch system that the site allows.
         show: shows the user a line.
+        impatient: shows a line, from another thread, while the batch system does not answer.
     Attributes:
         watch: the state of the job; None before its submission.
     """
 
     def __init__(self, run: Run, table: t.Dict[str, t.Any], prelude: str, directory: str, poll_floor: float = 0,
-                 show: t.Callable[[str], t.Any] = lambda _line: None) -> None:
+                 show: t.Callable[[str], t.Any] = lambda _line: None, impatient: bool = False) -> None:
         self.run, self.table, self.prelude, self.poll_floor, self.show = run, table, prelude, poll_floor, show
         self.directory = Directory(run, directory)
-        self.queue = jobs.Jobs(jobs.over(run, prelude), table)
+        self.slow = self._show_slow if impatient else None
+        self.queue = jobs.Jobs(jobs.over(run, prelude, slow=self.slow), table)
         self.watch: t.Optional[JobWatch] = None
         #: The line that was shown last.
         self.shown = ""
@@ -65,16 +71,17 @@ class JobFlow:
 
     @classmethod
     def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10,
-           shared: t.Optional[t.Callable[[jobs.Jobs], t.Any]] = None) -> "JobFlow":
+           shared: t.Optional[t.Callable[[jobs.Jobs], t.Any]] = None, impatient: bool = False) -> "JobFlow":
         """The flow of the job that a session's record names.
 
         Args:
             record: the session's.
-            run, show: as of the class.
+            run, show, impatient: as of the class.
             while_running: the least seconds between two queries of the batch system once the job runs.
             shared: returns the batch system as this session shares it with others, for its state while the flow follows the job.
         """
-        flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show)
+        flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show,
+                   impatient)
         if record.job_id:
             flow.follow(record.job_id, record.submitted_at or time.time(), while_running, shared and shared(flow.queue))
         return flow
@@ -106,7 +113,7 @@ class JobFlow:
         """
         self.directory.create(files)
         # A file keeps the job id, in case the connection is lost at this moment.
-        kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS)
+        kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS, self.slow)
         job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh")
         self.follow(job_id, time.time(), while_running)
         return job_id
@@ -183,6 +190,9 @@ class JobFlow:
             self._seen, self._changed_at = self.watch.text, time.monotonic()
         quiet = time.monotonic() - self._changed_at
         return round(min(0.5, max(0.1, quiet / 10)), 2)
+
+    def _show_slow(self) -> None:
+        self.show("{0} has not answered for {1} s; still waiting".format(self.table["title"], jobs.SLOW))
 
     def _show_once(self, line: str) -> None:
         if line and line != self.shown:
@@ -332,7 +342,24 @@ class JobFlow:
             return ""
         if attached:
             return self._end_step()
+        if self.table.get("cancels_slowly") and self._end_by_itself() and not self.queue.wait_until_gone(job_id, seconds=_RELEASE_SOON):
+            return ""
         return self.queue.cancel_and_wait(job_id) or self._end_unlisted(job_id)
+
+    def _end_by_itself(self) -> bool:
+        """Ends a job that runs by its file "stop", and returns whether it has noted its end."""
+        text = self.directory.read("status")
+        progress = status_file.Progress(text)
+        if not progress.host:
+            return False
+        deadline = time.monotonic() + _ENDING_SOON
+        if not progress.ended:
+            self.directory.put("stop", "")
+        while not status_file.Progress(text).ended:
+            if time.monotonic() > deadline:
+                return False
+            text = self.directory.status(text, 1)
+        return True
 
     def _end_step(self) -> str:
         text = self.directory.read("status")
@@ -354,6 +381,13 @@ class JobFlow:
                 return "{0} does not list job {1} any more, and the job gives signs of life".format(self.table["title"], job_id)
             self.directory.put("stop", "")
         return ""
+
+    def released(self) -> bool:
+        """Whether the batch system has let go of a job that has ended. Where it delivers the job's output at the end, it needs the job's files until then."""
+        if not self.table.get("delivers_output"):
+            return True
+        state = self.queue.ask(self.watch.job_id)
+        return state.gone or (state.state in answers.OVER and state.native not in self.table.get("leaving", ()))
 
     def wait_until_released(self, seconds: float) -> bool:
         """Waits until the batch system has released a job that ends by itself. Returns False if the seconds are over before."""

@@ -93,6 +93,11 @@ def read_job_id(table: Table, out: str) -> t.Optional[str]:
     return match.group("job_id") if match else None
 
 
+def no_such_option(err: str) -> bool:
+    """Whether a program refused an option that its release does not have."""
+    return _NO_SUCH_OPTION.search(err) is not None
+
+
 def same_job(requested: str, reported: str) -> bool:
     """Whether two ids name the same job; either may omit the server's name."""
     return requested == reported or reported.startswith(requested + ".") or requested.startswith(reported + ".")

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job of a batch system: submit, query, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,20 +15,28 @@ from ..common.text import one_line, tail
 from . import answers
 from .tables.registry import Table
 
+#: Seconds after which a batch system that does not answer is reported.
+SLOW = 12
 #: Runs a command, and returns its exit code, stdout and stderr.
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
-def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = "", kept: str = "", seconds: int = 30) -> Run:
+def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = "", kept: str = "", seconds: int = 30,
+         slow: t.Optional[t.Callable[[], t.Any]] = None) -> Run:
     """A ``run(argv)`` for Jobs.
 
     Args:
         script: ``script(text, seconds) -> (code, out, err)`` on the host that has the batch system's commands.
         prelude: shell lines that put them on the PATH.
         seconds: how long a command may take.
+        slow: called in another thread if a command has not ended after SLOW seconds.
         kept: a file on that host for the output of a command, so that a job id survives the process that submitted the job.
     """
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
+        with _impatience(slow):
+            return run_patiently(argv)
+
+    def run_patiently(argv: t.List[str]) -> t.Tuple[int, str, str]:
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
             command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
@@ -36,6 +45,23 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
         return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), seconds)
 
     return run
+
+
+@contextlib.contextmanager
+def _impatience(slow: t.Optional[t.Callable[[], t.Any]]) -> t.Iterator[None]:
+    if slow is None:
+        yield
+        return
+    # The daemon does without: it would use more memory.
+    import threading
+
+    timer = threading.Timer(SLOW, slow)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Jobs:
@@ -62,6 +88,8 @@ class Jobs:
         """
         argv = answers.fill(self.table["submit"]["argv"], script=script)
         code, out, err = self.run(argv)
+        if code != 0 and "older" in self.table["submit"] and answers.no_such_option(err):
+            code, out, err = self.run(answers.fill(self.table["submit"]["older"], script=script))
         refused = self.table["submit"].get("refused")
         job_id = answers.read_job_id(self.table, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
         if code in answers.TIME_LIMIT:
@@ -122,7 +150,19 @@ class Jobs:
         Returns:
             Empty, or why the job still exists.
         """
-        objection = self.cancel(job_id)
+        return self.wait_until_gone(job_id, self.cancel(job_id), seconds, pause)
+
+    def wait_until_gone(self, job_id: str, objection: str = "", seconds: float = 30.0, pause: t.Callable[[float], t.Any] = time.sleep) -> str:
+        """Waits until the queue has released a job that ends.
+
+        Args:
+            job_id: the job.
+            objection: of the batch system to its cancellation.
+            seconds: how long to wait.
+            pause: waits for some seconds.
+        Returns:
+            Empty, or why the job still exists.
+        """
         deadline = time.monotonic() + seconds
         while True:
             state = self.ask(job_id)
@@ -130,6 +170,8 @@ class Jobs:
             if state.gone or (state.state in answers.OVER and not leaving):
                 return ""
             if time.monotonic() > deadline:
+                if leaving and not objection and self.table.get("delivers_output"):
+                    return "{0} has not released job {1} yet, and needs its files for that: it is in state {2}".format(self.table["title"], job_id, state.native)
                 # A lost node confirms nothing, but the batch system has accepted the cancellation.
                 return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
             pause(0.2)
@@ -233,6 +275,9 @@ def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancel
     if line and tail(line) not in shown:
         shown = tail(line) + "\n    ...\n" + shown
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
-    return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
-                        way_out or "read the log above; paraview_pvserver, paraview_modules and paraview_setup determine what the job runs",
+    # A job that never ran has no log.
+    shown_log = "; the end of its log:\n" + shown if shown else "" if state.state == "cancelled" and not state.nodes else "; its log is empty"
+    return SessionError("job {0} died".format(job_id), text + shown_log,
+                        way_out or ("read the log above; paraview_pvserver, paraview_modules and paraview_setup determine what the job runs" if shown
+                                    else "connect again, or ask your site about job {0}".format(job_id)),
                         cancelled=cancelled or state.state == "cancelled", end_detached=True)

@@ -79,7 +79,8 @@ class _Checker:
     def table(self, table: t.Any) -> Table:
         kinds = {
             "title": self._text, "detect": self._part("detect", argv=self._argv, pattern=self._regex),
-            "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex),
+            "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex,
+                                 older=self._argv_with("{script}")),
             "ask": self._each(self._question), "ask_together": self._together,
             "cancel": self._part("cancel", argv=self._argv_with("{job_id}"), over=self._regex, force=self._argv_with("{job_id}")),
             "attach": self._argv_with("{script}"), "would_take": self._argv_with("{script}"),
@@ -88,6 +89,7 @@ class _Checker:
             "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._texts, "leaving": self._texts,
             "signals_from": self._number, "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._text,
             "job_setup": self._text, "launcher": self._launcher, "on_login_node": self._bool,
+            "cancels_slowly": self._bool, "delivers_output": self._bool,
         }
         table = self._entries("", table, kinds, _REQUIRED["table"])
         if not table["ask"]:

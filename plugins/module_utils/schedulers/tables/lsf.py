@@ -39,6 +39,8 @@ TABLE = {
     },
     "cancel": {"argv": ["bkill", "{job_id}"], "over": r"is not found|already finished|[Nn]o matching job", "force": ["bkill", "-r", "{job_id}"]},
     "first_node": {"argv": ["bhosts", "-w"], "pattern": r"^(?P<value>[A-Za-z0-9]\S*)\s+(?:ok|closed_Full|closed_Busy)\b"},
+    # Its node copies the job's output at the end.
+    "delivers_output": True,
     "states": {
         "PEND": "pending", "PSUSP": "pending", "PROV": "pending", "WAIT": "pending", "RUN": "running", "USUSP": "running", "SSUSP": "running",
         "UNKWN": "running", "ZOMBI": "running", "DONE": "ended", "EXIT": "failed", "EXIT/TERM_OWNER": "cancelled", "EXIT/TERM_ADMIN": "cancelled",

@@ -24,7 +24,8 @@ NODE_FILE = "awk '!seen[$0]++' \"$PBS_NODEFILE\""
 TABLE = {
     "title": "PBS",
     "detect": {"argv": ["qsub", "--version"], "pattern": r"\bpbs_version\b"},
-    "submit": {"argv": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\[\])?\.[A-Za-z0-9._-]+)$"},
+    # Without -f, qsub stays in the background for minutes.
+    "submit": {"argv": ["qsub", "-f", "{script}"], "older": ["qsub", "{script}"], "job_id": r"^(?P<job_id>\d+(?:\[\])?\.[A-Za-z0-9._-]+)$"},
     "ask": {
         # Without -x: a server that keeps no history of jobs (the default) refuses -x for every job, even for a running one.
         "json": {
@@ -73,6 +74,10 @@ TABLE = {
     },
     "exiting": ["E"],
     "leaving": ["E", "M"],
+    # A job that is deleted has kill_delay (10 s) before its node confirms its end.
+    "cancels_slowly": True,
+    # Its node copies the job's output at the end. Without the directory, the job stays for half a minute, its output for ever.
+    "delivers_output": True,
     "signals_from": 256,
     "directives": {
         "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",

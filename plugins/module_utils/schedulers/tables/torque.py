@@ -43,6 +43,8 @@ TABLE = {
     },
     "exiting": ["E"],
     "leaving": ["E"],
+    "cancels_slowly": True,
+    "delivers_output": True,
     "signals_from": 256,
     "directives": {
         "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",

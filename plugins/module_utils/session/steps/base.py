@@ -31,4 +31,5 @@ class Step:
 
     def flow(self, record: SessionRecord) -> JobFlow:
         """The flow of the session's job."""
-        return JobFlow.of(record, self.channel.script, self.show, shared=lambda jobs: SharedQueue(jobs, record, self.session))
+        return JobFlow.of(record, self.channel.script, self.show, shared=lambda jobs: SharedQueue(jobs, record, self.session),
+                          impatient=True)

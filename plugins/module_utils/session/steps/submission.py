@@ -29,7 +29,7 @@ class Submission(Step):
         path = job_directory.directory(record.facts["home"], record.id)
         why_not = lifeline.why_not(options, record.route)
         reconnects = bool(options.get("reconnect")) and not why_not
-        flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show)
+        flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show, impatient=True)
         node = flow.root_node_of(options["job_id"]) if options["job_id"] else ""
         if reconnects:
             self._check_line_port(options, record.route)
