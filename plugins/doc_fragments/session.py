@@ -146,7 +146,7 @@ options:
     default: 1h
   scheduler:
     description:
-      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(none), or one that
+      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(oar), V(none), or one that
         O(schedulers) describes.
       - V(auto) uses the one that the site names in its C(site.yml), else the first whose commands are found on the login node and answer as expected. It never
         uses V(none).
