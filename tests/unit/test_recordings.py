@@ -10,6 +10,8 @@ import pytest
 import yaml
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, jobs, recordings
+from hypothesis import given
+from hypothesis import strategies as st
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = {"gridengine": "sge"}
@@ -160,3 +162,11 @@ def test_every_question_is_found_by_its_own_command(system):
         command = " ".join(answers.fill(about["argv"], job_id="11"))
         found = recordings.question_for(answers.TABLES[system], command)
         assert found == name or answers.TABLES[system]["ask"][found].get("like") == about.get("like")
+
+
+PIECES = st.sampled_from(["oarstat", "-f", "-J", "-j", "-fJ", "--choose=jid", "pjstat", "{job_id}", "'", '"', "\\", "(", "\n", "/", ""])
+
+
+@given(st.sampled_from(sorted(TWO)), st.lists(st.one_of(PIECES, st.text(max_size=5))).map(" ".join))
+def test_no_command_raises_an_error(system, command):
+    assert recordings.question_for({"ask": TWO[system]}, command) in [None, *TWO[system]]

@@ -211,6 +211,15 @@ def test_an_unknown_placeholder_is_refused_wherever_it_stands(path, value, place
     assert name + " is not a placeholder here" in error.why and known in error.why
 
 
+@pytest.mark.parametrize("change", [
+    {"record": r"^{job_id}(?P<id>\d+)(?P<body>.*)$"}, {"gone": "^no task {job_id}$"},
+    {"format": "json", "record": None, "jobs": "[?id=='{job_id}']", "fields": {"native": "state"}}])
+def test_a_pattern_with_a_placeholder_is_refused(change):
+    own = copy.deepcopy(OWN)
+    own["spool"]["ask"]["show"].update(change)
+    assert "{job_id} is not filled in here" in refused(own).why
+
+
 @pytest.mark.parametrize(("path", "value"), [
     (["job_nodes"], "awk '!seen[$0]++ {print}' \"${SPOOL_HOSTS}\" | awk '/^c/ { next } {exit}' | xargs -I{} echo {}"),
     (["job_setup"], "for n in ${hosts}; do { echo; }; done; : ${x%{y}}"),

@@ -251,8 +251,17 @@ class _Checker:
 
         return check
 
-    def _regex(self, path: str, value: t.Any) -> str:
+    def _unfilled(self, path: str, value: t.Any) -> str:
+        """A pattern or a query. Braces have their own meaning there, so only names that are placeholders elsewhere are refused."""
         text = self._text(path, value)
+        for name in ("script", "job_id", "job_ids", "node"):
+            if "{{{0}}}".format(name) in text:
+                raise self._error(path, value, "{{{0}}} is not filled in here; the id of the job is compared with the field id or the group (?P<id>...)".format(
+                    name))
+        return text
+
+    def _regex(self, path: str, value: t.Any) -> str:
+        text = self._unfilled(path, value)
         try:
             re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
@@ -269,7 +278,7 @@ class _Checker:
         return check
 
     def _query(self, path: str, value: t.Any) -> str:
-        text = self._text(path, value)
+        text = self._unfilled(path, value)
         try:
             import jmespath
         except ImportError:
