@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """OAR. Sources: oarsub(1), oarstat(1), oardel(1), oarsh(1), and public answers of OAR 2.5. It was tested on recordings only."""
 
-NAME, ORDER, KNOWN_AS = "oar", 70, "OAR"
-PARTICULAR = ("tested on recordings only; ``paraview_account`` is a project, ``paraview_constraint`` an SQL condition on the properties of nodes; "
+NAME, ORDER, KNOWN_AS = "oar", 70, "OAR, tested on recordings only"
+PARTICULAR = ("``paraview_account`` is a project, ``paraview_constraint`` an SQL condition on the properties of nodes; "
               "GPUs have a name that each site chooses")
 
 # Jobs that are killed have several events, in no particular order: OAR deletes a job whose wall time is over, too.
@@ -37,7 +37,7 @@ TABLE = {
                 "expected_start": r"^    (?:scheduledStart|scheduled_start) = (?P<value>\d.*)$",
             },
         },
-        # About a job that it does not know, the other questions print nothing at all; this one prints an empty list.
+        # About a job of which OAR has no record, the other questions print nothing at all; this one prints an empty list.
         "state": {
             "argv": ["oarstat", "-s", "-J", "-j", "{job_id}"], "when": "nothing", "complete": r"^\{\s*\}\s*\Z", "gone": r"arrayref expected",
             "record": r"\"(?P<id>\d+)\"\s*:\s*(?P<body>\"\w+\")", "fields": {"native": r"\"(?P<value>\w+)\""},
@@ -71,7 +71,7 @@ TABLE = {
     },
     "attach": ["env", "OAR_JOB_ID={job_id}", "oarsh", "{node}", "/bin/sh", "{script}"],
     "job_nodes": "awk '!seen[$0]++' \"$OAR_NODEFILE\"",
-    # MPI libraries do not know OAR: they need the list of nodes, and the program that reaches the nodes of a job.
+    # MPI libraries have no support for OAR: they need the list of nodes, and the program that reaches the nodes of a job.
     "job_setup": ': "${OMPI_MCA_orte_default_hostfile=$OAR_NODEFILE}" "${PRTE_MCA_prte_default_hostfile=$OAR_NODEFILE}" "${HYDRA_HOST_FILE=$OAR_NODEFILE}"\n'
                  "export OMPI_MCA_orte_default_hostfile PRTE_MCA_prte_default_hostfile HYDRA_HOST_FILE\n"
                  "if command -v oarsh >/dev/null; then\n"
