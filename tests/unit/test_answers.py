@@ -284,6 +284,21 @@ def test_oar_without_a_job_is_believed_only_if_it_answers():
     assert ask("Can't locate JSON.pm", "Job_Id: 11\n    state = Running\n").state == "running"
 
 
+@pytest.mark.parametrize("own", [{}, {"OMPI_MCA_plm_rsh_agent": "ssh -q", "HYDRA_HOST_FILE": ""}])
+def test_an_mpi_launcher_gets_the_nodes_of_a_job_of_oar(tmp_path, own):
+    (tmp_path / "nodes").write_text("c10\nc10\nc2\nc2\n")
+    (tmp_path / "oarsh").write_text("#!/bin/sh\n")
+    (tmp_path / "oarsh").chmod(0o755)
+    environment = dict(own, PATH="{0}:/usr/bin:/bin".format(tmp_path), OAR_NODEFILE=str(tmp_path / "nodes"))
+    table = schedulers.TABLES["oar"]
+    printed = subprocess.run(["/bin/sh", "-euc", "{job_setup}\n{job_nodes}\nenv".format(**table)], env=environment, stdout=subprocess.PIPE, check=True)
+    lines = printed.stdout.decode().splitlines()
+    assert lines[:2] == ["c10", "c2"], "the root node first, and each once"
+    nodes = environment["OAR_NODEFILE"]
+    expected = {"OMPI_MCA_orte_default_hostfile": nodes, "OMPI_MCA_plm_rsh_agent": "oarsh", "HYDRA_HOST_FILE": nodes}
+    assert {"{0}={1}".format(*pair) for pair in dict(expected, **own).items()} <= set(lines[2:])
+
+
 @pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])
 def test_without_jmespath_the_text_format_is_requested(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "jmespath", None)
