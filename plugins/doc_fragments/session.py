@@ -146,8 +146,8 @@ options:
     default: 1h
   scheduler:
     description:
-      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(none), or one that
-        O(schedulers) describes.
+      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(oar) (OAR, tested on
+        recordings only), V(none), or one that O(schedulers) describes.
       - V(auto) uses the one that the site names in its C(site.yml), else the first whose commands are found on the login node and answer as expected. It never
         uses V(none).
       - V(none) runs pvserver as a process on the login node itself, for a visualization server without a batch system. If there is a batch system, it is

@@ -57,7 +57,7 @@ class StandIn:
 
     def spooled(self):
         """list[str]: what is left in the nodes' spool: output that was not delivered, mails about that, and processes that outlived their job."""
-        return self.lab.on("login", "sh", "-c", f"cd {PLACE}/spool && grep -H '' ./* /dev/null").stdout.split("\n")[:-1]
+        return self.lab.on("login", "sh", "-c", f"cd {PLACE}/spool && grep -H '' ./* /dev/null || :").stdout.split("\n")[:-1]
 
     def asked(self, command):
         """list[str]: how often and how a command of its was called since it was put there."""

@@ -4,6 +4,7 @@
 """How tables interpret the answers of batch systems."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -153,6 +154,30 @@ def test_how_a_job_of_pbs_ended(fields, state, sentence):
     assert sentence in job.explanation
 
 
+WAIT_STATUS = {"argv": ["x", "{job_id}"], "fields": {"native": r"^(?P<value>[A-Z])", "wait_status": r"^[A-Z] (?P<value>\S+)"}}
+
+
+@pytest.mark.parametrize(("text", "state", "exit_status", "sentence"), [
+    ("0", "ended", 0, ""), ("768", "failed", 3, ""), ("65280", "failed", 255, ""), ("15", "failed", 143, "signal 15 (SIGTERM)"),
+    ("9", "failed", 137, "signal 9 (SIGKILL)"), ("139", "failed", 139, "signal 11 (SIGSEGV)"), ("134", "failed", 134, "signal 6 (SIGABRT)"),
+    ("127", "ended", None, ""), ("255", "ended", None, ""), ("5503", "ended", None, ""), ("65536", "ended", None, ""), ("-1", "ended", None, ""),
+    ("-", "ended", None, ""), ("NaN", "ended", None, ""), ("3.0", "ended", None, "")])
+def test_a_wait_status_is_divided(text, state, exit_status, sentence):
+    table = {"title": "x", "states": {"D": "ended", "R": "running"}, "ask": {"it": WAIT_STATUS}}
+    job = schedulers.read(table, WAIT_STATUS, "11", 0, "D " + text, "").job
+    assert (job.state, job.exit_status) == (state, exit_status)
+    assert sentence in job.explanation and bool(sentence) == bool(job.explanation)
+    assert schedulers.read(table, WAIT_STATUS, "11", 0, "R " + text, "").job.exit_status is None
+
+
+@given(st.integers(0, 255), st.integers(0, 64), st.booleans())
+def test_a_wait_status_agrees_with_the_systems_own_reading(code, number, core):
+    status = code << 8 if number == 0 else number | 128 * core
+    divided = schedulers._divided(str(status))
+    assert (int(divided["exit_status"]), int(divided["signal"])) == (
+        (os.WEXITSTATUS(status), 0) if os.WIFEXITED(status) else (0, os.WTERMSIG(status)))
+
+
 def test_a_users_variable_does_not_change_the_jobs_state():
     job = pbs("", job_state="Q", substate="10", Variable_List="X=one\n    job_state = R\n    substate = 42\n    exec_host = evil/0")
     assert (job.state, job.native) == ("pending", "Q")
@@ -241,6 +266,37 @@ def test_placeholders_are_filled_once():
 
 def test_every_shipped_table_passes_the_check_of_site_tables():
     assert validation.tables({name: {} for name in schedulers.TABLES}) == schedulers.TABLES
+
+
+def test_oar_without_a_job_is_believed_only_if_it_answers():
+    """Its questions about one job print nothing if it has no such job; one of them prints an empty list."""
+    table = schedulers.TABLES["oar"]
+
+    def ask(*outputs):
+        left = list(outputs)
+        return jobs.Jobs(lambda _argv: (0, left.pop(0) if left else "", ""), table).ask("11")
+
+    assert ask("", "", "{}\n").gone
+    assert not ask("").gone and ask("").state == "unknown"
+    assert not ask("", "", '{\n   "12" : "Running"\n}\n').gone
+    running = ask("", "", '{\n   "11" : "Running"\n}\n')
+    assert (running.state, running.gone) == ("running", False)
+    assert ask("Can't locate JSON.pm", "Job_Id: 11\n    state = Running\n").state == "running"
+
+
+@pytest.mark.parametrize("own", [{}, {"OMPI_MCA_plm_rsh_agent": "ssh -q", "HYDRA_HOST_FILE": ""}])
+def test_an_mpi_launcher_gets_the_nodes_of_a_job_of_oar(tmp_path, own):
+    (tmp_path / "nodes").write_text("c10\nc10\nc2\nc2\n")
+    (tmp_path / "oarsh").write_text("#!/bin/sh\n")
+    (tmp_path / "oarsh").chmod(0o755)
+    environment = dict(own, PATH="{0}:/usr/bin:/bin".format(tmp_path), OAR_NODEFILE=str(tmp_path / "nodes"))
+    table = schedulers.TABLES["oar"]
+    printed = subprocess.run(["/bin/sh", "-euc", "{job_setup}\n{job_nodes}\nenv".format(**table)], env=environment, stdout=subprocess.PIPE, check=True)
+    lines = printed.stdout.decode().splitlines()
+    assert lines[:2] == ["c10", "c2"], "the root node first, and each once"
+    nodes = environment["OAR_NODEFILE"]
+    expected = {"OMPI_MCA_orte_default_hostfile": nodes, "OMPI_MCA_plm_rsh_agent": "oarsh", "HYDRA_HOST_FILE": nodes}
+    assert {"{0}={1}".format(*pair) for pair in dict(expected, **own).items()} <= set(lines[2:])
 
 
 @pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])

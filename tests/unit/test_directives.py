@@ -27,6 +27,7 @@ HEADS = {
             "-W 25:00", "-q debug", "-P p1", "-sla high", "-U r1", '-R "select[gpu]"', "-x"],
     "flux": ["--job-name=pvserver", "--output=/h/batch.log", "--nodes=2", "--nslots=16", "--cores-per-slot=2", "--gpus-per-slot=1", "--time-limit=90000s",
              "--queue=debug", "--bank=p1", "--requires=gpu", "--exclusive"],
+    "oar": ["-n pvserver", "-O /h/batch.log", "-E /h/batch.log", "-l /nodes=2/core=16,walltime=25:00:00", "-q debug", "--project p1", "-p gpu"],
 }
 LITTLE = {
     "slurm": ["--output=/o", "--nodes=1", "--ntasks-per-node=1", "--time=1:00:30"],
@@ -35,11 +36,13 @@ LITTLE = {
     "sge": ["-o /o", "-l h_rt=1:00:30"],
     "lsf": ["-o /o", "-n 1", '-R "span[ptile=1]"', "-W 1:01"],
     "flux": ["--output=/o", "--nodes=1", "--nslots=1", "--time-limit=3630s"],
+    "oar": ["-O /o", "-E /o", "-l /nodes=1/core=1,walltime=1:00:30"],
 }
 # Options for which a batch system has no directive.
 LACKS = {
     "pbs": ["qos", "parallel_environment"], "slurm": ["parallel_environment"], "torque": ["parallel_environment"], "lsf": ["parallel_environment"],
     "sge": ["qos", "gpus_per_node", "exclusive"], "flux": ["memory", "qos", "reservation", "parallel_environment"],
+    "oar": ["gpus_per_node", "memory", "qos", "reservation", "exclusive", "parallel_environment"],
     "none": ["gpus_per_node", "memory", "queue", "account", "qos", "reservation", "constraint", "exclusive", "parallel_environment"],
 }
 

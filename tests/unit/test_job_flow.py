@@ -133,6 +133,18 @@ def test_pbs_has_not_released_a_job_whose_output_it_delivers():
     assert flow.released() is False, "no answer is no answer"
 
 
+@pytest.mark.parametrize(("fields", "case", "why"), [
+    ((), "running_scontrol_o", "the table of Slurm reads no nodes"), (("nodes", "root_node"), "pending_priority_scontrol_o", "it is pending")])
+def test_a_job_of_ones_own_whose_nodes_are_not_known(follow, fields, case, why):
+    flow = follow([""], [case])
+    question = dict(SLURM["ask"]["scontrol"])
+    question["fields"] = {name: query for name, query in question["fields"].items() if name not in {"nodes", "root_node"} - set(fields)}
+    flow.table = flow.queue.table = dict(flow.table, ask={"scontrol": question})
+    with pytest.raises(SessionError, match="pvserver cannot be started in job 11") as caught:
+        flow.root_node_of("11")
+    assert why in caught.value.why and caught.value.way_out
+
+
 def test_a_reason_is_explained(follow):
     flow = follow([""], ["pending_held_user_scontrol_o"])
     events = flow.events()

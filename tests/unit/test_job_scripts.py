@@ -491,3 +491,10 @@ def test_the_job_writes_its_process_id(job, program, until):
     until(lambda: job.progress().output)
     assert processes.started(pid)
     assert "pvserver" in "".join(job.left())
+
+
+@pytest.mark.parametrize(("host", "nodes", "first"), [
+    ("dahu-7.site.edu", "dahu-10 dahu-3 dahu-7", ["dahu-7", "dahu-10", "dahu-3"]), ("c2", "c1.site.edu c2.site.edu", ["c2.site.edu", "c1.site.edu"]),
+    ("c1", "c1 c2", ["c1", "c2"]), ("batch7", "nid1 nid2", ["nid1", "nid2"]), ("c1", "", [])])
+def test_the_root_node_is_the_first_in_a_list_that_is_sorted_by_name(host, nodes, first):
+    assert Progress("nodes {0}\naddresses\nrunning {1}\n".format(nodes, host)).nodes == first

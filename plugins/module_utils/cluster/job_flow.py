@@ -121,7 +121,11 @@ class JobFlow:
     def root_node_of(self, job_id: str) -> str:
         """The root node of the user's own job; SessionError if it does not run."""
         job = self.queue.ask(job_id)
-        if job.state != "running" or not job.root_node:
+        if job.state == "running" and not job.root_node:
+            source = "the answer of {0} has" if answers.offers(self.table, "nodes") else "the table of {0} reads"
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it runs, but {0} no nodes".format(source.format(self.table["title"])),
+                               "leave paraview_job_id out, or correct the field nodes of the questions in paraview_schedulers")
+        if job.state != "running":
             raise SessionError("pvserver cannot be started in job {0}".format(job_id), "it is {0}{1}".format(
                 job.state if job.native else "not known", ": " + job.reason if job.reason else ""),
                 "name a running job of yours, or leave paraview_job_id out")

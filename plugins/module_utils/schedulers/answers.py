@@ -87,6 +87,11 @@ def fill(argv: t.List[str], **values: str) -> t.List[str]:
     return [re.sub(r"\{(script|job_ids?|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
+def offers(table: Table, field: str) -> bool:
+    """Whether an answer of a batch system can contain a field."""
+    return any(field in question["fields"] for question in table["ask"].values())
+
+
 def read_job_id(table: Table, out: str) -> t.Optional[str]:
     """The job id in the output of a submit command, or None; there may be warnings around it."""
     match = re.search(table["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
@@ -343,12 +348,22 @@ def _nodes(table: Table, values: t.Iterable[str]) -> t.List[str]:
 
 
 def _exit_status(table: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
+    first = dict(first, **_divided(first.get("wait_status", "")))
     status = first.get("exit_status", "")
     if not re.match(r"^-?[0-9]{1,9}\Z", status) or not (state in OVER or native in table.get("exiting", ())):
         return None
     text = first.get("signal", "0")
     number = int(text) if re.match(r"^[0-9]{1,9}\Z", text) else 0
     return table.get("signals_from", 128) + number if number else int(status)
+
+
+def _divided(wait_status: str) -> t.Dict[str, str]:
+    """The exit status and the signal in a wait status, as wait(2) returns it; empty if it shows no end."""
+    number = int(wait_status) if re.match(r"^[0-9]{1,5}\Z", wait_status) else 0x7F
+    # The low 7 bits are the signal, 0x80 is set if a core was dumped. A process that is stopped has 0x7F there.
+    if number > 0xFFFF or number & 0x7F == 0x7F:
+        return {}
+    return {"exit_status": str(number >> 8), "signal": str(number & 0x7F)}
 
 
 def _time_left(fields: t.Dict[str, str]) -> t.Optional[int]:
@@ -373,8 +388,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def _moment(text: str) -> t.Optional[str]:
     """A point in time as ISO 8601 in the site's own zone (seconds since 1970: in the zone of this host); None for any other text."""
-    if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}\Z", text):
-        return text
+    if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}\Z", text):
+        return text.replace(" ", "T")
     if re.match(r"^[0-9]{9,11}(?:\.[0-9]{1,9})?\Z", text):
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(float(text)))
     match = re.match(r"^(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?: ([0-9]{4}))?(?: [A-Z])?\Z", text)

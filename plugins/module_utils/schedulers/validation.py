@@ -12,11 +12,20 @@ from ..common.errors import SessionError
 from . import answers, directives, mpi
 from .tables.registry import Table
 
-_FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "expected_start", "limit", "elapsed")
-_WHEN = ("first", "unreadable", "gone", "unexplained")
-_DEFAULTS = {"directives": {"prefix": "# "}, "job_nodes": "hostname", "launcher": "mpiexec"}
+_FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "wait_status", "expected_start", "limit", "elapsed")
+_WHEN = ("first", "unreadable", "nothing", "gone", "unexplained")
+_DEFAULTS = {"directives": {"prefix": "# "}, "launcher": "mpiexec"}
 _REQUIRED = {"submit": ("argv", "job_id"), "cancel": ("argv",), "detect": ("argv", "pattern"), "first_node": ("argv", "pattern"),
              "question": ("argv", "fields"), "table": ("submit", "ask", "cancel", "states", "directives", "job_nodes", "launcher")}
+# Why a batch system has to offer an entry.
+_NEEDED_FOR = {
+    "submit": "without it no job can be submitted", "ask": "without it the state of a job is unknown", "cancel": "without it disconnect cannot end a job",
+    "states": "without it no native state has a meaning",
+    "job_nodes": "it is a shell command that prints the nodes of the job, and runs inside the job; "
+                 "without it a job of several nodes would be taken for one of one node",
+}
+# A name in braces: a placeholder, or one that is misspelled. Variables of the shell such as ${name} and awk's {print} are none.
+_BRACES = re.compile(r"(?<![$%#@\\])\{(\s*(?!(?:print|next|exit|getline)\s*\})[A-Za-z][A-Za-z0-9_-]*\s*)\}")
 # Takes the path of a value and the value, and returns the value in the form that the engine expects.
 _Check = t.Callable[[str, t.Any], t.Any]
 
@@ -75,22 +84,23 @@ class _Checker:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.verbatim: t.List[str] = []
 
     def table(self, table: t.Any) -> Table:
         kinds = {
-            "title": self._text, "detect": self._part("detect", argv=self._argv, pattern=self._regex),
-            "submit": self._part("submit", argv=self._argv_with("{script}"), job_id=self._regex_with("job_id"), refused=self._regex,
-                                 older=self._argv_with("{script}")),
+            "title": self._text, "detect": self._part("detect", argv=self._argv(), pattern=self._regex),
+            "submit": self._part("submit", argv=self._argv("script"), job_id=self._regex_with("job_id"), refused=self._regex, older=self._argv("script")),
             "ask": self._each(self._question), "ask_together": self._together,
-            "cancel": self._part("cancel", argv=self._argv_with("{job_id}"), over=self._regex, force=self._argv_with("{job_id}")),
-            "attach": self._argv_with("{script}"), "would_take": self._argv_with("{script}"),
-            "first_node": self._part("first_node", argv=self._argv, pattern=self._regex_with("value")),
+            "cancel": self._part("cancel", argv=self._argv("job_id"), over=self._regex, force=self._argv("job_id")),
+            "attach": self._argv("script", "job_id", "node"), "would_take": self._argv("script"),
+            "first_node": self._part("first_node", argv=self._argv(), pattern=self._regex_with("value")),
             "states": self._each(self._choice(answers.STATES)), "no_reason": self._texts, "never": self._sentences,
             "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._texts, "leaving": self._texts,
-            "signals_from": self._number, "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._text,
-            "job_setup": self._text, "launcher": self._launcher, "on_login_node": self._bool,
+            "signals_from": self._number, "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._shell,
+            "job_setup": self._shell, "launcher": self._launcher, "on_login_node": self._bool, "verbatim": self._texts,
             "cancels_slowly": self._bool, "delivers_output": self._bool,
         }
+        self.verbatim = self._texts(".verbatim", table["verbatim"]) if isinstance(table, dict) and "verbatim" in table else []
         table = self._entries("", table, kinds, _REQUIRED["table"])
         if not table["ask"]:
             raise self._error(".ask", table["ask"], "it has no question")
@@ -100,7 +110,18 @@ class _Checker:
                 raise self._error(".ask.{0}.when".format(name), question.get("when"),
                                   "the first question is always asked first; every further one needs one of "
                                   + ", ".join(_WHEN[1:]))
+        self._life_of_a_job(table)
         return table
+
+    def _life_of_a_job(self, table: Table) -> None:
+        """Checks that a table can show that a job runs, and that it is over."""
+        questions = list(table["ask"].values())
+        states = set(table["states"].values()).union(*(question.get("states", {}).values() for question in questions))
+        if "running" not in states:
+            raise self._error(".states", table["states"], "none of them is running: add the native state of a job that runs")
+        if not states & set(answers.OVER) and not any(question.get(name) for question in questions for name in ("gone", "over", "complete", "silence")):
+            raise self._error(".states", table["states"], "nothing shows that a job is over: add a state that is one of {0}, or gone to a question".format(
+                ", ".join(answers.OVER)))
 
     def _entries(self, path: str, given: t.Any, kinds: t.Dict[str, _Check], required: t.Tuple[str, ...] = ()) -> t.Dict[str, t.Any]:
         if not isinstance(given, dict):
@@ -112,7 +133,8 @@ class _Checker:
                     "is {0} meant?".format(near[0]) if near else "the entries are " + ", ".join(sorted(kinds))))
         for name in required:
             if name not in given:
-                raise self._error("{0}.{1}".format(path, name), None, "it is missing")
+                why = _NEEDED_FOR.get(name) if not path else None
+                raise self._error("{0}.{1}".format(path, name), None, "it is missing" + ("; " + why if why else ""))
         return {name: kinds[name]("{0}.{1}".format(path, name), value) for name, value in given.items()}
 
     def _part(self, name: str, **kinds: _Check) -> _Check:
@@ -130,17 +152,17 @@ class _Checker:
         return check
 
     def _together(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
-        question = self._question(path, value, "{job_ids}")
+        question = self._question(path, value, "job_ids")
         if "when" in question or not (question.get("record") or question.get("jobs")):
             raise self._error(path, value, "it is asked by itself, and needs record or jobs for the job that a part of the answer is about")
         return question
 
-    def _question(self, path: str, value: t.Any, placeholder: str = "{job_id}") -> t.Dict[str, t.Any]:
+    def _question(self, path: str, value: t.Any, placeholder: str = "job_id") -> t.Dict[str, t.Any]:
         json = isinstance(value, dict) and value.get("format") == "json"
         field = self._query if json else self._regex_with("value")
         kinds = {
             # A listing that shows where it ends need not name the job.
-            "argv": self._argv if isinstance(value, dict) and value.get("complete") else self._argv_with(placeholder),
+            "argv": self._argv(placeholder, needed=not (isinstance(value, dict) and value.get("complete"))),
             "format": self._choice(("text", "xml", "json")), "like": self._regex, "when": self._choice(_WHEN), "gone": self._regex, "over": self._regex,
             "complete": self._regex, "silence": self._choice(("gone",)), "unwrap": self._regex, "record": self._regex_with("body"), "latest": self._bool,
             "single": self._bool, "every": self._names(_FIELDS), "otherwise": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._text)),
@@ -171,20 +193,30 @@ class _Checker:
         return [[str(name) for name in one] for one in value]
 
     def _plain(self, path: str, value: t.Any) -> str:
-        text = self._text(path, value)
-        if re.search(r"[\n\r]|\{[a-z_]+\}", text):
-            raise self._error(path, value, "it has to be one line without placeholders")
+        text = self._filled(path, self._text(path, value), ())
+        if re.search(r"[\n\r]", text):
+            raise self._error(path, value, "it has to be one line")
         return text
 
+    def _shell(self, path: str, value: t.Any) -> str:
+        return self._filled(path, self._text(path, value), ())
+
     def _template(self, path: str, value: t.Any) -> str:
-        text = self._text(path, value)
-        for name in re.findall(r"\{([^{}]*)\}", text):
-            if name not in directives.PLACEHOLDERS:
-                near = difflib.get_close_matches(name, directives.PLACEHOLDERS, 1)
-                hint = "is {{{0}}} meant?".format(near[0]) if near else "the placeholders are " + ", ".join(directives.PLACEHOLDERS)
-                raise self._error(path, value, "{{{0}}} is not a placeholder; {1}".format(name, hint))
+        text = self._filled(path, self._text(path, value), directives.PLACEHOLDERS)
         if "\n" in text:
             raise self._error(path, value, "a directive has to be one line")
+        return text
+
+    def _filled(self, path: str, text: str, known: t.Tuple[str, ...]) -> str:
+        """A text in which every name in braces is a placeholder that will be filled in, or belongs to the command itself."""
+        for name in _BRACES.findall(text):
+            if name in known or name in self.verbatim:
+                continue
+            near = difflib.get_close_matches(name.strip().lower().replace("-", "_"), known, 1)
+            meant = "is {{{0}}} meant? ".format(near[0]) if near else ""
+            those = "the placeholders here are " + ", ".join("{{{0}}}".format(one) for one in known) if known else "this entry is without placeholders"
+            raise self._error(path, text, "{{{0}}} is not a placeholder here; {1}{2}. If the command itself needs it, add {3} to verbatim".format(
+                name, meant, those, name.strip()))
         return text
 
     def _text(self, path: str, value: t.Any) -> str:
@@ -206,23 +238,31 @@ class _Checker:
             raise self._error(path, value, "it has to be a list of texts")
         return [str(one) for one in value]
 
-    def _argv(self, path: str, value: t.Any) -> t.List[str]:
-        words = self._texts(path, value) if isinstance(value, list) else None
-        if not words or not words[0]:
-            raise self._error(path, value, "a command has to be a list of words, its name first")
-        return words
-
-    def _argv_with(self, placeholder: str) -> _Check:
-        def check(path: str, value: t.Any) -> t.Any:
-            words = self._argv(path, value)
-            if not any(placeholder in word for word in words):
-                raise self._error(path, value, "{0} is missing in it".format(placeholder))
+    def _argv(self, *known: str, needed: bool = True) -> _Check:
+        """A check for a command with the placeholders that are known; the first of them has to be in it, if it is needed."""
+        def check(path: str, value: t.Any) -> t.List[str]:
+            words = self._texts(path, value) if isinstance(value, list) else None
+            if not words or not words[0]:
+                raise self._error(path, value, "a command has to be a list of words, its name first")
+            for number, word in enumerate(words):
+                self._filled("{0}[{1}]".format(path, number), word, known)
+            if known and needed and not any("{{{0}}}".format(known[0]) in word for word in words):
+                raise self._error(path, value, "{{{0}}} is missing in it".format(known[0]))
             return words
 
         return check
 
-    def _regex(self, path: str, value: t.Any) -> str:
+    def _unfilled(self, path: str, value: t.Any) -> str:
+        """A pattern or a query. Braces have their own meaning there, so only names that are placeholders elsewhere are refused."""
         text = self._text(path, value)
+        for name in ("script", "job_id", "job_ids", "node"):
+            if "{{{0}}}".format(name) in text:
+                raise self._error(path, value, "{{{0}}} is not filled in here; the id of the job is compared with the field id or the group (?P<id>...)".format(
+                    name))
+        return text
+
+    def _regex(self, path: str, value: t.Any) -> str:
+        text = self._unfilled(path, value)
         try:
             re.compile(text)
         except (re.error, RecursionError, OverflowError) as error:
@@ -239,7 +279,7 @@ class _Checker:
         return check
 
     def _query(self, path: str, value: t.Any) -> str:
-        text = self._text(path, value)
+        text = self._unfilled(path, value)
         try:
             import jmespath
         except ImportError:
@@ -289,7 +329,7 @@ class _Checker:
             return str(value)
         if isinstance(value, str) or not isinstance(value, list):
             raise self._error(path, value, "it has to be one of {0}, or a command as a list of words".format(", ".join(sorted(mpi.LAUNCHERS))))
-        return self._argv(path, value)
+        return self._argv(*mpi.PLACEHOLDERS, needed=False)(path, value)
 
     def _error(self, path: str, value: t.Any, why: str) -> SessionError:
         return _invalid(self.path + path, value, why)

@@ -60,5 +60,7 @@ TABLE = {
         },
     },
     "job_nodes": "flux getattr hostlist",
+    # Names in Flux's own formats.
+    "verbatim": ["status", "urgency", "nodelist", "returncode"],
     "launcher": "flux",
 }
