@@ -18,7 +18,7 @@ HEADS = {
     "slurm": ["--no-requeue", "--job-name=pvserver", "--comment=sciviz.paraview-7.8.9", "--output=/h/batch.log",
               "--nodes=2", "--ntasks-per-node=8", "--cpus-per-task=2", "--gres=gpu:8",
               "--mem=4096M", "--time=1-01:00:00", "--partition=debug", "--account=p1", "--qos=high", "--reservation=r1", "--constraint=gpu", "--exclusive"],
-    "pbs": ["-S /bin/sh", "-j oe", "-r n", "-N sciviz.paraview-7.8.9", "-o /h/batch.log",
+    "pbs": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n", "-o /h/batch.log",
             "-l select=2:ncpus=16:mpiprocs=8:ngpus=8:mem=4096mb:gpu", "-l place=scatter:excl",
             "-l walltime=25:00:00", "-A p1", "-q r1"],
     "torque": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n", "-o /h/batch.log", "-l nodes=2:ppn=16:gpus=8:gpu", "-l pmem=512mb", "-l walltime=25:00:00",
@@ -35,7 +35,7 @@ HEADS = {
 }
 LITTLE = {
     "slurm": ["--comment=sciviz.paraview", "--output=/o", "--nodes=1", "--ntasks-per-node=1", "--time=1:00:30"],
-    "pbs": ["-N sciviz.paraview", "-o /o", "-l select=1:ncpus=1:mpiprocs=1", "-l place=scatter", "-l walltime=1:00:30"],
+    "pbs": ["-o /o", "-l select=1:ncpus=1:mpiprocs=1", "-l place=scatter", "-l walltime=1:00:30"],
     "torque": ["-o /o", "-l nodes=1:ppn=1", "-l walltime=1:00:30"],
     "sge": ["-N sciviz.paraview", "-o /o", "-l h_rt=1:00:30"],
     "lsf": ["-Jd sciviz.paraview", "-o /o", "-n 1", '-R "span[ptile=1]"', "-W 1:01"],

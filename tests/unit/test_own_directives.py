@@ -31,7 +31,7 @@ OURS = {
                "nodes": "--nodes=2",
               "each": "--ntasks-per-node=4", "cpus": "--cpus-per-task=2", "memory": "--mem=8192M", "time": "--time=1:30:00", "queue": "--partition=viz",
               "account": "--account=p1"},
-    "pbs": {"shell": "-S /bin/sh", "join": "-j oe", "rerun": "-r n", "name": "-N sciviz.paraview-3.2.1", "output": "-o /o",
+    "pbs": {"name": "-N sciviz.paraview", "shell": "-S /bin/sh", "join": "-j oe", "rerun": "-r n", "output": "-o /o",
             "select": "-l select=2:ncpus=8:mpiprocs=4:mem=8192mb", "place": "-l place=scatter", "time": "-l walltime=1:30:00", "queue": "-q viz",
             "account": "-A p1"},
     "torque": {"name": "-N sciviz.paraview", "shell": "-S /bin/sh", "join": "-j oe", "rerun": "-r n", "output": "-o /o", "nodes": "-l nodes=2:ppn=8",
@@ -115,7 +115,7 @@ def test_without_directives_nothing_is_missing(name):
     ("slurm", "-t 5 --time=7", {"walltime": 420}), ("slurm", "-N 2-4", {"nodes": 0}), ("slurm", "-N 3-3", {"nodes": 3}), ("slurm",
     "-p a,b", {"queue": "a,b"}),
     ("slurm", "-n 16", {"tasks_per_node": 8}), ("slurm", "-n 5", {"tasks_per_node": 0}), ("slurm", "-N 4 -n 16", {"nodes": 4}),
-    ("slurm", "--comment=-N9", {}),
+    ("slurm", "--comment=-N9", {}), ("slurm", "--comment=a#b -N 9", {}), ("slurm", "--comment='#' -N 9", {"nodes": 9}), ("pbs", "-A a#b -q c", {"queue": "c"}),
     ("sge", "-l h_rt=1::30", {"walltime": 3630}), ("sge", "-l h_rt=7200", {"walltime": 7200}), ("sge", "-l h_rt=INFINITY", {"walltime": 0}),
     ("sge", "-l h_rt=10 -l h_rt=20", {"walltime": 0}), ("sge", "-pe orte 32", {"nodes": 0}),
     ("lsf", "-n 16", {"nodes": 4}), ("lsf", "-n 6", {"tasks_per_node": 0}), ("lsf", "-n 4,8", {"nodes": 0}),
@@ -169,13 +169,14 @@ def test_published_heads(name, lines, expected):
     ("slurm", "-a 1-4", "several"), ("slurm", "--array=1-4", "several"), ("pbs", "-J 1-4", "several"), ("torque", "-t 0-3", "several"), ("sge", "-t 1-4",
     "several"),
     ("lsf", '-J "a[1-4]"', "several"), ("slurm", "-W", "only when the job is over"), ("pbs", "-W umask=7,block=true", "only when the job is over"),
-    ("pbs", "-I", "terminal"), ("lsf", "-Is", "terminal"), ("lsf", "-K", "only when the job is over"),
+    ("pbs", "-l walltime=9 \\", "backslash"), ("pbs", "-I", "terminal"), ("lsf", "-Is", "terminal"), ("lsf", "-K", "only when the job is over"),
 ])
 def test_a_directive_with_which_no_session_works_is_refused(name, line, why):
     with pytest.raises(SessionError) as caught:
         directives.check(answers.TABLES[name], request(name, [line]))
-    assert caught.value.what == "paraview_directives: {0!r} is not available with {1}".format(line, answers.TABLES[name]["title"])
-    assert why in caught.value.why and "leave it out" in caught.value.way_out
+    shown = "#PBS " + line if why == "backslash" else line
+    assert caught.value.what == "paraview_directives: {0!r} is not available with {1}".format(shown, answers.TABLES[name]["title"])
+    assert why in caught.value.why and "nothing was submitted" in caught.value.way_out
 
 
 @pytest.mark.parametrize(("name", "line"), [("pbs", "-S /usr/bin/ksh"), ("pbs", "-W block=false"), ("sge", "-S /bin/dash"), ("sge", "-r n"), ("lsf",

@@ -18,6 +18,8 @@ DIVISIONS = ("list", "sections", "name")
 Syntax = t.Dict[str, t.Any]
 
 _WORD = re.compile(r"""(?:"[^"]*"|'[^']*'|\\.|[^\s"'\\])+""")
+# The first # that is not quoted.
+_COMMENT = re.compile(r"""^((?:"[^"]*"|'[^']*'|\\.|[^#"'\\])*)#""")
 _QUOTED = re.compile(r""""([^"]*)"|'([^']*)'|\\(.)""")
 _OPTION = re.compile(r"--?[A-Za-z]")
 _SECTION = re.compile(r"\b(select|order|rusage|span|same|cu|affinity)\s*\[((?:[^\[\]]|\[[^\[\]]*\])*)\]")
@@ -42,13 +44,16 @@ class Option(t.NamedTuple):
 
 
 def parse(line: str, syntax: t.Optional[Syntax], known: t.Iterable[str] = ()) -> t.List[Option]:
-    """The options in a line of directives. A comment at the end of the line is ignored.
+    """The options in a line of directives. A comment at the end of the line is ignored; Slurm and Flux let it begin inside a word.
 
     Args:
         line: without the batch system's prefix.
         syntax: the table's ``directives.options``.
         known: long options that may be abbreviated.
     """
+    comment = _COMMENT.match(line) if (syntax or {}).get("style") == "long" else None
+    if comment:
+        line = comment.group(1)
     words = []
     for match in _WORD.finditer(line):
         if match.group().startswith("#"):

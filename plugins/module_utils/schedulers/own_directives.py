@@ -69,6 +69,8 @@ class OwnDirectives:
         prefix = self.syntax["prefix"].strip()
         for line in self.lines:
             text = line[len(prefix):].strip()
+            if text.endswith("\\"):
+                raise self._refused(line, "a backslash at its end would make the next line of the script a part of it", "write it as one line")
             if text.startswith("#"):
                 raise SessionError("paraview_directives: {0!r} is not a directive of {1}".format(text, self.title), "its directives begin with {0}".format(
                     prefix), "write the option alone, such as --name=value; the prefix is added to it")

@@ -80,10 +80,11 @@ TABLE = {
     "leaving": ["E", "M"],
     "signals_from": 256,
     "directives": {
-        "prefix": "#PBS ", "always": ["-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",
+        # Old releases allow 15 characters in a name.
+        "prefix": "#PBS ", "always": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",
         "apart": [["queue", "reservation"]],
         "lines": {
-            "name": "-N sciviz.paraview<-{version}>", "output": "-o {output}",
+            "output": "-o {output}",
             "select": "-l select={nodes}:ncpus={cores_per_node}:mpiprocs={tasks_per_node}<:ngpus={gpus_per_node}><:mem={memory_mb}mb><:{constraint}>",
             "place": "-l place=scatter<:{exclusive}>", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
             # A reservation is a queue of its own.
