@@ -128,8 +128,8 @@ class ActionModule(SessionAction):
         endpoints = self._endpoints(context)
         setup = options["setup"] + "\n" + probes.job_lines(program, path, endpoints)
         frame = drawing.lines(options["pvserver"], program, path)
-        numbers = options["nodes"], options["tasks_per_node"], options["cpus_per_task"]
-        launcher = mpi.command(mpi.chosen(table, options), *numbers)
+        sized = directives.sized(table, options)
+        launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
         job_id = flow.submit({
             "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, dict(options, setup=setup), launcher, record.modules, look=frame),

@@ -238,6 +238,8 @@ options:
   directives:
     description:
       - More lines for the head of the job script, such as V(--comment=viz). The batch system's prefix (C(#SBATCH)) may be omitted.
+      - If a line sets something that is set for the job anyway, such as C(--time=30) or C(-l select=2:ncpus=8), it replaces that. With C(--check --diff) the
+        job script is shown.
     type: list
     elements: str
     default: []

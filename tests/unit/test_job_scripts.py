@@ -439,6 +439,8 @@ def test_the_head_of_a_slurm_job():
     text = job_scripts.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": 3600, "extra": ["--qos=x"]}, 1200)
     lines = text.splitlines()
     assert lines[0] == "#!/bin/sh"
+    comment = lines.pop(3)
+    assert comment.startswith("#SBATCH --comment=sciviz.paraview-")
     assert lines[1:7] == ["#SBATCH --no-requeue", "#SBATCH --job-name=pvserver", "#SBATCH --output=/h/.paraview-connect/0123456789abcdef/batch.log",
                           "#SBATCH --nodes=2", "#SBATCH --time=1:00:00", "#SBATCH --qos=x"]
     assert 'scontrol show hostnames "$SLURM_JOB_NODELIST"' in text

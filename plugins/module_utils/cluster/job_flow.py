@@ -223,7 +223,7 @@ class JobFlow:
 
         Args:
             seconds: how long the job may wait in the queue, counted from its submission.
-            requested: number of nodes that were requested.
+            requested: number of nodes that were requested; 0 if it is unknown.
             at_most: seconds after which this wait ends; None for no limit.
         Returns:
             False if the job still waits in the queue.
@@ -405,11 +405,12 @@ class JobFlow:
 
 
 def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
-    """The line for a job that was submitted with these options."""
-    tasks = options["nodes"] * options["tasks_per_node"]
-    return "job {0} submitted{1}: {2}, {3}, {4}".format(
-        job_id, " to " + options["queue"] if options["queue"] else "", count(options["nodes"], "node"), count(tasks, "task"),
-        durations.clock(options["walltime"]))
+    """The line for a job that was submitted with these options, as directives.granted() returns them. What is unknown is left out."""
+    nodes, tasks = options["nodes"], options["nodes"] * options["tasks_per_node"]
+    amounts = [count(nodes, "node") if nodes else "", count(tasks, "task") if tasks else "",
+               durations.clock(options["walltime"]) if options["walltime"] else ""]
+    known = ", ".join(amount for amount in amounts if amount)
+    return "job {0} submitted{1}{2}".format(job_id, " to " + options["queue"] if options["queue"] else "", known and ": " + known)
 
 
 def count(number: int, noun: str) -> str:

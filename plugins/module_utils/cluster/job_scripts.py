@@ -36,7 +36,8 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         modules: environment modules to load.
         outage_s: how long the lifeline may be disconnected; 0 for no lifeline. Its own files come from lifeline.files().
     """
-    launcher = mpi.command(mpi.chosen(table, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
+    sized = directives.sized(table, options)
+    launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
     return {
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
@@ -57,7 +58,7 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
         limit_s: seconds after which the job ends itself, if no batch system ends it; 0 for none.
     """
     head = directives.head(table, options, directory + "/batch.log")
-    walltime = int(options.get("walltime") or 0)
+    walltime = int(directives.granted(table, options).get("walltime") or 0)
     return programs.filled("connect", "job.sh", {}, {
         "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": table["job_nodes"], "JOB_SETUP": table.get("job_setup", ":"),
         "STATUS_LINES": shlex.quote(STATUS_LINES), "IDLE": str(int(idle_s)), "LIMIT": str(int(limit_s)), "WALLTIME": str(walltime),

@@ -82,9 +82,10 @@ class LauncherSession:
         self._try(lambda: self._check_route(facts))
         self._submit(facts, table, modules)
         self.caller.state = "job {0} waits".format(self.record.job_id)
-        self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
+        granted = directives.granted(table, self.options.job)
+        self.flow.wait_until_running(self.options.job["queue_timeout"], granted["nodes"])
         nodes = self.flow.nodes
-        self.ends_at = time.time() + self.options.job["walltime"]
+        self.ends_at = time.time() + granted["walltime"] if granted["walltime"] else 0.0
         self.caller.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}
         self._try(lambda: self._start_pvserver(nodes[0]))
@@ -154,7 +155,7 @@ class LauncherSession:
         with self.shells.uninterrupted():
             self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)
             self._set_undo(table, self.record.job_id, path)
-        self.caller.show(submitted(self.record.job_id, dict(job, queue=requested["queue"])))
+        self.caller.show(submitted(self.record.job_id, directives.granted(table, dict(job, queue=requested["queue"]))))
 
     def _set_undo(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
         cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
@@ -193,7 +194,7 @@ class LauncherSession:
         return "ready after {0}".format(durations.in_words(time.time() - self.began))
 
     def _end_note(self) -> str:
-        return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
+        return ". Ends with the job{0}, or when you end ssh".format(time.strftime(" at %H:%M", time.localtime(self.ends_at)) if self.ends_at else "")
 
     def _wait_for_client(self, seconds: t.Optional[float]) -> None:
         if not self.flow.wait_for_client(seconds):

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ..common.errors import SessionError
-from . import answers, directives, mpi
+from . import answers, directives, mpi, option_lines, own_directives
 from .tables.registry import Table
 
 _FIELDS = ("id", "native", "detail", "reason", "nodes", "root_node", "exit_status", "signal", "wait_status", "expected_start", "limit", "elapsed")
@@ -178,9 +178,20 @@ class _Checker:
         kinds = {
             "prefix": self._plain, "always": lambda path, one: [self._plain(path, line) for line in self._texts(path, one)], "exclusive": self._plain,
             "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.OPTIONS, self._need)),
-            "apart": self._pairs,
+            "apart": self._pairs, "options": self._options,
         }
         return self._entries(path, value, kinds, ("prefix",))
+
+    def _options(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
+        forms = self._each(self._choice(tuple(own_directives.FORMS)))
+        kinds = {
+            "style": self._choice(option_lines.STYLES), "same": self._each(self._text), "flags": self._texts,
+            "resources": self._each(self._choice(option_lines.DIVISIONS)), "repeated": self._each(self._choice(("first", "last"))),
+            "instead": self._each(self._texts), "instead_on_one_core": self._each(self._texts), "refused": self._sentences, "shell": self._text,
+            "prefix": self._regex, "says": lambda path, one: self._entries(path, one, dict.fromkeys(own_directives.QUANTITIES, forms)),
+            "spread": self._each(self._text),
+        }
+        return self._entries(path, value, kinds)
 
     def _need(self, path: str, value: t.Any) -> t.List[str]:
         if not (isinstance(value, list) and len(value) == 2 and value[0] in ("tasks", "cores", "cores_per_node") and isinstance(value[1], str)):

@@ -109,7 +109,7 @@ class Driver:
             start = self._step(PvserverStart)
             record = self.session.read()
             flow = start.flow(record)
-            if not flow.wait_until_running(record.settings["queue_timeout"], record.settings["nodes"], at_most=_SHORT_QUEUE):
+            if not flow.wait_until_running(record.settings["queue_timeout"], start.granted(record)["nodes"], at_most=_SHORT_QUEUE):
                 return {"outcome": "waiting"}
             start.job_runs(flow)
         return self._start()
@@ -139,7 +139,7 @@ class Driver:
             return {"outcome": "ended", "text": "the client connected and ended after {0}; nothing is left on either side".format(took)}
         place, command = client.command(record)
         connected = state == "connected"
-        end = "Ends with the job at {0}, or by".format(time.strftime("%H:%M", time.localtime(record.ends_at)))
+        end = "Ends with the job{0}, or by".format(time.strftime(" at %H:%M", time.localtime(record.ends_at)) if record.ends_at else "")
         disconnect = "ansible-playbook sciviz.paraview.disconnect -e host={0}".format(shlex.quote(self.session.name))
         text = "ready after {0}: {1}. {2}: {3}".format(took, "ParaView is connected" if connected else place + command, end, disconnect)
         advice = [["ready after {0}{1}. {2}".format(took, ": ParaView is connected" if connected else "", end), disconnect]]

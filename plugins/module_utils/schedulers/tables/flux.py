@@ -54,9 +54,24 @@ TABLE = {
     "directives": {
         "prefix": "#FLUX: ", "always": ["--job-name=pvserver"], "exclusive": "--exclusive",
         "lines": {
+            "comment": "--setattr=user.comment=sciviz.paraview<-{version}>",
             "output": "--output={output}", "nodes": "--nodes={nodes}", "tasks": "--nslots={tasks}", "cpus_per_task": "--cores-per-slot={cpus_per_task}",
             "gpus_per_node": "--gpus-per-slot={gpus_per_task}", "walltime": "--time-limit={walltime_s}s", "queue": "--queue={queue}",
             "account": "--bank={account}", "constraint": "--requires={constraint}", "exclusive": "{exclusive}",
+        },
+        "options": {
+            "style": "long", "repeated": {"*": "last"}, "resources": {"--setattr": "name"},
+            # RFC 36 of Flux allows these, but not several in one script.
+            "prefix": r"#\s*(?:FLUX|flux):",
+            "same": {
+                "-t": "--time-limit", "-N": "--nodes", "-n": "--nslots", "-c": "--cores-per-slot", "-g": "--gpus-per-slot", "-q": "--queue", "-B": "--bank",
+                "-x": "--exclusive", "-S": "--setattr",
+            },
+            "flags": ["-x", "-v", "--exclusive", "--wrap"],
+            "refused": {"--wrap": "flux would take the script for a command"},
+            "says": {
+                "walltime": {"--time-limit": "flux_time"}, "queue": {"--queue": "text"}, "nodes": {"--nodes": "number"}, "tasks": {"--nslots": "number"},
+            },
         },
     },
     "job_nodes": "flux getattr hostlist",

@@ -73,12 +73,23 @@ TABLE = {
     },
     "directives": {
         # Without -notify a deleted job is killed before it can report that.
-        "prefix": "#$ ", "always": ["-N pvserver", "-S /bin/sh", "-j y", "-r n", "-notify"],
+        "prefix": "#$ ", "always": ["-S /bin/sh", "-j y", "-r n", "-notify"],
         "needs": {"parallel_environment": ["cores", "qconf -spl lists them; it decides how many slots each node gives"]},
         "lines": {
+            "name": "-N sciviz.paraview<-{version}>",
             "output": "-o {output}", "slots": "-pe {parallel_environment} {cores}", "memory": "-l mem_free={memory_mb_per_core}M",
             "walltime": "-l h_rt={walltime_hms}", "queue": "-q {queue}", "account": "-P {account}", "reservation": "-ar {reservation}",
             "constraint": "-l {constraint}",
+        },
+        "options": {
+            "style": "words", "resources": {"-l": "list"}, "shell": "-S",
+            "same": {"-l mf": "-l mem_free"},
+            "refused": {
+                "-r y.*": "a job that starts again would use connections that nobody has checked since",
+                "-t .*": "a session is one job, and this makes several", "-sync y.*": "qsub would return only when the job is over",
+            },
+            # How many slots each node gives is the parallel environment's rule.
+            "says": {"walltime": {"-l h_rt": "grid_engine_time"}, "queue": {"-q": "text"}, "tasks": {"-pe": "unknown"}},
         },
     },
     "job_nodes": 'if [ -r "$PE_HOSTFILE" ]; then awk \'!seen[$1]++ { print $1 }\' "$PE_HOSTFILE"; else hostname; fi',

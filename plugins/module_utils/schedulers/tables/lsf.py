@@ -58,11 +58,25 @@ TABLE = {
     "directives": {
         "prefix": "#BSUB ", "always": ["-J pvserver", "-rn"], "exclusive": "-x",
         "lines": {
-            "output": "-o {output}", "tasks": "-n {tasks}", "span": '-R "span[ptile={tasks_per_node}]"',
+            "description": "-Jd sciviz.paraview<-{version}>", "output": "-o {output}", "tasks": "-n {tasks}", "span": '-R "span[ptile={tasks_per_node}]"',
             "cpus_per_task": '-R "affinity[core({cpus_per_task})]"',
             "gpus_per_node": '-gpu "num={gpus_per_node}"', "memory": '-R "rusage[mem={memory_mb}MB]"', "walltime": "-W {walltime_hm}", "queue": "-q {queue}",
             "account": "-P {account}", "qos": "-sla {qos}", "reservation": "-U {reservation}", "constraint": '-R "select[{constraint}]"',
             "exclusive": "{exclusive}",
+        },
+        "options": {
+            "style": "words", "resources": {"-R": "sections"},
+            "same": {"-oo": "-o"},
+            "instead": {"-nnodes": ["-n", "-R span", "-R affinity"]},
+            "refused": {
+                "-r": "a job that starts again would use connections that nobody has checked since",
+                r"-J .*\[.*": "a session is one job, and this makes several", "-K": "bsub would return only when the job is over",
+                "-I[SpsX]*": "the job would wait for a terminal",
+            },
+            "says": {
+                "walltime": {"-W": "minutes"}, "queue": {"-q": "text"}, "nodes": {"-nnodes": "number", "-R span": "hosts"}, "tasks": {"-n": "number"},
+                "tasks_per_node": {"-R span": "ptile"},
+            },
         },
     },
     # If the list is long, LSF does not set LSB_HOSTS.

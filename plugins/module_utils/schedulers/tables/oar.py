@@ -63,10 +63,18 @@ TABLE = {
     "leaving": ["toError", "Finishing"],
     "directives": {
         # OAR takes the rest of a line as it stands, so quotes would be part of the value.
-        "prefix": "#OAR ", "always": ["-n pvserver"],
+        "prefix": "#OAR ", "always": ["-n sciviz.paraview"],
         "lines": {
             "output": "-O {output}", "errors": "-E {output}", "resources": "-l /nodes={nodes}/core={cores_per_node}<,walltime={walltime_hms}>",
             "queue": "-q {queue}", "account": "--project {account}", "constraint": "-p {constraint}",
+        },
+        # A second -l would be an alternative to the first.
+        "options": {
+            "style": "long",
+            "same": {"-l": "--resource", "-q": "--queue", "-n": "--name", "-O": "--stdout", "-E": "--stderr", "-p": "--property", "-t": "--type"},
+            "flags": ["--hold"],
+            "refused": {"--array": "a session is one job", "--array-param-file": "a session is one job", "-I": "a session's job is not interactive"},
+            "says": {"queue": {"--queue": "text"}},
         },
     },
     "attach": ["env", "OAR_JOB_ID={job_id}", "oarsh", "{node}", "/bin/sh", "{script}"],

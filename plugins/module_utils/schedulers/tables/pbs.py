@@ -19,6 +19,11 @@ _TEXT = {
     "gone": r"Unknown Job Id", "over": r"Job has finished", "unwrap": r"\n\t", "record": QSTAT_RECORD, "fields": QSTAT_FIELDS,
     "like": r"\bqstat(?!.*-F)(?!.*\s-\w*x)",
 }
+QSUB_REFUSED = {
+    "-r y.*": "a job that starts again would use connections that nobody has checked since",
+    "-[Jt] .*": "a session is one job, and this makes several", "-W block(?! false).*": "qsub would return only when the job is over",
+    "-I": "the job would wait for a terminal", "-z": "qsub would not print the job's id",
+}
 NODE = r"(?:^|\+)\(?(?P<value>[^/+:()*\s]+)"
 NODE_FILE = "awk '!seen[$0]++' \"$PBS_NODEFILE\""
 TABLE = {
@@ -80,7 +85,8 @@ TABLE = {
     "delivers_output": True,
     "signals_from": 256,
     "directives": {
-        "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",
+        # Old releases allow 15 characters in a name.
+        "prefix": "#PBS ", "always": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "excl",
         "apart": [["queue", "reservation"]],
         "lines": {
             "output": "-o {output}",
@@ -88,6 +94,19 @@ TABLE = {
             "place": "-l place=scatter<:{exclusive}>", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
             # A reservation is a queue of its own.
             "reservation": "-q {reservation}",
+        },
+        "options": {
+            "style": "letters", "repeated": {"-l": "first", "*": "last"}, "resources": {"-l": "list", "-W": "list"},
+            "flags": ["-f", "-h", "-I", "-V", "-X", "-z"], "shell": "-S",
+            # The server refuses select and place beside the older way to request chunks.
+            "instead": {key: ["-l select", "-l place"] for key in ("-l nodes", "-l ncpus", "-l mppwidth")},
+            "instead_on_one_core": {key: ["-l select", "-l place"] for key in ("-l mem", "-l vmem", "-l ngpus", "-l mpiprocs", "-l ompthreads")},
+            "refused": QSUB_REFUSED,
+            "says": {
+                "walltime": {"-l walltime": "seconds"}, "queue": {"-q": "text"}, "nodes": {"-l select": "chunks", "-l nodes": "chunks"},
+                "tasks_per_node": {"-l select": "mpiprocs", "-l nodes": "ppn"},
+            },
+            "spread": {"-l place": "scatter"},
         },
     },
     "job_nodes": NODE_FILE,

@@ -114,10 +114,32 @@ TABLE = {
     "directives": {
         "prefix": "#SBATCH ", "always": ["--no-requeue", "--job-name=pvserver"], "exclusive": "--exclusive",
         "lines": {
+            "comment": "--comment=sciviz.paraview<-{version}>",
             "output": "--output={output}", "nodes": "--nodes={nodes}", "tasks_per_node": "--ntasks-per-node={tasks_per_node}",
             "cpus_per_task": "--cpus-per-task={cpus_per_task}", "gpus_per_node": "--gres=gpu:{gpus_per_node}", "memory": "--mem={memory_mb}M",
             "walltime": "--time={walltime}", "queue": "--partition={queue}", "account": "--account={account}", "qos": "--qos={qos}",
             "reservation": "--reservation={reservation}", "constraint": "--constraint={constraint}", "exclusive": "{exclusive}",
+        },
+        "options": {
+            "style": "long", "repeated": {"*": "last"},
+            "same": {
+                "-t": "--time", "-N": "--nodes", "-n": "--ntasks", "-c": "--cpus-per-task", "-p": "--partition", "-A": "--account", "-q": "--qos",
+                "-C": "--constraint", "-o": "--output", "-J": "--job-name", "-a": "--array", "-W": "--wait", "-G": "--gpus",
+                "--tasks-per-node": "--ntasks-per-node",
+            },
+            "flags": ["-H", "-I", "-k", "-K", "-O", "-Q", "-s", "-v", "-V", "-W", "-h", "--no-requeue", "--requeue", "--wait", "--exclusive"],
+            "instead": {
+                "--ntasks": ["--ntasks-per-node"], "--mem-per-cpu": ["--mem"], "--mem-per-gpu": ["--mem"], "--gpus": ["--gres"],
+                "--gpus-per-node": ["--gres"],
+            },
+            "refused": {
+                "--requeue": "a job that starts again would use connections that nobody has checked since",
+                "--array.*": "a session is one job, and this makes several", "--wait": "sbatch would return only when the job is over",
+            },
+            "says": {
+                "walltime": {"--time": "slurm_time"}, "queue": {"--partition": "text"}, "nodes": {"--nodes": "number"}, "tasks": {"--ntasks": "number"},
+                "tasks_per_node": {"--ntasks-per-node": "number"},
+            },
         },
     },
     # With --overlap the step needs no cores of its own; SLURM_OVERLAP is for steps that it starts.

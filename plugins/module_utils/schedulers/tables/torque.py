@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Torque. Source: its administrator guide."""
 
-from .pbs import NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD
+from .pbs import NODE, NODE_FILE, QSTAT_FIELDS, QSTAT_RECORD, QSUB_REFUSED
 
 NAME, ORDER, KNOWN_AS = "torque", 40, "Torque"
 PARTICULAR = "memory is requested by process"
@@ -47,11 +47,20 @@ TABLE = {
     "delivers_output": True,
     "signals_from": 256,
     "directives": {
-        "prefix": "#PBS ", "always": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",
+        # A name may have 15 characters.
+        "prefix": "#PBS ", "always": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",
         "lines": {
             "output": "-o {output}", "nodes": "-l nodes={nodes}:ppn={cores_per_node}<:gpus={gpus_per_node}><:{constraint}>",
             "memory": "-l pmem={memory_mb_per_task}mb", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
             "qos": "-l qos={qos}", "reservation": "-W x=FLAGS:ADVRES:{reservation}", "exclusive": "{exclusive}",
+        },
+        "options": {
+            "style": "letters", "resources": {"-l": "list", "-W": "list"}, "flags": ["-E", "-f", "-h", "-I", "-n", "-V", "-X", "-z"], "shell": "-S",
+            "instead": {key: ["-l nodes"] for key in ("-l procs", "-l ncpus", "-l mppwidth")},
+            "refused": QSUB_REFUSED,
+            "says": {
+                "walltime": {"-l walltime": "seconds"}, "queue": {"-q": "text"}, "nodes": {"-l nodes": "chunks"}, "tasks_per_node": {"-l nodes": "ppn"},
+            },
         },
     },
     "job_nodes": NODE_FILE,

@@ -7,6 +7,7 @@ import typing as t
 
 from ...cluster.job_flow import JobFlow
 from ...cluster.session_record import SessionRecord
+from ...schedulers import answers, directives
 from ...ssh.channel import Channel
 from ..record import Session
 from ..shared_queue import SharedQueue
@@ -28,6 +29,11 @@ class Step:
     def record(self) -> SessionRecord:
         """The session's record."""
         return self.session.read()
+
+    @staticmethod
+    def granted(record: SessionRecord) -> t.Dict[str, t.Any]:
+        """The session's settings with what the user's own directives set, see directives.granted()."""
+        return directives.granted(answers.of(record), record.settings)
 
     def flow(self, record: SessionRecord) -> JobFlow:
         """The flow of the session's job."""

@@ -24,8 +24,9 @@ class PvserverStart(Step):
         """Notes the job's nodes and whether the session reconnects; on a forward route, which needs nothing else, pvserver starts."""
         record = self.record
         nodes = flow.nodes
+        walltime = self.granted(record)["walltime"]
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=flow.progress.addresses, running_at=time.time(),
-                                     ends_at=time.time() + record.settings["walltime"], reason="")
+                                     ends_at=time.time() + walltime if walltime else None, reason="")
         if record.lifeline is None:
             record = self._decide_lifeline(record, flow)
         self._start_forward(record, routing.load(record, self.channel, self.session), flow)

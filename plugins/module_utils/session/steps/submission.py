@@ -27,7 +27,7 @@ class Submission(Step):
             return
         options, files = record.settings, self.files(record)
         path = job_directory.directory(record.facts["home"], record.id)
-        why_not = lifeline.why_not(options, record.route)
+        why_not = lifeline.why_not(self.granted(record), record.route)
         reconnects = bool(options.get("reconnect")) and not why_not
         flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show, impatient=True)
         node = flow.root_node_of(options["job_id"]) if options["job_id"] else ""
@@ -46,12 +46,12 @@ class Submission(Step):
             flow.submit(files)
         job_id = flow.watch.job_id
         self.session.update(job_id=job_id, submitted_at=flow.watch.polling.submitted_at, state="pending")
-        self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, options))
+        self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, self.granted(record)))
 
     def files(self, record: SessionRecord) -> t.Dict[str, str]:
         """The text of the job's files, by name."""
         options = record.settings
-        reconnects = options.get("reconnect") and not lifeline.why_not(options, record.route)
+        reconnects = options.get("reconnect") and not lifeline.why_not(self.granted(record), record.route)
         return job_scripts.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options,
                                  directives.requested(options, record.facts["site"]), record.modules, options["reconnect_timeout"] if reconnects else 0)
 
