@@ -79,7 +79,19 @@ def test_a_reason_is_explained(follow):
     events = flow.events()
     next(events)
     next(events)
-    assert flow.lines == ["job 11 pending, JobHeldUser (held by its owner)"]
+    assert flow.lines == ["job 11 pending, JobHeldUser (held: release it with scontrol release 11)"]
+
+
+def test_a_job_that_may_wait_in_vain_waits_with_a_warning(follow):
+    flow = follow([""], ["pending_partdown_scontrol_o"])
+    for number, _news in enumerate(flow.events()):
+        if number > 3:
+            break
+    assert flow.lines == ["job 11 pending, PartitionDown (warning: waits until the partition is up again: or choose another paraview_queue)"]
+    flow.watch.polling.submitted_at = LONG_AGO
+    with pytest.raises(SessionError, match="did not start within") as caught:
+        flow.runs(60, 1)
+    assert "waits until the partition is up again" in caught.value.why
 
 
 def test_a_job_that_can_never_run(follow):

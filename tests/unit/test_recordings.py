@@ -14,7 +14,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = {"gridengine": "sge"}
 EXPECTED = yaml.safe_load((FIXTURES / "expected.yml").read_text())
-NOTHING = {"native": "", "reason": "", "never": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None}
+NOTHING = {"native": "", "reason": "", "never": False, "warning": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None}
 
 
 def cases(*kinds):
