@@ -485,3 +485,11 @@ def test_if_json_is_refused_the_text_is_requested(system, refusal):
     ("lsf", "Job <99[1-4]> is submitted to default queue <normal>.\n", "99"), ("flux", "\u0192abC9 \n", "\u0192abC9")])
 def test_the_id_in_what_a_submission_prints(system, out, job_id):
     assert schedulers.read_job_id(schedulers.TABLES[system], out) == job_id
+
+
+def test_a_state_that_the_table_does_not_have_is_shown_by_its_name():
+    job = scontrol("JobId=11 JobState=HIBERNATING Reason=None Dependency=(null)").job
+    assert schedulers.waits(job) and schedulers.in_words(job) == "in state HIBERNATING"
+    assert not schedulers.waits(scontrol("", 1, "slurm_load_jobs error: Unable to contact slurm controller").job)
+    assert schedulers.in_words(pending("Priority")) == "other jobs come first"
+    assert schedulers.in_words(pending("SomethingNew")) == "SomethingNew"

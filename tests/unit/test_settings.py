@@ -45,7 +45,7 @@ def test_defaults():
     ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]), ("scheduler", "sge", "sge"), ("qos", "high", "high"), ("reservation", "r1", "r1"),
     ("constraint", "(gpu|big)&!old", "(gpu|big)&!old"), ("constraint", "gpus=2:mem>10", "gpus=2:mem>10"), ("parallel_environment", "mpi", "mpi"),
     ("exclusive", True, True), ("job_id", "530_2", "530_2"), ("job_id", "530+1", "530+1"), ("job_id", "9004[2]", "9004[2]"),
-    ("job_id", "77[3].srv", "77[3].srv"),    ("job_id", "4711;serial", "4711;serial"), ("job_id", "\u0192abC9", "\u0192abC9"),
+    ("job_id", "77[3].srv", "77[3].srv"), ("job_id", "4711;serial", "4711;serial"), ("job_id", "\u0192abC9", "\u0192abC9"),
     ("slurm_cluster", "serial", "serial"),
     ("mpi_launcher", "aprun", LAUNCHERS["aprun"]),
 ])

@@ -166,6 +166,16 @@ def unknown(reason: str, explanation: str = "", gone: bool = False) -> JobState:
     return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
 
 
+def waits(job: JobState) -> bool:
+    """Whether a job waits, or is in a state that the table does not have. Such a state is no end."""
+    return job.state == "pending" or (job.state == "unknown" and bool(job.native))
+
+
+def in_words(job: JobState) -> str:
+    """What a job waits for, in our words or in the batch system's; for a state that the table does not have, its name."""
+    return job.explanation or job.reason or ("in state " + job.native if job.state == "unknown" and job.native else "")
+
+
 def read(table: Table, question: Table, job_id: str, code: int, out: str, err: str) -> Answer:
     """Interprets the answer to one of a table's questions.
 

@@ -128,4 +128,4 @@ def requested(options: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> t.Dict[s
     """
     # A reservation determines its queue.
     queue = options["queue"] or ("" if options["reservation"] else site.get("queue", ""))
-    return dict({name: options[name] for name in OPTIONS}, queue=queue, extra=options["directives"])
+    return dict({name: options.get(name) for name in OPTIONS}, queue=queue, extra=options["directives"])

@@ -62,14 +62,14 @@ TABLE = {
     # qdel was accepted, but the job exists until its node has confirmed.
     "leaving": [_DELETED],
     "explanations": {
-        "Job is in hold state.*": "held: release it with qrls", "execution time not reached.*": "its begin time has not come",
+        "Job is in hold state.*": "held: release it with qrls {job_id}", "execution time not reached.*": "its begin time has not come",
         "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; if its parallel environment never offers as many, lower paraview_nodes or "
                                                        "paraview_tasks_per_node",
         ".*dropped because it is full.*": "waits for nodes to become free", ".*dropped because it is disabled.*": "its queue is disabled",
         "100": "it was cancelled", "37": "it used more time or memory than it requested", "26": "its output file could not be opened on the node",
         "27": "its shell does not exist on the node", "0/32": "it could not be started on the node",
-        _DELETED: "it was cancelled", _ERROR: "it could not be started on the node", _HELD: "held: release it with qrls",
-        _SUSPENDED: "suspended by the batch system", "[hR]*h[hR]*": "held: release it with qrls",
+        _DELETED: "it was cancelled", _ERROR: "it could not be started on the node", _HELD: "held: release it with qrls {job_id}",
+        _SUSPENDED: "suspended by the batch system", "[hR]*h[hR]*": "held: release it with qrls {job_id}",
     },
     "directives": {
         # Without -notify a deleted job is killed before it can report that.

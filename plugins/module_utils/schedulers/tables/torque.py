@@ -40,7 +40,7 @@ TABLE = {
     "explanations": {
         "Not Running: .*(?:[Nn]ot enough|No available).*": "waits for nodes to become free",
         "Not Running: .*[Ll]imit.*": "waits until a limit on running jobs allows it",
-        "H": "held: release it with qrls", "W": "its begin time has not come", "T": "it is being moved", "S": "suspended by the batch system",
+        "H": "held: release it with qrls {job_id}", "W": "its begin time has not come", "T": "it is being moved", "S": "suspended by the batch system",
         "E": "it is ending", "C/271": "it was cancelled",
     },
     "exits": {
