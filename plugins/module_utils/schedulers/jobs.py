@@ -68,8 +68,7 @@ class Jobs:
         if code in answers.TIME_LIMIT:
             raise SessionError("{0} does not answer".format(self.table["title"]), "it did not accept the job within the time limit",
                                "try again later; if it accepted the job all the same, the job ends as soon as it starts")
-        # A banner may come first; the cause is at the end.
-        said = "; ".join(dict.fromkeys(text for text in (last_lines(out), last_lines(err)) if text))
+        said = refusal(out, err)
         if not job_id and not refused:
             raise SessionError("{0} refused the job, or printed its id in an unknown format".format(self.table["title"]), said or "exit code 0, and no output",
                                "change what the message names; or check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
@@ -138,6 +137,11 @@ class Jobs:
                 # A lost node confirms nothing, but the batch system has accepted the cancellation.
                 return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
             pause(0.2)
+
+
+def refusal(out: str, err: str) -> str:
+    """What a submit command printed last, on either stream. A banner may come first; the cause is at the end."""
+    return "; ".join(dict.fromkeys(text for text in (last_lines(out), last_lines(err)) if text))
 
 
 def _needed(when: str, result: answers.Answer, answer: answers.Answer) -> bool:
