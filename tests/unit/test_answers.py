@@ -477,6 +477,9 @@ def test_if_json_is_refused_the_text_is_requested(system, refusal):
 
 @pytest.mark.parametrize(("system", "out", "job_id"), [
     ("slurm", "  4711 \n", "4711"), ("slurm", "sbatch: Submitted batch job 4711\n", "4711"), ("slurm", "submitted batch job 4711.\n", "4711"),
+    ("slurm", "SUBMITTED BATCH JOB 4711\n", "4711"), ("slurm", "[login2] INFO: Submitted batch job 4711 to viz\n", "4711"),
+    ("slurm", "job 4711 was not submitted\n", None), ("slurm", "12 nodes\n", None), ("slurm", "3.5\n", None),
+    ("slurm", "you have already submitted batch job 4711\n", None), ("lsf", "login2: JOB <99> IS SUBMITTED to queue <q>.\n", "99"),
     ("slurm", "You will use 3 nodes\n3\n4711\n", "4711"), ("slurm", "Submitted batch job 4711 on cluster serial\n", "4711"),
     ("pbs", " 77.srv\t\n", "77.srv"), ("pbs", "77\n", "77"), ("pbs", "project ab1\n\n77[].srv\n", "77[].srv"),
     ("pbs", "qsub: waiting for job 77.srv to start\n", None),

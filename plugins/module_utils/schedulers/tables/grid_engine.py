@@ -14,7 +14,7 @@ TABLE = {
     "title": "Grid Engine",
     "detect": {"argv": ["qstat", "-help"], "pattern": r"^(?:SGE|UGE|GE|AGE|OGS|OCS|GCS)\b"},
     "submit": {"argv": ["qsub", "-terse", "{script}"], "job_id": (
-        r"^[ \t]*(?:Your job(?:-array)? )?(?P<job_id>[0-9]+)(?:\.[0-9]+-[0-9]+:[0-9]+)?(?: \(.*\) has been submitted)?[ \t]*$")},
+        r"(?i)^[ \t]*(?:Your job(?:-array)? )?(?P<job_id>[0-9]+)(?:\.[0-9]+-[0-9]+:[0-9]+)?(?: \(.*\) has been submitted)?[ \t]*$")},
     "ask": {
         # No command for a single job shows its state. Only the user's own jobs are listed.
         "listing": {

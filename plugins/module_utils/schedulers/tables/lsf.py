@@ -14,7 +14,7 @@ TABLE = {
     # bsub reads directives only from standard input.
     "submit": {
         "argv": ["/bin/sh", "-c", 'exec bsub < "$1"', "sh", "{script}"],
-        "job_id": r"^[ \t]*Job <(?P<job_id>[0-9]+)(?:\[[^\]>\n]*\])?> (?:is )?submitted\b",
+        "job_id": r"(?i)^(?:[^\n]*[]:)-])?[ \t]*Job <(?P<job_id>[0-9]+)(?:\[[^\]>\n]*\])?> (?:is )?submitted\b",
     },
     "ask": {
         "json": {

@@ -72,7 +72,9 @@ TABLE = {
     "detect": {"argv": ["sbatch", "--version"], "pattern": r"^slurm"},
     "submit": {
         "argv": ["sbatch", "--parsable", "{script}"],
-        "job_id": r"^[ \t]*(?:sbatch: )?(?:[Ss]ubmitted batch job )?(?P<job_id>[0-9]+)(?:(?:;| on cluster )(?P<cluster>[\w.-]+)(?: [\w.-]+)?)?\.?[ \t]*$",
+        # Behind the words, or alone on its line.
+        "job_id": r"(?i)^(?:(?:[^\n]*[]:>)-])?[ \t]*submitted batch job |(?=[ \t]*[0-9]+(?:;\S[^\n]*)?\.?[ \t]*$))[ \t]*(?P<job_id>[0-9]+)"
+                  r"(?:(?:;| on cluster )(?P<cluster>[\w.-]+))?",
     },
     # If an id has a cluster, such as 123;inter, each command gets the number and this option.
     "cluster": ["-M", "{cluster}"],
