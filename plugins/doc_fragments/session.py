@@ -161,10 +161,32 @@ options:
         try a table without a cluster.
     type: dict
     default: {}
+  scheduler_json:
+    description:
+      - Whether the batch system is asked for JSON, if it has it. If an answer is no JSON, the same is asked as text in any case. V(false) saves that question
+        on a site whose JSON is refused or damaged.
+      - A site may set the same for all of its users by C(scheduler_json) in C(site.yml).
+    type: bool
+    default: true
+  slurm_cluster:
+    description:
+      - The cluster of Slurm to which the job is submitted, if the login node serves several (C(sbatch --clusters)). Every later command about the job names it.
+      - Without it, later commands name the cluster that C(sbatch) prints with the id of the job, as in C(4711;cluster).
+    type: str
+    default: ""
+  nodes_on_demand:
+    description:
+      - Whether the site makes nodes once jobs wait for them, as clusters in a cloud do. Then a job for which there are not enough nodes now, such as one with
+        C(Can Never Run) in PBS, waits until O(queue_timeout). Without it, the job is cancelled at once.
+      - A site may set the same for all of its users by C(nodes_on_demand) in C(site.yml).
+    type: bool
+    default: false
   job_id:
     description:
       - A job of yours that runs already, as after C(salloc) or C(qsub -I). pvserver is started in it, and nothing is submitted. The session ends with the job
         or with pvserver, and never cancels the job.
+      - An element of an array or a part of a heterogeneous job is named as the batch system does, such as V(4711_2) or V(4711+1) in Slurm, V(4711[2]) in PBS
+        and LSF. V(4711;inter) is a job on the cluster V(inter) of Slurm.
       - O(nodes) and O(tasks_per_node) set how much of it pvserver uses.
     type: str
     default: ""

@@ -126,8 +126,8 @@ def test_pbs_has_not_released_a_job_whose_output_it_delivers():
     flow = cluster.flow()
     flow.follow("77.srv", LONG_AGO)
     cluster.run = None
-    for state, released in (("job_state = E\n    substate = 51", False), ("job_state = R\n    substate = 42", False), ("job_state = F\n    substate = 92", True)):
-        flow.queue = Jobs(lambda _argv, state=state: (0, "Job Id: 77.srv\n    {0}\n".format(state), ""), cluster.table)
+    for state, released in (("E\n    substate = 51", False), ("R\n    substate = 42", False), ("F\n    substate = 92", True)):
+        flow.queue = Jobs(lambda _argv, state=state: (0, "Job Id: 77.srv\n    job_state = {0}\n".format(state), ""), cluster.table)
         assert flow.released() is released
     flow.queue = Jobs(lambda _argv: (124, "", ""), cluster.table)
     assert flow.released() is False, "no answer is no answer"
@@ -150,7 +150,19 @@ def test_a_reason_is_explained(follow):
     events = flow.events()
     next(events)
     next(events)
-    assert flow.lines == ["job 11 pending, JobHeldUser (held by its owner)"]
+    assert flow.lines == ["job 11 pending, JobHeldUser (held: release it with scontrol release 11)"]
+
+
+def test_a_job_that_may_wait_in_vain_waits_with_a_warning(follow):
+    flow = follow([""], ["pending_partdown_scontrol_o"])
+    for number, _news in enumerate(flow.events()):
+        if number > 3:
+            break
+    assert flow.lines == ["job 11 pending, PartitionDown (warning: waits until the partition is up again: or choose another paraview_queue)"]
+    flow.watch.polling.submitted_at = LONG_AGO
+    with pytest.raises(SessionError, match="did not start within") as caught:
+        flow.runs(60, 1)
+    assert "waits until the partition is up again" in caught.value.why
 
 
 def test_a_job_that_can_never_run(follow):

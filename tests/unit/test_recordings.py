@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = {"gridengine": "sge"}
 EXPECTED = yaml.safe_load((FIXTURES / "expected.yml").read_text())
-NOTHING = {"native": "", "reason": "", "never": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None}
+NOTHING = {"native": "", "reason": "", "never": False, "warning": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None}
 
 
 def cases(*kinds):

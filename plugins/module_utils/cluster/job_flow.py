@@ -243,8 +243,9 @@ class JobFlow:
             raise self.died("it could not be started in the job")
         if time.time() - self.watch.polling.submitted_at > seconds:
             state = self.watch.state
+            sentence = " ({0})".format(state.explanation) if state and state.warning else ""
             raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
-                               "it was pending: {0}".format((state and (state.reason or state.native)) or "no reason given"),
+                               "it was pending: {0}{1}".format((state and (state.reason or state.native)) or "no reason given", sentence),
                                "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
                                cancelled=True, end_detached=True)
         return False
@@ -341,7 +342,7 @@ class JobFlow:
             Empty, or why the job still exists.
         """
         # If connect was killed between the submission and its record, only the file on the cluster has the job id.
-        job_id = self.watch.job_id if self.watch else answers.read_job_id(self.table, self.directory.read("submitted"))
+        job_id = self.watch.job_id if self.watch else answers.read_submission(self.table, self.directory.read("submitted"))
         if not job_id:
             return ""
         if attached:
@@ -391,7 +392,7 @@ class JobFlow:
         if not self.table.get("delivers_output"):
             return True
         state = self.queue.ask(self.watch.job_id)
-        return state.gone or (state.state in answers.OVER and state.native not in self.table.get("leaving", ()))
+        return state.gone or (state.state in answers.OVER and not answers.is_one_of(state.native, self.table.get("leaving", ())))
 
     def wait_until_released(self, seconds: float) -> bool:
         """Waits until the batch system has released a job that ends by itself. Returns False if the seconds are over before."""
@@ -438,5 +439,5 @@ def _waiting(job_id: str, state: answers.JobState) -> str:
                  "expected {0}".format(clock_time(state.expected_start)) if state.expected_start else ""):
         line += ", " + part if part else ""
     if state.explanation and state.reason not in ("Resources", "Priority"):
-        line += " ({0})".format(state.explanation)
+        line += " ({0}{1})".format("warning: " if state.warning else "", state.explanation)
     return line

@@ -19,7 +19,7 @@ from ..paraview.installed import Installed
 from ..paraview.pvserver import Status
 from ..routes.base import Route
 from ..routes.unavailable import RouteUnavailable
-from ..schedulers import answers, directives, hostlists, validation
+from ..schedulers import adaptation, answers, directives, hostlists
 from .caller import Caller
 from .holding_relay import HoldingRelay
 from .options import Options
@@ -93,16 +93,17 @@ class LauncherSession:
 
     def _prepare(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
-        tables = validation.tables(job["schedulers"])
+        tables = adaptation.tables(job)
         facts = facts_of(self.name, self.shells.script, tables, self.caller.show, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
-        self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
+        table = adaptation.adapted(tables[scheduler], job, facts["site"])
+        self.record.scheduler, self.record.table, self.record.prelude = scheduler, table, facts["prelude"]
         client = Installed("", self.options.version, "" if self.options.version else "the client did not send it")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
             self.caller.show(pair.line)
-        return facts, tables[scheduler], pair.modules
+        return facts, table, pair.modules
 
     def _site_values(self, text: str) -> t.Dict[str, t.Any]:
         values, unread = site_file.read(text)
@@ -158,7 +159,7 @@ class LauncherSession:
         self.caller.show(submitted(self.record.job_id, directives.granted(table, dict(job, queue=requested["queue"]))))
 
     def _set_undo(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
-        cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
+        cancel = " ".join(shlex.quote(word) for word in answers.command(table, table["cancel"]["argv"], job_id=job_id))
         self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 

@@ -14,7 +14,7 @@ from .tables.registry import Table
 
 #: What a user may request; the variable of each is paraview_NAME.
 OPTIONS = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
-           "exclusive", "parallel_environment")
+           "exclusive", "parallel_environment", "slurm_cluster")
 # Further placeholders of templates: numbers and formats that are computed from these options.
 _COMPUTED_FROM = {
     "tasks": ("nodes", "tasks_per_node"), "cores": ("nodes", "tasks_per_node", "cpus_per_task"), "cores_per_node": ("tasks_per_node", "cpus_per_task"),
@@ -171,4 +171,4 @@ def requested(options: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> t.Dict[s
     """
     # A reservation determines its queue.
     queue = options["queue"] or ("" if options["reservation"] else site.get("queue", ""))
-    return dict({name: options[name] for name in OPTIONS}, queue=queue, extra=options["directives"])
+    return dict({name: options.get(name) for name in OPTIONS}, queue=queue, extra=options["directives"])

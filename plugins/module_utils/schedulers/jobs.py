@@ -11,7 +11,7 @@ import time
 import typing as t
 
 from ..common.errors import SessionError
-from ..common.text import one_line, tail
+from ..common.text import last_lines, one_line, tail
 from . import answers
 from .tables.registry import Table
 
@@ -86,44 +86,48 @@ class Jobs:
         Raises:
             SessionError: the system refused it; the text has the system's own message.
         """
-        argv = answers.fill(self.table["submit"]["argv"], script=script)
-        code, out, err = self.run(argv)
+        code, out, err = self.run(answers.fill(self.table["submit"]["argv"], script=script))
         if code != 0 and "older" in self.table["submit"] and answers.no_such_option(err):
             code, out, err = self.run(answers.fill(self.table["submit"]["older"], script=script))
-        refused = self.table["submit"].get("refused")
-        job_id = answers.read_job_id(self.table, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
+        pattern = self.table["submit"].get("refused")
+        refused = code != 0 or bool(pattern and re.search(pattern, out + err))
+        # Some wrappers print everything on stderr.
+        job_id = None if refused else answers.read_submission(self.table, out) or answers.read_submission(self.table, err)
         if code in answers.TIME_LIMIT:
             raise SessionError("{0} does not answer".format(self.table["title"]), "it did not accept the job within the time limit",
                                "try again later; if it accepted the job all the same, the job ends as soon as it starts")
-        if not job_id and code == 0 and not (refused and re.search(refused, out + err)):
-            raise SessionError("{0} refused the job, or printed its id in an unknown format".format(self.table["title"]),
-                               one_line(out + "\n" + err) or "exit code 0, and no output",
-                               "check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
+        said = refusal(out, err)
+        if not job_id and not refused:
+            raise SessionError("{0} refused the job, or printed its id in an unknown format".format(self.table["title"]), said or "exit code 0, and no output",
+                               "change what the message names; or check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
         if not job_id:
-            raise SessionError("{0} refused the job".format(self.table["title"]), one_line(err or out) or "exit code {0}".format(code),
+            raise SessionError("{0} refused the job".format(self.table["title"]), said or "exit code {0}".format(code),
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 
     def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
         """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that."""
         argv = self.table.get("attach", ["ssh", "-o", "BatchMode=yes", "{node}", "/bin/sh", "{script}"])
-        return answers.fill(argv, job_id=job_id, node=node, script=script)
+        return answers.command(self.table if "attach" in self.table else {}, argv, job_id=job_id, node=node, script=script)
 
     def ask(self, job_id: str) -> answers.JobState:
         """The state of a job. The table's questions are asked in their order, each only if it is needed."""
         result = answer = None
         for question in self.table["ask"].values():
             if result is None or _needed(question.get("when", "first"), result, answer):
-                answer = answers.read(self.table, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id)))
+                answer = answers.read(self.table, question, job_id, *self.run(answers.command(self.table, question["argv"], job_id=job_id)))
                 result = answer if result is None else _joined(result, answer, question.get("when"))
         return result.job
 
     def ask_together(self, job_ids: t.List[str]) -> t.Dict[str, answers.JobState]:
         """The states of several jobs by one question, if the batch system has a safe one for that. Jobs that it does not answer about are missing."""
         question = self.table.get("ask_together")
+        # One question is about one cluster.
+        clusters = [answers.number_and_cluster(self.table, job_id)[1] for job_id in job_ids]
+        job_ids = [job_id for job_id, cluster in zip(job_ids, clusters) if cluster == clusters[0]]
         if not question or len(job_ids) < 2:
             return {}
-        code, out, err = self.run(answers.fill(question["argv"], job_ids=",".join(job_ids)))
+        code, out, err = self.run(answers.command(self.table, question["argv"], job_ids=",".join(job_ids)))
         read = {job_id: answers.read(self.table, question, job_id, code, out, err) for job_id in job_ids} if code == 0 else {}
         return {job_id: answer.job for job_id, answer in read.items() if answer.kind == "state"}
 
@@ -136,7 +140,7 @@ class Jobs:
         table = self.table["cancel"]
         objection = ""
         for argv in filter(None, (table["argv"], table.get("force"))):
-            code, out, err = self.run(answers.fill(argv, job_id=job_id))
+            code, out, err = self.run(answers.command(self.table, argv, job_id=job_id))
             if code == 0 or (table.get("over") and re.search(table["over"], out + err)):
                 return ""
             objection = objection or one_line(err + "\n" + out) or "exit code {0}".format(code)
@@ -166,15 +170,21 @@ class Jobs:
         deadline = time.monotonic() + seconds
         while True:
             state = self.ask(job_id)
-            leaving = state.native in self.table.get("leaving", ())
+            leaving = answers.is_one_of(state.native, self.table.get("leaving", ()))
             if state.gone or (state.state in answers.OVER and not leaving):
                 return ""
             if time.monotonic() > deadline:
                 if leaving and not objection and self.table.get("delivers_output"):
-                    return "{0} has not released job {1} yet, and needs its files for that: it is in state {2}".format(self.table["title"], job_id, state.native)
+                    return "{0} has not released job {1} yet, and needs its files for that: it is in state {2}".format(
+                        self.table["title"], job_id, state.native)
                 # A lost node confirms nothing, but the batch system has accepted the cancellation.
                 return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
             pause(0.2)
+
+
+def refusal(out: str, err: str) -> str:
+    """What a submit command printed last, on either stream. A banner may come first; the cause is at the end."""
+    return "; ".join(dict.fromkeys(text for text in (last_lines(out), last_lines(err)) if text))
 
 
 def _needed(when: str, result: answers.Answer, answer: answers.Answer) -> bool:
@@ -192,7 +202,8 @@ def _joined(result: answers.Answer, answer: answers.Answer, when: t.Optional[str
         # The answers are from different moments: the state of the first counts.
         more = answer.job
         return result._replace(job=result.job._replace(
-            reason=more.reason, explanation=more.explanation or result.job.explanation, never=more.never or result.job.never))
+            reason=more.reason, explanation=more.explanation or result.job.explanation, never=more.never or result.job.never,
+            warning=more.warning or result.job.warning))
     if answer.kind == "gone" and result.kind == "over":
         return result
     return answer if answer.kind in ("state", "over", "gone") else result

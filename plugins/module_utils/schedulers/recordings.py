@@ -14,7 +14,7 @@ import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
-from .answers import JobState, fill
+from .answers import JobState, command, number_and_cluster, unknown
 from .jobs import Jobs
 from .tables.registry import Table
 
@@ -113,7 +113,7 @@ def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) ->
             raise SessionError("{0} has no question like {1!r}".format(name, one_line(recording.command)), "its questions are {0}".format(
                 "; ".join(" ".join(question["argv"]) for question in table["ask"].values())), "record the answer to one of them")
         answers[question] = recording
-    commands = {tuple(fill(table["ask"][question]["argv"], job_id=job_id)): recording for question, recording in answers.items()}
+    commands = {tuple(command(table, table["ask"][question]["argv"], job_id=job_id)): recording for question, recording in answers.items()}
 
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
         recording = commands.get(tuple(argv))
@@ -121,4 +121,8 @@ def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) ->
 
     # Only questions with a recorded answer are asked; the first of them unconditionally.
     recorded = dict(table, ask={question: table["ask"][question] for question in table["ask"] if question in answers})
-    return Jobs(run, recorded).ask(job_id)
+    job = Jobs(run, recorded).ask(job_id)
+    cluster = number_and_cluster(table, job_id)[1]
+    if job.gone and cluster and not any(re.search(r"[\s=,M]{0}(?:[\s,]|\Z)".format(re.escape(cluster)), one.command) for one in recordings):
+        return unknown("", "the recorded command does not name cluster {0}".format(cluster))
+    return job

@@ -26,6 +26,8 @@ _NEEDED_FOR = {
 }
 # A name in braces: a placeholder, or one that is misspelled. Variables of the shell such as ${name} and awk's {print} are none.
 _BRACES = re.compile(r"(?<![$%#@\\])\{(\s*(?!(?:print|next|exit|getline)\s*\})[A-Za-z][A-Za-z0-9_-]*\s*)\}")
+# What a reason may be: final, or one that may pass.
+_VERDICTS = ("never", "may_pass")
 # Takes the path of a value and the value, and returns the value in the form that the engine expects.
 _Check = t.Callable[[str, t.Any], t.Any]
 
@@ -60,7 +62,32 @@ def _whole(path: str, name: str, changes: t.Any) -> Table:
     start = answers.TABLES.get(base) or _DEFAULTS
     whole = _merged(copy.deepcopy(start), {key: value for key, value in changes.items() if key != "based_on"})
     whole.setdefault("title", name)
-    return _Checker(path).table(whole)
+    _promote(whole)
+    _move(whole, changes)
+    own = [pattern for kind in _VERDICTS for pattern in _given(changes, kind)]
+    return dict(_Checker(path).table(whole), **({"own_reasons": own} if own else {}))
+
+
+def _promote(whole: t.Dict[str, t.Any]) -> None:
+    """If the first question is taken out, the next one takes its place."""
+    ask = whole.get("ask")
+    first = next(iter(ask.values()), None) if isinstance(ask, dict) else None
+    if isinstance(first, dict) and first.get("when") == "unreadable":
+        del first["when"]
+
+
+def _move(whole: t.Dict[str, t.Any], changes: t.Dict[str, t.Any]) -> None:
+    """A reason that the inventory lists as final or as one that may pass is no longer listed as the other."""
+    for kind, other in (_VERDICTS, _VERDICTS[::-1]):
+        for pattern in _given(changes, kind):
+            if pattern not in _given(changes, other) and isinstance(whole.get(other), dict):
+                whole[other].pop(pattern, None)
+
+
+def _given(changes: t.Dict[str, t.Any], kind: str) -> t.List[str]:
+    """The reasons that the inventory lists."""
+    given = changes.get(kind)
+    return [str(pattern) for pattern, sentence in given.items() if sentence is not None] if isinstance(given, dict) else []
 
 
 def _merged(base: t.Dict[str, t.Any], changes: t.Dict[t.Any, t.Any]) -> t.Dict[str, t.Any]:
@@ -91,12 +118,13 @@ class _Checker:
             "title": self._text, "detect": self._part("detect", argv=self._argv(), pattern=self._regex),
             "submit": self._part("submit", argv=self._argv("script"), job_id=self._regex_with("job_id"), refused=self._regex, older=self._argv("script")),
             "ask": self._each(self._question), "ask_together": self._together,
-            "cancel": self._part("cancel", argv=self._argv("job_id"), over=self._regex, force=self._argv("job_id")),
-            "attach": self._argv("script", "job_id", "node"), "would_take": self._argv("script"),
-            "first_node": self._part("first_node", argv=self._argv(), pattern=self._regex_with("value")),
-            "states": self._each(self._choice(answers.STATES)), "no_reason": self._texts, "never": self._sentences,
-            "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._texts, "leaving": self._texts,
-            "signals_from": self._number, "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._shell,
+            "cancel": self._part("cancel", argv=self._argv("job_id", "cluster"), over=self._regex, force=self._argv("job_id", "cluster")),
+            "attach": self._argv("script", "job_id", "node", "cluster"), "would_take": self._argv("script"),
+            "first_node": self._part("first_node", argv=self._argv("cluster", needed=False), pattern=self._regex_with("value")),
+            "states": self._states, "no_reason": self._texts, "never": self._sentences, "may_pass": self._sentences, "on_demand": self._sentences,
+            "explanations": self._sentences, "exits": self._each(self._text), "exiting": self._regexes, "leaving": self._regexes,
+            "signals_from": self._number, "negative_signals": self._bool, "cluster": self._argv("cluster"),
+            "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._shell,
             "job_setup": self._shell, "launcher": self._launcher, "on_login_node": self._bool, "verbatim": self._texts,
             "cancels_slowly": self._bool, "delivers_output": self._bool,
         }
@@ -162,11 +190,11 @@ class _Checker:
         field = self._query if json else self._regex_with("value")
         kinds = {
             # A listing that shows where it ends need not name the job.
-            "argv": self._argv(placeholder, needed=not (isinstance(value, dict) and value.get("complete"))),
+            "argv": self._argv(placeholder, "cluster", needed=not (isinstance(value, dict) and value.get("complete"))),
             "format": self._choice(("text", "xml", "json")), "like": self._regex, "when": self._choice(_WHEN), "gone": self._regex, "over": self._regex,
             "complete": self._regex, "silence": self._choice(("gone",)), "unwrap": self._regex, "record": self._regex_with("body"), "latest": self._bool,
             "single": self._bool, "every": self._names(_FIELDS), "otherwise": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._text)),
-            "states": self._each(self._choice(answers.STATES)), "may_be_walltime": self._bool, "jobs": self._query,
+            "states": self._states, "may_be_walltime": self._bool, "jobs": self._query, "other_ids": self._forms,
             "fields": lambda path, one: self._entries(path, one, dict.fromkeys(_FIELDS, self._one_or_more(field)), ("native",)),
         }
         question = self._entries(path, value, kinds, _REQUIRED["question"] + (("jobs",) if json else ()))
@@ -316,6 +344,25 @@ class _Checker:
         for pattern in checked:
             self._regex("{0}.{1}".format(path, pattern), pattern)
         return checked
+
+    def _states(self, path: str, value: t.Any) -> t.Dict[str, str]:
+        checked = self._each(self._choice(answers.STATES))(path, value)
+        for pattern in checked:
+            # * is every other state.
+            self._regex("{0}.{1}".format(path, pattern), pattern if pattern != "*" else ".*")
+        return checked
+
+    def _regexes(self, path: str, value: t.Any) -> t.List[str]:
+        return [self._regex(path, pattern) for pattern in self._texts(path, value)]
+
+    def _forms(self, path: str, value: t.Any) -> t.List[t.List[str]]:
+        if not isinstance(value, list) or not all(isinstance(one, list) and len(one) == 2 for one in value):
+            raise self._error(path, value, "it has to be a list of pairs: a pattern, and a text with \\1, \\2 and so on for its groups")
+        for pattern, form in value:
+            groups = re.compile(self._regex(path, pattern)).groups
+            if any(int(number) > groups for number in re.findall(r"\\([0-9]{1,3})", self._text(path, form))) or re.search(r"\\(?![0-9])", form):
+                raise self._error(path, form, "its pattern has {0} groups; it may hold \\1 and so on for them, and no other \\".format(groups))
+        return [[str(one) for one in pair] for pair in value]
 
     def _choice(self, choices: t.Tuple[str, ...]) -> _Check:
         def check(path: str, value: t.Any) -> t.Any:

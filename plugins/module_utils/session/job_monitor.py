@@ -84,8 +84,8 @@ class JobMonitor:
             self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
 
     def _note_state(self, record: SessionRecord, job: answers.JobState) -> None:
-        if job.state == "pending" and record.state == "pending":
-            self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
+        if answers.waits(job) and record.state == "pending":
+            self.session.update(reason=answers.in_words(job), expected_start=job.expected_start)
         elif job.state == "running":
             ends_at = None if job.time_left_s is None else time.time() + job.time_left_s
             if ends_at is not None and abs(ends_at - (record.ends_at or 0)) > _CLOCKS_DIFFER:

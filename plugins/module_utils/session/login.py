@@ -23,7 +23,8 @@ from .record import Session, has_daemon, is_lost, readable_records
 _POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
 # Seconds in which a login has to answer beyond ssh's own time limit.
 _LONGER = 35
-# How many masters of other sessions a session tries at a time, and how often it waits for another one: where sshd allows few sessions over a connection, all are full.
+# How many masters of other sessions a session tries at a time, and how often it waits for another one. Where sshd allows few sessions over a connection,
+# all are full.
 _MOST_TRIED = 2
 _MOST_ROUNDS = 4
 _MOST_ATTEMPTS = 25
@@ -76,7 +77,7 @@ class Login:
             self._check_same_node()
 
     def _of_other_sessions(self, target: client.Target) -> t.Dict[str, SessionRecord]:
-        """Sockets of the control masters of other sessions with the same target, and a record of one of these sessions each. Those with few sessions come first."""
+        """Sockets of the control masters of other sessions with the same target, with a record of one such session each. Those with few sessions come first."""
         found: t.Dict[str, t.List[SessionRecord]] = {}
         for session, record in readable_records(self.session.base)[0]:
             same = record.target and client.Target(**record.target)._replace(timeout=0) == target._replace(timeout=0)

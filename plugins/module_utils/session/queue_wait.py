@@ -54,8 +54,8 @@ class QueueWait:
             return True
         if record:
             self.flow.runs(record.settings["queue_timeout"], directives.granted(answers.of(record), record.settings)["nodes"])
-        if record and watch.state and watch.state.state == "pending":
-            reason = watch.state.explanation or watch.state.reason
+        if record and watch.state and answers.waits(watch.state):
+            reason = answers.in_words(watch.state)
             if (record.reason, record.expected_start) != (reason, watch.state.expected_start):
                 self.session.update(reason=reason, expected_start=watch.state.expected_start)
         return False

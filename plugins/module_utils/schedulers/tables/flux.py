@@ -7,13 +7,14 @@ NAME, ORDER, KNOWN_AS = "flux", 60, "Flux"
 PARTICULAR = "``paraview_account`` is a bank; memory cannot be requested"
 
 _GONE = r"[Uu]nknown job|JobID \S+ unknown|No such job|invalid job ?id"
+_HELD = "held: release it with flux job urgency {job_id} default"
 TABLE = {
     "title": "Flux",
     "detect": {"argv": ["flux", "version"], "pattern": r"^(?:commands|libflux-core):"},
     "submit": {
         # A decimal id is the same in every locale.
         "argv": ["/bin/sh", "-c", 'id=$(flux batch "$1") || exit; flux job id --to=dec "$id" 2>/dev/null || echo "$id"', "sh", "{script}"],
-        "job_id": r"^(?P<job_id>\d+|[\u0192f]\w+)$",
+        "job_id": r"^[ \t]*(?P<job_id>[0-9]+|[\u0192f]\w+)[ \t]*$",
     },
     "ask": {
         "json": {
@@ -34,7 +35,7 @@ TABLE = {
             "fields": {
                 "native": r"^\|(?P<value>[A-Z]+)", "detail": r"^\|[^|]*\|(?P<value>\d+)", "nodes": r"^\|(?:[^|]*\|){2}(?P<value>[^|\s]+)",
                 "exit_status": r"^\|(?:[^|]*\|){3}(?P<value>-?\d{1,9})",
-                "reason": [r"^\|(?:[^|]*\|){4}(?P<value>[^|]*\S)", r"^\|(?:[^|]*\|){5}(?P<value>[^|]*\S)"],
+                "reason": [r"^\|(?:[^|]*\|){4}(?P<value>[^|]*[^|\s])", r"^\|(?:[^|]*\|){5}(?P<value>[^|]*[^|\s])"],
                 "expected_start": r"^\|(?:[^|]*\|){6}(?P<value>\d+(?:\.\d+)?)",
             },
         },
@@ -42,12 +43,15 @@ TABLE = {
     "cancel": {"argv": ["flux", "cancel", "{job_id}"], "over": r"inactive|[Uu]nknown job|No such job", "force": ["flux", "job", "cancel", "{job_id}"]},
     "first_node": {"argv": ["flux", "resource", "list", "-n", "-s", "free,allocated", "-o", "{nodelist}"], "pattern": r"^(?P<value>\S+)$"},
     "states": {
+        "NEW": "pending", "INACTIVE": "ended",
         "DEPEND": "pending", "PRIORITY": "pending", "SCHED": "pending", "RUN": "running", "CLEANUP": "running", "COMPLETED": "ended", "FAILED": "failed",
         "CANCELED": "cancelled", "TIMEOUT": "failed",
     },
+    # A return code below 0 is the number of a signal.
+    "negative_signals": True,
     "leaving": ["CLEANUP"],
     "explanations": {
-        "DEPEND": "waits for another job", "PRIORITY/0": "held: release it with flux job urgency", "SCHED/0": "held: release it with flux job urgency",
+        "DEPEND": "waits for another job", "PRIORITY/0": _HELD, "SCHED/0": _HELD,
         "PRIORITY": "it has to wait for its turn", "SCHED": "waits for nodes to become free", "CLEANUP": "it is ending",
         "CANCELED": "it was cancelled", "TIMEOUT": "its wall time was over",
     },
