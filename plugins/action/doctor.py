@@ -23,7 +23,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import repo
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver, rendering
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver as paraview
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import directives, mpi, validation
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, directives, mpi
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.site_yaml import load
@@ -83,7 +83,7 @@ class ActionModule(SessionAction):
 
     def _check_login_node(self, options, job):
         channel = Channel(self.session.read().socket, self.name)
-        tables = validation.tables(options["schedulers"])
+        tables = adaptation.tables(options)
         facts = facts_of(self.name, channel.script, tables, self.show, load)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
         scheduler, why = None, ""
@@ -91,7 +91,7 @@ class ActionModule(SessionAction):
             scheduler = scheduler_of(options["scheduler"], facts, tables)
         except SessionError as error:
             why = "{0} ({1})".format(error.what, error.why)
-        table = tables.get(scheduler)
+        table = adaptation.adapted(tables[scheduler], options, facts["site"]) if scheduler else None
         facts["first"] = facts["first_node"].get(scheduler, "")
         self.names[facts["first"]] = "NODE"
         record = self.session.update(
@@ -128,8 +128,8 @@ class ActionModule(SessionAction):
         endpoints = self._endpoints(context)
         setup = options["setup"] + "\n" + probes.job_lines(program, path, endpoints)
         frame = drawing.lines(options["pvserver"], program, path)
-        numbers = options["nodes"], options["tasks_per_node"], options["cpus_per_task"]
-        launcher = mpi.command(mpi.chosen(table, options), *numbers)
+        sized = directives.sized(table, options)
+        launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
         job_id = flow.submit({
             "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, dict(options, setup=setup), launcher, record.modules, look=frame),

@@ -10,7 +10,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors impo
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, recordings, validation
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action import SessionAction
 
-_FIELDS = ("state", "native", "reason", "explanation", "never", "nodes", "root_node", "exit_status", "expected_start")
+_FIELDS = ("state", "native", "reason", "explanation", "never", "warning", "nodes", "root_node", "exit_status", "expected_start")
 
 
 class ActionModule(SessionAction):

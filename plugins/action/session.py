@@ -16,6 +16,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common import proc
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, versions
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
@@ -286,6 +287,9 @@ class ActionModule(SessionAction):
                 self.session.update(owner=self.owner)
             log_in(self.session, openssh.Target(**record.target), self.owner, self._password())
             record = self.session.read()
+        table = answers.of(record) if record.job_id and not last else {}
+        if table.get("delivers_output"):
+            self.show("ending job {0}; {1} releases it once its output is delivered".format(record.job_id, table["title"]))
         try:
             answer = Channel(record.socket, self.name).request("stop", wait=90)
         except ChannelLost:

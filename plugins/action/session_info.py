@@ -79,9 +79,9 @@ class ActionModule(SessionAction):
         job = Jobs(over(script, record.prelude), answers.of(record)).ask(record.job_id)
         if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
-        if job.state in ("pending", "running") and not session.read().lost_at:
+        if (answers.waits(job) or job.state == "running") and not session.read().lost_at:
             # While a connect is under way, the daemon notes what it waits for.
-            own = job.reason if job.state == "pending" else record.reason if record.state == "starting" else ""
+            own = answers.in_words(job) if answers.waits(job) else record.reason if record.state == "starting" else ""
             session.update(reason=job.explanation or own, expected_start=job.expected_start)
 
 

@@ -146,8 +146,8 @@ options:
     default: 1h
   scheduler:
     description:
-      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(none), or one that
-        O(schedulers) describes.
+      - The batch system. It is V(auto), V(slurm), V(pbs) (PBS Pro, OpenPBS), V(sge) (Grid Engine), V(torque), V(lsf), V(flux), V(oar) (OAR, tested on
+        recordings only), V(none), or one that O(schedulers) describes.
       - V(auto) uses the one that the site names in its C(site.yml), else the first whose commands are found on the login node and answer as expected. It never
         uses V(none).
       - V(none) runs pvserver as a process on the login node itself, for a visualization server without a batch system. If there is a batch system, it is
@@ -161,12 +161,34 @@ options:
         try a table without a cluster.
     type: dict
     default: {}
+  scheduler_json:
+    description:
+      - Whether the batch system is asked for JSON, if it has it. If an answer is no JSON, the same is asked as text in any case. V(false) saves that question
+        on a site whose JSON is refused or damaged.
+      - A site may set the same for all of its users by C(scheduler_json) in C(site.yml).
+    type: bool
+    default: true
+  slurm_cluster:
+    description:
+      - The cluster of Slurm to which the job is submitted, if the login node serves several (C(sbatch --clusters)). Every later command about the job names it.
+      - Without it, later commands name the cluster that C(sbatch) prints with the id of the job, as in C(4711;cluster).
+    type: str
+    default: ""
+  nodes_on_demand:
+    description:
+      - Whether the site makes nodes once jobs wait for them, as clusters in a cloud do. Then a job for which there are not enough nodes now, such as one with
+        C(Can Never Run) in PBS, waits until O(queue_timeout). Without it, the job is cancelled at once.
+      - A site may set the same for all of its users by C(nodes_on_demand) in C(site.yml).
+    type: bool
+    default: false
   job_id:
     description:
       - A job of yours that runs already, as after C(salloc) or C(qsub -I). pvserver is started in it, and nothing is submitted. The session ends with the job
         or with pvserver, and never cancels the job.
       - The batch system has to answer that the job is yours. pvserver gets O(tasks_per_node) ranks on each of the job's nodes, or on O(nodes) of them if that
         is more than 1, and ends with the job's own time, whatever O(walltime) is.
+      - An element of an array or a part of a heterogeneous job is named as the batch system does, such as V(4711_2) or V(4711+1) in Slurm, V(4711[2]) in PBS
+        and LSF. V(4711;inter) is a job on the cluster V(inter) of Slurm.
     type: str
     default: ""
   nodes:
@@ -239,6 +261,8 @@ options:
   directives:
     description:
       - More lines for the head of the job script, such as V(--comment=viz). The batch system's prefix (C(#SBATCH)) may be omitted.
+      - If a line sets something that is set for the job anyway, such as C(--time=30) or C(-l select=2:ncpus=8), it replaces that. With C(--check --diff) the
+        job script is shown.
     type: list
     elements: str
     default: []

@@ -114,6 +114,11 @@ job:
       returned: always
       type: bool
       sample: false
+    warning:
+      description: Whether the job waits for a reason that may last, so that it may wait in vain. O(schedulers) may change that for every reason.
+      returned: always
+      type: bool
+      sample: false
     nodes:
       description: The job's nodes, the root node first.
       returned: always

@@ -13,7 +13,7 @@ import zipfile
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-from ..module_utils.common import programs
+from ..module_utils.common import collection, programs
 from ..module_utils.common.errors import SessionError
 from ..module_utils.launcher import options as launch_options
 
@@ -82,12 +82,8 @@ def imported(tree: ast.AST, name: str) -> t.List[str]:
 
 
 def version() -> str:
-    """The collection's version, from its manifest or, in a checkout, from galaxy.yml."""
-    manifest = TOP / "MANIFEST.json"
-    if manifest.exists():
-        return str(json.loads(manifest.read_text(encoding="utf-8"))["collection_info"]["version"])
-    found = re.search(r"(?m)^version: *(\S+)", (TOP / "galaxy.yml").read_text(encoding="utf-8"))
-    return found.group(1) if found else "unknown"
+    """The collection's version."""
+    return collection.version() or "unknown"
 
 
 def jmespath() -> t.Dict[str, bytes]:

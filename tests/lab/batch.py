@@ -7,7 +7,7 @@ HERE = Path(__file__).resolve().parent
 PLACE = "/home/standin"
 # Open MPI's processes wait with all their might, which two of them on one processor cannot afford: shell lines for a job.
 PATIENT = "export OMPI_MCA_mpi_yield_when_idle=1"
-COMMANDS = {"pbs": ("qsub", "qstat", "qdel"), "torque": ("qsub", "qstat", "qdel"), "lsf": ("bsub", "bjobs", "bkill"), "flux": ("flux",)}
+COMMANDS = {"pbs": ("qsub", "qstat", "qdel", "pbs_mom"), "torque": ("qsub", "qstat", "qdel"), "lsf": ("bsub", "bjobs", "bkill"), "flux": ("flux",)}
 
 
 def gridengine_jobs(lab, user):
@@ -54,6 +54,10 @@ class StandIn:
     def set(self, flag, on=True):
         """Makes it answer as one that is `down`, whose JSON is `malformed`, or that keeps `no_history`."""
         self.lab.on("login", *(["touch"] if on else ["rm", "-f"]), f"{PLACE}/{self.name}/{flag}")
+
+    def spooled(self):
+        """list[str]: what is left in the nodes' spool: output that was not delivered, mails about that, and processes that outlived their job."""
+        return self.lab.on("login", "sh", "-c", f"cd {PLACE}/spool && grep -H '' ./* /dev/null || :").stdout.split("\n")[:-1]
 
     def asked(self, command):
         """list[str]: how often and how a command of its was called since it was put there."""

@@ -177,7 +177,29 @@ def test_the_end_of_a_job_is_noticed_where_no_history_is_kept(desk, no_history, 
         assert f"job {report['job_id']} has left the queue" in desk.disconnect().stdout
         assert not desk.left()
     if state:
-        assert desk.told_over()["state"] == state
+        assert desk.told_over(30)["state"] == state
+    desk.nothing_left()
+
+
+@PBS_ALONE
+@pytest.mark.parametrize("end", ["disconnect", "client", pytest.param("qdel", marks=pytest.mark.torture)])
+def test_pbs_delivers_the_output_and_nothing_stays_in_its_spool(desk, no_history, end):
+    """Whoever ends the job: its directory exists until then, no process outlives its session, and no mail reaches the user."""
+    desk.connect()
+    report = desk.report()
+    deleted = no_history.asked("qdel")
+    if end == "disconnect":
+        done = desk.disconnect()
+        assert f"ending job {report['job_id']}; PBS releases it once its output is delivered" in done.stdout
+        assert no_history.asked("qdel") == deleted, "it ended by itself"
+        assert not desk.left()
+    elif end == "client":
+        desk.client(report)
+        assert desk.told_over()["state"] == "ended"
+    else:
+        desk.lab.on("login", f"{PLACE}/pbs/bin/qdel", report["job_id"], user="alice")
+        assert desk.told_over(30)["state"] == "cancelled"
+    assert not no_history.spooled()
     desk.nothing_left()
 
 

@@ -4,6 +4,7 @@
 """How tables interpret the answers of batch systems."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -85,7 +86,7 @@ def test_without_a_native_state_no_job_is_running_or_over(name, out, err, code):
     for question, answer in zip(table["ask"].values(), answers(table)(code, text, message)):
         if answer.job.state in ("running", "ended", "failed", "cancelled"):
             over = question.get("over") and re.search(question["over"], text + message)
-            assert over or ("11" in text or name == "none") and any(native in text for native in natives)
+            assert over or ("11" in text or name == "none") and any(native in text or re.search(native, text) for native in natives if native != "*")
 
 
 @pytest.mark.parametrize("name", sorted(set(schedulers.TABLES) - {"none"}))
@@ -151,6 +152,30 @@ def test_how_a_job_of_pbs_ended(fields, state, sentence):
     job = pbs("", **fields)
     assert (job.state, job.never) == (state, "Never" in fields.get("comment", ""))
     assert sentence in job.explanation
+
+
+WAIT_STATUS = {"argv": ["x", "{job_id}"], "fields": {"native": r"^(?P<value>[A-Z])", "wait_status": r"^[A-Z] (?P<value>\S+)"}}
+
+
+@pytest.mark.parametrize(("text", "state", "exit_status", "sentence"), [
+    ("0", "ended", 0, ""), ("768", "failed", 3, ""), ("65280", "failed", 255, ""), ("15", "failed", 143, "signal 15 (SIGTERM)"),
+    ("9", "failed", 137, "signal 9 (SIGKILL)"), ("139", "failed", 139, "signal 11 (SIGSEGV)"), ("134", "failed", 134, "signal 6 (SIGABRT)"),
+    ("127", "ended", None, ""), ("255", "ended", None, ""), ("5503", "ended", None, ""), ("65536", "ended", None, ""), ("-1", "ended", None, ""),
+    ("-", "ended", None, ""), ("NaN", "ended", None, ""), ("3.0", "ended", None, "")])
+def test_a_wait_status_is_divided(text, state, exit_status, sentence):
+    table = {"title": "x", "states": {"D": "ended", "R": "running"}, "ask": {"it": WAIT_STATUS}}
+    job = schedulers.read(table, WAIT_STATUS, "11", 0, "D " + text, "").job
+    assert (job.state, job.exit_status) == (state, exit_status)
+    assert sentence in job.explanation and bool(sentence) == bool(job.explanation)
+    assert schedulers.read(table, WAIT_STATUS, "11", 0, "R " + text, "").job.exit_status is None
+
+
+@given(st.integers(0, 255), st.integers(0, 64), st.booleans())
+def test_a_wait_status_agrees_with_the_systems_own_reading(code, number, core):
+    status = code << 8 if number == 0 else number | 128 * core
+    divided = schedulers._divided(str(status))
+    assert (int(divided["exit_status"]), int(divided["signal"])) == (
+        (os.WEXITSTATUS(status), 0) if os.WIFEXITED(status) else (0, os.WTERMSIG(status)))
 
 
 def test_a_users_variable_does_not_change_the_jobs_state():
@@ -243,6 +268,37 @@ def test_every_shipped_table_passes_the_check_of_site_tables():
     assert validation.tables({name: {} for name in schedulers.TABLES}) == schedulers.TABLES
 
 
+def test_oar_without_a_job_is_believed_only_if_it_answers():
+    """Its questions about one job print nothing if it has no such job; one of them prints an empty list."""
+    table = schedulers.TABLES["oar"]
+
+    def ask(*outputs):
+        left = list(outputs)
+        return jobs.Jobs(lambda _argv: (0, left.pop(0) if left else "", ""), table).ask("11")
+
+    assert ask("", "", "{}\n").gone
+    assert not ask("").gone and ask("").state == "unknown"
+    assert not ask("", "", '{\n   "12" : "Running"\n}\n').gone
+    running = ask("", "", '{\n   "11" : "Running"\n}\n')
+    assert (running.state, running.gone) == ("running", False)
+    assert ask("Can't locate JSON.pm", "Job_Id: 11\n    state = Running\n").state == "running"
+
+
+@pytest.mark.parametrize("own", [{}, {"OMPI_MCA_plm_rsh_agent": "ssh -q", "HYDRA_HOST_FILE": ""}])
+def test_an_mpi_launcher_gets_the_nodes_of_a_job_of_oar(tmp_path, own):
+    (tmp_path / "nodes").write_text("c10\nc10\nc2\nc2\n")
+    (tmp_path / "oarsh").write_text("#!/bin/sh\n")
+    (tmp_path / "oarsh").chmod(0o755)
+    environment = dict(own, PATH="{0}:/usr/bin:/bin".format(tmp_path), OAR_NODEFILE=str(tmp_path / "nodes"))
+    table = schedulers.TABLES["oar"]
+    printed = subprocess.run(["/bin/sh", "-euc", "{job_setup}\n{job_nodes}\nenv".format(**table)], env=environment, stdout=subprocess.PIPE, check=True)
+    lines = printed.stdout.decode().splitlines()
+    assert lines[:2] == ["c10", "c2"], "the root node first, and each once"
+    nodes = environment["OAR_NODEFILE"]
+    expected = {"OMPI_MCA_orte_default_hostfile": nodes, "OMPI_MCA_plm_rsh_agent": "oarsh", "HYDRA_HOST_FILE": nodes}
+    assert {"{0}={1}".format(*pair) for pair in dict(expected, **own).items()} <= set(lines[2:])
+
+
 @pytest.mark.parametrize("name", ["pbs", "lsf", "flux"])
 def test_without_jmespath_the_text_format_is_requested(name, monkeypatch):
     monkeypatch.setitem(sys.modules, "jmespath", None)
@@ -255,3 +311,244 @@ def test_without_jmespath_the_text_format_is_requested(name, monkeypatch):
 
     assert jobs.Jobs(run, table).ask("11").state == "unknown"
     assert [argv[:-1] for argv in commands] == [question["argv"][:-1] for question in table["ask"].values() if question.get("when") != "gone"]
+
+
+def pending(reason, system="slurm"):
+    """A job that waits, for a reason in the batch system's own words."""
+    if system == "slurm":
+        return scontrol("JobId=11 JobName=a=b JobState=PENDING Reason={0} Dependency=(null) Requeue=0".format(reason)).job
+    if system == "pbs":
+        return pbs("", job_state="Q", substate="10", comment=reason)
+    table = schedulers.TABLES[system]
+    text = json.dumps({"RECORDS": [{"JOBID": "11", "STAT": "PEND", "PEND_REASON": reason}]})
+    return schedulers.read(table, table["ask"]["json"], "11", 0, text, "").job
+
+
+# As Slurm's own list of reasons has them: (final, may pass, waits for a limit, held).
+FINAL = [
+    "PartitionTimeLimit", "PartitionConfig", "AccountNotAllowed", "InvalidAccount", "InvalidQOS", "QOSNotAllowed", "QOSTimeLimit", "MaxMemPerLimit",
+    "AssocMaxWallDurationPerJobLimit", "QOSMaxWallDurationPerJobLimit", "AssocMaxCpuPerJobLimit", "AssocMaxCpuMinutesPerJobLimit",
+    "AssocMaxNodePerJobLimit", "AssocMaxMemPerJob", "AssocMaxGRESPerJob", "AssocMaxGRESMinutesPerJob", "AssocMaxBBPerJob", "AssocMaxBillingPerJob",
+    "QOSMaxCpuPerJobLimit", "QOSMaxNodePerJobLimit", "QOSMaxMemoryPerJob", "QOSMaxGRESPerJob", "QOSMaxLicensePerJob", "QOSMaxUnknownMinutesPerJob",
+    "AssocMaxCpuPerNode", "AssocMaxMemPerNode", "AssocMaxGRESPerNode", "AssocMaxUnknownPerNode", "QOSMaxCpuPerNode", "QOSMaxMemoryPerNode",
+    "QOSMaxGRESPerNode", "QOSMaxEnergyPerNode", "QOSMinCpuNotSatisfied", "DependencyNeverSatisfied"]
+PASSES = [
+    "PartitionNodeLimit", "PartitionDown", "PartitionInactive", "BadConstraints", "QOSMinGRES", "QOSMinMemory", "QOSMinNode", "FrontEndDown", "NodeDown"]
+LIMITS = [
+    "AssocGrpCpuLimit", "AssocGrpCPURunMinutesLimit", "AssocGrpGRES", "AssocGrpJobsLimit", "AssocMaxJobsLimit", "AssocMaxSubmitJobLimit",
+    "AssociationJobLimit", "AssociationResourceLimit", "QOSGrpNodeLimit", "QOSGrpMemoryRunMinutes", "QOSGrpLicense", "QOSMaxCpuPerUserLimit",
+    "QOSMaxGRESPerUser", "QOSMaxJobsPerUserLimit", "QOSJobLimit", "QOSResourceLimit", "QOSUsageThreshold", "MaxJobsPerAccount", "MaxGRESPerAccount",
+    "MaxSubmitJobsPerAccount", "JobArrayTaskLimit", "Job_is_at_or_exceeds_association_max_jobs_limit_with_2_for_acc=vis_user=ada_part=(null)"]
+HELD = ["JobHeldUser", "JobHoldMaxRequeue", "launch_failed_requeued_held", "launch failed requeued held", "job_requeued_in_held_state",
+        "user_env_retrieval_failed_requeued_held", "Reservation_scan_was_deleted"]
+
+
+@pytest.mark.parametrize(("reason", "never", "warning"), [(one, True, False) for one in FINAL] + [(one, False, True) for one in PASSES]
+                         + [(one, False, False) for one in LIMITS + HELD])
+def test_only_a_reason_that_cannot_pass_ends_the_wait(reason, never, warning):
+    job = pending(reason)
+    assert (job.state, job.reason, job.never, job.warning) == ("pending", reason, never, warning)
+    assert job.explanation
+
+
+@pytest.mark.parametrize("reason", LIMITS)
+def test_a_limit_on_all_jobs_of_an_account_passes(reason):
+    assert pending(reason).explanation == "waits until a limit of the account or quality of service allows it"
+
+
+@pytest.mark.parametrize("reason", HELD)
+def test_how_to_release_a_held_job(reason):
+    assert pending(reason).explanation == "held: release it with scontrol release 11"
+
+
+def test_how_to_release_a_job_on_another_cluster():
+    text = "JobId=11 JobState=PENDING Reason=JobHeldUser Dependency=(null)"
+    job = schedulers.read(SLURM, SLURM["ask"]["scontrol"], "11;serial", 0, text, "").job
+    assert job.explanation == "held: release it with scontrol -M serial release 11"
+
+
+@pytest.mark.parametrize(("text", "reason"), [
+    ("Reason=NodeDown FailedNode=n7 Dependency=(null)", "NodeDown"), ("Reason=Resources FailedNode=n[7-8] Dependency=afterok:4(unfulfilled)", "Resources"),
+    ("Reason=why = not = this Dependency=(null)", "why = not = this"), ("Reason=None Dependency=(null)", "")])
+def test_what_stands_behind_a_reason_is_not_part_of_it(text, reason):
+    assert scontrol("JobId=11 JobState=PENDING " + text).job.reason == reason
+
+
+@pytest.mark.parametrize("reason", ["ReqNodeNotAvail,_Reserved_for_maintenance", "ReqNodeNotAvail, Reserved for maintenance",
+                                    "ReqNodeNotAvail,_UnavailableNodes:n[1-9],_Reserved_for_maintenance"])
+def test_a_job_that_would_run_into_maintenance_could_be_shorter(reason):
+    job = pending(reason)
+    assert "paraview_walltime" in job.explanation and "maintenance" in job.explanation
+    assert not job.never
+
+
+@pytest.mark.parametrize(("comment", "never", "warning", "sentence"), [
+    ("Can Never Run: Insufficient amount of server resource: scratch_fs (True != False)", False, True, "is not there now"),
+    ("Can Never Run: Insufficient amount of queue resource: viz_open (True != False)", False, True, "is not there now"),
+    ("Can Never Run: Insufficient amount of server resource: os (sles15 != sles12)", False, True, "is not there now"),
+    ("Can Never Run: Insufficient amount of server resource: foo (R: 15 A: 10 T: 10)", True, False, "lower"),
+    ("Can Never Run: Insufficient amount of resource: ncpus (R: 4 A: 2 T: 2)", True, False, "lower"),
+    ("Can Never Run: Insufficient amount of resource: bigmem (True != False)", True, False, "lower"),
+    ("Can Never Run: Not enough total nodes available", True, False, "paraview_nodes_on_demand"),
+    ("Can Never Run: can't fit in the largest placement set, and can't span psets", True, False, "never start"),
+    ("Can Never Run: No Select", True, False, "never start"),
+    ("Not Running: Not enough of the right type of nodes are available", False, False, "free"),
+    ("Not Running: Node is in an ineligible state: offline", False, False, "free"),
+    ("Not Running: Host set host=n3 has too few free resources", False, False, "free"),
+    ("Not Running: Insufficient amount of resource: ngpus (R:1 A:0)", False, False, "free"),
+    ("Not Running: User has reached queue gpu running job limit.", False, False, "limit"),
+    ("Not Running: Queue large per-user limit reached on resource ncpus", False, False, "limit"),
+    ("Not Running: Job would cross dedicated time boundary", False, False, "reserved"),
+    ("Not Running: Queue viz is not enabled", False, False, "queue"), ("Not Running: Queue not started.", False, False, "queue"),
+    ("Job held, too many failed attempts to run", False, False, "held")])
+def test_what_pbs_comments_on_a_job_that_waits(comment, never, warning, sentence):
+    job = pending(comment, "pbs")
+    assert (job.reason, job.never, job.warning) == (comment, never, warning)
+    assert sentence in job.explanation
+
+
+@pytest.mark.parametrize(("reason", "never", "sentence"), [
+    ("Dependency condition invalid or never satisfied;", True, "paraview_directives"), ("Job dependency condition not satisfied;", False, "another job"),
+    ("There are no suitable hosts for the job;", False, "paraview_nodes"), ("The queue is inactivated by its dispatch windows;", False, "queue"),
+    ("Not enough hosts to meet the job's spanning requirement;", False, "free"), ("User has reached the per-user job slot limit of the queue;", False, ""),
+    ("Job requirements for reserving resource (mem) not satisfied: 3 hosts;", False, "free")])
+def test_why_a_job_of_lsf_waits(reason, never, sentence):
+    job = pending(reason, "lsf")
+    assert (job.state, job.never) == ("pending", never)
+    assert sentence in job.explanation
+
+
+# In the order in which Grid Engine prints the letters, of which each may be missing.
+LETTERS = "dEShTRqrstwx"
+
+
+@given(st.sets(st.sampled_from(LETTERS), min_size=1), st.randoms(use_true_random=False))
+def test_letters_of_grid_engine_mean_the_same_in_every_order(letters, random):
+    def state(text):
+        listing = ('<job_info xmlns:xsd="x"><queue_info><job_list state="running"><JB_job_number>11</JB_job_number><state>{0}</state>'
+                   '<queue_name>all.q@n1</queue_name></job_list></queue_info></job_info>').format(text)
+        table = schedulers.TABLES["sge"]
+        return schedulers.read(table, table["ask"]["listing"], "11", 0, listing, "").job
+
+    printed, mixed = "".join(sorted(letters, key=LETTERS.index)), sorted(letters)
+    random.shuffle(mixed)
+    job, other = state(printed), state("".join(mixed))
+    assert job._replace(native="") == other._replace(native="")
+    expected = ("cancelled" if "d" in letters else "failed" if "E" in letters else "pending" if letters & set("qw") or letters <= set("hR") else "running")
+    assert (job.state, job.native) == (expected, printed)
+    assert (job.explanation == "suspended by the batch system") == (expected == "running" and bool(letters & set("sST")))
+    assert ("qrls" in job.explanation) == (expected == "pending" and "h" in letters)
+    assert schedulers.is_one_of(job.native, schedulers.TABLES["sge"]["leaving"]) == ("d" in letters)
+
+
+@pytest.mark.parametrize("native", ["?", "Q7", "qwY", "ry"])
+def test_a_letter_that_grid_engine_does_not_document_is_no_end(native):
+    listing = "<job_info><job_list state='x'><JB_job_number>11</JB_job_number><state>{0}</state></job_list></job_info>".format(native)
+    table = schedulers.TABLES["sge"]
+    assert schedulers.read(table, table["ask"]["listing"], "11", 0, listing, "").job.state == "unknown"
+
+
+@pytest.mark.parametrize("native", [
+    "PENDING", "RUNNING", "SUSPENDED", "COMPLETED", "CANCELLED", "FAILED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY",
+    "COMPLETING", "CONFIGURING", "EXPEDITING", "LAUNCH_FAILED", "POWER_UP_NODE", "RECONFIG_FAIL", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "RESIZING",
+    "RESV_DEL_HOLD", "REVOKED", "SIGNALING", "SPECIAL_EXIT", "STAGE_OUT", "STOPPED", "UPDATE_DB"])
+def test_every_documented_state_of_slurm_has_a_meaning(native):
+    assert scontrol("JobId=11 JobState={0} Reason=None Dependency=(null)".format(native)).job.state != "unknown"
+
+
+SHOWN = ("JobId=31 ArrayJobId=30 ArrayTaskId=1 JobName=JobId=30 JobState=RUNNING Reason=None Dependency=(null) NodeList=n1 BatchHost=n1 NumNodes=1\n"
+         "JobId=30 ArrayJobId=30 ArrayTaskId=2-7:2,9%4 JobName=x JobState=PENDING Reason=JobArrayTaskLimit Dependency=(null) NodeList=(null)\n")
+TEAM = ("JobId=40 HetJobId=40 HetJobOffset=0 JobName=x JobState=RUNNING Reason=None Dependency=(null) NodeList=a1 BatchHost=a1 NumNodes=1\n"
+        "JobId=41 HetJobId=40 HetJobOffset=1 JobName=x JobState=PENDING Reason=Priority Dependency=(null) NodeList=(null)\n")
+TASKS = ('<job_info xmlns:xsd="x"><job_list state="running"><JB_job_number>60</JB_job_number><state>Eqw</state><tasks>2</tasks></job_list>'
+         '<job_list state="running"><JB_job_number>60</JB_job_number><state>r</state><tasks>3</tasks></job_list></job_info>')
+
+
+@pytest.mark.parametrize(("system", "question", "job_id", "out", "state"), [
+    ("slurm", "scontrol", "30_1", SHOWN, "running"), ("slurm", "scontrol", "30_4", SHOWN, "pending"), ("slurm", "scontrol", "30_9", SHOWN, "pending"),
+    ("slurm", "scontrol", "30_3", SHOWN, "unknown"), ("slurm", "scontrol", "30_8", SHOWN, "unknown"), ("slurm", "scontrol", "31", SHOWN, "running"),
+    ("slurm", "scontrol", "40", TEAM, "running"), ("slurm", "scontrol", "40+0", TEAM, "running"), ("slurm", "scontrol", "40+1", TEAM, "pending"),
+    ("slurm", "scontrol", "40+2", TEAM, "unknown"),
+    ("slurm", "squeue", "30_1", "30_[2-7%2]|PENDING|Priority||n/a|N/A\n30_1|RUNNING|None|n1|n1|N/A\n", "running"),
+    ("slurm", "squeue", "30_5", "30_[2-7%2]|PENDING|Priority||n/a|N/A\n30_1|RUNNING|None|n1|n1|N/A\n", "pending"),
+    ("slurm", "squeue", "40", "40+0|RUNNING|None|a1|a1|N/A\n40+1|PENDING|None||n/a|N/A\n", "running"),
+    ("slurm", "sacct", "30_2", "30_1|COMPLETED|0:0|0:0|n1|None\n30_2|FAILED|7:0|0:0|n2|None\n", "failed"),
+    ("slurm", "sacct", "40+1", "40+0|COMPLETED|0:0|0:0|a1|None\n40+1|CANCELLED by 1000|0:0|0:0|b1|None\n", "cancelled"),
+    ("lsf", "json", "50[3]", '{"RECORDS": [{"JOBID": "50", "JOBINDEX": "2", "STAT": "DONE"}, {"JOBID": "50", "JOBINDEX": "3", "STAT": "RUN"}]}', "running"),
+    ("lsf", "json", "50[4]", '{"RECORDS": [{"JOBID": "50", "JOBINDEX": "2", "STAT": "DONE"}]}', "unknown"),
+    ("lsf", "text", "50[3]", "50|RUN|h1|-|-|-|-|-|-\n", "running"), ("lsf", "text", "50[3]", "50[3]|PEND|-|-|-|-|-|-|-\n", "pending"),
+    ("lsf", "text", "50[3]", "51|RUN|h1|-|-|-|-|-|-\n", "unknown"),
+    ("pbs", "text", "77[3]", "Job Id: 77[3].srv\n    job_state = R\n    exec_host = n1/0\n", "running"),
+    ("pbs", "json", "77[3].srv", '{"Jobs": {"77[3].srv": {"job_state": "R"}}}', "running"),
+    ("pbs", "text", "77[3].srv", "Job Id: 77[4].srv\n    job_state = R\n", "unknown"), ("sge", "listing", "60.3", TASKS, "running"),
+    ("sge", "listing", "60.2", TASKS, "failed"), ("sge", "listing", "60.7", TASKS.replace("<tasks>2<", "<tasks>4-9:1<"), "failed")])
+def test_a_part_of_a_job(system, question, job_id, out, state):
+    table = schedulers.TABLES[system]
+    assert schedulers.read(table, table["ask"][question], job_id, 0, out, "").job.state == state
+
+
+@given(st.text("0123456789_[]-,:%+.", max_size=30), st.text("0123456789_[]-,:%+.", max_size=30))
+def test_no_id_raises_an_error(requested, reported):
+    assert schedulers.same_job(requested, reported) in (True, False)
+
+
+@pytest.mark.parametrize(("hosts", "nodes"), [
+    ("gpu7@siteB", ["gpu7"]), ("4*gpu7@siteB:4*gpu8@siteB", ["gpu7", "gpu8"]), ("16*a1:16*b-2.site", ["a1", "b-2.site"]), ("a1", ["a1"])])
+def test_a_job_of_lsf_on_another_cluster(hosts, nodes):
+    table = schedulers.TABLES["lsf"]
+    record = json.dumps({"RECORDS": [{"JOBID": "11", "STAT": "RUN", "EXEC_HOST": hosts}]})
+    for question, text in (("json", record), ("text", "11|RUN|" + hosts + "|-|-|-|-|-|-")):
+        job = schedulers.read(table, table["ask"][question], "11", 0, text, "").job
+        assert (job.nodes, job.root_node) == (nodes, nodes[0])
+
+
+@pytest.mark.parametrize(("code", "sentence"), [(-9, "it was killed by signal 9 (SIGKILL)"), (-15, "it was killed by signal 15 (SIGTERM)"),
+                                                (137, "it was killed by signal 9 (SIGKILL)"), (-128, ""), (3, "")])
+def test_how_a_job_of_flux_failed(code, sentence):
+    table = schedulers.TABLES["flux"]
+    for question, text in (("json", json.dumps({"id": 11, "status": "FAILED", "returncode": code})), ("text", "11|FAILED|16|n1|{0}|||".format(code))):
+        job = schedulers.read(table, table["ask"][question], "11", 0, text, "").job
+        assert (job.state, job.exit_status, job.explanation, job.reason) == ("failed", code, sentence, "")
+
+
+@pytest.mark.parametrize(("status", "sentence"), [("-28", "processor time"), ("-27", "paraview_memory"), ("-26", "paraview_memory"), ("-25", "cores")])
+def test_what_a_job_of_pbs_used_too_much(status, sentence):
+    assert sentence in pbs("", Exit_status=status).explanation
+
+
+JSON_REFUSED = [
+    (2, "", "qstat: invalid option -- 'F'"), (255, "", "bjobs: Illegal option -- json"), (2, "", "flux-jobs: error: unrecognized arguments: --json"),
+    (1, "", "unknown flag: --json"), (1, "", "json output is not supported in this release"), (0, "no JSON", "Warning: cannot connect to the license server"),
+    (3, "", "Bad argument"), (0, '{"broken": ', ""), (0, "", ""), (64, "<html>", "what is json?"), (0, "\x00\x01", "try again later")]
+
+
+@pytest.mark.parametrize("system", ["pbs", "lsf", "flux"])
+@pytest.mark.parametrize("refusal", JSON_REFUSED)
+def test_if_json_is_refused_the_text_is_requested(system, refusal):
+    text = {"pbs": "Job Id: 11.srv\n    job_state = R\n    exec_host = n1/0\n", "lsf": "11|RUN|n1|-|-|-|-|-|-", "flux": "11|RUN|16|n1||||"}[system]
+    table = schedulers.TABLES[system]
+    job = jobs.Jobs(lambda argv: refusal if argv == jobs.answers.command(table, table["ask"]["json"]["argv"], job_id="11") else (0, text, ""), table).ask("11")
+    assert (job.state, job.root_node) == ("running", "n1")
+
+
+@pytest.mark.parametrize(("system", "out", "job_id"), [
+    ("slurm", "  4711 \n", "4711"), ("slurm", "sbatch: Submitted batch job 4711\n", "4711"), ("slurm", "submitted batch job 4711.\n", "4711"),
+    ("slurm", "SUBMITTED BATCH JOB 4711\n", "4711"), ("slurm", "[login2] INFO: Submitted batch job 4711 to viz\n", "4711"),
+    ("slurm", "job 4711 was not submitted\n", None), ("slurm", "12 nodes\n", None), ("slurm", "3.5\n", None),
+    ("slurm", "you have already submitted batch job 4711\n", None), ("lsf", "login2: JOB <99> IS SUBMITTED to queue <q>.\n", "99"),
+    ("slurm", "You will use 3 nodes\n3\n4711\n", "4711"), ("slurm", "Submitted batch job 4711 on cluster serial\n", "4711"),
+    ("pbs", " 77.srv\t\n", "77.srv"), ("pbs", "77\n", "77"), ("pbs", "project ab1\n\n77[].srv\n", "77[].srv"),
+    ("pbs", "qsub: waiting for job 77.srv to start\n", None),
+    ("torque", "\n  77[].srv\n", "77[].srv"), ("torque", "Moab.77\n", "Moab.77"), ("sge", " 88\n", "88"), ("sge", "88.1-9:2\n", "88"),
+    ("sge", 'Your job-array 88.1-3:1 ("pvserver") has been submitted\n', "88"), ("lsf", " Job <99> submitted to <normal>.\n", "99"),
+    ("lsf", "Job <99[1-4]> is submitted to default queue <normal>.\n", "99"), ("flux", "\u0192abC9 \n", "\u0192abC9")])
+def test_the_id_in_what_a_submission_prints(system, out, job_id):
+    assert schedulers.read_job_id(schedulers.TABLES[system], out) == job_id
+
+
+def test_a_state_that_the_table_does_not_have_is_shown_by_its_name():
+    job = scontrol("JobId=11 JobState=HIBERNATING Reason=None Dependency=(null)").job
+    assert schedulers.waits(job) and schedulers.in_words(job) == "in state HIBERNATING"
+    assert not schedulers.waits(scontrol("", 1, "slurm_load_jobs error: Unable to contact slurm controller").job)
+    assert schedulers.in_words(pending("Priority")) == "other jobs come first"
+    assert schedulers.in_words(pending("SomethingNew")) == "SomethingNew"

@@ -523,7 +523,7 @@ def test_a_check_that_fails_once_does_not_end_the_session(held, program, until):
     held.start(path=path + ":")
     held.submit(program)
     held.hand_over()
-    until(lambda: held.state() == "starting")
+    until(lambda: held.state() == "starting" and (held.directory / "pid").exists())
     flag.touch()
     until(lambda: flag.read_text() or held.process.poll() is not None)
     flag.unlink()

@@ -15,31 +15,39 @@ MUCH = {
     "parallel_environment": "mpi16",
 }
 HEADS = {
-    "slurm": ["--no-requeue", "--job-name=pvserver", "--output=/h/batch.log", "--nodes=2", "--ntasks-per-node=8", "--cpus-per-task=2", "--gres=gpu:8",
+    "slurm": ["--no-requeue", "--job-name=pvserver", "--comment=sciviz.paraview-7.8.9", "--output=/h/batch.log",
+              "--nodes=2", "--ntasks-per-node=8", "--cpus-per-task=2", "--gres=gpu:8",
               "--mem=4096M", "--time=1-01:00:00", "--partition=debug", "--account=p1", "--qos=high", "--reservation=r1", "--constraint=gpu", "--exclusive"],
-    "pbs": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n", "-o /h/batch.log", "-l select=2:ncpus=16:mpiprocs=8:ngpus=8:mem=4096mb:gpu", "-l place=scatter:excl",
+    "pbs": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n", "-o /h/batch.log",
+            "-l select=2:ncpus=16:mpiprocs=8:ngpus=8:mem=4096mb:gpu", "-l place=scatter:excl",
             "-l walltime=25:00:00", "-A p1", "-q r1"],
-    "torque": ["-N pvserver", "-S /bin/sh", "-j oe", "-r n", "-o /h/batch.log", "-l nodes=2:ppn=16:gpus=8:gpu", "-l pmem=512mb", "-l walltime=25:00:00",
+    "torque": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n", "-o /h/batch.log", "-l nodes=2:ppn=16:gpus=8:gpu", "-l pmem=512mb", "-l walltime=25:00:00",
                "-q debug", "-A p1", "-l qos=high", "-W x=FLAGS:ADVRES:r1", "-n"],
-    "sge": ["-N pvserver", "-S /bin/sh", "-j y", "-r n", "-notify", "-o /h/batch.log", "-pe mpi16 32", "-l mem_free=256M", "-l h_rt=25:00:00", "-q debug",
+    "sge": ["-S /bin/sh", "-j y", "-r n", "-notify", "-N sciviz.paraview-7.8.9", "-o /h/batch.log", "-pe mpi16 32",
+            "-l mem_free=256M", "-l h_rt=25:00:00", "-q debug",
             "-P p1", "-ar r1", "-l gpu"],
-    "lsf": ["-J pvserver", "-rn", "-o /h/batch.log", "-n 16", '-R "span[ptile=8]"', '-R "affinity[core(2)]"', '-gpu "num=8"', '-R "rusage[mem=4096MB]"',
+    "lsf": ["-J pvserver", "-rn", "-Jd sciviz.paraview-7.8.9", "-o /h/batch.log", "-n 16",
+            '-R "span[ptile=8]"', '-R "affinity[core(2)]"', '-gpu "num=8"', '-R "rusage[mem=4096MB]"',
             "-W 25:00", "-q debug", "-P p1", "-sla high", "-U r1", '-R "select[gpu]"', "-x"],
-    "flux": ["--job-name=pvserver", "--output=/h/batch.log", "--nodes=2", "--nslots=16", "--cores-per-slot=2", "--gpus-per-slot=1", "--time-limit=90000s",
+    "flux": ["--job-name=pvserver", "--setattr=user.comment=sciviz.paraview-7.8.9", "--output=/h/batch.log", "--nodes=2",
+             "--nslots=16", "--cores-per-slot=2", "--gpus-per-slot=1", "--time-limit=90000s",
              "--queue=debug", "--bank=p1", "--requires=gpu", "--exclusive"],
+    "oar": ["-n sciviz.paraview", "-O /h/batch.log", "-E /h/batch.log", "-l /nodes=2/core=16,walltime=25:00:00", "-q debug", "--project p1", "-p gpu"],
 }
 LITTLE = {
-    "slurm": ["--output=/o", "--nodes=1", "--ntasks-per-node=1", "--time=1:00:30"],
+    "slurm": ["--comment=sciviz.paraview", "--output=/o", "--nodes=1", "--ntasks-per-node=1", "--time=1:00:30"],
     "pbs": ["-o /o", "-l select=1:ncpus=1:mpiprocs=1", "-l place=scatter", "-l walltime=1:00:30"],
     "torque": ["-o /o", "-l nodes=1:ppn=1", "-l walltime=1:00:30"],
-    "sge": ["-o /o", "-l h_rt=1:00:30"],
-    "lsf": ["-o /o", "-n 1", '-R "span[ptile=1]"', "-W 1:01"],
-    "flux": ["--output=/o", "--nodes=1", "--nslots=1", "--time-limit=3630s"],
+    "sge": ["-N sciviz.paraview", "-o /o", "-l h_rt=1:00:30"],
+    "lsf": ["-Jd sciviz.paraview", "-o /o", "-n 1", '-R "span[ptile=1]"', "-W 1:01"],
+    "flux": ["--setattr=user.comment=sciviz.paraview", "--output=/o", "--nodes=1", "--nslots=1", "--time-limit=3630s"],
+    "oar": ["-O /o", "-E /o", "-l /nodes=1/core=1,walltime=1:00:30"],
 }
 # Options for which a batch system has no directive.
 LACKS = {
     "pbs": ["qos", "parallel_environment"], "slurm": ["parallel_environment"], "torque": ["parallel_environment"], "lsf": ["parallel_environment"],
     "sge": ["qos", "gpus_per_node", "exclusive"], "flux": ["memory", "qos", "reservation", "parallel_environment"],
+    "oar": ["gpus_per_node", "memory", "qos", "reservation", "exclusive", "parallel_environment"],
     "none": ["gpus_per_node", "memory", "queue", "account", "qos", "reservation", "constraint", "exclusive", "parallel_environment"],
 }
 
@@ -53,8 +61,10 @@ def test_every_batch_system_is_tested():
 def test_all_options_that_a_system_supports(name):
     table = answers.TABLES[name]
     options = {option: value for option, value in MUCH.items() if option not in LACKS[name] and (name, option) != ("pbs", "queue")}
-    assert directives.head(table, dict(options, extra=["-l more", table["directives"]["prefix"] + "-l most"]), "/h/batch.log") == [
-        table["directives"]["prefix"] + line for line in HEADS[name] + ["-l more", "-l most"]]
+    assert directives.head(table, dict(options, extra=["-l more", table["directives"]["prefix"] + "-l most"]), "/h/batch.log", "7.8.9") == [
+        table["directives"]["prefix"] + line for line in HEADS[name] + ["-l more", "-l most"]
+        # In OAR, a second -l would be an alternative to the first.
+        if name != "oar" or not line.startswith("-l /")]
 
 
 @pytest.mark.parametrize("name", sorted(LITTLE))
@@ -62,7 +72,7 @@ def test_options_that_are_not_requested_are_left_out(name):
     table = answers.TABLES[name]
     options = dict.fromkeys(MUCH, "") | {"nodes": 1, "tasks_per_node": 1, "cpus_per_task": 0, "gpus_per_node": 0, "walltime": 3630, "exclusive": False}
     always = len(table["directives"]["always"])
-    assert directives.head(table, options, "/o")[always:] == [table["directives"]["prefix"] + line for line in LITTLE[name]]
+    assert directives.head(table, options, "/o", "")[always:] == [table["directives"]["prefix"] + line for line in LITTLE[name]]
 
 
 @pytest.mark.parametrize(("name", "option"), [(name, option) for name, lacking in LACKS.items() for option in lacking])

@@ -8,7 +8,7 @@ import re
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import facts
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, answers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -115,7 +115,8 @@ def test_settings_keep_valid_keys_with_values_of_the_right_type():
     good = {"version": 1, "name": "Lab", "relay": relay, "account_required": True, "modules": ["paraview/5.13"], "server_ports": "11111-11120"}
     assert facts.settings(good) == good
     assert facts.settings({
-        "version": "1", "name": 5, "relay": [], "account_required": "yes", "modules": "paraview", "poll_floor_s": True, "ssh_args": "-oProxyCommand=x",
+        "version": "1", "name": 5, "relay": [], "account_required": "yes", "modules": "paraview", "poll_floor_s": True,
+        "nodes_on_demand": "yes", "scheduler_json": 0, "ssh_args": "-oProxyCommand=x",
         "paraview_setup": "x", 5: 5, None: None, "launcher": None}) == {}
 
 
@@ -167,3 +168,9 @@ def test_read_parses_the_output_of_the_probe(script, shell, program, monkeypatch
     assert node["uid"] == os.getuid() and node["home"] == os.environ["HOME"]
     assert (node["client_side"], node["schedulers"], node["first_node"]) == ("198.18.2.2", ["slurm"], {"slurm": "c101"})
     assert (node["prelude"], node["missing"]) == ("", [])
+
+
+def test_any_node_of_the_named_cluster_is_asked_for():
+    options = {"schedulers": {}, "slurm_cluster": "serial"}
+    assert "first_node slurm sinfo -M serial -h -N" in facts.probe(adaptation.tables(options))
+    assert "first_node slurm sinfo -h -N" in facts.probe(adaptation.tables(dict(options, slurm_cluster="")))

@@ -12,7 +12,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow i
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, directives
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, Polling
 
 SLURM = answers.TABLES["slurm"]
@@ -74,12 +74,83 @@ def test_a_job_that_waits_and_runs(follow):
         "Slurm does not answer about job 11: slurm_load_jobs error: Unable to contact slurm controller (connect failure); still waiting"]
 
 
+class Cluster:
+    """A session's directory, and the job in it, of a batch system that needs time to cancel a job."""
+
+    table = dict(answers.TABLES["pbs"], ask={"text": answers.TABLES["pbs"]["ask"]["text"]})
+
+    def __init__(self, status, obeys=True):
+        self.text, self.obeys, self.commands = status, obeys, []
+
+    def status(self, _seen, _seconds, _pause=0.1):
+        return self.text
+
+    def read(self, name):
+        return self.text if name == "status" else "77.srv\n"
+
+    def put(self, name, _text):
+        assert name == "stop"
+        if self.obeys:
+            self.text += "\nended 143 cancelled"
+
+    def run(self, argv):
+        self.commands.append(argv[0])
+        if argv[0] == "qdel":
+            self.text += "\nended 143 cancelled"
+        if "ended" in self.text:
+            return 153, "", "qstat: Unknown Job Id 77.srv\n"
+        return 0, "Job Id: 77.srv\n    job_state = R\n    substate = 42\n    exec_host = c1/0\n", ""
+
+    def flow(self):
+        flow = JobFlow(None, self.table, "", "/home/x/.paraview-connect/0123456789abcdef")
+        flow.directory, flow.queue = self, Jobs(self.run, self.table)
+        return flow
+
+
+def test_a_job_that_runs_ends_by_itself_before_it_is_cancelled():
+    cluster = Cluster("running c1\nnodes c1")
+    assert cluster.flow().end() == ""
+    assert "qdel" not in cluster.commands
+
+
+@pytest.mark.parametrize("status", ["", "running c1\nnodes c1"])
+def test_a_job_that_cannot_end_by_itself_is_cancelled(monkeypatch, status):
+    monkeypatch.setattr(job_flow, "_ENDING_SOON", 0)
+    cluster = Cluster(status, obeys=False)
+    assert cluster.flow().end() == ""
+    assert "qdel" in cluster.commands
+
+
+def test_pbs_has_not_released_a_job_whose_output_it_delivers():
+    cluster = Cluster("running c1\nended 0 pvserver")
+    flow = cluster.flow()
+    flow.follow("77.srv", LONG_AGO)
+    cluster.run = None
+    for state, released in (("E\n    substate = 51", False), ("R\n    substate = 42", False), ("F\n    substate = 92", True)):
+        flow.queue = Jobs(lambda _argv, state=state: (0, "Job Id: 77.srv\n    job_state = {0}\n".format(state), ""), cluster.table)
+        assert flow.released() is released
+    flow.queue = Jobs(lambda _argv: (124, "", ""), cluster.table)
+    assert flow.released() is False, "no answer is no answer"
+
+
 def test_a_reason_is_explained(follow):
     flow = follow([""], ["pending_held_user_scontrol_o"])
     events = flow.events()
     next(events)
     next(events)
-    assert flow.lines == ["job 11 pending, JobHeldUser (held by its owner)"]
+    assert flow.lines == ["job 11 pending, JobHeldUser (held: release it with scontrol release 11)"]
+
+
+def test_a_job_that_may_wait_in_vain_waits_with_a_warning(follow):
+    flow = follow([""], ["pending_partdown_scontrol_o"])
+    for number, _news in enumerate(flow.events()):
+        if number > 3:
+            break
+    assert flow.lines == ["job 11 pending, PartitionDown (warning: waits until the partition is up again: or choose another paraview_queue)"]
+    flow.watch.polling.submitted_at = LONG_AGO
+    with pytest.raises(SessionError, match="did not start within") as caught:
+        flow.runs(60, 1)
+    assert "waits until the partition is up again" in caught.value.why
 
 
 def test_a_job_that_can_never_run(follow):
@@ -373,6 +444,14 @@ def ranks(hosts, names, attached=False, table=answers.TABLES["pbs"], **options):
     (2, ["a", "b", "c"], {"nodes": 2, "attached": True}), (1, ["a", "b"], {"nodes": 1, "mpi_launcher": [], "attached": True, "tasks_per_node": 1})])
 def test_ranks_on_all_nodes_need_no_line(hosts, names, options):
     assert ranks(hosts, names, **options) == ""
+
+
+def test_ranks_are_counted_against_what_the_users_own_directives_request():
+    table, options = answers.TABLES["pbs"], {"nodes": 1, "tasks_per_node": 1, "mpi_launcher": None}
+    read = directives.granted(table, dict(options, directives=["-l select=2:mpiprocs=4"]))
+    assert ranks(1, ["a", "b"], **read).startswith("pvserver's 8 ranks run on 1 of 2 nodes")
+    unread = directives.granted(table, dict(options, directives=["-l select=1:mpiprocs=1+1:mpiprocs=4"]))
+    assert ranks(1, ["a", "b"], **unread) == "", "it is not known how many there should be"
 
 
 def test_ranks_on_fewer_hosts_than_nodes_are_shown_with_the_way_out():

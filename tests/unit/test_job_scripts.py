@@ -315,8 +315,8 @@ def test_a_cancelled_job_leaves_nothing(job, program, home, until, moment):
 
 
 def test_a_job_that_is_cancelled_before_pvservers_shell_began(job, program, until):
-    slow = "#!/bin/sh\ntouch began\nwhile [ ! -e go_on ]; do sleep 0.02; done\nexec /usr/bin/setsid \"$@\"\n"
-    path = os.path.dirname(program("setsid", slow)) + ":"
+    slow = "#!/bin/sh\n[ \"$2\" != sh ] || exec /usr/bin/timeout \"$@\"\ntouch began\nwhile [ ! -e go_on ]; do sleep 0.02; done\nexec /usr/bin/timeout \"$@\"\n"
+    path = os.path.dirname(program("timeout", slow)) + ":"
     job.start([program("pvserver", FORWARD)], path=path)
     until((job.directory / "began").exists)
     job.process.terminate()
@@ -327,6 +327,72 @@ def test_a_job_that_is_cancelled_before_pvservers_shell_began(job, program, unti
     # A process that is still being started has to find that the job is over.
     until(lambda: not job.processes(), 5)
     assert job.wait() == 143
+
+
+STUBBORN = "#!/bin/sh\ntrap '' TERM HUP INT\necho 'Waiting for client...'\nwhile :; do sleep 0.05; done\n"
+
+
+@pytest.fixture(name="poor", params=["", "mkfifo", "timeout"])
+def _poor(request, program):
+    """A node that lacks one of the programs by which the job ends what it started."""
+    return os.path.dirname(program(request.param, "#!/bin/sh\nexit 1\n")) + ":" if request.param else ""
+
+
+def _runs(job, program, until, path):
+    job.start([program("pvserver", STUBBORN)], path=path)
+    job.go()
+    until(lambda: job.progress().output)
+    assert job.left()
+
+
+def test_if_the_job_is_killed_nothing_of_it_is_left(job, program, until, poor):
+    """A batch system that is out of patience kills the job's script alone."""
+    _runs(job, program, until, poor)
+    job.process.kill()
+    job.process.wait()
+    until(lambda: not job.left() and not job.processes(), 20)
+
+
+def test_if_the_session_is_killed_nothing_of_it_is_left(job, program, until, poor):
+    """PBS ends a job by its session id."""
+    _runs(job, program, until, poor)
+    subprocess.run(["pkill", "-KILL", "-s", str(job.process.pid)], check=True)
+    job.process.wait()
+    until(lambda: not job.left() and not job.processes(), 20)
+
+
+def test_pvserver_is_in_the_session_of_its_job(job, program, until):
+    _runs(job, program, until, "")
+    ours = subprocess.run(["ps", "-o", "pid=", "-s", str(job.process.pid)], stdout=subprocess.PIPE, check=True).stdout.decode().split()
+    assert {line.split()[0] for line in job.left()} <= set(ours) | {(job.directory / "pid").read_text().strip()}
+    assert (job.directory / "pid").read_text().strip() in ours
+    assert os.getsid(int((job.directory / "pid").read_text())) == job.process.pid
+    assert os.getpgid(int((job.directory / "pid").read_text())) != os.getpgid(job.process.pid)
+
+
+def test_if_the_directory_is_removed_the_job_ends(job, program, until):
+    _runs(job, program, until, "")
+    group = (job.directory / "pid").read_text().strip()
+    shutil.rmtree(str(job.directory))
+    assert job.process.wait(60) == 143
+    listing = subprocess.run(["ps", "-wweo", "pgid=,stat="], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
+    assert not [line for line in listing if line.split()[0] == group and not line.split()[1].startswith("Z")]
+
+
+@pytest.mark.parametrize("kind", ["gone", "no directory"])
+def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kind):
+    job.start([program("pvserver", FORWARD)])
+    until(lambda: job.progress().host)
+    job.process.kill()
+    job.process.wait()
+    until(lambda: not job.processes())
+    script = (job.directory / "job.sh").read_text()
+    shutil.rmtree(str(job.directory))
+    if kind == "no directory":
+        job.directory.write_text("")
+    done = subprocess.run([job.shell, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+    assert done.returncode == 73
+    assert "{0} cannot write to {1}".format(socket.gethostname(), job.directory) in done.stderr.decode()
 
 
 def test_a_pvserver_that_ignores_the_signal_is_killed(job, program, until):
@@ -374,6 +440,8 @@ def test_the_head_of_a_slurm_job():
     text = job_scripts.job_script(SLURM, "/h/.paraview-connect/0123456789abcdef", {"nodes": 2, "walltime": 3600, "extra": ["--qos=x"]}, 1200)
     lines = text.splitlines()
     assert lines[0] == "#!/bin/sh"
+    comment = lines.pop(3)
+    assert comment.startswith("#SBATCH --comment=sciviz.paraview-")
     assert lines[1:7] == ["#SBATCH --no-requeue", "#SBATCH --job-name=pvserver", "#SBATCH --output=/h/.paraview-connect/0123456789abcdef/batch.log",
                           "#SBATCH --nodes=2", "#SBATCH --time=1:00:00", "#SBATCH --qos=x"]
     assert 'scontrol show hostnames "$SLURM_JOB_NODELIST"' in text
@@ -458,3 +526,10 @@ def test_ranks_of_an_earlier_run_are_not_counted(job, program, home):
     job.go([])
     assert job.wait() == 0
     assert job.progress().ranks is None
+
+
+@pytest.mark.parametrize(("host", "nodes", "first"), [
+    ("dahu-7.site.edu", "dahu-10 dahu-3 dahu-7", ["dahu-7", "dahu-10", "dahu-3"]), ("c2", "c1.site.edu c2.site.edu", ["c2.site.edu", "c1.site.edu"]),
+    ("c1", "c1 c2", ["c1", "c2"]), ("batch7", "nid1 nid2", ["nid1", "nid2"]), ("c1", "", [])])
+def test_the_root_node_is_the_first_in_a_list_that_is_sorted_by_name(host, nodes, first):
+    assert Progress("nodes {0}\naddresses\nrunning {1}\n".format(nodes, host)).nodes == first

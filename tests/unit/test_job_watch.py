@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The state of a job while its sources contradict one another, fail, and recover."""
 
+import copy
 import time
 
 import pytest
@@ -138,6 +139,19 @@ def test_a_job_that_was_cancelled_in_the_queue_has_no_log_to_wait_for(job, monke
     assert job.watch.vanished and job.watch.wait_for_ending()[0].state == "failed"
 
 
+def test_a_table_without_nodes_does_not_show_that_a_cancelled_job_never_ran(job):
+    table = copy.deepcopy(job.watch.queue.table)
+    for question in table["ask"].values():
+        question["fields"].pop("nodes", None)
+    job.watch.queue.table = table
+    job.files.text, job.case = "", "cancelled_pending_scontrol_o"
+    job.step()
+    assert not job.watch.vanished, "its last words may still appear"
+    for _second in range(30):
+        job.step()
+    assert job.watch.vanished
+
+
 @pytest.mark.parametrize("floor", [0, 60])
 def test_a_missing_sign_of_life_does_not_break_the_sites_pace(clock, floor):
     polling = Polling(LONG_AGO, floor)
@@ -164,6 +178,14 @@ def _monitor(job, monkeypatch):
 
     class Flow:
         progress = property(lambda self: self.watch.progress)
+
+        @staticmethod
+        def released():
+            return True
+
+        @staticmethod
+        def end_with_job():
+            """The job is not the user's own."""
 
     flow = Flow()
     flow.watch, flow.directory, flow.queue = job.watch, job.files, job.watch.queue

@@ -5,11 +5,12 @@
 
 import os
 import signal
+import threading
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, jobs, validation
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import jobs, validation
 from conftest import Answer
 
 SLURM = schedulers.TABLES["slurm"]
@@ -41,6 +42,43 @@ def test_submit(recorded):
     run = Fake(recorded("sbatch_parsable"))
     assert jobs.Jobs(run, SLURM).submit("/h/a b/job.sh") == "11"
     assert run.commands == [["sbatch", "--parsable", "/h/a b/job.sh"]]
+
+
+def test_an_older_qsub_is_used_without_the_option_that_it_lacks():
+    run = Fake(Answer("", 2, "", "qsub: invalid option -- 'f'\nusage: qsub [-a date_time] ...\n"), Answer("", 0, "77.srv\n", ""))
+    assert jobs.Jobs(run, PBS).submit("/h/job.sh") == "77.srv"
+    assert run.commands == [["qsub", "-f", "/h/job.sh"], ["qsub", "/h/job.sh"]]
+
+
+def test_a_refused_job_is_submitted_once():
+    run = Fake(Answer("", 188, "", "qsub: Job violates queue and/or server resource limits\n"))
+    with pytest.raises(SessionError, match="violates"):
+        jobs.Jobs(run, PBS).submit("/h/job.sh")
+    assert len(run.commands) == 1
+
+
+def test_a_batch_system_that_does_not_answer_is_reported_while_it_is_waited_for(monkeypatch):
+    monkeypatch.setattr(jobs, "SLOW", 0.01)
+    reported = threading.Event()
+
+    def script(_text, _seconds):
+        assert reported.wait(10), "nothing was reported"
+        return 124, "", ""
+
+    assert jobs.over(script, slow=reported.set)(["qsub", "x"]) == (124, "", "")
+
+
+def test_a_batch_system_that_answers_is_not_reported(monkeypatch):
+    monkeypatch.setattr(jobs, "SLOW", 0.2)
+    reported = threading.Event()
+    jobs.over(lambda _text, _seconds: (0, "", ""), slow=reported.set)(["qsub", "x"])
+    assert not reported.wait(0.5)
+
+
+def test_a_job_that_was_cancelled_in_the_queue_has_no_log():
+    state = schedulers.JobState("cancelled", "CANCELLED", "", "it was cancelled", False, [], "", None, None, None, False)
+    error = jobs.ended_error("11", state, "", "", True)
+    assert not [line for line in error.lines() if "log" in line]
 
 
 @pytest.mark.parametrize(("case", "message"), REFUSED.items())
@@ -381,3 +419,131 @@ def test_another_process_with_the_same_id_is_neither_reported_nor_ended(script, 
         assert queue.ask(job_id).state == "running"
     finally:
         os.killpg(int(job_id.partition(".")[0]), signal.SIGKILL)
+
+
+def told(*arguments, code=1, name="slurm"):
+    """Why a submission that printed (out, err) was refused."""
+    with pytest.raises(SessionError) as caught:
+        jobs.Jobs(Fake(Answer("", code, *arguments)), schedulers.TABLES[name]).submit("job.sh")
+    return caught.value
+
+
+RULE = "=" * 70
+BANNER = "\n".join([RULE, "            Welcome to Lonely Mountain", RULE, "", "No reservation for this job"] + [
+    "--> Checking {0}...OK".format(what) for what in ("the submit host (login3)", "the name of the job", "ssh keys", "the quota of /home")])
+
+
+@pytest.mark.parametrize("code", [0, 1, 255])
+@pytest.mark.parametrize(("out", "err", "cause"), [
+    (BANNER + "\n--> Checking queue (huge)...FAILED\n\n  [*] There is no queue huge; there are: normal, long\n\n", "",
+     "[*] There is no queue huge; there are: normal, long"),
+    (BANNER + "\n--> Checking budget (PROJ7)...FAILED\n\n   [*] PROJ7 has expired\n",
+     "sbatch: error: Batch job submission failed: Unspecified error\n", "PROJ7 has expired"),
+    ("", BANNER + "\n--> Submission error: please name the number of nodes\n", "please name the number of nodes"),
+    (BANNER, "sbatch: error: Batch job submission failed: Invalid qos\n" + RULE, "Invalid qos"),
+    ("", "sbatch: unrecognized option '--foo'\nUsage: sbatch [OPTIONS]\n" + "  --x   y\n" * 50, "unrecognized option '--foo'"),
+    ("", "\x1b[31m" + "x" * 2000 + " is not a project\x1b[0m", "is not a project")])
+def test_the_end_of_a_refusal_is_shown(out, err, cause, code):
+    error = told(out, err, code=code)
+    assert cause in error.why
+    assert "Welcome" not in error.why and len(error.why) < 1000 and "\n" not in error.why and "\x1b" not in error.why
+    assert "change what the message names" in error.way_out
+
+
+def test_an_id_on_the_other_stream_counts():
+    assert jobs.Jobs(Fake(Answer("", 0, "", "sbatch: Submitted batch job 12\n")), SLURM).submit("job.sh") == "12"
+
+
+@pytest.mark.parametrize(("out", "job_id"), [
+    ("4711;serial\n", "4711;serial"), ("Submitted batch job 4711 on cluster serial\n", "4711;serial"), ("4711\n", "4711"), ("4711;c 1\n", "4711;c")])
+def test_an_id_keeps_its_cluster(out, job_id):
+    assert jobs.Jobs(Fake(Answer("", 0, out, "")), SLURM).submit("job.sh") == job_id
+
+
+def test_every_command_about_a_job_names_its_cluster():
+    run = Fake(Answer("", 1, "", "slurm_load_jobs error: Invalid job id specified"), Answer("", 0, "", ""), Answer("", 0, "", ""), Answer("", 0, "", ""))
+    queue = jobs.Jobs(run, SLURM)
+    assert queue.ask("4711;serial").gone
+    assert queue.cancel("4711;serial") == ""
+    queue.ask_together(["4711;serial", "12", "4712;serial"])
+    assert [argv[:3] for argv in run.commands] == [[program, "-M", "serial"] for program in ("scontrol", "sacct", "scancel", "squeue")]
+    assert run.commands[2][3:] == ["4711"] and "4711,4712" in run.commands[3]
+    attach = queue.attach("4711;serial", "n1", "/h/job.sh")
+    assert attach[2:6] == ["srun", "-M", "serial", "--jobid=4711"]
+    assert queue.attach("4711", "n1", "/h/job.sh")[2:4] == ["srun", "--jobid=4711"]
+
+
+def test_a_job_of_the_same_number_on_another_cluster_is_not_the_job():
+    """Of several jobs in one answer, each is about its own cluster."""
+    run = Fake(Answer("", 0, "4711|RUNNING|None|n1|n1|N/A|1:00:00|1:00\n4712|RUNNING|None|n2|n2|N/A|1:00:00|1:00\n", ""))
+    assert set(jobs.Jobs(run, SLURM).ask_together(["4711;serial", "4711", "4712;serial"])) == {"4711;serial", "4712;serial"}
+
+
+def test_a_cluster_that_the_user_names(recorded):
+    table = adaptation.adapted(SLURM, {"slurm_cluster": "serial"}, {})
+    run = Fake(recorded("sbatch_parsable"), recorded("scancel_pending"))
+    queue = jobs.Jobs(run, table)
+    assert queue.submit("job.sh") == "11;serial"
+    assert queue.cancel("11;serial") == "" and queue.cancel("12") == "" and queue.cancel("13;inter") == ""
+    assert run.commands[1:] == [["scancel", "-M", "serial", "11"], ["scancel", "-M", "serial", "12"], ["scancel", "-M", "inter", "13"]]
+    assert schedulers.command(table, table["first_node"]["argv"])[:4] == ["sinfo", "-M", "serial", "-h"]
+    assert adaptation.for_record("slurm", table) == table
+    assert adaptation.for_record("slurm", adaptation.adapted(SLURM, {"slurm_cluster": ""}, {})) is None
+
+
+def test_a_semicolon_of_another_batch_system_is_part_of_the_id():
+    assert schedulers.command(PBS, ["qdel", "{job_id}"], job_id="7;x") == ["qdel", "7;x"]
+
+
+@pytest.mark.parametrize(("options", "site"), [({"nodes_on_demand": True}, {}), ({"nodes_on_demand": False}, {"nodes_on_demand": True})])
+@pytest.mark.parametrize("comment", [
+    "Can Never Run: Not enough total nodes available", "Can Never Run: Insufficient amount of resource: ncpus (R: 120 A: 0 T: 0)",
+    "Can Never Run: can't fit in the largest placement set, and can't span psets"])
+def test_a_site_that_makes_nodes_lets_a_job_wait_for_them(options, site, comment):
+    text = "Job Id: 7.srv\n    job_state = Q\n    substate = 10\n    comment = {0}\n".format(comment)
+    run = Fake(Answer("", 0, "no JSON", ""), Answer("", 0, text, ""))
+    job = jobs.Jobs(run, adaptation.adapted(PBS, options, site)).ask("7.srv")
+    assert (job.state, job.never, job.warning) == ("pending", False, True)
+    assert "made its nodes" in job.explanation
+    run = Fake(Answer("", 0, "no JSON", ""), Answer("", 0, text, ""))
+    assert jobs.Jobs(run, adaptation.adapted(PBS, {}, {})).ask("7.srv").never
+
+
+def test_on_such_a_site_too_a_job_that_cannot_run_does_not_wait():
+    text = "Job Id: 7.srv\n    job_state = Q\n    substate = 10\n    comment = Can Never Run: No Select\n"
+    assert jobs.Jobs(Fake(Answer("", 0, text, "")), adaptation.adapted(PBS, {"nodes_on_demand": True, "scheduler_json": False}, {})).ask("7.srv").never
+
+
+@pytest.mark.parametrize("name", ["pbs", "lsf", "flux", "slurm"])
+@pytest.mark.parametrize(("options", "site"), [({"scheduler_json": False}, {}), ({"scheduler_json": True}, {"scheduler_json": False})])
+def test_a_site_turns_json_off(name, options, site):
+    table = adaptation.adapted(schedulers.TABLES[name], options, site)
+    run = Fake(Answer("", 1, "", "connection refused"))
+    jobs.Jobs(run, table).ask("7")
+    assert len(run.commands) == 1 and not any("json" in word for word in run.commands[0])
+    assert validation.tables({name: {"ask": {"json": None}}})[name]["ask"] == table["ask"]
+
+
+@pytest.mark.parametrize(("changes", "reason", "never", "warning"), [
+    ({"never": {"PartitionDown": "ask the site"}}, "PartitionDown", True, False),
+    ({"may_pass": {"PartitionTimeLimit": "it is raised at night"}}, "PartitionTimeLimit", False, True),
+    ({"may_pass": {"QOSMax.*": "it is raised at night"}}, "QOSMaxNodePerJobLimit", False, True),
+    ({"may_pass": {"QOSMax.*": "it is raised at night"}}, "AssocMaxNodePerJobLimit", True, False),
+    ({"never": {"Partition.*": "ask the site"}}, "PartitionInactive", True, False),
+    ({"never": {"Partition.*": "ask the site"}, "may_pass": {"PartitionInactive": "it is back soon"}}, "PartitionInactive", False, True),
+    ({"never": {"Priority": "it will not get better"}}, "Priority", True, False), ({"never": {"PartitionConfig": None}}, "PartitionConfig", False, False),
+    ({"may_pass": {"PartitionDown": None}}, "PartitionDown", False, False)])
+def test_a_sites_table_moves_a_reason(changes, reason, never, warning):
+    table = validation.tables({"slurm": changes})["slurm"]
+    text = "JobId=11 JobState=PENDING Reason={0} Dependency=(null)".format(reason)
+    job = jobs.Jobs(Fake(Answer("", 0, text, "")), table).ask("11")
+    assert (job.never, job.warning) == (never, warning)
+    own = {**(changes.get("never") or {}), **(changes.get("may_pass") or {})}
+    assert not (never or warning) or job.explanation in own.values() or "Assoc" in reason
+
+
+def test_an_unknown_state_is_no_end():
+    run = Fake(Answer("", 0, "JobId=11 JobState=TELEPORTING Reason=None Dependency=(null)", ""))
+    job = jobs.Jobs(run, SLURM).ask("11")
+    assert (job.state, job.native, job.gone, len(run.commands)) == ("unknown", "TELEPORTING", False, 1)
+    assert jobs.Jobs(run, SLURM).cancel_and_wait("11", seconds=0, pause=lambda _seconds: None) == "job 11 is still TELEPORTING"

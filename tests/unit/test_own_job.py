@@ -120,6 +120,43 @@ def test_an_answer_without_an_owner_is_no_proof():
     assert caught.value.why == "Slurm does not name its owner"
 
 
+@pytest.mark.parametrize(("fields", "why"), [
+    ((), "it runs, but the table of Slurm reads no nodes"), (("nodes", "root_node"), "it runs, but the answer of Slurm has no nodes")])
+def test_a_job_whose_nodes_are_not_known(fields, why):
+    question = dict(TABLES["slurm"]["ask"]["scontrol"])
+    question["fields"] = {name: query for name, query in question["fields"].items() if name not in {"nodes", "root_node"} - set(fields)}
+    site = Site(dict(TABLES["slurm"], ask={"scontrol": question}), out("JobId=5 UserId=mol(7) JobState=RUNNING Reason=None RunTime=0 TimeLimit=60\n"))
+    with pytest.raises(SessionError, match="pvserver cannot be started in job 5") as caught:
+        site.find("5")
+    assert caught.value.why == why and "leave paraview_job_id out" in caught.value.way_out
+
+
+def test_parts_of_jobs_and_other_clusters():
+    """Each further question is about the same part on the same cluster."""
+    part = ("JobId=4713 ArrayJobId=4711 ArrayTaskId=2 JobName=a UserId=(null) JobState=RUNNING Reason=None Dependency=(null) NodeList=n1 BatchHost=n1\n")
+    site = Site(TABLES["slurm"], out(part), out("CLUSTER: inter\n4711_1|RUNNING|bob|2:00|1:00\n4711_2|RUNNING|mol|3:00:00|1:00:00\n"), user="mol")
+    site.queue.table = dict(TABLES["slurm"], ask=dict(TABLES["slurm"]["ask"], scontrol=dict(
+        TABLES["slurm"]["ask"]["scontrol"], fields={name: query for name, query in TABLES["slurm"]["ask"]["scontrol"]["fields"].items() if name != "owner"})))
+    job = site.find("4711_2;inter")
+    assert (job.owner, job.time_left_s) == ("mol", 7200)
+    assert [argv[:3] for argv in site.asked] == [["scontrol", "-M", "inter"], ["squeue", "-M", "inter"]]
+    assert site.queue.attach("4711_2;inter", "n1", "/a b/attach.sh")[2:6] == ["srun", "-M", "inter", "--jobid=4711_2"]
+
+
+def test_an_element_of_an_array_of_lsf():
+    listing = '{"RECORDS":[{"JOBID":"91","JOBINDEX":"7","STAT":"RUN","EXEC_HOST":"h1:h2"}]}'
+    job = Site(TABLES["lsf"], out(listing), out("91[6]|RUN|bob|0:01 L\n91[7]|RUN|carol|0:10 L\n"), user="carol").find("91[7]")
+    assert (job.root_node, job.time_left_s) == ("h1", 600)
+
+
+@pytest.mark.parametrize("case", ["run_json", "run"])
+def test_a_job_of_oar(recorded, case, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1751979909 + 60)
+    answer = recorded(case, "oar")
+    site = Site(dict(TABLES["oar"], ask=dict(list(TABLES["oar"]["ask"].items())[case == "run":][:1])), (0, answer.out, ""), user="alice")
+    assert site.find(answer.command.split()[-1]).owner == "alice"
+
+
 @pytest.mark.parametrize(("scheduler", "case", "job_id", "why"), [
     ("pbs", "exiting_f_json", None, "it is ending"), ("pbs", "queued_f_json", None, "it is pending: "),
     ("slurm", "completing_scontrol_o", None, "it is ending"), ("slurm", "unknown_scontrol_o", "99999", "it is not known")])
@@ -313,6 +350,28 @@ def test_a_file_that_the_nodes_do_not_have(attached, until):
     attached.start(TABLES["torque"], running(["n1", "n2"]), mpi_launcher=["env"], tasks_per_node=2)
     until(lambda: attached.progress().output)
     assert Path(attached.seen()["PBS_NODEFILE"]).read_text().split() == ["n1", "n1", "n2", "n2"]
+
+
+def test_an_element_of_an_array_is_found_by_its_index(attached, until):
+    common = {"LSB_JOBID": ID, "LSB_HOSTS": "n1"}
+    attached.own_process(**dict(common, LSB_JOBINDEX="1", LSB_BATCH_JID=ID + "[1]", GREETING="another"))
+    attached.own_process(**dict(common, LSB_JOBINDEX="2", LSB_BATCH_JID=ID + "[2]", GREETING="hello"))
+    attached.start(TABLES["lsf"], job_id=ID + "[2]")
+    until(attached.seen)
+    assert attached.seen()["GREETING"] == "hello"
+
+
+def test_files_that_the_user_saves_have_the_users_own_mode(attached, until):
+    attached.own_process(PBS_JOBID=ID, mask="0777")
+    attached.program("pvserver", PVSERVER.replace("env -0", 'umask > "$HOME/umask"\nenv -0'))
+    before = os.umask(0o027)
+    try:
+        attached.start(TABLES["pbs"])
+    finally:
+        os.umask(before)
+    until(attached.seen)
+    assert (attached.home / "umask").read_text() == "0027\n"
+    assert (attached.directory / "log").stat().st_mode & 0o777 == 0o600
 
 
 def test_grid_engines_own_environment(attached, until, tmp_path):

@@ -119,6 +119,9 @@ def test_no_batch_system(look):
 def test_a_queue_is_checked_without_a_job(look):
     refused = look(Host({"sbatch": (1, "", "allocation failure: Invalid account or account/partition combination specified")})).acceptance("#!/bin/sh\n")
     assert refused.result == "failed" and "paraview_account" in refused.way_out and "Invalid account" in refused.said
+    banner = "\n".join("--> Checking limit {0} of the site...OK".format(number) for number in range(30))
+    refused = look(Host({"sbatch": (1, banner + "\n[*] There is no queue huge\n", "allocation failure")})).acceptance("#!/bin/sh\n")
+    assert "[*] There is no queue huge" in refused.said and "limit 2 " not in refused.said
     assert look(Host({"sbatch": (0, "", "Job 5 to start at ...")})).acceptance("#!/bin/sh\n").result == "ok"
     assert look(scheduler="pbs").acceptance("#!/bin/sh\n").result == "cannot tell"
 

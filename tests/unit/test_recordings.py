@@ -10,11 +10,13 @@ import pytest
 import yaml
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, jobs, recordings
+from hypothesis import given
+from hypothesis import strategies as st
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 NAMES = {"gridengine": "sge"}
 EXPECTED = yaml.safe_load((FIXTURES / "expected.yml").read_text())
-NOTHING = {"native": "", "reason": "", "never": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None}
+NOTHING = {"native": "", "reason": "", "never": False, "warning": False, "nodes": [], "root_node": "", "exit_status": None, "expected_start": None}
 
 
 def cases(*kinds):
@@ -124,3 +126,47 @@ def test_the_answer_to_a_question_that_no_table_has(name):
         assert "has no question like" in str(error)
         return
     assert job.state == "unknown"
+
+
+def question(*argv, **more):
+    return dict({"argv": list(argv), "fields": {"native": "(?P<value>x)"}}, **more)
+
+
+TWO = {
+    "oarstat": {"text": question("oarstat", "-f", "-j", "{job_id}"), "json": question("oarstat", "-f", "-J", "-j", "{job_id}"),
+                "state": question("oarstat", "-s", "-j", "{job_id}")},
+    "pjstat": {"now": question("pjstat", "-s", "--choose=jid,st", "--filter", "jid={job_id}"),
+               "history": question("pjstat", "-H", "-s", "--choose=jid,st", "--filter", "jid={job_id}")},
+    "shell": {"one": question("/bin/sh", "-c", "show -l \"$1\"", "sh", "{job_id}"), "other": question("/opt/x/list", "{job_id}")},
+    "like": {"any": question("qstat", "{job_id}"), "json": question("qstat", "-f", "-F", "json", "{job_id}", like=r"-F json"),
+             "never": question("qstat", "-x", "{job_id}", like=r"^$")},
+}
+
+
+@pytest.mark.parametrize(("system", "command", "name"), [
+    ("oarstat", "oarstat -f -j 11", "text"), ("oarstat", "oarstat -f -J -j 11", "json"), ("oarstat", "oarstat -fJ -j 11", "json"),
+    ("oarstat", "oarstat -j 11 -J", "json"), ("oarstat", "/usr/bin/oarstat -fj 11", "text"), ("oarstat", "LC_ALL=C oarstat -s -j 11", "state"),
+    ("oarstat", "oarstat -j 11", "text"), ("oarstat", "oarstat 'unclosed -J", "json"), ("oarstat", "oardel 11", None), ("oarstat", "xoarstat 11", None),
+    ("pjstat", "pjstat -s --choose=jid,st --filter jid=238", "now"), ("pjstat", "pjstat -H -s --choose=jid,st --filter jid=238", "history"),
+    ("pjstat", "pjstat -s --choose=jid,st,ec,rsn --filter jid=238 -H", "history"), ("pjstat", "pjstat --filter jid=238", "now"),
+    ("shell", "show -l 11", "one"), ("shell", "/bin/sh -c 'show -l \"$1\"' sh 11", "one"), ("shell", "list 11", "other"),
+    ("like", "qstat -f -F json 11", "json"), ("like", "qstat -x 11", "any")])
+def test_a_command_is_that_of_the_question_with_the_most_words_in_common(system, command, name):
+    assert recordings.question_for({"ask": TWO[system]}, command) == name
+
+
+@pytest.mark.parametrize("system", sorted(answers.TABLES))
+def test_every_question_is_found_by_its_own_command(system):
+    """And, of a table with one question a command, without `like` too."""
+    for name, about in answers.TABLES[system]["ask"].items():
+        command = " ".join(answers.fill(about["argv"], job_id="11"))
+        found = recordings.question_for(answers.TABLES[system], command)
+        assert found == name or answers.TABLES[system]["ask"][found].get("like") == about.get("like")
+
+
+PIECES = st.sampled_from(["oarstat", "-f", "-J", "-j", "-fJ", "--choose=jid", "pjstat", "{job_id}", "'", '"', "\\", "(", "\n", "/", ""])
+
+
+@given(st.sampled_from(sorted(TWO)), st.lists(st.one_of(PIECES, st.text(max_size=5))).map(" ".join))
+def test_no_command_raises_an_error(system, command):
+    assert recordings.question_for({"ask": TWO[system]}, command) in [None, *TWO[system]]

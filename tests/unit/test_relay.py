@@ -681,6 +681,18 @@ def test_a_program_that_cannot_be_run_does_not_allow(start, target):
 
 
 @pytest.mark.torture
+def test_why_there_is_no_answer_is_logged_once_and_cleaned(start, target, authorize):
+    """The program's words are data: no control characters, no text that runs backwards, no second line."""
+    relay = start("--to", target.text, "--hold", "6", "--authorize", authorize(
+        "printf 'no server\\nsite: 1.2.3.4 allowed \\033[2J\\342\\200\\256\\000end' >&2; exit 2"))
+    source = relay.connect()
+    assert relay.logged(r"this source is not authorized for \S+: authorize gave no answer")
+    assert is_reset(source)
+    assert len(authorize.queries.read_text().splitlines()) > 1
+    (line,) = [line for line in relay.log.splitlines() if "no server" in line]
+    assert line.endswith("ended with 2: no server site: 1.2.3.4 allowed ?[2J??end")
+
+
 def test_a_source_is_held_until_the_program_allows_it(start, target, authorize, tmp_path):
     relay = start("--to", target.text, "--authorize", authorize("[ -e {0}/job ]".format(tmp_path)))
     source = relay.connect()

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """paraview-relay-authorize, with recorded outputs of batch systems and stand-ins for their commands."""
 
+import json
 import re
 import subprocess
 import sys
@@ -53,10 +54,16 @@ def _check(names, tmp_path, program):
 @pytest.fixture(autouse=True)
 def _nothing_of_this_machine(monkeypatch):
     monkeypatch.setattr(authorize, "USUAL_PLACES", ())
+    monkeypatch.setattr(authorize, "ROOT", -1)
 
 
 def printing(text, code=0, err=""):
     return "cat <<'END'\n{0}END\ncat >&2 <<'END'\n{1}END\nexit {2}\n".format(text, err and err.rstrip("\n") + "\n", code)
+
+
+def hosts(jobs, owner="pbsuser"):
+    """The nodes of the owner's jobs, in their order."""
+    return list(dict.fromkeys(node.name for user, nodes in jobs if user == owner for node in nodes))
 
 
 def slurm_line(recorded, case, uid=7101):
@@ -65,6 +72,7 @@ def slurm_line(recorded, case, uid=7101):
     return "{0}|{1}|{2}\n".format(uid, fields[1], fields[3])
 
 
+CONFIG = "PriorityType            = priority/multifactor\nPrivateData             = {0}\nProctrackType           = proctrack/cgroup\n"
 NODES = ("NodeName=node01 Arch=x86_64 NodeAddr=198.18.2.11 NodeHostName=node01 Version=22.05.8\n"
          "NodeName=node02 Arch=x86_64 NodeAddr=ib02 NodeHostName=node02 Version=22.05.8\n")
 
@@ -75,14 +83,19 @@ NODES = ("NodeName=node01 Arch=x86_64 NodeAddr=198.18.2.11 NodeHostName=node01 V
 @pytest.mark.parametrize(("case", "nodes"), [
     ("running_squeue_o", ["node[01-02]"]), ("configuring_squeue_o", []), ("completing_squeue_o", []), ("pending_resources_squeue_o", [])])
 def test_slurm_recorded(recorded, case, nodes):
-    assert authorize.slurm_lists(slurm_line(recorded, case), 7101) == nodes
-    assert authorize.slurm_lists(slurm_line(recorded, case), 7102) == []
+    assert authorize.slurm_jobs(slurm_line(recorded, case)) == [("7101", text) for text in nodes]
 
 
-@pytest.mark.parametrize("line", ["7101|RUNNING|(null)", "7101|RUNNING|", "7101|RUNNING|-o", "7101|RUNNING|a b", "7101|RUNNING", "7101|RUNNING|node01|x",
-                                  "x|RUNNING|node01", "7101|RUNNING|\x1b[1m"])
-def test_invalid_lines_of_squeue(line):
-    assert authorize.slurm_lists(line + "\n", 7101) == []
+@pytest.mark.parametrize("line", ["7101|RUNNING|-o", "7101|RUNNING|a b", "7101|RUNNING", "7101|RUNNING|node01|x", "x|RUNNING|node01", "7101|RUNNING|\x1b[1m",
+                                  "slurm_load_jobs error", "7101|RUNNING|node01\r7101|RUNNING|node02"])
+def test_invalid_lines_of_squeue(check, line):
+    """No column holds a text of the user's; whatever else stands there, squeue has not answered."""
+    code, why = check("slurm", {"squeue": printing("7101|RUNNING|node01\n" + line + "\n"), "scontrol": printing(NODES)})
+    assert (code, why.partition(":")[0]) == (UNKNOWN, "squeue printed a line that is none of a job")
+
+
+def test_a_job_of_slurm_without_nodes():
+    assert authorize.slurm_jobs("7101|RUNNING|(null)\n7101|RUNNING|\n\n7101|RUNNING|n1\n") == [("7101", "n1")]
 
 
 @pytest.mark.parametrize(("text", "names"), [
@@ -115,9 +128,27 @@ def test_other_addresses_of_a_node_in_slurm(check, recorded, monkeypatch):
     assert check("slurm", commands, source="10.9.0.13")[0] == NO
 
 
-def test_without_a_job_scontrol_is_not_run(check):
-    code, why = check("slurm", {"squeue": "exit 0\n", "scontrol": "echo never; exit 1\n"})
-    assert (code, why) == (NO, "198.18.2.11 is not a node of a running job of pbsuser: the user has none")
+def test_a_reason_that_looks_like_an_address(check, recorded):
+    """Administrators write comments and reasons of nodes."""
+    nodes = NODES.replace("Version=22.05.8", "Version=22.05.8 Reason=moved from NodeAddr=198.18.2.99 [root@2026-11-02T10:00:00]")
+    commands = {"squeue": printing(slurm_line(recorded, "running_squeue_o")), "scontrol": printing(nodes)}
+    assert check("slurm", commands, source=OTHER)[0] == NO
+    assert check("slurm", commands)[0] == YES
+
+
+@pytest.mark.parametrize(("private", "code"), [
+    ("none", NO), ("(null)", NO), ("accounts,users", NO), ("jobs", UNKNOWN), ("accounts,jobs,nodes", UNKNOWN), ("all", UNKNOWN)])
+def test_a_user_without_a_job_and_jobs_that_slurm_hides(check, private, code):
+    commands = {"squeue": "exit 0\n", "scontrol": '[ "$*" = "show config" ] || exit 1\n' + printing(CONFIG.format(private))}
+    found, why = check("slurm", commands)
+    assert found == code
+    assert why == ("198.18.2.11 is not a node of a running job of pbsuser: the user has none" if code == NO else
+                   "Slurm shows a job only to its own user (PrivateData={0})".format(private))
+
+
+@pytest.mark.parametrize("answer", ["exit 1\n", "exit 0\n", printing(CONFIG.format("none") * 2)])
+def test_an_empty_answer_of_squeue_that_nothing_confirms(check, answer):
+    assert check("slurm", {"squeue": "exit 0\n", "scontrol": answer})[0] == UNKNOWN
 
 
 @pytest.mark.parametrize("case", ["down_sinfo", "noconf_squeue"])
@@ -125,7 +156,7 @@ def test_slurm_that_does_not_answer(check, recorded, case):
     done = recorded(case)
     code, why = check("slurm", {"squeue": printing(done.out, done.code, done.err)})
     assert code == UNKNOWN
-    assert why.startswith("squeue ended with 1: s")
+    assert why.startswith("squeue ended with 1 and gave no answer: s")
 
 
 # ---- PBS -----------------------------------------------------------------------------------------------------------------------
@@ -135,26 +166,40 @@ def test_slurm_that_does_not_answer(check, recorded, case):
     ("running_qstat_f", ["node01"]), ("running_multichunk_f", ["node01", "node02"]), ("running_first_f", ["node01"]), ("exiting_f", []), ("finished_x_f", []),
     ("queued_f", []), ("esc_newline_f", [])])
 def test_pbs_recorded(recorded, case, names):
-    assert [node.name for node in authorize.pbs_nodes(recorded(case, "pbs").out, "pbsuser")] == names
-    assert authorize.pbs_nodes(recorded(case, "pbs").out, "pbsuse") == []
+    assert hosts(authorize.pbs_nodes(recorded(case, "pbs").out)) == names
+    assert hosts(authorize.pbs_nodes(recorded(case, "pbs").out), "pbsuse") == []
+
+
+@pytest.mark.parametrize(("case", "names"), [
+    ("running_multichunk_f_json", ["node01", "node02"]), ("running_qstat_f_json", ["node01"]), ("exiting_f_json", []), ("queued_f_json", []),
+    ("array_f_json", [])])
+def test_json_of_pbs_recorded(recorded, case, names):
+    text = recorded(case, "pbs").out
+    assert hosts(authorize.pbs_json(text, list(json.loads(text)["Jobs"]))) == names
+
+
+def test_every_recorded_answer_of_pbs_is_read_or_none(recorded):
+    """Also those with control characters, backslashes and JSON that is not valid."""
+    for path in sorted((TOP / "tests/fixtures/pbs").glob("*.txt")):
+        for read in (authorize.pbs_nodes, lambda text: authorize.pbs_json(text, re.findall(r"(?m)^\s*\"([0-9][^\"]*)\":\s*{", text))):
+            try:
+                names = hosts(read(recorded(path.stem, "pbs").out))
+            except authorize.Unclear:
+                continue
+            assert set(names) <= {"node01", "node02"}, path
 
 
 def test_pbs_names_with_ports_and_cores():
     text = "Job Id: 1.s\n    Job_Owner = a@s\n    job_state = R\n    exec_host = node01/0*2+node02.x.org:15002/1+node01/3+;rm/1\n"
-    assert [node.name for node in authorize.pbs_nodes(text, "a")] == ["node01", "node02.x.org"]
-
-
-def test_a_job_of_pbs_cannot_fake_its_nodes():
-    """The first of several lines counts; variables of the job come later."""
-    text = ("Job Id: 1.s\n    Job_Owner = a@s\n    job_state = R\n    exec_host = node01/0\n    Variable_List = X=1\n    exec_host = login/0\n")
-    assert [node.name for node in authorize.pbs_nodes(text, "a")] == ["node01"]
+    assert hosts(authorize.pbs_nodes(text), "a") == ["node01", "node02.x.org"]
 
 
 @pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), ("198.18.2.12", YES), (OTHER, NO)])
 def test_pbs(check, recorded, source, code):
     qselect = '[ "$*" = "-u pbsuser -s R" ] || exit 9\necho 11.login1\n'
-    qstat = '[ "$*" = "-f 11.login1" ] || exit 9\n' + printing(recorded("running_multichunk_f", "pbs").out)
-    assert check("pbs", {"qselect": qselect, "qstat": qstat}, source=source)[0] == code
+    for words, case in (("-f 11.login1", "running_multichunk_f"), ("-f -F json 11.login1", "running_multichunk_f_json")):
+        qstat = '[ "$*" = "{0}" ] || exit 9\n'.format(words) + printing(recorded(case, "pbs").out)
+        assert check("pbs", {"qselect": qselect, "qstat": qstat}, source=source)[0] == code
 
 
 def test_a_job_of_pbs_that_ended_meanwhile(check, recorded):
@@ -166,9 +211,32 @@ def test_a_job_of_pbs_that_ended_meanwhile(check, recorded):
 def test_pbs_that_does_not_answer(check, recorded):
     done = recorded("down_qstat", "pbs")
     code, why = check("pbs", {"qselect": printing(done.out, done.code, done.err)})
-    assert (code, why.split(":")[0]) == (UNKNOWN, "qselect ended with 255")
+    assert (code, why.split(":")[0]) == (UNKNOWN, "qselect ended with 255 and gave no answer")
     code, why = check("pbs", {"qselect": "echo 1.login1\n", "qstat": printing(done.out, done.code, done.err)})
-    assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 255")
+    assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 255 and gave no answer")
+
+
+SERVER = "Server             Max   Tot   Que   Run   Hld   Wat   Trn   Ext Status\nlogin1               0     0     0     0     0     0     0     0 Active\n"
+
+
+@pytest.mark.parametrize(("said", "server", "code"), [
+    ("", printing(SERVER), NO), ("", "exit 0\n", UNKNOWN), ("", printing("", 255, "Connection refused\n"), UNKNOWN),
+    ("qselect: cannot connect to server pbs9 (errno=0)\n", printing(SERVER), UNKNOWN)])
+def test_a_qselect_that_ends_with_0_has_not_answered_yet(check, said, server, code):
+    found, why = check("pbs", {"qselect": printing("", 0, said), "qstat": '[ "$*" = -B ] || exit 9\n' + server})
+    assert found == code
+    assert (said.strip() or "Connection refused" if "refused" in server else said.strip()) in why
+
+
+def test_what_pbs_needs_of_the_account_stands_in_the_reason(check, monkeypatch):
+    def nobody(_uid):
+        raise KeyError
+    unknown = {"qselect": printing("", 0, "qselect: cannot connect to server  (errno=0)\n"), "qstat": "exit 1\n"}
+    unauthenticated = {"qselect": printing("", 255, "auth: Unable to authenticate connection (pbs9:15001)\nqselect: cannot connect to server pbs9\n")}
+    assert "libmunge.so" in check("pbs", unauthenticated)[1]
+    monkeypatch.setattr(authorize.pwd, "getpwuid", nobody)
+    for commands in (unknown, unauthenticated):
+        assert "nsswitch.conf needs systemd after files" in check("pbs", commands)[1]
 
 
 # ---- Grid Engine ---------------------------------------------------------------------------------------------------------------
@@ -176,14 +244,14 @@ def test_pbs_that_does_not_answer(check, recorded):
 
 @pytest.mark.parametrize(("case", "names"), [("running_multi_xml", ["node01", "node02"]), ("list_xml", ["node02", "node01"]), ("empty_xml", [])])
 def test_sge_recorded(recorded, case, names):
-    assert [node.name for node in authorize.sge_nodes(recorded(case, "gridengine").out, "pbsuser")] == names
-    assert authorize.sge_nodes(recorded(case, "gridengine").out, "other") == []
+    assert hosts(authorize.sge_nodes(recorded(case, "gridengine").out)) == names
+    assert hosts(authorize.sge_nodes(recorded(case, "gridengine").out), "other") == []
 
 
 @pytest.mark.parametrize(("state", "runs"), [("r", True), ("Rr", True), ("hr", True), ("t", False), ("s", False), ("S", False), ("dr", False), ("Eqw", False)])
 def test_states_of_sge(recorded, state, runs):
     text = recorded("running_multi_xml", "gridengine").out.replace("<state>r<", "<state>{0}<".format(state))
-    assert bool(authorize.sge_nodes(text, "pbsuser")) is runs
+    assert bool(hosts(authorize.sge_nodes(text))) is runs
 
 
 @pytest.mark.parametrize(("source", "code"), [(SOURCE, YES), (OTHER, NO)])
@@ -204,7 +272,8 @@ def test_sge_is_found_below_sge_root(names, tmp_path, recorded):
 def test_sge_that_does_not_answer(check, recorded):
     done = recorded("down_qstat", "gridengine")
     code, why = check("sge", {"qstat": printing(done.out, done.code, done.err)})
-    assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 1")
+    assert (code, why.split(":")[0]) == (UNKNOWN, "qstat ended with 1 and gave no answer")
+    assert check("sge", {"qstat": "exit 0\n"}) == (UNKNOWN, "qstat printed no valid XML")
 
 
 # ---- all of them ---------------------------------------------------------------------------------------------------------------
@@ -262,8 +331,9 @@ def test_many_nodes_and_a_slow_resolver(check, monkeypatch):
 
 
 def test_a_long_name_of_which_only_the_short_form_can_be_resolved(check):
-    assert check("sge", {"qstat": printing('<job_list state="running"><JB_owner>alice</JB_owner><state>r</state><queue_name>all.q@node01.far.away</queue_name>'
-                                           "</job_list>\n")}, owner="alice")[0] == YES
+    text = ('<job_info>\n<queue_info>\n<job_list state="running">\n<JB_owner>alice</JB_owner>\n<state>r</state>\n'
+            "<queue_name>all.q@node01.far.away</queue_name>\n</job_list>\n</queue_info>\n</job_info>\n")
+    assert check("sge", {"qstat": printing(text)}, owner="alice")[0] == YES
 
 
 @pytest.mark.parametrize("owner", ["", "-u", "a b", "../a", "a\n", "a;b", "a" * 256, "ä", "*"])

@@ -44,7 +44,9 @@ def test_defaults():
     ("directives", ["--qos=high", "#SBATCH --exclusive"], ["--qos=high", "#SBATCH --exclusive"]), ("setup", "a\nb 'c'", "a\nb 'c'"),
     ("route_order", ["reverse_tunnel"], ["reverse_tunnel"]), ("scheduler", "sge", "sge"), ("qos", "high", "high"), ("reservation", "r1", "r1"),
     ("constraint", "(gpu|big)&!old", "(gpu|big)&!old"), ("constraint", "gpus=2:mem>10", "gpus=2:mem>10"), ("parallel_environment", "mpi", "mpi"),
-    ("exclusive", True, True),
+    ("exclusive", True, True), ("job_id", "530_2", "530_2"), ("job_id", "530+1", "530+1"), ("job_id", "9004[2]", "9004[2]"),
+    ("job_id", "77[3].srv", "77[3].srv"), ("job_id", "4711;serial", "4711;serial"), ("job_id", "\u0192abC9", "\u0192abC9"),
+    ("slurm_cluster", "serial", "serial"),
     ("mpi_launcher", "aprun", LAUNCHERS["aprun"]),
 ])
 def test_good_forms(name, value, final):
@@ -69,7 +71,8 @@ WRONG = [
     ("qos", "a b"), ("reservation", "$(id)"), ("constraint", "a b"), ("constraint", "{nodes}"), ("constraint", "a'"), ("parallel_environment", "a\n"),
     ("client_program", "bin/paraview"), ("client_program", "~alice/paraview"), ("client_program", "para view"), ("client_program", "/opt/a\nb"),
     ("client_version", "new"), ("client_version", "5"), ("client_version", "5.13 2"),
-    ("scheduler", "cron"), ("scheduler", ""), ("scheduler", "auto\n"),
+    ("job_id", "-x"), ("job_id", "1;2;3"), ("job_id", "1;"), ("job_id", "1 2"), ("job_id", "$(id)"), ("job_id", "1;a b"), ("slurm_cluster", "all"),
+    ("slurm_cluster", "a,b"), ("slurm_cluster", "-x"), ("scheduler", "cron"), ("scheduler", ""), ("scheduler", "auto\n"),
     ("directives", ["a\nb"]), ("directives", [""]), ("directives", ["  "]), ("modules", ["a\rb"]), ("modules", [""]), ("modules", ["a\0"]), ("route_order", []),
 ]
 

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Text from another side is shown without anything that a terminal would interpret."""
 
+import re
 import unicodedata
 
 import pytest
@@ -61,3 +62,17 @@ def test_one_line_joins_lines_that_are_not_empty():
 
 def test_tail_keeps_the_last_lines():
     assert text.tail("\n".join("line {0}".format(number) for number in range(50)), 2) == "    line 48\n    line 49"
+
+
+@given(ANYTHING, st.integers(1, 500), st.integers(1, 9))
+def test_the_last_lines_are_one_short_line_without_controls(given_text, limit, lines):
+    shown = text.last_lines(given_text, limit, lines)
+    assert len(shown) <= limit + 3 + 2 * lines
+    assert not re.search(r"[\x00-\x1f\x7f-\x9f]", shown)
+
+
+@pytest.mark.parametrize(("given_text", "shown"), [
+    ("a\n\n b \n=====\nc", "a; b; c"), ("1\n2\n3\n4\n5\n6", "3; 4; 5; 6"), ("-----\n\n", ""), ("cause\nusage: x [-a]\n  -a  b", "cause"),
+    ("usage: x [-a]\nx: error: cause", "usage: x [-a]; x: error: cause"), ("x" * 500, "..." + "x" * 400), ("a" * 300 + "\n" + "b" * 300, "b" * 300)])
+def test_the_end_of_what_a_program_printed(given_text, shown):
+    assert text.last_lines(given_text) == shown

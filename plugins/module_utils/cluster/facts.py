@@ -12,7 +12,7 @@ from ..common import listeners, programs
 from ..common.addresses import address
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
-from ..schedulers import hostlists
+from ..schedulers import answers, hostlists
 from ..schedulers.tables.registry import Table
 from . import site_file
 from .login_node import Run
@@ -37,7 +37,7 @@ def probe(tables: t.Dict[str, Table]) -> str:
     detectable = {name: table for name, table in tables.items() if "detect" in table}
     detect = "".join(_DETECT.format(
         name=name, program=shlex.quote(table["detect"]["argv"][0]), detect=_command(table["detect"]["argv"]),
-        first_node=_command(table.get("first_node", {}).get("argv", ["true"]))) for name, table in detectable.items())
+        first_node=_command(answers.command(table, table.get("first_node", {}).get("argv", ["true"])))) for name, table in detectable.items())
     values = {"COMMANDS": " ".join(shlex.quote(table["detect"]["argv"][0]) for table in detectable.values()), "DETECT": detect,
               "SITE_FILE": PATH, "SITE_DIRECTORY": PATH.rpartition("/")[0]}
     return programs.filled("connect", "login_node.sh", {}, values)

@@ -69,7 +69,7 @@ def few_hosts(table: t.Dict[str, t.Any], options: t.Dict[str, t.Any], nodes: t.L
 
     Args:
         table: the batch system's table.
-        options: of the session.
+        options: of the session, as directives.granted() returns them.
         nodes: of the job.
         progress: of the job.
         attached: the job is the user's own.

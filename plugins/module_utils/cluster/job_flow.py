@@ -32,6 +32,10 @@ _PATIENCE = 600
 _START_SECONDS = 300
 # Seconds within which a job must end once its file "stop" exists.
 _ENDING_SECONDS = 20
+# Seconds that a job may take to end by itself before it is cancelled: pvserver has three, and the job looks once a second.
+_ENDING_SOON = 8
+# Seconds that its batch system may take to release it then.
+_RELEASE_SOON = 10
 # The user's own job does not end with its step. A step that is killed notes no end, so this shell does.
 _ATTACH = "(cd {0} || exit\n{1}\n{2} </dev/null >batch.log 2>&1; code=$?\ngrep -q ^ended status 2>/dev/null || echo ended $code attach >>status) &"
 
@@ -49,16 +53,18 @@ class JobFlow:
         directory: the path of the job's files.
         poll_floor: the least seconds between two queries of the batch system that the site allows.
         show: shows the user a line.
+        impatient: shows a line, from another thread, while the batch system does not answer.
     Attributes:
         watch: the state of the job; None before its submission.
         attached: the job is the user's own.
     """
 
     def __init__(self, run: Run, table: t.Dict[str, t.Any], prelude: str, directory: str, poll_floor: float = 0,
-                 show: t.Callable[[str], t.Any] = lambda _line: None) -> None:
+                 show: t.Callable[[str], t.Any] = lambda _line: None, impatient: bool = False) -> None:
         self.run, self.table, self.prelude, self.poll_floor, self.show = run, table, prelude, poll_floor, show
         self.directory = Directory(run, directory)
-        self.queue = jobs.Jobs(jobs.over(run, prelude), table)
+        self.slow = self._show_slow if impatient else None
+        self.queue = jobs.Jobs(jobs.over(run, prelude, slow=self.slow), table)
         self.watch: t.Optional[JobWatch] = None
         self.attached = False
         #: The line that was shown last.
@@ -67,16 +73,17 @@ class JobFlow:
 
     @classmethod
     def of(cls, record: SessionRecord, run: Run, show: t.Callable[[str], t.Any] = lambda _line: None, while_running: float = 10,
-           shared: t.Optional[t.Callable[[jobs.Jobs], t.Any]] = None) -> "JobFlow":
+           shared: t.Optional[t.Callable[[jobs.Jobs], t.Any]] = None, impatient: bool = False) -> "JobFlow":
         """The flow of the job that a session's record names.
 
         Args:
             record: the session's.
-            run, show: as of the class.
+            run, show, impatient: as of the class.
             while_running: the least seconds between two queries of the batch system once the job runs.
             shared: returns the batch system as this session shares it with others, for its state while the flow follows the job.
         """
-        flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show)
+        flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show,
+                   impatient)
         flow.attached = bool(record.settings.get("job_id"))
         if record.job_id:
             flow.follow(record.job_id, record.submitted_at or time.time(), while_running, shared and shared(flow.queue))
@@ -109,7 +116,7 @@ class JobFlow:
         """
         self.directory.create(files)
         # A file keeps the job id, in case the connection is lost at this moment.
-        kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS)
+        kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS, self.slow)
         job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh")
         self.follow(job_id, time.time(), while_running)
         return job_id
@@ -186,6 +193,9 @@ class JobFlow:
         quiet = time.monotonic() - self._changed_at
         return round(min(0.5, max(0.1, quiet / 10)), 2)
 
+    def _show_slow(self) -> None:
+        self.show("{0} has not answered for {1} s; still waiting".format(self.table["title"], jobs.SLOW))
+
     def _show_once(self, line: str) -> None:
         if line and line != self.shown:
             self.shown = line
@@ -215,7 +225,7 @@ class JobFlow:
 
         Args:
             seconds: how long the job may wait in the queue, counted from its submission.
-            requested: number of nodes that were requested.
+            requested: number of nodes that were requested; 0 if it is unknown.
             at_most: seconds after which this wait ends; None for no limit.
         Returns:
             False if the job still waits in the queue.
@@ -238,8 +248,9 @@ class JobFlow:
                                "log in on the job's first node by hand, from the login node, and see what is missing")
         if time.time() - self.watch.polling.submitted_at > seconds:
             state = self.watch.state
+            sentence = " ({0})".format(state.explanation) if state and state.warning else ""
             raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
-                               "it was pending: {0}".format((state and (state.reason or state.native)) or "no reason given"),
+                               "it was pending: {0}{1}".format((state and (state.reason or state.native)) or "no reason given", sentence),
                                "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
                                cancelled=True, end_detached=True)
         return False
@@ -309,7 +320,7 @@ class JobFlow:
         """Shows whether ranks of pvserver, which has started, are missing on nodes of the job.
 
         Args:
-            options: of the session.
+            options: of the session, as directives.granted() returns them.
         """
         line = job_faults.few_hosts(self.table, options, self.nodes, self.progress, self.attached)
         if line:
@@ -349,12 +360,29 @@ class JobFlow:
             Empty, or why the job still exists.
         """
         # If connect was killed between the submission and its record, only the file on the cluster has the job id.
-        job_id = self.watch.job_id if self.watch else answers.read_job_id(self.table, self.directory.read("submitted"))
+        job_id = self.watch.job_id if self.watch else answers.read_submission(self.table, self.directory.read("submitted"))
         if not job_id:
             return ""
         if attached:
             return self._end_step()
+        if self.table.get("cancels_slowly") and self._end_by_itself() and not self.queue.wait_until_gone(job_id, seconds=_RELEASE_SOON):
+            return ""
         return self.queue.cancel_and_wait(job_id) or self._end_unlisted(job_id)
+
+    def _end_by_itself(self) -> bool:
+        """Ends a job that runs by its file "stop", and returns whether it has noted its end."""
+        text = self.directory.read("status")
+        progress = status_file.Progress(text)
+        if not progress.host:
+            return False
+        deadline = time.monotonic() + _ENDING_SOON
+        if not progress.ended:
+            self.directory.put("stop", "")
+        while not status_file.Progress(text).ended:
+            if time.monotonic() > deadline:
+                return False
+            text = self.directory.status(text, 1)
+        return True
 
     def _end_step(self) -> str:
         text = self.directory.read("status")
@@ -378,6 +406,13 @@ class JobFlow:
             self.directory.put("stop", "")
         return ""
 
+    def released(self) -> bool:
+        """Whether the batch system has let go of a job that has ended. Where it delivers the job's output at the end, it needs the job's files until then."""
+        if not self.table.get("delivers_output"):
+            return True
+        state = self.queue.ask(self.watch.job_id)
+        return state.gone or (state.state in answers.OVER and not answers.is_one_of(state.native, self.table.get("leaving", ())))
+
     def wait_until_released(self, seconds: float) -> bool:
         """Waits until the batch system has released a job that ends by itself. Returns False if the seconds are over before."""
         deadline = time.monotonic() + seconds
@@ -390,11 +425,12 @@ class JobFlow:
 
 
 def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
-    """The line for a job that was submitted with these options."""
-    tasks = options["nodes"] * options["tasks_per_node"]
-    return "job {0} submitted{1}: {2}, {3}, {4}".format(
-        job_id, " to " + options["queue"] if options["queue"] else "", count(options["nodes"], "node"), count(tasks, "task"),
-        durations.clock(options["walltime"]))
+    """The line for a job that was submitted with these options, as directives.granted() returns them. What is unknown is left out."""
+    nodes, tasks = options["nodes"], options["nodes"] * options["tasks_per_node"]
+    amounts = [count(nodes, "node") if nodes else "", count(tasks, "task") if tasks else "",
+               durations.clock(options["walltime"]) if options["walltime"] else ""]
+    known = ", ".join(amount for amount in amounts if amount)
+    return "job {0} submitted{1}{2}".format(job_id, " to " + options["queue"] if options["queue"] else "", known and ": " + known)
 
 
 def count(number: int, noun: str) -> str:
@@ -422,5 +458,5 @@ def _waiting(job_id: str, state: answers.JobState) -> str:
                  "expected {0}".format(clock_time(state.expected_start)) if state.expected_start else ""):
         line += ", " + part if part else ""
     if state.explanation and state.reason not in ("Resources", "Priority"):
-        line += " ({0})".format(state.explanation)
+        line += " ({0}{1})".format("warning: " if state.warning else "", state.explanation)
     return line

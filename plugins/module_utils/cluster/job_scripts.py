@@ -37,7 +37,8 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         outage_s: how long the lifeline may be disconnected; 0 for no lifeline. Its own files come from lifeline.files().
         attached: the scripts run in a job of the user's own (own_job.py).
     """
-    launcher = mpi.command(mpi.chosen(table, options), options["nodes"], options["tasks_per_node"], options["cpus_per_task"])
+    sized = directives.sized(table, options)
+    launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
     return {
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
@@ -60,7 +61,7 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
         attached: attach.sh starts it in a job of the user's own, whose nodes are in the file "nodes".
     """
     head = [] if attached else directives.head(table, options, directory + "/batch.log")
-    walltime = int(options.get("walltime") or 0)
+    walltime = int(directives.granted(table, options).get("walltime") or 0)
     return programs.filled("connect", "job.sh", {"attached": attached}, {
         "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": "cat nodes" if attached else table["job_nodes"],
         "JOB_SETUP": table.get("job_setup", ":"),

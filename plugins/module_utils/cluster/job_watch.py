@@ -152,7 +152,8 @@ class JobWatch:
             return
         now = time.monotonic()
         self._over_since = self._over_since or now
-        self._never_ran = state.state == "cancelled" and not state.nodes
+        never_had_nodes = not state.nodes and answers.offers(self.queue.table, "nodes")
+        self._never_ran = state.state == "cancelled" and never_had_nodes and not self.progress.host
         self.vanished = self._never_ran or max(now - self._over_since, self.heartbeat.missed) >= _LATE
         self.polling.soon(1)
 

@@ -38,9 +38,14 @@ def find(queue: jobs.Jobs, run: Run, job_id: str) -> answers.JobState:
         SessionError: it does not run, or the batch system does not name the user as its owner.
     """
     job = queue.about(job_id)
-    if job.state != "running" or not job.root_node or job.native in queue.table.get("leaving", ()):
-        word = job.state if job.native else "not known"
-        raise _error(job_id, "it is {0}{1}".format("ending" if word == "running" and job.root_node else word, ": " + job.reason if job.reason else ""))
+    leaving = answers.is_one_of(job.native, queue.table.get("leaving", ()))
+    if job.state != "running" or leaving:
+        word = "ending" if job.state == "running" else job.state if job.native else "not known"
+        raise _error(job_id, "it is {0}{1}".format(word, ": " + job.reason if job.reason else ""))
+    if not job.root_node:
+        source = "the answer of {0} has" if answers.offers(queue.table, "nodes") else "the table of {0} reads"
+        raise SessionError(_what(job_id), "it runs, but {0} no nodes".format(source.format(queue.table["title"])),
+                           "leave paraview_job_id out, or correct the field nodes of the questions in paraview_schedulers")
     if not job.owner:
         raise SessionError(_what(job_id), "{0} does not name its owner".format(queue.table["title"]),
                            "leave paraview_job_id out; if the table is your own, give one of its questions the field owner")
@@ -85,9 +90,10 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], job: answer
 def _script(table: Table, directory: str, options: t.Dict[str, t.Any], all_nodes: int) -> str:
     """Text of SCRIPT."""
     by_login, variable = "attach" not in table, table.get("job_variable", "")
+    number, _cluster = answers.number_and_cluster(table, options["job_id"])
     return programs.filled("connect", SCRIPT, {"login": by_login, "variable": by_login and bool(variable)}, {
-        "DIR": shlex.quote(directory), "JOB_ID": shlex.quote(options["job_id"]), "USE": str(options["nodes"]), "EACH": str(options["tasks_per_node"]),
-        "ALL": str(all_nodes), "MARK": shlex.quote(_mark(variable, options["job_id"])), "STARTED": "0" if by_login else "1", "JOB_NODES": table["job_nodes"],
+        "DIR": shlex.quote(directory), "JOB_ID": shlex.quote(number), "USE": str(options["nodes"]), "EACH": str(options["tasks_per_node"]),
+        "ALL": str(all_nodes), "MARK": shlex.quote(_mark(variable, number)), "STARTED": "0" if by_login else "1", "JOB_NODES": table["job_nodes"],
         "ATTACH_SETUP": table.get("attach_setup", ":")})
 
 

@@ -37,6 +37,9 @@ class Progress:
         self.agent: t.Optional[t.Tuple[str, int]] = None
         for line in text.split("\n"):
             self._read(line)
+        # A list that is sorted by name need not begin with the node on which the script runs.
+        own = self.host.partition(".")[0]
+        self.nodes.sort(key=lambda name: name.partition(".")[0] != own)
 
     @property
     def connected(self) -> bool:

@@ -10,6 +10,8 @@ import typing as t
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])")
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
 _EMPTY = re.compile(r"^\s*$")
+_WORD = re.compile(r"\w")
+_USAGE = re.compile(r"(?i)^usage\b")
 
 
 def clean(text: t.Any, limit: int = 2000) -> str:
@@ -33,6 +35,18 @@ def one_line(text: t.Any, limit: int = 300) -> str:
     lines = [line.strip() for line in clean(text, 10 * limit).splitlines() if not _EMPTY.match(line)]
     joined = "; ".join(lines).replace("\t", " ")
     return joined if len(joined) <= limit else joined[:limit] + "..."
+
+
+def last_lines(text: t.Any, limit: int = 400, lines: int = 4) -> str:
+    """The end of what a program printed, on a single line: whole lines, without rules and banners before them, and without a usage text after them."""
+    kept = [line.strip().replace("\t", " ") for line in clean(text, 20000).splitlines() if _WORD.search(line)]
+    usage = next((number for number, line in enumerate(kept) if number and _USAGE.match(line)), len(kept))
+    shown: t.List[str] = []
+    for line in reversed(kept[:usage][-lines:]):
+        if shown and sum(map(len, shown)) + len(line) > limit:
+            break
+        shown.insert(0, line if len(line) <= limit else "..." + line[-limit:])
+    return "; ".join(shown)
 
 
 def tail(text: t.Union[str, bytes], lines: int = 12) -> str:

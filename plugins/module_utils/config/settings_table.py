@@ -24,6 +24,9 @@ SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "reconnect_timeout": {"type": "raw", "default": "1h"},
     "scheduler": {"type": "str", "default": "auto"},
     "schedulers": {"type": "dict", "default": {}},
+    "scheduler_json": {"type": "bool", "default": True},
+    "slurm_cluster": {"type": "str", "default": ""},
+    "nodes_on_demand": {"type": "bool", "default": False},
     "job_id": {"type": "str", "default": ""},
     "nodes": {"type": "int", "default": 1},
     "tasks_per_node": {"type": "int", "default": 1},
@@ -71,7 +74,8 @@ NUMBERS = {
 #: Pattern of a whole value that is not empty, and the reason why another one is not valid.
 PATTERNS = {
     "client_version": (r"[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9A-Za-z.+-]{1,40})?", "a version of ParaView is like 5.11.0"),
-    "job_id": (r"[A-Za-z0-9_.\u0192\[\]-]+", "it may hold letters, digits and . , _ @ : + - only"),
+    "slurm_cluster": (r"(?!all\Z)[A-Za-z0-9_][A-Za-z0-9_.-]*", "it is the name of one cluster"),
+    "job_id": (r"[A-Za-z0-9\u0192][A-Za-z0-9_.\u0192\[\]+-]*(?:;[A-Za-z0-9_.-]+)?", "it is the id of one job, such as 4711, 4711_2 or 4711;cluster"),
     "memory": (r"[0-9]+(?:\.[0-9]+)?[KMGT]?B?", "write it as 4G or 500M"),
     "queue": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),
     "account": (r"[A-Za-z0-9_.,@:+-]+", "it may hold letters, digits and . , _ @ : + - only"),

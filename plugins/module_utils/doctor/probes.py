@@ -19,7 +19,7 @@ from ..routes.context import RouteContext
 from ..routes.node_login import NodeLogin
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers
-from ..schedulers.jobs import Jobs, over
+from ..schedulers.jobs import Jobs, over, refusal
 from ..schedulers.tables.registry import Table
 from ..ssh import client as openssh
 from .report import Check, failed, ok, unsure
@@ -180,7 +180,8 @@ class LoginNodeProbes:
         if code == 0:
             return ok(_LOGIN, "queue", err or out or "would accept such a job")
         return failed(_LOGIN, "queue", "{0} would not accept such a job".format(self.table["title"]), "you",
-                      "change the variable that its message is about: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...", err or out)
+                      "change the variable that its message is about: paraview_queue, paraview_account, paraview_nodes, paraview_walltime, ...",
+                      refusal(out, err))
 
     def forwarding(self) -> t.List[Check]:
         """Sets up remote forwards, and checks on which addresses sshd listens."""

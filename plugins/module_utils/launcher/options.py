@@ -22,6 +22,8 @@ JOB_OPTIONS = {
     "account": "account or project", "qos": "quality of service", "reservation": "reservation", "constraint": "features of nodes",
     "exclusive": "nodes for this job alone (yes or no)", "parallel_environment": "parallel environment of Grid Engine",
     "deadline": "how long the job may wait in the queue, as 2h", "idle": "how long a running job waits for its client, as 20m",
+    "slurm_cluster": "Slurm's cluster, if the login node serves several", "nodes_on_demand": "the site makes nodes once jobs wait for them (yes or no)",
+    "scheduler_json": "whether the batch system is asked for JSON (yes or no)",
     "scheduler": "the batch system, if it is not detected", "server_ports": "ports for pvserver, as 11111-11120",
     "modules": "environment modules, separated by blanks; auto finds the one that fits",
     "setup": "shell lines that run before pvserver", "launcher": "the command that starts several processes",

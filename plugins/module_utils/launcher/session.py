@@ -19,7 +19,7 @@ from ..paraview.installed import Installed
 from ..paraview.pvserver import Status
 from ..routes.base import Route
 from ..routes.unavailable import RouteUnavailable
-from ..schedulers import answers, directives, hostlists, validation
+from ..schedulers import adaptation, answers, directives, hostlists
 from .caller import Caller
 from .holding_relay import HoldingRelay
 from .options import Options
@@ -82,27 +82,29 @@ class LauncherSession:
         self._try(lambda: self._check_route(facts))
         self._submit(facts, table, modules)
         self.caller.state = "job {0} waits".format(self.record.job_id)
-        self.flow.wait_until_running(self.options.job["queue_timeout"], self.options.job["nodes"])
+        granted = directives.granted(table, self.options.job)
+        self.flow.wait_until_running(self.options.job["queue_timeout"], granted["nodes"])
         nodes = self.flow.nodes
-        self.ends_at = time.time() + self.options.job["walltime"]
+        self.ends_at = time.time() + granted["walltime"] if granted["walltime"] else 0.0
         self.caller.state = "job {0} runs".format(self.record.job_id)
         self.route.context.job = {"nodes": nodes, "addresses": self.flow.progress.addresses}
         self._try(lambda: self._start_pvserver(nodes[0]))
         self._try(lambda: self._finish_route(self.flow.wait_for_pvserver(self.route, self.options.job["pvserver"], self.route.check_again), nodes[0]))
-        self.flow.show_ranks(self.options.job)
+        self.flow.show_ranks(granted)
 
     def _prepare(self) -> t.Tuple[t.Dict[str, t.Any], t.Dict[str, t.Any], t.List[str]]:
         job = self.options.job
-        tables = validation.tables(job["schedulers"])
+        tables = adaptation.tables(job)
         facts = facts_of(self.name, self.shells.script, tables, self.caller.show, self._site_values)
         self.name = facts["login_node"]
         scheduler = batch_system.batch_system(job, facts, tables)
-        self.record.scheduler, self.record.table, self.record.prelude = scheduler, tables[scheduler], facts["prelude"]
+        table = adaptation.adapted(tables[scheduler], job, facts["site"])
+        self.record.scheduler, self.record.table, self.record.prelude = scheduler, table, facts["prelude"]
         client = Installed("", self.options.version, "" if self.options.version else "the client did not send it")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:
             self.caller.show(pair.line)
-        return facts, tables[scheduler], pair.modules
+        return facts, table, pair.modules
 
     def _site_values(self, text: str) -> t.Dict[str, t.Any]:
         values, unread = site_file.read(text)
@@ -155,10 +157,10 @@ class LauncherSession:
         with self.shells.uninterrupted():
             self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)
             self._set_undo(table, self.record.job_id, path)
-        self.caller.show(submitted(self.record.job_id, dict(job, queue=requested["queue"])))
+        self.caller.show(submitted(self.record.job_id, directives.granted(table, dict(job, queue=requested["queue"]))))
 
     def _set_undo(self, table: t.Dict[str, t.Any], job_id: str, path: str) -> None:
-        cancel = " ".join(shlex.quote(word) for word in answers.fill(table["cancel"]["argv"], job_id=job_id))
+        cancel = " ".join(shlex.quote(word) for word in answers.command(table, table["cancel"]["argv"], job_id=job_id))
         self.shells.hold(_UNDO.format(prelude=self.record.prelude or ":", cancel=cancel, path=shlex.quote(path),
                                       parent=shlex.quote(os.path.dirname(path))), 15)
 
@@ -194,7 +196,7 @@ class LauncherSession:
         return "ready after {0}".format(durations.in_words(time.time() - self.began))
 
     def _end_note(self) -> str:
-        return ". Ends with the job at {0}, or when you end ssh".format(time.strftime("%H:%M", time.localtime(self.ends_at)))
+        return ". Ends with the job{0}, or when you end ssh".format(time.strftime(" at %H:%M", time.localtime(self.ends_at)) if self.ends_at else "")
 
     def _wait_for_client(self, seconds: t.Optional[float]) -> None:
         if not self.flow.wait_for_client(seconds):

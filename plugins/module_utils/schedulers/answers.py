@@ -18,7 +18,15 @@ OVER = ("ended", "failed", "cancelled")
 #: Exit codes of a command that its time limit ended by SIGTERM or, if it ignored that, by SIGKILL.
 TIME_LIMIT = (124, 137)
 # An older release prints this if it does not support an option, or a combination of options.
-_NO_SUCH_OPTION = re.compile(r"(?i)(?:illegal|unrecognized|invalid|unknown) (?:option|argument)|conflicting options|^\s*usage:", re.MULTILINE)
+_NO_SUCH_OPTION = re.compile(
+    r"(?i)(?:illegal|unrecogni[sz]ed|invalid|unknown|unsupported|bad|no such|unexpected) (?:option|argument|flag|parameter|switch|format|output format)"
+    r"|conflicting options|not (?:a )?(?:supported|recogni[sz]ed|valid|known)|does not support|^\s*usage:", re.MULTILINE)
+# The batch system itself does not answer, so a question in another form would not be answered either.
+_NOT_REACHED = re.compile(
+    r"(?i)cannot connect|can't connect|could not connect|unable to (?:connect|contact|reach)|fail(?:ed|ure) (?:to|in) (?:connect|contact|communicat)"
+    r"|connection (?:refused|reset|timed out|failure)|communication (?:failure|error)|timed? ?out|not respond|no route to host|unreachable"
+    r"|(?:daemon|server|master|controller|broker|service)\S* (?:is |are )?(?:down|unavailable|not (?:running|available|up))|please wait|try again later"
+    r"|no such file or directory|command not found|not configured")
 # The output of a site is cut off at this size.
 _MOST = 4 * 1024 * 1024
 # Raw values by the name of their field.
@@ -34,6 +42,7 @@ class JobState(t.NamedTuple):
         reason: the batch system's own text.
         explanation: a sentence of ours.
         never: the job can never run.
+        warning: the job may wait in vain, since it waits for a reason that passes only if the site changes something.
         nodes: the names of its nodes.
         root_node: the first of them.
         exit_status: None if it is unknown.
@@ -54,6 +63,7 @@ class JobState(t.NamedTuple):
     expected_start: t.Optional[str]
     time_left_s: t.Optional[int]
     gone: bool
+    warning: bool = False
     owner: str = ""
 
 
@@ -89,20 +99,93 @@ def fill(argv: t.List[str], **values: str) -> t.List[str]:
     return [re.sub(r"\{(script|job_ids?|node)\}", lambda match: values.get(match.group(1), match.group(0)), word) for word in argv]
 
 
+def offers(table: Table, field: str) -> bool:
+    """Whether an answer of a batch system can contain a field."""
+    return any(field in question["fields"] for question in table["ask"].values())
+
+
+def command(table: Table, argv: t.List[str], **values: str) -> t.List[str]:
+    """A command of a table with its placeholders filled in, about the cluster of its job.
+
+    Args:
+        table: the table.
+        argv: the command. The option for a cluster takes the place of the word ``{cluster}``; without that word it follows the command's name.
+        values: by placeholder. An id may carry its cluster, as ``123;inter``.
+    """
+    cluster = table.get("cluster_name", "")
+    for name in ("job_id", "job_ids"):
+        ids = [number_and_cluster(table, one) for one in values.get(name, "").split(",")] if name in values else []
+        values.update({name: ",".join(number for number, _cluster in ids)} if ids else {})
+        cluster = next((own for _number, own in ids if own), cluster)
+    option = [word.replace("{cluster}", cluster) for word in table.get("cluster", ())] if cluster else []
+    at = argv.index("{cluster}") if "{cluster}" in argv else 1
+    return fill(argv[:at], **values) + option + fill([word for word in argv[at:] if word != "{cluster}"], **values)
+
+
+def number_and_cluster(table: Table, job_id: str) -> t.Tuple[str, str]:
+    """The parts of an id: the batch system's own id, and the cluster, which may be empty."""
+    number, _separator, cluster = job_id.partition(";") if "cluster" in table else (job_id, "", "")
+    return number, cluster
+
+
 def read_job_id(table: Table, out: str) -> t.Optional[str]:
-    """The job id in the output of a submit command, or None; there may be warnings around it."""
-    match = re.search(table["submit"]["job_id"], clean(out, 20000), re.MULTILINE)
+    """The job id in the output of a submit command, or None; there may be warnings around it. If several lines look like one, the last one counts."""
+    match = _submitted(table, out)
     return match.group("job_id") if match else None
 
 
+def no_such_option(err: str) -> bool:
+    """Whether a program refused an option that its release does not have."""
+    return _NO_SUCH_OPTION.search(err) is not None
+
+
+def read_submission(table: Table, out: str) -> t.Optional[str]:
+    """The same with the job's cluster, as ``123;inter``, if the output or the table names one."""
+    match = _submitted(table, out)
+    if not match:
+        return None
+    cluster = (match.group("cluster") if "cluster" in match.re.groupindex else "") or table.get("cluster_name", "")
+    return match.group("job_id") + (";" + cluster if cluster and "cluster" in table else "")
+
+
+def _submitted(table: Table, out: str) -> t.Optional[t.Match[str]]:
+    found = list(re.finditer(table["submit"]["job_id"], clean(out, 20000), re.MULTILINE))
+    return found[-1] if found else None
+
+
 def same_job(requested: str, reported: str) -> bool:
-    """Whether two ids name the same job; either may omit the server's name."""
-    return requested == reported or reported.startswith(requested + ".") or requested.startswith(reported + ".")
+    """Whether two ids name the same job. Either may omit the server's name; the reported one may be a range of an array, as ``530_[1-7,9%2]``."""
+    if requested == reported or reported.startswith(requested + ".") or requested.startswith(reported + "."):
+        return True
+    element = re.match(r"^([0-9]+)_([0-9]{1,9})\Z", requested)
+    elements = re.match(r"^([0-9]+)_\[([0-9,:-]{1,4000})(?:%[0-9]*)?\]\Z", reported)
+    return bool(element and elements and element.group(1) == elements.group(1) and _in_ranges(int(element.group(2)), elements.group(2)))
+
+
+def _in_ranges(number: int, ranges: str) -> bool:
+    parts = [re.match(r"^([0-9]{1,9})(?:-([0-9]{1,9})(?::([1-9][0-9]{0,8}))?)?\Z", part) for part in ranges.split(",")]
+    return any(part and int(part.group(1)) <= number <= int(part.group(2) or part.group(1))
+               and (number - int(part.group(1))) % int(part.group(3) or 1) == 0 for part in parts)
+
+
+def is_one_of(native: str, patterns: t.Iterable[str]) -> bool:
+    """Whether a native state is one of those that a table lists, by name or by pattern."""
+    return any(native == pattern or re.fullmatch(pattern, native) for pattern in patterns)
 
 
 def unknown(reason: str, explanation: str = "", gone: bool = False) -> JobState:
     """The state of a job about which nothing is known."""
     return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
+
+
+def waits(job: JobState) -> bool:
+    """Whether a job waits, or is in a state that the table does not have. Such a state is no end."""
+    return job.state == "pending" or (job.state == "unknown" and bool(job.native))
+
+
+def in_words(job: JobState) -> str:
+    """What a job waits for, in our words or in the batch system's; for a state that the table does not have, its name."""
+    return job.explanation or job.reason or ("in state " + job.native if job.state == "unknown" and job.native else "")
 
 
 def read(table: Table, question: Table, job_id: str, code: int, out: str, err: str) -> Answer:
@@ -115,6 +198,7 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
         code: the command's exit code.
         out, err: its output.
     """
+    job_id, cluster = number_and_cluster(table, job_id)
     out = out[:_MOST].replace("\r\n", "\n")
     message, output = one_line(err) or one_line(out), out + "\n" + err
     unreadable = None
@@ -123,7 +207,10 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
     except _Unreadable as error:
         fields, unreadable = {}, str(error)
     if fields:
-        return Answer("state", _interpret(table, question, fields))
+        job = _interpret(table, question, fields)
+        cluster = cluster or table.get("cluster_name", "")
+        option = " ".join(word.replace("{cluster}", cluster) for word in table.get("cluster", ())) + " " if cluster else ""
+        return Answer("state", job._replace(explanation=job.explanation.replace("{cluster}", option).replace("{job_id}", job_id)))
     if _matches(question, "gone", output) or (code == 0 and (_matches(question, "complete", out) or (
             question.get("silence") == "gone" and not output.strip()))):
         return Answer("gone", unknown(one_line(err), "{0} has no record of this job".format(table["title"]), True))
@@ -132,7 +219,8 @@ def read(table: Table, question: Table, job_id: str, code: int, out: str, err: s
     refused = _NO_SUCH_OPTION.search(err)
     if unreadable and code not in TIME_LIMIT:
         # If the server is down, stderr names the cause, whatever stdout has.
-        return Answer("unreadable" if code == 0 or refused or not err.strip() else "nothing", unknown(message or _code(code), unreadable))
+        down = code != 0 and not refused and _NOT_REACHED.search(err)
+        return Answer("nothing" if down else "unreadable", unknown(message or _code(code), unreadable))
     other_form = code == 0 and out.strip() or refused
     job = unknown(message or "no answer ({0})".format(_code(code)), "{0} does not answer".format(table["title"]))
     return Answer("unreadable" if other_form else "nothing", job)
@@ -172,15 +260,28 @@ def _own_text(question: Table, job_id: str, out: str) -> t.Optional[str]:
     if "record" not in question:
         ids = _found(id_pattern, out) if id_pattern else []
         return None if ids and not same_job(job_id, ids[0]) else out
-    own = []
+    records = []
     for match in re.finditer(question["record"], out, re.MULTILINE | (re.DOTALL if question.get("format") == "xml" else 0)):
         body = match.group("body") or ""
         ids = [match.group("id") or ""] if "id" in match.re.groupindex else _found(id_pattern, body)
-        if ids and same_job(job_id, ids[0]):
-            own.append(body)
+        records.append((ids[:1] + _other_ids(question, match.group(0)), body))
+    own = [body for ids, body in records if job_id in ids] or [body for ids, body in records if any(same_job(job_id, one) for one in ids)]
+    if not own and len(records) == 1 and _names_its_array(job_id, records[0][0]):
+        own = [records[0][1]]
     if not own:
         return None
     return own[-1] if question.get("latest") else "\n".join(own)
+
+
+def _other_ids(question: Table, record: str) -> t.List[str]:
+    """Ids of a job that are made of several parts of its record, such as the array and the index in it."""
+    found = ((re.search(pattern, record), form) for pattern, form in question.get("other_ids", ()))
+    return [match.expand(form) for match, form in found if match]
+
+
+def _names_its_array(job_id: str, reported: t.List[str]) -> bool:
+    """Whether a record names only the array of an element ``9004[2]`` that was asked for."""
+    return re.match(r"^[0-9]+\[[0-9]+\]\Z", job_id) is not None and reported == [job_id.partition("[")[0]]
 
 
 def _found(patterns: t.Union[str, t.List[str], None], text: str) -> t.List[str]:
@@ -204,9 +305,12 @@ def _json_fields(question: Table, job_id: str, out: str) -> _Fields:
         raise _Unreadable("JSON is read with jmespath, which is not installed")
     data = _json(out)
     jobs = search(question["jobs"], data)
-    found = jobs.items() if isinstance(jobs, dict) else [
-        (_scalar(search(question["fields"].get("id", "id"), job)), job) for job in jobs or [] if isinstance(job, dict)] if isinstance(jobs, list) else []
-    own = [job for reported, job in found if isinstance(job, dict) and (same_job(job_id, reported) or (question.get("single") and len(found) == 1))]
+    queries = question["fields"].get("id", "id")
+    found = [([reported], job) for reported, job in jobs.items()] if isinstance(jobs, dict) else [
+        ([_scalar(search(query, job)) for query in ([queries] if isinstance(queries, str) else queries)], job)
+        for job in jobs or [] if isinstance(job, dict)] if isinstance(jobs, list) else []
+    own = [job for reported, job in found if isinstance(job, dict) and (
+        any(same_job(job_id, one) for one in reported) or (question.get("single") and len(found) == 1))]
     if not own:
         return {}
     fields = {}
@@ -273,10 +377,11 @@ def _interpret(table: Table, question: Table, fields: _Fields) -> JobState:
     root_node = hostlists.named(first.get("root_node", "")) or "".join(nodes[:1])
     nodes.sort(key=lambda name: name != root_node)
     return JobState(
-        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and meaning.never(reasons) != "",
+        state=state, native=native, reason=reason, explanation=explanation, never=state == "pending" and meaning.verdict(reasons)[1] == "never",
         nodes=nodes, root_node=root_node, exit_status=exit_status,
         expected_start=_moment(first.get("expected_start", "")) if state == "pending" else None,
-        time_left_s=_time_left(first) if state == "running" else None, gone=False, owner=first.get("owner", ""))
+        time_left_s=_time_left(first) if state == "running" else None, gone=False,
+        warning=state == "pending" and meaning.verdict(reasons)[1] == "may_pass", owner=first.get("owner", ""))
 
 
 class _Meaning:
@@ -288,18 +393,26 @@ class _Meaning:
         token = re.match(r"-?[\w.]+", detail)
         self.names = (["{0}/{1}".format(native, token.group())] if token else []) + [native]
         states = question.get("states") or table["states"]
-        self.state = next((states[name] for name in self.names + ["*"] if name in states), "unknown")
+        self.state = _lookup({name: state for name, state in states.items() if name != "*"}, self.names) or states.get("*", "unknown")
 
-    def never(self, reasons: t.List[str]) -> str:
-        """Why a job can never run; empty if nothing proves that."""
-        return _first_of_any(self.table.get("never", {}), reasons)
+    def verdict(self, reasons: t.List[str]) -> t.Tuple[str, str]:
+        """Our sentence for a reason that is final or that may pass, and which of the two it is (never, may_pass); both are empty for any other reason.
+
+        What a site itself says of a reason comes first. If that does not decide it, a reason may pass.
+        """
+        own = self.table.get("own_reasons", ())
+        entries = [(pattern, sentence, kind) for kind in ("may_pass", "never") for pattern, sentence in self.table.get(kind, {}).items()]
+        entries.sort(key=lambda entry: entry[0] not in own)
+        found = [next(((sentence, kind) for pattern, sentence, kind in entries if re.fullmatch(pattern, reason, re.DOTALL)), ("", "")) for reason in reasons]
+        # A job with several reasons cannot run if one of them is final.
+        return max(found, key=lambda one: ("", "may_pass", "never").index(one[1]), default=("", ""))
 
     def explain(self, reasons: t.List[str]) -> str:
         """Our sentence for a job that is not over."""
         if self.state != "pending":
             reasons = []
         sentences = self.table.get("explanations", {})
-        return self.never(reasons) or _first_of_any(sentences, reasons) or _lookup(sentences, self.names)
+        return self.verdict(reasons)[0] or _first_of_any(sentences, reasons) or _lookup(sentences, self.names)
 
     def end(self, exit_status: t.Optional[int], first: t.Dict[str, str]) -> t.Tuple[str, str]:
         """How a job ended, and our sentence for it. The reason is ignored: it may still be the one for which the job waited."""
@@ -308,7 +421,8 @@ class _Meaning:
         state = "failed" if self.state == "ended" and exit_status else self.state
         explanation = _lookup(self.table.get("explanations", {}), self.names)
         if not explanation and state == "failed" and exit_status:
-            explanation = self.table.get("exits", {}).get(str(exit_status)) or _signal(exit_status - self.table.get("signals_from", 128))
+            number = -exit_status if self.table.get("negative_signals") and exit_status < 0 else exit_status - self.table.get("signals_from", 128)
+            explanation = self.table.get("exits", {}).get(str(exit_status)) or _signal(number)
         return state, explanation
 
 
@@ -340,12 +454,22 @@ def _nodes(table: Table, values: t.Iterable[str]) -> t.List[str]:
 
 
 def _exit_status(table: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
+    first = dict(first, **_divided(first.get("wait_status", "")))
     status = first.get("exit_status", "")
     if not re.match(r"^-?[0-9]{1,9}\Z", status) or not (state in OVER or native in table.get("exiting", ())):
         return None
     text = first.get("signal", "0")
     number = int(text) if re.match(r"^[0-9]{1,9}\Z", text) else 0
     return table.get("signals_from", 128) + number if number else int(status)
+
+
+def _divided(wait_status: str) -> t.Dict[str, str]:
+    """The exit status and the signal in a wait status, as wait(2) returns it; empty if it shows no end."""
+    number = int(wait_status) if re.match(r"^[0-9]{1,5}\Z", wait_status) else 0x7F
+    # The low 7 bits are the signal, 0x80 is set if a core was dumped. A process that is stopped has 0x7F there.
+    if number > 0xFFFF or number & 0x7F == 0x7F:
+        return {}
+    return {"exit_status": str(number >> 8), "signal": str(number & 0x7F)}
 
 
 def _time_left(fields: t.Dict[str, str]) -> t.Optional[int]:
@@ -383,8 +507,8 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 def _moment(text: str) -> t.Optional[str]:
     """A point in time as ISO 8601 in the site's own zone (seconds since 1970: in the zone of this host); None for any other text."""
-    if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{5,8}\Z", text):
-        return text
+    if re.match(r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:]{5,8}\Z", text):
+        return text.replace(" ", "T")
     if re.match(r"^[0-9]{9,11}(?:\.[0-9]{1,9})?\Z", text):
         return time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(float(text)))
     match = re.match(r"^(?:[A-Z][a-z]{2} )?([A-Z][a-z]{2}) +([0-9]{1,2}) ([0-9]{2}:[0-9]{2})(:[0-9]{2})?(?: ([0-9]{4}))?(?: [A-Z])?\Z", text)

@@ -7,18 +7,19 @@ import math
 import re
 import typing as t
 
-from ..common import durations
+from ..common import collection, durations
 from ..common.errors import SessionError
+from .own_directives import OwnDirectives
 from .tables.registry import Table
 
 #: What a user may request; the variable of each is paraview_NAME.
 OPTIONS = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
-           "exclusive", "parallel_environment")
+           "exclusive", "parallel_environment", "slurm_cluster")
 # Further placeholders of templates: numbers and formats that are computed from these options.
 _COMPUTED_FROM = {
     "tasks": ("nodes", "tasks_per_node"), "cores": ("nodes", "tasks_per_node", "cpus_per_task"), "cores_per_node": ("tasks_per_node", "cpus_per_task"),
     "gpus_per_task": ("gpus_per_node",), "memory_mb": ("memory",), "memory_mb_per_task": ("memory",), "memory_mb_per_core": ("memory",),
-    "walltime_hms": ("walltime",), "walltime_hm": ("walltime",), "walltime_min": ("walltime",), "walltime_s": ("walltime",), "output": (),
+    "walltime_hms": ("walltime",), "walltime_hm": ("walltime",), "walltime_min": ("walltime",), "walltime_s": ("walltime",), "output": (), "version": (),
 }
 PLACEHOLDERS = OPTIONS + tuple(_COMPUTED_FROM)
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
@@ -29,23 +30,66 @@ _MEMORY = re.compile(r"^([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?\Z")
 _MEGABYTES = {"K": 1.0 / 1024, "": 1, "M": 1, "G": 1024, "T": 1024 * 1024}
 
 
-def head(table: Table, options: t.Dict[str, t.Any], output: str = "") -> t.List[str]:
-    """Lines for the head of a job script.
+def head(table: Table, options: t.Dict[str, t.Any], output: str = "", version: t.Optional[str] = None) -> t.List[str]:
+    """Lines for the head of a job script. The user's own directives replace ours that set the same.
 
     Args:
         table: the batch system's table.
         options: of OPTIONS: walltime in seconds, memory as 4G or 500M (on each node), exclusive a bool, the others numbers or text;
             None, 0 and empty ones are not requested. And extra (list of lines, with or without the system's own prefix).
         output: path of the file for the job's output.
+        version: the collection's version, as the job carries it; None for the version of this one.
     Raises:
         SessionError: this system has no directive for a requested option, or cannot combine it with the others.
     """
     syntax = table["directives"]
     check(table, options)
-    values = dict(_values(syntax, options), output=output)
+    own = _own(table, options)
+    # Without a number of nodes of its own, a table has their product with the tasks, which a directive on either does not change.
+    values = _values(syntax, sized(table, options) if "nodes" in _placeholders(syntax) else options)
+    values.update(output=output, version=collection.version() if version is None else version)
     lines = list(syntax.get("always", ())) + [_line(template, values) for template in syntax.get("lines", {}).values() if template]
-    return [syntax["prefix"] + line for line in lines if line] + [
-        line if line.startswith(syntax["prefix"].strip()) else syntax["prefix"] + line for line in options.get("extra") or ()]
+    return [syntax["prefix"] + line for line in own.beside(lines, _is_one_core(options)) if line] + own.lines
+
+
+def _own(table: Table, options: t.Dict[str, t.Any]) -> OwnDirectives:
+    """The user's own directives, which a session's settings call directives, and a request extra."""
+    return OwnDirectives(options.get("extra") or options.get("directives") or (), table["directives"], table["title"])
+
+
+def _is_one_core(options: t.Dict[str, t.Any]) -> bool:
+    return _amounts(options)["cores"] == 1 and not options.get("gpus_per_node") and not options.get("constraint")
+
+
+def granted(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The options with nodes, tasks_per_node, walltime and queue as the user's own directives set them.
+
+    Args:
+        table: the batch system's table.
+        options: a session's settings, or a request, of a new job.
+    Returns:
+        The same options if no directive sets one of these. What a directive sets in a way that cannot be read is 0 or empty.
+    """
+    if options.get("job_id"):
+        # The job exists already, and directives do not change it.
+        return dict(options)
+    amounts = {"nodes": options.get("nodes") or 1, "tasks_per_node": options.get("tasks_per_node") or 1}
+    return dict(options, **_own(table, options).says(amounts, "nodes" in _placeholders(table["directives"])))
+
+
+def sized(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+    """The options with nodes and tasks_per_node as far as the user's own directives set them in a way that can be read."""
+    said = granted(table, options)
+    return dict(options, **{name: said[name] for name in ("nodes", "tasks_per_node") if said.get(name)})
+
+
+def replaces(table: Table, options: t.Dict[str, t.Any], name: str) -> bool:
+    """Whether the user's own directives set what an option such as account would set."""
+    return _replaces(table["directives"], _own(table, options), name)
+
+
+def _replaces(syntax: t.Dict[str, t.Any], own: OwnDirectives, name: str) -> bool:
+    return any(own.replaces(template) for template in syntax.get("lines", {}).values() if template and "{" + name + "}" in template)
 
 
 def check(table: Table, options: t.Dict[str, t.Any]) -> None:
@@ -55,8 +99,9 @@ def check(table: Table, options: t.Dict[str, t.Any]) -> None:
         raise SessionError("paraview_nodes: {0} is not available".format(options["nodes"]), "without a batch system there is one node, the login node",
                            "leave paraview_nodes out")
     names = {name for name in OPTIONS if options.get(name) and options[name] != _LEAST.get(name)}
+    own = _own(table, options)
     for name, (amount, hint) in syntax.get("needs", {}).items():
-        if _amounts(options)[amount] > 1 and name not in names:
+        if _amounts(options)[amount] > 1 and name not in names and not _replaces(syntax, own, name):
             raise SessionError("paraview_{0} is missing".format(name), "{0} needs it for more than one core".format(table["title"]),
                                "set it; " + hint)
     for one, other in syntax.get("apart", ()):
@@ -66,14 +111,12 @@ def check(table: Table, options: t.Dict[str, t.Any]) -> None:
     for name in sorted(names - _supported(syntax) - {"walltime"}):
         raise SessionError("paraview_{0}: {1!r} is not available".format(name, options[name]), "with {0} there is no such option".format(table["title"]),
                            "leave it out for this host, or add a directive of the batch system to paraview_directives")
-    if "gpus_per_task" in _placeholders(syntax) and (options.get("gpus_per_node") or 0) % (options.get("tasks_per_node") or 1):
+    tasks = sized(table, options).get("tasks_per_node") or 1
+    if "gpus_per_task" in _placeholders(syntax) and (options.get("gpus_per_node") or 0) % tasks and not _replaces(syntax, own, "gpus_per_task"):
         raise SessionError("paraview_gpus_per_node: {0} is not available".format(options["gpus_per_node"]),
-                           "{0} gives each of {1} processes the same number".format(table["title"], options["tasks_per_node"]),
+                           "{0} gives each of {1} processes the same number".format(table["title"], tasks),
                            "make it a multiple of paraview_tasks_per_node")
-    for line in options.get("extra") or ():
-        if line.startswith("#") and not line.startswith(syntax["prefix"].strip()):
-            raise SessionError("paraview_directives: {0!r} is not a directive of {1}".format(line, table["title"]), "its directives begin with {0}".format(
-                syntax["prefix"].strip()), "write the option alone, such as --name=value; the prefix is added to it")
+    own.check()
 
 
 def _placeholders(syntax: t.Dict[str, t.Any]) -> t.Set[str]:
@@ -128,4 +171,4 @@ def requested(options: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> t.Dict[s
     """
     # A reservation determines its queue.
     queue = options["queue"] or ("" if options["reservation"] else site.get("queue", ""))
-    return dict({name: options[name] for name in OPTIONS}, queue=queue, extra=options["directives"])
+    return dict({name: options.get(name) for name in OPTIONS}, queue=queue, extra=options["directives"])

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job of a batch system: submit, query, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -10,24 +11,32 @@ import time
 import typing as t
 
 from ..common.errors import SessionError
-from ..common.text import one_line, tail
+from ..common.text import last_lines, one_line, tail
 from . import answers
 from .tables.registry import Table
 
+#: Seconds after which a batch system that does not answer is reported.
+SLOW = 12
 #: Runs a command, and returns its exit code, stdout and stderr.
 Run = t.Callable[[t.List[str]], t.Tuple[int, str, str]]
 
 
-def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = "", kept: str = "", seconds: int = 30) -> Run:
+def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = "", kept: str = "", seconds: int = 30,
+         slow: t.Optional[t.Callable[[], t.Any]] = None) -> Run:
     """A ``run(argv)`` for Jobs.
 
     Args:
         script: ``script(text, seconds) -> (code, out, err)`` on the host that has the batch system's commands.
         prelude: shell lines that put them on the PATH.
         seconds: how long a command may take.
+        slow: called in another thread if a command has not ended after SLOW seconds.
         kept: a file on that host for the output of a command, so that a job id survives the process that submitted the job.
     """
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
+        with _impatience(slow):
+            return run_patiently(argv)
+
+    def run_patiently(argv: t.List[str]) -> t.Tuple[int, str, str]:
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
             command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
@@ -36,6 +45,23 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
         return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), seconds)
 
     return run
+
+
+@contextlib.contextmanager
+def _impatience(slow: t.Optional[t.Callable[[], t.Any]]) -> t.Iterator[None]:
+    if slow is None:
+        yield
+        return
+    # The daemon does without: it would use more memory.
+    import threading
+
+    timer = threading.Timer(SLOW, slow)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 class Jobs:
@@ -60,19 +86,22 @@ class Jobs:
         Raises:
             SessionError: the system refused it; the text has the system's own message.
         """
-        argv = answers.fill(self.table["submit"]["argv"], script=script)
-        code, out, err = self.run(argv)
-        refused = self.table["submit"].get("refused")
-        job_id = answers.read_job_id(self.table, out) if code == 0 and not (refused and re.search(refused, out + err)) else None
+        code, out, err = self.run(answers.fill(self.table["submit"]["argv"], script=script))
+        if code != 0 and "older" in self.table["submit"] and answers.no_such_option(err):
+            code, out, err = self.run(answers.fill(self.table["submit"]["older"], script=script))
+        pattern = self.table["submit"].get("refused")
+        refused = code != 0 or bool(pattern and re.search(pattern, out + err))
+        # Some wrappers print everything on stderr.
+        job_id = None if refused else answers.read_submission(self.table, out) or answers.read_submission(self.table, err)
         if code in answers.TIME_LIMIT:
             raise SessionError("{0} does not answer".format(self.table["title"]), "it did not accept the job within the time limit",
                                "try again later; if it accepted the job all the same, the job ends as soon as it starts")
-        if not job_id and code == 0 and not (refused and re.search(refused, out + err)):
-            raise SessionError("{0} refused the job, or printed its id in an unknown format".format(self.table["title"]),
-                               one_line(out + "\n" + err) or "exit code 0, and no output",
-                               "check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
+        said = refusal(out, err)
+        if not job_id and not refused:
+            raise SessionError("{0} refused the job, or printed its id in an unknown format".format(self.table["title"]), said or "exit code 0, and no output",
+                               "change what the message names; or check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
         if not job_id:
-            raise SessionError("{0} refused the job".format(self.table["title"]), one_line(err or out) or "exit code {0}".format(code),
+            raise SessionError("{0} refused the job".format(self.table["title"]), said or "exit code {0}".format(code),
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 
@@ -81,14 +110,14 @@ class Jobs:
         # The shell of the login on the node reads the last word once more.
         argv = self.table.get("attach") or [
             "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "{node}", "exec /bin/sh {0}".format(shlex.quote(script))]
-        return answers.fill(argv, job_id=job_id, node=node, script=script)
+        return answers.command(self.table if "attach" in self.table else {}, argv, job_id=job_id, node=node, script=script)
 
     def about(self, job_id: str) -> answers.JobState:
         """The state of a job with its owner and the time that it has left, for which the batch system may need a further question."""
         job = self.ask(job_id)
         question = self.table.get("details")
         if question and job.state == "running" and not (job.owner and job.time_left_s is not None):
-            more = answers.read(self.table, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id))).job
+            more = answers.read(self.table, question, job_id, *self.run(answers.command(self.table, question["argv"], job_id=job_id))).job
             job = job._replace(owner=job.owner or more.owner, time_left_s=more.time_left_s if job.time_left_s is None else job.time_left_s)
         return job
 
@@ -97,16 +126,19 @@ class Jobs:
         result = answer = None
         for question in self.table["ask"].values():
             if result is None or _needed(question.get("when", "first"), result, answer):
-                answer = answers.read(self.table, question, job_id, *self.run(answers.fill(question["argv"], job_id=job_id)))
+                answer = answers.read(self.table, question, job_id, *self.run(answers.command(self.table, question["argv"], job_id=job_id)))
                 result = answer if result is None else _joined(result, answer, question.get("when"))
         return result.job
 
     def ask_together(self, job_ids: t.List[str]) -> t.Dict[str, answers.JobState]:
         """The states of several jobs by one question, if the batch system has a safe one for that. Jobs that it does not answer about are missing."""
         question = self.table.get("ask_together")
+        # One question is about one cluster.
+        clusters = [answers.number_and_cluster(self.table, job_id)[1] for job_id in job_ids]
+        job_ids = [job_id for job_id, cluster in zip(job_ids, clusters) if cluster == clusters[0]]
         if not question or len(job_ids) < 2:
             return {}
-        code, out, err = self.run(answers.fill(question["argv"], job_ids=",".join(job_ids)))
+        code, out, err = self.run(answers.command(self.table, question["argv"], job_ids=",".join(job_ids)))
         read = {job_id: answers.read(self.table, question, job_id, code, out, err) for job_id in job_ids} if code == 0 else {}
         return {job_id: answer.job for job_id, answer in read.items() if answer.kind == "state"}
 
@@ -119,7 +151,7 @@ class Jobs:
         table = self.table["cancel"]
         objection = ""
         for argv in filter(None, (table["argv"], table.get("force"))):
-            code, out, err = self.run(answers.fill(argv, job_id=job_id))
+            code, out, err = self.run(answers.command(self.table, argv, job_id=job_id))
             if code == 0 or (table.get("over") and re.search(table["over"], out + err)):
                 return ""
             objection = objection or one_line(err + "\n" + out) or "exit code {0}".format(code)
@@ -133,17 +165,37 @@ class Jobs:
         Returns:
             Empty, or why the job still exists.
         """
-        objection = self.cancel(job_id)
+        return self.wait_until_gone(job_id, self.cancel(job_id), seconds, pause)
+
+    def wait_until_gone(self, job_id: str, objection: str = "", seconds: float = 30.0, pause: t.Callable[[float], t.Any] = time.sleep) -> str:
+        """Waits until the queue has released a job that ends.
+
+        Args:
+            job_id: the job.
+            objection: of the batch system to its cancellation.
+            seconds: how long to wait.
+            pause: waits for some seconds.
+        Returns:
+            Empty, or why the job still exists.
+        """
         deadline = time.monotonic() + seconds
         while True:
             state = self.ask(job_id)
-            leaving = state.native in self.table.get("leaving", ())
+            leaving = answers.is_one_of(state.native, self.table.get("leaving", ()))
             if state.gone or (state.state in answers.OVER and not leaving):
                 return ""
             if time.monotonic() > deadline:
+                if leaving and not objection and self.table.get("delivers_output"):
+                    return "{0} has not released job {1} yet, and needs its files for that: it is in state {2}".format(
+                        self.table["title"], job_id, state.native)
                 # A lost node confirms nothing, but the batch system has accepted the cancellation.
                 return "" if leaving and not objection else objection or "job {0} is still {1}".format(job_id, state.native or state.reason)
             pause(0.2)
+
+
+def refusal(out: str, err: str) -> str:
+    """What a submit command printed last, on either stream. A banner may come first; the cause is at the end."""
+    return "; ".join(dict.fromkeys(text for text in (last_lines(out), last_lines(err)) if text))
 
 
 def _needed(when: str, result: answers.Answer, answer: answers.Answer) -> bool:
@@ -161,7 +213,8 @@ def _joined(result: answers.Answer, answer: answers.Answer, when: t.Optional[str
         # The answers are from different moments: the state of the first counts.
         more = answer.job
         return result._replace(job=result.job._replace(
-            reason=more.reason, explanation=more.explanation or result.job.explanation, never=more.never or result.job.never))
+            reason=more.reason, explanation=more.explanation or result.job.explanation, never=more.never or result.job.never,
+            warning=more.warning or result.job.warning))
     if answer.kind == "gone" and result.kind == "over":
         return result
     return answer if answer.kind in ("state", "over", "gone") else result
@@ -244,6 +297,9 @@ def ended_error(job_id: str, state: answers.JobState, why: str, log: str, cancel
     if line and tail(line) not in shown:
         shown = tail(line) + "\n    ...\n" + shown
     text = "; ".join(dict.fromkeys(reason for reason in reasons if reason)) or "no reason is known"
-    return SessionError("job {0} died".format(job_id), text + ("; the end of its log:\n" + shown if shown else "; its log is empty"),
-                        way_out or "read the log above; paraview_pvserver, paraview_modules and paraview_setup determine what the job runs",
+    # A job that never ran has no log.
+    shown_log = "; the end of its log:\n" + shown if shown else "" if state.state == "cancelled" and not state.nodes else "; its log is empty"
+    return SessionError("job {0} died".format(job_id), text + shown_log,
+                        way_out or ("read the log above; paraview_pvserver, paraview_modules and paraview_setup determine what the job runs" if shown
+                                    else "connect again, or ask your site about job {0}".format(job_id)),
                         cancelled=cancelled or state.state == "cancelled", end_detached=True)

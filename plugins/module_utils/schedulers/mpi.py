@@ -8,7 +8,9 @@ import typing as t
 
 from .tables.registry import Table
 
-#: By name; {nodes}, {tasks}, {per_node} and {cpus_per_task} are numbers. A batch system's own launcher gets its nodes from the job.
+#: Numbers in the words of a launcher.
+PLACEHOLDERS = ("nodes", "tasks", "per_node", "cpus_per_task")
+#: By name, with these placeholders. A batch system's own launcher gets its nodes from the job.
 LAUNCHERS = {
     "none": [],
     "srun": ["srun", "--unbuffered", "--nodes={nodes}", "--ntasks={tasks}", "--ntasks-per-node={per_node}"],
@@ -46,7 +48,7 @@ def command(launcher: t.List[str], nodes: int, tasks_per_node: int, cpus_per_tas
         nodes, tasks_per_node, cpus_per_task: as requested; without a number of cores, each task has one.
     """
     numbers = {"nodes": nodes, "tasks": nodes * tasks_per_node, "per_node": tasks_per_node, "cpus_per_task": cpus_per_task or 1}
-    return [re.sub(r"\{(nodes|tasks|per_node|cpus_per_task)\}", lambda match: str(numbers[match.group(1)]), word) for word in launcher]
+    return [re.sub(r"\{(" + "|".join(PLACEHOLDERS) + r")\}", lambda match: str(numbers[match.group(1)]), word) for word in launcher]
 
 
 def nodes_used(options: t.Dict[str, t.Any], nodes: int) -> int:

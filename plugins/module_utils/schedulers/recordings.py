@@ -9,11 +9,12 @@ A file may hold several recordings, one after another. The others then answer th
 
 import os
 import re
+import shlex
 import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import one_line
-from .answers import JobState, fill
+from .answers import JobState, command, number_and_cluster, unknown
 from .jobs import Jobs
 from .tables.registry import Table
 
@@ -48,12 +49,50 @@ def parse(data: bytes) -> t.List[Recording]:
 
 
 def question_for(table: Table, command: str) -> t.Optional[str]:
-    """The name of the table's question that uses a command; None if there is none."""
+    """The name of the table's question that uses a command; None if there is none.
+
+    A question whose ``like`` matches comes first, then the one whose words have the most in common with those of the command.
+    """
+    words = _words(command)
+    likeness: t.Dict[str, t.Tuple[bool, float]] = {}
     for name, question in table["ask"].items():
-        program = os.path.basename(question["argv"][0])
-        if re.search(question.get("like") or r"(?:^|[\s/]){0}(?:\s|\Z)".format(re.escape(program)), command):
-            return name
-    return None
+        like = question.get("like")
+        if like and re.search(like, command):
+            likeness[name] = (True, 0.0)
+        elif not like and _programs(question["argv"]) & {os.path.basename(word) for word in words}:
+            likeness[name] = (False, _in_common(question["argv"], words))
+    return max(likeness, key=lambda name: likeness[name]) if likeness else None
+
+
+def _words(command: str) -> t.List[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return command.split()
+
+
+def _programs(argv: t.List[str]) -> t.Set[str]:
+    """The names of the programs that a command starts: its own, and that of a shell's text."""
+    text = argv[2].split() if len(argv) > 2 and argv[1] == "-c" else []
+    return {os.path.basename(word) for word in argv[:1] + text[:1]}
+
+
+def _in_common(argv: t.List[str], words: t.List[str]) -> float:
+    """How many words of a question a command has, less those that it lacks. Options may be joined, and in another order."""
+    letters = {"-" + letter for word in words if re.match(r"-[A-Za-z]+\Z", word) for letter in word[1:]}
+    names = {word.partition("=")[0] for word in words}
+    total = 0.0
+    for word in argv[1:]:
+        if re.match(r"\{[a-z_]+\}\Z", word):
+            continue
+        joined = re.match(r"-[A-Za-z]+\Z", word) and all("-" + letter in letters for letter in word[1:])
+        pattern = ".+".join(re.escape(part) for part in re.split(r"\{[a-z_]+\}", word))
+        if joined or any(re.match(pattern + r"\Z", one, re.DOTALL) for one in words):
+            total += 1
+        else:
+            # Another value of the same option counts less than the same value, and more than no such option.
+            total += -0.5 if word.startswith("--") and word.partition("=")[0] in names else -1
+    return total
 
 
 def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) -> JobState:
@@ -74,7 +113,7 @@ def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) ->
             raise SessionError("{0} has no question like {1!r}".format(name, one_line(recording.command)), "its questions are {0}".format(
                 "; ".join(" ".join(question["argv"]) for question in table["ask"].values())), "record the answer to one of them")
         answers[question] = recording
-    commands = {tuple(fill(table["ask"][question]["argv"], job_id=job_id)): recording for question, recording in answers.items()}
+    commands = {tuple(command(table, table["ask"][question]["argv"], job_id=job_id)): recording for question, recording in answers.items()}
 
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
         recording = commands.get(tuple(argv))
@@ -82,4 +121,8 @@ def read(table: Table, name: str, job_id: str, recordings: t.List[Recording]) ->
 
     # Only questions with a recorded answer are asked; the first of them unconditionally.
     recorded = dict(table, ask={question: table["ask"][question] for question in table["ask"] if question in answers})
-    return Jobs(run, recorded).ask(job_id)
+    job = Jobs(run, recorded).ask(job_id)
+    cluster = number_and_cluster(table, job_id)[1]
+    if job.gone and cluster and not any(re.search(r"[\s=,M]{0}(?:[\s,]|\Z)".format(re.escape(cluster)), one.command) for one in recordings):
+        return unknown("", "the recorded command does not name cluster {0}".format(cluster))
+    return job

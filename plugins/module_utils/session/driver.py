@@ -109,7 +109,7 @@ class Driver:
             start = self._step(PvserverStart)
             record = self.session.read()
             flow = start.flow(record)
-            if not flow.wait_until_running(record.settings["queue_timeout"], record.settings["nodes"], at_most=_SHORT_QUEUE):
+            if not flow.wait_until_running(record.settings["queue_timeout"], start.granted(record)["nodes"], at_most=_SHORT_QUEUE):
                 return {"outcome": "waiting"}
             start.job_runs(flow)
         return self._start()

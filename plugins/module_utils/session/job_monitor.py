@@ -18,6 +18,8 @@ from .shared_queue import SharedQueue
 # Seconds between two reads of the status file, and between two queries of the batch system while the job runs.
 _STATUS_EVERY = 2.0
 _QUERY_EVERY = 20.0
+# Seconds that a batch system may take to deliver the output of a job.
+_DELIVERY = 300.0
 # Seconds by which two answers may differ on the end of the wall time, since both are rounded.
 _CLOCKS_DIFFER = 2.0
 
@@ -37,6 +39,7 @@ class JobMonitor:
         self.flow: t.Optional[JobFlow] = None
         self.next_step = 0.0
         self.ended = False
+        self.over_since = 0.0
 
     def check(self) -> None:
         """Checks the job if a check is due; raises only ShellLost."""
@@ -82,8 +85,8 @@ class JobMonitor:
             self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
 
     def _note_state(self, record: SessionRecord, job: answers.JobState) -> None:
-        if job.state == "pending" and record.state == "pending":
-            self.session.update(reason=job.explanation or job.reason, expected_start=job.expected_start)
+        if answers.waits(job) and record.state == "pending":
+            self.session.update(reason=answers.in_words(job), expected_start=job.expected_start)
         elif job.state == "running":
             ends_at = None if job.time_left_s is None else time.time() + job.time_left_s
             if ends_at is not None and abs(ends_at - (record.ends_at or 0)) > _CLOCKS_DIFFER:
@@ -96,11 +99,19 @@ class JobMonitor:
         if record.reason != reason and not lacks_client_host(record) and not record.lost_at:
             self.session.update(reason=reason)
 
+    def _released(self, record: SessionRecord) -> bool:
+        """Whether the batch system no longer needs the session's files. Where it does not answer, it may."""
+        self.over_since = self.over_since or time.monotonic()
+        if record.settings.get("job_id") or time.monotonic() - self.over_since > _DELIVERY or self.flow.released():
+            return True
+        self._give_reason(record, "over; {0} still delivers its output".format(self.flow.table["title"]))
+        return False
+
     def _note_end(self, record: SessionRecord) -> None:
         """Ends the session. The cause is read first: the log is removed together with the job's directory."""
         watch = self.flow.watch
         found = watch.ending()
-        if found is None:
+        if found is None or not self._released(record):
             self.next_step = time.monotonic() + _STATUS_EVERY / 2
             return
         ending = found[0]

@@ -47,14 +47,14 @@ def why_not(options: t.Dict[str, t.Any], route: str) -> str:
     """Why a session cannot reconnect, as far as that is clear before the job runs; empty if it can.
 
     Args:
-        options: from settings.check().
+        options: from settings.check(), or from directives.granted(), in which 0 nodes is an unknown number.
         route: its name.
     """
     if route_names.ALL[route].exposed and options["client_port"] and not options.get("reconnect_port"):
         return "a firewall may leave only port {0} open, and ParaView uses it (set paraview_reconnect_port to another port)".format(options["client_port"])
     if options["job_id"]:
         return "processes started in job {0} end with the connection".format(options["job_id"])
-    if options["mpi_launcher"] and options["nodes"] > 1 and route_names.is_reverse(route):
+    if options["mpi_launcher"] and options["nodes"] != 1 and route_names.is_reverse(route):
         # pvserver would connect to the loopback of a node on which another user may listen.
         return "the node on which your paraview_mpi_launcher starts the connecting process is unknown"
     if any(argument.startswith("--multi-clients") for argument in options["pvserver"]):

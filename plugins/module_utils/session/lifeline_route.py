@@ -19,7 +19,7 @@ from ..common.text import one_line
 from ..routes.base import Route
 from ..routes.context import port_taken
 from ..routes.unavailable import RouteUnavailable
-from ..schedulers import answers, validation
+from ..schedulers import adaptation, answers
 from ..ssh.channel import Channel
 from ..ssh.master import ForwardRefused
 from . import lifeline
@@ -206,7 +206,7 @@ def check_login_node(session: Session, record: SessionRecord, channel: Channel) 
         return session.update(facts=dict(record.facts, client_address=client_address_of(connection) or record.facts.get("client_address", "")))
     if answers.of(record).get("on_login_node"):
         raise OtherLoginNode("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(login_node, 100)))
-    facts = facts_of(session.name, channel.script, validation.tables(record.settings["schedulers"]), lambda _line: None, load)
+    facts = facts_of(session.name, channel.script, adaptation.tables(record.settings), lambda _line: None, load)
     return session.update(facts=facts, login_node=facts["login_node"])
 
 

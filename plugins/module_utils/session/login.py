@@ -23,9 +23,11 @@ from .record import Session, has_daemon, is_lost, readable_records
 _POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
 # Seconds in which a login has to answer beyond ssh's own time limit.
 _LONGER = 35
-# How many masters of other sessions a session tries at a time, and how often it waits for another one: where sshd allows few sessions over a connection, all are full.
+# How many masters of other sessions a session tries at a time, and how often it waits for another one. Where sshd allows few sessions over a connection,
+# all are full.
 _MOST_TRIED = 2
 _MOST_ROUNDS = 4
+_MOST_ATTEMPTS = 25
 # Variables that may have changed since the first login.
 _CREDENTIALS = ("SSH_AUTH_SOCK", "KRB5CCNAME")
 
@@ -75,7 +77,7 @@ class Login:
             self._check_same_node()
 
     def _of_other_sessions(self, target: client.Target) -> t.Dict[str, SessionRecord]:
-        """Sockets of the control masters of other sessions with the same target, and a record of one of these sessions each. Those with few sessions come first."""
+        """Sockets of the control masters of other sessions with the same target, with a record of one such session each. Those with few sessions come first."""
         found: t.Dict[str, t.List[SessionRecord]] = {}
         for session, record in readable_records(self.session.base)[0]:
             same = record.target and client.Target(**record.target)._replace(timeout=0) == target._replace(timeout=0)
@@ -89,13 +91,24 @@ class Login:
         refused: t.Set[str] = set()
         users_own = master.live_master(target)
         for _round in range(_MOST_ROUNDS):
-            self._turn.wait(lambda: bool(set(self._of_other_sessions(target)) - refused))
-            others = {own: record for own, record in self._of_other_sessions(target).items() if own not in refused}
+            others = self._masters_in_turn(target, users_own, refused)
             own, answer = self._as_guest(target, path, users_own if users_own not in refused else "", others)
             if own or not others:
                 return own, answer
             refused |= set(others) | {users_own}
         return "", {}
+
+    def _masters_in_turn(self, target: client.Target, users_own: str, refused: t.Set[str]) -> t.Dict[str, SessionRecord]:
+        """Of _of_other_sessions(), those that accept guests and have not refused; none if it is this session's turn to log in."""
+        for _attempt in range(_MOST_ATTEMPTS):
+            self._turn.wait(lambda: bool(set(self._of_other_sessions(target)) - refused))
+            fresh = {own: record for own, record in self._of_other_sessions(target).items() if own not in refused}
+            ready = {own: record for own, record in fresh.items() if own == users_own or _holds_for_guests(record)}
+            if ready or not fresh or self._turn.taken:
+                return ready
+            # Such a session has just logged in, and its daemon is about to notice that.
+            time.sleep(_POLL_SECONDS_LATER)
+        return {}
 
     def _as_guest(self, target: client.Target, path: str, users_own: str, others: t.Dict[str, SessionRecord]) -> t.Tuple[str, t.Dict[str, t.Any]]:
         """Logs in over a control master that exists, which needs no authentication.
@@ -104,13 +117,11 @@ class Login:
             target: the host to connect to.
             path: of the new master.
             users_own: the socket of the user's own control master; empty for none.
-            others: of _of_other_sessions().
+            others: of _masters_in_turn().
         Returns:
             Its socket, or an empty text if there is none or each refused; and the daemon's report on the login.
         """
         for own in ([users_own] if users_own else []) + [path for path in others if path != users_own][:_MOST_TRIED]:
-            if own in others and own != users_own and not _holds_for_guests(others[own]):
-                continue
             cancel = master.Master(own, target.executable).command("-O", "cancel")[:-2]
             # sshd refuses more sessions over one connection than MaxSessions.
             answer = self._attempt("login", None, target, command=master.guest_command(target, own), path=path, master=own,

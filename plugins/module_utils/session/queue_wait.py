@@ -8,6 +8,7 @@ import time
 from ..cluster.job_flow import JobFlow
 from ..cluster.login_node import Run
 from ..common.errors import SessionError
+from ..schedulers import answers, directives
 from .record import Session
 from .shared_queue import SharedQueue
 
@@ -52,9 +53,9 @@ class QueueWait:
         if watch.progress.host:
             return True
         if record:
-            self.flow.runs(record.settings["queue_timeout"], record.settings["nodes"])
-        if record and watch.state and watch.state.state == "pending":
-            reason = watch.state.explanation or watch.state.reason
+            self.flow.runs(record.settings["queue_timeout"], directives.granted(answers.of(record), record.settings)["nodes"])
+        if record and watch.state and answers.waits(watch.state):
+            reason = answers.in_words(watch.state)
             if (record.reason, record.expected_start) != (reason, watch.state.expected_start):
                 self.session.update(reason=reason, expected_start=watch.state.expected_start)
         return False

@@ -99,7 +99,7 @@ class Turn:
         Args:
             done: the condition, which is checked now and then.
         """
-        if self._lock.handle is not None:
+        if self.taken:
             return
         waited, passed, next_check = 0.0, 0.0, 0.0
         while waited < _PATIENCE:
@@ -113,6 +113,11 @@ class Turn:
             waited += 0 if self._other_prompts() else _PAUSE
             passed += _PAUSE
             time.sleep(_PAUSE)
+
+    @property
+    def taken(self) -> bool:
+        """Whether this session has the turn."""
+        return self._lock.handle is not None
 
     def _other_prompts(self) -> bool:
         try:

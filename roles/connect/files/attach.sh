@@ -5,6 +5,7 @@
 # Starts job.sh in a job that runs already, on its root node. plugins/module_utils/cluster/own_job.py fills in the @NAMES@, and leaves out the parts
 # between BEGIN and END that this batch system does not need.
 cd @DIR@ || exit 1
+mask=$(umask)
 umask 077
 # A later session in the same job does not take this one's processes for the job's.
 PARAVIEW_ATTACHED=1
@@ -48,9 +49,9 @@ find_process
 taken=
 if [ -n "$job_process" ]; then taken=$(environment_of "$job_process" 2>/dev/null); fi
 # A variable of the job may have the name of one of this script's.
-set -- "$job_process" "$job_began" "$taken"
+set -- "$job_process" "$job_began" "$taken" "$mask"
 eval "$3"
-job_process=$1 job_began=$2
+job_process=$1 job_began=$2 mask=$4
 [ -n "$3" ] || job_process=
 set --
 # END variable
@@ -75,5 +76,7 @@ awk -v most="$use" -v each="$each" 'NF && NR <= most { for (i = 0; i < each; i++
 # END login
 @ATTACH_SETUP@
 cd @DIR@ || exit 1
+# Files that the user saves get their mode from the user's own umask.
+umask "$mask"
 # shellcheck source=/dev/null
 . ./job.sh

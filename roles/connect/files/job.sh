@@ -7,7 +7,10 @@
 @DIRECTIVES@
 mask=$(umask)
 umask 077
-cd @DIR@ || exit 1
+if ! cd @DIR@ || ! { true > status.new; } 2>/dev/null; then
+  echo "job.sh: $(hostname) cannot write to "@DIR@", where the login node and the job exchange files" >&2
+  exit 73
+fi
 lines=
 # report EVENT...: appends events to the status file.
 report() {
@@ -20,7 +23,7 @@ look_at_clock() { { read -r clock _ < /proc/uptime && clock=${clock%.*}; } 2>/de
 
 # Reports the lines of pvserver's log that matter and that were not reported before. While pvserver runs, its last line may be incomplete, so it is left out.
 report_output() {
-  : > said
+  true > said
   [ "$(grep -acE -m 20 @STATUS_LINES@ log)" -gt "$reported" ] || return 0
   { if [ -e rc ]; then cat log; else head -n "$(wc -l < log)" log; fi; } 2>/dev/null | grep -aE -m 20 @STATUS_LINES@ | tail -n "+$((reported + 1))" > said
   set --
@@ -43,7 +46,7 @@ report_output() {
 count_hosts() {
   hosts=0
   # If this host changes a directory on a network file system, it sees what other hosts have changed there.
-  : > counted
+  true > counted
   for file in host.*; do [ ! -e "$file" ] || hosts=$((hosts + 1)); done
 }
 
@@ -71,13 +74,14 @@ for s in /bin/bash /usr/bin/bash; do [ -x "$s" ] && shell=$s && break; done
 child=
 why=
 
-signal_child() {
-  [ -n "$child" ] && [ -e pid ] && kill "-$1" "-$(cat pid)" 2>/dev/null
-}
+# The process group of pvserver.sh, as soon as it is known. The file may vanish.
+group=
+find_group() { [ -n "$group" ] || { [ -s pid ] && read -r group < pid; } 2>/dev/null; }
+signal_child() { [ -n "$child" ] && find_group && kill "-$1" "-$group" 2>/dev/null; }
 
 finish() {
   trap '' HUP INT TERM USR1 USR2 XCPU
-  : > over
+  true > over
   signal_child TERM
   n=0
   # Background processes of the set-up are in the same process group.
@@ -128,21 +132,33 @@ report "nodes $({ @JOB_NODES@
 } 2>/dev/null | tr '\n' ' ')" "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')" "running $(hostname)"
 rm -f rc pid over outage lost started counted host.*
 hosts=
-: > log
-{ setsid "$shell" pvserver.sh "$mask" > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } &
+true > log
+# pvserver.sh has a process group of its own, but stays in the job's session if that is possible: some batch systems end a job by its session.
+# shellcheck disable=SC2016 # the inner shell expands it
+print_group='read -r stat < "/proc/$$/stat"; stat=${stat##*) }; stat=${stat#* }; stat=${stat#* }; echo "${stat%% *}"'
+start=setsid
+case $(timeout 0 sh -c "$print_group" 2>/dev/null) in '' | "$(sh -c "$print_group" 2>/dev/null)") ;; *) start='timeout 0';; esac
+# Only this process has the pipe open for writing. Its end shows pvserver.sh that this process has ended, whatever ended it.
+rm -f alive
+mkfifo alive 2>/dev/null && exec 9<> alive
+{ $start "$shell" pvserver.sh "$mask" $$ > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } 9>&- &
 child=$!
 
 reported=0
 started=
 connected=
 beat=-9
+seen=$began
 # A node may run the loops of many jobs, and each process that a loop starts matters. While nothing happens, the rounds become longer. The log is read in each
 # tenth round, and if it is newer than what was read of it; some shells compare the seconds alone.
 round=0
 quiet=0
-: > said
+true > said
 while [ ! -e rc ]; do
   look_at_clock
+  find_group
+  # If the directory is removed, nobody can end pvserver any more. A network file system may show that for a moment by mistake.
+  if [ -e pvserver.sh ]; then seen=$clock; elif [ $((clock - seen)) -lt 10 ]; then sleep 1; continue; else why=cancelled; finish 143; fi
   # Written in place and not renamed: if a reader opens the file, a network file system fetches its current content.
   if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
   report_news

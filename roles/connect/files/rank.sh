@@ -7,7 +7,7 @@
 
 # Of thousands of ranks, one of each host creates the file; none starts a process for it.
 if { IFS= read -r host < /proc/sys/kernel/hostname; } 2>/dev/null; then
-  case $host in '' | */* | localhost*) ;; *) [ -e "${0%/*}/host.$host" ] || { : > "${0%/*}/host.$host"; } 2>/dev/null || :;; esac
+  case $host in '' | */* | localhost*) ;; *) [ -e "${0%/*}/host.$host" ] || { true > "${0%/*}/host.$host"; } 2>/dev/null || :;; esac
 fi
 
 count() { n=0; for file in "$@"; do if (true < "$file") 2>/dev/null; then n=$((n + 1)); fi; done; echo $n; }

@@ -6,16 +6,15 @@
 NAME, ORDER, KNOWN_AS = "sge", 30, "Grid Engine"
 PARTICULAR = "more than one core needs a parallel environment: ``paraview_parallel_environment``"
 
-_PENDING = ("qw", "hqw", "hRwq", "hRqw", "Rqw", "Rwq", "Rq", "w", "hw")
-_HELD = ("hqw", "hRwq", "hRqw", "hw")
-_RUNNING = ("r", "t", "hr", "ht", "Rr", "Rt", "hRr", "hRt")
-_SUSPENDED = ("s", "ts", "S", "tS", "T", "tT", "Rs", "Rts", "RS", "RtS", "RT", "RtT")
-_FAILED = ("Eqw", "Ehqw", "EhRqw", "ERqw")
-_LEAVING = ("dr", "dt", "dRr", "dRt", "ds", "dS", "dT", "dRs", "dRS", "dRT", "dts", "dtS", "dqw", "dhqw")
+# A state is a set of letters: d deleted, E error, S T s P N suspended, h held, R restarted, q queued, w waiting, r running, t transferred, x exiting.
+_LETTERS = "[dEShTRqrstwxPN]+"
+_DELETED, _ERROR, _WAITS = "(?=.*d)" + _LETTERS, "(?=.*E)" + _LETTERS, "(?=.*[qw])" + _LETTERS
+_HELD, _SUSPENDED, _RUNS = "(?=.*h)" + _WAITS, "(?=.*[sSTPN])(?!.*[qw])" + _LETTERS, "(?=.*[rtx])" + _LETTERS
 TABLE = {
     "title": "Grid Engine",
     "detect": {"argv": ["qstat", "-help"], "pattern": r"^(?:SGE|UGE|GE|AGE|OGS|OCS|GCS)\b"},
-    "submit": {"argv": ["qsub", "-terse", "{script}"], "job_id": r"^(?:Your job )?(?P<job_id>\d+)(?: \(.*\) has been submitted)?$"},
+    "submit": {"argv": ["qsub", "-terse", "{script}"], "job_id": (
+        r"(?i)^[ \t]*(?:Your job(?:-array)? )?(?P<job_id>[0-9]+)(?:\.[0-9]+-[0-9]+:[0-9]+)?(?: \(.*\) has been submitted)?[ \t]*$")},
     "ask": {
         # No command for a single job shows its state. Only the user's own jobs are listed.
         "listing": {
@@ -23,6 +22,7 @@ TABLE = {
             # Both ends: output that is too long loses its beginning.
             "complete": r"<job_info\s+xmlns[\s\S]*</job_info>\s*\Z",
             "like": r"\bqstat(?!.*\s-(?:j|f|explain)\b)",
+            "other_ids": [[r"<JB_job_number>(\d+)</JB_job_number>[\s\S]{0,5000}?<tasks>(\d+)</tasks>", r"\1.\2"]],
             "record": r"<job_list\b[^<>]*>(?P<body>(?:(?!</?job_list\b).)*)</job_list>",
             "fields": {
                 "id": r"<JB_job_number>(?P<value>\d+)</JB_job_number>", "native": r"<state>(?P<value>[A-Za-z]+)</state>",
@@ -58,28 +58,39 @@ TABLE = {
     "cancel": {"argv": ["qdel", "{job_id}"], "over": r"job \"?\d+\"? does not exist"},
     "first_node": {"argv": ["qhost"], "pattern": r"^(?P<value>(?!HOSTNAME\b|global\b)[A-Za-z0-9]\S*)(?:\s+\S+){2,6}?\s+[0-9]+\.[0-9]+\s"},
     "states": {
-        **dict.fromkeys(_PENDING, "pending"), **dict.fromkeys(_RUNNING + _SUSPENDED, "running"), "z": "ended",
-        **dict.fromkeys(_FAILED, "failed"), **dict.fromkeys(_LEAVING, "cancelled"),
+        "z": "ended", _DELETED: "cancelled", _ERROR: "failed", _WAITS: "pending", _SUSPENDED: "running", _RUNS: "running", "[hR]+": "pending",
     },
     # qdel was accepted, but the job exists until its node has confirmed.
-    "leaving": list(_LEAVING),
+    "leaving": [_DELETED],
     "explanations": {
-        "Job is in hold state.*": "held: release it with qrls", "execution time not reached.*": "its begin time has not come",
+        "Job is in hold state.*": "held: release it with qrls {job_id}", "execution time not reached.*": "its begin time has not come",
         "cannot run in PE .*only offers \\d+ slots.*": "waits for free slots; if its parallel environment never offers as many, lower paraview_nodes or "
                                                        "paraview_tasks_per_node",
         ".*dropped because it is full.*": "waits for nodes to become free", ".*dropped because it is disabled.*": "its queue is disabled",
-        "100": "it was cancelled", "0/32": "it could not be started on the node",
-        **dict.fromkeys(_HELD, "held: release it with qrls"), **dict.fromkeys(_SUSPENDED, "suspended by the batch system"),
-        **dict.fromkeys(_FAILED, "it could not be started on the node"), **dict.fromkeys(_LEAVING, "it was cancelled"),
+        "100": "it was cancelled", "37": "it used more time or memory than it requested", "26": "its output file could not be opened on the node",
+        "27": "its shell does not exist on the node", "0/32": "it could not be started on the node",
+        _DELETED: "it was cancelled", _ERROR: "it could not be started on the node", _HELD: "held: release it with qrls {job_id}",
+        _SUSPENDED: "suspended by the batch system", "[hR]*h[hR]*": "held: release it with qrls {job_id}",
     },
     "directives": {
         # Without -notify a deleted job is killed before it can report that.
-        "prefix": "#$ ", "always": ["-N pvserver", "-S /bin/sh", "-j y", "-r n", "-notify"],
+        "prefix": "#$ ", "always": ["-S /bin/sh", "-j y", "-r n", "-notify"],
         "needs": {"parallel_environment": ["cores", "qconf -spl lists them; it decides how many slots each node gives"]},
         "lines": {
+            "name": "-N sciviz.paraview<-{version}>",
             "output": "-o {output}", "slots": "-pe {parallel_environment} {cores}", "memory": "-l mem_free={memory_mb_per_core}M",
             "walltime": "-l h_rt={walltime_hms}", "queue": "-q {queue}", "account": "-P {account}", "reservation": "-ar {reservation}",
             "constraint": "-l {constraint}",
+        },
+        "options": {
+            "style": "words", "resources": {"-l": "list"}, "shell": "-S",
+            "same": {"-l mf": "-l mem_free"},
+            "refused": {
+                "-r y.*": "a job that starts again would use connections that nobody has checked since",
+                "-t .*": "a session is one job, and this makes several", "-sync y.*": "qsub would return only when the job is over",
+            },
+            # How many slots each node gives is the parallel environment's rule.
+            "says": {"walltime": {"-l h_rt": "grid_engine_time"}, "queue": {"-q": "text"}, "tasks": {"-pe": "unknown"}},
         },
     },
     "details": {

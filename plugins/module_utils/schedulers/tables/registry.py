@@ -8,7 +8,7 @@ This file is generated: `make generate` writes it from the other files in this d
 
 import typing as t
 
-from . import flux, grid_engine, lsf, none, pbs, slurm, torque
+from . import flux, grid_engine, lsf, none, oar, pbs, slurm, torque
 
 #: A batch system's entries by name, or those of one of its questions.
 Table = t.Dict[str, t.Any]
@@ -20,5 +20,6 @@ TABLES: t.Dict[str, Table] = {
     "torque": torque.TABLE,
     "lsf": lsf.TABLE,
     "flux": flux.TABLE,
+    "oar": oar.TABLE,
     "none": none.TABLE,
 }

@@ -7,6 +7,7 @@ import typing as t
 
 from ...cluster.job_flow import JobFlow
 from ...cluster.session_record import SessionRecord
+from ...schedulers import answers, directives
 from ...ssh.channel import Channel
 from ..record import Session
 from ..shared_queue import SharedQueue
@@ -29,6 +30,12 @@ class Step:
         """The session's record."""
         return self.session.read()
 
+    @staticmethod
+    def granted(record: SessionRecord) -> t.Dict[str, t.Any]:
+        """The session's settings with what the user's own directives set, see directives.granted()."""
+        return directives.granted(answers.of(record), record.settings)
+
     def flow(self, record: SessionRecord) -> JobFlow:
         """The flow of the session's job."""
-        return JobFlow.of(record, self.channel.script, self.show, shared=lambda jobs: SharedQueue(jobs, record, self.session))
+        return JobFlow.of(record, self.channel.script, self.show, shared=lambda jobs: SharedQueue(jobs, record, self.session),
+                          impatient=True)

@@ -14,7 +14,7 @@ from ...cluster.batch_system import batch_system
 from ...cluster.pairing import Pair, Pairing
 from ...cluster.session_record import SessionRecord
 from ...paraview import installed
-from ...schedulers import validation
+from ...schedulers import adaptation
 from ...ssh.login_turns import Lock, Turn
 from ..record import readable_records
 from ..site_yaml import load
@@ -23,7 +23,8 @@ from .base import Step
 # Seconds for which what one session has gathered is good enough for another.
 _FRESH = 300.0
 # Settings that decide which modules and which ParaView are chosen.
-_CHOOSING = ("modules", "setup", "pvserver", "mpi_launcher", "gpus_per_node", "scheduler", "schedulers", "client_host", "client_program", "client_version",
+_CHOOSING = ("modules", "setup", "pvserver", "mpi_launcher", "gpus_per_node", "scheduler", "schedulers", "scheduler_json", "slurm_cluster",
+             "nodes_on_demand", "client_host", "client_program", "client_version",
              "start_client")
 # What is gathered, by the names of the record's fields.
 _GATHERED = ("facts", "scheduler", "modules", "client_program", "client_version", "server_version", "table", "prelude", "login_node", "gathered_at",
@@ -96,19 +97,19 @@ class Gathering(Step):
             lines.append(line)
             self.show(line)
 
-        tables = validation.tables(options["schedulers"])
+        tables = adaptation.tables(options)
         facts = site.facts_of(self.session.name, self.channel.script, tables, show, load)
         scheduler = batch_system(options, facts, tables)
         pair = self._pair(options, facts)
         show(pair.line)
         self.session.update(facts=facts, facts_gathered_by=self.record.daemon, scheduler=scheduler, modules=pair.modules,
                             client_program=pair.client.program, client_version=pair.client.version, server_version=pair.server.version,
-                            table=tables[scheduler] if scheduler in options["schedulers"] else None,
+                            table=adaptation.for_record(scheduler, adaptation.adapted(tables[scheduler], options, facts["site"])),
                             prelude=facts["prelude"], login_node=facts["login_node"], gathered_at=time.time(), gathering_lines=lines)
 
     def _gather_again(self, record: SessionRecord) -> None:
         """Gathers the facts after the connection was lost: the new one may go to another login node of the site."""
-        facts = site.facts_of(self.session.name, self.channel.script, validation.tables(record.settings["schedulers"]), self.show, load)
+        facts = site.facts_of(self.session.name, self.channel.script, adaptation.tables(record.settings), self.show, load)
         if facts["login_node"] != record.login_node:
             self.show("continuing through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
         self.session.update(facts=facts, login_node=facts["login_node"], facts_gathered_by=record.daemon)

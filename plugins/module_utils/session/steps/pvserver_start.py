@@ -24,8 +24,9 @@ class PvserverStart(Step):
         """Notes the job's nodes and whether the session reconnects; on a forward route, which needs nothing else, pvserver starts."""
         record = self.record
         nodes = flow.nodes
+        walltime = self.granted(record)["walltime"]
         # The time that the user's own job has left was known when pvserver was started in it.
-        ends_at = record.ends_at if record.settings["job_id"] else time.time() + record.settings["walltime"]
+        ends_at = record.ends_at if record.settings["job_id"] else time.time() + walltime if walltime else None
         record = self.session.update(state="starting", nodes=nodes, root_node=nodes[0], addresses=flow.progress.addresses, running_at=time.time(),
                                      ends_at=ends_at, reason="")
         if record.lifeline is None:
@@ -84,7 +85,7 @@ class PvserverStart(Step):
             finally:
                 self.session.update(**route.kept())
         status = flow.wait_for_pvserver(route, record.settings["pvserver"], lifeline=record.lifeline)
-        flow.show_ranks(record.settings)
+        flow.show_ranks(self.granted(record))
         self.session.update(accepting=status.accepting, agent=flow.progress.agent, was_connected=status.connected)
         self.show(self._line(record, route, status))
 

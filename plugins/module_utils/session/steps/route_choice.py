@@ -51,7 +51,7 @@ class RouteChoice(Step):
     def _line_port(record: SessionRecord, name: str) -> int:
         """The port that a firewall has to leave open for a lifeline; 0 if that is ParaView's port."""
         options = record.settings
-        needed = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.why_not(options, name)
+        needed = route_names.ALL[name].exposed and options.get("reconnect") and not record.job_id and not lifeline.why_not(Step.granted(record), name)
         return lifeline.line_port(options, name) if needed else 0
 
     def _paraview_port(self, record: SessionRecord, context: RouteContext) -> int:

@@ -27,10 +27,10 @@ class Submission(Step):
             return
         options = record.settings
         path = job_directory.directory(record.facts["home"], record.id)
-        why_not = lifeline.why_not(options, record.route)
+        why_not = lifeline.why_not(self.granted(record), record.route)
         reconnects = bool(options.get("reconnect")) and not why_not
-        flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show)
-        own = self._own_job(flow, options)
+        flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show, impatient=True)
+        own = self._own_job(flow) if options["job_id"] else None
         files = self.files(record, own)
         if reconnects:
             self._check_line_port(options, record.route)
@@ -48,11 +48,11 @@ class Submission(Step):
             flow.submit(files)
         job_id = flow.watch.job_id
         self.session.update(job_id=job_id, submitted_at=flow.watch.polling.submitted_at, state="pending")
-        self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, options))
+        self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, self.granted(record)))
 
-    def _own_job(self, flow: JobFlow, options: t.Dict[str, t.Any]) -> t.Optional[answers.JobState]:
-        """The state of the user's own job in which pvserver is to be started; None if a job is to be submitted."""
-        return own_job.find(flow.queue, self.channel.script, options["job_id"]) if options["job_id"] else None
+    def _own_job(self, flow: JobFlow) -> answers.JobState:
+        """The state of the user's own job in which pvserver is to be started."""
+        return own_job.find(flow.queue, self.channel.script, self.record.settings["job_id"])
 
     def files(self, record: SessionRecord, own: t.Optional[answers.JobState] = None) -> t.Dict[str, str]:
         """The text of the job's files, by name.
@@ -64,7 +64,7 @@ class Submission(Step):
         options = record.settings
         if own:
             return own_job.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options, own, record.modules)
-        reconnects = options.get("reconnect") and not lifeline.why_not(options, record.route)
+        reconnects = options.get("reconnect") and not lifeline.why_not(self.granted(record), record.route)
         return job_scripts.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options,
                                  directives.requested(options, record.facts["site"]), record.modules, options["reconnect_timeout"] if reconnects else 0)
 
@@ -72,7 +72,8 @@ class Submission(Step):
         """The job's scripts as a difference, for check mode."""
         record = self.record
         path = job_directory.directory(record.facts["home"], record.id)
-        files = self.files(record, self._own_job(JobFlow.of(record.with_(remote_directory=path), self.channel.script), record.settings))
+        own = self._own_job(JobFlow.of(record.with_(remote_directory=path), self.channel.script)) if record.settings["job_id"] else None
+        files = self.files(record, own)
         names = [name for name in (own_job.SCRIPT, "job.sh", "pvserver.sh") if name in files]
         return {"before": "", "after": "\n".join(files[name] for name in names), "after_header": path + "/" + ", ".join(names)}
 
