@@ -287,7 +287,7 @@ class ActionModule(SessionAction):
                 self.session.update(owner=self.owner)
             log_in(self.session, openssh.Target(**record.target), self.owner, self._password())
             record = self.session.read()
-        table = answers.of(record) if record.job_id and not last else {}
+        table = answers.of(record) if record.job_id and record.scheduler and not last else {}
         if table.get("delivers_output"):
             self.show("ending job {0}; {1} releases it once its output is delivered".format(record.job_id, table["title"]))
         try:

@@ -19,6 +19,7 @@ from ansible.plugins.loader import connection_loader
 
 from ..module_utils.common import processes
 from ..module_utils.common.errors import SessionError
+from ..module_utils.common.files import locked
 from ..module_utils.session import record as sessions
 from ..module_utils.session.login import Login
 from ..module_utils.session.record import Session
@@ -106,6 +107,15 @@ def start_daemon(session: Session, executable: str, owner: list) -> None:
     Raises:
         SessionError: it does not start.
     """
+    try:
+        # Two playbooks may continue a session at the same moment.
+        with locked(session.directory):
+            _start_missing_daemon(session, executable, owner)
+    except FileNotFoundError:
+        raise SessionError("the session of {0} was ended during the login".format(session.name), "", "connect again")
+
+
+def _start_missing_daemon(session: Session, executable: str, owner: list) -> None:
     record = session.read()
     if not record:
         raise SessionError("the session of {0} was ended during the login".format(session.name), "", "connect again")

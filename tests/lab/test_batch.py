@@ -138,6 +138,18 @@ def test_a_job_that_can_never_run_is_given_up_at_once(desk, standin):
     desk.nothing_left()
 
 
+@PBS_ALONE
+def test_a_select_of_ones_own_takes_the_place_of_ours(desk, standin):
+    """Of two lines -l select, PBS heeds the first one and is silent about the other."""
+    done = desk.connect(directives=["-l select=2:ncpus=1:mpiprocs=1", "#PBS -l walltime=0:20:00"])
+    report = desk.report()
+    assert sorted(report["nodes"]) == ["compute1", "compute2"]
+    assert any(re.match(r"job \S+ submitted: 2 nodes, 2 tasks, 0:20:00$", line) for line in desk.lines(done))
+    assert report["time_left_s"] <= 20 * 60
+    desk.disconnect()
+    desk.nothing_left()
+
+
 @pytest.fixture(name="no_history")
 def _no_history(standin):
     """PBS as it is installed: it refuses -x for every job, and knows none that is over."""

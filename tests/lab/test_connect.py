@@ -413,7 +413,6 @@ ERRORS = {
     "injected directive": ({"directives": ["--x\ntouch /tmp/pwned"]}, ["paraview_directives", "each entry has to be one line"]),
     "no batch system": ({"scheduler": "none"}, ["would run pvserver on the login node login", "pvserver_on_login_node"]),
     "refused by the batch system": ({"queue": "nosuch"}, ["Slurm refused the job", "invalid partition specified: nosuch"]),
-    "can never run": ({"queue": "down"}, ["can never run", "PartitionDown", "paraview_queue"]),
     "too long": ({"walltime": "9:00:00"}, ["can never run", "PartitionTimeLimit", "paraview_walltime"]),
     "no pvserver": ({"pvserver": "pvserver-nowhere"}, ["pvserver was not found on compute", "'pvserver-nowhere'", "paraview_modules"]),
     "no module": ({"modules": ["paraview/0.0"]}, ["module paraview/0.0 cannot be loaded on compute", "module avail"]),
@@ -424,7 +423,7 @@ ERRORS = {
 
 
 # What is refused before a login, and by the same means as another, is in the long run alone.
-LONG = ("pattern without a match", "out of range", "wrong duration", "wrong port", "wrong connect-id", "too long", "no pvserver", "no such client")
+LONG = ("pattern without a match", "out of range", "wrong duration", "wrong port", "wrong connect-id", "no pvserver", "no such client")
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, marks=[pytest.mark.torture] * (case in LONG)) for case in ERRORS])
@@ -440,6 +439,22 @@ def test_errors(desk, case):
     assert report["state"] == "failed"
     assert words[0] in report["reason"]
     assert not desk.record()
+
+
+def test_a_job_waits_for_a_partition_that_is_down_for_a_while(desk):
+    """Slurm gives the same reason for a partition that comes back: it is a warning, and no end."""
+    process = desk.lab.start("workstation", *desk.words("connect", queue="down"), user="alice")
+    try:
+        assert any("PartitionDown (warning: waits until the partition is up again" in line for line in process.stdout)
+        desk.lab.on("login", "scontrol", "update", "PartitionName=down", "State=UP")
+        assert any("ready after" in line for line in process.stdout)
+        assert process.wait(30) == 0
+    finally:
+        desk.lab.on("login", "scontrol", "update", "PartitionName=down", "State=DOWN")
+        process.stdout.close()
+        process.wait(60)
+    desk.disconnect()
+    desk.nothing_left()
 
 
 def test_the_deadline_cancels_a_pending_job(desk):
