@@ -288,7 +288,7 @@ class ActionModule(SessionAction):
             log_in(self.session, openssh.Target(**record.target), self.owner, self._password())
             record = self.session.read()
         table = answers.of(record) if record.job_id and record.scheduler and not last else {}
-        if table.get("delivers_output"):
+        if table.get("delivers_output") and not record.settings.get("job_id"):
             self.show("ending job {0}; {1} releases it once its output is delivered".format(record.job_id, table["title"]))
         try:
             answer = Channel(record.socket, self.name).request("stop", wait=90)
