@@ -307,6 +307,10 @@ def test_reconnection_needs_a_python_outside_of_the_container():
     ("apptainer exec pv.sif mpirun -np 4 pvserver", ["apptainer"], "apptainer exec pv.sif pvserver"),
     ("apptainer run --app pvserver /sw/pvserver.sif", ["apptainer"], "apptainer run --app pvserver /sw/pvserver.sif"),
     ("apptainer exec docker://site/pvserver xvfb-run -a pvserver", ["apptainer"], "apptainer exec docker://site/pvserver xvfb-run -a pvserver"),
+    ("singularity-3.8 exec -e -u -w --net -B a:b pv.sif pvserver -x", ["singularity-3.8"], "singularity-3.8 exec -e -u -w --net -B a:b pv.sif pvserver"),
+    ("podman run -i -u 1000 -e A --net host -v /x/pvserver:/x site/pvserver pvserver", ["podman"],
+     "podman run -i -u 1000 -e A --net host -v /x/pvserver:/x site/pvserver pvserver"),
+    ("docker container run site/pvserver --mpi", ["docker"], "docker container run site/pvserver --mpi"),
     ("ch-run -b /scratch /var/tmp/pvserver -- pvserver", ["ch-run"], None), ("/sw/images/pvserver.sif", ["/sw/images/pvserver.sif"], "/sw/images/pvserver.sif"),
     ("srun --uenv=paraview/6.0:v1 --view=default pvserver", ["srun"], ""),
     ("conda run -n pv --live-stream pvserver", ["conda"], "conda run -n pv --live-stream pvserver"),
@@ -318,6 +322,13 @@ def test_commands_of_public_guides(command, needed, asked):
     assert version_probe.looked_for(words) == needed
     assert asked is None or version_probe.question(words) == asked.split()
     assert not wrappers.contains(words) or not version_probe.by_path(words), "no module of the host determines what a container has"
+
+
+@pytest.mark.parametrize(("launcher", "asked"), [
+    (None, "pvserver"), (["srun", "-n", "{tasks}"], "pvserver"), (["srun", "-n", "{tasks}", "apptainer", "exec", "pv.sif"], "apptainer exec pv.sif pvserver"),
+    (["srun", "--uenv=paraview/6.0"], "")])
+def test_an_mpi_launcher_may_bring_the_container(launcher, asked):
+    assert version_probe.question_of(["pvserver"], launcher) == asked.split()
 
 
 @pytest.mark.parametrize(("words", "direct"), [

@@ -37,16 +37,21 @@ _IMAGE_FIRST = ("apptainer", "singularity", "docker", "podman", "podman-hpc", "n
 # These start a program of another root or of another environment.
 _OTHERS = ("shifter", "ch-run", "pcocc-rs", "udocker", "uenv", "squashfs-mount", "nix", "nix-shell", "guix", "conda", "mamba", "micromamba", "pixi", "flatpak",
            "bwrap", "unshare", "nsenter", "chroot", "proot", "fakechroot", "systemd-nspawn")
-_CONTAINER = re.compile(r"^(?:{0})(?:-?\d[\d.]*)?\Z".format("|".join(re.escape(name) for name in _IMAGE_FIRST + _OTHERS)))
+_IMAGES, _CONTAINER = (re.compile(r"^(?:{0})(?:-?\d[\d.]*)?\Z".format("|".join(re.escape(name) for name in names)))
+                       for names in (_IMAGE_FIRST, _IMAGE_FIRST + _OTHERS))
 # A container of these has a network of its own, unless an option says otherwise.
 _OWN_NETWORK = re.compile(r"^(?:docker|podman|podman-hpc|nerdctl)\Z")
 _HOST_NETWORK = re.compile(r"^--net(?:work)?=host\Z")
-# Options of containers whose value is the next word.
-_WITH_VALUE = ("--app", "--bind", "-B", "--cap-add", "--cap-drop", "--cpus", "--cwd", "--device", "--entrypoint", "--env", "-e", "--env-file", "--fusemount",
-               "--gpus", "--group-add", "-H", "--home", "--hostname", "-h", "--image", "-i", "--ipc", "--label", "-l", "--memory", "-m", "--mount", "--name",
-               "--net", "--network", "--network-args", "--no-mount", "-o", "--overlay", "--pid", "--platform", "--pull", "--pwd", "-S", "--scratch",
-               "--security", "--security-opt", "--set-env", "--shm-size", "--tmpfs", "--ulimit", "-u", "--user", "--userns", "-v", "-V", "--volume", "-W", "-w",
-               "--workdir")
+# Options of containers whose value is the next word: in both families, in that of Apptainer, and in that of Docker. The same letter may be a flag in the other.
+_WITH_VALUE = ("--add-host", "--cap-add", "--cap-drop", "--cpus", "--cpu-shares", "--cpuset-cpus", "--cpuset-mems", "--device", "--dns", "--entrypoint",
+               "--env", "--env-file", "--gpus", "--hostname", "--memory", "--memory-swap", "--mount", "--name", "--network", "--pids-limit", "--shm-size", "--workdir")
+_WITH_VALUE_APPTAINER = _WITH_VALUE + (
+    "--add-caps", "--app", "--apply-cgroups", "-B", "--bind", "--cwd", "--docker-password", "--docker-username", "--drop-caps", "--fusemount", "-H", "--home",
+    "--network-args", "--no-mount", "-o", "--overlay", "--pem-path", "--pwd", "-S", "--scratch", "--security", "-W")
+_WITH_VALUE_DOCKER = _WITH_VALUE + (
+    "--annotation", "-a", "--attach", "--cgroup-parent", "--cgroups", "--cidfile", "-e", "--group-add", "-h", "--ipc", "-l", "--label", "--log-driver",
+    "--log-opt", "-m", "--net", "-p", "--pid", "--platform", "--publish", "--pull", "--restart", "--security-opt", "--stop-signal", "--tmpfs", "-u", "--ulimit", "--user",
+    "--userns", "--uts", "-v", "--volume", "--volumes-from", "-w")
 _SUBCOMMANDS = ("exec", "run", "start", "shell", "container")
 
 _PVSERVER = re.compile(r"(?:^|/)pvserver[^/:]*$")
@@ -117,7 +122,7 @@ def pvserver_index(words: t.Sequence[str]) -> t.Optional[int]:
     place = 0
     while place < len(words):
         word = words[place]
-        if os.path.basename(word) in _IMAGE_FIRST:
+        if _IMAGES.match(os.path.basename(word)):
             place = _after_image(words, place)
             continue
         if is_pvserver(word) and not (place and words[place - 1] in ("--app", "--entrypoint", "--name")) and not _is_text(words[:place]):
@@ -128,10 +133,11 @@ def pvserver_index(words: t.Sequence[str]) -> t.Optional[int]:
 
 def _after_image(words: t.Sequence[str], container: int) -> int:
     """The index of the word that follows a container's image."""
+    with_value = _WITH_VALUE_APPTAINER if os.path.basename(words[container]).startswith(("apptainer", "singularity")) else _WITH_VALUE_DOCKER
     place = container + 1
     while place < len(words):
         word = words[place]
-        if word in _WITH_VALUE:
+        if word in with_value:
             place += 1
         elif not word.startswith("-") and word not in _SUBCOMMANDS:
             return place + 1
