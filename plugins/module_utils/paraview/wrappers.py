@@ -44,14 +44,15 @@ _OWN_NETWORK = re.compile(r"^(?:docker|podman|podman-hpc|nerdctl)\Z")
 _HOST_NETWORK = re.compile(r"^--net(?:work)?=host\Z")
 # Options of containers whose value is the next word: in both families, in that of Apptainer, and in that of Docker. The same letter may be a flag in the other.
 _WITH_VALUE = ("--add-host", "--cap-add", "--cap-drop", "--cpus", "--cpu-shares", "--cpuset-cpus", "--cpuset-mems", "--device", "--dns", "--entrypoint",
-               "--env", "--env-file", "--gpus", "--hostname", "--memory", "--memory-swap", "--mount", "--name", "--network", "--pids-limit", "--shm-size", "--workdir")
+               "--env", "--env-file", "--gpus", "--hostname", "--memory", "--memory-swap", "--mount", "--name", "--network", "--pids-limit",
+               "--shm-size", "--workdir")
 _WITH_VALUE_APPTAINER = _WITH_VALUE + (
     "--add-caps", "--app", "--apply-cgroups", "-B", "--bind", "--cwd", "--docker-password", "--docker-username", "--drop-caps", "--fusemount", "-H", "--home",
     "--network-args", "--no-mount", "-o", "--overlay", "--pem-path", "--pwd", "-S", "--scratch", "--security", "-W")
 _WITH_VALUE_DOCKER = _WITH_VALUE + (
     "--annotation", "-a", "--attach", "--cgroup-parent", "--cgroups", "--cidfile", "-e", "--group-add", "-h", "--ipc", "-l", "--label", "--log-driver",
-    "--log-opt", "-m", "--net", "-p", "--pid", "--platform", "--publish", "--pull", "--restart", "--security-opt", "--stop-signal", "--tmpfs", "-u", "--ulimit", "--user",
-    "--userns", "--uts", "-v", "--volume", "--volumes-from", "-w")
+    "--log-opt", "-m", "--net", "-p", "--pid", "--platform", "--publish", "--pull", "--restart", "--security-opt", "--stop-signal", "--tmpfs", "-u", "--ulimit",
+    "--user", "--userns", "--uts", "-v", "--volume", "--volumes-from", "-w")
 _SUBCOMMANDS = ("exec", "run", "start", "shell", "container")
 
 _PVSERVER = re.compile(r"(?:^|/)pvserver[^/:]*$")
