@@ -114,6 +114,8 @@ LINES_OF_SOURCES = [
     ("image", "FAILED to find requested image."), ("image", "slurmstepd: error: Failed to lookup image.  Aborting."),
     ("image", "FAILED permission denied to image"),
     ("image", "ch-run[25750]: can't find image: pv: No such file or directory (ch-run.c:107 2)"),
+    ("image", "ch-run[11290]: error: can't stat: /home/u/pv: No such file or directory (ch_core.c:255 2)"),
+    ("launcher", "ch-run[11082]: error: can't mkdir: /var/tmp/pv/mnt: Read-only file system (ch_misc.c:409 30)"),
     ("image", "slurmstepd: error: pyxis: [ERROR] No such file or directory: /home/u/pv.sqsh\nslurmstepd: error: pyxis: couldn't start container"),
     ("image", "Error: initializing source docker://site/pv:6: reading manifest 6 in site/pv: manifest unknown"),
     ("image", "docker: Error response from daemon: pull access denied for site/pv, repository does not exist or may require 'docker login'."),
