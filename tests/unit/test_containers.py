@@ -24,7 +24,7 @@ ENTER = r"""
 here=$(pwd) PATH=/usr/sbin:$PATH
 export root binds here PATH
 exec unshare -r -m --propagation private sh -c '
-  for place in usr proc $binds; do mkdir -p "$root/$place"; mount --rbind "/$place" "$root/$place" || exit 125; done
+  for place in usr proc dev $binds; do mkdir -p "$root/$place"; mount --rbind "/$place" "$root/$place" || exit 125; done
   for place in bin sbin lib lib64; do [ -e "$root/$place" ] || [ ! -L "/$place" ] || ln -s "usr/$place" "$root/$place"; done
   exec chroot "$root" sh -c "PATH=/opt/paraview/bin:/usr/bin:/bin; cd \"$here\" 2>/dev/null || cd /; exec \"\$@\"" sh "$@"' sh "$@"
 """

@@ -113,8 +113,8 @@ _WHY = (r"(?P<why>[Cc]ommand not found|not found|No such file or directory|Permi
         r"|Is a directory)\.?")
 _NO_SPACE = r"(?:No space left on device|Disk quota exceeded)"
 _IMAGE = (r"could not open image|Unable to handle \S+ uri|While making image|[Ii]mage path .* doesn't exist|invalid image|image not known|[Nn]o such image"
-          r"|manifest unknown|reading manifest|pull access denied|initializing source|short-name|find requested image|denied to image|setup image|find image|can't stat: "
-          r"|[Ii]mage \S+ is not available|No such file or directory: \S+\.sqsh|failed to import docker image")
+          r"|manifest unknown|reading manifest|pull access denied|initializing source|short-name|find requested image|denied to image|setup image"
+          r"|find image|can't stat: |[Ii]mage \S+ is not available|No such file or directory: \S+\.sqsh|failed to import docker image")
 _DIED = r"(?:Segmentation fault|Aborted|Killed|Illegal instruction|Bus error|Floating point exception)"
 
 #: Sources of lines: a name, and the format of its lines. The message is the group "words", or the whole line if the format has no such group.
