@@ -20,8 +20,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings, settings_table
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import drawing, probes
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import report as checks
-from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver, rendering
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver as paraview
+from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering, version_probe
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, directives, mpi
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
@@ -124,10 +124,10 @@ class ActionModule(SessionAction):
         """Checks that are possible on a node only, by a small job."""
         path = record.remote_directory
         flow = JobFlow.of(record, Channel(record.socket, self.name).script, self.show)
-        program = pvserver.pvserver_program(options["pvserver"])
+        program = version_probe.looked_for(options["pvserver"], options["mpi_launcher"])[0]
         endpoints = self._endpoints(context)
         setup = options["setup"] + "\n" + probes.job_lines(program, path, endpoints)
-        frame = drawing.lines(options["pvserver"], program, path)
+        frame = drawing.lines(options["pvserver"], path)
         sized = directives.sized(table, options)
         launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
         job_id = flow.submit({
@@ -164,7 +164,7 @@ class ActionModule(SessionAction):
             accepting = paraview.Status.of(flow.progress.output).accepting
             if accepting or flow.progress.ended:
                 break
-        program, fault = pvserver.pvserver_program(options["pvserver"]), flow.progress.fault
+        program, fault = version_probe.looked_for(options["pvserver"], options["mpi_launcher"])[0], flow.progress.fault
         drawn = [] if fault else drawing.read(flow.directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
         # The drawn frame shows more than whether there is a display.
         certain = any(one.result != "cannot tell" for one in drawn)

@@ -291,7 +291,9 @@ options:
     default: ""
   pvserver:
     description:
-      - The pvserver command with its arguments, as text or as a list of arguments. A wrapper may come first, as in V(xvfb-run -a -s -noreset pvserver).
+      - The pvserver command with its arguments, as text or as a list of arguments. A wrapper or a container may come first, as in V(xvfb-run -a -s -noreset
+        pvserver) and V(apptainer exec --nv pv.sif pvserver).
+      - It starts in the home directory on the node. No shell reads it; only a V(~/) at the beginning of a word is replaced.
       - Port, host and connect-id are appended to it.
     type: raw
     default: pvserver

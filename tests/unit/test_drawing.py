@@ -12,7 +12,6 @@ import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_scripts
 from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import drawing, report
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering
-from ansible_collections.sciviz.paraview.plugins.module_utils.paraview.pvserver import pvserver_program
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -73,8 +72,7 @@ def _draw(request, tmp_path):
             if name:
                 (place / name).write_text(text)
                 (place / name).chmod(0o755)
-        program = pvserver_program(list(pvserver))
-        look = drawing.lines(list(pvserver), program, str(job))
+        look = drawing.lines(list(pvserver), str(job))
         (job / "pvserver.sh").write_text(job_scripts.pvserver_script(str(job), {"pvserver": list(pvserver)}, list(launcher), look=look))
         (job / "go").write_text("")
         dev = tmp_path / "dev"

@@ -8,7 +8,7 @@ import typing as t
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import pvserver as paraview
-from ..paraview import rendering
+from ..paraview import rendering, wrappers
 from ..schedulers import mpi
 from .status_file import Progress
 
@@ -23,9 +23,7 @@ def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str
     """
     kind, thing = fault
     if kind == "missing":
-        return SessionError("pvserver was not found on {0}: {1!r}".format(host, " ".join(pvserver)),
-                            "{0} is not on the PATH of job {1}".format(one_line(thing), job_id),
-                            "let paraview_modules or paraview_setup put it there, or give its full path in paraview_pvserver", end_detached=True)
+        return _missing(job_id, host, one_line(thing), pvserver)
     if kind == "module":
         return SessionError("module {0} cannot be loaded on {1}".format(one_line(thing), host), "module load failed in job {0}".format(job_id),
                             "list the modules with: module avail paraview; then set paraview_modules", end_detached=True)
@@ -38,13 +36,33 @@ def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str
                         end_detached=True)
 
 
-def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool) -> t.Tuple[str, int]:
+def _missing(job_id: str, host: str, thing: str, pvserver: t.List[str]) -> SessionError:
+    """The SessionError for a program that is not on the PATH of a job: pvserver, or what starts it."""
+    what = "pvserver was not found on {0}: {1!r}" if wrappers.is_pvserver(thing) else "pvserver cannot be started on {0}: {1!r}"
+    if "/" in thing:
+        why, way_out = "{0} does not exist there, or may not be executed", "correct paraview_pvserver"
+    else:
+        why, way_out = "{0} is not on the PATH of job {1}", "let paraview_modules or paraview_setup put it there, or give its full path in paraview_pvserver"
+    return SessionError(what.format(host, " ".join(pvserver)), why.format(thing, job_id), way_out, end_detached=True)
+
+
+def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool, pvserver: t.Sequence[str] = ()) -> t.Tuple[str, int]:
     """Host and port of a pvserver that accepts connections; SessionError if the session cannot reach it.
 
     Since 6.1 pvserver names the address that it is bound to. If that is loopback or 0.0.0.0, it is replaced by the job's host.
+
+    Args:
+        accepting: host and port, as pvserver printed them.
+        progress: of the job.
+        lifeline: whether an agent of reconnection connects to pvserver.
+        pvserver: the command that was requested.
     """
     host, port = accepting
     nameless = paraview.is_nameless(host)
+    if progress.elsewhere and wrappers.has_own_network(pvserver):
+        raise SessionError("pvserver cannot be reached in its container on {0}".format(progress.host),
+                           "no process of {0} itself listens on port {1}: the container has a network of its own".format(progress.host, port),
+                           "add --network=host to the command in paraview_pvserver", end_detached=True)
     if progress.elsewhere and (lifeline or nameless):
         where = "no process of yours listens on port {0} of {1}, where the job's script runs{2}".format(
             port, progress.host, "" if nameless else ": pvserver runs on {0}".format(host))

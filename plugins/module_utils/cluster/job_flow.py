@@ -301,7 +301,7 @@ class JobFlow:
             status = paraview.Status.of(self.progress.output)
             job_faults.refuse_separate_servers(self.watch.job_id, status)
             if status.accepting:
-                status.accepting = job_faults.reachable(status.accepting, self.progress, lifeline)
+                status.accepting = job_faults.reachable(status.accepting, self.progress, lifeline, pvserver)
             late = lifeline or route.client_may_be_late
             if status.connected or ((self.progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
                 self._show_display()

@@ -18,7 +18,7 @@ import shlex
 import typing as t
 
 from ..common import programs
-from ..paraview import rendering
+from ..paraview import rendering, version_probe, wrappers
 from ..paraview.pvserver import STATUS_LINES, pvserver_program
 from ..schedulers import directives, mpi
 from ..schedulers.tables.registry import Table
@@ -83,13 +83,27 @@ def pvserver_script(directory: str, options: t.Dict[str, t.Any], launcher: t.Lis
         look: shell lines that run before the wait for the go file; their ``start`` starts a program in the way pvserver is started.
     """
     pvserver = options["pvserver"]
-    program = pvserver_program(pvserver)
-    parts, values = rendering.choice(options.get("rendering", "auto"), program, pvserver, launcher, directory)
+    parts, values = rendering.choice(options.get("rendering", "auto"), pvserver, launcher, directory)
     parts.update(modules=bool(modules), lifeline=bool(outage_s))
     values.update(
-        DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=options.get("setup", ""), PROGRAM=shlex.quote(program), LOOK=look,
-        OUTAGE=str(int(outage_s)), PVSERVER=_quoted(pvserver))
+        DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=options.get("setup", ""), LOOK=look, OUTAGE=str(int(outage_s)),
+        PVSERVER=wrappers.quoted(pvserver), NEEDED=wrappers.quoted(version_probe.looked_for(pvserver, launcher)))
+    values.update(_questions(directory, version_probe.question_of(pvserver, launcher)))
     return programs.filled("connect", "pvserver.sh", parts, values)
+
+
+def _questions(directory: str, words: t.List[str]) -> t.Dict[str, str]:
+    """Blanks for what the job asks of pvserver before it starts.
+
+    Args:
+        directory: the session's.
+        words: of version_probe.question_of().
+    """
+    direct = version_probe.is_direct(words)
+    place = wrappers.pvserver_index(words)
+    own = [pvserver_program(words)] if direct else []
+    inside = words[:place] + [directory + "/left"] if place is not None and not direct else []
+    return {"OWN_FILE": wrappers.quoted(own) or "''", "ASKED": wrappers.quoted(own or words), "INSIDE": wrappers.quoted(inside)}
 
 
 def _quoted(words: t.Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import typing as t
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..config.settings import AUTO
-from ..paraview import version_probe, versions
+from ..paraview import version_probe, versions, wrappers
 from ..paraview.installed import Installed
 from . import site_modules
 from .login_node import Run
@@ -85,9 +85,11 @@ class Pairing:
         return self.server
 
     def _answer(self, modules: t.List[str]) -> version_probe.Answer:
-        if version_probe.chooses_pvserver(self.options["mpi_launcher"]):
-            return version_probe.Answer("", "{0} chooses pvserver itself".format(one_line(" ".join(self.options["mpi_launcher"]), 80)), "", [])
-        return version_probe.ask(self.script, modules, self.options["pvserver"])
+        launcher = self.options["mpi_launcher"]
+        words = version_probe.question_of(self.options["pvserver"], launcher)
+        if not words and wrappers.chooses_pvserver(launcher):
+            return version_probe.Answer("", "{0} chooses pvserver itself".format(one_line(" ".join(launcher), 80)), "", [])
+        return version_probe.ask(self.script, modules, words or self.options["pvserver"])
 
     def _fitting(self, version: str) -> t.Optional[Installed]:
         """The client for a pvserver: the preferred one if it is compatible, else one of the same version, of a compatible or of an unknown one."""

@@ -13,7 +13,7 @@ import typing as t
 
 from ..common import programs
 from ..common.text import one_line
-from ..paraview.rendering import is_pvserver
+from ..paraview.wrappers import pvserver_index, quoted
 from .report import Check, failed, ok, unsure, warning
 
 #: Seconds that the frame may take.
@@ -75,25 +75,24 @@ _WITH_VALUE = ("--opengl-window-backend", "--displays", "--displays-assignment-m
 _ALONE = ("--disable-xdisplay-test", "--force-offscreen-rendering", "--force-onscreen-rendering", "--mesa")
 
 
-def lines(pvserver: t.List[str], program: str, directory: str) -> str:
+def lines(pvserver: t.List[str], directory: str) -> str:
     """Shell lines for job_scripts.pvserver_script(look=...), which write the result into the file SEEN.
 
     Args:
         pvserver: the command, with its wrappers.
-        program: the word of the command that is pvserver.
         directory: the session's directory on the cluster, which contains the program.
     """
-    index = pvserver.index(program)
-    last = index if is_pvserver(program) else len(pvserver) - 1
-    wrappers = [_python(word) for word in pvserver[:last + 1]]
+    index = pvserver_index(pvserver)
+    last = len(pvserver) - 1 if index is None else index
+    wrappers = [_python(word) if place == last or index is None else word for place, word in enumerate(pvserver[:last + 1])]
     # If pvserver is in a script's text, the arguments after it are the script's $0 and "$@".
-    options = _options(pvserver[last + 1:]) if is_pvserver(program) else []
+    options = [] if index is None else _options(pvserver[last + 1:])
     options += ["--no-mpi"] + [word for word in ["--force-offscreen-rendering"] if not any(one.startswith("--force-") for one in options)]
-    rest = " ".join(shlex.quote(word) for word in options + [directory + "/" + PROGRAM])
-    plain = is_pvserver(pvserver[0])
-    start = '"$python" ' if plain else " ".join(shlex.quote(word) for word in wrappers) + " "
-    name = shlex.quote(_python(program).rpartition("/")[2])
-    blanks = {"PVSERVER": shlex.quote(program), "PVPYTHON": name, "SECONDS": str(SECONDS), "WORDS": start + rest, "SEEN": shlex.quote(directory + "/" + SEEN)}
+    rest = quoted(options + [directory + "/" + PROGRAM])
+    start = '"$python" ' if index == 0 else quoted(wrappers) + " "
+    python = _python(pvserver[0] if index is None else pvserver[index])
+    blanks = {"PVPYTHON": shlex.quote(python.rpartition("/")[2]), "PYTHON": quoted([python]), "SECONDS": str(SECONDS), "WORDS": start + rest,
+              "SEEN": shlex.quote(directory + "/" + SEEN)}
     return programs.filled("doctor", "frame.sh", {}, blanks)
 
 

@@ -15,6 +15,7 @@ from ..common import listeners, programs
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..paraview import installed
+from ..paraview.wrappers import quoted
 from ..routes.context import RouteContext
 from ..routes.node_login import NodeLogin
 from ..routes.unavailable import RouteUnavailable
@@ -274,11 +275,11 @@ def job_lines(program: str, directory: str, ends: t.List[str]) -> str:
     """Shell lines for the job that check the node, and write the results into the file ``doctor`` of the session's directory.
 
     Args:
-        program: pvserver.
+        program: what starts pvserver.
         directory: the session's.
         ends: endpoints (``ADDRESS:PORT``) for the node to connect to.
     """
-    blanks = {"PROGRAM": shlex.quote(program), "DIRECTORY": shlex.quote(directory), "ENDS": " ".join(shlex.quote(one) for one in ends) or '""'}
+    blanks = {"PROGRAM": quoted([program]), "DIRECTORY": shlex.quote(directory), "ENDS": " ".join(shlex.quote(one) for one in ends) or '""'}
     return programs.filled("doctor", "node.sh", {}, blanks)
 
 

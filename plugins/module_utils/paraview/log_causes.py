@@ -63,7 +63,11 @@ CAUSES = {
     "disk": ("disk", "there is no room left on a disk that the job writes to", _SPACE),
     "program": ("program", "{program} could not be started: {why}", _ON_PATH),
     "program_somehow": ("program", "{program} could not be started: it was not found, or may not be executed", _ON_PATH),
-    "contained_program": ("program", "{program} could not be started: it was not found in the container", "correct paraview_pvserver"),
+    "contained_program": ("program", "{program} could not be started: it was not found in the container",
+                          "give its full path in the container in paraview_pvserver, or use an image that has it"),
+    "image": ("image", "the container's image cannot be used: {message}",
+              "name an image in paraview_pvserver that the nodes can read, by its full path; of variables in it only a ~ at its beginning is replaced"),
+    "terminal": ("launcher", "the container wants a terminal, and a job has none", "leave the option -t (--tty) out of paraview_pvserver"),
     "container": ("launcher", "the container did not start: {message}", "correct paraview_pvserver"),
     "srun": ("launcher", "srun did not start pvserver: {message}", _LAUNCHER),
     "slots": ("slots", "MPI was to start more processes than the job has slots for", _NUMBERS),
@@ -100,7 +104,7 @@ CAUSES = {
 }
 
 _LAUNCHERS = (r"(?:srun|aprun|jsrun|ibrun|mpirun|mpiexec(?:\.\w+)?|orterun|prterun|prun|prte|orted|prted|hydra_\w+|pmi_proxy|xvfb-run|Xvfb|apptainer"
-              r"|singularity)")
+              r"|singularity|shifter|podman(?:-hpc)?|docker|sarus|enroot|ch-run|bwrap)")
 # The prefix of a shell's message: "sh: 1: ", "/bin/x.sh: line 3: ", or the shell's name.
 _SHELL = r"(?:[^\s:]+: (?:line )?\d+: |-?\w{0,3}sh: (?:(?:line )?\d+: )?)?"
 _WRAPPER = (r"(?:env: |execve\(\): |(?:timeout|nohup|nice|stdbuf|taskset|numactl): failed to (?:run command|execute):? |setsid: failed to execute )?"
@@ -108,6 +112,9 @@ _WRAPPER = (r"(?:env: |execve\(\): |(?:timeout|nohup|nice|stdbuf|taskset|numactl
 _WHY = (r"(?P<why>[Cc]ommand not found|not found|No such file or directory|Permission denied|[Cc]annot execute[\w :]*|[Ee]xec format error"
         r"|Is a directory)\.?")
 _NO_SPACE = r"(?:No space left on device|Disk quota exceeded)"
+_IMAGE = (r"could not open image|Unable to handle \S+ uri|While making image|[Ii]mage path .* doesn't exist|invalid image|image not known|[Nn]o such image"
+          r"|manifest unknown|reading manifest|pull access denied|initializing source|short-name|find requested image|denied to image|setup image"
+          r"|find image|can't stat: |[Ii]mage \S+ is not available|No such file or directory: \S+\.sqsh|failed to import docker image")
 _DIED = r"(?:Segmentation fault|Aborted|Killed|Illegal instruction|Bus error|Floating point exception)"
 
 #: Sources of lines: a name, and the format of its lines. The message is the group "words", or the whole line if the format has no such group.
@@ -150,7 +157,16 @@ SOURCES = (
             r"|It looks like MPI_I(?:NIT|nit) failed|(?:Abort\(\d+\) on node \d+.*: )?Fatal error in (?:internal_|P?)MPI_Init).*"),
     ("mpi", r"^(?:= +(?:KILLED BY SIGNAL|EXIT CODE): \d+|YOUR APPLICATION TERMINATED WITH THE EXIT STRING: |Primary job +terminated normally).*"),
     ("mpi", r"(?P<words>execvp error on file .*)"),
+    # Apptainer and Singularity; Podman and Docker; Shifter; Charliecloud; Pyxis and Enroot; Sarus; programs that enter another root.
     ("container", r"^FATAL: +(?P<words>\S.*)"),
+    ("container", r"^/\.singularity\.d/\S+: (?:(?:exec|line \d+|\d+): )*(?P<words>.*)"),
+    ("container", r"^Error for command \"\w+\": (?P<words>.*)"),
+    ("container", r"^(?:docker: )?Error(?: response from daemon)?: (?P<words>.*(?:OCI runtime|\b(?:crun|runc|youki): |" + _IMAGE + r").*)"),
+    ("container", r"^(?P<words>the input device is not a TTY)"),
+    ("container", r"^(?:shifter: |FAILED (?=(?:to find|to setup|permission denied to) (?:requested )?image))(?P<words>.*)"),
+    ("container", r"^(?:ch-run\[\d+\]: (?:error: )?|bwrap: |(?:\S*/)?(?:unshare|nsenter|chroot|proot): )(?P<words>.*)"),
+    ("container", r"\berror: pyxis: +(?:\[ERROR\] )?(?P<words>(?!\[|printing ).*)"),
+    ("container", r"^\[\d+\.\d+\] (?:\[[^\]]+\] ){2}\[ERROR\] (?P<words>.*)"),
     ("xvfb", r"^xvfb-run: error: (?P<words>.*)"),
     # Our own script, which the batch system runs.
     ("job", r"^\S*(?:job\.sh|slurm_script|\.SC|/job_scripts/\d+): (?:line )?\d+: (?P<words>.*)"),
@@ -173,12 +189,14 @@ RULES = (
     ("slurm", VERDICT, "cancelled", r"\bJOB \S+ (?:ON \S+ )?CANCELLED"),
     ("slurm", ENDED, "step", r"\bSTEP \S+ (?:ON \S+ )?CANCELLED"),
     ("slurm", FATAL, "disk", _NO_SPACE),
+    ("slurm", FATAL, "image", r"(?P<message>Failed to lookup image)"),
     ("slurm", FATAL, "program", r"execve\(\): (?P<program>\S+): " + _WHY),
     ("srun", VERDICT, "memory", r"task.*: Out Of Memory"),
     ("srun", VERDICT, "node", r"Node failure on \S+"),
     ("srun", ENDED, "", r"tasks? [\d,-]+: Exited with exit code"),
     ("srun", CRASH, None, r"tasks? [\d,-]+: (?P<signal>[A-Z][a-z]+(?: \w+)*?)(?: \(core dumped\))?$"),
     ("srun", FATAL, "launcher_option", r"(?:unrecognized|unknown|invalid) option (?:-- )?'?(?P<option>[^\s']+)"),
+    ("srun", FATAL, "image", r"(?P<message>Failed to lookup image)"),
     ("srun", REFUSED, "srun", r"(?P<message>.*)"),
     ("pbs", VERDICT, "time", r"job killed: walltime"),
     ("pbs", VERDICT, "memory", r"job killed: \w*mem\w* |Cgroup \w*mem\w* limit exceeded"),
@@ -252,7 +270,14 @@ RULES = (
     ("mpi", CRASH, None, r"exited on signal (?P<signal>\d+)|KILLED BY SIGNAL: (?P<number>\d+)|EXIT STRING: .*\(signal (?P<exit>\d+)\)"),
     ("mpi", CRASH, None, r"EXIT CODE: (?P<signal>4|6|7|8|9|11|13[24-9])\b"),
     ("mpi", ENDED, "", r""),
-    ("container", FATAL, "contained_program", r"\"?(?P<program>[^\s\"]*)\"?: executable file not found"),
+    ("container", FATAL, "terminal", r"input device is not a TTY"),
+    ("container", FATAL, "contained_program", r"\"?(?P<program>[^\s\"]*)\"?: (?:stat \S+: )?executable file not found"
+                                              r"|executable file [`'\"](?P<named_program>[^`'\"]+)[`'\"] not found"
+                                              r"|exec: \"(?P<executed>[^\"]+)\": (?:stat \S+: )?(?:no such file|permission denied)"),
+    ("container", FATAL, "contained_program", r"^(?:stat |can't execve\(2\): |execvp )?(?P<program>[^\s:]+): "
+                                              r"(?:[Nn]ot found|[Nn]o such file or directory|[Pp]ermission denied)"
+                                              r"|failed to (?:run command|execute):? ['\"`\u2018]?(?P<executed>[^\s:'\"`\u2019]+)"),
+    ("container", FATAL, "image", r"^(?P<message>.*(?:" + _IMAGE + r").*)"),
     ("container", REFUSED, "container", r"(?P<message>.*)"),
     ("xvfb", FATAL, "xvfb", r"(?P<message>.*)"),
     ("job", FATAL, "disk", _NO_SPACE),
@@ -278,7 +303,8 @@ _NEAR = 60
 # Most lines in a block of OpenMPI's. A block ends with a line of dashes; OpenMPI breaks its lines anywhere.
 _BLOCK = 8
 # Groups in different branches of a pattern that mean the same.
-_ALIASES = {"missing": "library", "needs": "program", "named": "file", "number": "signal", "exit": "signal"}
+_ALIASES = {"missing": "library", "needs": "program", "named": "file", "number": "signal", "exit": "signal",
+            "named_program": "program", "executed": "program"}
 # Only the beginning and the end of a longer line are read.
 _LONGEST = 4000
 _RANK_LABEL = re.compile(r"^(?:\d{1,5}: (?=\S)|\[\d+,\d+\](?:<std\w+>)?: ?|\[\d{1,5}\] )")
@@ -391,7 +417,7 @@ class _Found:
     def _filled(self, name: str, values: t.Dict[str, str], line: str) -> t.Optional[Cause]:
         """Cause with its blanks filled; None if it cannot be the cause."""
         kind, what, way_out = CAUSES[name]
-        if kind in ("program", "library") and not (_KNOWN_PROGRAM.search(values.get("program", "")) or "exec: " in line):
+        if kind in ("program", "library") and name != "contained_program" and not (_KNOWN_PROGRAM.search(values.get("program", "")) or "exec: " in line):
             return None
         if kind in _PASSED and self.connected:
             return None

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ..common.errors import SessionError
-from . import rendering
+from . import wrappers
 
 #: The lines of pvserver's output that the job forwards, as one extended regular expression for grep.
 STATUS_LINES = (r"^(Waiting for client|Connecting to client|Connection URL: |Accepting connection\(s\): |Client connected|Exiting)")
@@ -136,12 +136,5 @@ class Status:
 
 
 def pvserver_program(pvserver: t.List[str]) -> str:
-    """The word of a pvserver command that is pvserver; wrappers may precede it. Text for a shell counts as a wrapper, whatever it starts."""
-    return next((word for place, word in enumerate(pvserver) if rendering.is_pvserver(word) and not _is_script(pvserver[:place])), pvserver[0])
-
-
-def _is_script(before: t.List[str]) -> bool:
-    """Whether the word that follows these words is text for a shell."""
-    before = before[:-1] if before[-1:] == ["--"] else before
-    shells = [word for word in before if re.match(r"(?:ba|da|k|z|tc|c|fi)?sh\Z", word.rpartition("/")[2])]
-    return bool(shells) and bool(re.match(r"-[a-z]*c\Z", before[-1]))
+    """The word of a pvserver command that is pvserver; wrappers may precede it. If no word is, it is the first one."""
+    return pvserver[wrappers.pvserver_index(pvserver) or 0]

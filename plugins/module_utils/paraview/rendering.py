@@ -15,11 +15,11 @@ import typing as t
 from ..common import programs
 from ..common.errors import SessionError
 from ..common.text import one_line
+from .wrappers import chooses_pvserver, is_pvserver
 
 #: Values of paraview_rendering.
 CHOICES = ("auto", "glx", "egl", "osmesa", "xvfb")
 _NAMES = {"glx": "GLX", "egl": "EGL", "osmesa": "OSMesa", "xvfb": "GLX"}
-_PVSERVER = re.compile(r"(^|/)pvserver[^/]*$")
 # The option by which the user names pvserver's displays.
 _OWN_DISPLAYS = re.compile(r"^--displays(?:=|\Z)")
 _CLASSES = {"egl": "vtkEGLRenderWindow", "osmesa": "vtkOSOpenGLRenderWindow"}
@@ -30,27 +30,21 @@ RANK_FILE = "rank.sh"
 _CHOOSING = ("auto", "glx", "headless", "xvfb")
 
 
-def is_pvserver(word: str) -> bool:
-    """Whether a word of a command names pvserver."""
-    return bool(_PVSERVER.search(word))
-
-
 def rank_script() -> str:
     """Text of RANK_FILE."""
     return programs.filled("connect", RANK_FILE, {}, {})
 
 
-def choice(requested: str, program: str, pvserver: t.List[str], launcher: t.List[str], directory: str) -> t.Tuple[t.Dict[str, bool], t.Dict[str, str]]:
+def choice(requested: str, pvserver: t.List[str], launcher: t.List[str], directory: str) -> t.Tuple[t.Dict[str, bool], t.Dict[str, str]]:
     """The parts of pvserver.sh that choose the OpenGL interface, and values for their blanks, for programs.filled().
 
     Args:
         requested: of CHOICES.
-        program: the word of the command that is pvserver.
-        pvserver: the whole command.
+        pvserver: its command.
         launcher: the MPI launcher; may be empty.
         directory: the session's, which has RANK_FILE.
     """
-    plain = is_pvserver(pvserver[0])
+    plain = is_pvserver(pvserver[0]) and not chooses_pvserver(launcher)
     blanks = {"RANK": shlex.quote(directory + "/" + RANK_FILE), "LAUNCHER": " ".join(shlex.quote(word) for word in launcher), "OWN": "1" if plain else "",
               "RENDERING": requested, "BACKEND": _NAMES.get(requested, ""), "WINDOW": _CLASSES.get(requested, "")}
     has_xvfb = any(word.rpartition("/")[2] == "xvfb-run" for word in list(launcher) + list(pvserver))

@@ -13,20 +13,14 @@ import typing as t
 
 from ..common import programs
 from ..common.text import clean, one_line
-from . import versions
+from . import versions, wrappers
 from .pvserver import pvserver_program
 
 #: Seconds that a program may take to answer.
 ANSWER_SECONDS = 20
 _MISSING = " is not found there"
-# Wrappers that run pvserver in the same system, so that the pvserver of the PATH is the one that they start.
-_TRANSPARENT = ("xvfb-run", "env", "nice", "ionice", "taskset", "numactl", "stdbuf", "nohup", "setsid", "time", "timeout", "vglrun", "dbus-run-session")
 _LAUNCHERS = re.compile(r"^(?:srun|salloc|sbatch|qsub|bsub|mpiexec|mpirun|orterun|prun|prterun|aprun|ibrun|jsrun|lrun|ccc_mprun|poe|flux|ssh)(?:[.-].*)?\Z")
 _LAUNCHER_WITHIN = re.compile(r"\s(?:\S*/)?(?:srun|mpiexec|mpirun|aprun|ibrun|jsrun|flux)\s|^(?:\S*/)?(?:srun|mpiexec|mpirun|aprun|ibrun|jsrun|flux)\s")
-_CONTAINERS = ("apptainer", "singularity", "shifter", "podman", "podman-hpc", "docker", "ch-run", "enroot", "sarus", "pcocc-rs", "uenv", "nix", "nix-shell",
-               "guix", "conda", "mamba", "micromamba", "pixi", "flatpak")
-# With these options a launcher does not use the pvserver on the PATH.
-_ELSEWHERE = re.compile(r"^--(?:uenv|container[a-z-]*|environment|image)(?:=.*)?\Z")
 
 _LINES = (r"^==ended|paraview|pvserver|-pv[0-9]+\.[0-9]+|^[^a-z]*[0-9]+\.[0-9]+\.[0-9]+[^ ]*[^a-z]*$"
           r"|error|cannot|could not|not found|no such|denied|fail|abort|refus|illegal|not allowed")
@@ -83,15 +77,15 @@ def probe(modules: t.List[str], pvserver: t.Union[str, t.List[str]]) -> str:
     if not words:
         return ":\n"
     program = pvserver_program(words)
-    direct = is_transparent(words)
+    direct = is_direct(words)
     # A wrapper may be installed on nodes only.
     commands = [words] + ([[program]] if direct and words[0] != program else [])
     return shell_functions() + load_modules(modules) + programs.filled("connect", "pvserver_version.sh", {"library": direct}, {
-        "PROGRAM": shlex.quote(program), "SECONDS": str(ANSWER_SECONDS),
-        "ASK": "\n".join("ask " + " ".join(shlex.quote(word) for word in command) for command in commands)})
+        "PROGRAM": wrappers.quoted([program]), "SECONDS": str(ANSWER_SECONDS),
+        "ASK": "\n".join("ask " + wrappers.quoted(command) for command in commands)})
 
 
-def question(pvserver: t.Union[str, t.List[str]]) -> t.List[str]:
+def question(pvserver: t.Union[str, t.Sequence[str]]) -> t.List[str]:
     """The part of a pvserver command that is run with --version. It has no MPI launcher, which must not be started on a login node.
 
     It is empty if only the launcher determines which pvserver it starts.
@@ -100,35 +94,56 @@ def question(pvserver: t.Union[str, t.List[str]]) -> t.List[str]:
         pvserver: its command.
     """
     words = [pvserver] if isinstance(pvserver, str) else list(pvserver)
-    program = words.index(pvserver_program(words))
+    place = wrappers.pvserver_index(words)
     # pvserver's own options do not matter for its version, and some of them have side effects.
-    if os.path.basename(words[program]) == "pvserver":
-        words = words[:program + 1]
+    if place is not None and os.path.basename(words[place]) == "pvserver":
+        words = words[:place + 1]
+    program = wrappers.first_word(words) if place is None else place
     launchers = [number for number, word in enumerate(words[:program + 1]) if _LAUNCHERS.match(os.path.basename(word))]
     if any(_LAUNCHER_WITHIN.search(word) for word in words) or program in launchers or "ssh" in words[:program]:
         return []
     if not launchers:
         return words
-    if chooses_pvserver(words[:program]):
+    behind = [number for number in range(launchers[-1] + 1, program) if wrappers.is_container(words[number]) or wrappers.is_transparent(words[number])]
+    rest = behind[0] if behind else program
+    if wrappers.chooses_pvserver(words[launchers[0]:rest]):
         return []
-    wrappers = [number for number in range(launchers[-1] + 1, program) if os.path.basename(words[number]) in _CONTAINERS + _TRANSPARENT]
-    return words[wrappers[0] if wrappers else program:]
+    # The launcher may itself be in the container.
+    before = words[:launchers[0]] if wrappers.contains(words[:launchers[0]]) else []
+    return before + words[rest:]
 
 
-def chooses_pvserver(launcher: t.Optional[t.List[str]]) -> bool:
-    """Whether a launcher's own options name a container or an environment that contains pvserver.
+def question_of(pvserver: t.List[str], launcher: t.Optional[t.Sequence[str]]) -> t.List[str]:
+    """The question for a command and the MPI launcher of its own that the session has; see question().
 
     Args:
-        launcher: its command; may be None.
+        pvserver: the command.
+        launcher: the launcher's command; may be None.
     """
-    return any(_ELSEWHERE.match(word) for word in launcher or [])
+    return question(list(launcher or []) + pvserver if wrappers.chooses_pvserver(launcher) else pvserver)
 
 
-def is_transparent(words: t.List[str]) -> bool:
-    """Whether a command starts the host's own pvserver, and not one in a container or of an unknown wrapper."""
-    program = pvserver_program(words)
-    front = [os.path.basename(word) for word in words[:words.index(program)]]
-    return not front or front[0] in _TRANSPARENT and not set(front) & set(_CONTAINERS)
+def looked_for(pvserver: t.List[str], launcher: t.Optional[t.Sequence[str]] = None) -> t.List[str]:
+    """The programs that have to be on the PATH of a node for a command to start. What is inside a container or behind a wrapper cannot be seen from there.
+
+    Args:
+        pvserver: the command.
+        launcher: the MPI launcher's command; may be None.
+    """
+    if wrappers.chooses_pvserver(launcher):
+        return [launcher[wrappers.first_word(launcher)]]
+    first = pvserver[wrappers.first_word(pvserver)]
+    words = question(pvserver)
+    return [first] + ([pvserver_program(words)] if _LAUNCHERS.match(os.path.basename(first)) and is_direct(words) else [])
+
+
+def is_direct(words: t.Sequence[str]) -> bool:
+    """Whether a command starts the host's own pvserver, and not one in a container or of an unknown wrapper.
+
+    Args:
+        words: the command; may be empty.
+    """
+    return bool(words) and wrappers.pvserver_index(words) == wrappers.first_word(words)
 
 
 def by_path(pvserver: t.List[str]) -> bool:
@@ -138,7 +153,8 @@ def by_path(pvserver: t.List[str]) -> bool:
         pvserver: the command.
     """
     words = question(pvserver)
-    return bool(words) and is_transparent(words) and "/" not in pvserver_program(words)
+    place = wrappers.pvserver_index(words)
+    return bool(words) and not wrappers.contains(words) and "/" not in words[wrappers.first_word(words) if place is None else place]
 
 
 def ask(script: t.Callable[[str, int], t.Tuple[int, str, str]], modules: t.List[str], pvserver: t.List[str]) -> Answer:

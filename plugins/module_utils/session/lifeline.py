@@ -17,7 +17,7 @@ from ..cluster.status_file import Progress
 from ..common import listeners, processes, programs
 from ..common.files import write_private
 from ..config import route_names
-from ..paraview import pvserver
+from ..paraview import pvserver, wrappers
 from .record import Session
 
 if t.TYPE_CHECKING:
@@ -81,14 +81,16 @@ def line_port(options: t.Dict[str, t.Any], route: str) -> int:
     return (options.get("reconnect_port") if route_names.ALL[route].exposed else 0) or listeners.free_port()
 
 
-def why_not_in_job(progress: Progress) -> str:
+def why_not_in_job(progress: Progress, command: t.Sequence[str] = ()) -> str:
     """Why a job can have no lifeline, as far as its status file reports; empty if it can.
 
     Args:
         progress: read after the job has reported whether it can run an agent.
+        command: of pvserver, and of its MPI launcher.
     """
     if not progress.lifeline:
-        return "{0} has no Python 3.6 or newer".format(progress.host)
+        # The agent runs outside of the container: what ends with the container cannot outlive a lost connection.
+        return "{0} has no Python 3.6 or newer{1}".format(progress.host, " outside of the container" if wrappers.contains(command) else "")
     if progress.nodes and progress.nodes[0].partition(".")[0] != progress.host.partition(".")[0]:
         return "the job's script runs on {0}, and pvserver on {1}".format(progress.host, progress.nodes[0])
     return ""

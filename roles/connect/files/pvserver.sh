@@ -43,22 +43,46 @@ done
 
 @SETUP@
 cd @DIR@ || exit 1
-if ! command -v @PROGRAM@ > /dev/null 2>&1; then
-  fault missing @PROGRAM@
-  echo @PROGRAM@: not found on "$(hostname)", PATH is "$PATH"
+# pvserver starts in the home directory, so a relative path refers to that.
+where() { (cd || :; command -v "$1") 2>/dev/null; }
+# shellcheck disable=SC2043 # there may be several
+for program in @NEEDED@; do
+  if where "$program" > /dev/null; then continue; fi
+  fault missing "$program"
+  echo "$program: not found on $(hostname), PATH is $PATH"
   exit 127
-fi
+done
 
-# Whether pvserver has an option. A search in its library is a second faster than pvserver --help.
+# pvserver on this host. It is empty if pvserver is in a container, or behind a wrapper that may start any pvserver: no file of this host shows anything then.
+own_file=@OWN_FILE@
+[ -z "$own_file" ] || own_file=$(where "$own_file") || :
+case $own_file in /* | '') ;; *) own_file=$HOME/$own_file;; esac
+
+# Whether pvserver has an option. A search in its library is a second faster than pvserver --help, which is asked of the command as it is.
 has_option() {
-  # shellcheck disable=SC2194 # it is filled in
-  case @PROGRAM@ in pvserver* | */pvserver*) ;; *) return 1;; esac
-  [ -n "$library" ] || library=$(ldd "$(command -v @PROGRAM@)" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
+  [ -n "$own_file" ] && [ -z "$library" ] && library=$(ldd "$own_file" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
   if [ -n "$library" ]; then grep -qaFe "$1" "$library"; return; fi
-  [ -n "$help" ] || help=$(timeout 20 @PROGRAM@ --help < /dev/null 2>&1)
+  if [ -z "$asked" ]; then
+    asked=1
+    set -- "$1" @ASKED@
+    [ $# -eq 1 ] || help=$(shift; cd || :; timeout -k 5 20 "$@" --help < /dev/null 2>&1) || :
+  fi
   case $help in *"$1"*) ;; *) return 1;; esac
 }
-library='' help=''
+library='' help='' asked=''
+
+# Whether pvserver can run the program that prints the minutes left. A container need not have the session's directory, so the program runs there once.
+can_run_left() {
+  if [ -n "$own_file" ]; then
+    # The pvserver of a module may be a script that starts a container.
+    case $(head -c 2 "$own_file" 2>/dev/null) in '#!') ;; *) return 0;; esac
+    ! grep -qaE 'apptainer|singularity|shifter|podman|docker|ch-run|enroot|sarus' "$own_file"
+    return
+  fi
+  set -- @INSIDE@
+  [ $# -gt 0 ] || return 1
+  case $(cd || :; timeout -k 5 20 "$@" < /dev/null 2>/dev/null | tail -n 1) in '' | *[!0-9]*) return 1;; esac
+}
 
 # Becomes the command in its arguments, started in the same way as pvserver; if $limit is set, for at most so many seconds.
 # The command is built from its end to its beginning, so that IFS, which a set-up may have changed, does not matter.
@@ -78,7 +102,8 @@ backends='' selectable='' opengl='' linked=''
 # Finds out which of EGL, OSMesa and GLX pvserver was built for; $backends stays empty if that cannot be determined. Only the library that defines a class
 # contains the name of the class with its length in front. If the program is a wrapper script, the binary may be next to it.
 check_build() {
-  name=$(command -v @PROGRAM@) || return 0
+  name=$own_file
+  [ -n "$name" ] || return 0
   for file in "$name" "$name-real" "${name%/*}/.${name##*/}-wrapped"; do
     [ -f "$file" ] || continue
     linked=$(ldd "$file" 2>/dev/null) || :
@@ -229,7 +254,7 @@ await_agent() {
 # END lifeline
 
 # If pvserver has this option (5.10 or newer), the client warns its user before the wall time ends.
-if [ -x left ] && has_option --timeout-command; then warning=--timeout-command=@DIR@/left; else warning=; fi
+if [ -x left ] && has_option --timeout-command && can_run_left; then warning=--timeout-command=@DIR@/left; else warning=; fi
 
 pause=0.1
 tries=0

@@ -6,9 +6,11 @@
 # plugins/module_utils/doctor/drawing.py fills in the @NAMES@.
 
 draw_frame() {
-  python=
+  python=@PYTHON@
   if [ -n "$own" ]; then
-    name=$(command -v @PVSERVER@)
+    python=
+    # shellcheck disable=SC2154 # pvserver.sh sets it
+    name=$own_file
     for candidate in "${name%/*}"/@PVPYTHON@ "${name%/*}/pvpython" "$(readlink -f "$name" | sed "s,/[^/]*\$,,")/pvpython" "$(command -v @PVPYTHON@)" \
       "$(command -v pvpython)"; do
       if [ -n "$candidate" ] && [ -x "$candidate" ]; then python=$candidate; break; fi

@@ -35,7 +35,7 @@ class PvserverStart(Step):
 
     def _decide_lifeline(self, record: SessionRecord, flow: JobFlow) -> SessionRecord:
         flow.wait_until_prepared(record.settings["pvserver"])
-        why_not = lifeline.why_not_in_job(flow.progress)
+        why_not = lifeline.why_not_in_job(flow.progress, record.settings["pvserver"] + (record.settings.get("mpi_launcher") or []))
         if why_not:
             self.show(lifeline.without(why_not))
             return self.session.update(lifeline=False)
