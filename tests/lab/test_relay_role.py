@@ -20,6 +20,8 @@ ADDRESS, PORT, ROOTS_PORT = "198.18.2.1", 11112, 11113
 MORE = "paraview_relay_settings: {hold_s: 1, authorize_cache_s: 1}\n"
 WALL = f"add table inet filter; add chain inet filter input {{ type filter hook input priority 0; }}; add rule inet filter input ip daddr {ADDRESS} " \
        "tcp dport 11111-11130 ct state new drop"
+SETTINGS = {"cluster_address": ADDRESS, "relay_networks": ["198.18.2.0/24"]}
+TABLE = "/run/paraview-relay-nodes/table"
 PLAY = "[{hosts: login, gather_facts: false, become: true, roles: [sciviz.paraview.relay]}]\n"
 
 
@@ -33,6 +35,7 @@ class Site:
     def __init__(self, lab):
         self.lab = lab
         self.started = []
+        self.since = "@" + lab.on("login", "date", "+%s").stdout.strip()
 
     def run(self, command, check=True, timeout=180):
         command = f"mkdir -p relay && cd relay && export ANSIBLE_INVENTORY=hosts ANSIBLE_PIPELINING=1 && {command}"
@@ -49,7 +52,16 @@ class Site:
         return self.run(f"ansible-playbook play.yml {' '.join(words)} -e '{json.dumps(settings)}'", check)
 
     def tree(self):
-        return self.lab.on("login", "sh", "-c", TREE).stdout
+        """str: the files of the role, without what the timer renews."""
+        return re.sub(r"(?m)^.* ?run/paraview-relay-nodes/table.*\n", "", self.lab.on("login", "sh", "-c", TREE).stdout)
+
+    def units(self):
+        """str: the units of the role that systemd has heard of, failed ones among them."""
+        return self.lab.on("login", "systemctl", "list-units", "--all", "--plain", "--no-legend", "paraview-relay*").stdout
+
+    def journal(self, unit):
+        """str: what the unit has logged in this test."""
+        return self.lab.on("login", "journalctl", "-q", "-o", "cat", "-u", unit, "--since", self.since).stdout
 
     def start(self, host, *words, **options):
         self.started.append(self.lab.start(host, *words, **options))
@@ -81,8 +93,9 @@ def site(lab):
     for user in ("alice", "bob"):
         lab.on("login", "scancel", "-u", user, user=user)
     lab.on("login", "sh", "-c", (
-        "systemctl stop paraview-sshd-rollback.timer; for unit in paraview-relay paraview-relay-firewall; do systemctl disable --now $unit; done;"
-        " rm -f /etc/systemd/system/paraview-relay*"
+        "systemctl stop paraview-sshd-rollback.timer;"
+        " for unit in paraview-relay paraview-relay-firewall paraview-relay-nodes.timer; do systemctl disable --now $unit; done;"
+        " systemctl stop paraview-relay-nodes; systemctl reset-failed; rm -rf /run/paraview-relay-nodes; rm -f /etc/systemd/system/paraview-relay*"
         " /usr/local/sbin/paraview-relay* /etc/paraview-relay.conf; nft delete table inet filter; systemctl daemon-reload;"
         " rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true"))
     lab.sshd_policy("login", None)
@@ -93,9 +106,23 @@ def changed(done):
     return int(re.search(r"(?m)^login1 .*changed=(\d+)", done.stdout).group(1))
 
 
+@pytest.fixture
+def hide_jobs(lab):
+    """A function: whether Slurm shows a job to its own user and to root alone."""
+    file = "/etc/slurm/slurm.conf"
+    text = lab.on("login", "cat", file).stdout
+
+    def hide(yes):
+        lab.on("login", "sh", "-c", f"cat > {file} && scontrol reconfigure", input=text + ("PrivateData=jobs\n" if yes else ""))
+        lab.wait(lambda: bool(re.search(r"(?m)^PrivateData *= jobs$", lab.on("login", "scontrol", "show", "config", check=False).stdout)) == yes, 30,
+                 "another PrivateData")
+    yield hide
+    hide(False)
+
+
 def dial(port=PORT):
     """The words of a command that sends a word to the relay and prints what comes back."""
-    return "sh", "-c", f"echo hello | timeout 20 nc -N {ADDRESS} {port}"
+    return "sh", "-c", f"echo hello | timeout 40 nc -N {ADDRESS} {port}"
 
 
 def listeners(site):
@@ -124,10 +151,10 @@ def who_is_let_through(site):
     refused = [site.start("compute2", *dial(), stderr=subprocess.DEVNULL), site.start("compute1", *dial(ROOTS_PORT), stderr=subprocess.DEVNULL),
                site.start("login", "srun", "-w", "compute2", *dial(), user="bob", stderr=subprocess.DEVNULL)]
     assert site.lab.on("login", "srun", "-w", "compute1", *dial(), user="alice").stdout == "hello\n"
-    assert [one.communicate(timeout=40)[0] for one in refused] == ["", "", ""]
+    assert [one.communicate(timeout=60)[0] for one in refused] == ["", "", ""]
     counts = site.status()["routes"][0]["refused"]
     assert counts["owner"] == 1 and counts["authorization"] == 2
-    journal = site.lab.on("login", "journalctl", "-q", "-o", "cat", "-u", "paraview-relay").stdout
+    journal = site.journal("paraview-relay")
     assert re.search(rf"site: 198\.18\.2\.11:\d+ -> {ADDRESS}:{PORT} -> 127\.0\.0\.1:{PORT}, owner alice: 6 bytes up, 6 down", journal)
     assert f"127.0.0.1:{ROOTS_PORT} belongs to root, which this route does not allow" in journal
     assert f"this source is not authorized for 127.0.0.1:{PORT}" in journal
@@ -201,11 +228,147 @@ WRONG = [
 def test_a_wrong_setting_changes_nothing(site):
     before = site.tree()
     with ThreadPoolExecutor(2) as pool:
-        runs = pool.map(lambda settings: site.role(check=False, **{"cluster_address": ADDRESS, "relay_networks": ["198.18.2.0/24"], **settings}),
+        runs = pool.map(lambda settings: site.role(check=False, **{**SETTINGS, **settings}),
                         [settings for settings, _said in WRONG])
         for done, (settings, said) in zip(runs, WRONG):
             assert done.returncode != 0, settings
             told = re.sub(r"\\n|\s+", " ", done.stdout + done.stderr)
             assert said in told and "nothing was changed" in told, done.stdout
             assert "Traceback" not in done.stdout + done.stderr
+    assert site.tree() == before
+
+
+# How the table stops being one, by a command with the table as its $0, and what the log of the relay says then.
+NO_ANSWER = [
+    ('sed -i "1s/written [0-9]*/written $(($(date +%s) - 16))/" "$0"', r"was written at [-0-9]+ [:0-9]+ UTC and counts for 15 s: what renews it does not run"),
+    ('sed -i "1s/written [0-9]*/written $(($(date +%s) + 60))/" "$0"', r"was written at .*: the clock of this host was set back"),
+    ('chmod o+w "$0"', rf"{TABLE} belongs to uid 0 with mode 642: others than root could have written the table"),
+    ('chown alice "$0"', rf"{TABLE} belongs to uid 20001 with mode 640: others than root could have written the table"),
+    ('chmod 777 "${0%/*}"', rf"{Path(TABLE).parent} belongs to uid 0 with mode 777: others than root could have written the table"),
+    ('chown alice "${0%/*}"', rf"{Path(TABLE).parent} belongs to uid 20001 with mode 755: others than root could have written the table"),
+    ('truncate -s -1 "$0"', "the table of nodes is damaged"),
+    ('rm "$0"', f"the table {TABLE} cannot be read: No such file or directory")]
+
+
+def a_table_is_renewed_and_hidden(site):
+    def written():
+        return int(site.lab.on("login", "sh", "-c", f"sed -n '1s/.* written \\([0-9]*\\) .*/\\1/p' {TABLE}").stdout)
+
+    first = written()
+    site.lab.wait(lambda: written() > first, 30, "another table")
+    assert site.lab.on("login", "cat", TABLE, user="alice", check=False).returncode, "a user reads of no jobs that are hidden from him"
+    assert not re.search("authorize:|Start|Finish", site.journal("paraview-relay-nodes")), "what works needs no lines"
+
+
+def a_table_that_counts_for_nothing(site):
+    """A connection is held while the table is no answer, and goes on when root has renewed it."""
+    site.lab.on("login", "systemctl", "stop", "paraview-relay-nodes.timer", "paraview-relay-nodes.service")
+    for harm, said in NO_ANSWER:
+        site.lab.on("login", "sh", "-c", harm, TABLE)
+        held = site.start("compute1", *dial())
+        site.lab.wait(lambda said=said: re.search(f"site: .* ended with 2: paraview-relay-authorize: .*{said}", site.journal("paraview-relay")), 20, said)
+        assert held.poll() is None, harm
+        site.lab.on("login", "systemctl", "start", "paraview-relay-nodes.service")
+        assert held.communicate(timeout=30)[0] == "hello\n", harm
+    assert len(re.findall("what renews it does not run", site.journal("paraview-relay"))) == 1, "one line a minute for one reason"
+
+
+def a_renewal_fails(site):
+    site.lab.on("login", "sh", "-c", "cd /etc/slurm && mv slurm.conf away; systemctl start paraview-relay-nodes.service; mv away slurm.conf", check=False)
+    assert re.search("paraview-relay-authorize: squeue ended with .* and gave no answer", site.journal("paraview-relay-nodes"))
+    assert "paraview-relay-nodes.service loaded failed" in re.sub(" +", " ", site.units())
+
+
+@pytest.mark.torture
+def test_a_table_of_roots_where_slurm_hides_jobs(site, hide_jobs):
+    site.put("group_vars/all.yml", "paraview_relay_settings: {authorize_cache_s: 0}\n")
+    before, table = site.tree(), {**SETTINGS, "relay_authorize": "table", "relay_table_period": "10s"}
+    hide_jobs(True)
+    refused = site.role(check=False, relay_authorize="slurm", **SETTINGS).stdout
+    assert "slurm does not answer the relay" in refused
+    assert "Slurm shows a job only to its own user (PrivateData=jobs)" in refused
+    done = site.role("--check", "--diff", **table)
+    assert changed(done) == 2
+    assert "+OnUnitActiveSec=10" in done.stdout
+    assert site.tree() == before, "a check changes nothing"
+
+    site.role(**table)
+    assert changed(site.role(**table)) == 0, "a second run changes nothing"
+    the_service_is_hardened(site)
+    who_is_let_through(site)
+    a_table_is_renewed_and_hidden(site)
+    session = a_session(site)
+    a_table_that_counts_for_nothing(site)
+    done = site.role("--check", "--diff", **table)
+    assert changed(done) == 1, "its timer does not run"
+    assert changed(site.role(**table)) == 1
+
+    hide_jobs(False)
+    a_renewal_fails(site)
+    tree = site.tree()
+    assert changed(site.role("--check", "--diff", relay_authorize="slurm", **SETTINGS)) > 0
+    assert site.tree() == tree
+    site.role(relay_authorize="slurm", **SETTINGS)
+    says(session, "asked")
+    assert site.lab.on("compute1", *dial()).stdout == "hello\n"
+    assert "paraview-relay-nodes" not in site.tree() + site.units(), "nothing is left of the table"
+    assert changed(site.role(relay_authorize="slurm", **SETTINGS)) == 0
+
+    site.role(**table)
+    says(session, "read")
+    assert site.lab.on("compute1", *dial()).stdout == "hello\n"
+    a_renewal_fails(site)
+    tree = site.tree()
+    site.role("--check", "--diff", relay_state="absent")
+    assert site.tree() == tree, "a check changes nothing"
+    site.role(relay_state="absent")
+    assert site.tree() == before, "to the byte"
+    assert site.units() == ""
+    assert site.lab.on("login", "getent", "passwd", "paraview-relay", check=False).stdout == ""
+    assert changed(site.role(relay_state="absent")) == 0
+
+
+# PBS without munge, as far as the relay sees of it: pbs_iff, a setuid program, shows the server who asks.
+PBS = {
+    "lib/pbs_iff": None,
+    "bin/qselect": """if ! id -un >/dev/null 2>&1; then echo 'qselect: cannot connect to server (errno=0)' >&2; exit 0; fi
+[ "$(/usr/local/lib/pbs_iff -u)" = 0 ] || { echo 'qselect: pbs_iff: error returned: 15019' >&2; exit 2; }
+echo 7.login
+""",
+    "bin/qstat": """case $* in
+    --version) echo pbs_version = 23.06.06 ;;
+    *) echo '{"Jobs":{"7.login":{"Job_Owner":"alice@login","job_state":"R","exec_host":"compute1/0"}}}' ;;
+esac
+"""}
+
+
+@pytest.fixture
+def pbs(lab):
+    for name, text in PBS.items():
+        lab.on("login", "sh", "-c", 'cat > "$0" && chmod 755 "$0"' if text else 'cp /usr/bin/id "$0" && chmod 4755 "$0"', f"/usr/local/{name}",
+               input=text and "#!/bin/sh\n" + text)
+    yield
+    lab.on("login", "rm", "-f", *(f"/usr/local/{name}" for name in PBS))
+
+
+@pytest.mark.torture
+def test_a_table_of_roots_where_pbs_has_no_munge(site, pbs):
+    """The account of the service has no name in the lab (no libnss-systemd), and setuid programs have no power there."""
+    before = site.tree()
+    assert site.lab.on("login", "qselect", "-s", "R", user="alice").stdout == "7.login\n", "PBS serves users"
+    refused = site.role(check=False, relay_authorize="pbs", **SETTINGS).stdout
+    for words in ("pbs does not answer the relay", "cannot connect to server (errno=0) (PBS serves only accounts that have a name",
+                  "set paraview_relay_authorize to table"):
+        assert words in refused
+    named = "#!/bin/sh\n" + PBS["bin/qselect"].partition("\n")[2]
+    site.lab.on("login", "sh", "-c", "cat > /usr/local/bin/qselect", input=named)
+    refused = site.role(check=False, relay_authorize="pbs", **SETTINGS).stdout
+    assert "pbs_iff: error returned: 15019" in refused
+    assert site.tree() == before
+
+    site.role(relay_authorize="table", relay_table_system="pbs", **SETTINGS)
+    listeners(site)
+    assert site.lab.on("compute1", *dial()).stdout == "hello\n"
+    assert site.lab.on("compute2", *dial(), check=False).stdout == ""
+    site.role(relay_state="absent")
     assert site.tree() == before

@@ -6,11 +6,14 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
+import jinja2
 import pytest
 import yaml
+from conftest import TOP
 
 NODE = {"uid": "0", "systemd": "252", "python": sys.executable, "batch": "none", "settings": "", "address": "eth1", "busy": ""}
 # Runs the command, and writes down with which properties it would have run.
@@ -92,3 +95,22 @@ def test_wrong_values(role, name, value):
     code, text = role({}, **{"paraview_relay_authorize": "table", "paraview_relay_table_system": "none", "paraview_relay_" + name: value})
     assert code
     assert "paraview_relay_{0} is not valid".format(name) in text or "value of paraview_relay_{0} must be one of".format(name) in text
+
+
+@pytest.mark.parametrize(("wanted", "batch", "place"), [
+    ("auto", "slurm", "one"), ("slurm", "slurm", "one"), ("pbs", "pbs", "two"), ("sge", "pbs", "two"), ("none", "slurm", "one"),
+    ("/opt/ask it", "slurm", "one")])
+def test_a_host_with_commands_of_two_batch_systems(tmp_path, wanted, batch, place):
+    for folder, name, text in (("one", "squeue", "echo slurm 24.05.2"), ("two", "qstat", "echo pbs_version = 22.05.11")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text("#!/bin/sh\n" + text + "\n")
+        (tmp_path / folder / name).chmod(0o755)
+    host = jinja2.Environment(autoescape=False)  # noqa: S701 (a shell script)
+    host.filters["quote"] = shlex.quote
+    script = host.from_string((TOP / "roles/relay/templates/inspect.sh.j2").read_text()).render(
+        paraview__relay_wanted=wanted, paraview_relay_python=sys.executable, paraview_cluster_address="192.0.2.1", paraview__relay_host="192.0.2.1",
+        paraview__relay_low=11111, paraview__relay_high=11112, paraview__relay_unit="paraview-relay-of-a-test.service", paraview__relay_units=str(tmp_path),
+        paraview_relay_firewall="none")
+    done = subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True, env={"PATH": "{0}/one:{0}/two:/usr/bin:/bin".format(tmp_path)})
+    found = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
+    assert (found["batch"], found["commands"]) == (batch, str(tmp_path / place))

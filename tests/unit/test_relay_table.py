@@ -67,7 +67,18 @@ def test_a_user_by_name_or_by_uid(place, check, monkeypatch):
 def test_a_table_older_than_its_period_and_a_half_is_no_answer(place, check, age, fresh):
     place.write_text(table("zoe c4", written=int(time.time()) - age))
     assert [check(source=source)[0] for source in ("10.3.0.4", "10.3.0.5")] == ([YES, NO] if fresh else [UNKNOWN, UNKNOWN])
-    assert fresh or "counts for 60 s: what renews it does not run" in check()[1]
+    why = "what renews it does not run, or failed" if age > 0 else "the clock of this host was set back"
+    assert fresh or "counts for 60 s: {0}".format(why) in check()[1]
+
+
+def test_the_reason_for_a_table_that_is_too_old_stays_the_same():
+    reasons = set()
+    for age in (61, 62, 90, 86400):
+        with pytest.raises(authorize.Unanswered) as caught:
+            authorize.table_users(table("zoe c4"), NOW + age)
+        reasons.add(str(caught.value))
+    assert reasons == {"the table of nodes was written at 2026-11-30 02:34:35 UTC and counts for 60 s: what renews it does not run, or failed"}, \
+        "the relay logs the same text once a minute"
 
 
 def test_an_incomplete_table_says_yes_but_never_no(place, check):
@@ -213,6 +224,17 @@ def test_a_file_in_the_way_of_the_new_table(place, write):
     assert write("sge", SYSTEMS["sge"][0]).returncode == 0
     assert (place.parent / "victim").read_text() == "mine"
     assert not place.is_symlink()
+
+
+@pytest.mark.parametrize(("shown", "group"), [
+    ("GID=64816", 64816), ("GID=[not set]", None), ("GID=4294967295", None), ("GID=0", None), ("", None), ("GID=", None)])
+def test_the_group_of_the_relay(program, monkeypatch, shown, group):
+    """What systemd shows, since a host may hide the processes of others in /proc."""
+    systemctl = program("systemctl", """#!/bin/sh
+[ "$*" = "show -p GID paraview-relay.service" ] && echo '{0}'
+""".format(shown))
+    monkeypatch.setenv("PATH", os.path.dirname(systemctl), prepend=os.pathsep)
+    assert authorize.relay_group() == group
 
 
 @pytest.mark.parametrize("arguments", [
