@@ -37,7 +37,7 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         outage_s: how long the lifeline may be disconnected; 0 for no lifeline. Its own files come from lifeline.files().
     """
     sized = directives.sized(table, options)
-    launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
+    launcher = mpi.of_the_job(table, sized)
     return {
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
@@ -84,6 +84,7 @@ def pvserver_script(directory: str, options: t.Dict[str, t.Any], launcher: t.Lis
     parts.update(modules=bool(modules), lifeline=bool(outage_s))
     values.update(
         DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=options.get("setup", ""), PROGRAM=shlex.quote(program), LOOK=look,
+        LAUNCHER=mpi.in_shell(launcher),
         OUTAGE=str(int(outage_s)), PVSERVER=_quoted(pvserver))
     return programs.filled("connect", "pvserver.sh", parts, values)
 

@@ -151,7 +151,8 @@ class LauncherSession:
         job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         self.record.remote_directory = path
-        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.caller.show)
+        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.caller.show,
+                            poll_interval=job["poll_interval"])
         requested = directives.requested(job, facts["site"])
         with self.shells.uninterrupted():
             self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)
