@@ -187,6 +187,26 @@ def test_constraints_with_quotes_and_blanks(name, constraint, line):
     assert line in lines(name, constraint=constraint)
 
 
+@pytest.mark.parametrize("constraint", [
+    "gpu='YES' and gpumem>=12000", "gpu_count >= 2 AND gpu_mem >= 20000", 'smp AND nodetype like "BIG512Gb"', "host='gpu10.site.example'", "gpudevice='-1'",
+    "cluster in ('a', 'b') and not wattmeter = 'NO'", "SMALL|BIG|CARD1080Ti", "CPU_EXT:AVX-512", "A100.4g.40gb|A100.3g.40gb", "2.60GHz", "gpu,ss11,hbm80g",
+    "[a5000|a6000|3090]", "(rack1&ib)|rack2*4"])
+def test_conditions_of_public_job_scripts(constraint):
+    assert "-p " + constraint in lines("oar", constraint=constraint)
+
+
+@pytest.mark.parametrize(("launcher", "command"), [
+    ("/usr/local/bin/mpiexec -np {tasks} -machinefile $PBS_NODEFILE", ["/usr/local/bin/mpiexec", "-np", "6", "-machinefile", "/spool/1.srv"]),
+    ("mpirun --hostfile ${LSB_DJOB_HOSTFILE} -np ${LSB_DJOB_NUMPROC}", ["mpirun", "--hostfile", "/spool/hosts", "-np", "6"]),
+    ("mpirun -r rsh -machinefile $PBS_NODEFILE -n {tasks}", ["mpirun", "-r", "rsh", "-machinefile", "/spool/1.srv", "-n", "6"]),
+    ("srun --uenv tool/25.5:v1 --view=all -n {tasks}", ["srun", "--uenv", "tool/25.5:v1", "--view=all", "-n", "6"]),
+    ("mpiexec -rf ${LSB_RANK_HOSTFILE}", ["mpiexec", "-rf", "/spool/ranks"])])
+def test_launchers_of_public_job_scripts(launcher, command):
+    words = start("pbs", nodes=2, tasks_per_node=3, mpi_launcher=launcher).split()
+    job = {"PBS_NODEFILE": "/spool/1.srv", "LSB_DJOB_HOSTFILE": "/spool/hosts", "LSB_DJOB_NUMPROC": "6", "LSB_RANK_HOSTFILE": "/spool/ranks"}
+    assert read_by("sh", words, **job)[1] == command
+
+
 @pytest.mark.parametrize("constraint", ["a b", "a'", '"', " a", "a ", "a\n", "$(id)", "`id`", "a;b", "a\\", "'a\n'", "a\tb"])
 def test_constraints_that_are_none(constraint):
     assert "paraview_constraint: " in refused("slurm", constraint=constraint)

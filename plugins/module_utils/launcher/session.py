@@ -114,7 +114,7 @@ class LauncherSession:
     def _route(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any]) -> Route:
         job = self.options.job
         context = context_here(self.shells, facts, {
-            "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
+            "node_name": job["node_name"], "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
             "on_login_node": bool(table.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
             route: Route = CallersForwardTunnel(context, self.holder)

@@ -52,7 +52,7 @@ def check(options: t.Dict[str, t.Any]) -> None:
     given = [name for name in GPU_NUMBERS if options.get(name)]
     if len(given) > 1:
         raise SessionError("paraview_{0} and paraview_{1} cannot be combined".format(*given[:2]), "each of them gives the number of GPUs",
-                           "leave one of them out; nothing was submitted")
+                           "leave one of them out, or set it to 0; nothing was submitted")
 
 
 def _check_tasks(options: t.Dict[str, t.Any]) -> None:
@@ -67,7 +67,7 @@ def _check_tasks(options: t.Dict[str, t.Any]) -> None:
     if each > 1 and tasks > nodes * each:
         raise SessionError(what, "{0} with at most {1} processes each have {2} (paraview_nodes, paraview_tasks_per_node)".format(
             "one node" if nodes == 1 else "{0} nodes".format(nodes), each, nodes * each),
-            "set paraview_nodes to at least {0}, or leave paraview_tasks_per_node out; nothing was submitted".format(-(-tasks // each)))
+            "set paraview_nodes to at least {0}, or paraview_tasks_per_node to 1; nothing was submitted".format(-(-tasks // each)))
 
 
 def gpus(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Optional[int]]:

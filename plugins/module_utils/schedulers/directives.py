@@ -207,6 +207,7 @@ def _values(syntax: t.Dict[str, t.Any], options: t.Dict[str, t.Any]) -> t.Dict[s
     values = dict({name: options.get(name) for name in OPTIONS}, exclusive=syntax.get("exclusive") if options.get("exclusive") else "")
     values.update(amounts.of_the_job(options), given_gpus=_given_gpus(options))
     values["gpu_type"] = values["gpu_type"] if values["given_gpus"] else ""
+    values.update({name: None for name in ("nodes", "tasks_per_node") if not options.get(name) and not options.get("tasks")})
     seconds = options.get("walltime") or 0
     if seconds:
         minutes = math.ceil(seconds / 60.0)
