@@ -23,7 +23,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import repo
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import pvserver as paraview
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import rendering, version_probe
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, directives, mpi
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, amounts, directives, mpi
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.site_yaml import load
@@ -129,7 +129,7 @@ class ActionModule(SessionAction):
         setup = options["setup"] + "\n" + probes.job_lines(program, path, endpoints)
         frame = drawing.lines(options["pvserver"], path)
         sized = directives.sized(table, options)
-        launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
+        launcher = mpi.of_the_job(table, sized)
         job_id = flow.submit({
             "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, dict(options, setup=setup), launcher, record.modules, look=frame),
@@ -165,7 +165,7 @@ class ActionModule(SessionAction):
             if accepting or flow.progress.ended:
                 break
         program, fault = version_probe.looked_for(options["pvserver"], options["mpi_launcher"])[0], flow.progress.fault
-        drawn = [] if fault else drawing.read(flow.directory.read(drawing.SEEN), node, options["gpus_per_node"], options["pvserver"])
+        drawn = [] if fault else drawing.read(flow.directory.read(drawing.SEEN), node, amounts.gpus_on_a_node(options), options["pvserver"])
         # The drawn frame shows more than whether there is a display.
         certain = any(one.result != "cannot tell" for one in drawn)
         self._add(*(one for one in probes.read_job(flow.directory.read("doctor"), node, record.login_node, program) if one.name != "display" or not certain))

@@ -181,6 +181,22 @@ options:
       - A site may set the same for all of its users by C(nodes_on_demand) in C(site.yml).
     type: bool
     default: false
+  node_name:
+    description:
+      - A rule for the names under which nodes are reached, if the batch system prints other ones. It has two entries. C(pattern) is a regular expression that
+        matches the whole name of a node. C(replacement) is the name under which this node is reached. A backslash and a number stand for a group of the
+        pattern. A name that the pattern does not match stays as it is.
+      - The guide C(Batch systems) has an example for a cluster whose nodes are reached by their name with an C(i) behind it.
+      - Every route, ssh to nodes, and the doctor use that name. A site may set the same for all of its users by C(node_name) in C(site.yml).
+    type: dict
+    default: {}
+  poll_interval:
+    description:
+      - Time between two questions to the batch system about the job, such as V(30s). By default it is a second at first, and a minute in the end.
+      - If the site publishes a longer minimum (C(poll_floor_s) in C(site.yml)), that counts.
+      - The format is that of O(walltime).
+    type: raw
+    default: ""
   job_id:
     description:
       - A job of yours that runs already, as after C(salloc) or C(qsub -I). pvserver is started in it, and nothing is submitted. The session ends with the job
@@ -196,9 +212,17 @@ options:
       - Number of nodes.
     type: int
     default: 1
+  tasks:
+    description:
+      - Number of all of pvserver's processes. It need not be a multiple of O(nodes). The nodes get numbers that differ by at most one, if the batch system can
+        request that.
+      - With V(0) each node has O(tasks_per_node) of them. If both are set, O(tasks_per_node) is the most that a node may have.
+    type: int
+    default: 0
   tasks_per_node:
     description:
       - Number of pvserver's processes on each node.
+      - If O(tasks) is set, it is the most that a node may have. V(1) then sets no limit.
     type: int
     default: 1
   cpus_per_task:
@@ -209,8 +233,25 @@ options:
   gpus_per_node:
     description:
       - Number of GPUs on each node. V(0) requests none.
+      - Set at most one of O(gpus_per_node), O(gpus_per_task) and O(gpus). If the batch system has no directive for that one, it is converted.
     type: int
     default: 0
+  gpus_per_task:
+    description:
+      - Number of GPUs for each of pvserver's processes. V(0) requests none.
+    type: int
+    default: 0
+  gpus:
+    description:
+      - Number of GPUs of the whole job. V(0) requests none.
+    type: int
+    default: 0
+  gpu_type:
+    description:
+      - Type of the GPUs, such as V(a100), as the site names it. Without a number (O(gpus_per_node), O(gpus_per_task) or O(gpus)) it is not used.
+      - By default the GPUs may be of any type.
+    type: str
+    default: ""
   memory:
     description:
       - Memory on each node, such as V(4G) or V(500M). By default it is left to the batch system.
@@ -246,6 +287,8 @@ options:
   constraint:
     description:
       - Required features of the nodes, in the syntax of the batch system, such as V(gpu) or V(gpu&highmem).
+      - It may hold blanks and quotes, as in V(cluster='dahu' and cores > 8) for OAR. If the batch system reads a directive as a shell does, the job script has
+        quotes around it.
     type: str
     default: ""
   exclusive:
@@ -282,10 +325,15 @@ options:
     default: ""
   mpi_launcher:
     description:
-      - The program that starts pvserver's processes. It is V(srun), V(mpiexec), V(mpirun), V(aprun), V(flux), V(none) (pvserver is started directly), or a
-        command, as text or as a list of arguments.
+      - The program that starts pvserver's processes. It is V(srun), V(mpiexec), V(mpirun), V(aprun), V(flux), V(ibrun), V(none) (pvserver is started directly),
+        or a command, as text or as a list of arguments.
       - In a command C({nodes}), C({tasks}), C({per_node}) and C({cpus_per_task}) are replaced by the number of nodes, of all processes, of processes on each
-        node, and of cores for each process.
+        node, and of cores for each process. If the nodes have different numbers of processes, C({per_node}) is the largest.
+      - C({gpus_per_node}), C({gpus_per_task}), C({gpus}) and C({gpu_type}) are replaced by the numbers and the type of the GPUs, C({memory_mb}) and
+        C({memory_total_mb}) by the memory of a node and of the job in megabytes. What is not requested is 0, and a type that is not requested is empty.
+      - A word in C(<) and C(>), such as C(<--gpus-per-task={gpus_per_task}>), is left out if what it names is not requested.
+      - C($NAME) and C(${NAME}) are replaced by that environment variable in the job, as in C(mpirun -machinefile $PBS_NODEFILE). If the job does not have it,
+        pvserver does not start. Nothing else is special to a shell, and the script after C(sh -c) stays as it is.
       - By default a single process is started directly, and several processes by the batch system's own launcher.
     type: raw
     default: ""

@@ -58,6 +58,7 @@ def nearest(name: str) -> str:
     longer = sorted((other for other in collection_variables() if rest and rest in other[len(PREFIX):]), key=lambda other: (len(other), other))
     words = [other for other in longer if "_{0}_".format(rest) in other + "_"]
     misspelled = sorted((distance(name, other, _MISSPELLED), other) for other in collection_variables())
-    if misspelled[0][0] <= (1 if words else _MISSPELLED):
+    # A name that is a word of others may lack a letter, but a letter that differs makes another word of it, such as gpus of cpus.
+    if misspelled[0][0] <= (1 if words else _MISSPELLED) and not (words and len(misspelled[0][1]) == len(name)):
         return misspelled[0][1]
     return (words or longer or difflib.get_close_matches(name, sorted(collection_variables()), 1, 0))[0]

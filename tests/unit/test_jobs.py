@@ -359,6 +359,22 @@ def test_a_site_is_never_queried_more_often_than_it_allows(floor, waited, least,
     assert polling.due() == (floor == 0)
 
 
+@pytest.mark.parametrize(("interval", "floor", "every"), [(30, 0, 30), (5, 0, 5), (5, 20, 20), (90, 20, 90)])
+def test_a_poll_interval_of_the_users_own(monkeypatch, interval, floor, every):
+    """It holds however long the job waits, but never below the site's minimum."""
+    now = [1000.0]
+    monkeypatch.setattr(jobs.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(jobs.time, "time", lambda: now[0])
+    for waited in (0, 100, 5000):
+        polling = jobs.Polling(now[0] - waited, floor, interval)
+        assert polling.due()
+        polling.hurry(0.5)
+        now[0] += every - 0.1
+        assert not polling.due()
+        now[0] += 0.2
+        assert polling.due()
+
+
 def test_errors_of_jobs(recorded):
     def state(case):
         answer = recorded(case)

@@ -312,8 +312,9 @@ def test_pvserver_gets_its_arguments_unchanged_through_all_wrappers(node):
 
 # -- a GPU for each rank
 
-MPI = ("OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "PMI_LOCAL_RANK", "PALS_LOCAL_RANKID", "FLUX_TASK_LOCAL_ID",
-       "SLURM_LOCALID")
+MPI = ("OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK", "MVP_COMM_WORLD_LOCAL_RANK", "JSM_NAMESPACE_LOCAL_RANK",
+       "MPI_LOCALRANKID", "PMI_LOCAL_RANK", "PALS_LOCAL_RANKID",
+       "FLUX_TASK_LOCAL_ID", "SLURM_LOCALID")
 
 
 @pytest.fixture(name="device", params=SHELLS)
@@ -367,6 +368,7 @@ def test_gpus_that_the_batch_system_assigned(device, seen, visible, rank, expect
 
 @pytest.mark.parametrize(("dri", "variables", "expected"), [
     ([1, 1, 1, 1], {}, "2"), ([1, 1, 1, 1], {"ROCR_VISIBLE_DEVICES": "1,3"}, "1"), ([1, 1, 1, 1], {"HIP_VISIBLE_DEVICES": "3"}, "3"),
+    ([1, 1, 1, 1], {"ZE_AFFINITY_MASK": "0,3"}, "0"), ([1, 1, 1, 1], {"ZE_AFFINITY_MASK": "0.0,0.1,1.0,1.1"}, "2"),
     ([1, 0, 1], {}, "none"), ([1], {}, "none")])
 def test_gpus_without_nvidias_driver(device, dri, variables, expected):
     assert device((), dri, SLURM_LOCALID="2", **variables) == expected

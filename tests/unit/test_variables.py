@@ -47,7 +47,7 @@ def test_a_misspelling_is_reported_with_the_correct_name(name, correct):
 
 
 @pytest.mark.parametrize(("name", "longer"), [
-    ("paraview_mem", "paraview_memory"), ("paraview_gpus", "paraview_gpus_per_node"), ("paraview_launcher", "paraview_mpi_launcher"),
+    ("paraview_mem", "paraview_memory"), ("paraview_cpus", "paraview_cpus_per_task"), ("paraview_launcher", "paraview_mpi_launcher"),
     ("paraview_time", "paraview_walltime"), ("paraview_port", "paraview_client_port"), ("paraview_job", "paraview_job_id")])
 def test_a_shortened_name_is_found_in_the_full_one(name, longer):
     assert variables.nearest(name) == longer

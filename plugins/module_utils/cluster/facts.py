@@ -12,7 +12,7 @@ from ..common import listeners, programs
 from ..common.addresses import address
 from ..common.errors import SessionError
 from ..common.text import clean, one_line
-from ..schedulers import answers, hostlists
+from ..schedulers import answers, hostlists, node_names
 from ..schedulers.tables.registry import Table
 from . import site_file
 from .login_node import Run
@@ -128,7 +128,7 @@ def settings(data: t.Any) -> t.Dict[str, t.Any]:
     for key, value in data.items():
         kind = KEYS.get(key)
         if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _valid(key, value):
-            kept[key] = _printable(value)
+            kept[key] = node_names.check(value) if key == "node_name" else _printable(value)
     return kept
 
 
@@ -141,6 +141,8 @@ def _valid(key: str, value: t.Any) -> bool:
         if key == "relay":
             ipaddress.IPv4Address(value["address"])
             listeners.parse_range(value["ports"])
+        if key == "node_name":
+            node_names.check(value)
     except (KeyError, TypeError):
         return False
     except ValueError:

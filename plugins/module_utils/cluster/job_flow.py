@@ -54,13 +54,15 @@ class JobFlow:
         poll_floor: the least seconds between two queries of the batch system that the site allows.
         show: shows the user a line.
         impatient: shows a line, from another thread, while the batch system does not answer.
+        poll_interval: the user's own number of seconds between two queries; 0 for none.
     Attributes:
         watch: the state of the job; None before its submission.
         attached: the job is the user's own.
     """
 
     def __init__(self, run: Run, table: t.Dict[str, t.Any], prelude: str, directory: str, poll_floor: float = 0,
-                 show: t.Callable[[str], t.Any] = lambda _line: None, impatient: bool = False) -> None:
+                 show: t.Callable[[str], t.Any] = lambda _line: None, impatient: bool = False, poll_interval: float = 0) -> None:
+        self.poll_interval = poll_interval
         self.run, self.table, self.prelude, self.poll_floor, self.show = run, table, prelude, poll_floor, show
         self.directory = Directory(run, directory)
         self.slow = self._show_slow if impatient else None
@@ -83,7 +85,7 @@ class JobFlow:
             shared: returns the batch system as this session shares it with others, for its state while the flow follows the job.
         """
         flow = cls(run, answers.of(record), record.prelude, record.remote_directory, record.facts.get("site", {}).get("poll_floor_s", 0), show,
-                   impatient)
+                   impatient, record.settings.get("poll_interval") or 0)
         flow.attached = bool(record.settings.get("job_id"))
         if record.job_id:
             flow.follow(record.job_id, record.submitted_at or time.time(), while_running, shared and shared(flow.queue))
@@ -97,7 +99,7 @@ class JobFlow:
     def follow(self, job_id: str, submitted_at: float, while_running: float = 10, shared: t.Any = None) -> None:
         """Follows a job that was submitted at a time in seconds since 1970; the other arguments as of of()."""
         # A shared batch system itself keeps to the site's minimum, for all sessions together.
-        polling = jobs.Polling(submitted_at, 0 if shared else self.poll_floor)
+        polling = jobs.Polling(submitted_at, 0 if shared else self.poll_floor, self.poll_interval)
         polling.put_off(0.7)
         self.watch = JobWatch(job_id, shared or self.queue, self.directory, polling, while_running)
 
@@ -426,7 +428,7 @@ class JobFlow:
 
 def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
     """The line for a job that was submitted with these options, as directives.granted() returns them. What is unknown is left out."""
-    nodes, tasks = options["nodes"], options["nodes"] * options["tasks_per_node"]
+    nodes, tasks = options["nodes"], options.get("tasks") or options["nodes"] * options["tasks_per_node"]
     amounts = [count(nodes, "node") if nodes else "", count(tasks, "task") if tasks else "",
                durations.clock(options["walltime"]) if options["walltime"] else ""]
     known = ", ".join(amount for amount in amounts if amount)

@@ -38,7 +38,7 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         attached: the scripts run in a job of the user's own (own_job.py).
     """
     sized = directives.sized(table, options)
-    launcher = mpi.command(mpi.chosen(table, sized), sized["nodes"], sized["tasks_per_node"], options["cpus_per_task"])
+    launcher = mpi.of_the_job(table, sized)
     return {
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
@@ -87,7 +87,7 @@ def pvserver_script(directory: str, options: t.Dict[str, t.Any], launcher: t.Lis
     parts.update(modules=bool(modules), lifeline=bool(outage_s))
     values.update(
         DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=options.get("setup", ""), LOOK=look, OUTAGE=str(int(outage_s)),
-        PVSERVER=wrappers.quoted(pvserver), NEEDED=wrappers.quoted(version_probe.looked_for(pvserver, launcher)))
+        LAUNCHER=mpi.in_shell(launcher), PVSERVER=wrappers.quoted(pvserver), NEEDED=wrappers.quoted(version_probe.looked_for(pvserver, launcher)))
     values.update(_questions(directory, version_probe.question_of(pvserver, launcher)))
     return programs.filled("connect", "pvserver.sh", parts, values)
 

@@ -10,6 +10,7 @@ from ..common.text import one_line
 from ..config.settings import AUTO
 from ..paraview import version_probe, versions, wrappers
 from ..paraview.installed import Installed
+from ..schedulers import amounts
 from . import site_modules
 from .login_node import Run
 
@@ -75,7 +76,7 @@ class Pairing:
         """The site's modules, including the pvserver module that is compatible with a client."""
         if version_probe.by_path(self.options["pvserver"]):
             for client in self.clients:
-                best = versions.module_for(client.version, self.offered, self.options["gpus_per_node"])
+                best = versions.module_for(client.version, self.offered, amounts.gpus_on_a_node(self.options))
                 if best:
                     return self._others() + [best]
         return self.site.get("modules", [])
@@ -104,7 +105,7 @@ class Pairing:
         names = self.offered
         if version_probe.by_path(self.options["pvserver"]):
             names = names + [name for name in self._listed([]) if name not in names]
-        best = [versions.module_for(client.version, names, self.options["gpus_per_node"]) for client in self.clients]
+        best = [versions.module_for(client.version, names, amounts.gpus_on_a_node(self.options)) for client in self.clients]
         error = versions.differ(self.clients[0].version, version, self.login, names, next(filter(None, best), ""), self.where)
         if len(self.clients) > 1:
             error.why += "; the same holds for {0}".format(versions.listed(
@@ -141,7 +142,7 @@ class Pairing:
 
     def _candidates(self, client: Installed, names: t.List[str]) -> t.List[str]:
         """Modules for a client, chosen by their names: first those in site.yml. If no name has the version, one whose name has none."""
-        gpus = self.options["gpus_per_node"]
+        gpus = amounts.gpus_on_a_node(self.options)
         found = versions.modules_fitting(client.version, self.offered, gpus)
         found += [name for name in versions.modules_fitting(client.version, names, gpus) if name not in found]
         return found or [name for name in names if client.version and not versions.version_of(name)][:1]

@@ -16,7 +16,7 @@ KEYS = {
     "version": int, "name": str, "message": str, "cluster_address": str, "gateway_ports": str, "forwarding_group": str,
     "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
     "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
-    "nodes_on_demand": bool, "scheduler_json": bool, "pvserver_on_login_node": bool, "launcher": str,
+    "nodes_on_demand": bool, "scheduler_json": bool, "pvserver_on_login_node": bool, "launcher": str, "node_name": dict,
 }
 # Words that YAML does not read as text.
 _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")

@@ -11,7 +11,7 @@ import typing as t
 from ..common import durations, listeners
 from ..common.errors import SessionError
 from ..paraview import installed, pvserver, rendering
-from ..schedulers import directives, mpi, validation
+from ..schedulers import amounts, directives, mpi, node_names, validation
 from ..schedulers.directives import requested
 from . import route_names, settings_table
 
@@ -19,6 +19,12 @@ from . import route_names, settings_table
 SPEC = settings_table.SPEC
 #: If this is the last of the modules, a module is searched for.
 AUTO = "auto"
+# Quotes come in pairs. A blank is inside of them, or next to an operator: in no batch system are two words with a blank between them a condition.
+_SIGNS = r"A-Za-z0-9_.,@:+=&|*()!<>/\[\]%~-"
+_OPERATORS = ("and", "or", "not", "in", "is", "like", "AND", "OR", "NOT", "IN", "IS", "LIKE")
+_CONSTRAINT = re.compile(r"(?! )(?:" + "|".join(
+    ["[" + _SIGNS + "]", "'[ \"" + _SIGNS + "]*'", "\"[ '" + _SIGNS + "]*\"", r" (?=[=<>&|!()'\"]|(?:" + "|".join(_OPERATORS) + r")\b)",
+     r"(?<=[=<>&|!(),'\"]) "] + [r"(?<=\b{0}) ".format(word) for word in _OPERATORS]) + r")+(?<! )\Z")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
@@ -59,8 +65,12 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         raise wrong("rendering", checked["rendering"], "it has to be one of " + ", ".join(rendering.CHOICES))
     if not checked["pvserver"]:
         raise wrong("pvserver", options["pvserver"], "it names no command")
-    if checked["mpi_launcher"] == [] and checked["nodes"] * checked["tasks_per_node"] > 1:
-        raise wrong("mpi_launcher", options["mpi_launcher"], "{0} processes need a launcher".format(checked["nodes"] * checked["tasks_per_node"]))
+    tasks = amounts.ranks(checked).tasks
+    if checked["mpi_launcher"] == [] and tasks > 1:
+        raise wrong("mpi_launcher", options["mpi_launcher"], "{0} processes need a launcher".format(tasks))
+    if not checked["directives"]:
+        # Directives may set the nodes.
+        amounts.check(checked)
     if checked["job_id"] and checked["scheduler"] == "none":
         raise wrong("job_id", checked["job_id"], "without a batch system there are no jobs")
     tables = validation.tables(checked["schedulers"])
@@ -124,10 +134,26 @@ def _bool_or_command(value: t.Any) -> t.Union[bool, t.List[str]]:
     return _command(value)
 
 
+def _node_name(value: t.Any) -> t.Dict[str, str]:
+    return node_names.check(value)
+
+
+def _constraint(value: str) -> str:
+    if value and not _CONSTRAINT.match(value):
+        raise ValueError("it may hold letters, digits, . , _ @ : + - = & | * ( ) [ ] ! < > / % ~, quotes in pairs, and blanks inside quotes or beside an "
+                         "operator")
+    return value
+
+
+def _interval(value: t.Any) -> int:
+    """Seconds; 0 if it is empty."""
+    return durations.parse(value) if str(value).strip() not in ("", "0") else 0
+
+
 def _connect_id(value: t.Union[str, int]) -> t.Optional[int]:
     return None if str(value).strip().lower() == "random" else pvserver.parse_connect_id(value)
 
 
 _READERS: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
     "duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
-    "bool_or_command": _bool_or_command, "connect_id": _connect_id}
+    "bool_or_command": _bool_or_command, "node_name": _node_name, "constraint": _constraint, "interval": _interval, "connect_id": _connect_id}

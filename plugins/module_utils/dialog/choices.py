@@ -24,7 +24,7 @@ _DEFAULTS: t.Dict[str, t.Dict[str, t.Any]] = {
 }
 _KEYS = ("label", "type", "default", "min", "max", "step", "choices")
 _NOT_OFFERED = ("client_host", "client_port", "client_process", "client_program", "client_version", "connect_id", "json", "route_order", "schedulers",
-                "start_client", "notify", "detach")
+                "start_client", "notify", "detach", "node_name")
 # Ansible's variables for the address of a cluster. Variables for the user's account are left out.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
@@ -153,7 +153,7 @@ def kept(variables: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
 
 def known_names() -> t.List[str]:
     """The names of the variables that connect may need."""
-    return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order")]
+    return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order", "node_name")]
 
 
 def _wrong(value: t.Any, why: str) -> SessionError:

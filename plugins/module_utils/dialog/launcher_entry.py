@@ -25,9 +25,9 @@ SYSTEMS = ("linux", "macos", "windows")
 CLIENTS = ("ssh", "plink")
 PATH = "/usr/local/bin/paraview-launch"
 #: The launcher's options that the dialog may offer.
-OPTIONS = ("nodes", "tasks_per_node", "cpus_per_task", "gpus_per_node", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint",
-           "exclusive", "parallel_environment", "deadline", "idle", "scheduler", "server_ports", "modules", "setup", "launcher", "pvserver", "rendering",
-           "directives")
+OPTIONS = ("nodes", "tasks", "tasks_per_node", "cpus_per_task", "gpus_per_node", "gpus_per_task", "gpus", "gpu_type", "memory", "walltime", "queue", "account",
+           "qos", "reservation", "constraint", "exclusive", "parallel_environment", "deadline", "idle", "scheduler", "server_ports", "modules", "setup",
+           "launcher", "pvserver", "rendering", "directives")
 #: In a forward connection without ``--leave``, seconds for the login, until the launcher holds the port.
 DELAY = 15
 _PROGRAMS = {

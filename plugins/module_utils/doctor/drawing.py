@@ -228,7 +228,7 @@ def _shared(ranks: t.Dict[str, _Rank]) -> t.List[Check]:
             continue
         if len(used) < min(len(its_ranks), len(gpus)):
             return [warning(_HOP, _RANKS, "{0} ranks on {1} draw with {2} of its {3} GPUs".format(len(its_ranks), host, len(used), len(gpus)), "you",
-                            "assign a GPU to each rank (for example paraview_directives: [--gpus-per-task=1]), "
+                            "assign a GPU to each rank (paraview_gpus_per_task: 1, which is --gpus-per-task=1 in Slurm), "
                             "or set VTK_DEFAULT_EGL_DEVICE_INDEX for each rank in a wrapper of pvserver (paraview_pvserver)")]
         results.append("{0} ranks on {1} draw with {2} GPUs".format(len(its_ranks), host, len(used)))
     return [ok(_HOP, _RANKS, "; ".join(results))] if results else []

@@ -217,7 +217,11 @@ class LoginNodeProbes:
         """Checks of the connections from the login node to a node of the cluster."""
         if not node:
             return [unsure(_TO_NODES, "login node to node", "no node is known; try -e paraview_test_job=true")]
-        address = self.context.node_address(node)[0] or node
+        try:
+            address = self.context.reached_at(node)
+        except RouteUnavailable as unavailable:
+            return [failed(_TO_NODES, "login node to node", str(unavailable), "you",
+                           "correct paraview_node_name, or ask the site to correct node_name in site.yml")]
         ports = self.context.options["server_ports"]
         answer = self.context.reach(address, listeners.parse_range(ports)[0] if ports else 45871)
         checks = []

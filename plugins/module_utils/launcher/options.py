@@ -17,12 +17,14 @@ PREFIX = "LC_PARAVIEW_"
 DIRECTIONS = ("reverse", "forward")
 #: The options of a job, and their help texts.
 JOB_OPTIONS = {
-    "nodes": "nodes", "tasks_per_node": "processes on each node", "cpus_per_task": "cores of each process", "gpus_per_node": "GPUs on each node",
+    "nodes": "nodes", "tasks": "processes in all", "tasks_per_node": "processes on each node", "cpus_per_task": "cores of each process",
+    "gpus_per_node": "GPUs on each node", "gpus_per_task": "GPUs of each process", "gpus": "GPUs in all", "gpu_type": "type of the GPUs",
     "memory": "memory on each node, as 4G", "walltime": "how long it may run, as 1:30:00 or 90m", "queue": "queue or partition",
     "account": "account or project", "qos": "quality of service", "reservation": "reservation", "constraint": "features of nodes",
     "exclusive": "nodes for this job alone (yes or no)", "parallel_environment": "parallel environment of Grid Engine",
     "deadline": "how long the job may wait in the queue, as 2h", "idle": "how long a running job waits for its client, as 20m",
     "slurm_cluster": "Slurm's cluster, if the login node serves several", "nodes_on_demand": "the site makes nodes once jobs wait for them (yes or no)",
+    "poll_interval": "time between two questions to the batch system, as 30s",
     "scheduler_json": "whether the batch system is asked for JSON (yes or no)",
     "scheduler": "the batch system, if it is not detected", "server_ports": "ports for pvserver, as 11111-11120",
     "modules": "environment modules, separated by blanks; auto finds the one that fits",
@@ -33,7 +35,7 @@ JOB_OPTIONS = {
 # An option has the name of its variable without paraview_, except for these.
 _SETTINGS = {"deadline": "queue_timeout", "idle": "client_timeout", "launcher": "mpi_launcher"}
 #: The options for which a site may set defaults: the same, and its own batch systems.
-PRESET = tuple(JOB_OPTIONS) + ("schedulers",)
+PRESET = tuple(JOB_OPTIONS) + ("schedulers", "node_name")
 _CALLER_OPTIONS = {"port": "the port of the forward", "connect_id": "ParaView's connect-id", "version": "the client's version, as 5.11.0"}
 _YES, _NO = ("yes", "true", "on", "1"), ("no", "false", "off", "0")
 

@@ -170,7 +170,7 @@ class CallersForwardTunnel(ForwardTunnel):
 
     def ready_for(self, node: str) -> None:
         """Checks that this host reaches the node; raises RouteUnavailable."""
-        address = self.context.node_address(node)[0] or node
+        address = self.context.reached_at(node)
         ports = self.context.options["server_ports"]
         if node and not reached(address, endpoints.parse_range(ports)[0] if ports else TRIED_PORT):
             raise RouteUnavailable("{0} cannot reach a port of {1}".format(self.context.login_node.name, node))

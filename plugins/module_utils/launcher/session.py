@@ -115,7 +115,7 @@ class LauncherSession:
     def _route(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any]) -> Route:
         job = self.options.job
         context = context_here(self.shells, facts, {
-            "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
+            "node_name": job["node_name"], "client_port": self.options.port, "server_ports": job["server_ports"] or facts["site"].get("server_ports", ""),
             "on_login_node": bool(table.get("on_login_node")), "client_timeout": job["client_timeout"]})
         if self.holder:
             route: Route = CallersForwardTunnel(context, self.holder)
@@ -152,7 +152,8 @@ class LauncherSession:
         job = self.options.job
         path = job_directory.directory(facts["home"], os.urandom(8).hex())
         self.record.remote_directory = path
-        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.caller.show)
+        self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.caller.show,
+                            poll_interval=job["poll_interval"])
         requested = directives.requested(job, facts["site"])
         with self.shells.uninterrupted():
             self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)

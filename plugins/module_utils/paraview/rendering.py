@@ -45,7 +45,7 @@ def choice(requested: str, pvserver: t.List[str], launcher: t.List[str], directo
         directory: the session's, which has RANK_FILE.
     """
     plain = is_pvserver(pvserver[0]) and not chooses_pvserver(launcher)
-    blanks = {"RANK": shlex.quote(directory + "/" + RANK_FILE), "LAUNCHER": " ".join(shlex.quote(word) for word in launcher), "OWN": "1" if plain else "",
+    blanks = {"RANK": shlex.quote(directory + "/" + RANK_FILE), "OWN": "1" if plain else "",
               "RENDERING": requested, "BACKEND": _NAMES.get(requested, ""), "WINDOW": _CLASSES.get(requested, "")}
     has_xvfb = any(word.rpartition("/")[2] == "xvfb-run" for word in list(launcher) + list(pvserver))
     # A user who puts a wrapper in front of pvserver, or names its displays, has already chosen.

@@ -13,6 +13,8 @@ from ..cluster import site_file
 from ..cluster.login_node import LoginNode
 from ..common import listeners as endpoints
 from ..common.errors import SessionError
+from ..common.text import one_line
+from ..schedulers import node_names
 from ..ssh.master import ForwardRefused
 from .unavailable import RouteUnavailable
 
@@ -30,7 +32,8 @@ class RouteContext:
         login_node: the login node.
         facts: the login node's facts, as facts.read() returns them.
         options: client_port, login_ports, server_ports, on_login_node (bool: pvserver runs on the login node), user_relay (bool: the user allows one),
-            client_timeout (seconds that a job waits for its client), users_own_master (bool: the master is the user's own), target (client.Target as a dict).
+            client_timeout (seconds that a job waits for its client), users_own_master (bool: the master is the user's own), target (client.Target as a dict),
+            node_name (the user's rule for the names of nodes, see node_names; may be missing).
         forwards: the forwards in the record.
         job: nodes (list) and addresses (list: the root node's own), once the job runs.
         client: the host where ParaView runs.
@@ -92,7 +95,18 @@ class RouteContext:
         """A node's address as the login node resolves it, and the login node's own address on the route to it."""
         if self.options["on_login_node"]:
             return "127.0.0.1", "127.0.0.1"
-        return site.read_source(self.login_node.run(site.source_probe(node), 15)[1]) if node else ("", "")
+        return site.read_source(self.login_node.run(site.source_probe(self.reached_by(node)), 15)[1]) if node else ("", "")
+
+    def reached_by(self, node: str) -> str:
+        """The name under which a node is reached; raises RouteUnavailable if the user's or the site's rule makes no host name of it."""
+        try:
+            return node_names.reached(node, self.options.get("node_name") or self.facts.get("site", {}).get("node_name"))
+        except ValueError as error:
+            raise RouteUnavailable(one_line(str(error)))
+
+    def reached_at(self, node: str) -> str:
+        """Where a node is reached: its address, or its name if the login node does not resolve that."""
+        return self.node_address(node)[0] or self.reached_by(node)
 
     def cluster_address(self, node: str) -> str:
         """The login node's own address that a node connects to; raises RouteUnavailable."""
@@ -113,6 +127,8 @@ class RouteContext:
         if self.options["on_login_node"]:
             return ["127.0.0.1"]
         names = list(dict.fromkeys([node] * bool(node) + self.job["nodes"]))[:_MOST_NODES]
+        # A connection of a node's may come from the address of either name.
+        names = list(dict.fromkeys(names + [self.reached_by(name) for name in names]))
         lookup = "for n in {0}; do getent ahostsv4 \"$n\"; done 2>/dev/null | sed 's/ .*//'".format(" ".join(shlex.quote(name) for name in names))
         found = self.login_node.run(lookup, 20)[1].split() if names else []
         return [address for address in dict.fromkeys(found + self.job["addresses"]) if site.addresses(address)]

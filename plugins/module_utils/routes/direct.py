@@ -35,7 +35,7 @@ class ForwardDirect(ForwardTunnel):
     def _host(self, node: str) -> str:
         if self.context.options["on_login_node"]:
             return self.context.facts.get("client_side", "")
-        return self.context.node_address(node)[0] or node
+        return self.context.reached_at(node)
 
     def after_start(self, accepting: t.Tuple[str, int], node: str) -> int:
         """pvserver's own port, which the client connects to."""

@@ -162,7 +162,8 @@ class NodeLogin:
 
     def _host_keys(self, address: str) -> str:
         """Lines of a known_hosts file for this node only."""
-        names = [self.node, self.node.partition(".")[0], address]
+        reached = self.context.reached_by(self.node)
+        names = [self.node, self.node.partition(".")[0], reached, reached.partition(".")[0], address]
         out = self.context.login_node.run(_KEYS.format(files=" ".join('"{0}"'.format(path) for path in _KNOWN_HOSTS),
                                                        names=" ".join(shlex.quote(name) for name in dict.fromkeys(names) if name)), 15)[1]
         keys = [_KEY.match(line) for line in out.splitlines()]

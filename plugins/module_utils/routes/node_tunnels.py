@@ -22,7 +22,7 @@ class _OnNode(Route):
         return NodeLogin(self.context, node)
 
     def _address(self, node: str) -> str:
-        return self.context.node_address(node)[0] or node
+        return self.context.reached_at(node)
 
     def remove(self) -> None:
         """Removes what was set up."""

@@ -25,7 +25,7 @@ class ForwardTunnel(Route):
 
     def ready_for(self, node: str) -> None:
         """Checks that the login node forwards to this node; raises RouteUnavailable."""
-        address = self.context.node_address(node)[0] or node
+        address = self.context.reached_at(node)
         if not address:
             return
         ports = self.context.options["server_ports"]
@@ -81,8 +81,9 @@ class ForwardTunnel(Route):
 
     def _forward(self, entrance: str, accepting: t.Tuple[str, int], node: str) -> None:
         # pvserver reports its host's own name, which the login node may not resolve. The root node's address was tested.
-        same = accepting[0].partition(".")[0] == node.partition(".")[0] or self.context.options["on_login_node"]
-        host = (self.context.node_address(node)[0] if same else "") or accepting[0]
+        reached = self.context.reached_by(node)
+        same = accepting[0].partition(".")[0] in (node.partition(".")[0], reached.partition(".")[0]) or self.context.options["on_login_node"]
+        host = (self.context.node_address(node)[0] if same else "") or (reached if same and reached != node else accepting[0])
         self.context.forward("-L", "{0}:{1}:{2}".format(entrance, host, accepting[1]))
 
 

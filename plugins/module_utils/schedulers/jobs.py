@@ -12,7 +12,7 @@ import typing as t
 
 from ..common.errors import SessionError
 from ..common.text import last_lines, one_line, tail
-from . import answers
+from . import answers, node_names
 from .tables.registry import Table
 
 #: Seconds after which a batch system that does not answer is reported.
@@ -106,7 +106,16 @@ class Jobs:
         return job_id
 
     def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
-        """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that."""
+        """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that.
+
+        Raises:
+            SessionError: the rule for the names of nodes makes no host name of this one.
+        """
+        try:
+            node = node if self.table.get("attach") else node_names.reached(node, self.table.get("reached_by"))
+        except ValueError as error:
+            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(str(error)),
+                               "correct paraview_node_name, or ask the site to correct node_name in site.yml")
         # The shell of the login on the node reads the last word once more.
         argv = self.table.get("attach") or [
             "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "{node}", "exec /bin/sh {0}".format(shlex.quote(script))]
@@ -226,11 +235,13 @@ class Polling:
     Args:
         submitted_at: seconds since 1970.
         floor: the site's minimum of seconds between two queries.
+        interval: the user's own number of seconds between two queries; the site's minimum counts if that is longer.
     """
 
-    def __init__(self, submitted_at: float, floor: float = 0.0) -> None:
+    def __init__(self, submitted_at: float, floor: float = 0.0, interval: float = 0.0) -> None:
         self.submitted_at = submitted_at
-        self.floor = floor
+        self.floor = max(floor, interval)
+        self.interval = interval
         self._next, self._queried = 0.0, time.monotonic()
 
     def due(self) -> bool:
@@ -239,7 +250,7 @@ class Polling:
         if now < self._next:
             return False
         self._queried = now
-        self.put_off(poll_pause(time.time() - self.submitted_at))
+        self.put_off(self.interval or poll_pause(time.time() - self.submitted_at))
         return True
 
     def put_off(self, seconds: float) -> None:

@@ -10,6 +10,7 @@ import typing as t
 from ..common import durations
 from ..common.errors import SessionError
 from . import option_lines
+from .amounts import Ranks
 
 #: What may be read of directives.
 QUANTITIES = ("walltime", "queue", "nodes", "tasks", "tasks_per_node")
@@ -96,30 +97,32 @@ class OwnDirectives:
 
     # -- what they say
 
-    def says(self, options: t.Dict[str, t.Any], has_nodes: bool) -> t.Dict[str, t.Any]:
-        """What the job gets by these directives: of walltime (seconds), queue, nodes and tasks_per_node the ones that they set.
+    def says(self, ours: Ranks, has_nodes: bool) -> t.Dict[str, t.Any]:
+        """What the job gets by these directives: of walltime (seconds), queue, nodes, tasks and tasks_per_node the ones that they set.
 
-        What cannot be read is 0 or empty.
+        What cannot be read is 0 or empty, and tasks_per_node is 0 if the nodes have different numbers.
 
         Args:
-            options: nodes and tasks_per_node without these directives.
+            ours: the processes without these directives.
             has_nodes: our own lines set the number of nodes by itself.
         """
         found = {quantity: self._read(quantity) for quantity in QUANTITIES}
         said = {name: found[name] for name in ("walltime", "queue") if found[name] is not None}
         nodes, tasks, each = (found[name] for name in ("nodes", "tasks", "tasks_per_node"))
+        if tasks is not None:
+            said["tasks"] = tasks
         if tasks is None and not has_nodes and "tasks" in self.options.get("says", {}) and (nodes, each) != (None, None):
-            tasks = options["nodes"] * options["tasks_per_node"]
+            tasks = ours.tasks
         if tasks is not None:
             if nodes is None and not has_nodes:
-                width = options["tasks_per_node"] if each is None else each
+                width = ours.per_node if each is None else each
                 nodes = math.ceil(tasks / float(width)) if width else 0
                 each = width if not nodes or tasks == nodes * width or nodes == 1 else 0
                 each = tasks if nodes == 1 else each
             elif each is None:
-                number = options["nodes"] if nodes is None else nodes
+                number = ours.nodes if nodes is None else nodes
                 each = 0 if not number or tasks % number else tasks // number
-        nodes = self._spread(options["nodes"], nodes)
+        nodes = self._spread(ours.nodes, nodes)
         said.update({name: value for name, value in (("nodes", nodes), ("tasks_per_node", each)) if value is not None})
         return said
 

@@ -64,6 +64,7 @@ def _whole(path: str, name: str, changes: t.Any) -> Table:
     whole = _merged(copy.deepcopy(start), {key: value for key, value in changes.items() if key != "based_on"})
     whole.setdefault("title", name)
     _promote(whole)
+    _keep_even(whole, changes)
     _move(whole, changes)
     own = [pattern for kind in _VERDICTS for pattern in _given(changes, kind)]
     return dict(_Checker(path).table(whole), **({"own_reasons": own} if own else {}))
@@ -75,6 +76,15 @@ def _promote(whole: t.Dict[str, t.Any]) -> None:
     first = next(iter(ask.values()), None) if isinstance(ask, dict) else None
     if isinstance(first, dict) and first.get("when") == "unreadable":
         del first["when"]
+
+
+def _keep_even(whole: t.Dict[str, t.Any], changes: t.Dict[str, t.Any]) -> None:
+    """If the inventory has a line of its own, the shipped one for nodes with different numbers of processes does not replace it."""
+    given = changes.get("directives")
+    if not (isinstance(given, dict) and isinstance(given.get("lines"), dict) and isinstance(whole["directives"].get("uneven"), dict)):
+        return
+    own = given["uneven"] if isinstance(given.get("uneven"), dict) else {}
+    whole["directives"]["uneven"] = {name: line for name, line in whole["directives"]["uneven"].items() if name in own or name not in given["lines"]}
 
 
 def _move(whole: t.Dict[str, t.Any], changes: t.Dict[str, t.Any]) -> None:
@@ -219,7 +229,8 @@ class _Checker:
     def _directives(self, path: str, value: t.Any) -> t.Dict[str, t.Any]:
         kinds = {
             "prefix": self._plain, "always": lambda path, one: [self._plain(path, line) for line in self._texts(path, one)], "exclusive": self._plain,
-            "lines": self._each(self._template), "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.OPTIONS, self._need)),
+            "lines": self._each(self._template), "uneven": self._each(self._uneven), "quoting": self._choice(directives.QUOTING),
+            "needs": lambda path, one: self._entries(path, one, dict.fromkeys(directives.OPTIONS, self._need)),
             "apart": self._pairs, "options": self._options,
         }
         return self._entries(path, value, kinds, ("prefix",))
@@ -254,8 +265,11 @@ class _Checker:
     def _shell(self, path: str, value: t.Any) -> str:
         return self._filled(path, self._text(path, value), ())
 
-    def _template(self, path: str, value: t.Any) -> str:
-        text = self._filled(path, self._text(path, value), directives.PLACEHOLDERS)
+    def _uneven(self, path: str, value: t.Any) -> str:
+        return self._template(path, value, directives.UNEVEN_PLACEHOLDERS)
+
+    def _template(self, path: str, value: t.Any, known: t.Tuple[str, ...] = directives.PLACEHOLDERS) -> str:
+        text = self._filled(path, self._text(path, value), known)
         if "\n" in text:
             raise self._error(path, value, "a directive has to be one line")
         return text

@@ -36,7 +36,7 @@ def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Sess
          "server_ports": options["server_ports"] or record.facts["site"].get("server_ports", ""),
          "on_login_node": bool(answers.of(record).get("on_login_node")),
          "user_relay": options["user_relay"] or options["route"] != "auto", "client_timeout": options["client_timeout"], "target": record.target,
-         "users_own_master": bool(record.users_own_master)},
+         "users_own_master": bool(record.users_own_master), "node_name": options.get("node_name")},
         record.forwards, {"nodes": record.nodes, "addresses": record.addresses},
         StubEndpoint(record.control_path) if record.lifeline else client_of(record, channel),
         (lambda forwards: session.update(forwards=forwards)) if session and record.users_own_master else None)

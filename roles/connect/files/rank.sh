@@ -16,7 +16,7 @@ count() { n=0; for file in "$@"; do if (true < "$file") 2>/dev/null; then n=$((n
 gpus() {
   seen=$(count /dev/nvidia[0-9]*) visible=${CUDA_VISIBLE_DEVICES-all}
   [ "$seen" -eq 0 ] || return 0
-  seen=$(count /dev/dri/renderD*) visible=${ROCR_VISIBLE_DEVICES-${HIP_VISIBLE_DEVICES-all}}
+  seen=$(count /dev/dri/renderD*) visible=${ROCR_VISIBLE_DEVICES-${HIP_VISIBLE_DEVICES-${ZE_AFFINITY_MASK-all}}}
   # Mesa also counts devices that cannot be opened. If there are any, no index is set.
   set -- /dev/dri/renderD*
   [ "$seen" -eq $# ] || seen=0
@@ -24,8 +24,8 @@ gpus() {
 
 # MPI's own variable comes first: the batch system's is also set in the batch script itself, and inherited by all that it starts.
 rank() {
-  for number in "${OMPI_COMM_WORLD_LOCAL_RANK-}" "${MV2_COMM_WORLD_LOCAL_RANK-}" "${MPI_LOCALRANKID-}" "${PMI_LOCAL_RANK-}" "${PALS_LOCAL_RANKID-}" \
-    "${FLUX_TASK_LOCAL_ID-}" "${SLURM_LOCALID-}"; do
+  for number in "${OMPI_COMM_WORLD_LOCAL_RANK-}" "${MV2_COMM_WORLD_LOCAL_RANK-}" "${MVP_COMM_WORLD_LOCAL_RANK-}" "${JSM_NAMESPACE_LOCAL_RANK-}" \
+    "${MPI_LOCALRANKID-}" "${PMI_LOCAL_RANK-}" "${PALS_LOCAL_RANKID-}" "${FLUX_TASK_LOCAL_ID-}" "${SLURM_LOCALID-}"; do
     case $number in '' | *[!0-9]*) ;; *) echo "$number"; return;; esac
   done
   echo 0

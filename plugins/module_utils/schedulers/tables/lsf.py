@@ -81,7 +81,8 @@ TABLE = {
         "lines": {
             "description": "-Jd sciviz.paraview<-{version}>", "output": "-o {output}", "tasks": "-n {tasks}", "span": '-R "span[ptile={tasks_per_node}]"',
             "cpus_per_task": '-R "affinity[core({cpus_per_task})]"',
-            "gpus_per_node": '-gpu "num={gpus_per_node}"', "memory": '-R "rusage[mem={memory_mb}MB]"', "walltime": "-W {walltime_hm}", "queue": "-q {queue}",
+            "gpus_per_node": '-gpu "num={gpus_per_node}<:gmodel={gpu_type}>"',
+            "memory": '-R "rusage[mem={memory_mb}MB]"', "walltime": "-W {walltime_hm}", "queue": "-q {queue}",
             "account": "-P {account}", "qos": "-sla {qos}", "reservation": "-U {reservation}", "constraint": '-R "select[{constraint}]"',
             "exclusive": "{exclusive}",
         },

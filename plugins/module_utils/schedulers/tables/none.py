@@ -20,7 +20,7 @@ TABLE = {
     "cancel": {"argv": ["/bin/sh", "-c", _END_PROCESS, "sh", "{job_id}"]},
     "states": {"RUNNING": "running"},
     "directives": {
-        "prefix": "# ", "always": [],
+        "prefix": "# ", "quoting": "literal", "always": [],
         "lines": {"tasks": "tasks={tasks}", "cpus_per_task": "cpus_per_task={cpus_per_task}", "walltime": "walltime={walltime}", "output": "output={output}"},
     },
     "job_nodes": "hostname",

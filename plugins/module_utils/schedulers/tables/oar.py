@@ -65,7 +65,7 @@ TABLE = {
     "leaving": ["toError", "Finishing"],
     "directives": {
         # OAR takes the rest of a line as it stands, so quotes would be part of the value.
-        "prefix": "#OAR ", "always": ["-n sciviz.paraview"],
+        "prefix": "#OAR ", "quoting": "literal", "always": ["-n sciviz.paraview"],
         "lines": {
             "output": "-O {output}", "errors": "-E {output}", "resources": "-l /nodes={nodes}/core={cores_per_node}<,walltime={walltime_hms}>",
             "queue": "-q {queue}", "account": "--project {account}", "constraint": "-p {constraint}",

@@ -127,10 +127,16 @@ TABLE = {
         "apart": [["queue", "reservation"]],
         "lines": {
             "output": "-o {output}",
-            "select": "-l select={nodes}:ncpus={cores_per_node}:mpiprocs={tasks_per_node}<:ngpus={gpus_per_node}><:mem={memory_mb}mb><:{constraint}>",
+            "select": "-l select={nodes}:ncpus={cores_per_node}:mpiprocs={tasks_per_node}<:ngpus={gpus_per_node}><:gpu_type={gpu_type}>"
+                      "<:mem={memory_mb}mb><:{constraint}>",
             "place": "-l place=scatter<:{exclusive}>", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
             # A reservation is a queue of its own.
             "reservation": "-q {reservation}",
+        },
+        "uneven": {
+            "select": "-l select={more_nodes}:ncpus={more_cores}:mpiprocs={more_tasks}<:ngpus={more_gpus}><:gpu_type={gpu_type}><:mem={memory_mb}mb>"
+                      "<:{constraint}>+{fewer_nodes}:ncpus={fewer_cores}:mpiprocs={fewer_tasks}<:ngpus={fewer_gpus}><:gpu_type={gpu_type}>"
+                      "<:mem={memory_mb}mb><:{constraint}>",
         },
         "options": {
             "style": "letters", "repeated": {"-l": "first", "*": "last"}, "resources": {"-l": "list", "-W": "list"},

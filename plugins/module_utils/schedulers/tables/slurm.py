@@ -155,11 +155,14 @@ TABLE = {
         "lines": {
             "comment": "--comment=sciviz.paraview<-{version}>",
             "output": "--output={output}", "nodes": "--nodes={nodes}", "tasks_per_node": "--ntasks-per-node={tasks_per_node}",
-            "cpus_per_task": "--cpus-per-task={cpus_per_task}", "gpus_per_node": "--gres=gpu:{gpus_per_node}", "memory": "--mem={memory_mb}M",
+            "cpus_per_task": "--cpus-per-task={cpus_per_task}", "gpus_per_node": "--gres=gpu<:{gpu_type}>:{gpus_per_node}",
+            "gpus_per_task": "--gpus-per-task=<{gpu_type}:>{gpus_per_task}", "gpus": "--gpus=<{gpu_type}:>{gpus}", "memory": "--mem={memory_mb}M",
             "walltime": "--time={walltime}", "queue": "--partition={queue}", "account": "--account={account}", "qos": "--qos={qos}",
             "reservation": "--reservation={reservation}", "constraint": "--constraint={constraint}", "cluster": "--clusters={slurm_cluster}",
             "exclusive": "{exclusive}",
         },
+        # srun and sbatch warn of a number for each node whose product with the nodes is not the number of all tasks.
+        "uneven": {"tasks_per_node": "--ntasks={tasks}"},
         "options": {
             "style": "long", "repeated": {"*": "last"},
             "same": {

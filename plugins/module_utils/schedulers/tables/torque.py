@@ -59,9 +59,13 @@ TABLE = {
         # A name may have 15 characters.
         "prefix": "#PBS ", "always": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",
         "lines": {
-            "output": "-o {output}", "nodes": "-l nodes={nodes}:ppn={cores_per_node}<:gpus={gpus_per_node}><:{constraint}>",
+            "output": "-o {output}", "nodes": "-l nodes={nodes}:ppn={cores_per_node}<:gpus={gpus_per_node}><:{gpu_type}><:{constraint}>",
             "memory": "-l pmem={memory_mb_per_task}mb", "walltime": "-l walltime={walltime_hms}", "queue": "-q {queue}", "account": "-A {account}",
             "qos": "-l qos={qos}", "reservation": "-W x=FLAGS:ADVRES:{reservation}", "exclusive": "{exclusive}",
+        },
+        "uneven": {
+            "nodes": "-l nodes={more_nodes}:ppn={more_cores}<:gpus={more_gpus}><:{gpu_type}><:{constraint}>"
+                     "+{fewer_nodes}:ppn={fewer_cores}<:gpus={fewer_gpus}><:{gpu_type}><:{constraint}>",
         },
         "options": {
             "style": "letters", "resources": {"-l": "list", "-W": "list"}, "flags": ["-E", "-f", "-h", "-I", "-n", "-V", "-X", "-z"], "shell": "-S",

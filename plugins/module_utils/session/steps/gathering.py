@@ -23,9 +23,8 @@ from .base import Step
 # Seconds for which what one session has gathered is good enough for another.
 _FRESH = 300.0
 # Settings that decide which modules and which ParaView are chosen.
-_CHOOSING = ("modules", "setup", "pvserver", "mpi_launcher", "gpus_per_node", "scheduler", "schedulers", "scheduler_json", "slurm_cluster",
-             "nodes_on_demand", "client_host", "client_program", "client_version",
-             "start_client")
+_CHOOSING = ("modules", "setup", "pvserver", "mpi_launcher", "gpus_per_node", "gpus_per_task", "gpus", "scheduler", "schedulers", "scheduler_json",
+             "slurm_cluster", "nodes_on_demand", "client_host", "client_program", "client_version", "start_client")
 # What is gathered, by the names of the record's fields.
 _GATHERED = ("facts", "scheduler", "modules", "client_program", "client_version", "server_version", "table", "prelude", "login_node", "gathered_at",
              "gathering_lines")
