@@ -394,6 +394,17 @@ def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kin
     assert "{0} cannot write to {1}".format(socket.gethostname(), job.directory) in done.stderr.decode()
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_job_on_a_full_file_system_ends_at_once(job, program):
+    """A file can be made there, and nothing can be written to it."""
+    script = job_scripts.job_script(NONE, str(job.directory), {}, 60)
+    job.directory.mkdir(parents=True)
+    (job.directory / "status.new").symlink_to("/dev/full")
+    done = subprocess.run([job.shell, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+    assert done.returncode == 73
+    assert "cannot write to {0}".format(job.directory) in done.stderr.decode()
+
+
 def test_a_pvserver_that_ignores_the_signal_is_killed(job, program, until):
     job.start([program("pvserver", "#!/bin/sh\ntrap '' TERM\necho 'Waiting for client...'\nwhile :; do sleep 0.05; done\n")])
     job.go()

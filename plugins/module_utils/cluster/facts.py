@@ -128,7 +128,8 @@ def settings(data: t.Any) -> t.Dict[str, t.Any]:
     for key, value in data.items():
         kind = KEYS.get(key)
         if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _valid(key, value):
-            kept[key] = _printable(value)
+            # place.py checks this one, and refuses it rather than change it.
+            kept[key] = value if key == "remote_dir" else _printable(value)
     return kept
 
 

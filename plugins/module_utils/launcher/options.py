@@ -25,6 +25,7 @@ JOB_OPTIONS = {
     "slurm_cluster": "Slurm's cluster, if the login node serves several", "nodes_on_demand": "the site makes nodes once jobs wait for them (yes or no)",
     "scheduler_json": "whether the batch system is asked for JSON (yes or no)",
     "scheduler": "the batch system, if it is not detected", "server_ports": "ports for pvserver, as 11111-11120",
+    "remote_dir": "directory for the session's files that the compute nodes can write to, as /scratch/$USER",
     "modules": "environment modules, separated by blanks; auto finds the one that fits",
     "setup": "shell lines that run before pvserver", "launcher": "the command that starts several processes",
     "pvserver": "pvserver's command", "rendering": "how pvserver draws: auto, glx, egl, osmesa or xvfb",

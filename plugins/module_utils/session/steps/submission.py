@@ -26,7 +26,7 @@ class Submission(Step):
         if record.job_id and self.job_exists(record):
             return
         options, files = record.settings, self.files(record)
-        path = job_directory.directory(record.facts["home"], record.id)
+        path = job_directory.directory(record.facts, record.id)
         why_not = lifeline.why_not(self.granted(record), record.route)
         reconnects = bool(options.get("reconnect")) and not why_not
         flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show, impatient=True)
@@ -52,14 +52,14 @@ class Submission(Step):
         """The text of the job's files, by name."""
         options = record.settings
         reconnects = options.get("reconnect") and not lifeline.why_not(self.granted(record), record.route)
-        return job_scripts.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options,
+        return job_scripts.files(answers.of(record), job_directory.directory(record.facts, record.id), options,
                                  directives.requested(options, record.facts["site"]), record.modules, options["reconnect_timeout"] if reconnects else 0)
 
     def diff(self) -> t.Dict[str, str]:
         """The job's scripts as a difference, for check mode."""
         record = self.record
         files = self.files(record)
-        path = job_directory.directory(record.facts["home"], record.id)
+        path = job_directory.directory(record.facts, record.id)
         return {"before": "", "after": files["job.sh"] + "\n" + files["pvserver.sh"], "after_header": path + "/job.sh, pvserver.sh"}
 
     @staticmethod
