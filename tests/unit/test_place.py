@@ -6,6 +6,7 @@
 import os
 import re
 import shutil
+import time
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, place
@@ -101,6 +102,22 @@ def test_the_login_shell_has_the_names(ask, tmp_path, shell):
     assert not (tmp_path / "ran").exists() and not (tmp_path / "home" / "ran").exists()
 
 
+@pytest.mark.parametrize(("lines", "value"), [
+    ("export PS1='$(whoami)@$(hostname):$(pwd)> '\nexport SCRATCH=/gpfs01/scratch/$(id -u)\nalias squ=\"squeue -u $(whoami)\"\n",
+     "/gpfs01/scratch/{0}".format(os.getuid())),
+    ("[ -n module ] && module purge\numask 002\nexport WORK2=/work2/05123/alice/north\nexport SCRATCH=${WORK2%/*}/south\nshopt -s expand_aliases\n",
+     "/work2/05123/alice/south"),
+    ("# Get the aliases and functions\nif [ -f ~/.bashrc ]; then\n. ~/.bashrc\nfi\nmodule load fortran/intel/20.0.0\n"
+     "source /nowhere/setvars.sh > /dev/null 2>&1\nSCRATCH=/p/scratch/project/$LOGNAME\n", "/p/scratch/project/alice"),
+    ("case $- in\n*i*) ;;\n*) export SCRATCH=/lustre/$USER; return;;\nesac\nexec zsh\n", "/lustre/alice"),
+    ("echo '*** /scratch is 93 % full ***'\ncat <<'E'\nSCRATCH SCRATCH\nE\neval 'export SCRATCH=/scratch/\"$USER\"'\ntrap 'echo bye' EXIT\n", "/scratch/alice"),
+])
+def test_start_up_files_as_users_have_them(ask, monkeypatch, lines, value):
+    monkeypatch.setenv("USER", "alice")
+    monkeypatch.setenv("LOGNAME", "alice")
+    assert ask(["SCRATCH"], "bash", bash_profile=lines) == {"SCRATCH": value}
+
+
 @pytest.mark.parametrize("shell", ["tcsh", "csh"])
 def test_a_c_shell_has_the_names(ask, shell):
     if not shutil.which(shell):
@@ -125,7 +142,10 @@ def test_a_login_shell_that_does_not_answer(ask, shell, text):
 
 
 def test_a_start_up_file_may_leave_a_process_behind(ask):
+    """The answer does not wait for its end."""
+    began = time.monotonic()
     assert ask(["SCRATCH"], "dash", profile="sleep 25 &\nexport SCRATCH=/s\n") == {"SCRATCH": "/s"}
+    assert time.monotonic() - began < 15
 
 
 @given(st.text())

@@ -26,4 +26,4 @@ case ${shell##*/} in
   fish) limit 20 "$shell" -l -c "$command" </dev/null 2>/dev/null;;
   # A variable that the start-up files set without export counts too.
   *) limit 20 "$shell" -l -c "export @VARIABLES@; $command" </dev/null 2>/dev/null;;
-esac | sed -n "/^$PARAVIEW_MARK /,\$p; /^$PARAVIEW_MARK over\$/q"
+esac | sed -n "/^$PARAVIEW_MARK over/q; /^$PARAVIEW_MARK /,/^$PARAVIEW_MARK over/p"
