@@ -10,7 +10,7 @@ import socket
 import tempfile
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts, place
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import scheduler_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.facts import facts_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
@@ -33,6 +33,8 @@ from ansible_collections.sciviz.paraview.plugins.plugin_utils.session_action imp
 
 # Even a small job may have to wait in the queue.
 _START_SECONDS = 60
+# A job that is reported to run, and has written nothing for so many seconds, may not be able to write to the session's directory.
+_SILENT_SECONDS = 30
 # The job's time for the frame that it draws, and for pvserver.
 _IDLE_SECONDS = 120 + drawing.SECONDS
 _NODE = "node"
@@ -86,6 +88,14 @@ class ActionModule(SessionAction):
         tables = adaptation.tables(options)
         facts = facts_of(self.name, channel.script, tables, self.show, load)
         self.names.update({facts["login_node"]: "LOGIN", facts["home"]: "HOME"})
+        try:
+            facts["remote_dir"] = place.place(options["remote_dir"], facts, channel.script)
+        except SessionError as error:
+            self._add(checks.failed("login node", "remote directory", error.why, "you", error.way_out, error.what))
+            # What else can be found out needs no job.
+            job = False
+        if facts.get("remote_dir"):
+            self.names[facts["remote_dir"]] = "DIRECTORY"
         scheduler, why = None, ""
         try:
             scheduler = scheduler_of(options["scheduler"], facts, tables)
@@ -114,7 +124,7 @@ class ActionModule(SessionAction):
         if not job:
             self._add(login_node.acceptance(job_scripts.job_script(table, "/tmp", head, 60)))
             return
-        record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts["home"], self.session.read().id))
+        record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts, self.session.read().id))
         try:
             self._run_test_job(login_node.context, record, table, head, options)
         except SessionError as error:
@@ -141,6 +151,8 @@ class ActionModule(SessionAction):
             if flow.progress.host:
                 break
         else:
+            if flow.watch.silent_for >= _SILENT_SECONDS:
+                raise job_faults.silent(job_id, " ".join(flow.watch.state.nodes[:1]) or "its node", path, flow.watch.silent_for, flow.directory.log())
             why = flow.watch.state.reason if flow.watch.state else ""
             self._add(checks.unsure(_NODE, "job", "it did not start within {0} s: {1}".format(seconds, why or "the batch system gives no reason")))
             return

@@ -309,6 +309,15 @@ options:
     type: list
     elements: str
     default: []
+  remote_dir:
+    description:
+      - Directory of the cluster in which the session's files are, such as V(/work/project/$USER). The login node and the compute nodes have to see it under
+        this path, and the job has to be able to write to it. It has to exist.
+      - C($USER), C($HOME) and any other name, also as C(${NAME}), stand for the values that your login shell on the cluster has. Nothing is run.
+      - The files are in a directory of your own in it, which only you can enter. It is refused if another account could replace that directory.
+      - By default the directory that the site publishes as C(remote_dir) in C(site.yml), else your home.
+    type: str
+    default: ""
   modules:
     description:
       - Environment modules that the job loads before pvserver. By default the modules that the site publishes.

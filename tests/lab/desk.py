@@ -98,7 +98,7 @@ class Desk:
             found += [f"{host}: {one}" for one in self.processes(host)]
         sockets = "for p in /tmp/paraview-connect-20001 /run/user/20001/paraview-connect; do ls $p 2>/dev/null; done; true"
         found += [f"socket {one}" for one in self.lab.on("workstation", "sh", "-c", sockets).stdout.split()]
-        files = self.lab.on("login", "sh", "-c", "ls -d /home/alice/.paraview-connect 2>/dev/null; true").stdout.split()
+        files = self.lab.on("login", "sh", "-c", "ls -d /home/alice/.paraview-connect /scratch/.paraview-connect-* 2>/dev/null; true").stdout.split()
         owned = self.lab.on("login", "sh", "-c", "ss -Hltne | grep uid:20001; true").stdout.splitlines()
         return found + files + owned
 
@@ -122,4 +122,4 @@ class Desk:
         self.lab.on("login", "scancel", "-u", "alice")
         if any(job.startswith("sge") for job in self.jobs()):
             self.lab.on("login", "qdel", "-u", "alice")
-        self.lab.on("login", "rm", "-rf", "/home/alice/.paraview-connect")
+        self.lab.on("login", "rm", "-rf", "/home/alice/.paraview-connect", "/scratch/.paraview-connect-20001")

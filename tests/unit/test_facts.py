@@ -139,6 +139,12 @@ def test_settings_are_plain_text():
     assert "\x1b" not in "".join(facts.settings({"modules": ["\x1b[31mred"]}).get("modules", []))
 
 
+@pytest.mark.parametrize("value", ["/work/$USER", "/work\n/x", "/\x1b[31mwork"])
+def test_a_place_for_files_is_not_changed_into_another(value):
+    """It is checked, and refused as it is, where it is used."""
+    assert facts.settings({"remote_dir": value}) == {"remote_dir": value}
+
+
 @pytest.mark.parametrize("data", [None, [], "text", 5, True])
 def test_data_that_is_not_a_site_file(data):
     assert facts.settings(data) == {}

@@ -22,6 +22,8 @@ LONG_AGO = time.time() - 1000
 class Files:
     """A session's directory. Each read of its status file returns the next text."""
 
+    path = "/home/x/.paraview-connect/0123456789abcdef"
+
     def __init__(self, *texts):
         self.texts = collections.deque(texts)
         self.beat = ""
@@ -160,7 +162,7 @@ def test_a_job_that_can_never_run(follow):
 
 
 @pytest.mark.parametrize(("case", "why", "cancelled"), [
-    ("failed3_scontrol_o", "exit status 3", False), ("bad_workdir_scontrol_o", "could not be opened", False), ("timeout_scontrol_o", "wall time", False),
+    ("failed3_scontrol_o", "exit status 3", False), ("timeout_scontrol_o", "wall time", False),
     ("cancelled_pending_scontrol_o", "it was cancelled", True), ("cancelled_running_scontrol_o", "it was cancelled", True),
     ("unknown_scontrol_o", "no reason is known", False)])
 def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
@@ -168,6 +170,119 @@ def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
         list(follow([""], [case], LONG_AGO).events())
     assert why in caught.value.why and "the end of its log" in caught.value.why
     assert caught.value.cancelled is cancelled
+
+
+@pytest.mark.parametrize(("status", "case", "log", "parts"), [
+    ("", "failed3_scontrol_o", "job.sh: c7 cannot write to /home/x/.paraview-connect/0123456789abcdef, where the login node", ["on c7", "read-only or full"]),
+    ("", "bad_workdir_scontrol_o", "", ["on node01", "could not be opened on the node"]),
+    ("ended 73 attach", "running_scontrol_o", "", ["on node01", "read-only or full"])])
+def test_a_job_whose_node_cannot_write_to_the_directory(follow, status, case, log, parts):
+    flow = follow([status], [case], LONG_AGO)
+    flow.directory.log = lambda: log
+    with pytest.raises(SessionError, match="job 11 cannot write to /home/x/.paraview-connect/0123456789abcdef on ") as caught:
+        for _news in flow.events():
+            flow.runs(1e9, 1)
+    assert all(part in str(caught.value) for part in parts + log[:20].split()) and "set paraview_remote_dir to" in caught.value.way_out
+
+
+def test_a_job_that_ended_without_a_trace(follow):
+    flow = follow([""], ["unknown_scontrol_o"], LONG_AGO)
+    flow.directory.log = lambda: ""
+    with pytest.raises(SessionError, match="job 11 died") as caught:
+        list(flow.events())
+    assert "may not be able to write to /home/x/.paraview-connect/0123456789abcdef" in caught.value.way_out
+
+
+@pytest.fixture(name="seconds")
+def _seconds(monkeypatch):
+    """A clock that a test moves on, and queries as they are paused in a long queue."""
+    clock = [1000.0]
+    monkeypatch.setattr(job_watch.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(job_flow.jobs, "poll_pause", lambda _waited: 40)
+    return clock
+
+
+def run_silently(flow, clock, seconds):
+    """Follows a job for some seconds; returns the seconds after which the last line was shown, and the lines."""
+    began, shown = clock[0], 0.0
+    events = flow.events()
+    while clock[0] < began + seconds:
+        before = len(flow.lines)
+        next(events)
+        shown = clock[0] - began if len(flow.lines) > before else shown
+        clock[0] += 1
+    return shown, flow.lines
+
+
+def test_a_job_that_runs_and_writes_nothing_is_shown_within_30_seconds(follow, seconds):
+    flow = follow([""], ["running_scontrol_o"], LONG_AGO)
+    shown, lines = run_silently(flow, seconds, 600)
+    assert len(lines) == 1 and shown <= 30
+    assert all(part in lines[0] for part in ("job 11 runs on node01", Files.path, "set paraview_remote_dir", "still waiting"))
+
+
+def test_a_job_that_writes_nothing_for_long_is_given_up(follow, seconds):
+    flow = follow([""], ["running_scontrol_o"], LONG_AGO)
+    with pytest.raises(SessionError, match="job 11 on node01 has written nothing to " + Files.path) as caught:
+        run_silently(flow, seconds, 3000)
+    assert seconds[0] < 2000 and "15 min" in caught.value.why and "the end of its log" in caught.value.why and "paraview_remote_dir" in caught.value.way_out
+
+
+@pytest.mark.parametrize("case", ["pending_resources_scontrol_o", "configuring_scontrol_o"])
+def test_a_job_whose_nodes_are_started_is_not_silent(follow, seconds, case):
+    flow = follow([""], [case], LONG_AGO)
+    run_silently(flow, seconds, 2000)
+    assert not [line for line in flow.lines if "paraview_remote_dir" in line]
+
+
+def test_a_directory_that_cannot_be_read_proves_no_silence(follow, seconds, monkeypatch):
+    flow = follow([""], ["running_scontrol_o"], LONG_AGO)
+
+    def hang(*_arguments):
+        raise SessionError("cannot read it", "no answer within 15 s")
+
+    monkeypatch.setattr(job_flow, "_PATIENCE", 1e9)
+    monkeypatch.setattr(flow.directory, "status", hang)
+    run_silently(flow, seconds, 2000)
+    assert flow.lines == ["no news of job 11: no answer within 15 s; still waiting"]
+
+
+def test_a_suspended_job_is_not_silent(follow, seconds):
+    flow = follow([""], ["running_scontrol_o"], LONG_AGO)
+    flow.queue.table = dict(SLURM, explanations={"RUNNING": "suspended by the batch system"})
+    run_silently(flow, seconds, 2000)
+    assert flow.lines == ["job 11 running (suspended by the batch system)"]
+
+
+def test_a_job_that_writes_late_runs(follow, seconds):
+    flow = follow([""] * 300 + ["running node01\nnodes node01"], ["running_scontrol_o"], LONG_AGO)
+    run_silently(flow, seconds, 400)
+    assert flow.runs(1e9, 1) and flow.watch.silent_for == 0
+
+
+def test_pbs_reports_the_exit_status_of_a_job_before_it_has_released_it():
+    """For half a minute it tries to deliver an output that it cannot deliver."""
+    cluster = Cluster("")
+    cluster.path, cluster.beat, cluster.log, cluster.read_log = Files.path, "", lambda: "", lambda: ""
+    cluster.run = lambda _argv: (0, "Job Id: 77.srv\n    job_state = E\n    substate = 51\n    Exit_status = 73\n    exec_host = c1/0\n", "")
+    flow = cluster.flow()
+    flow.follow("77.srv", LONG_AGO)
+    flow.watch.polling.soon(0)
+    with pytest.raises(SessionError, match="job 77.srv cannot write to {0} on c1".format(Files.path)):
+        list(flow.events(time.monotonic() + 20))
+
+
+def test_a_job_is_submitted_where_it_can_see_its_files():
+    """Some batch systems refuse one that is submitted in a home which its nodes do not have."""
+    for directory, inside in (("/work/p/.paraview-connect-1000/0123456789abcdef", True), (Files.path, False)):
+        scripts = []
+
+        def run(text, _seconds, scripts=scripts):
+            scripts.append(text)
+            return 0, "4711\n", ""
+
+        JobFlow(run, SLURM, "", directory).submit({"job.sh": ""})
+        assert ("cd {0} || exit\n".format(directory) in scripts[-1]) is inside
 
 
 def test_a_job_that_was_just_accepted_may_not_be_listed_yet(follow):

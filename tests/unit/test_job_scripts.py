@@ -350,7 +350,7 @@ def test_if_the_job_is_killed_nothing_of_it_is_left(job, program, until, poor):
     _runs(job, program, until, poor)
     job.process.kill()
     job.process.wait()
-    until(lambda: not job.left() and not job.processes(), 20)
+    until(lambda: not job.left() and not job.processes(), 60)
 
 
 def test_if_the_session_is_killed_nothing_of_it_is_left(job, program, until, poor):
@@ -358,7 +358,7 @@ def test_if_the_session_is_killed_nothing_of_it_is_left(job, program, until, poo
     _runs(job, program, until, poor)
     subprocess.run(["pkill", "-KILL", "-s", str(job.process.pid)], check=True)
     job.process.wait()
-    until(lambda: not job.left() and not job.processes(), 20)
+    until(lambda: not job.left() and not job.processes(), 60)
 
 
 def test_pvserver_is_in_the_session_of_its_job(job, program, until):
@@ -385,7 +385,7 @@ def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kin
     until(lambda: job.progress().host)
     job.process.kill()
     job.process.wait()
-    until(lambda: not job.processes())
+    until(lambda: not job.processes(), 60)
     script = (job.directory / "job.sh").read_text()
     shutil.rmtree(str(job.directory))
     if kind == "no directory":
@@ -393,6 +393,17 @@ def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kin
     done = subprocess.run([job.shell, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
     assert done.returncode == 73
     assert "{0} cannot write to {1}".format(socket.gethostname(), job.directory) in done.stderr.decode()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_job_on_a_full_file_system_ends_at_once(job, program):
+    """A file can be made there, and nothing can be written to it."""
+    script = job_scripts.job_script(NONE, str(job.directory), {}, 60)
+    job.directory.mkdir(parents=True)
+    (job.directory / "status.new").symlink_to("/dev/full")
+    done = subprocess.run([job.shell, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
+    assert done.returncode == 73
+    assert "cannot write to {0}".format(job.directory) in done.stderr.decode()
 
 
 def test_a_pvserver_that_ignores_the_signal_is_killed(job, program, until):

@@ -45,6 +45,13 @@ def test_kinds_of_values():
     assert (job["exclusive"], job["modules"], job["directives"], job["setup"]) == (True, ["a", "b/1"], ["--x=1", "--y"], "export A=1\nb")
 
 
+def test_a_directory_is_named_like_the_option():
+    assert read("reverse", "--remote-dir", "/work/$USER", port="11111").job["remote_dir"] == "/work/$USER"
+    with pytest.raises(SessionError) as caught:
+        read("reverse", port="11111", remote_dir="/work/..")
+    assert options.with_option_names(caught.value.what).startswith("--remote-dir: '/work/..'")
+
+
 def test_the_options_are_removed_from_the_environment():
     environment = {"LC_PARAVIEW_PORT": "1", "LC_PARAVIEW_CONNECT_ID": "2", "LC_ALL": "C", "PATH": "/bin"}
     assert options.taken_from(environment) == {"port": "1", "connect_id": "2"}

@@ -340,7 +340,7 @@ def test_a_job_whose_processes_are_not_readable(attached, until):
     seen = attached.seen()
     assert Path(seen["PBS_NODEFILE"]).read_text() == "n1\nn2\n" and seen["PBS_JOBID"] == ID
     assert "PBS_ENVIRONMENT" not in seen, "no MPI launcher may take this for a process of the batch system"
-    until(lambda: attached.progress().unwatched)
+    until(lambda: attached.progress().unwatched, 60)
     attached.processes[-1].wait(20)
     assert attached.progress().ended[1] == "walltime", "nothing shows the end of the job, but its time is over"
 

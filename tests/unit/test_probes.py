@@ -96,6 +96,19 @@ def test_home(look):
     assert (full.result, full.who) == ("failed", "you") and "quota exceeded" in full.said
 
 
+def test_the_directory_that_takes_the_homes_place(look, script, tmp_path):
+    """Also if only a directory of ours in it is writable."""
+    for name in ("work", "work/.paraview-connect-{0}".format(os.getuid())):
+        (tmp_path / name).mkdir()
+        probe = look(Host())
+        probe.context.facts.update(uid=os.getuid(), remote_dir=str(tmp_path / "work"))
+        probe.context.login_node.run = script
+        assert (probe.home().result, probe.home().name, probe.home().said) == ("ok", "remote directory", str(tmp_path / "work"))
+    probe.context.facts["remote_dir"] = str(tmp_path / "none")
+    assert probe.home().result == "failed" and "paraview_remote_dir" in probe.home().way_out
+    assert not list((tmp_path / "work").rglob("*.*.*"))
+
+
 @pytest.mark.parametrize(("out", "result"), [("{0:.0f}\n", "ok"), ("1000\n", "failed"), ("what?\n", "cannot tell")])
 def test_clock(look, out, result):
     assert look(Host({"date": (0, out.format(time.time()), "")})).clock().result == result

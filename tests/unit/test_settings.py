@@ -47,7 +47,7 @@ def test_defaults():
     ("exclusive", True, True), ("job_id", "530_2", "530_2"), ("job_id", "530+1", "530+1"), ("job_id", "9004[2]", "9004[2]"),
     ("job_id", "77[3].srv", "77[3].srv"), ("job_id", "4711;serial", "4711;serial"), ("job_id", "\u0192abC9", "\u0192abC9"),
     ("slurm_cluster", "serial", "serial"),
-    ("mpi_launcher", "aprun", LAUNCHERS["aprun"]),
+    ("mpi_launcher", "aprun", LAUNCHERS["aprun"]), ("remote_dir", " /work/$PROJECT/${USER} ", "/work/$PROJECT/${USER}"), ("remote_dir", "$SCRATCH", "$SCRATCH"),
 ])
 def test_good_forms(name, value, final):
     assert check(**{name: value})[name] == final
@@ -74,6 +74,8 @@ WRONG = [
     ("job_id", "-x"), ("job_id", "1;2;3"), ("job_id", "1;"), ("job_id", "1 2"), ("job_id", "$(id)"), ("job_id", "1;a b"), ("slurm_cluster", "all"),
     ("slurm_cluster", "a,b"), ("slurm_cluster", "-x"), ("scheduler", "cron"), ("scheduler", ""), ("scheduler", "auto\n"),
     ("directives", ["a\nb"]), ("directives", [""]), ("directives", ["  "]), ("modules", ["a\rb"]), ("modules", [""]), ("modules", ["a\0"]), ("route_order", []),
+    ("remote_dir", "work"), ("remote_dir", "~/x"), ("remote_dir", "/a/../b"), ("remote_dir", "/a\nb"), ("remote_dir", "/$(id)"), ("remote_dir", "/a b"),
+    ("remote_dir", "/${USER:-x}"),
 ]
 
 

@@ -128,7 +128,11 @@ def settings(data: t.Any) -> t.Dict[str, t.Any]:
     for key, value in data.items():
         kind = KEYS.get(key)
         if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _valid(key, value):
-            kept[key] = node_names.check(value) if key == "node_name" else _printable(value)
+            if key == "remote_dir":
+                # place.py checks this one, and refuses it rather than change it.
+                kept[key] = value
+            else:
+                kept[key] = node_names.check(value) if key == "node_name" else _printable(value)
     return kept
 
 

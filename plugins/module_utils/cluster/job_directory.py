@@ -14,12 +14,29 @@ from .login_node import Run
 _PARENT = ".paraview-connect"
 # So many, since stack traces of many ranks may follow the line that shows the cause.
 _LOG_BYTES = 131072
-_SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"/[0-9a-f]{16}\Z")
+# Outside of the home it has the user's number, since several accounts may use the directory above it.
+_SAFE = re.compile(r"^/(?:[^/\0\n]+/)*" + re.escape(_PARENT) + r"(-[0-9]+)?/[0-9a-f]{16}\Z")
 
 
-def directory(home: str, session_id: str) -> str:
-    """The path of a session's directory on the cluster."""
-    return "{0}/{1}/{2}".format(home.rstrip("/"), _PARENT, session_id)
+def directory(facts: t.Dict[str, t.Any], session_id: str) -> str:
+    """The path of a session's directory on the cluster.
+
+    Args:
+        facts: of the login node; remote_dir as place.place() returns it, and home.
+        session_id: of the session.
+    """
+    elsewhere = facts.get("remote_dir", "")
+    return "{0}/{1}".format(parent(elsewhere, facts["uid"]) if elsewhere else facts["home"].rstrip("/") + "/" + _PARENT, session_id)
+
+
+def parent(place: str, uid: int) -> str:
+    """The directory of all sessions of one account in a place that is not the home."""
+    return "{0}/{1}-{2:d}".format(place.rstrip("/"), _PARENT, uid)
+
+
+# Other accounts may write to the directory above it, so they could have made a directory or a link of this name.
+_OWN_PARENT = """own() { [ ! -L "$1" ] && [ -O "$1" ] || { echo "$1 is a link, or another account owns it" >&2; return 1; }; }
+{ mkdir "${p%/*}" 2>/dev/null || [ -d "${p%/*}" ] || mkdir "${p%/*}"; } && own "${p%/*}" && chmod 700 "${p%/*}\""""
 
 
 def _checked(path: str) -> str:
@@ -35,6 +52,7 @@ class Directory:
         script: ``script(text, seconds) -> (code, out, err)``.
         path: absolute.
     Attributes:
+        elsewhere: it is not in the home.
         beat: the job's sign of life when its status was read last; empty before the first sign.
     """
 
@@ -43,12 +61,13 @@ class Directory:
         self.path = path
         self.beat = ""
         self._quoted = _checked(path)
+        self.elsewhere = bool(_SAFE.match(path).group(1))
 
     def _do(self, what: str, text: str, seconds: int = 30) -> str:
         code, out, err = self.script("umask 077\n" + text, seconds)
         if code != 0:
             raise SessionError("cannot {0} {1} on the cluster".format(what, self.path), one_line(err or out) or "exit code {0}".format(code),
-                               "check the quota and the permissions of your home there")
+                               "check the quota and the permissions there; paraview_remote_dir names another directory")
         return out
 
     def create(self, files: t.Dict[str, str]) -> None:
@@ -59,8 +78,8 @@ class Directory:
         """
         # Nobody reads a file before all exist.
         writes = " &&\n".join("printf %s {0} > {1}".format(shlex.quote(text), shlex.quote(name)) for name, text in files.items())
-        self._do("create", "p={0}; mkdir -p \"${{p%/*}}\" && mkdir \"$p\" && cd \"$p\" &&\n{1} &&\n{{ sync ./* 2>/dev/null || :; }}".format(
-            self._quoted, writes))
+        self._do("create", "p={0}\n{1} && mkdir \"$p\" && cd \"$p\" &&\n{2} &&\n{{ sync ./* 2>/dev/null || :; }}".format(
+            self._quoted, _OWN_PARENT if self.elsewhere else 'mkdir -p "${p%/*}"', writes))
 
     def put(self, name: str, text: str) -> None:
         """Writes a file under a temporary name, and renames it."""

@@ -3,14 +3,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Faults that keep a job from running pvserver, as errors of three lines."""
 
+import re
 import typing as t
 
+from ..common import durations
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import one_line, tail
 from ..paraview import pvserver as paraview
 from ..paraview import rendering, wrappers
 from ..schedulers import mpi
+from ..schedulers.answers import JobState
 from .status_file import Progress
+
+#: The exit status of job.sh on a node that cannot write to the session's directory.
+CANNOT_WRITE = 73
+# What job.sh prints then.
+_CANNOT_WRITE_LINE = re.compile(r"(?m)^job\.sh: (\S+) cannot write to ")
+_OTHER_DIRECTORY = "set paraview_remote_dir to a directory that the login node and the compute nodes share and that a job can write to, such as /scratch/$USER"
 
 
 def error(job_id: str, host: str, fault: t.Tuple[str, str], pvserver: t.List[str]) -> SessionError:
@@ -44,6 +53,44 @@ def _missing(job_id: str, host: str, thing: str, pvserver: t.List[str]) -> Sessi
     else:
         why, way_out = "{0} is not on the PATH of job {1}", "let paraview_modules or paraview_setup put it there, or give its full path in paraview_pvserver"
     return SessionError(what.format(host, " ".join(pvserver)), why.format(thing, job_id), way_out, end_detached=True)
+
+
+def unwritable(job_id: str, state: JobState, ended: t.Optional[t.Tuple[int, str]], directory: str, log: str) -> t.Optional[SessionError]:
+    """The SessionError for a job that ended since its node cannot write to the session's directory; None if nothing shows that.
+
+    Args:
+        job_id: the job. state: what its batch system reports. ended: as in status_file.Progress.
+        directory: the session's. log: the end of the batch system's output, if there is one.
+    """
+    line = _CANNOT_WRITE_LINE.search(log)
+    # Slurm opens the job's output file in this directory before it runs the job.
+    unopened = state.state == "failed" and state.explanation.endswith("could not be opened on the node")
+    if not (line or unopened or CANNOT_WRITE in (state.exit_status, (ended or (None, ""))[0])):
+        return None
+    node = line.group(1) if line else " ".join(state.nodes[:1]) or "its node"
+    return _no_sound("job {0} cannot write to {1} on {2}".format(job_id, directory, one_line(node, 100)),
+                     state.explanation if unopened else "the directory is missing there, read-only or full", log)
+
+
+def may_be_unwritable(directory: str) -> str:
+    """The way out for a job that ended without a trace: the most frequent cause is a node that cannot write to the session's directory."""
+    return "connect again; if the job ends again, its node may not be able to write to {0}: {1}".format(directory, _OTHER_DIRECTORY)
+
+
+def silent(job_id: str, node: str, directory: str, seconds: float, log: str) -> SessionError:
+    """The SessionError for a job that its batch system reports to run, and that has written nothing for too long.
+
+    Args:
+        job_id: the job. node: its first node. directory: the session's. seconds: for how long.
+        log: the end of the batch system's output, if there is one.
+    """
+    return _no_sound("job {0} on {1} has written nothing to {2}".format(job_id, node, directory),
+                     "the batch system has reported for {0} that it runs".format(durations.in_words(seconds)), log)
+
+
+def _no_sound(what: str, why: str, log: str) -> SessionError:
+    shown = tail(log)
+    return SessionError(what, why + ("; the end of its output:\n" + shown if shown else ""), _OTHER_DIRECTORY, end_detached=True)
 
 
 def reachable(accepting: t.Tuple[str, int], progress: Progress, lifeline: bool, pvserver: t.Sequence[str] = ()) -> t.Tuple[str, int]:

@@ -28,6 +28,10 @@ _STRETCH = 1.0
 _SHORT_QUEUE = 20
 # Seconds for which neither the job's files nor the batch system may be readable.
 _PATIENCE = 600
+# Seconds after which a job that is reported to run and has written nothing is shown, and those after which it is given up: the preparation of its nodes
+# (prologue) may take minutes.
+_SILENT = 15
+_SILENT_TOO_LONG = 900
 # From the go file to pvserver's first line: a file system, environment modules, MPI and a display may all be slow.
 _START_SECONDS = 300
 # Seconds within which a job must end once its file "stop" exists.
@@ -118,7 +122,9 @@ class JobFlow:
         """
         self.directory.create(files)
         # A file keeps the job id, in case the connection is lost at this moment.
-        kept = jobs.over(self.run, self.prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS, self.slow)
+        # Where jobs do not see the home, some batch systems refuse a job that is submitted there.
+        prelude = "{0}\ncd {1} || exit".format(self.prelude, shlex.quote(self.directory.path)) if self.directory.elsewhere else self.prelude
+        kept = jobs.over(self.run, prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS, self.slow)
         job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh")
         self.follow(job_id, time.time(), while_running)
         return job_id
@@ -177,16 +183,30 @@ class JobFlow:
         waits = answered and watch.state and not watch.progress.host and not watch.progress.ended
         if waits and watch.state.never:
             raise jobs.never_error(watch.job_id, watch.state)
+        if waits:
+            self._check_silence()
         line = watch.no_answer() or (watch.contradiction() if watch.contradicted and not watch.is_new else "")
         if line:
             self._show_once(line + "; still waiting")
-        elif waits:
+        elif waits and watch.silent_for < _SILENT:
             self._show_once(_waiting(watch.job_id, watch.state))
 
     def end_with_job(self) -> None:
         """Ends pvserver in the user's own job if the batch system has reported the end of that job twice: one answer may be wrong."""
         if self.attached and self.watch.over_reports > 1 and not self.watch.progress.ended:
             self.directory.put("stop", "")
+
+    def _check_silence(self) -> None:
+        """Shows that a job which is reported to run has written nothing; SessionError if it cannot, or if that lasts too long."""
+        watch = self.watch
+        where = " ".join(watch.state.nodes[:1]) or "its node"
+        if watch.state.exit_status == job_faults.CANNOT_WRITE:
+            raise self.died()
+        if watch.silent_for >= _SILENT_TOO_LONG:
+            raise job_faults.silent(watch.job_id, where, self.directory.path, watch.silent_for, self.directory.log())
+        if watch.silent_for >= _SILENT:
+            self._show_once("{0} reports that job {1} runs on {2}, but the job has written nothing to {3} yet: {2} may still be prepared; if it has no such "
+                            "directory, set paraview_remote_dir; still waiting".format(self.table["title"], watch.job_id, where, self.directory.path))
 
     def _pause(self) -> float:
         """Seconds between two reads of the status file: the longer it has not changed, the more. Each read starts a process on the login node."""
@@ -210,12 +230,20 @@ class JobFlow:
             otherwise: the reason if neither the job nor its log names one.
         """
         ending, log = self.watch.wait_for_ending()
+        state = self.queue.ask(self.watch.job_id)
+        way_out = ending.way_out
+        if not self.progress.host:
+            error = job_faults.unwritable(self.watch.job_id, state, self.progress.ended, self.directory.path, log)
+            if error:
+                return error
+            if not log.strip() and state.state != "cancelled":
+                way_out = way_out or job_faults.may_be_unwritable(self.directory.path)
         why = ending.reason if ending.known or not otherwise else otherwise
         if self.attached:
             shown = "; the end of its log:\n" + tail(log) if tail(log) else "; its log is empty"
             return SessionError("pvserver in job {0} has ended".format(self.watch.job_id), why + shown,
                                 ending.way_out or "read the log above; the job itself was not touched", cancelled=ending.state == "cancelled")
-        return jobs.ended_error(self.watch.job_id, self.queue.ask(self.watch.job_id), why, log, ending.state == "cancelled", ending.line, ending.way_out)
+        return jobs.ended_error(self.watch.job_id, state, why, log, ending.state == "cancelled", ending.line, way_out)
 
     @property
     def nodes(self) -> t.List[str]:

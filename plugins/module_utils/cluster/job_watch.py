@@ -32,6 +32,8 @@ _LEAVING = 20
 _READ_AGAIN = 0.5
 # Seconds between two queries of the batch system while the sign of life is missing.
 _WHEN_OVERDUE = 3
+# Seconds between two queries while a job is reported to run and has written nothing.
+_WHEN_SILENT = 5
 # Seconds until the next query if another session queries the batch system at this moment.
 _OTHER_ASKS = 0.5
 
@@ -67,6 +69,7 @@ class JobWatch:
         self._queried = False
         self._unread_since: t.Optional[float] = None
         self._over_since: t.Optional[float] = None
+        self._silent_since: t.Optional[float] = None
 
     @property
     def over(self) -> bool:
@@ -82,6 +85,11 @@ class JobWatch:
     def unread_for(self) -> float:
         """Seconds since the job could be read last; 0 if the last step read it."""
         return 0.0 if self._unread_since is None else time.monotonic() - self._unread_since
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds for which the batch system has reported that the job runs, while the job has written nothing; 0 if it has, or if that is not known."""
+        return 0.0 if self._silent_since is None else time.monotonic() - self._silent_since
 
     def step(self, seconds: float = 0, pause: float = 0.1) -> bool:
         """Reads the status file, and queries the batch system if that is due.
@@ -99,6 +107,8 @@ class JobWatch:
         due = not self.progress.ended and not (unread and self.progress.host) and self.polling.due()
         unanswered = self._attempt(self._query) if due else None
         self.unread = unanswered or unread
+        if self.unread or self.text or self.directory.beat:
+            self._silent_since = None
         self._unread_since = (self._unread_since or time.monotonic()) if self.unread else None
         if self.progress.ended:
             self._over_since = self._over_since or time.monotonic()
@@ -135,6 +145,7 @@ class JobWatch:
         if state.gone and self.is_new and not (self.heartbeat.fresh or self.heartbeat.overdue):
             return
         self.state, self.contradicted, self.vanished = state, False, False
+        self._note_silence(state)
         over = state.gone or state.state in answers.OVER
         self.over_reports = self.over_reports + 1 if over else 0
         if over:
@@ -144,6 +155,14 @@ class JobWatch:
                 self._reported_over(state)
         else:
             self._over_since = None
+
+    def _note_silence(self, state: answers.JobState) -> None:
+        """Notes since when a job has been reported to run without a sign of its own. A job with an explanation, such as a suspended one, does not run."""
+        if state.state != "running" or state.explanation or self.text or self.directory.beat:
+            self._silent_since = None
+            return
+        self._silent_since = self._silent_since or time.monotonic()
+        self.polling.hurry(_WHEN_SILENT)
 
     def _reported_over(self, state: answers.JobState) -> None:
         """Handles an end that only the batch system reports. One answer may be wrong, and the job's files may be late."""

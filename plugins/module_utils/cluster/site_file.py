@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ..common.errors import SessionError
+from ..config import remote_directory
 
 PATH = "/etc/paraview-connect/site.yml"
 
@@ -15,12 +16,12 @@ PATH = "/etc/paraview-connect/site.yml"
 KEYS = {
     "version": int, "name": str, "message": str, "cluster_address": str, "gateway_ports": str, "forwarding_group": str,
     "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
-    "pvserver_versions": list, "server_ports": str, "poll_floor_s": int, "routes_forbidden": list,
+    "pvserver_versions": list, "server_ports": str, "remote_dir": str, "poll_floor_s": int, "routes_forbidden": list,
     "nodes_on_demand": bool, "scheduler_json": bool, "pvserver_on_login_node": bool, "launcher": str, "node_name": dict,
 }
 # Words that YAML does not read as text.
 _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
-_PLAIN = re.compile("[A-Za-z0-9/_][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
+_PLAIN = re.compile("[A-Za-z0-9/_$][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
 _OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob]?[0-9a-fA-F_]+\Z"
                             r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9][0-9_]*(?::[0-5]?[0-9])+")
 _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
@@ -114,6 +115,10 @@ def _check(owned: t.List[str], values: t.Dict[str, t.Any]) -> None:
             raise SessionError("{0} is not among the owned keys".format(key), "", "add it to owned")
         if not isinstance(value, KEYS[key]) or (KEYS[key] is int and isinstance(value, bool)):
             raise SessionError("{0}: {1!r} is of the wrong type".format(key, value), "it has to be a {0}".format(KEYS[key].__name__), "correct it")
+    try:
+        remote_directory.check(values.get("remote_dir", ""))
+    except ValueError as error:
+        raise SessionError("remote_dir: {0!r} is not valid".format(values["remote_dir"]), str(error), "correct it")
 
 
 def _line(key: str, value: t.Any) -> str:

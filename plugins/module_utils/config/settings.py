@@ -13,7 +13,7 @@ from ..common.errors import SessionError
 from ..paraview import installed, pvserver, rendering
 from ..schedulers import amounts, directives, mpi, node_names, validation
 from ..schedulers.directives import requested
-from . import route_names, settings_table
+from . import remote_directory, route_names, settings_table
 
 #: The options of the session action, in the form of Ansible's argument specs; the variable of each is paraview_NAME.
 SPEC = settings_table.SPEC
@@ -156,4 +156,5 @@ def _connect_id(value: t.Union[str, int]) -> t.Optional[int]:
 
 _READERS: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
     "duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
-    "bool_or_command": _bool_or_command, "node_name": _node_name, "constraint": _constraint, "interval": _interval, "connect_id": _connect_id}
+    "bool_or_command": _bool_or_command, "node_name": _node_name, "constraint": _constraint, "interval": _interval, "connect_id": _connect_id,
+    "directory": remote_directory.check}

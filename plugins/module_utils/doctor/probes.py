@@ -10,6 +10,7 @@ import subprocess
 import time
 import typing as t
 
+from ..cluster import job_directory
 from ..cluster.pairing import Pairing
 from ..common import listeners, programs
 from ..common.errors import SessionError
@@ -30,7 +31,7 @@ _PROVISION = "ansible-playbook sciviz.paraview.provision -e host={0}"
 # Seconds by which clocks may differ. A greater difference affects time stamps of files, and Kerberos tickets.
 _CLOCK = 60
 # Writes a file of a typical log's size.
-_WRITE = """umask 077; d=$HOME/.paraview-connect.$$
+_WRITE = """umask 077; d={0}/.paraview-connect.$$
 mkdir "$d" && dd if=/dev/zero of="$d/f" bs=1024 count=64 2>&1
 c=$?; rm -rf "$d"; exit $c
 """
@@ -136,12 +137,17 @@ class LoginNodeProbes:
         return ok(_LOGIN, "shell start-up", "prints nothing")
 
     def home(self) -> Check:
-        """Check of the home directory."""
-        code, out, err = self.context.login_node.run(_WRITE, 30)
+        """Check of the directory for sessions' files: the home, or another one."""
+        facts = self.context.facts
+        elsewhere = facts.get("remote_dir", "")
+        name, place = ("remote directory", job_directory.parent(elsewhere, facts["uid"])) if elsewhere else ("home", facts["home"])
+        # A directory of ours may exist in it, and is used then.
+        base = '$(if [ -d {0} ]; then echo {0}; else echo {1}; fi)'.format(shlex.quote(place), shlex.quote(elsewhere)) if elsewhere else "$HOME"
+        code, out, err = self.context.login_node.run(_WRITE.format(base), 30)
         if code == 0:
-            return ok(_LOGIN, "home", self.context.facts["home"])
-        return failed(_LOGIN, "home", "cannot write in {0}".format(self.context.facts["home"]), "you",
-                      "free some space there, or ask the site about your quota", err or out)
+            return ok(_LOGIN, name, elsewhere or place)
+        return failed(_LOGIN, name, "cannot write in {0}".format(elsewhere or place), "you",
+                      "free some space there, or ask the site about your quota; paraview_remote_dir names another directory", err or out)
 
     def clock(self) -> Check:
         """Check of the clock."""

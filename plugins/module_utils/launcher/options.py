@@ -27,6 +27,7 @@ JOB_OPTIONS = {
     "poll_interval": "time between two questions to the batch system, as 30s",
     "scheduler_json": "whether the batch system is asked for JSON (yes or no)",
     "scheduler": "the batch system, if it is not detected", "server_ports": "ports for pvserver, as 11111-11120",
+    "remote_dir": "directory for the session's files that the compute nodes can write to, as /scratch/$USER",
     "modules": "environment modules, separated by blanks; auto finds the one that fits",
     "setup": "shell lines that run before pvserver", "launcher": "the command that starts several processes",
     "pvserver": "pvserver's command", "rendering": "how pvserver draws: auto, glx, egl, osmesa or xvfb",

@@ -8,7 +8,7 @@ import shlex
 import time
 import typing as t
 
-from ..cluster import batch_system, endings, job_directory, job_scripts, site_file, status_file, teardown
+from ..cluster import batch_system, endings, job_directory, job_scripts, place, site_file, status_file, teardown
 from ..cluster.facts import facts_of
 from ..cluster.job_flow import JobFlow, submitted
 from ..cluster.pairing import Pairing
@@ -97,6 +97,7 @@ class LauncherSession:
         tables = adaptation.tables(job)
         facts = facts_of(self.name, self.shells.script, tables, self.caller.show, self._site_values)
         self.name = facts["login_node"]
+        facts["remote_dir"] = place.place(job["remote_dir"], facts, self.shells.script)
         scheduler = batch_system.batch_system(job, facts, tables)
         table = adaptation.adapted(tables[scheduler], job, facts["site"])
         self.record.scheduler, self.record.table, self.record.prelude = scheduler, table, facts["prelude"]
@@ -150,7 +151,7 @@ class LauncherSession:
 
     def _submit(self, facts: t.Dict[str, t.Any], table: t.Dict[str, t.Any], modules: t.List[str]) -> None:
         job = self.options.job
-        path = job_directory.directory(facts["home"], os.urandom(8).hex())
+        path = job_directory.directory(facts, os.urandom(8).hex())
         self.record.remote_directory = path
         self.flow = JobFlow(self.shells.script, table, facts["prelude"], path, facts["site"].get("poll_floor_s", 0), self.caller.show,
                             poll_interval=job["poll_interval"])

@@ -207,6 +207,7 @@ def check_login_node(session: Session, record: SessionRecord, channel: Channel) 
     if answers.of(record).get("on_login_node"):
         raise OtherLoginNode("pvserver runs on {0}, and {1} answered".format(record.login_node, one_line(login_node, 100)))
     facts = facts_of(session.name, channel.script, adaptation.tables(record.settings), lambda _line: None, load)
+    facts["remote_dir"] = record.facts.get("remote_dir", "")
     return session.update(facts=facts, login_node=facts["login_node"])
 
 

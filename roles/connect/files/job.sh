@@ -7,7 +7,8 @@
 @DIRECTIVES@
 mask=$(umask)
 umask 077
-if ! cd @DIR@ || ! { true > status.new; } 2>/dev/null; then
+# On a full file system, a file can be made although nothing can be written.
+if ! cd @DIR@ || ! { printf '%4096s' '' > status.new; } 2>/dev/null; then
   echo "job.sh: $(hostname) cannot write to "@DIR@", where the login node and the job exchange files" >&2
   exit 73
 fi

@@ -10,6 +10,7 @@ import typing as t
 from concurrent import futures
 
 from ...cluster import facts as site
+from ...cluster import place
 from ...cluster.batch_system import batch_system
 from ...cluster.pairing import Pair, Pairing
 from ...cluster.session_record import SessionRecord
@@ -22,9 +23,9 @@ from .base import Step
 
 # Seconds for which what one session has gathered is good enough for another.
 _FRESH = 300.0
-# Settings that decide which modules and which ParaView are chosen.
+# Settings that decide what is gathered, such as the modules and the ParaView that are chosen.
 _CHOOSING = ("modules", "setup", "pvserver", "mpi_launcher", "gpus_per_node", "gpus_per_task", "gpus", "scheduler", "schedulers", "scheduler_json",
-             "slurm_cluster", "nodes_on_demand", "client_host", "client_program", "client_version", "start_client")
+             "slurm_cluster", "nodes_on_demand", "client_host", "client_program", "client_version", "remote_dir", "start_client")
 # What is gathered, by the names of the record's fields.
 _GATHERED = ("facts", "scheduler", "modules", "client_program", "client_version", "server_version", "table", "prelude", "login_node", "gathered_at",
              "gathering_lines")
@@ -98,6 +99,7 @@ class Gathering(Step):
 
         tables = adaptation.tables(options)
         facts = site.facts_of(self.session.name, self.channel.script, tables, show, load)
+        facts["remote_dir"] = place.place(options.get("remote_dir", ""), facts, self.channel.script)
         scheduler = batch_system(options, facts, tables)
         pair = self._pair(options, facts)
         show(pair.line)
@@ -109,6 +111,7 @@ class Gathering(Step):
     def _gather_again(self, record: SessionRecord) -> None:
         """Gathers the facts after the connection was lost: the new one may go to another login node of the site."""
         facts = site.facts_of(self.session.name, self.channel.script, adaptation.tables(record.settings), self.show, load)
+        facts["remote_dir"] = record.facts.get("remote_dir", "")
         if facts["login_node"] != record.login_node:
             self.show("continuing through {0}, since {1} does not answer".format(facts["login_node"], record.login_node))
         self.session.update(facts=facts, login_node=facts["login_node"], facts_gathered_by=record.daemon)

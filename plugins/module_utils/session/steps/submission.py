@@ -26,7 +26,7 @@ class Submission(Step):
         if record.job_id and self.job_exists(record):
             return
         options = record.settings
-        path = job_directory.directory(record.facts["home"], record.id)
+        path = job_directory.directory(record.facts, record.id)
         why_not = lifeline.why_not(self.granted(record), record.route)
         reconnects = bool(options.get("reconnect")) and not why_not
         flow = JobFlow.of(record.with_(remote_directory=path), self.channel.script, self.show, impatient=True)
@@ -63,15 +63,15 @@ class Submission(Step):
         """
         options = record.settings
         if own:
-            return own_job.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options, own, record.modules)
+            return own_job.files(answers.of(record), job_directory.directory(record.facts, record.id), options, own, record.modules)
         reconnects = options.get("reconnect") and not lifeline.why_not(self.granted(record), record.route)
-        return job_scripts.files(answers.of(record), job_directory.directory(record.facts["home"], record.id), options,
+        return job_scripts.files(answers.of(record), job_directory.directory(record.facts, record.id), options,
                                  directives.requested(options, record.facts["site"]), record.modules, options["reconnect_timeout"] if reconnects else 0)
 
     def diff(self) -> t.Dict[str, str]:
         """The job's scripts as a difference, for check mode."""
         record = self.record
-        path = job_directory.directory(record.facts["home"], record.id)
+        path = job_directory.directory(record.facts, record.id)
         own = self._own_job(JobFlow.of(record.with_(remote_directory=path), self.channel.script)) if record.settings["job_id"] else None
         files = self.files(record, own)
         names = [name for name in (own_job.SCRIPT, "job.sh", "pvserver.sh") if name in files]
