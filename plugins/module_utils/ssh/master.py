@@ -98,7 +98,8 @@ class Master:
         Returns:
             ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
         """
-        command = self.command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(address, port))
+        host = "[{0}]".format(address) if ":" in address else address
+        command = self.command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(host, port))
         if messages:
             messages()
         try:
