@@ -88,6 +88,9 @@ class Node:
     def forward(self, option, specification):
         self.forwards.append((option, specification))
 
+    def forward_to(self, entrance, port):
+        self.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, port))
+
     def listen(self, target):
         self.forwards.append(("-R", target))
         return 40000

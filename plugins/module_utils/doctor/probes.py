@@ -17,6 +17,7 @@ from ..common.text import one_line
 from ..paraview import installed
 from ..routes.context import RouteContext
 from ..routes.node_login import NodeLogin
+from ..routes.node_tunnels import NodeTunnel
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over, refusal
@@ -237,6 +238,18 @@ class LoginNodeProbes:
         except RouteUnavailable as unavailable:
             checks.append(unsure(_TO_NODES, "ssh to nodes", str(unavailable)))
         return checks
+
+    def ssh_to_node(self, node: str) -> Check:
+        """Check of ssh to a node on which a job of the user's runs."""
+        self.context.job = {"nodes": [node], "addresses": []}
+        route = NodeTunnel(self.context)
+        try:
+            route.ready_for(node)
+            return ok(_TO_NODES, "ssh to nodes", route.explanation or "{0} accepts your own keys while your job runs there".format(node))
+        except RouteUnavailable as unavailable:
+            return unsure(_TO_NODES, "ssh to nodes", str(unavailable))
+        finally:
+            route.remove()
 
     def relay(self) -> Check:
         """Check of the site's relay."""
