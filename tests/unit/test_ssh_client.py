@@ -126,6 +126,7 @@ def test_a_master_that_hangs(master):
     ("exit 255", "channel 3: open failed: connect failed: Connection timed out\r\n", "filtered"),
     ("exit 255", "channel 3: open failed: connect failed: Temporary failure in name resolution\r\n", "filtered"),
     ("exit 255", "channel 3: open failed: connect failed: open failed\r\n", "filtered"),
+    ("exit 255", "channel 3: open failed: connect failed: Address family for hostname not supported\r\n", "no IPv4"),
 ])
 def test_whether_a_port_is_reached(master, tmp_path, text, message, expected):
     """Only the master prints the cause, and not its client."""

@@ -225,6 +225,8 @@ class LoginNodeProbes:
             checks.append(failed(_LOGIN, "local forwarding", "sshd on {0} forbids local forwarding".format(self.login), "site",
                                  "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(self.login, _PROVISION.format(self.host))))
             checks.append(unsure(_TO_NODES, "login node to node", "it cannot be checked without local forwarding"))
+        elif answer == "no IPv4":
+            checks.append(failed(_LOGIN, "local forwarding", self.context.no_ipv4(), "site", "in sshd_config of {0}:\nAddressFamily any".format(self.login)))
         else:
             checks.append(ok(_LOGIN, "local forwarding", "sshd allows it"))
             if answer == "filtered":

@@ -69,6 +69,8 @@ class NodeLogin:
         answer = self.context.reach(address, 22)
         if answer == "forbidden":
             raise RouteUnavailable("sshd on {0} forbids local forwarding".format(login))
+        if answer == "no IPv4":
+            raise RouteUnavailable(self.context.no_ipv4())
         if answer != "open":
             raise RouteUnavailable("no sshd on {0} answers {1}".format(self.node, login))
         if not self._host_keys(address):
