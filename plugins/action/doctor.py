@@ -126,12 +126,13 @@ class ActionModule(SessionAction):
             return
         record = self.session.update(modules=modules, remote_directory=job_directory.directory(facts, self.session.read().id))
         try:
-            self._run_test_job(login_node.context, record, table, head, options)
+            self._run_test_job(login_node, record, table, head, options)
         except SessionError as error:
             self._add(checks.failed(_NODE, "job", error.why or error.what, "you", error.way_out, error.what))
 
-    def _run_test_job(self, context, record, table, head, options):
+    def _run_test_job(self, login_node, record, table, head, options):
         """Checks that are possible on a node only, by a small job."""
+        context = login_node.context
         path = record.remote_directory
         flow = JobFlow.of(record, Channel(record.socket, self.name).script, self.show)
         program = version_probe.looked_for(options["pvserver"], options["mpi_launcher"])[0]
@@ -158,7 +159,7 @@ class ActionModule(SessionAction):
             return
         node = flow.progress.nodes[0] if flow.progress.nodes else flow.progress.host
         self.names[node] = "NODE"
-        self._add(checks.ok(_NODE, "job", "runs on {0}".format(node)))
+        self._add(checks.ok(_NODE, "job", "runs on {0}".format(node)), login_node.ssh_to_node(node))
         flow.start(lambda: paraview.forward_arguments(context.options["server_ports"] or 0, paraview.new_connect_id()))
         self._wait_for_pvserver(flow, node, record, options)
 

@@ -99,7 +99,8 @@ options:
       - The way for the bytes between ParaView and pvserver.
       - V(auto) uses the first of O(route_order) that works, and reports why the earlier ones do not.
       - With V(node_tunnel) ParaView calls a local port that ssh forwards through the login node to pvserver on the root node. The node's sshd has to let you in
-        while your job runs there, and the login node has to have its host key. Everything is encrypted up to the node.
+        while your job runs there, and the login node has to have its host key. If the node does not accept your own keys, the login node's own ssh logs in
+        there. Everything is encrypted up to the node.
       - V(node_tunnel_reverse) is the other direction, in which pvserver calls a port on the loopback of its own node.
       - With V(forward_tunnel) ParaView calls a local port that ssh forwards to pvserver. sshd has to allow local forwarding, and the login node has to reach
         the port of the root node.

@@ -69,6 +69,21 @@ def test_a_whole_cluster(desk):
     assert not [word for word in ("198.18.", "compute1", "login.lab") if word in page.replace("ADDRESS", "") or word in report]
 
 
+def test_the_login_nodes_own_ssh_to_nodes_is_reported(desk, patient):
+    key = desk.lab.on("login", "cat", "/home/alice/.ssh/id_ed25519.pub").stdout
+    for node in ("compute1", "compute2"):
+        desk.lab.on(node, "sh", "-c", "cat > /etc/ssh/cluster_keys", input=key)
+        desk.lab.sshd_policy(node, "AuthorizedKeysFile /etc/ssh/cluster_keys\n")
+        patient.repairs.append(lambda node=node: desk.lab.sshd_policy(node, None))
+    seen, _done = look(desk, test_job=True)
+    check = seen["ssh to nodes"]
+    assert check["result"] == "ok" and "does not accept your own keys" in check["said"] and "login's own ssh" in check["said"], check
+    patient.repair()
+    seen, _done = look(desk, test_job=True)
+    assert seen["ssh to nodes"]["result"] == "ok" and "accepts your own keys" in seen["ssh to nodes"]["said"]
+    assert not desk.left()
+
+
 def test_a_session_that_is_open_is_left_alone(desk):
     desk.connect()
     # The batch system's own end of the wall time may be noted meanwhile.

@@ -224,6 +224,23 @@ def test_an_unknown_host_key_is_for_the_user_to_accept(desk):
     assert "ssh-ed25519" in desk.run("cat", "/home/alice/.ssh/known").stdout
 
 
+def test_a_login_node_as_people_leave_it(desk):
+    """The start-up file there asks a question, and ssh's configuration here is made for a tunnel."""
+    desk.run("sh", "-c", "printf 'Host login.lab.example\\n  StdinNull yes\\n  ForkAfterAuthentication yes\\n  SessionType none\\n' > ~/.ssh/config")
+    line = "read -r -p 'Do you accept the terms of use? ' answer"
+    desk.lab.on("login", "sh", "-c", "cp -p .bashrc .bashrc.kept; { echo \"$0\"; cat .bashrc.kept; } > .bashrc", line, user="alice")
+    try:
+        done = desk.connect()
+        desk.disconnect()
+        desk.lab.on("login", "sh", "-c", "echo 'echo This account is for transfers; exit 1' > .bashrc", user="alice")
+        refused = desk.connect(check=False)
+    finally:
+        desk.lab.on("login", "sh", "-c", "mv .bashrc.kept .bashrc", user="alice")
+    assert "route node_tunnel" in desk.lines(done)
+    assert refused.returncode != 0 and "it printed: This account is for transfers" in refused.stdout and "~/.bashrc" in refused.stdout
+    assert not desk.left()
+
+
 @pytest.mark.torture
 def test_every_command_of_the_guide(desk, codes):
     """Until it comes to a master, the site asks."""

@@ -80,6 +80,64 @@ def test_a_node_that_lets_nobody_in_is_passed_over_when_the_job_runs(desk):
     assert not desk.left()
 
 
+# Nodes that do not accept the keys of users' own machines: the node's sshd, and what a user's ssh on the login node needs.
+FROM_LOGIN = {
+    "a key in the cluster's home": ("AuthorizedKeysFile /etc/ssh/cluster_keys\n", ""),
+    "hostbased": ("PubkeyAuthentication no\nHostbasedAuthentication yes\n", "Host compute*\n  HostbasedAuthentication yes\n  EnableSSHKeysign yes\n"),
+}
+
+
+@pytest.fixture(params=FROM_LOGIN)
+def from_login(request, lab):
+    policy, configuration = FROM_LOGIN[request.param]
+    key = lab.on("login", "cat", "/home/alice/.ssh/id_ed25519.pub").stdout
+    for node in NODES:
+        lab.on(node, "sh", "-c", "cat > /etc/ssh/cluster_keys", input=key)
+        lab.on(node, "sh", "-c", "cat > /etc/ssh/shosts.equiv", input="login\n198.18.2.1\n")
+        lab.sshd_policy(node, policy)
+    if configuration:
+        # Else root's files decide alone; EnableSSHKeysign counts outside Host.
+        lab.on("login", "sh", "-c", "cat > /etc/ssh/ssh_config.d/nodes.conf", input="EnableSSHKeysign yes\n" + configuration)
+    yield
+    for node in NODES:
+        lab.on(node, "rm", "/etc/ssh/cluster_keys", "/etc/ssh/shosts.equiv")
+    lab.on("login", "rm", "-f", "/etc/ssh/ssh_config.d/nodes.conf")
+
+
+@pytest.mark.parametrize("lifeline", [True, False])
+@pytest.mark.parametrize("route", ["node_tunnel", "node_tunnel_reverse"])
+def test_a_node_that_accepts_the_login_nodes_own_ssh_alone(desk, from_login, route, lifeline):
+    start = {"start_client": desk.client_command("reverse")} if route.endswith("reverse") else {}
+    done = desk.connect(route=route, reconnect=lifeline, **start)
+    report = desk.report()
+    node = report["nodes"][0]
+    assert report["route"] == route
+    assert any(re.match(rf"{node} does not accept your own keys \(.*Permission denied .*\); login's own ssh to {node} carries the connection", line)
+               for line in desk.lines(done)), done.stdout
+    assert desk.lab.on("login", "sh", "-c", "ls -d /tmp/paraview-node.*").stdout
+    others = desk.lab.on("login", "sh", "-c", "ls /tmp/paraview-node.*", user="bob", check=False)
+    assert others.returncode != 0 and "Permission denied" in others.stderr, "no other account can connect to its sockets"
+    if not start:
+        rendered_on_a_node(desk.client(report).stdout, report)
+    desk.disconnect(check=False)
+    desk.nothing_left()
+    assert not desk.lab.on("login", "sh", "-c", "ls -d /tmp/paraview-node.*", check=False).stdout
+
+
+def test_a_node_that_accepts_nobody_is_passed_over(desk, from_login):
+    desk.lab.on("login", "mv", "/home/alice/.ssh/id_ed25519", "/home/alice/.ssh/away", user="alice")
+    desk.lab.on("login", "rm", "-f", "/etc/ssh/ssh_config.d/nodes.conf")
+    try:
+        done = desk.connect()
+    finally:
+        desk.lab.on("login", "mv", "/home/alice/.ssh/away", "/home/alice/.ssh/id_ed25519", user="alice")
+    report = desk.report()
+    node = report["nodes"][0]
+    assert report["route"] == "forward_tunnel"
+    both = rf"route node_tunnel does not reach {node} \(ssh to {node} fails \(.*\), and ssh from login to {node} fails \(.*Permission denied"
+    assert any(re.match(both, line) for line in desk.lines(done)), done.stdout
+
+
 # --- without a tunnel ---
 
 

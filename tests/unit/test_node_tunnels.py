@@ -88,6 +88,9 @@ class Node:
     def forward(self, option, specification):
         self.forwards.append((option, specification))
 
+    def forward_to(self, entrance, port):
+        self.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, port))
+
     def listen(self, target):
         self.forwards.append(("-R", target))
         return 40000
@@ -174,7 +177,7 @@ def test_host_keys_come_from_the_login_node_and_only_those_of_this_node(make_con
 
 @pytest.mark.parametrize(("known", "reached", "message"), [
     ("", "open", "login2 has no host key of c101"), (KNOWN, "forbidden", "sshd on login2 forbids local forwarding"),
-    (KNOWN, "filtered", "no sshd on c101 answers"),
+    (KNOWN, "filtered", "no sshd on c101 answers"), (KNOWN, "no IPv4", r"login2 forwards over IPv6 alone \(AddressFamily inet6"),
     (KNOWN, "refused", "no sshd on c101 answers")])
 def test_reasons_against_a_node_before_there_is_a_job(make_context, known, reached, message):
     with pytest.raises(RouteUnavailable, match=message):

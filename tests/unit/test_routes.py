@@ -319,3 +319,7 @@ def test_the_users_own_master_does_not_report_the_reason(make_context, output, o
     context = make_context(Guest(), facts=dict(FACTS, client_side_port=2222), users_own_master=True)
     assert context.reach("10.0.0.11", 45871) == answer
     assert make_context(Guest(), facts=dict(FACTS, client_side_port=2222)).reach("10.0.0.11", 45871) == "filtered"
+    # The same over IPv6: if the login node reaches an IPv4 address and its sshd forwards to its own IPv6 address alone, that is the cause.
+    Guest.reach = lambda _self, address, _port, _messages=None: own if address == "2001:db8::2" else "filtered"
+    context = make_context(Guest(), facts=dict(FACTS, client_side="2001:db8::2", client_side_port=2222), users_own_master=True)
+    assert context.reach("10.0.0.11", 45871) == ("no IPv4" if answer == "open" else answer)

@@ -23,7 +23,7 @@ FAILURES = [
     ("ssh: connect to host 198.18.2.2 port 22: Connection timed out\r\n", "cannot reach", "no answer", "VPN"),
     ("ssh: connect to host 198.18.2.2 port 22: No route to host\r\n", "cannot reach", "no answer", "firewall"),
     ("ssh: connect to host fe80::1 port 22: Network is unreachable\r\n", "cannot reach", "no answer", "firewall"),
-    ("Connection timed out during banner exchange\r\n", "cannot reach", "no answer", "firewall"),
+    ("Connection timed out during banner exchange\r\n", "cannot reach", "no answer", "ansible_timeout"),
     ("kex_exchange_identification: Connection closed by remote host\r\nConnection closed by 198.18.2.2 port 22\r\n", "cannot reach", "closed", "ssh -v"),
     ("alice@login: Permission denied (publickey,password).\r\n", "refuses this login", "refused", "ssh-add"),
     ("Received disconnect from 198.18.2.2 port 22:2: Too many authentication failures\r\n", "refuses this login", "refused", "ssh-add"),
@@ -58,14 +58,14 @@ def test_the_masters_command():
     assert command[:2] == ["ssh", "-T"]
     assert command[-10:] == ["ProxyJump=gate", "-i", "/home/a b/key", "-p", "2222", "-l", "alice", "--", "login.site.edu", "exec /bin/sh"]
     assert {"ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "ControlPath=/run/user/1000/100%%/x", "ConnectTimeout=10",
-            "SessionType=default"} <= set(options)
+            "SessionType=default", "StdinNull=no"} <= set(options)
     # ssh uses the first value of an option, so ours come before the user's own.
     assert options.index("ControlMaster=yes") < options.index("ProxyJump=gate")
 
 
 def test_the_masters_command_for_an_old_ssh():
     words = " ".join(client.master_command(TARGET, "/x", old=True))
-    assert "SessionType" not in words and "ForkAfterAuthentication" not in words and "ControlMaster=yes" in words
+    assert "SessionType" not in words and "StdinNull" not in words and "ForkAfterAuthentication" not in words and "ControlMaster=yes" in words
 
 
 def test_a_host_is_never_an_option():
@@ -126,6 +126,7 @@ def test_a_master_that_hangs(master):
     ("exit 255", "channel 3: open failed: connect failed: Connection timed out\r\n", "filtered"),
     ("exit 255", "channel 3: open failed: connect failed: Temporary failure in name resolution\r\n", "filtered"),
     ("exit 255", "channel 3: open failed: connect failed: open failed\r\n", "filtered"),
+    ("exit 255", "channel 3: open failed: connect failed: Address family for hostname not supported\r\n", "no IPv4"),
 ])
 def test_whether_a_port_is_reached(master, tmp_path, text, message, expected):
     """Only the master prints the cause, and not its client."""
@@ -134,6 +135,11 @@ def test_whether_a_port_is_reached(master, tmp_path, text, message, expected):
         "c101", 45871, lambda: messages_of_master.pop(0) if messages_of_master else "", 0.5)
     assert answer == expected
     assert (tmp_path / "arguments").read_text().splitlines()[-4:] == ["-W", "c101:45871", "--", "master"]
+
+
+def test_an_ipv6_address_is_not_mixed_up_with_a_port(master, tmp_path):
+    assert master("exit 0").reach("2001:db8::7", 22) == "open"
+    assert (tmp_path / "arguments").read_text().splitlines()[-4:] == ["-W", "[2001:db8::7]:22", "--", "master"]
 
 
 @pytest.fixture(name="runtime")

@@ -171,6 +171,106 @@ def test_a_shell_that_does_not_answer(start):
         start("/bin/sh", "-c", "exec sleep 1000").begin(0.2)
 
 
+# --- login nodes as people leave them ---
+
+
+@pytest.fixture(name="log_in")
+def _log_in(start, tmp_path):
+    """Begins a login shell with this start-up file, as sshd begins it for a command; ssh keeps standard error open."""
+    def log_in(start_up, **environment):
+        (tmp_path / ".bashrc").write_text(start_up)
+        variables = ["{0}={1}".format(*one) for one in dict(environment, HOME=tmp_path, SHLVL="0", SSH_CLIENT="198.18.1.9 50000 22").items()]
+        return start("env", "-i", "PATH=" + os.environ["PATH"], *variables, "/bin/sh", "-c", "bash -c 'exec /bin/sh'; exit $?")
+
+    return log_in
+
+
+@pytest.mark.parametrize("start_up", [
+    "", "case $- in *i*) ;; *) return;; esac\nread never", "echo Setting up databases; echo done >&2", "set -eu\n", "stty erase '^H'",
+    "read -r -p 'Do you accept the rules of this site? ' answer", "read -r one\nread -r other", "read -r -s -n 1 key", "read -r -t 5 -n 40 word",
+    "IFS= read -r -d ' ' word", "read -r -t 0.1 first; echo \"you typed: $first\"",
+    "alias limit='echo never'; alias printf='echo never'", "limit() { return 1; }; export -f limit", "exec dash", "exec bash --login", "bash -l <<'E'\nE\n",
+])
+def test_start_up_files_that_read_a_little_or_start_another_shell(log_in, start_up):
+    shell = log_in(start_up)
+    shell.begin(10)
+    assert shell.run("echo out; echo err >&2; exit 3", 10) == (3, "out\n", "err\n")
+    assert shell.run("echo on", 10) == (0, "on\n", "")
+
+
+@pytest.mark.parametrize("start_up", ["head -n 1", "timeout 1 cat", "for n in 1 2 3 4 5; do read -r line; done", "exec /bin/sh -c 'read -r line; exec sh'"])
+def test_what_a_start_up_file_took_is_sent_again(log_in, monkeypatch, start_up):
+    monkeypatch.setattr(shell_module, "_AGAIN", 0.3)
+    shell = log_in(start_up)
+    shell.begin(20)
+    assert shell.run("echo out; echo err >&2; exit 3", 10) == (3, "out\n", "err\n")
+    assert shell.run("echo on", 10) == (0, "on\n", ""), "a second answer does not get into that of a script"
+
+
+def test_lines_that_arrive_late_are_answered_once(log_in, monkeypatch):
+    """The login takes long, and the first lines were sent several times until then."""
+    monkeypatch.setattr(shell_module, "_AGAIN", 0.05)
+    shell = log_in("sleep 1")
+    shell.begin(20)
+    assert [shell.run("echo on", 10) for _attempt in range(5)] == [(0, "on\n", "")] * 5
+
+
+def test_a_shell_of_another_kind_is_replaced(log_in, program, monkeypatch):
+    """As csh does, this one has a variable $status, and understands simple commands."""
+    monkeypatch.setattr(shell_module, "_AGAIN", 0.3)
+    other = program("othersh", """#!/bin/sh
+status=0
+while read -r line; do
+  case $line in *\\(\\)*) echo "Badly placed ()'s." >&2; exit 1;; esac
+  eval "$line"
+done
+""")
+    shell = log_in("exec " + other)
+    shell.begin(20)
+    assert shell.run("echo out; exit 3", 10) == (3, "out\n", "")
+
+
+def test_a_variable_named_status_does_no_harm(log_in, monkeypatch):
+    monkeypatch.setattr(shell_module, "_AGAIN", 0.3)
+    shell = log_in("export status=0")
+    shell.begin(20)
+    assert shell.run("echo out; exit 3", 10) == (3, "out\n", "")
+
+
+@settings(max_examples=15)
+@given(taken=st.integers(0, 900))
+def test_any_number_of_bytes_may_be_missing(start, monkeypatch, taken):
+    """Whatever is left of the first lines, the shell answers, or it has ended."""
+    monkeypatch.setattr(shell_module, "_AGAIN", 0.3)
+    shell = start("/bin/sh", "-c", "head -c {0} >/dev/null; exec bash".format(taken))
+    try:
+        shell.begin(10)
+    except ShellLost:
+        return
+    assert shell.run("echo out; exit 3", 10) == (3, "out\n", "")
+
+
+@pytest.mark.parametrize("start_up", ["exec 2>/dev/null", "exec 2>>\"$HOME/startup.log\"", "exec 2>&1"])
+def test_a_standard_error_that_goes_elsewhere(log_in, monkeypatch, start_up):
+    monkeypatch.setattr(shell_module, "_STDERR_SECONDS", 0.5)
+    with pytest.raises(ShellLost) as caught:
+        log_in(start_up).begin(10)
+    assert caught.value.without_stderr
+
+
+def test_what_the_far_side_printed_before_it_ended_is_kept(log_in):
+    with pytest.raises(ShellLost) as caught:
+        log_in("echo 'This account is for file transfers.'; exit 1").begin(10)
+    assert caught.value.printed == "This account is for file transfers.\n"
+    assert not caught.value.without_stderr
+
+
+def test_a_question_without_end_is_kept(log_in):
+    with pytest.raises(ShellLost) as caught:
+        log_in("until [ \"$answer\" = yes ]; do printf 'Agree (yes/no)? '; read -r answer; done").begin(1)
+    assert "Agree (yes/no)?" in caught.value.printed
+
+
 def test_messages_of_ssh_are_kept(start, until):
     shell = start("/bin/sh", "-c", "(while [ -e /proc/$PPID ]; do echo 'channel 3: open failed' >&2; sleep 0.05; done) & exec /bin/sh")
     shell.begin(10)

@@ -19,6 +19,7 @@ from ..paraview import installed
 from ..paraview.wrappers import quoted
 from ..routes.context import RouteContext
 from ..routes.node_login import NodeLogin
+from ..routes.node_tunnels import NodeTunnel
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over, refusal
@@ -235,6 +236,8 @@ class LoginNodeProbes:
             checks.append(failed(_LOGIN, "local forwarding", "sshd on {0} forbids local forwarding".format(self.login), "site",
                                  "in sshd_config of {0}:\nAllowTcpForwarding yes\nor: {1}".format(self.login, _PROVISION.format(self.host))))
             checks.append(unsure(_TO_NODES, "login node to node", "it cannot be checked without local forwarding"))
+        elif answer == "no IPv4":
+            checks.append(failed(_LOGIN, "local forwarding", self.context.no_ipv4(), "site", "in sshd_config of {0}:\nAddressFamily any".format(self.login)))
         else:
             checks.append(ok(_LOGIN, "local forwarding", "sshd allows it"))
             if answer == "filtered":
@@ -248,6 +251,18 @@ class LoginNodeProbes:
         except RouteUnavailable as unavailable:
             checks.append(unsure(_TO_NODES, "ssh to nodes", str(unavailable)))
         return checks
+
+    def ssh_to_node(self, node: str) -> Check:
+        """Check of ssh to a node on which a job of the user's runs."""
+        self.context.job = {"nodes": [node], "addresses": []}
+        route = NodeTunnel(self.context)
+        try:
+            route.ready_for(node)
+            return ok(_TO_NODES, "ssh to nodes", route.explanation or "{0} accepts your own keys while your job runs there".format(node))
+        except RouteUnavailable as unavailable:
+            return unsure(_TO_NODES, "ssh to nodes", str(unavailable))
+        finally:
+            route.remove()
 
     def relay(self) -> Check:
         """Check of the site's relay."""

@@ -55,6 +55,11 @@ class Route:
         return "" if route_names.ALL[self.name].encrypted else "route {0} is not encrypted: hosts on the network path can read its data".format(self.name)
 
     @property
+    def explanation(self) -> str:
+        """How the route reaches the job's node, if that is not what the user expects; empty for nothing to explain."""
+        return ""
+
+    @property
     def line_address(self) -> str:
         """The address on the root node on which paraview-lifeline listens, if the session reconnects. Only forward routes have it."""
         raise NotImplementedError(self.name)

@@ -89,7 +89,15 @@ class RouteContext:
         if not output:
             return "filtered"
         own = self.facts["client_side"], self.facts["client_side_port"]
-        return output[0] if own[0] and self.master.reach(own[0], own[1]) == "open" else "forbidden"
+        if not own[0] or self.master.reach(own[0], own[1]) != "open":
+            return "forbidden"
+        # sshd forwards over IPv6, and the login node itself reaches the port over IPv4.
+        return "no IPv4" if ":" in own[0] and output[0] == "open" else output[0]
+
+    def no_ipv4(self) -> str:
+        """Why no forward reaches a node if reach() returns ``no IPv4``."""
+        return "sshd on {0} forwards over IPv6 alone (AddressFamily inet6 in its sshd_config), and pvserver's nodes are reached over IPv4".format(
+            self.login_node.name)
 
     def node_address(self, node: str) -> t.Tuple[str, str]:
         """A node's address as the login node resolves it, and the login node's own address on the route to it."""

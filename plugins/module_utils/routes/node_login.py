@@ -16,7 +16,7 @@ import typing as t
 
 from ..common import listeners
 from ..common.text import clean, one_line
-from ..ssh import client
+from ..ssh import client, messages
 from ..ssh.master import ForwardRefused, Master
 from .context import RouteContext
 from .unavailable import RouteUnavailable
@@ -39,6 +39,10 @@ _PASS = ("import array, socket, sys; connection = socket.socket(socket.AF_UNIX);
 
 # The master's message if the login node cannot connect to the node.
 _OPEN_FAILED = re.compile(r"open failed: ([^\r\n]+)")
+
+
+class KeysRefused(RouteUnavailable):
+    """The node's sshd accepts none of the user's own keys; the text is ssh's message."""
 
 
 class NodeLogin:
@@ -65,6 +69,8 @@ class NodeLogin:
         answer = self.context.reach(address, 22)
         if answer == "forbidden":
             raise RouteUnavailable("sshd on {0} forbids local forwarding".format(login))
+        if answer == "no IPv4":
+            raise RouteUnavailable(self.context.no_ipv4())
         if answer != "open":
             raise RouteUnavailable("no sshd on {0} answers {1}".format(self.node, login))
         if not self._host_keys(address):
@@ -93,10 +99,11 @@ class NodeLogin:
             if os.path.lexists(self.entrance):
                 os.unlink(self.entrance)
         if code != 0:
-            messages = self.messages()
+            output = self.messages()
             self.close()
-            raise RouteUnavailable("ssh to {0} fails ({1})".format(
-                self.node, refusal.group(1) if refusal else one_line(_last(messages)) or "no answer within {0} s".format(_SECONDS)))
+            about_keys = not refusal and messages.refuses(output) and not messages.distrusts(output)
+            raise (KeysRefused if about_keys else RouteUnavailable)("ssh to {0} fails ({1})".format(
+                self.node, refusal.group(1) if refusal else one_line(_last(output)) or "no answer within {0} s".format(_SECONDS)))
 
     def _run(self) -> int:
         """Logs in, and returns ssh's exit status."""
@@ -128,12 +135,16 @@ class NodeLogin:
         length = [len(self.messages())]
 
         def new_messages() -> str:
-            messages = self.messages()
-            new, length[0] = messages[length[0]:], len(messages)
+            output = self.messages()
+            new, length[0] = output[length[0]:], len(output)
             return new
 
         if self.master.reach("127.0.0.1", 1, new_messages) == "forbidden":
             raise RouteUnavailable("sshd on {0} forbids local forwarding".format(self.node))
+
+    def forward_to(self, entrance: str, port: int) -> None:
+        """Forwards an endpoint here to a port of the node's loopback; raises ForwardRefused."""
+        self.master.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, port))
 
     def listen(self, target: str) -> int:
         """Forwards a port of the node's loopback to a target here; returns the port. Raises RouteUnavailable."""

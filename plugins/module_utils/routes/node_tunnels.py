@@ -7,7 +7,8 @@ import typing as t
 
 from ..paraview import pvserver
 from .base import Route
-from .node_login import NodeLogin
+from .inner_login import InnerLogin
+from .node_login import KeysRefused, NodeLogin
 from .tunnels import ForwardTunnel, ReverseRoute
 from .unavailable import RouteUnavailable
 
@@ -15,11 +16,19 @@ from .unavailable import RouteUnavailable
 class _OnNode(Route):
     """The part that both directions share: the connection to the node."""
 
-    def _login(self, node: str) -> NodeLogin:
-        """NodeLogin of a node; raises RouteUnavailable if pvserver runs on the login node."""
+    def _login(self, node: str) -> t.Union[NodeLogin, InnerLogin]:
+        """The connection to a node; raises RouteUnavailable if pvserver runs on the login node."""
         if self.context.options["on_login_node"]:
             raise RouteUnavailable("pvserver runs on the login node itself")
-        return NodeLogin(self.context, node)
+        return InnerLogin(self.context, node, self.saved["inner"]) if "inner" in self.saved else NodeLogin(self.context, node)
+
+    @property
+    def explanation(self) -> str:
+        """Which ssh carries the bytes to the node, if it is the login node's own."""
+        if "inner" not in self.saved:
+            return ""
+        return "{0} does not accept your own keys ({1}); {2}'s own ssh to {0} carries the connection".format(
+            self.saved["node"], self.saved["inner"]["why"], self.context.login_node.name)
 
     def _address(self, node: str) -> str:
         return self.context.reached_at(node)
@@ -27,23 +36,40 @@ class _OnNode(Route):
     def remove(self) -> None:
         """Removes what was set up."""
         super().remove()
+        inner = self.saved.pop("inner", None)
         if self.saved.pop("node", None):
             NodeLogin(self.context, "").close()
+        if inner:
+            InnerLogin(self.context, "", inner).close()
 
-    def _reach(self, node: str) -> t.Optional[NodeLogin]:
+    def _reach(self, node: str) -> t.Union[NodeLogin, InnerLogin, None]:
         """The connection to the job's node, opened if necessary; None before there is a job. Raises RouteUnavailable."""
-        login = self._login(node)
+        login: t.Union[NodeLogin, InnerLogin] = self._login(node)
         if not self.context.job["nodes"]:
             # A node accepts logins only from users who have a job there. So the login itself is tried once the job runs.
             if node:
-                login.can_be_tried(self._address(node))
+                NodeLogin(self.context, node).can_be_tried(self._address(node))
             return None
         self.saved["node"] = node
         try:
             login.open(self._address(node))
+        except KeysRefused as refused:
+            login = self._inner(node, refused)
         except RouteUnavailable:
             self.remove()
             raise
+        return login
+
+    def _inner(self, node: str, refused: KeysRefused) -> InnerLogin:
+        """The login node's own connection to a node that does not accept the user's own keys; raises RouteUnavailable."""
+        message = str(refused).partition("(")[2].rpartition(")")[0]
+        self.saved["inner"] = {"why": message}
+        login = InnerLogin(self.context, node, self.saved["inner"])
+        try:
+            login.open()
+        except RouteUnavailable as unavailable:
+            self.remove()
+            raise RouteUnavailable("{0}, and {1}".format(refused, unavailable))
         return login
 
 
@@ -77,7 +103,7 @@ class NodeTunnel(_OnNode, ForwardTunnel):
     def _forward(self, entrance: str, accepting: t.Tuple[str, int], node: str) -> None:
         login = self._login(node)
         login.open(self._address(node))
-        login.master.forward("-L", "{0}:127.0.0.1:{1}".format(entrance, accepting[1]))
+        login.forward_to(entrance, accepting[1])
 
 
 class NodeTunnelReverse(_OnNode, ReverseRoute):
@@ -100,7 +126,7 @@ class NodeTunnelReverse(_OnNode, ReverseRoute):
             self.remove()
             raise
 
-    def _is_up(self, login: NodeLogin) -> bool:
+    def _is_up(self, login: t.Union[NodeLogin, InnerLogin]) -> bool:
         try:
             login.check_listener(self.port)
         except RouteUnavailable:

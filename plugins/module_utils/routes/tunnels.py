@@ -32,6 +32,8 @@ class ForwardTunnel(Route):
         answer = self.context.reach(address, listeners.parse_range(ports)[0] if ports else TRIED_PORT)
         if answer == "forbidden":
             raise RouteUnavailable("sshd on {0} forbids local forwarding".format(self.context.login_node.name))
+        if answer == "no IPv4":
+            raise RouteUnavailable(self.context.no_ipv4())
         if answer == "filtered":
             raise RouteUnavailable("{0} cannot reach a port of {1}".format(self.context.login_node.name, node))
 

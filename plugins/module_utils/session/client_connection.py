@@ -11,7 +11,7 @@ from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
 from ..ssh.shell import ShellLost
-from .connection import Connection
+from .connection import Connection, failure
 from .record import Session
 
 
@@ -26,12 +26,20 @@ class ClientConnection:
     def __init__(self, session: Session, remove_sockets: t.Callable[[], None]) -> None:
         self.session, self.remove_sockets = session, remove_sockets
         self.connection: t.Optional[Connection] = None
+        self.path = ""
         #: A script that is run on the host before the connection ends.
         self.cleanup = ""
 
-    def begin(self, command: t.List[str], environment: t.Dict[str, str]) -> None:
-        """Begins a login; state() returns its result."""
+    def begin(self, command: t.List[str], environment: t.Dict[str, str], path: str) -> None:
+        """Begins a login; state() returns its result.
+
+        Args:
+            command: ssh's.
+            environment: variables for ssh.
+            path: the control socket that ssh creates after the authentication.
+        """
         self.end()
+        self.path = path
         os.environ.update(environment)
         self.connection = Connection(processes.Child(command))
         try:
@@ -40,14 +48,16 @@ class ClientConnection:
             pass  # state() reports it
 
     def state(self) -> t.Dict[str, t.Any]:
-        """The state of the login: failed (str), or begun (bool) and said (str), ssh's output."""
+        """The state of the login: what failure() returns; or begun (bool), and what Attempt.state() returns."""
         if self.connection is None:
             return {"failed": "ssh ended"}
         try:
-            return {"begun": self.connection.shell.begun(), "said": self.connection.output}
+            shell = self.connection.shell
+            return {"begun": shell.begun(), "said": self.connection.output, "logged_in": os.path.exists(self.path), "printed": shell.printed[-4000:]}
         except ShellLost as lost:
+            failed = failure(self.connection.process, lost)
             self.end()
-            return {"failed": str(lost)}
+            return failed
 
     def run(self, script: str, seconds: int) -> t.Dict[str, t.Any]:
         """Runs a script there: code, out and err; or failed (str)."""

@@ -6,7 +6,29 @@
 import typing as t
 
 from ..common import processes
-from ..ssh.shell import Shell
+from ..ssh.shell import Shell, ShellLost
+
+# Seconds in which ssh ends once its output has ended.
+_END_SECONDS = 1.0
+
+
+def failure(process: processes.Child, lost: ShellLost) -> t.Dict[str, t.Any]:
+    """Why a login failed, for messages.explain().
+
+    Args:
+        process: ssh.
+        lost: what the shell over it raised.
+    Returns:
+        failed (ssh's messages), printed (the far side's standard output) and shell: ``no stderr`` or ``ended`` if the login succeeded and the shell is of no
+        use, else empty.
+    """
+    shell = "no stderr" if lost.without_stderr else ""
+    if not shell:
+        process.wait(_END_SECONDS)
+        status = process.ended()
+        # If ssh itself fails, its status is 255; if it is killed, 128 and the signal. Any other one is that of the far side's shell.
+        shell = "ended" if lost.printed.strip() or (status is not None and status < 128) else ""
+    return {"failed": str(lost), "printed": lost.printed[-4000:], "shell": shell}
 
 
 class Connection:

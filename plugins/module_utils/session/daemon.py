@@ -230,6 +230,12 @@ class SessionDaemon:
         if os.path.lexists(self.given["control_path"] + ".n"):
             self._run_here(self.given["leave_node"])
 
+    def _leave_root_node_inside(self, record: "SessionRecord") -> None:
+        """Ends the login node's own connection to the root node."""
+        if self.shell and (record.route_state or {}).get("inner"):
+            with contextlib.suppress(ShellLost, SessionError):
+                self.shell.here("command exec 9>&-\n", 5)
+
     @staticmethod
     def _run_here(command: t.List[str]) -> None:
         child = processes.Child(command)
@@ -279,6 +285,7 @@ class SessionDaemon:
         self.undo_tried = True
         # Slurm may count the connection to the root node as a process of the job, and wait for it.
         self._leave_root_node()
+        self._leave_root_node_inside(record)
         try:
             objection = teardown.undo(record, self.run) if record else ""
         except (ShellLost, SessionError, ValueError) as error:

@@ -7,7 +7,7 @@ import os
 import typing as t
 
 from ..ssh.shell import ShellLost
-from .connection import Connection
+from .connection import Connection, failure
 from .reconnection import Attempt
 
 # Seconds; enough for a user who has to find a one-time code. The login node's own time limit is shorter.
@@ -19,7 +19,7 @@ class FirstLogin:
 
     def __init__(self) -> None:
         self.attempt: t.Optional[Attempt] = None
-        self.failed = ""
+        self.failed: t.Dict[str, t.Any] = {}
 
     def begin(self, command: t.List[str], environment: t.Dict[str, str], path: str, master: str) -> None:
         """Begins an attempt.
@@ -34,7 +34,7 @@ class FirstLogin:
         os.environ.update(environment)
         if master:
             os.symlink(master, path)
-        self.attempt, self.failed = Attempt(command, path, _LONGEST), ""
+        self.attempt, self.failed = Attempt(command, path, _LONGEST), {}
 
     def connection(self) -> t.Optional[Connection]:
         """The connection, as soon as it is logged in; it belongs to the caller from then on."""
@@ -42,17 +42,17 @@ class FirstLogin:
             if self.attempt is None or not self.attempt.begun():
                 return None
         except ShellLost as lost:
-            self.failed = str(lost) or "ssh ended"
+            self.failed = failure(self.attempt.process, lost)
             self.end()
             return None
         attempt, self.attempt = self.attempt, None
         return Connection(attempt.process, attempt.shell)
 
     def state(self) -> t.Dict[str, t.Any]:
-        """failed (str), or begun (bool) and said (str), ssh's output."""
+        """What failure() returns; or begun (bool), and what Attempt.state() returns."""
         if self.attempt is None:
-            return {"failed": self.failed or "ssh ended"}
-        return {"begun": False, "said": self.attempt.output()}
+            return self.failed or {"failed": "ssh ended"}
+        return dict(self.attempt.state(), begun=False)
 
     def end(self) -> None:
         """Ends an attempt that is under way."""

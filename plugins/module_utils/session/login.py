@@ -23,6 +23,8 @@ from .record import Session, has_daemon, is_lost, readable_records
 _POLL_SECONDS, _POLL_SECONDS_LATER = 0.02, 0.2
 # Seconds in which a login has to answer beyond ssh's own time limit.
 _LONGER = 35
+# Seconds in which the shell has to answer once ssh is logged in.
+_SHELL_SECONDS = 30
 # How many masters of other sessions a session tries at a time, and how often it waits for another one. Where sshd allows few sessions over a connection,
 # all are full.
 _MOST_TRIED = 2
@@ -59,7 +61,7 @@ class Login:
         Raises:
             SessionError: the login failed; it contains ssh's message.
         """
-        record = self.session.read()
+        record, target = self.session.read(), client.patient(target)
         lost = is_lost(record)
         path = record.control_path + (reconnection.SOCKETS[2] if lost else "")
         if not lost:
@@ -177,7 +179,7 @@ class Login:
         Raises:
             SessionError: the login failed; it contains ssh's message.
         """
-        record = self.session.read()
+        record, target = self.session.read(), client.patient(target)
         path = record.control_path + ".c"
         _answer, error = self._answered("client", target, path, password, {}, host)
         if error is not None:
@@ -215,6 +217,8 @@ class Login:
                 break
         if prompts.unanswered and not messages.distrusts(output):
             return answer, prompts.no_terminal(target.host)
+        if answer.get("shell"):
+            return answer, messages.explain_shell(target.host, answer["shell"], answer.get("printed", "") + "\n" + output)
         return answer, messages.explain(target.host, output, "client host" if host else "login node")
 
     def _attempt(self, which: str, prompts: t.Optional[Prompts], target: client.Target, **given: t.Any) -> t.Dict[str, t.Any]:
@@ -233,13 +237,14 @@ class Login:
             return answer
 
     def _awaited(self, operation: str, prompts: t.Optional[Prompts], timeout: AnswerTimeout) -> t.Dict[str, t.Any]:
-        begun = time.monotonic()
+        begun, shell_timeout = time.monotonic(), None
         while True:
             state = self.channel.request(operation)
             if "failed" in state:
-                return {"error": state["failed"]}
+                return dict(state, error=state["failed"])
             if state["begun"]:
                 return state
+            shell_timeout = shell_timeout or (AnswerTimeout(_SHELL_SECONDS) if state.get("logged_in") else None)
             if prompts:
                 prompts.received(state["said"])
             pause = min(_POLL_SECONDS_LATER, max(_POLL_SECONDS, (time.monotonic() - begun) / 20))
@@ -248,6 +253,8 @@ class Login:
                     self._turn.note_prompt()
                 t.cast(Prompts, prompts).answer()
                 timeout.renew()
+            elif shell_timeout and not (shell_timeout.left and timeout.left):
+                return {"error": state["said"], "shell": "silent", "printed": state["printed"]}
             elif not timeout.left:
                 return {"error": "no answer within {0} s: Connection timed out".format(timeout.seconds)}
 

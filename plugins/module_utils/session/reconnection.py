@@ -67,6 +67,11 @@ class Attempt:
         """What ssh has printed so far."""
         return self.shell.messages.decode("utf-8", "replace")
 
+    def state(self) -> t.Dict[str, t.Any]:
+        """said (str), ssh's output; logged_in (bool), whether only the shell has to answer; and printed (str), the far side's standard output."""
+        # ssh creates the socket after the authentication.
+        return {"said": self.output(), "logged_in": os.path.exists(self.path), "printed": self.shell.printed[-4000:]}
+
     def streams(self) -> list:
         """Streams that become readable if ssh prints something."""
         return [self.process.stdout, self.process.stderr]
@@ -139,7 +144,8 @@ class Reconnection:
         self._destinations = [_Destination(self._ssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, now)]
         # A job without a batch system is a process of its login node.
         if pinned == target or not answers.of(record).get("on_login_node"):
-            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], _LONG, now + _OTHER_NODES_AFTER))
+            timeouts = (_LONG[0], max(_LONG[1], target.timeout))
+            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], timeouts, now + _OTHER_NODES_AFTER))
         if record.was_prompted and not self._ssh.asks_nobody(target):
             self.refused = "a host on the way to it prompted you at the first login"
 

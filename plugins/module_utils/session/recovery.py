@@ -13,7 +13,7 @@ from ..common import durations, processes, terminals
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..ssh.shell import ShellLost
-from .connection import Connection
+from .connection import Connection, failure
 from .lifeline import Stub
 from .reconnection import Attempt, Reconnection
 from .record import lacks_client_host
@@ -61,7 +61,8 @@ class Recovery:
         self.silent: t.Optional[Connection] = None
         self.reconnection: t.Optional[Reconnection] = None
         self.attempt: t.Optional[Attempt] = None
-        self.attempt_failed, self.requested_at = "", 0.0
+        self.attempt_failed: t.Dict[str, t.Any] = {}
+        self.requested_at = 0.0
         self.login_prompt, self.login_at = "", 0.0
         self.restorer: t.Optional[processes.Child] = None
         self.restore_at, self.restored_at, self.pause = 0.0, time.monotonic(), _PAUSE
@@ -125,18 +126,18 @@ class Recovery:
         os.environ.update(environment)
         if master:
             os.symlink(master, path)
-        self.attempt, self.attempt_failed, self.requested_at = Attempt(command, path, 3600, master), "", time.monotonic()
+        self.attempt, self.attempt_failed, self.requested_at = Attempt(command, path, 3600, master), {}, time.monotonic()
 
     def login_state(self) -> t.Dict[str, t.Any]:
-        """The state of the interactive login: failed (str), or begun (bool) and said (str), ssh's output."""
+        """The state of the interactive login, as of FirstLogin.state()."""
         self.requested_at = time.monotonic()
         if self.disconnected:
             self._check_attempt()
         if not self.disconnected:
             return {"begun": True, "said": ""}
         if self.attempt is None:
-            return {"failed": self.attempt_failed or "ssh ended"}
-        return {"begun": False, "said": self.attempt.output()}
+            return self.attempt_failed or {"failed": "ssh ended"}
+        return dict(self.attempt.state(), begun=False)
 
     def end_login(self) -> None:
         """Ends the interactive login."""
@@ -239,7 +240,7 @@ class Recovery:
                 self._adopt(attempt)
                 return
         except ShellLost as lost:
-            self.attempt_failed = str(lost)
+            self.attempt_failed = failure(self.attempt.process, lost)
             self.end_login()
             return
         if time.monotonic() - self.requested_at > _ABANDONED_AFTER:

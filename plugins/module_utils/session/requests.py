@@ -81,7 +81,7 @@ class Requests:
 
     def _do_begin_client(self, request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
         """Begins a login on the client host; client_state returns its result."""
-        self.daemon.client.begin(request["command"], request["environment"])
+        self.daemon.client.begin(request["command"], request["environment"], request.get("path", ""))
         return {}
 
     def _do_client_state(self, _request: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:

@@ -16,11 +16,11 @@ from ..common.addresses import address
 #: Options that the one authenticated connection needs. They override the user's configuration, since ssh uses the first value of an option.
 _MASTER_OPTIONS = (
     "ControlMaster=yes", "ControlPersist=no", "ClearAllForwardings=yes", "RemoteCommand=none", "RequestTTY=no",
-    "PermitLocalCommand=no", "ForkAfterAuthentication=no", "SessionType=default", "ForwardX11=no", "ForwardAgent=no", "Tunnel=no",
+    "PermitLocalCommand=no", "ForkAfterAuthentication=no", "SessionType=default", "StdinNull=no", "ForwardX11=no", "ForwardAgent=no", "Tunnel=no",
     "LogLevel=INFO", "ServerAliveInterval=15", "ServerAliveCountMax=4", "StreamLocalBindUnlink=no",
 )
 # Options that ssh has since 8.7. An older ssh refuses to start with an unknown option.
-_SINCE_8_7 = ("ForkAfterAuthentication=no", "SessionType=default")
+_SINCE_8_7 = ("ForkAfterAuthentication=no", "SessionType=default", "StdinNull=no")
 
 
 class Target(t.NamedTuple):
@@ -75,6 +75,12 @@ def configuration(target: Target) -> t.Dict[str, str]:
     except (OSError, subprocess.TimeoutExpired):
         return {}
     return dict(line.partition(" ")[::2] for line in answer.stdout.decode("utf-8", "replace").splitlines())
+
+
+def patient(target: Target) -> Target:
+    """The same target; if ssh's own configuration has a longer ConnectTimeout for it, with that."""
+    seconds = configuration(target).get("connecttimeout", "")
+    return target._replace(timeout=max(target.timeout, int(seconds))) if re.match(r"^[0-9]{1,5}\Z", seconds) else target
 
 
 def names(target: Target) -> t.Set[str]:

@@ -96,9 +96,11 @@ class Master:
                 available; then the answer is never ``refused`` or ``forbidden``.
             seconds: time limit.
         Returns:
-            ``open``, ``refused``, ``filtered`` (no answer) or ``forbidden`` (sshd forwards nothing for this user).
+            ``open``, ``refused``, ``filtered`` (no answer), ``forbidden`` (sshd forwards nothing for this user) or ``no IPv4`` (sshd forwards over IPv6
+            alone).
         """
-        command = self.command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(address, port))
+        host = "[{0}]".format(address) if ":" in address else address
+        command = self.command("-o", "ProxyCommand=false", "-W", "{0}:{1}".format(host, port))
         if messages:
             messages()
         try:
@@ -111,6 +113,8 @@ class Master:
         message = _failure_message(messages) if messages else ""
         if "prohibited" in message:
             return "forbidden"
+        if "Address family" in message:
+            return "no IPv4"
         return "refused" if "refused" in message else "filtered"
 
 

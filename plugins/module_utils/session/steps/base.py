@@ -7,6 +7,7 @@ import typing as t
 
 from ...cluster.job_flow import JobFlow
 from ...cluster.session_record import SessionRecord
+from ...routes.base import Route
 from ...schedulers import answers, directives
 from ...ssh.channel import Channel
 from ..record import Session
@@ -34,6 +35,11 @@ class Step:
     def granted(record: SessionRecord) -> t.Dict[str, t.Any]:
         """The session's settings with what the user's own directives set, see directives.granted()."""
         return directives.granted(answers.of(record), record.settings)
+
+    def explain(self, route: Route) -> None:
+        """Shows the user how the route reaches the job's node, if that is not what he expects."""
+        if route.explanation:
+            self.show(route.explanation)
 
     def flow(self, record: SessionRecord) -> JobFlow:
         """The flow of the session's job."""

@@ -53,6 +53,7 @@ class PvserverStart(Step):
             if route.needs_job or record.root_node != record.facts["first_node"].get(record.scheduler):
                 route.ready_for(record.root_node)
                 self.session.update(**route.kept())
+                self.explain(route)
             flow.start(lambda: self._endpoints(record, route, flow))
             self.session.update(go_file_written=True)
         except RouteUnavailable:

@@ -34,6 +34,7 @@ class RouteChoice(Step):
         try:
             route.ready_for(record.root_node)
             self.session.update(**route.kept())
+            self.explain(route)
             return
         except RouteUnavailable as unavailable:
             self.session.update(**route.kept())
@@ -91,3 +92,5 @@ class RouteChoice(Step):
         self.show("route {0}{1}".format(route.name, " (passed over {0})".format(choice.describe(passed)) if passed else ""))
         if route.note:
             self.show(route.note)
+        if record.job_id:
+            self.explain(route)
