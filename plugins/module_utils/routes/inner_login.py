@@ -56,12 +56,12 @@ class InnerLogin:
 
     Args:
         context: its login node, its control master and its forwards.
-        node: its name on the login node.
+        node: its name in the batch system.
         saved: the connection's state in the record: directory.
     """
 
     def __init__(self, context: RouteContext, node: str, saved: t.Dict[str, t.Any]) -> None:
-        self.context, self.node, self.saved = context, node, saved
+        self.context, self.node, self.saved = context, context.reached_by(node) if node else "", saved
         self.login = context.login_node.name
 
     @property
