@@ -80,6 +80,12 @@ options:
         sets it.
     type: str
     default: ""
+  note:
+    description:
+      - A line that connect shows when a session begins, for example that nobody has tried the settings of this host on that cluster.
+      - The files in C(docs/sites) have it. Delete it once the host works for you.
+    type: str
+    default: ""
   login_ports:
     description:
       - Ports of the login node that a remote forward may use, such as V(11111-11120) or a single one, if a firewall or PermitListen of its sshd allows only

@@ -58,3 +58,18 @@ def test_old_facts_and_those_of_a_session_that_is_over_are_gathered_again(begin,
     assert begin("two", users_own_master=one.control_path)[1] == ["gathered"]
     Session(str(tmp_path), "one").update(state="ready", gathered_at=time.time() - 1000)
     assert begin("three", users_own_master=one.control_path)[1] == ["gathered"]
+
+
+@pytest.mark.parametrize(("note", "shown"), [
+    ("not tried there", ["not tried there"]), ("from the site's page,\nread in November\n", ["from the site's page,; read in November"]),
+    ("\x1b[31mred\x1b[0m {{ lookup('pipe', 'id') }}", ["red {{ lookup('pipe', 'id') }}"]), ("", []), (" \n", [])],
+    ids=["plain", "two lines", "colours and a template", "none", "blank"])
+def test_the_note_of_a_host_is_the_first_line(begin, note, shown):
+    assert begin("one", {"note": note})[1] == [*shown, "gathered"]
+
+
+def test_a_session_shows_its_own_note_once(begin, short_path):
+    one = earlier(begin, short_path)
+    record, lines = begin("two", {"note": "not tried there"}, users_own_master=one.control_path)
+    assert lines == ["not tried there", *GATHERED["gathering_lines"]]
+    assert begin("three", {"note": "not tried there"}, facts=record.facts, facts_gathered_by=None)[1] == []

@@ -13,6 +13,7 @@ SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "client_process": {"type": "int", "default": 0},
     "client_program": {"type": "str", "default": ""},
     "client_version": {"type": "str", "default": ""},
+    "note": {"type": "str", "default": ""},
     "login_ports": {"type": "str", "default": ""},
     "server_ports": {"type": "str", "default": ""},
     "route": {"type": "str", "choices": ["auto", "node_tunnel", "node_tunnel_reverse", "forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay",

@@ -14,6 +14,7 @@ from ...cluster import place
 from ...cluster.batch_system import batch_system
 from ...cluster.pairing import Pair, Pairing
 from ...cluster.session_record import SessionRecord
+from ...common.text import one_line
 from ...paraview import installed
 from ...schedulers import adaptation
 from ...ssh.login_turns import Lock, Turn
@@ -64,6 +65,9 @@ class Gathering(Step):
             if record.facts_gathered_by != record.daemon:
                 self._gather_again(record)
             return
+        note = one_line(record.settings.get("note", ""))
+        if note:
+            self.show(note)
         # Sessions that begin at the same time and share a connection gather once.
         turn = Turn(os.path.dirname(record.control_path), json.dumps([_connection(record)] + [record.settings.get(name) for name in _CHOOSING]))
         try:
