@@ -14,8 +14,10 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.routes import inne
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.inner_login import InnerLogin
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.shell import Shell
-from test_node_tunnels import _make_context  # noqa: F401
+from test_node_tunnels import _make_context
 
+#: The fixture make_context.
+SHARED = _make_context
 # A control master runs its remote command here; requests are noted, and a remote forward gets a port.
 SSH = """#!/bin/sh
 echo "$*" >> {home}/asked
@@ -212,4 +214,4 @@ def test_which_failures_are_about_keys(far, program, message, kind):
     context = far.make_context()
     with pytest.raises(RouteUnavailable) as caught:
         node_login.NodeLogin(context, "c101").open("10.0.0.11")
-    assert type(caught.value) is kind and message in str(caught.value)
+    assert caught.value.__class__ is kind and message in str(caught.value)

@@ -274,13 +274,13 @@ def test_pbs_reports_the_exit_status_of_a_job_before_it_has_released_it():
 
 def test_a_job_is_submitted_where_it_can_see_its_files():
     """Some batch systems refuse one that is submitted in a home which its nodes do not have."""
+    scripts = []
+
+    def run(text, _seconds):
+        scripts.append(text)
+        return 0, "4711\n", ""
+
     for directory, inside in (("/work/p/.paraview-connect-1000/0123456789abcdef", True), (Files.path, False)):
-        scripts = []
-
-        def run(text, _seconds, scripts=scripts):
-            scripts.append(text)
-            return 0, "4711\n", ""
-
         JobFlow(run, SLURM, "", directory).submit({"job.sh": ""})
         assert ("cd {0} || exit\n".format(directory) in scripts[-1]) is inside
 

@@ -28,7 +28,7 @@ DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
 # What our own head has for REQUEST, by a short name.
 OURS = {
     "slurm": {"requeue": "--no-requeue", "name": "--job-name=pvserver", "comment": "--comment=sciviz.paraview-3.2.1", "output": "--output=/o",
-               "nodes": "--nodes=2",
+              "nodes": "--nodes=2",
               "each": "--ntasks-per-node=4", "cpus": "--cpus-per-task=2", "memory": "--mem=8192M", "time": "--time=1:30:00", "queue": "--partition=viz",
               "account": "--account=p1"},
     "pbs": {"name": "-N sciviz.paraview", "shell": "-S /bin/sh", "join": "-j oe", "rerun": "-r n", "output": "-o /o",
@@ -78,20 +78,20 @@ def granted(name, lines, **changes):
     ("slurm", "--time=10", "time"), ("slurm", "--time 10", "time"), ("slurm", "-t 10", "time"), ("slurm", "-t10", "time"), ("slurm", "--tim=10", "time"),
     ("slurm", "--time-min=10", ""), ("slurm", "#SBATCH -Ht10", "time"), ("slurm", "-N 3 -p gpu --account other", "nodes queue account"),
     ("slurm", "-n 16", "each"), ("slurm", "--tasks-per-node=2", "each"), ("slurm", "--mem-per-cpu=2G", "memory"), ("slurm", "--comment='for -t 10'",
-    "comment"),
+                                                                                                                   "comment"),
     ("slurm", "--nodelist=c[1-2]", ""), ("slurm", "-J x -o out.%j", "name output"), ("slurm", "--no-requeue", "requeue"), ("slurm", "-c4", "cpus"),
     ("slurm", "--qos=high --mail-user=a@b.org", ""),
     ("torque", "-l nodes=4:ppn=4,walltime=0:10:00", "nodes time"), ("torque", "-l procs=12", "nodes"), ("torque", "-l pmem=1gb -q short", "memory queue"),
     ("sge", "-pe orte 8", "slots"), ("sge", "-l h_rt=600", "time"), ("sge", "-l gpu=1,h_rt=600", "time"), ("sge", "-l mf=2G,h_rt=::600", "memory time"),
     ("sge", "-N a -j n", "name join"), ("sge", "-l h_vmem=4G -P q", "account"), ("sge", "-cwd -notify", "notify"), ("sge", "-ac who=me", ""),
     ("lsf", "-n 16", "tasks"), ("lsf", "-n16", "tasks"), ("lsf", '-R "span[hosts=1]"', "span"), ("lsf", '-R"span[hosts=1]"', "span"), ("lsf", "-W 30",
-    "time"),
+                                                                                                                                       "time"),
     ("lsf", "-R 'select[mem>100] rusage[mem=4G:tmp=1] span[ptile=2]'", "span memory"), ("lsf", '-R "rusage[tmp=10]"', ""), ("lsf", "-oo out", "output"),
     ("lsf", "-nnodes 2", "tasks span cpus"), ("lsf", "-Jd mine", "description"), ("lsf", "-J mine", "name"), ("lsf", "-R gpu", ""), ("lsf", "-rn", "rerun"),
     ("flux", "-N 2", "nodes"), ("flux", "-N2", "nodes"), ("flux", "-t 30m", "time"), ("flux", "--time=30m", "time"), ("flux", "--setattr=user.comment=x",
-    "comment"),
+                                                                                                                      "comment"),
     ("flux", "--setattr=system.site=x", ""), ("flux", "# flux: -q debug -B other", "queue account"), ("flux", "-xn 8", "tasks"), ("flux",
-    "-o cpu-affinity=off", ""),
+                                                                                                                                  "-o cpu-affinity=off", ""),
 ])
 def test_a_directive_replaces_ours_and_no_other(name, line, gone):
     text = line.replace("#PBS", "").replace("#SBATCH", "").replace("# flux:", "").strip()
@@ -113,7 +113,7 @@ def test_without_directives_nothing_is_missing(name):
     ("slurm", "-t 10", {"walltime": 600}), ("slurm", "-t 1-0:30", {"walltime": 88200}), ("slurm", "-t 10:30", {"walltime": 630}),
     ("slurm", "-t 1-2:3:4", {"walltime": 93784}), ("slurm", "-t UNLIMITED", {"walltime": 0}), ("slurm", "-t 0", {"walltime": 0}),
     ("slurm", "-t 5 --time=7", {"walltime": 420}), ("slurm", "-N 2-4", {"nodes": 0}), ("slurm", "-N 3-3", {"nodes": 3}), ("slurm",
-    "-p a,b", {"queue": "a,b"}),
+                                                                                                                          "-p a,b", {"queue": "a,b"}),
     ("slurm", "-n 16", {"tasks_per_node": 8}), ("slurm", "-n 5", {"tasks_per_node": 0}), ("slurm", "-N 4 -n 16", {"nodes": 4}),
     ("slurm", "--comment=-N9", {}), ("slurm", "--comment=a#b -N 9", {}), ("slurm", "--comment='#' -N 9", {"nodes": 9}), ("pbs", "-A a#b -q c", {"queue": "c"}),
     ("sge", "-l h_rt=1::30", {"walltime": 3630}), ("sge", "-l h_rt=7200", {"walltime": 7200}), ("sge", "-l h_rt=INFINITY", {"walltime": 0}),
@@ -165,9 +165,9 @@ def test_published_heads(name, lines, expected):
 @pytest.mark.parametrize(("name", "line", "why"), [
     ("pbs", "-S /bin/tcsh", "cannot run it"), ("sge", "-S /usr/bin/python3", "cannot run it"), ("pbs", "-S /bin/bash@c1,/bin/csh", "cannot run it"),
     ("pbs", "-r y", "starts again"), ("slurm", "--requeue", "starts again"), ("sge", "-r yes # job can be rerun", "starts again"), ("lsf", "-r",
-    "starts again"),
+                                                                                                                                    "starts again"),
     ("slurm", "-a 1-4", "several"), ("slurm", "--array=1-4", "several"), ("pbs", "-J 1-4", "several"), ("torque", "-t 0-3", "several"), ("sge", "-t 1-4",
-    "several"),
+                                                                                                                                         "several"),
     ("lsf", '-J "a[1-4]"', "several"), ("slurm", "-W", "only when the job is over"), ("pbs", "-W umask=7,block=true", "only when the job is over"),
     ("pbs", "-l walltime=9 \\", "backslash"), ("pbs", "-I", "terminal"), ("lsf", "-Is", "terminal"), ("lsf", "-K", "only when the job is over"),
 ])
@@ -179,8 +179,8 @@ def test_a_directive_with_which_no_session_works_is_refused(name, line, why):
     assert why in caught.value.why and "nothing was submitted" in caught.value.way_out
 
 
-@pytest.mark.parametrize(("name", "line"), [("pbs", "-S /usr/bin/ksh"), ("pbs", "-W block=false"), ("sge", "-S /bin/dash"), ("sge", "-r n"), ("lsf",
-    "-J plain"), ("sge", "-sync n")])
+@pytest.mark.parametrize(("name", "line"), [("pbs", "-S /usr/bin/ksh"), ("pbs", "-W block=false"), ("sge", "-S /bin/dash"), ("sge", "-r n"),
+    ("lsf", "-J plain"), ("sge", "-sync n")])
 def test_harmless_ones_are_accepted(name, line):
     directives.check(answers.TABLES[name], request(name, [line]))
 
@@ -223,7 +223,7 @@ def test_directives_do_not_change_a_job_that_exists():
 
 @pytest.mark.parametrize(("line", "missing"), [
     ("-L node=4", "-L node=2"), ("-L node=4,elapse=5", "-L node=2 -L elapse=90"), ('-L "elapse=5"', "-L elapse=90"), ("-L freq=2000", ""), ("-g other",
-    "-g p1"),
+                                                                                                                                            "-g p1"),
     ("--mpi proc=8", "--mpi proc=8"), ("hosts=3", "hosts=2")])
 def test_a_table_that_does_not_describe_its_options(line, missing):
     own = {"pjm": {"based_on": "slurm", "title": "PJM", "directives": {
@@ -277,7 +277,7 @@ def test_any_text_stays_as_it_is(name, lines):
 
 
 @given(st.sampled_from(["pbs", "torque", "sge"]), st.dictionaries(st.sampled_from(["walltime", "select", "nodes", "h_rt", "mem_free", "place", "mem"]),
-                                                                    st.text(st.sampled_from("ab1:+"), min_size=1), min_size=1))
+                                                                  st.text(st.sampled_from("ab1:+"), min_size=1), min_size=1))
 def test_no_resource_is_requested_twice(name, resources):
     line = "-l " + ",".join("{0}={1}".format(*one) for one in resources.items())
     ours = " ".join(bare(name, [line])[:-1])

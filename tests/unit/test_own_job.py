@@ -170,9 +170,11 @@ def test_a_job_that_does_not_run_is_refused(recorded, scheduler, case, job_id, w
 
 def test_grid_engine_names_owner_and_limit(monkeypatch):
     listing = ("<?xml version='1.0'?>\n<job_info  xmlns:xsd='x'><queue_info><job_list state='running'><JB_job_number>21</JB_job_number>"
-               "<JB_name>QRLOGIN</JB_name><JB_owner>carol</JB_owner><state>r</state><queue_name>all.q@n02</queue_name>\n<master>MASTER</master></job_list></queue_info></job_info>\n")
-    details = ("<detailed_job_info><djob_info><element><JB_job_number>21</JB_job_number><JB_owner>carol</JB_owner><JB_hard_resource_list><qstat_l_requests>"
-               "<CE_name>mem_free</CE_name><CE_stringval>1G</CE_stringval></qstat_l_requests><qstat_l_requests><CE_name>h_rt</CE_name><CE_valtype>3</CE_valtype>"
+               "<JB_name>QRLOGIN</JB_name><JB_owner>carol</JB_owner><state>r</state><queue_name>all.q@n02</queue_name>\n"
+               "<master>MASTER</master></job_list></queue_info></job_info>\n")
+    details = ("<detailed_job_info><djob_info><element><JB_job_number>21</JB_job_number><JB_owner>carol</JB_owner><JB_hard_resource_list>"
+               "<qstat_l_requests><CE_name>mem_free</CE_name><CE_stringval>1G</CE_stringval></qstat_l_requests>"
+               "<qstat_l_requests><CE_name>h_rt</CE_name><CE_valtype>3</CE_valtype>"
                "<CE_stringval>3600</CE_stringval></qstat_l_requests></JB_hard_resource_list><JAT_status>128</JAT_status>"
                "<JAT_start_time>1795369308</JAT_start_time></element></djob_info></detailed_job_info>")
     monkeypatch.setattr(time, "time", lambda: 1795369308 + 600.5)
@@ -335,7 +337,7 @@ def test_pvserver_ends_with_the_job(attached, until):
 
 
 def test_a_job_whose_processes_are_not_readable(attached, until):
-    attached.start(TABLES["pbs"], running(["n1", "n2"], left=1), mpi_launcher=["env"])
+    attached.start(TABLES["pbs"], running(["n1", "n2"], left=5), mpi_launcher=["env"])
     until(lambda: attached.progress().output)
     seen = attached.seen()
     assert Path(seen["PBS_NODEFILE"]).read_text() == "n1\nn2\n" and seen["PBS_JOBID"] == ID

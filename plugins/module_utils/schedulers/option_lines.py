@@ -42,7 +42,6 @@ class Option(t.NamedTuple):
     items: t.List[Item]
 
 
-
 def parse(line: str, syntax: t.Optional[Syntax], known: t.Iterable[str] = ()) -> t.List[Option]:
     """The options in a line of directives. A comment at the end of the line is ignored; Slurm and Flux let it begin inside a word.
 
