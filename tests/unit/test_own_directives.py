@@ -179,8 +179,8 @@ def test_a_directive_with_which_no_session_works_is_refused(name, line, why):
     assert why in caught.value.why and "nothing was submitted" in caught.value.way_out
 
 
-@pytest.mark.parametrize(("name", "line"), [("pbs", "-S /usr/bin/ksh"), ("pbs", "-W block=false"), ("sge", "-S /bin/dash"), ("sge", "-r n"),
-    ("lsf", "-J plain"), ("sge", "-sync n")])
+@pytest.mark.parametrize(("name", "line"), [
+    ("pbs", "-S /usr/bin/ksh"), ("pbs", "-W block=false"), ("sge", "-S /bin/dash"), ("sge", "-r n"), ("lsf", "-J plain"), ("sge", "-sync n")])
 def test_harmless_ones_are_accepted(name, line):
     directives.check(answers.TABLES[name], request(name, [line]))
 
