@@ -104,8 +104,9 @@ def from_login(request, lab):
     lab.on("login", "rm", "-f", "/etc/ssh/ssh_config.d/nodes.conf")
 
 
-@pytest.mark.parametrize("lifeline", [True, False])
-@pytest.mark.parametrize("route", ["node_tunnel", "node_tunnel_reverse"])
+@pytest.mark.parametrize(("route", "lifeline"), [
+    ("node_tunnel", True), *(pytest.param(*case, marks=pytest.mark.torture) for case in (
+        ("node_tunnel", False), ("node_tunnel_reverse", True), ("node_tunnel_reverse", False)))])
 def test_a_node_that_accepts_the_login_nodes_own_ssh_alone(desk, from_login, route, lifeline):
     start = {"start_client": desk.client_command("reverse")} if route.endswith("reverse") else {}
     done = desk.connect(route=route, reconnect=lifeline, **start)
