@@ -119,7 +119,7 @@ class JobMonitor:
         if watch.progress.ended and ending.late:
             job = self.flow.queue.ask(record.job_id)
             reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
-        elif not watch.progress.ended and not ending.known:
+        elif not watch.progress.ended and (not ending.known or watch.state.state == "cancelled"):
             state, reason = "ended" if watch.state.gone else watch.state.state, watch.state.explanation or watch.state.reason
         self.end(state, reason, watch.progress.connected or bool(record.was_connected))
         self.ended = True
