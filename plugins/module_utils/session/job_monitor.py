@@ -119,6 +119,8 @@ class JobMonitor:
         if watch.progress.ended and ending.late:
             job = self.flow.queue.ask(record.job_id)
             reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
+            # The user's own job ended, and pvserver with it.
+            state = job.state if job.state == "cancelled" and watch.progress.ended[1] == "attach" else state
         elif not watch.progress.ended and (not ending.known or watch.state.state == "cancelled"):
             state, reason = "ended" if watch.state.gone else watch.state.state, watch.state.explanation or watch.state.reason
         self.end(state, reason, watch.progress.connected or bool(record.was_connected))
