@@ -318,7 +318,7 @@ options:
     default: []
   remote_dir:
     description:
-      - Directory of the cluster in which the session's files are, such as V(/work/project/$USER). The login node and the compute nodes have to see it under
+      - Directory of the cluster in which the session's files are, such as V(/lustre/project/$USER). The login node and the compute nodes have to see it under
         this path, and the job has to be able to write to it. It has to exist.
       - C($USER), C($HOME) and any other name, also as C(${NAME}), stand for the values that your login shell on the cluster has. Nothing is run.
       - The files are in a directory of your own in it, which only you can enter. It is refused if another account could replace that directory.

@@ -27,6 +27,7 @@ SUBSTITUTES = {
     "login.frontera.example.edu": "login.lab.example",
     "login.stampede.example.edu": "login.example",  # another name of the same login node
     "pip install ansible-core jmespath": "ln -s /usr/local/bin/ansible* ~/ansible/bin/",  # the lab has no package index
+    "~/.ansible/collections/": "/usr/share/ansible/collections/",
     "paraview_tasks_per_node: 8": "paraview_tasks_per_node: 1",  # nor the cores
     "2 nodes, 16 tasks": "2 nodes, 2 tasks",
 }
@@ -191,7 +192,7 @@ def test_first_connection(lab, terminal):
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("guide", ["guide_batch_systems", "guide_doctor"])
+@pytest.mark.parametrize("guide", ["guide_batch_systems", "guide_doctor", "guide_my_cluster"])
 def test_shorter_guides(lab, terminal, guide):
     inventory = "all:\n  hosts:\n    frontera:\n      ansible_host: login.lab.example\n"
     lab.on("workstation", "sh", "-c", f"cat > {HOME}/clusters.yml", user="alice", input=inventory)

@@ -94,6 +94,16 @@ def _short_path():
     shutil.rmtree(path)
 
 
+@pytest.fixture(name="held")
+def _held(tmp_path, short_path, session_directory):
+    """A session's daemon, its ssh and its job."""
+    from test_daemon import Held  # noqa: PLC0415 (it takes this module's functions)
+
+    held = Held(tmp_path, short_path, session_directory)
+    yield held
+    held.clean()
+
+
 @pytest.fixture(name="session_directory")
 def _session_directory(tmp_path):
     """The directory of a session's files, in a home below this test's directory; it does not exist yet."""

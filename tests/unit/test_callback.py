@@ -190,7 +190,7 @@ def test_no_line_gets_into_a_prompt(desk):
     terminal.until("lab: Password:")
     pending(other, "Priority")
     other.events.append("line", text="that is news")
-    # Longer than the live lines need to be drawn again.
+    # Nothing may happen in this time, which is longer than the live lines need to be drawn again.
     time.sleep(1.5)
     assert terminal.text.splitlines() == ["lab: the login node needs a password", "lab: Password:"]
     terminal.type("open sesame\r")

@@ -293,10 +293,10 @@ def test_reconnection_needs_a_python_outside_of_the_container():
 
 @pytest.mark.parametrize(("command", "needed", "asked"), [
     ("apptainer exec -B /home topology.sif pvserver", ["apptainer"], "apptainer exec -B /home topology.sif pvserver"),
-    ("apptainer exec /contrib/pv/paraview-5.11-egl.sif pvserver --displays=0", ["apptainer"], "apptainer exec /contrib/pv/paraview-5.11-egl.sif pvserver"),
+    ("apptainer exec /contrib/pv/paraview-egl.sif pvserver --displays=0", ["apptainer"], "apptainer exec /contrib/pv/paraview-egl.sif pvserver"),
     ("singularity run -B /home topology.sif pvserver", ["singularity"], "singularity run -B /home topology.sif pvserver"),
-    ("srun -J viz --pty apptainer exec --bind /scratch:/scratch --bind /work:/work ~/images/v2.sif pvserver", ["srun"],
-     "apptainer exec --bind /scratch:/scratch --bind /work:/work ~/images/v2.sif pvserver"),
+    ("srun -J viz --pty apptainer exec --bind /scratch:/scratch --bind /lustre:/lustre ~/images/v2.sif pvserver", ["srun"],
+     "apptainer exec --bind /scratch:/scratch --bind /lustre:/lustre ~/images/v2.sif pvserver"),
     ("singularity exec /img/paraview--py27_2.simg pvserver", ["singularity"], "singularity exec /img/paraview--py27_2.simg pvserver"),
     ("srun -n 1 podman-hpc run --rm --net=host --env-file=/x/conf -v /x/scripts:/scripts site/pvserver:716 /opt/pv/bin/pvserver", ["srun"],
      "podman-hpc run --rm --net=host --env-file=/x/conf -v /x/scripts:/scripts site/pvserver:716 /opt/pv/bin/pvserver"),

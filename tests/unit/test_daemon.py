@@ -180,13 +180,6 @@ class Held:
                     os.kill(pid, signal.SIGKILL)
 
 
-@pytest.fixture(name="held")
-def _held(tmp_path, short_path, session_directory):
-    held = Held(tmp_path, short_path, session_directory)
-    yield held
-    held.clean()
-
-
 def test_scripts_are_run(held):
     held.start(["/bin/sh", "-c", "echo motd; exec /bin/sh"])
     assert held.session.read().daemon[0] == held.process.pid

@@ -139,7 +139,7 @@ def test_settings_are_plain_text():
     assert "\x1b" not in "".join(facts.settings({"modules": ["\x1b[31mred"]}).get("modules", []))
 
 
-@pytest.mark.parametrize("value", ["/work/$USER", "/work\n/x", "/\x1b[31mwork"])
+@pytest.mark.parametrize("value", ["/lustre/$USER", "/lustre\n/x", "/\x1b[31mwork"])
 def test_a_place_for_files_is_not_changed_into_another(value):
     """It is checked, and refused as it is, where it is used."""
     assert facts.settings({"remote_dir": value}) == {"remote_dir": value}

@@ -43,7 +43,7 @@ def test_a_session_over_the_same_connection_has_the_same_facts(begin, short_path
 
 
 @pytest.mark.parametrize(("settings", "fields"), [
-    ({}, {}), ({"modules": ["paraview/6.0"]}, {"same": True}), ({"remote_dir": "/work"}, {"same": True}),
+    ({}, {}), ({"modules": ["paraview/6.0"]}, {"same": True}), ({"remote_dir": "/lustre"}, {"same": True}),
     ({"setup": "module purge"}, {"same": True}), ({"client_host": "bigscreen"}, {"same": True})],
     ids=["another connection", "other modules", "another directory", "another setup", "another client host"])
 def test_a_session_that_differs_gathers_itself(begin, short_path, settings, fields):

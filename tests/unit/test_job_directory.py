@@ -20,8 +20,8 @@ def _directory(script, session_directory):
 def test_the_path():
     home = {"home": "/home/u/", "uid": 1000}
     assert job_directory.directory(home, "0123456789abcdef") == "/home/u/.paraview-connect/0123456789abcdef"
-    elsewhere = dict(home, remote_dir="/work/project/u")
-    assert job_directory.directory(elsewhere, "0123456789abcdef") == "/work/project/u/.paraview-connect-1000/0123456789abcdef"
+    elsewhere = dict(home, remote_dir="/lustre/project/u")
+    assert job_directory.directory(elsewhere, "0123456789abcdef") == "/lustre/project/u/.paraview-connect-1000/0123456789abcdef"
 
 
 def test_files_are_created_unchanged_and_private(directory, session_directory):

@@ -22,10 +22,10 @@ from relay import free_ports, interpreters
 
 SECRET = "1876543210"
 PVSERVER = """#!{python} -IS
-import socket, sys, time
+import signal, socket, sys
 options = dict(word.lstrip("-").partition("=")[::2] for word in sys.argv[1:])
 if "mute" in options:
-    time.sleep(60)
+    signal.pause()
 sock = socket.socket()
 if "reverse-connection" in options:
     print("Connecting to client (reverse connection requested)...", flush=True)

@@ -46,10 +46,10 @@ def test_kinds_of_values():
 
 
 def test_a_directory_is_named_like_the_option():
-    assert read("reverse", "--remote-dir", "/work/$USER", port="11111").job["remote_dir"] == "/work/$USER"
+    assert read("reverse", "--remote-dir", "/lustre/$USER", port="11111").job["remote_dir"] == "/lustre/$USER"
     with pytest.raises(SessionError) as caught:
-        read("reverse", port="11111", remote_dir="/work/..")
-    assert options.with_option_names(caught.value.what).startswith("--remote-dir: '/work/..'")
+        read("reverse", port="11111", remote_dir="/lustre/..")
+    assert options.with_option_names(caught.value.what).startswith("--remote-dir: '/lustre/..'")
 
 
 def test_the_options_are_removed_from_the_environment():

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """paraview-lifeline as running programs: what a loss of the line does to bytes, ends and buffers, and in which order things may start."""
 
+import collections
 import contextlib
 import os
 import signal
@@ -544,11 +545,19 @@ def test_a_silent_loss_is_noticed(pair):
     talk(near, far)
 
 
-def test_an_idle_line_is_kept(pair):
+def test_an_idle_line_is_kept(pair, until):
     both = pair(options=QUICK)
     near, far = both.open()
     talk(near, far)
-    time.sleep(1.3)
+    passed = collections.Counter()
+
+    def count(piece, way):
+        passed[way] += 1
+        return piece
+
+    both.wire.change = count
+    # As many signs of life as come in more than the time after which the line would be lost.
+    until(lambda: min(passed["up"], passed["down"]) >= 5)
     assert both.stub.status["losses"] == 0
     talk(near, far)
 
@@ -614,6 +623,7 @@ def test_the_pause_between_attempts_grows_until_a_line_is_stable(pair):
     both.wire.change = lambda piece, way: piece[:-1] + bytes([piece[-1] ^ 1]) if way == "down" and len(piece) < 90 else piece
     before = both.wire.accepted
     near.sendall(b"x")
+    # The pauses of this time are what is tested.
     time.sleep(1.6)
     assert both.wire.accepted - before <= 3  # and not six
     both.wire.change = None

@@ -9,7 +9,6 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.session import log
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.login import Login
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.prompts import Asker
-from test_daemon import Held
 
 # Like ssh, it creates the control socket once it is logged in, passes the exit status on, and keeps standard error open.
 SSH = """#!/bin/sh
@@ -25,13 +24,6 @@ done
 env -i HOME={home} SHLVL=0 PATH="$PATH" SSH_CLIENT='198.18.1.9 50000 22' {shell}
 exit $?
 """
-
-
-@pytest.fixture(name="held")
-def _held(tmp_path, short_path, session_directory):
-    held = Held(tmp_path, short_path, session_directory)
-    yield held
-    held.clean()
 
 
 @pytest.fixture(name="log_in")

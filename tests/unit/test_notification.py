@@ -14,7 +14,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common import proc
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.notification import Notifier, command_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
-from test_daemon import ERROR, Held, driver
+from test_daemon import ERROR, driver
 from test_recovery import Reconnecting
 
 # Writes its arguments and some of its environment as one line of JSON.
@@ -51,13 +51,6 @@ class Shown:
 @pytest.fixture(name="shown")
 def _shown(tmp_path, program):
     return Shown(tmp_path, program)
-
-
-@pytest.fixture(name="held")
-def _held(tmp_path, short_path, session_directory):
-    held = Held(tmp_path, short_path, session_directory)
-    yield held
-    held.clean()
 
 
 @pytest.fixture(name="reconnecting")

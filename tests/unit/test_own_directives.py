@@ -245,7 +245,7 @@ def test_part_of_a_line_of_a_table_is_replaced():
 
 
 @pytest.mark.parametrize(("entry", "why"), [
-    ({"style": "short"}, "letters"), ({"says": {"nodes": {"--nodes": "digits"}}}, "number"), ({"says": {"memory": {}}}, "no such entry"),
+    ({"style": "short"}, "letters"), ({"quantities": {"nodes": {"--nodes": "digits"}}}, "number"), ({"quantities": {"memory": {}}}, "no such entry"),
     ({"refused": {"(": "x"}}, "regular expression"), ({"resources": {"-l": "comma"}}, "list")])
 def test_a_wrong_description_is_refused(entry, why):
     with pytest.raises(SessionError) as caught:
@@ -259,7 +259,7 @@ def test_every_key_of_a_table_is_one_that_its_lines_can_have(name):
     known = option_lines.keys(option for line in OURS[name].values() for option in option_lines.parse(line, syntax["options"]))
     replaced = {ours for many in syntax["options"].get("instead", {}).values() for ours in many}
     assert replaced - {"--gres"} <= known
-    assert {form for forms in syntax["options"]["says"].values() for form in forms.values()} <= set(own_directives.FORMS)
+    assert {form for forms in syntax["options"]["quantities"].values() for form in forms.values()} <= set(own_directives.FORMS)
 
 
 _TEXT = st.text(st.sampled_from("-lnNtRWS=,:[]\"'\\ #@1a2selctwaim{}+"), min_size=1, max_size=40)

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 KNOWN = {"USER": "alice", "HOME": "/home/alice", "SCRATCH": "/lustre/scratch/a/alice/", "PROJECT": "e05-surfin", "EMPTY": "", "UNSET": None,
-         "RELATIVE": "work", "UP": "/work/..", "LINES": "/work\nx", "BLANK": "/work/my files", "CODE": "/$(touch ran)"}
+         "RELATIVE": "work", "UP": "/lustre/..", "LINES": "/lustre\nx", "BLANK": "/lustre/my files", "CODE": "/$(touch ran)"}
 WHERE = "your login shell on login1"
 
 
@@ -24,7 +24,7 @@ WHERE = "your login shell on login1"
 
 
 @pytest.mark.parametrize(("value", "path"), [
-    ("/work/$PROJECT/$USER", "/work/e05-surfin/alice"), ("/work/${PROJECT}/${PROJECT}/${USER}", "/work/e05-surfin/e05-surfin/alice"),
+    ("/lustre/$PROJECT/$USER", "/lustre/e05-surfin/alice"), ("/lustre/${PROJECT}/${PROJECT}/${USER}", "/lustre/e05-surfin/e05-surfin/alice"),
     ("$SCRATCH", "/lustre/scratch/a/alice"), ("${SCRATCH}/paraview", "/lustre/scratch/a/alice/paraview"), ("/scratch//./$USER/", "/scratch/alice"),
     ("$HOME/..d/x", "/home/alice/..d/x"), ("/g/data/ab12/first.last@example.org", "/g/data/ab12/first.last@example.org"), ("/p/s${USER}_1", "/p/salice_1"),
     (" /scratch ", "/scratch"), ("/", "/"),
@@ -96,9 +96,9 @@ PLAIN = [shell for shell in SHELLS if shell not in ("tcsh", "fish")]
 def test_the_login_shell_has_the_names(ask, tmp_path, shell):
     """Its start-up files print text that looks like an answer, read from standard input, and define a name without exporting it."""
     text = ("echo 'SCRATCH=/evil'; printf '\\n==SCRATCH\\n/evil\\nparaview.1.2 SCRATCH\\n/evil\\nparaview.1.2 end\\n'; echo '$(touch ran)' >&2\n"
-            "read answer\nexport SCRATCH='/lustre/$(touch ran)/`touch ran`\nx'\nWORK=/work/it\\'s\nexport EMPTY=\n")
+            "read answer\nexport SCRATCH='/lustre/$(touch ran)/`touch ran`\nx'\nWORK=/lustre/it\\'s\nexport EMPTY=\n")
     values = ask(["SCRATCH", "WORK", "EMPTY", "NOWHERE", "HOME"], shell, **{STARTS[shell]: text})
-    assert values == {"SCRATCH": "/lustre/$(touch ran)/`touch ran`\nx", "WORK": "/work/it's", "EMPTY": "", "NOWHERE": "", "HOME": str(tmp_path / "home")}
+    assert values == {"SCRATCH": "/lustre/$(touch ran)/`touch ran`\nx", "WORK": "/lustre/it's", "EMPTY": "", "NOWHERE": "", "HOME": str(tmp_path / "home")}
     assert not (tmp_path / "ran").exists() and not (tmp_path / "home" / "ran").exists()
 
 
@@ -249,8 +249,8 @@ def test_a_place_that_is_refused(script, tmp_path):
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o777)
     assert "chmod +t" in refused(script, str(tmp_path / "shared")).why
-    assert "the answer is incomplete" in refused(lambda _text, _seconds: (0, "motd\n", ""), "/work").why
-    assert "no answer within" in refused(lambda _text, _seconds: (124, "", ""), "/work").why
+    assert "the answer is incomplete" in refused(lambda _text, _seconds: (0, "motd\n", ""), "/lustre").why
+    assert "no answer within" in refused(lambda _text, _seconds: (124, "", ""), "/lustre").why
 
 
 @pytest.mark.parametrize("kind", ["link", "foreign"])

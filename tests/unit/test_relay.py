@@ -765,6 +765,7 @@ def test_blocked_and_waiting_connections_need_no_cpu_time(start, target, tmp_pat
     held = relay.connect(source="127.0.0.2")
     until(lambda: len(relay.status()["sessions"]) >= 5)
     used = relay.cpu_s()
+    # What is measured is the processor's time in a second.
     time.sleep(1)
     assert relay.cpu_s() - used <= 0.03
     del held

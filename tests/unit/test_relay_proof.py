@@ -291,7 +291,7 @@ PUBLISHED = {
             "    comment = Job run at Wed Apr 10 at 15:25 on (hp2:mem=262144000kb:ncpus=\n\t1)\n    etime = Wed Apr 10 15:25:50 2013\n", {"999001": {"hp2"}}),
     # PBS Pro 2022 with cores of two nodes, a long path folded.
     "cores": ("Job Id: 42635.sr-pbs\n    Job_Name = bench-e1-v2-b\n    Job_Owner = rina@sr-login1\n    job_state = R\n    queue = regular\n"
-              "    Error_Path = sr-login1:/work/NBB/rina/workspace/bench/results/e1/benc\n\thfs-e1-v2.e42634\n    exec_host = sn12/0*48+sn13/0*48\n"
+              "    Error_Path = sr-login1:/lustre/NBB/rina/workspace/bench/results/e1/benc\n\thfs-e1-v2.e42634\n    exec_host = sn12/0*48+sn13/0*48\n"
               "    resources_used.walltime = 01:12:44\n", {"rina": {"sn12", "sn13"}}),
     # Names of nodes with a cabinet's letters.
     "cabinets": ("Job Id: 2041.ax-pbs-01\n    Job_Owner = kim@ax-uan-0003\n    job_state = R\n    exec_host = x4212c0s0b0n0/0*208+x4212c0s1b0n0/0*208\n"

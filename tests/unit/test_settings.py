@@ -47,7 +47,8 @@ def test_defaults():
     ("exclusive", True, True), ("job_id", "530_2", "530_2"), ("job_id", "530+1", "530+1"), ("job_id", "9004[2]", "9004[2]"),
     ("job_id", "77[3].srv", "77[3].srv"), ("job_id", "4711;serial", "4711;serial"), ("job_id", "\u0192abC9", "\u0192abC9"),
     ("slurm_cluster", "serial", "serial"),
-    ("mpi_launcher", "aprun", LAUNCHERS["aprun"]), ("remote_dir", " /work/$PROJECT/${USER} ", "/work/$PROJECT/${USER}"), ("remote_dir", "$SCRATCH", "$SCRATCH"),
+    ("mpi_launcher", "aprun", LAUNCHERS["aprun"]), ("remote_dir", " /lustre/$PROJECT/${USER} ", "/lustre/$PROJECT/${USER}"),
+    ("remote_dir", "$SCRATCH", "$SCRATCH"),
 ])
 def test_good_forms(name, value, final):
     assert check(**{name: value})[name] == final

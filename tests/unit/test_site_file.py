@@ -41,13 +41,13 @@ def test_a_last_line_without_its_end():
 @pytest.mark.parametrize(("owned", "values", "message"), [
     (["shell"], {}, "'shell' is not a key of site.yml"), (OURS, {"queue": "viz"}, "queue is not among the owned keys"),
     (OURS, {"forwarding_group": ["viz"]}, "wrong type"), (["poll_floor_s"], {"poll_floor_s": True}, "wrong type"),
-    (["remote_dir"], {"remote_dir": "/work/../x"}, "remote_dir: '/work/../x' is not valid")])
+    (["remote_dir"], {"remote_dir": "/lustre/../x"}, "remote_dir: '/lustre/../x' is not valid")])
 def test_an_error_names_the_key(owned, values, message):
     with pytest.raises(SessionError, match=message):
         merge(OTHERS, owned, values)
 
 
-@pytest.mark.parametrize("value", ["$SCRATCH/paraview", "/work/${PROJECT}/$USER"])
+@pytest.mark.parametrize("value", ["$SCRATCH/paraview", "/lustre/${PROJECT}/$USER"])
 def test_names_in_a_path_are_read_without_a_library(value):
     for text in ("remote_dir: {0}\n".format(value), merge(None, ["remote_dir"], {"remote_dir": value})):
         assert read(text) == ({"remote_dir": value}, []) and yaml.safe_load(text) == {"remote_dir": value}

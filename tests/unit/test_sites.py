@@ -108,7 +108,7 @@ def test_juwels_reaches_nodes_by_their_other_name(printed, reached):
 
 
 def test_archer2_keeps_the_files_of_a_session_outside_the_home():
-    assert directory_of(checked("archer2")).startswith("/work/PROJECT/PROJECT/alice/")
+    assert directory_of(checked("archer2")).startswith("/WORK_DIRECTORY/alice/")
     assert directory_of(checked("archer2", remote_dir="")).startswith("/home/alice/")
 
 

@@ -81,29 +81,29 @@ def granted(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     if options.get("job_id"):
         # The job exists already, and directives do not change it.
         return dict(options)
-    said = _said(table, options)
+    own = _set_by_user(table, options)
     # Directives that set all tasks set tasks_per_node as well, and it is 0 if the nodes have different numbers.
-    return dict(options, **dict(said, tasks=0) if "tasks" in said and said["tasks"] != options.get("tasks") else said)
+    return dict(options, **dict(own, tasks=0) if "tasks" in own and own["tasks"] != options.get("tasks") else own)
 
 
-def _said(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
+def _set_by_user(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """What the user's own directives set, with tasks if they leave another number than the option."""
     spread = amounts.ranks(options)
-    said = _own(table, options).says(spread, "nodes" in _placeholders(table["directives"]))
-    nodes, each = said.get("nodes", spread.nodes), said.get("tasks_per_node")
+    own = _own(table, options).quantities(spread, "nodes" in _placeholders(table["directives"]))
+    nodes, each = own.get("nodes", spread.nodes), own.get("tasks_per_node")
     # Without room for all tasks on the nodes, a directive has replaced them.
-    if "tasks" not in said and options.get("tasks") and each and nodes and options["tasks"] > nodes * each:
-        said["tasks"] = 0
-    return said
+    if "tasks" not in own and options.get("tasks") and each and nodes and options["tasks"] > nodes * each:
+        own["tasks"] = 0
+    return own
 
 
 def sized(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """The options with nodes, tasks and tasks_per_node as far as the user's own directives set them in a way that can be read."""
     if options.get("job_id"):
         return dict(options)
-    said = _said(table, options)
-    read = dict(options, **{name: said[name] for name in ("nodes", "tasks_per_node") if said.get(name)})
-    return dict(read, tasks=said.get("tasks", options.get("tasks")) or 0)
+    own = _set_by_user(table, options)
+    read = dict(options, **{name: own[name] for name in ("nodes", "tasks_per_node") if own.get(name)})
+    return dict(read, tasks=own.get("tasks", options.get("tasks")) or 0)
 
 
 def replaces(table: Table, options: t.Dict[str, t.Any], name: str) -> bool:

@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One job of a batch system: submit, query, wait, cancel, over any ``run(argv) -> (code, out, err)``."""
 
-import contextlib
 import os
 import re
 import shlex
 import time
 import typing as t
 
+from ..common import timers
 from ..common.errors import SessionError
 from ..common.text import last_lines, one_line, tail
 from . import answers, node_names
@@ -33,10 +33,6 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
         kept: a file on that host for the output of a command, so that a job id survives the process that submitted the job.
     """
     def run(argv: t.List[str]) -> t.Tuple[int, str, str]:
-        with _impatience(slow):
-            return run_patiently(argv)
-
-    def run_patiently(argv: t.List[str]) -> t.Tuple[int, str, str]:
         command = " ".join(shlex.quote(word) for word in argv)
         if kept:
             command = "(umask 077; : > {0})\n{1} > {0}; code=$?; cat {0}; exit $code".format(shlex.quote(kept), command)
@@ -44,24 +40,11 @@ def over(script: t.Callable[[str, int], t.Tuple[int, str, str]], prelude: str = 
             return script("{0}\n{1}".format(prelude, command), seconds)
         return script("{0}\nLC_ALL=C; export LC_ALL\n{1}".format(prelude, command), seconds)
 
-    return run
+    def run_noisily(argv: t.List[str]) -> t.Tuple[int, str, str]:
+        with timers.after(SLOW, t.cast(t.Callable[[], t.Any], slow)):
+            return run(argv)
 
-
-@contextlib.contextmanager
-def _impatience(slow: t.Optional[t.Callable[[], t.Any]]) -> t.Iterator[None]:
-    if slow is None:
-        yield
-        return
-    # The daemon does without: it would use more memory.
-    import threading
-
-    timer = threading.Timer(SLOW, slow)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return run_noisily if slow else run
 
 
 class Jobs:

@@ -95,9 +95,9 @@ class OwnDirectives:
     def _refused(self, line: str, why: str, way_out: str) -> SessionError:
         return SessionError("paraview_directives: {0!r} is not available with {1}".format(line, self.title), why, way_out + "; nothing was submitted")
 
-    # -- what they say
+    # -- the quantities that they set
 
-    def says(self, ours: Ranks, has_nodes: bool) -> t.Dict[str, t.Any]:
+    def quantities(self, ours: Ranks, has_nodes: bool) -> t.Dict[str, t.Any]:
         """What the job gets by these directives: of walltime (seconds), queue, nodes, tasks and tasks_per_node the ones that they set.
 
         What cannot be read is 0 or empty, and tasks_per_node is 0 if the nodes have different numbers.
@@ -107,11 +107,11 @@ class OwnDirectives:
             has_nodes: our own lines set the number of nodes by itself.
         """
         found = {quantity: self._read(quantity) for quantity in QUANTITIES}
-        said = {name: found[name] for name in ("walltime", "queue") if found[name] is not None}
+        result = {name: found[name] for name in ("walltime", "queue") if found[name] is not None}
         nodes, tasks, each = (found[name] for name in ("nodes", "tasks", "tasks_per_node"))
         if tasks is not None:
-            said["tasks"] = tasks
-        if tasks is None and not has_nodes and "tasks" in self.options.get("says", {}) and (nodes, each) != (None, None):
+            result["tasks"] = tasks
+        if tasks is None and not has_nodes and "tasks" in self.options.get("quantities", {}) and (nodes, each) != (None, None):
             tasks = ours.tasks
         if tasks is not None:
             if nodes is None and not has_nodes:
@@ -123,8 +123,8 @@ class OwnDirectives:
                 number = ours.nodes if nodes is None else nodes
                 each = 0 if not number or tasks % number else tasks // number
         nodes = self._spread(ours.nodes, nodes)
-        said.update({name: value for name, value in (("nodes", nodes), ("tasks_per_node", each)) if value is not None})
-        return said
+        result.update({name: value for name, value in (("nodes", nodes), ("tasks_per_node", each)) if value is not None})
+        return result
 
     def _spread(self, ours: int, nodes: t.Optional[int]) -> t.Optional[int]:
         """The number of nodes. If several chunks may share a node, it is unknown."""
@@ -136,7 +136,7 @@ class OwnDirectives:
 
     def _read(self, quantity: str) -> t.Any:
         """A quantity as the directives set it; None if they do not."""
-        for key, form in self.options.get("says", {}).get(quantity, {}).items():
+        for key, form in self.options.get("quantities", {}).get(quantity, {}).items():
             value = self._value(key)
             read = FORMS[form](value) if value else None
             if read is not None:
@@ -144,7 +144,7 @@ class OwnDirectives:
             if value == "":
                 return _UNREAD[quantity]
         # A directive that replaces ours, and that is not understood, leaves it unknown.
-        if any(key in self.named and self._value(key) is None for key in self.options.get("says", {}).get(quantity, {})) and quantity != "tasks_per_node":
+        if any(key in self.named and self._value(key) is None for key in self.options.get("quantities", {}).get(quantity, {})) and quantity != "tasks_per_node":
             return _UNREAD[quantity]
         return None
 

@@ -241,7 +241,7 @@ class _Checker:
             "style": self._choice(option_lines.STYLES), "same": self._each(self._text), "flags": self._texts,
             "resources": self._each(self._choice(option_lines.DIVISIONS)), "repeated": self._each(self._choice(("first", "last"))),
             "instead": self._each(self._texts), "instead_on_one_core": self._each(self._texts), "refused": self._sentences, "shell": self._text,
-            "prefix": self._regex, "says": lambda path, one: self._entries(path, one, dict.fromkeys(own_directives.QUANTITIES, forms)),
+            "prefix": self._regex, "quantities": lambda path, one: self._entries(path, one, dict.fromkeys(own_directives.QUANTITIES, forms)),
             "spread": self._each(self._text),
         }
         return self._entries(path, value, kinds)

@@ -16,11 +16,11 @@ import os
 import queue
 import re
 import shlex
-import threading
 import time
 import typing as t
 
 from ..common import listeners as endpoints
+from ..common import timers
 from ..common.errors import SessionError
 from ..common.text import one_line
 from . import paramiko_login
@@ -126,13 +126,8 @@ class _Trial:
     @contextlib.contextmanager
     def _with_timeout(self) -> t.Iterator[None]:
         """Closes the connection if a request takes too long; a request cannot be cancelled otherwise."""
-        timer = threading.Timer(self.timeout, self._abort)
-        timer.daemon = True
-        timer.start()
-        try:
+        with timers.after(self.timeout, self._abort):
             yield
-        finally:
-            timer.cancel()
         if not self.connection.is_active():
             raise _Lost("the connection is closed")
 

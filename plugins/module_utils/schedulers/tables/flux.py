@@ -74,7 +74,7 @@ TABLE = {
             },
             "flags": ["-x", "-v", "--exclusive", "--wrap"],
             "refused": {"--wrap": "flux would take the script for a command"},
-            "says": {
+            "quantities": {
                 "walltime": {"--time-limit": "flux_time"}, "queue": {"--queue": "text"}, "nodes": {"--nodes": "number"}, "tasks": {"--nslots": "number"},
             },
         },

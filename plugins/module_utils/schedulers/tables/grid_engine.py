@@ -90,7 +90,7 @@ TABLE = {
                 "-t .*": "a session is one job, and this makes several", "-sync y.*": "qsub would return only when the job is over",
             },
             # How many slots each node gives is the parallel environment's rule.
-            "says": {"walltime": {"-l h_rt": "grid_engine_time"}, "queue": {"-q": "text"}, "tasks": {"-pe": "unknown"}},
+            "quantities": {"walltime": {"-l h_rt": "grid_engine_time"}, "queue": {"-q": "text"}, "tasks": {"-pe": "unknown"}},
         },
     },
     "details": {

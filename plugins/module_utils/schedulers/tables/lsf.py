@@ -95,7 +95,7 @@ TABLE = {
                 r"-J .*\[.*": "a session is one job, and this makes several", "-K": "bsub would return only when the job is over",
                 "-I[SpsX]*": "the job would wait for a terminal",
             },
-            "says": {
+            "quantities": {
                 "walltime": {"-W": "minutes"}, "queue": {"-q": "text"}, "nodes": {"-nnodes": "number", "-R span": "hosts"}, "tasks": {"-n": "number"},
                 "tasks_per_node": {"-R span": "ptile"},
             },

@@ -76,7 +76,7 @@ TABLE = {
             "same": {"-l": "--resource", "-q": "--queue", "-n": "--name", "-O": "--stdout", "-E": "--stderr", "-p": "--property", "-t": "--type"},
             "flags": ["--hold"],
             "refused": {"--array": "a session is one job", "--array-param-file": "a session is one job", "-I": "a session's job is not interactive"},
-            "says": {"queue": {"--queue": "text"}},
+            "quantities": {"queue": {"--queue": "text"}},
         },
     },
     "attach": ["env", "OAR_JOB_ID={job_id}", "oarsh", "{node}", "/bin/sh", "{script}"],

@@ -145,7 +145,7 @@ TABLE = {
             "instead": {key: ["-l select", "-l place"] for key in ("-l nodes", "-l ncpus", "-l mppwidth")},
             "instead_on_one_core": {key: ["-l select", "-l place"] for key in ("-l mem", "-l vmem", "-l ngpus", "-l mpiprocs", "-l ompthreads")},
             "refused": QSUB_REFUSED,
-            "says": {
+            "quantities": {
                 "walltime": {"-l walltime": "seconds"}, "queue": {"-q": "text"}, "nodes": {"-l select": "chunks", "-l nodes": "chunks"},
                 "tasks_per_node": {"-l select": "mpiprocs", "-l nodes": "ppn"},
             },

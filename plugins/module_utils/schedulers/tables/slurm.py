@@ -179,7 +179,7 @@ TABLE = {
                 "--requeue": "a job that starts again would use connections that nobody has checked since",
                 "--array.*": "a session is one job, and this makes several", "--wait": "sbatch would return only when the job is over",
             },
-            "says": {
+            "quantities": {
                 "walltime": {"--time": "slurm_time"}, "queue": {"--partition": "text"}, "nodes": {"--nodes": "number"}, "tasks": {"--ntasks": "number"},
                 "tasks_per_node": {"--ntasks-per-node": "number"},
             },

@@ -71,7 +71,7 @@ TABLE = {
             "style": "letters", "resources": {"-l": "list", "-W": "list"}, "flags": ["-E", "-f", "-h", "-I", "-n", "-V", "-X", "-z"], "shell": "-S",
             "instead": {key: ["-l nodes"] for key in ("-l procs", "-l ncpus", "-l mppwidth")},
             "refused": QSUB_REFUSED,
-            "says": {
+            "quantities": {
                 "walltime": {"-l walltime": "seconds"}, "queue": {"-q": "text"}, "nodes": {"-l nodes": "chunks"}, "tasks_per_node": {"-l nodes": "ppn"},
             },
         },
