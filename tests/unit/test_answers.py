@@ -441,6 +441,21 @@ def test_letters_of_grid_engine_mean_the_same_in_every_order(letters, random):
     assert schedulers.is_one_of(job.native, schedulers.TABLES["sge"]["leaving"]) == ("d" in letters)
 
 
+def test_an_exiting_state_may_be_a_pattern():
+    table = dict(schedulers.TABLES["pbs"], exiting=["[EX]"])
+    for native in "EX":
+        assert schedulers._exit_status(table, "running", native, {"exit_status": "3"}) == 3
+    assert schedulers._exit_status(table, "running", "R", {"exit_status": "3"}) is None
+
+
+@pytest.mark.parametrize(("state", "native", "gone", "left"), [
+    ("running", "R", False, False), ("running", "E", False, False), ("ended", "E", False, False), ("ended", "F", False, True),
+    ("unknown", "", False, False), ("unknown", "", True, True)])
+def test_when_a_batch_system_has_let_go_of_a_job(state, native, gone, left):
+    job = schedulers.unknown("", gone=gone)._replace(state=state, native=native)
+    assert schedulers.has_left(dict(schedulers.TABLES["pbs"], leaving=["E"]), job) is left
+
+
 @pytest.mark.parametrize("native", ["?", "Q7", "qwY", "ry"])
 def test_a_letter_that_grid_engine_does_not_document_is_no_end(native):
     listing = "<job_info><job_list state='x'><JB_job_number>11</JB_job_number><state>{0}</state></job_list></job_info>".format(native)

@@ -62,6 +62,7 @@ def test_an_account_that_is_required():
     with pytest.raises(SessionError, match="paraview_account is missing"):
         batch_system.batch_system(OPTIONS, facts, TABLES)
     assert batch_system.batch_system(dict(OPTIONS, account="me"), facts, TABLES) == "slurm"
+    assert batch_system.batch_system(dict(OPTIONS, job_id="4711"), facts, TABLES) == "slurm", "nothing is submitted"
 
 
 @pytest.mark.parametrize(("requested", "message"), [("none", "would run pvserver on the login node"), ("pbs", "was not found on login")])

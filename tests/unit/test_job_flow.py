@@ -115,6 +115,24 @@ def test_a_job_that_runs_ends_by_itself_before_it_is_cancelled():
     assert "qdel" not in cluster.commands
 
 
+def test_a_job_whose_directory_is_full_is_cancelled():
+    cluster = Cluster("running c1\nnodes c1")
+
+    def put(_name, _text):
+        raise SessionError("cannot write stop", "Disk quota exceeded")
+
+    cluster.put = put
+    assert cluster.flow().end() == ""
+    assert "qdel" in cluster.commands
+
+
+def test_a_job_that_is_being_prepared_has_started_in_time(follow):
+    """The batch system reports that it runs, a moment before the time for the queue is over."""
+    flow = follow([""], ["running_scontrol_o"], LONG_AGO)
+    flow.step(0)
+    assert flow.runs(60, 1) is False
+
+
 @pytest.mark.parametrize("status", ["", "running c1\nnodes c1"])
 def test_a_job_that_cannot_end_by_itself_is_cancelled(monkeypatch, status):
     monkeypatch.setattr(job_flow, "_ENDING_SOON", 0)
@@ -173,9 +191,9 @@ def test_a_job_that_died_in_the_queue(follow, case, why, cancelled):
 
 
 @pytest.mark.parametrize(("status", "case", "log", "parts"), [
-    ("", "failed3_scontrol_o", "job.sh: c7 cannot write to /home/x/.paraview-connect/0123456789abcdef, where the login node", ["on c7", "read-only or full"]),
+    ("", "failed3_scontrol_o", "job.sh: c7 cannot write to /home/x/.paraview-connect/0123456789abcdef, where the login node", ["on c7", "read-only, full"]),
     ("", "bad_workdir_scontrol_o", "", ["on node01", "could not be opened on the node"]),
-    ("ended 73 attach", "running_scontrol_o", "", ["on node01", "read-only or full"])])
+    ("ended 73 attach", "running_scontrol_o", "", ["on node01", "read-only, full"])])
 def test_a_job_whose_node_cannot_write_to_the_directory(follow, status, case, log, parts):
     flow = follow([status], [case], LONG_AGO)
     flow.directory.log = lambda: log
@@ -561,6 +579,11 @@ def test_ranks_on_all_nodes_need_no_line(hosts, names, options):
     assert ranks(hosts, names, **options) == ""
 
 
+def test_all_ranks_are_counted_as_they_were_requested():
+    line = ranks(1, ["a", "b", "c"], nodes=3, tasks=8, tasks_per_node=4)
+    assert "8 ranks run on 1 of 3 nodes" in line and "mpiexec -n 8 --map-by ppr:3:node" in line
+
+
 def test_ranks_are_counted_against_what_the_users_own_directives_request():
     table, options = answers.TABLES["pbs"], {"nodes": 1, "tasks_per_node": 1, "mpi_launcher": None}
     read = directives.granted(table, dict(options, directives=["-l select=2:mpiprocs=4"]))
@@ -571,11 +594,11 @@ def test_ranks_are_counted_against_what_the_users_own_directives_request():
 
 def test_ranks_on_fewer_hosts_than_nodes_are_shown_with_the_way_out():
     line = ranks(1, ["a", "b"])
-    assert line.startswith("pvserver's 4 ranks run on 1 of 2 nodes: mpiexec does not know PBS; ")
+    assert line.startswith("pvserver's 4 ranks run on 1 of 2 nodes: mpiexec has no support for PBS; ")
     assert "export OMPI_MCA_orte_default_hostfile=$PBS_NODEFILE" in line and "mpiexec -n 4 --map-by ppr:2:node" in line
     assert "4 ranks run on 1 of 2 nodes" in ranks(1, ["a", "b"], nodes=1, attached=True), "all nodes of the user's own job"
     assert "leave paraview_mpi_launcher out, which then is srun" in ranks(1, ["a", "b"], table=SLURM, mpi_launcher=["mpiexec", "-n", "4"])
-    assert "2 of 3 nodes: mpiexec does not know Grid Engine; set paraview_mpi_launcher to a launcher that does" in ranks(
+    assert "2 of 3 nodes: mpiexec has no support for Grid Engine; set paraview_mpi_launcher to a launcher that does" in ranks(
         2, ["a", "b", "c"], table=answers.TABLES["sge"])
 
 

@@ -379,7 +379,8 @@ def test_if_the_directory_is_removed_the_job_ends(job, program, until):
     assert not [line for line in listing if line.split()[0] == group and not line.split()[1].startswith("Z")]
 
 
-@pytest.mark.parametrize("kind", ["gone", "no directory"])
+@pytest.mark.parametrize("kind", ["gone", "no directory", pytest.param(
+    "another account's", marks=pytest.mark.skipif(os.getuid() != 0, reason="root alone can give a directory away"))])
 def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kind):
     job.start([program("pvserver", FORWARD)])
     until(lambda: job.progress().host)
@@ -390,9 +391,14 @@ def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kin
     shutil.rmtree(str(job.directory))
     if kind == "no directory":
         job.directory.write_text("")
+    elif kind == "another account's":
+        job.directory.mkdir()
+        (job.directory / "pvserver.sh").write_text("touch ../../ran\n")
+        os.chown(str(job.directory), 65533, 65533)
     done = subprocess.run([job.shell, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30, check=False)
     assert done.returncode == 73
     assert "{0} cannot write to {1}".format(socket.gethostname(), job.directory) in done.stderr.decode()
+    assert not (job.home / "ran").exists()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")

@@ -6,7 +6,7 @@
 import os
 
 import pytest
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import facts, site_file
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import facts, own_job, site_file
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.login_node import LoginNode
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings, settings_table
@@ -14,7 +14,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.doctor import prob
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import node_login, tunnels
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.context import RouteContext
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes.unavailable import RouteUnavailable
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, answers, jobs, node_names
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers, node_names
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -124,7 +124,19 @@ def test_a_rule_that_makes_no_host_name(context):
 
 def test_ssh_to_a_node_of_a_job_of_the_users_own():
     options = settings.check(dict(DEFAULTS, scheduler="pbs", node_name=WITH_I))
-    table = adaptation.adapted(answers.TABLES["pbs"], options, {})
-    assert "n017i" in jobs.Jobs(lambda _argv: (0, "", ""), table).attach("4.srv", "n017", "/h/job.sh")
-    assert adaptation.for_record("pbs", adaptation.adapted(answers.TABLES["pbs"], options, {"node_name": WITH_I})) is not None
-    assert "n017" in jobs.Jobs(lambda _argv: (0, "", ""), answers.TABLES["pbs"]).attach("4.srv", "n017", "/h/job.sh")
+    assert own_job.dialled(answers.TABLES["pbs"], "4.srv", "n017", options, {}) == "n017i"
+    assert own_job.dialled(answers.TABLES["pbs"], "4.srv", "n017", DEFAULTS, {"node_name": WITH_I}) == "n017i"
+    assert own_job.dialled(answers.TABLES["pbs"], "4.srv", "n017", DEFAULTS, {}) == "n017"
+    assert own_job.dialled(answers.TABLES["slurm"], "4", "n017", options, {}) == "n017", "Slurm has names of its own"
+
+
+@pytest.mark.parametrize("pattern", ["([a-z]+)+!", "(a|a)*b", "(?:x*){2}", "a*b*c*d*"])
+def test_a_pattern_that_could_take_for_ever_is_refused(pattern):
+    with pytest.raises(ValueError, match="repeat single characters"):
+        node_names.check({"pattern": pattern, "replacement": "x"})
+
+
+def test_a_name_that_is_too_long_for_a_pattern():
+    with pytest.raises(ValueError, match="longer than"):
+        node_names.reached("n" * 101, node_names.check(WITH_I))
+    assert node_names.reached("n" * 101, {}) == "n" * 101

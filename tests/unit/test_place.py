@@ -88,8 +88,8 @@ def _ask(tmp_path, monkeypatch, script, program):
 
 
 STARTS = {"dash": "profile", "bash": "bash_profile", "ksh": "profile", "mksh": "profile", "zsh": "zprofile", "tcsh": "login", "fish": "config/fish/config.fish"}
-SHELLS = [shell for shell in STARTS if shutil.which(shell)]
-PLAIN = [shell for shell in SHELLS if shell not in ("tcsh", "fish")]
+SHELLS = [pytest.param(shell, marks=pytest.mark.skipif(not shutil.which(shell), reason="no " + shell)) for shell in STARTS]
+PLAIN = [one for one in SHELLS if one.values[0] not in ("tcsh", "fish")]
 
 
 @pytest.mark.parametrize("shell", PLAIN)
@@ -177,7 +177,8 @@ def answer(last=MINE, above=ROOT, named=None, own="", kind="directory", writes="
 
 @pytest.mark.parametrize("changes", [
     {}, {"last": listed("drwxrwxrwt")}, {"last": listed("drwxrws--T", 0, 500)}, {"last": listed("drwxr-xr-x."), "own": listed("drwx------", 1000, 500)},
-    {"above": listed("drwxrwxrwt")}, {"above": listed("drwxr-x---", 7, 500)}, {"last": listed("drwxrwxr-x+", 1000, 500), "group": "alice:x:500:"},
+    {"above": listed("drwxrwxrwt")}, {"above": listed("drwxr-x---", 7, 500)}, {"last": listed("drwxrwxr-x", 1000, 500), "group": "alice:x:500:"},
+    {"last": listed("drwxr-xr-x+", 1000, 500)},
     {"named": listed("lrwxrwxrwx") + ROOT}, {"named": listed("lrwxrwxrwx", 1000, 500) + ROOT}, {"own": listed("drwx--S---", 1000, 500), "writes": ""}])
 def test_a_directory_that_nobody_else_can_replace(changes):
     assert place.read_look(answer(**changes)) == ""
@@ -189,6 +190,7 @@ def test_a_directory_that_nobody_else_can_replace(changes):
     ({"above": listed("drwxr-xrwx")}, "a directory above {path} is writable for any account"),
     ({"last": listed("drwxrwxr-x", 1000, 500), "group": "alice:x:500:bob"}, "its group"),
     ({"last": listed("drwxrwxr-x", 1000, 7), "group": "alice:x:500:"}, "its group"),
+    ({"last": listed("drwxrwxr-x+", 1000, 500), "group": "alice:x:500:"}, "its group"),
     ({"last": listed("drwxrwxrwt", 7)}, "uid 7"), ({"named": listed("lrwxrwxrwx", 7) + ROOT}, "link of another account (uid 7)"),
     ({"named": MINE + listed("drwxrwxrwx") + ROOT}, "writable for any account"),
     ({"own": listed("lrwxrwxrwx", 1000)}, "is a link"), ({"own": listed("drwx------", 7)}, "another account"),
@@ -213,6 +215,21 @@ def test_the_shell_finds_the_same(script, tmp_path, mode):
     for path in (shared, tmp_path / "link"):
         code, out, err = script(place.look(str(path), os.getuid()))
         assert (code, err, place.read_look(out)) == (0, "", "")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="another account's link is made by root")
+def test_a_link_behind_a_link_is_looked_at(script, tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "theirs").symlink_to("real")
+    (tmp_path / "mine").symlink_to("theirs")
+    os.chown(str(tmp_path / "theirs"), 65533, 65533, follow_symlinks=False)
+    assert "link of another account (uid 65533)" in place.read_look(script(place.look(str(tmp_path / "mine"), 0))[1])
+
+
+def test_a_loop_of_links_ends(script, tmp_path):
+    (tmp_path / "one").symlink_to("two")
+    (tmp_path / "two").symlink_to("one")
+    assert "cannot be found" in place.read_look(script(place.look(str(tmp_path / "one"), 0))[1])
 
 
 FACTS = {"login_node": "login1", "home": "/home/alice", "site": {}}
@@ -251,6 +268,8 @@ def test_a_place_that_is_refused(script, tmp_path):
     assert "chmod +t" in refused(script, str(tmp_path / "shared")).why
     assert "the answer is incomplete" in refused(lambda _text, _seconds: (0, "motd\n", ""), "/lustre").why
     assert "no answer within" in refused(lambda _text, _seconds: (124, "", ""), "/lustre").why
+    for text in ("sh: {x}: not found", "{path.__class__}", "{path:>300000000}"):
+        assert len(refused(lambda _text, _seconds, text=text: (1, "", text), "/lustre").why) < 200, "what a site prints is no format"
 
 
 @pytest.mark.parametrize("kind", ["link", "foreign"])

@@ -92,6 +92,7 @@ def test_a_wrong_value_is_named(name, value):
 @pytest.mark.parametrize(("options", "what"), [
     ({"mpi_launcher": "none", "tasks_per_node": 2}, "paraview_mpi_launcher: 'none' is not valid"),
     ({"scheduler": "none", "nodes": 2}, "paraview_nodes: 2 is not available"),
+    ({"job_id": "17", "tasks": 30}, "paraview_job_id and paraview_tasks cannot be combined"),
     ({"scheduler": "sge", "qos": "high"}, "paraview_qos: 'high' is not available"),
     ({"scheduler": "sge", "nodes": 2}, "paraview_parallel_environment is missing"),
     ({"scheduler": "slurm", "directives": ["#PBS -q x"]}, "paraview_directives: '#PBS -q x' is not a directive of Slurm"),

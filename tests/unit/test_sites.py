@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sites in docs/sites: what their jobs request, and how they start pvserver.
 
-If a change of a text in tests/fixtures/sites is meant, RENEW_SITES=1 python -m pytest tests/unit/test_sites.py writes it again.
+If a change of a text in tests/unit/sites is meant, RENEW_SITES=1 python -m pytest tests/unit/test_sites.py writes it again.
 """
 
 import os
@@ -70,12 +70,12 @@ def shown(name):
 
 def test_there_is_a_site_for_each_kept_text():
     assert len(SITES) == 8
-    assert sorted(path.stem for path in (TOP / "tests/fixtures/sites").glob("*.txt")) == SITES or os.environ.get("RENEW_SITES")
+    assert sorted(path.stem for path in (TOP / "tests/unit/sites").glob("*.txt")) == SITES or os.environ.get("RENEW_SITES")
 
 
 @pytest.mark.parametrize("name", SITES)
 def test_the_job_of_a_site_is_the_kept_one(name):
-    kept = TOP / "tests/fixtures/sites" / f"{name}.txt"
+    kept = TOP / "tests/unit/sites" / f"{name}.txt"
     if os.environ.get("RENEW_SITES"):
         kept.write_text(shown(name))
     assert shown(name) == kept.read_text(), "if this is meant: RENEW_SITES=1 python -m pytest tests/unit/test_sites.py"
@@ -104,7 +104,7 @@ def test_frontera_requests_no_memory():
 
 @pytest.mark.parametrize(("printed", "reached"), [("jwb0007.juwels", "jwb0007i.juwels"), ("jwb1234", "jwb1234i"), ("jwlogin21.juwels", "jwlogin21.juwels")])
 def test_juwels_reaches_nodes_by_their_other_name(printed, reached):
-    assert node_names.reached(printed, table_of(checked("juwels-booster"))["reached_by"]) == reached
+    assert node_names.reached(printed, checked("juwels-booster")["node_name"]) == reached
 
 
 def test_archer2_keeps_the_files_of_a_session_outside_the_home():

@@ -22,6 +22,9 @@ def batch_system(options: t.Dict[str, t.Any], facts: t.Dict[str, t.Any], tables:
         SessionError: there is no such batch system, or it cannot give what the options request.
     """
     scheduler = scheduler_of(options["scheduler"], facts, tables)
+    if options.get("job_id"):
+        # Nothing is submitted.
+        return scheduler
     if facts["site"].get("account_required") and not options["account"] and not directives.replaces(tables[scheduler], options, "account"):
         raise SessionError("paraview_account is missing", "a job on {0} must name an account".format(facts["login_node"]), "name one of your accounts there")
     directives.check(tables[scheduler], directives.requested(options, facts["site"]))

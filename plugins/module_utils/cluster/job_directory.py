@@ -45,6 +45,10 @@ def _checked(path: str) -> str:
     return shlex.quote(path)
 
 
+# The owner of a directory above this one, or of a link to it, could have put another one in its place: what is not the user's own is neither read nor written.
+_ENTER = "cd {0} 2>/dev/null && [ -O . ]"
+
+
 class Directory:
     """Files of one session on the cluster, 0600 in a directory 0700.
 
@@ -83,7 +87,7 @@ class Directory:
 
     def put(self, name: str, text: str) -> None:
         """Writes a file under a temporary name, and renames it."""
-        self._do("write " + name + " in", "cd {0} && {{\n{1}\n}}".format(self._quoted, self._write(name, text)))
+        self._do("write " + name + " in", "cd {0} && [ -O . ] && {{\n{1}\n}}".format(self._quoted, self._write(name, text)))
 
     @staticmethod
     def _write(name: str, text: str) -> str:
@@ -101,7 +105,7 @@ class Directory:
             Its text; empty if there is no file yet.
         """
         # The directory is listed before each read, since a network file system may keep showing an old state. Both start no process.
-        text = ("cd {0} 2>/dev/null || exit 0\nnewline='\n'\nbeat=\nseen={1}\nn={2}\nwhile :; do\n : ./*\n now=\n"
+        text = (_ENTER + " || exit 0\nnewline='\n'\nbeat=\nseen={1}\nn={2}\nwhile :; do\n : ./*\n now=\n"
                 ' if [ -e status ]; then while IFS= read -r line; do now=$now$line$newline; done < status; now=$now$line; fi 2>/dev/null\n'
                 ' while [ "$now" != "${{now%"$newline"}}" ]; do now=${{now%"$newline"}}; done\n'
                 ' if [ "$now" != "$seen" ] || [ $n -le 0 ]; then break; fi\n'
@@ -112,7 +116,7 @@ class Directory:
 
     def read(self, name: str) -> str:
         """The text of a file; empty if there is none."""
-        return self.script("cat {0}/{1} 2>/dev/null".format(self._quoted, shlex.quote(name)), 15)[1]
+        return self.script((_ENTER + " && cat {1} 2>/dev/null").format(self._quoted, shlex.quote(name)), 15)[1]
 
     def log(self) -> str:
         """The end of pvserver's log and of the batch system's; empty if there is none, or if it cannot be read now."""
@@ -123,7 +127,7 @@ class Directory:
         return self._do("read the log in", self._log_script(), 15)
 
     def _log_script(self) -> str:
-        return "cd {0} 2>/dev/null || exit 0\ntail -c {1} batch.log log 2>/dev/null | sed '/^==> .* <==$/d'".format(self._quoted, _LOG_BYTES)
+        return (_ENTER + " || exit 0\ntail -c {1} batch.log log 2>/dev/null | sed '/^==> .* <==$/d'").format(self._quoted, _LOG_BYTES)
 
     def remove(self) -> None:
         """Removes the directory, and its parent if that is empty then."""

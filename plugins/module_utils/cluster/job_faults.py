@@ -11,7 +11,7 @@ from ..common.errors import SessionError
 from ..common.text import one_line, tail
 from ..paraview import pvserver as paraview
 from ..paraview import rendering, wrappers
-from ..schedulers import mpi
+from ..schedulers import amounts, mpi
 from ..schedulers.answers import JobState
 from .status_file import Progress
 
@@ -55,21 +55,23 @@ def _missing(job_id: str, host: str, thing: str, pvserver: t.List[str]) -> Sessi
     return SessionError(what.format(host, " ".join(pvserver)), why.format(thing, job_id), way_out, end_detached=True)
 
 
-def unwritable(job_id: str, state: JobState, ended: t.Optional[t.Tuple[int, str]], directory: str, log: str) -> t.Optional[SessionError]:
+def unwritable(job_id: str, table: t.Dict[str, t.Any], state: JobState, ended: t.Optional[t.Tuple[int, str]], directory: str,
+               log: str) -> t.Optional[SessionError]:
     """The SessionError for a job that ended since its node cannot write to the session's directory; None if nothing shows that.
 
     Args:
-        job_id: the job. state: what its batch system reports. ended: as in status_file.Progress.
+        job_id: the job. table: of its batch system. state: what that reports. ended: as in status_file.Progress.
         directory: the session's. log: the end of the batch system's output, if there is one.
     """
     line = _CANNOT_WRITE_LINE.search(log)
-    # Slurm opens the job's output file in this directory before it runs the job.
-    unopened = state.state == "failed" and state.explanation.endswith("could not be opened on the node")
+    # The batch system opens the job's output file in this directory before it runs the job.
+    sentences = dict(table.get("explanations", {}), **table.get("exits", {}))
+    unopened = state.state == "failed" and state.explanation in [sentences[key] for key in table.get("unwritable", ()) if key in sentences]
     if not (line or unopened or CANNOT_WRITE in (state.exit_status, (ended or (None, ""))[0])):
         return None
     node = line.group(1) if line else " ".join(state.nodes[:1]) or "its node"
     return _no_sound("job {0} cannot write to {1} on {2}".format(job_id, directory, one_line(node, 100)),
-                     state.explanation if unopened else "the directory is missing there, read-only or full", log)
+                     state.explanation if unopened else "the directory is missing there, read-only, full or of another account", log)
 
 
 def may_be_unwritable(directory: str) -> str:
@@ -140,7 +142,7 @@ def few_hosts(table: t.Dict[str, t.Any], options: t.Dict[str, t.Any], nodes: t.L
         attached: the job is the user's own.
     """
     use = mpi.nodes_used(options, len(nodes)) if attached else len(nodes)
-    tasks = options["tasks_per_node"] * (use if attached else options["nodes"])
+    tasks = amounts.tasks(dict(options, nodes=use, tasks=0) if attached else options)
     expected = min(use, tasks)
     if not progress.ranks or progress.ranks >= expected:
         return ""
@@ -156,7 +158,7 @@ def _spread(table: t.Dict[str, t.Any], options: t.Dict[str, t.Any], nodes: int, 
     launcher = one_line((options["mpi_launcher"] or own or ["the MPI launcher"])[0], 80)
     file = table.get("node_file", "")
     each = -(-tasks // nodes)
-    return ("{0} does not know {1}; {2}").format(launcher, table["title"], (
+    return ("{0} has no support for {1}; {2}").format(launcher, table["title"], (
         "if it is Open MPI's, put this line into paraview_setup: export OMPI_MCA_orte_default_hostfile=${0} "
         "PRTE_MCA_prte_default_hostfile=${0}; and set paraview_mpi_launcher to: {1} -n {2} --map-by ppr:{3}:node".format(
             file, launcher, tasks, each) if file else

@@ -13,7 +13,8 @@ from ..common.errors import SessionError
 from ..common.text import one_line, tail
 from ..paraview import pvserver as paraview
 from ..paraview import rendering
-from ..schedulers import answers, jobs
+from ..schedulers import amounts, answers, jobs
+from ..ssh.channel import ChannelLost
 from . import heartbeat, job_faults, job_scripts, status_file
 from .job_directory import Directory
 from .job_watch import JobWatch
@@ -233,10 +234,10 @@ class JobFlow:
         state = self.queue.ask(self.watch.job_id)
         way_out = ending.way_out
         if not self.progress.host:
-            error = job_faults.unwritable(self.watch.job_id, state, self.progress.ended, self.directory.path, log)
+            error = job_faults.unwritable(self.watch.job_id, self.table, state, self.progress.ended, self.directory.path, log)
             if error:
                 return error
-            if not log.strip() and state.state != "cancelled":
+            if not log.strip() and state.state != "cancelled" and not self.watch.waited:
                 way_out = way_out or job_faults.may_be_unwritable(self.directory.path)
         why = ending.reason if ending.known or not otherwise else otherwise
         if self.attached:
@@ -276,11 +277,14 @@ class JobFlow:
         if self.attached and time.time() - self.watch.polling.submitted_at > min(seconds, _START_SECONDS):
             raise SessionError("the session's script does not start in job {0}".format(self.watch.job_id), one_line(self.directory.log()) or "its log is empty",
                                "log in on the job's first node by hand, from the login node, and see what is missing")
-        if time.time() - self.watch.polling.submitted_at > seconds:
-            state = self.watch.state
+        state = self.watch.state
+        # A job that is reported to run is being prepared; _check_silence() limits that.
+        runs = state is not None and state.state == "running" and not state.explanation
+        if time.time() - self.watch.polling.submitted_at > seconds and not runs:
             sentence = " ({0})".format(state.explanation) if state and state.warning else ""
             raise SessionError("job {0} did not start within {1}".format(self.watch.job_id, durations.in_words(seconds)),
-                               "it was pending: {0}{1}".format((state and (state.reason or state.native)) or "no reason given", sentence),
+                               "it was {0}: {1}{2}".format(state.state if state else "pending", (state and (state.reason or state.native)) or "no reason given",
+                                                           sentence),
                                "it was cancelled; raise paraview_queue_timeout, ask for less, or use paraview_detach and connect again later",
                                cancelled=True, end_detached=True)
         return False
@@ -406,12 +410,18 @@ class JobFlow:
         if not progress.host:
             return False
         deadline = time.monotonic() + _ENDING_SOON
-        if not progress.ended:
-            self.directory.put("stop", "")
-        while not status_file.Progress(text).ended:
-            if time.monotonic() > deadline:
-                return False
-            text = self.directory.status(text, 1)
+        try:
+            if not progress.ended:
+                self.directory.put("stop", "")
+            while not status_file.Progress(text).ended:
+                if time.monotonic() > deadline:
+                    return False
+                text = self.directory.status(text, 1)
+        except ChannelLost:
+            raise
+        except SessionError:
+            # The job is cancelled then. A directory may be full or read-only.
+            return False
         return True
 
     def _end_step(self) -> str:
@@ -441,14 +451,13 @@ class JobFlow:
         if not self.table.get("delivers_output"):
             return True
         state = self.queue.ask(self.watch.job_id)
-        return state.gone or (state.state in answers.OVER and not answers.is_one_of(state.native, self.table.get("leaving", ())))
+        return answers.has_left(self.table, state)
 
     def wait_until_released(self, seconds: float) -> bool:
         """Waits until the batch system has released a job that ends by itself. Returns False if the seconds are over before."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            state = self.queue.ask(self.watch.job_id)
-            if state.gone or state.state in answers.OVER:
+            if answers.has_left(self.table, self.queue.ask(self.watch.job_id)):
                 return True
             time.sleep(max(1, self.poll_floor))
         return False
@@ -456,11 +465,11 @@ class JobFlow:
 
 def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
     """The line for a job that was submitted with these options, as directives.granted() returns them. What is unknown is left out."""
-    nodes, tasks = options["nodes"], options.get("tasks") or options["nodes"] * options["tasks_per_node"]
-    amounts = [count(nodes, "node") if nodes else "", count(tasks, "task") if tasks else "",
+    nodes, tasks = options["nodes"], amounts.tasks(options)
+    known = [count(nodes, "node") if nodes else "", count(tasks, "task") if tasks else "",
                durations.clock(options["walltime"]) if options["walltime"] else ""]
-    known = ", ".join(amount for amount in amounts if amount)
-    return "job {0} submitted{1}{2}".format(job_id, " to " + options["queue"] if options["queue"] else "", known and ": " + known)
+    shown = ", ".join(amount for amount in known if amount)
+    return "job {0} submitted{1}{2}".format(job_id, " to " + options["queue"] if options["queue"] else "", shown and ": " + shown)
 
 
 def count(number: int, noun: str) -> str:

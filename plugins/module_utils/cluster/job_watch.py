@@ -53,6 +53,7 @@ class JobWatch:
         heartbeat: the job's signs of life.
         vanished: the batch system reports that the job is over, and the job neither noted an end nor gives a sign of life.
         contradicted: the batch system reports that the job is over, and the job gives signs of life.
+        waited: the last that the batch system reported of the job is that it waited in the queue.
         over_reports: how often the batch system has reported so, one answer after the other.
         unread: why the status file or the batch system could not be read; None if the last step read both.
     """
@@ -65,6 +66,7 @@ class JobWatch:
         self.heartbeat = Heartbeat()
         self.vanished = self.contradicted = self._never_ran = False
         self.over_reports = 0
+        self.waited = False
         self.unread: t.Optional[SessionError] = None
         self._queried = False
         self._unread_since: t.Optional[float] = None
@@ -146,6 +148,7 @@ class JobWatch:
             return
         self.state, self.contradicted, self.vanished = state, False, False
         self._note_silence(state)
+        self.waited = state.state == "pending" or self.waited and state.gone
         over = state.gone or state.state in answers.OVER
         self.over_reports = self.over_reports + 1 if over else 0
         if over:

@@ -15,7 +15,7 @@ import typing as t
 from ..common import programs
 from ..common.errors import SessionError
 from ..common.text import one_line
-from ..schedulers import answers, jobs, mpi
+from ..schedulers import answers, jobs, mpi, node_names
 from ..schedulers.tables.registry import Table
 from . import job_scripts
 from .login_node import Run
@@ -54,6 +54,22 @@ def find(queue: jobs.Jobs, run: Run, job_id: str) -> answers.JobState:
     if job.owner not in (user, uid) and job.owner.rpartition("@")[0] != user or not user:
         raise _error(job_id, "it belongs to {0}, and you are {1} there".format(one_line(job.owner, 80), one_line(user, 80) or "an account without a name"))
     return job
+
+
+def dialled(table: Table, job_id: str, node: str, options: t.Dict[str, t.Any], site: t.Dict[str, t.Any]) -> str:
+    """The name of a node for Jobs.attach(): where ssh starts the script, that under which the node is reached.
+
+    Args:
+        table: the batch system's table.
+        job_id: the job. node: its root node.
+        options: of the session. site: the site's own values.
+    Raises:
+        SessionError: the rule for the names of nodes makes no host name of it.
+    """
+    try:
+        return node if table.get("attach") else node_names.reached(node, node_names.rule(options, site))
+    except ValueError as error:
+        raise SessionError(_what(job_id), one_line(str(error)), "correct paraview_node_name, or ask the site to correct node_name in site.yml")
 
 
 def _what(job_id: str) -> str:

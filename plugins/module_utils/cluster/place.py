@@ -15,7 +15,7 @@ from . import job_directory
 from .login_node import Run
 
 # A line of ``ls -ldn``: type, permissions, owner, group.
-_LISTED = re.compile(r"^([dl])([r-][w-][xsS-][r-][w-][xsS-][r-][w-][xtT-])[.+@]?\s+\d+\s+(\d+)\s+(\d+)\s", re.MULTILINE)
+_LISTED = re.compile(r"^([dl])([r-][w-][xsS-][r-][w-][xsS-][r-][w-][xtT-]\+?)[.@]?\s+\d+\s+(\d+)\s+(\d+)\s", re.MULTILINE)
 # Start-up files of a shell may be slow.
 _ASK_SECONDS = 40
 _LOOK_SECONDS = 30
@@ -47,7 +47,7 @@ def place(requested: str, facts: t.Dict[str, t.Any], script: Run) -> str:
         code, out, err = script(look(path, facts["uid"]), _LOOK_SECONDS)
         fault = read_look(out)
         if fault is None:
-            fault = "it cannot be checked: " + (one_line(err or out) or "no answer within {0} s".format(_LOOK_SECONDS) if code else "the answer is incomplete")
+            fault = "it cannot be checked: " + (_literal(err or out) or "no answer within {0} s".format(_LOOK_SECONDS) if code else "the answer is incomplete")
     except ValueError as error:
         raise _refused(requested, value, str(error))
     if fault:
@@ -155,5 +155,7 @@ def _replaceable(form: str, mode: str, owner: int, private: bool, uid: int, is_l
         return "another account (uid " + str(owner) + ") owns {0} and could replace the session's files: name a directory of your own in it"
     if mode[8] in "tT":
         return ""
-    who = "any account" if mode[7] == "w" else "its group" if mode[4] == "w" and not private else ""
+    # With an access control list, the group's permissions are those of all whom it names.
+    shared = mode[4] == "w" and not (private and len(mode) == 9)
+    who = "any account" if mode[7] == "w" else "its group" if shared else ""
     return who and "{0} is writable for " + who + ", which could replace the session's files: its owner can prevent that by chmod +t"

@@ -71,13 +71,16 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     if not checked["directives"]:
         # Directives may set the nodes.
         amounts.check(checked)
+    _check_own_job(checked)
     if checked["job_id"] and checked["scheduler"] == "none":
         raise wrong("job_id", checked["job_id"], "without a batch system there are no jobs")
     tables = validation.tables(checked["schedulers"])
     # The form in which the session's record returns it.
     checked["schedulers"] = json.loads(json.dumps(checked["schedulers"]))
     if checked["scheduler"] in tables:
-        directives.check(tables[checked["scheduler"]], requested(checked, {}))
+        # For a job of the user's own, nothing is requested.
+        if not checked["job_id"]:
+            directives.check(tables[checked["scheduler"]], requested(checked, {}))
     elif checked["scheduler"] != "auto":
         raise wrong("scheduler", checked["scheduler"], "it has to be auto or one of {0}; another one is described in paraview_schedulers".format(
             ", ".join(sorted(tables))))
@@ -99,6 +102,13 @@ def _ports(value: t.Any) -> str:
     if value:
         listeners.parse_range(value)
     return str(value).replace(" ", "")
+
+
+def _check_own_job(options: t.Dict[str, t.Any]) -> None:
+    if options.get("job_id") and options.get("tasks"):
+        raise SessionError("paraview_job_id and paraview_tasks cannot be combined",
+                           "in a job of yours pvserver gets paraview_tasks_per_node ranks on each node",
+                           "set paraview_tasks_per_node, and leave paraview_tasks out; nothing was started")
 
 
 def _command(value: t.Any) -> t.List[str]:

@@ -67,7 +67,7 @@ CAUSES = {
                           "give its full path in the container in paraview_pvserver, or use an image that has it"),
     "image": ("image", "the container's image cannot be used: {message}",
               "name an image in paraview_pvserver that the nodes can read, by its full path; of variables in it only a ~ at its beginning is replaced"),
-    "terminal": ("launcher", "the container wants a terminal, and a job has none", "leave the option -t (--tty) out of paraview_pvserver"),
+    "terminal": ("launcher", "the container needs a terminal, and a job has none", "leave the option -t (--tty) out of paraview_pvserver"),
     "container": ("launcher", "the container did not start: {message}", "correct paraview_pvserver"),
     "srun": ("launcher", "srun did not start pvserver: {message}", _LAUNCHER),
     "slots": ("slots", "MPI was to start more processes than the job has slots for", _NUMBERS),

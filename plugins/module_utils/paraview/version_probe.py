@@ -88,12 +88,14 @@ def probe(modules: t.List[str], pvserver: t.Union[str, t.List[str]]) -> str:
 def question(pvserver: t.Union[str, t.Sequence[str]]) -> t.List[str]:
     """The part of a pvserver command that is run with --version. It has no MPI launcher, which must not be started on a login node.
 
-    It is empty if only the launcher determines which pvserver it starts.
+    It is empty if only the launcher determines which pvserver it starts, and if the question would leave a container behind.
 
     Args:
         pvserver: its command.
     """
     words = [pvserver] if isinstance(pvserver, str) else list(pvserver)
+    if wrappers.leaves_container(words):
+        return []
     place = wrappers.pvserver_index(words)
     # pvserver's own options do not matter for its version, and some of them have side effects.
     if place is not None and os.path.basename(words[place]) == "pvserver":

@@ -34,13 +34,15 @@ _ENV_ELSEWHERE = re.compile(r"^(?:PATH=|-i\Z|-\Z|--ignore-environment\Z|-S|--spl
 
 # The first word after the options and the subcommand is the image.
 _IMAGE_FIRST = ("apptainer", "singularity", "docker", "podman", "podman-hpc", "nerdctl", "sarus", "enroot")
-# These start a program of another root or of another environment.
-_OTHERS = ("shifter", "ch-run", "pcocc-rs", "udocker", "uenv", "squashfs-mount", "nix", "nix-shell", "guix", "conda", "mamba", "micromamba", "pixi", "flatpak",
-           "bwrap", "unshare", "nsenter", "chroot", "proot", "fakechroot", "systemd-nspawn")
+# These start a program of another root, and those of another environment, which have the same directories.
+_ROOTS = ("shifter", "ch-run", "pcocc-rs", "udocker", "flatpak", "bwrap", "unshare", "nsenter", "chroot", "proot", "fakechroot", "systemd-nspawn")
+_ENVIRONMENTS = ("uenv", "squashfs-mount", "nix", "nix-shell", "guix", "conda", "mamba", "micromamba", "pixi")
+#: The names of programs whose own program need not have the directories of the host: an extended regular expression for words.
+OTHER_ROOTS = "|".join(_IMAGE_FIRST + _ROOTS)
 _IMAGES, _CONTAINER = (re.compile(r"^(?:{0})(?:-?\d[\d.]*)?\Z".format("|".join(re.escape(name) for name in names)))
-                       for names in (_IMAGE_FIRST, _IMAGE_FIRST + _OTHERS))
-# A container of these has a network of its own, unless an option says otherwise.
-_OWN_NETWORK = re.compile(r"^(?:docker|podman|podman-hpc|nerdctl)\Z")
+                       for names in (_IMAGE_FIRST, _IMAGE_FIRST + _ROOTS + _ENVIRONMENTS))
+# A container of these has a network of its own, and stays after its end, unless an option changes that.
+_ENGINE = re.compile(r"^(?:docker|podman|podman-hpc|nerdctl)\Z")
 _HOST_NETWORK = re.compile(r"^--net(?:work)?=host\Z")
 # Options of containers whose value is the next word: in both families, in that of Apptainer, and in that of Docker. The same letter may be a flag in the other.
 _WITH_VALUE = ("--add-host", "--cap-add", "--cap-drop", "--cpus", "--cpu-shares", "--cpuset-cpus", "--cpuset-mems", "--device", "--dns", "--entrypoint",
@@ -167,6 +169,12 @@ def contains(words: t.Sequence[str]) -> bool:
     return any(is_container(word) for word in words) or chooses_pvserver(words)
 
 
+def leaves_container(words: t.Sequence[str]) -> bool:
+    """Whether each start of a command makes a container that stays, or one whose name the next start needs."""
+    return (any(_ENGINE.match(os.path.basename(word)) for word in words) and "run" in words
+            and ("--rm" not in words or any(re.match(r"--(?:name|cidfile)(?:=|\Z)", word) for word in words)))
+
+
 def has_own_network(words: t.Sequence[str]) -> bool:
     """Whether a command starts pvserver in a container with a network of its own, which nothing outside can reach.
 
@@ -175,7 +183,7 @@ def has_own_network(words: t.Sequence[str]) -> bool:
     """
     joined = ["{0}={1}".format(word, words[place + 1]) if word in ("--net", "--network") and place + 1 < len(words) else word
               for place, word in enumerate(words)]
-    return any(_OWN_NETWORK.match(os.path.basename(word)) for word in words) and not any(_HOST_NETWORK.match(word) for word in joined)
+    return any(_ENGINE.match(os.path.basename(word)) for word in words) and not any(_HOST_NETWORK.match(word) for word in joined)
 
 
 def quoted(words: t.Iterable[str]) -> str:

@@ -108,7 +108,7 @@ class RouteContext:
     def reached_by(self, node: str) -> str:
         """The name under which a node is reached; raises RouteUnavailable if the user's or the site's rule makes no host name of it."""
         try:
-            return node_names.reached(node, self.options.get("node_name") or self.facts.get("site", {}).get("node_name"))
+            return node_names.reached(node, node_names.rule(self.options, self.facts.get("site", {})))
         except ValueError as error:
             raise RouteUnavailable(one_line(str(error)))
 

@@ -35,8 +35,8 @@ _BEGIN = r"""paraview_node=$(mktemp -d /tmp/paraview-node.XXXXXXXXXX) && mkfifo 
 printf 'directory %s\n' "$paraview_node"
 """
 _RUN = """( command exec 8< {directory}/life 9>&-; cd /
-( /bin/sh -c {command} <&8 8<&- > {directory}/said 2>&1; echo ended >> {directory}/said ) &
-cat <&8 > /dev/null; kill "$(cat {directory}/pid)"; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
+( /bin/sh -c {command} <&8 8<&- > {directory}/said 2>&1; rm -f {directory}/pid; echo ended >> {directory}/said ) &
+cat <&8 > /dev/null; [ ! -s {directory}/pid ] || kill "$(cat {directory}/pid)"; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
 """
 #: Lines for the connection's own shell that end the connection to the node.
 STOP = "command exec 9>&-\n"

@@ -32,9 +32,6 @@ def adapted(table: Table, options: t.Dict[str, t.Any], site: t.Dict[str, t.Any])
     if table.get("on_demand") and (options.get("nodes_on_demand") or site.get("nodes_on_demand")):
         changed["may_pass"] = dict(table["on_demand"], **table.get("may_pass", {}))
         changed["own_reasons"] = list(dict.fromkeys(table.get("own_reasons", []) + list(table["on_demand"])))
-    rule = options.get("node_name") or site.get("node_name")
-    if rule:
-        changed["reached_by"] = rule
     if not options.get("scheduler_json", True) or not site.get("scheduler_json", True):
         changed["ask"] = _without_json(table["ask"])
     return changed

@@ -46,6 +46,11 @@ def ranks(options: t.Dict[str, t.Any]) -> Ranks:
     return Ranks(nodes, tasks, -(-tasks // nodes))
 
 
+def tasks(options: t.Dict[str, t.Any]) -> int:
+    """The number of all processes of options as directives.granted() returns them; 0 if it is unknown."""
+    return options.get("tasks") or options["nodes"] * options["tasks_per_node"]
+
+
 def check(options: t.Dict[str, t.Any]) -> None:
     """Raises SessionError if the numbers of processes, or those of GPUs, contradict each other."""
     _check_tasks(options)

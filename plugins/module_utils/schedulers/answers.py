@@ -173,6 +173,11 @@ def is_one_of(native: str, patterns: t.Iterable[str]) -> bool:
     return any(native == pattern or re.fullmatch(pattern, native) for pattern in patterns)
 
 
+def has_left(table: Table, state: JobState) -> bool:
+    """Whether a batch system has let go of a job: it has no record of it, or the job is over and no longer leaving."""
+    return state.gone or (state.state in OVER and not is_one_of(state.native, table.get("leaving", ())))
+
+
 def unknown(reason: str, explanation: str = "", gone: bool = False) -> JobState:
     """The state of a job about which nothing is known."""
     return JobState("unknown", "", reason, explanation, False, [], "", None, None, None, gone)
@@ -456,7 +461,7 @@ def _nodes(table: Table, values: t.Iterable[str]) -> t.List[str]:
 def _exit_status(table: Table, state: str, native: str, first: t.Dict[str, str]) -> t.Optional[int]:
     first = dict(first, **_divided(first.get("wait_status", "")))
     status = first.get("exit_status", "")
-    if not re.match(r"^-?[0-9]{1,9}\Z", status) or not (state in OVER or native in table.get("exiting", ())):
+    if not re.match(r"^-?[0-9]{1,9}\Z", status) or not (state in OVER or is_one_of(native, table.get("exiting", ()))):
         return None
     text = first.get("signal", "0")
     number = int(text) if re.match(r"^[0-9]{1,9}\Z", text) else 0

@@ -12,7 +12,7 @@ import typing as t
 from ..common import timers
 from ..common.errors import SessionError
 from ..common.text import last_lines, one_line, tail
-from . import answers, node_names
+from . import answers, own_script
 from .tables.registry import Table
 
 #: Seconds after which a batch system that does not answer is reported.
@@ -89,19 +89,11 @@ class Jobs:
         return job_id
 
     def attach(self, job_id: str, node: str, script: str) -> t.List[str]:
-        """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that.
-
-        Raises:
-            SessionError: the rule for the names of nodes makes no host name of this one.
-        """
-        try:
-            node = node if self.table.get("attach") else node_names.reached(node, self.table.get("reached_by"))
-        except ValueError as error:
-            raise SessionError("pvserver cannot be started in job {0}".format(job_id), one_line(str(error)),
-                               "correct paraview_node_name, or ask the site to correct node_name in site.yml")
+        """The command that runs a script inside an existing job; it uses ssh if the batch system has no command for that."""
         # The shell of the login on the node reads the last word once more.
         argv = self.table.get("attach") or [
-            "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "{node}", "exec /bin/sh {0}".format(shlex.quote(script))]
+            "ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "{node}",
+            "exec " + " ".join(shlex.quote(word) for word in answers.fill(own_script.WORDS, script=script))]
         return answers.command(self.table if "attach" in self.table else {}, argv, job_id=job_id, node=node, script=script)
 
     def about(self, job_id: str) -> answers.JobState:
@@ -174,7 +166,7 @@ class Jobs:
         while True:
             state = self.ask(job_id)
             leaving = answers.is_one_of(state.native, self.table.get("leaving", ()))
-            if state.gone or (state.state in answers.OVER and not leaving):
+            if answers.has_left(self.table, state):
                 return ""
             if time.monotonic() > deadline:
                 if leaving and not objection and self.table.get("delivers_output"):

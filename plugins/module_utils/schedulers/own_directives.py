@@ -214,6 +214,12 @@ def _flux_time(value: str) -> int:
         return 0
 
 
+def _slots(value: str) -> int:
+    """The slots in ``NAME SLOTS`` of a parallel environment; 0 for a range of them."""
+    match = re.match(r"\S+ +([0-9]{1,7})(?:-\1)?\Z", value.strip())
+    return int(match.group(1)) if match else 0
+
+
 def _chunks(value: str) -> int:
     """The number of chunks of ``2:ncpus=4+ncpus=8``, or of nodes of ``2:ppn=4`` or ``c1+c2``."""
     counts = [re.match(r"\s*([0-9]{1,6})\s*(?::|\Z)", chunk) for chunk in value.split("+")]
@@ -244,7 +250,7 @@ def _of_span(name: str) -> t.Callable[[str], t.Optional[int]]:
 
 #: How a value is read, by name. 0 or an empty text: it cannot be read; None: it does not set the quantity.
 FORMS: t.Dict[str, t.Callable[[str], t.Any]] = {
-    "number": _number, "text": _text, "unknown": _unknown, "seconds": _seconds, "minutes": _minutes, "slurm_time": _slurm_time,
+    "number": _number, "text": _text, "unknown": _unknown, "slots": _slots, "seconds": _seconds, "minutes": _minutes, "slurm_time": _slurm_time,
     "grid_engine_time": _grid_engine_time, "flux_time": _flux_time, "chunks": _chunks, "mpiprocs": _of_each_chunk("mpiprocs"),
     "ppn": _of_each_chunk("ppn"), "ptile": _of_span("ptile"), "hosts": _of_span("hosts"),
 }

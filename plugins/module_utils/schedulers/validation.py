@@ -138,7 +138,7 @@ class _Checker:
             "signals_from": self._number, "negative_signals": self._bool, "cluster": self._argv("cluster"),
             "node": self._regex_with("value"), "directives": self._directives, "job_nodes": self._shell,
             "job_setup": self._shell, "launcher": self._launcher, "on_login_node": self._bool, "verbatim": self._texts,
-            "cancels_slowly": self._bool, "delivers_output": self._bool,
+            "unwritable": self._texts, "cancels_slowly": self._bool, "delivers_output": self._bool,
         }
         self.verbatim = self._texts(".verbatim", table["verbatim"]) if isinstance(table, dict) and "verbatim" in table else []
         table = self._entries("", table, kinds, _REQUIRED["table"])

@@ -8,8 +8,10 @@
 mask=$(umask)
 umask 077
 # On a full file system, a file can be made although nothing can be written.
-if ! cd @DIR@ || ! { printf '%4096s' '' > status.new; } 2>/dev/null; then
-  echo "job.sh: $(hostname) cannot write to "@DIR@", where the login node and the job exchange files" >&2
+# Another account may have made a directory of this name on the node.
+# shellcheck disable=SC3067 # every shell in use has it
+if ! cd @DIR@ || ! [ -O . ] || ! [ -O pvserver.sh ] || ! { printf '%4096s' '' > status.new; } 2>/dev/null; then
+  echo "job.sh: $(hostname) cannot write to "@DIR@", where the login node and the job exchange files, or another account owns it" >&2
   exit 73
 fi
 lines=

@@ -7,12 +7,25 @@
 
 LC_ALL=C; export LC_ALL
 part() { printf '\n==%s\n' "$1"; }
+# Lists a path and all above it, and the same for the target of each link among them.
 look() {
-  directory=$1
+  links=0
+  list "$1"
+}
+list() {
+  set -- "$1" "$1"
   while :; do
-    ls -ldn "$directory"
-    [ "$directory" != / ] || break
-    directory=${directory%/*} directory=${directory:-/}
+    ls -ldn "$2"
+    if [ -L "$2" ] && [ $links -lt 20 ]; then
+      links=$((links + 1))
+      target=$(readlink "$2")
+      case $target in /*) ;; *) target=${2%/*}/$target;; esac
+      list "$target"
+    fi
+    [ "$2" != / ] || break
+    case $2 in */*) ;; *) break;; esac
+    directory=${2%/*}
+    set -- "$1" "${directory:-/}"
   done
 }
 part kind

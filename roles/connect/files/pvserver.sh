@@ -76,7 +76,7 @@ can_run_left() {
   if [ -n "$own_file" ]; then
     # The pvserver of a module may be a script that starts a container.
     case $(head -c 2 "$own_file" 2>/dev/null) in '#!') ;; *) return 0;; esac
-    ! grep -qaE 'apptainer|singularity|shifter|podman|docker|ch-run|enroot|sarus' "$own_file"
+    ! grep -qawE '@OTHER_ROOTS@' "$own_file"
     return
   fi
   set -- @INSIDE@

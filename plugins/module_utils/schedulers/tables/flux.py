@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flux. Sources: flux-jobs(1), flux-batch(1)."""
 
+from .. import own_script
+
 NAME, ORDER, KNOWN_AS = "flux", 60, "Flux"
 PARTICULAR = "``paraview_account`` is a bank; memory cannot be requested"
 
@@ -73,7 +75,10 @@ TABLE = {
                 "-x": "--exclusive", "-S": "--setattr",
             },
             "flags": ["-x", "-v", "--exclusive", "--wrap"],
-            "refused": {"--wrap": "flux would take the script for a command"},
+            "refused": {
+                "--wrap": "flux would take the script for a command",
+                "--gpus-per-slot .*": "pvserver's ranks get GPUs by the option of flux run that paraview_gpus_per_task sets too",
+            },
             "quantities": {
                 "walltime": {"--time-limit": "flux_time"}, "queue": {"--queue": "text"}, "nodes": {"--nodes": "number"}, "tasks": {"--nslots": "number"},
             },
@@ -87,7 +92,7 @@ TABLE = {
         },
     },
     # A job of flux alloc or flux batch is a Flux of its own, whose brokers end with it.
-    "attach": ["flux", "proxy", "{job_id}", "flux", "exec", "--rank=0", "/bin/sh", "{script}"],
+    "attach": ["flux", "proxy", "{job_id}", "flux", "exec", "--rank=0"] + own_script.WORDS,
     "job_nodes": "flux getattr hostlist",
     # Names in Flux's own formats.
     "verbatim": ["status", "urgency", "nodelist", "returncode", "username", "expiration"],

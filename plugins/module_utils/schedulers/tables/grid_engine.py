@@ -72,6 +72,8 @@ TABLE = {
         _DELETED: "it was cancelled", _ERROR: "it could not be started on the node", _HELD: "held: release it with qrls {job_id}",
         _SUSPENDED: "suspended by the batch system", "[hR]*h[hR]*": "held: release it with qrls {job_id}",
     },
+    # What shows that a job could not write to the session's directory.
+    "unwritable": ["26"],
     "directives": {
         # Without -notify a deleted job is killed before it can report that.
         "prefix": "#$ ", "always": ["-S /bin/sh", "-j y", "-r n", "-notify"],
@@ -90,7 +92,7 @@ TABLE = {
                 "-t .*": "a session is one job, and this makes several", "-sync y.*": "qsub would return only when the job is over",
             },
             # How many slots each node gives is the parallel environment's rule.
-            "quantities": {"walltime": {"-l h_rt": "grid_engine_time"}, "queue": {"-q": "text"}, "tasks": {"-pe": "unknown"}},
+            "quantities": {"walltime": {"-l h_rt": "grid_engine_time"}, "queue": {"-q": "text"}, "tasks": {"-pe": "slots"}, "nodes": {"-pe": "unknown"}},
         },
     },
     "details": {

@@ -76,6 +76,8 @@ TABLE = {
         ".*(?:slot|job|resource|host) limit.*reached.*|.*[Ll]imit defined.*": "waits until a limit allows it",
         ".*(?:[Nn]ot enough|not satisfied|slot limit).*": "waits for nodes to become free",
     },
+    # What shows that a job could not write to the session's directory.
+    "unwritable": ["EXIT/TERM_CWD_NOTEXIST"],
     "directives": {
         "prefix": "#BSUB ", "always": ["-J pvserver", "-rn"], "exclusive": "-x",
         "lines": {

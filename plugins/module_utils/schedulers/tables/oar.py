@@ -53,7 +53,7 @@ TABLE = {
         "toError/FRAG_JOB_REQUEST": "cancelled", "Error/FRAG_JOB_REQUEST": "cancelled",
     },
     "explanations": {
-        "Hold": "held: release it with oarresume", "toAckReservation": "waits until its reservation is confirmed", "toLaunch": "it is being started",
+        "Hold": "held: release it with oarresume {job_id}", "toAckReservation": "waits until its reservation is confirmed", "toLaunch": "it is being started",
         "Launching": "it is being started", "Suspended": "suspended by the batch system", "Resuming": "it is being resumed", "Finishing": "it is ending",
         "(?i)cannot find enough resources.*": "waits for nodes to become free", "(?i).*dependency with the job.*": "waits for another job",
         "(?:to)?Error/FRAG_JOB_REQUEST": "it was cancelled", "(?:to)?Error/WALLTIME": _WALLTIME,
@@ -63,6 +63,8 @@ TABLE = {
     },
     "exiting": ["Finishing"],
     "leaving": ["toError", "Finishing"],
+    # What shows that a job could not write to the session's directory.
+    "unwritable": ["(?:to)?Error/WORKING_DIRECTORY", "(?:to)?Error/OUTPUT_FILES"],
     "directives": {
         # OAR takes the rest of a line as it stands, so quotes would be part of the value.
         "prefix": "#OAR ", "quoting": "literal", "always": ["-n sciviz.paraview"],
@@ -76,7 +78,7 @@ TABLE = {
             "same": {"-l": "--resource", "-q": "--queue", "-n": "--name", "-O": "--stdout", "-E": "--stderr", "-p": "--property", "-t": "--type"},
             "flags": ["--hold"],
             "refused": {"--array": "a session is one job", "--array-param-file": "a session is one job", "-I": "a session's job is not interactive"},
-            "quantities": {"queue": {"--queue": "text"}},
+            "quantities": {"queue": {"--queue": "text"}, "walltime": {"--resource": "unknown"}, "nodes": {"--resource": "unknown"}},
         },
     },
     "attach": ["env", "OAR_JOB_ID={job_id}", "oarsh", "{node}", "/bin/sh", "{script}"],

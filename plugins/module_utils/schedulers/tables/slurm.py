@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Slurm. Sources: sbatch(1), scontrol(1), sacct(1), Slurm's job reason codes, and recorded output of Slurm."""
 
+from .. import own_script
+
 NAME, ORDER, KNOWN_AS = "slurm", 10, "Slurm"
 PARTICULAR = "queried with ``scontrol``; ``sacct``, where it is in use, reports a job that Slurm has already removed"
 
@@ -150,6 +152,8 @@ TABLE = {
         "DEADLINE": "its deadline was over",
     },
     "exits": {"181": "its directory or its output file could not be opened on the node"},
+    # What shows that a job could not write to the session's directory.
+    "unwritable": ["181"],
     "directives": {
         "prefix": "#SBATCH ", "always": ["--no-requeue", "--job-name=pvserver"], "exclusive": "--exclusive",
         "lines": {
@@ -196,7 +200,7 @@ TABLE = {
     },
     # With --overlap the step needs no cores of its own; SLURM_OVERLAP is for steps that it starts.
     "attach": ["env", "SLURM_OVERLAP=1", "srun", "{cluster}", "--jobid={job_id}", "--overlap", "--nodes=1", "--ntasks=1", "--nodelist={node}",
-               "--input=none", "--export=ALL", "/bin/sh", "{script}"],
+               "--input=none", "--export=ALL"] + own_script.WORDS,
     # srun describes this step of one process. What starts ranks has to see the whole job.
     "attach_setup": 'SLURM_NNODES=$all SLURM_JOB_NUM_NODES=$all SLURM_NTASKS=$((use * each)) SLURM_NPROCS=$((use * each)) SLURM_TASKS_PER_NODE="$each(x$all)"\n'
                     '[ -z "$SLURM_JOB_NODELIST" ] || SLURM_NODELIST=$SLURM_JOB_NODELIST\n'

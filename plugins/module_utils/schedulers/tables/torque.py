@@ -55,6 +55,8 @@ TABLE = {
     "cancels_slowly": True,
     "delivers_output": True,
     "signals_from": 256,
+    # What shows that a job could not write to the session's directory.
+    "unwritable": ["-9"],
     "directives": {
         # A name may have 15 characters.
         "prefix": "#PBS ", "always": ["-N sciviz.paraview", "-S /bin/sh", "-j oe", "-r n"], "exclusive": "-n",

@@ -43,7 +43,8 @@ class Submission(Step):
         self.session.update(remote_directory=path, lifeline=None if reconnects else False)
         if own:
             self.session.update(ends_at=None if own.time_left_s is None else time.time() + own.time_left_s)
-            flow.attach(options["job_id"], own.root_node, files, self.channel.hold)
+            node = own_job.dialled(answers.of(record), options["job_id"], own.root_node, options, record.facts["site"])
+            flow.attach(options["job_id"], node, files, self.channel.hold)
         else:
             flow.submit(files)
         job_id = flow.watch.job_id
