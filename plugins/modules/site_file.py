@@ -28,6 +28,17 @@ options:
     description: The values, by key.
     type: dict
     default: {}
+  writer:
+    description:
+      - The caller's name, if several callers own the same keys. The first one writes them, and its name with them as the key
+        C(forwarding_policy), unless that is V(forwarding). The others change nothing as long as that one is among O(writers).
+    type: str
+    default: ""
+  writers:
+    description: The names of all callers that there are on the host.
+    type: list
+    elements: str
+    default: []
   path:
     description: The file.
     type: path
@@ -63,6 +74,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import
 
 SPEC = {
     "owned": {"type": "list", "elements": "str", "required": True}, "values": {"type": "dict", "default": {}},
+    "writer": {"type": "str", "default": ""}, "writers": {"type": "list", "elements": "str", "default": []},
     "path": {"type": "path", "default": site_file.PATH},
 }
 
@@ -73,7 +85,8 @@ def main():
     try:
         old = files.read_old(path).content
         text = None if old is None else old.decode("utf-8", "surrogateescape")
-        new = site_file.merge(text, module.params["owned"], module.params["values"])
+        others = site_file.is_others(text, *(module.params[name] for name in ("owned", "writer", "writers")))
+        new = text if others else site_file.merge(text, *_keys(module.params))
         if new != text and not module.check_mode:
             files.publish(path, new)
     except SessionError as error:
@@ -84,6 +97,13 @@ def main():
     module.exit_json(changed=new != text, path=path, diff={
         "before_header": path if text is not None else os.devnull, "after_header": path if new is not None else os.devnull,
         "before": shown[0], "after": shown[1]})
+
+
+def _keys(params):
+    if not params["writer"]:
+        return params["owned"], params["values"]
+    named = {site_file.WRITER: params["writer"]} if params["values"] and params["writer"] != site_file.FIRST_WRITER else {}
+    return params["owned"] + [site_file.WRITER], dict(params["values"], **named)
 
 
 if __name__ == "__main__":

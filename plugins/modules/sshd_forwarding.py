@@ -10,14 +10,18 @@ version_added: 0.1.0
 description:
   - Sets what sshd lets its users forward, for everybody or under a C(Match). Other tools may manage sshd as well. The module changes none
     of their lines.
-  - If the main file includes a directory, and a drop-in there takes effect, the policy is written to a drop-in. Otherwise it is written to
-    a marked block in the main file. The first place that works is used.
+  - If the main file includes a directory, and a drop-in there takes effect, the policy is written to a drop-in. Otherwise a marked block in
+    the main file has the policy, or includes a file that has it. The first place that works is used. Nothing is written to a directory that
+    another program reads, such as C(/etc/ssh/ssh_config.d), even if sshd's configuration includes it.
   - Before the module changes anything, sshd itself reads a copy of the whole configuration (C(sshd -t), and C(sshd -T -C) for each
     connection of O(verify)). Every requested value must be in effect, and every other value must be as before. If no place works, the
     module fails, names the file and the line that prevent it, and changes nothing.
   - Then the files are replaced one by one, each in one step. The service is reloaded, never restarted, so open sessions continue. After
     that it must greet a new connection. If a step fails, the old files and the old configuration of the daemon are restored.
-  - A policy never overrides another policy of this module.
+  - There can be several policies of this module. They can be set in any order, and each can be changed or removed alone. Where two of them
+    set different values for one connection, the more specific one counts. One that names users comes before one for groups, that before one
+    for addresses, and all of them before a global one. Then more criteria come before fewer, and fewer values before more. Between equals the
+    name decides. RV(precedence) reports this. Two policies of which one would hold for no connection are refused.
 extends_documentation_fragment:
   - sciviz.paraview.attributes.host
   - sciviz.paraview.sshd
@@ -138,7 +142,7 @@ options:
     default: true
   backup:
     description:
-      - Whether to keep a copy of each changed file, in the same directory.
+      - Whether to keep a copy of each changed file, below C(/var/lib/sciviz-paraview/sshd-backups), where no program reads it.
     type: bool
     default: false
   confirm:
@@ -209,7 +213,7 @@ files:
     backup_file:
       description: Its backup copy, if there is one.
       type: str
-      sample: /etc/ssh/sshd_config.2026-11-22@10:00:00~
+      sample: /var/lib/sciviz-paraview/sshd-backups/etc/ssh/sshd_config.2026-11-22@10:00:00~
 connections:
   description: The connections that were tested, and sshd's forwarding policy for each.
   returned: success
@@ -263,6 +267,76 @@ overrides:
       type: list
       elements: str
       sample: ["user=alice,host=host.example,addr=192.0.2.1,laddr=127.0.0.1,lport=22"]
+exceptions:
+  description: Lines under a C(Match) for whose connections a global policy does not hold, in the order in which sshd reads them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    match:
+      description: The C(Match) line.
+      type: str
+      sample: Match Group sftponly
+    match_file:
+      description: The file of the C(Match) line.
+      type: str
+      sample: /etc/ssh/sshd_config
+    match_line:
+      description: The number of the C(Match) line.
+      type: int
+      sample: 2
+    file:
+      description: The file of the line below it.
+      type: str
+      sample: /etc/ssh/sshd_config
+    line:
+      description: The number of the line below it.
+      type: int
+      sample: 4
+    keyword:
+      description: The keyword.
+      type: str
+      sample: AllowTcpForwarding
+    value:
+      description: The value there.
+      type: str
+      sample: "no"
+    policy:
+      description: Name of the policy of this module that the line belongs to; empty if it is a line of others.
+      type: str
+      sample: ""
+precedence:
+  description: Values of this policy that another policy of this module overrides, or the reverse, for the connections to which both apply.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    keyword:
+      description: The keyword.
+      type: str
+      sample: AllowTcpForwarding
+    policy:
+      description: The policy that counts.
+      type: str
+      sample: viz
+    value:
+      description: Its value.
+      type: str
+      sample: local
+    over:
+      description: The policy that it overrides.
+      type: str
+      sample: site
+    over_value:
+      description: The value of that one.
+      type: str
+      sample: "no"
+policies:
+  description: Names of all policies of this module on the host, after the change.
+  returned: success
+  type: list
+  elements: str
+  sample: [site, viz]
 reloaded:
   description: Whether the service was reloaded.
   returned: success
@@ -346,14 +420,16 @@ def perform(options, check_mode, scratch):
     return {
         "changed": changed, "place": plan.place, "notes": notes + plan.warnings + change.warnings + (_overridden(plan) if plan.changes else []),
         "files": [_file(one, old[one], text, change.backups) for one, text in plan.changes.items()],
-        "connections": sshd_plan.report(plan), "overrides": plan.overrides,
+        "connections": sshd_plan.report(plan), "overrides": plan.overrides, "exceptions": list(plan.exceptions), "precedence": list(plan.precedence),
+        "policies": sorted(set(planner.own) - {options["name"]} | ({options["name"]} if options["state"] == "present" else set())),
         "reloaded": changed and options["reload"] and not check_mode and not change.warnings,
         "diff": [_diff(one, old[one], text) for one, text in plan.changes.items()],
     }
 
 
 def _overridden(plan):
-    return ["the policy overrides {file}:{line} ({keyword} {value}) for {0}".format("; ".join(one["connections"]), **one) for one in plan.overrides]
+    return ["the policy overrides {file}:{line} ({keyword} {0}) for {1} of the connections that were tested, which overrides lists".format(
+        one["value"][:80], len(one["connections"]), **{name: one[name] for name in ("file", "line", "keyword")}) for one in plan.overrides]
 
 
 def _file(path, old, new, backups):

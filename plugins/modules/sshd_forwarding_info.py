@@ -100,15 +100,22 @@ connections:
       type: dict
       sample: {allow_tcp_forwarding: local, gateway_ports: "no"}
     origins:
-      description: File, line and text of each value's origin, by the same names. A default of sshd has no entry.
+      description:
+        - File, line and text of each value's origin, and the name of the policy of M(sciviz.paraview.sshd_forwarding) that the line
+          belongs to, by the same names. A default of sshd has no entry.
       type: dict
-      sample: {allow_tcp_forwarding: {file: /etc/ssh/sshd_config.d/50-site.conf, line: 3, text: AllowTcpForwarding local}}
+      sample: {allow_tcp_forwarding: {file: /etc/ssh/sshd_config.d/50-site.conf, line: 3, text: AllowTcpForwarding local, policy: ""}}
+    policies:
+      description: Names of the policies of M(sciviz.paraview.sshd_forwarding) that apply. Of two that set the same value the first one counts.
+      type: list
+      elements: str
+      sample: [viz, site]
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import clean
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply, config, policy, samples
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply, config, own_policies, reports, samples
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
 
 SPEC = {
@@ -133,8 +140,8 @@ def main():
         module.fail_json(msg="cannot query sshd\n{0}\nrun it as root".format(clean(str(error))))
     for warning in warnings:
         module.warn(warning)
-    results = [{"connection": sample.label, "policy": policy.values(effective), "origins": policy.sources(effective, tree)}
-               for sample, effective in zip(connections, found)]
+    results = [{"connection": sample.label, "policy": reports.values(effective), "origins": reports.sources(effective, tree),
+                "policies": own_policies.applied(tree, effective)} for sample, effective in zip(connections, found)]
     module.exit_json(changed=False, main_file=path, files=list(tree.files), connections=results)
 
 

@@ -7,6 +7,7 @@ import collections
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -23,6 +24,9 @@ hypothesis_settings.register_profile(
     "unit", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "100")), database=None, derandomize="EXAMPLES" not in os.environ,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 hypothesis_settings.load_profile("unit")
+
+# A shell starts a command in the background with SIGINT ignored, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Answer(collections.namedtuple("Answer", "command code out err")):

@@ -18,9 +18,21 @@ TOP = Path(__file__).resolve().parents[2]
 ACCOUNTS = TOP / "tests/fixtures/sshd-accounts"
 
 
+def sshd_of(suite):
+    """list[str]: the command of the sshd of one of the lab's generations, if its base is there."""
+    root = Path("/var/lib/sciviz-paraview-lab") / suite / "root"
+    libraries = [root / "lib/x86_64-linux-gnu", root / "usr/lib/x86_64-linux-gnu"]
+    loader = next((path for name in ("ld-[0-9]*.so", "ld-linux-x86-64.so.2") for place in libraries for path in sorted(place.glob(name))), None)
+    words = [str(loader), "--library-path", ":".join(map(str, libraries)), str(root / "usr/sbin/sshd")]
+    return words if loader else pytest.fail(f"the lab has no base of {suite}")
+
+
 @functools.lru_cache
 def real_sshd():
-    """list[str]: the command of a real sshd. The call replaces this process's passwd and group files by those of the tests, which sshd reads."""
+    """list[str]: the command of a real sshd. The call replaces this process's passwd and group files by those of the tests, which sshd reads.
+
+    SSHD_SUITE chooses the sshd of one of the lab's generations.
+    """
     done = subprocess.run([TOP / "tests/tools/sshd"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
     if done.returncode:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("no sshd to query: " + done.stderr.decode(errors="replace"))
@@ -33,6 +45,8 @@ def real_sshd():
     for name in ("passwd", "group"):
         subprocess.run(["mount", "--bind", prefix / name, f"/etc/{name}"], check=True)
     Path("/run/sshd").mkdir(exist_ok=True)
+    if os.environ.get("SSHD_SUITE"):
+        return [*sshd_of(os.environ["SSHD_SUITE"]), "-h", str(prefix / "key")]
     return ["env", "LD_LIBRARY_PATH=" + (prefix / "libraries").read_text(), str(prefix / "root/usr/sbin/sshd"), "-h", str(prefix / "key")]
 
 
@@ -41,7 +55,8 @@ class Accounts(samples.Accounts):
 
     _groups = {line.split(":")[0]: (int(line.split(":")[2]), [name for name in line.split(":")[3].split(",") if name])
                for line in (ACCOUNTS / "group").read_text().splitlines()}
-    _users = {line.split(":")[0]: int(line.split(":")[3]) for line in (ACCOUNTS / "passwd").read_text().splitlines()}
+    _passwd = [line.split(":") for line in (ACCOUNTS / "passwd").read_text().splitlines()]
+    _users = {fields[0]: int(fields[3]) for fields in sorted(_passwd, key=lambda fields: (not 1000 <= int(fields[2]) < 60000, int(fields[2])))}
 
     def groups(self):
         return self._groups
@@ -50,7 +65,10 @@ class Accounts(samples.Accounts):
         return self._groups.get(name)
 
     def users(self):
-        return dict(sorted(self._users.items(), key=lambda user: user[1] < 1000))
+        return self._users
+
+    def ordinary(self, user):
+        return self._users.get(user, 0) >= 1000 and user not in ("nobody", "sshd")
 
 
 class LoginNode:

@@ -253,17 +253,21 @@ def test_lock_of_a_missing_directory(etc):
             pass
 
 
-def test_copy_is_kept_next_to_the_file(etc):
+def test_copies_are_kept_where_only_their_owner_reads(etc):
     os.chown(etc / "main", 1234, 2345)
-    copy = changes.keep_copy(str(etc / "main"))
-    assert re.match(re.escape(str(etc / "main")) + r"\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d~\Z", copy)
-    with open(copy, "rb") as file:
-        assert file.read() == b"old \xff main"
-    status = os.stat(copy)
-    assert (status.st_uid, status.st_gid, status.st_mode & 0o777, status.st_mtime) == (1234, 2345, 0o640, (etc / "main").stat().st_mtime)
+    kept = etc / "kept" / "backups"
+    copies = [changes.keep_copy(str(etc / "main"), str(kept), "/etc/main") for _time in range(3)]
+    assert len(set(copies)) == 3, "one in the same second does not replace another one"
+    for copy in copies:
+        assert re.match(re.escape(str(kept / "etc/main")) + r"\.\d{4}-\d\d-\d\d@\d\d:\d\d:\d\d(\.\d)?~\Z", copy)
+        with open(copy, "rb") as file:
+            assert file.read() == b"old \xff main"
+        status = os.stat(copy)
+        assert (status.st_uid, status.st_gid, status.st_mode & 0o777, status.st_mtime) == (1234, 2345, 0o640, (etc / "main").stat().st_mtime)
+    assert [os.stat(place).st_mode & 0o777 for place in (kept, kept / "etc")] == [0o700, 0o700]
 
 
 def test_no_copy_of_a_missing_file(etc):
     before = files(etc)
-    assert changes.keep_copy(str(etc / "none")) == ""
+    assert changes.keep_copy(str(etc / "none"), str(etc / "kept"), "none") == ""
     assert files(etc) == before

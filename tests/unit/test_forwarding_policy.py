@@ -4,13 +4,14 @@
 """Forwarding policies, case by case: valid values, sample connections, and the report for the admin."""
 
 import grp
+import itertools
 import os
 import pwd
 import re
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, planner, program
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, own_policies, planner, program, reports
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import policy as forwarding
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.policy import body, criteria, policy
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.samples import Accounts as HostAccounts
@@ -205,7 +206,7 @@ def test_group_that_does_not_exist():
 def test_group_without_members_is_tested_with_another_user(node):
     node.write(main=INCLUDE)
     plan = node.plan(match={"Group": "wheel"}, gateway_ports="clientspecified")
-    assert plan.warnings == ["wheel has no member yet: the policy was tested with nobody instead"]
+    assert plan.warnings == ["wheel has no member yet: the policy was tested with alice instead"]
     assert "Match Group wheel\n" in plan.changes[DROP_IN]
     node.apply(plan)
     assert {node.value("GatewayPorts", user) for user in ("alice", "root", "nobody")} == {"no"}
@@ -336,7 +337,8 @@ def test_disabled_forwarding_does_not_prevent_a_policy_that_forbids(node):
 def test_exceptions_of_others_stay_and_are_reported(node):
     node.write(main=INCLUDE + "Match User alice\n  AllowTcpForwarding yes\n")
     plan = node.apply(node.plan(allow_tcp_forwarding="no"))
-    assert any("a Match of others takes precedence over the policy: alice" in text and MAIN + ":3 (AllowTcpForwarding yes)" in text for text in plan.warnings)
+    assert plan.warnings == ["the policy viz does not hold for Match User alice ({0}:2), which has AllowTcpForwarding yes".format(MAIN)]
+    assert [(one["file"], one["line"], one["match_line"], one["policy"]) for one in plan.exceptions] == [(MAIN, 3, 2, "")]
     assert (node.value("AllowTcpForwarding"), node.value("AllowTcpForwarding", "bob")) == ("yes", "no")
     node.write(main=INCLUDE + "Match all\n  AllowTcpForwarding yes\n")
     refused(node, MAIN + ":3", allow_tcp_forwarding="no", writable=False)
@@ -392,12 +394,62 @@ def test_policy_for_all_is_not_added_inside_the_block_of_another(node):
     assert node.files() == before
 
 
-@pytest.mark.parametrize("main", [INCLUDE, "X11Forwarding no\n"])
-def test_a_policy_never_overrides_another(node, main):
-    node.write(main=main)
-    node.apply(node.plan("first", **VIZ))
-    refused(node, "AllowTcpForwarding local by the policy first, from ", name="second", match={"User": "alice"}, allow_tcp_forwarding="no")
-    refused(node, "by the policy first", name="a", match={"Group": "viz"}, allow_tcp_forwarding="yes")
+PLACES = pytest.mark.parametrize("main", [INCLUDE, "X11Forwarding no\n"])
+
+
+@PLACES
+def test_two_policies_that_cannot_both_hold(node, main):
+    """In either order, the one that is set last is refused, before anything is changed."""
+    for first, second in itertools.permutations([VIZ, dict(VIZ, allow_tcp_forwarding="yes")]):
+        node.write(main=main)
+        node.apply(node.plan("first", **first))
+        refused(node, "the policies second and first cannot both hold", "AllowTcpForwarding is {0} by the policy first, from".format(
+            first["allow_tcp_forwarding"]), name="second", **second)
+        node.absent("first")
+    node.apply(node.plan("all", gateway_ports="no"))
+    refused(node, "for everybody", name="every", gateway_ports="yes")
+    assert node.plan("every", gateway_ports="no", permit_open=["c101:*"]).changes, "the same value is no conflict"
+
+
+ORDERS = [pytest.param(order, marks=pytest.mark.torture if number % 7 else ()) for number, order in enumerate(
+    itertools.permutations(["z-site", "m-viz", "n-alice", "a-inside"]))]
+
+
+@PLACES
+@pytest.mark.parametrize("order", ORDERS)
+def test_the_more_specific_policy_counts_in_any_order(node, main, order):
+    """A rule for the site, one for a group, a user more, and an address."""
+    before = node.write(main=main).files()
+    options = {"z-site": {"allow_tcp_forwarding": "no"}, "m-viz": {"match": {"Group": "viz"}, "allow_tcp_forwarding": "local"},
+               "n-alice": {"match": {"User": "alice"}, "allow_tcp_forwarding": "yes", "gateway_ports": "clientspecified"},
+               "a-inside": {"match": {"Address": "198.18.0.0/15"}, "allow_tcp_forwarding": "remote"}}
+    for name in order:
+        node.apply(node.plan(name, **options[name]))
+    found = [node.value("AllowTcpForwarding", user, addr=address) for address in ("192.0.2.1", "198.18.1.10") for user in ("alice", "carol", "bob")]
+    assert found == ["yes", "local", "no", "yes", "local", "remote"]
+    assert (node.value("GatewayPorts"), node.value("GatewayPorts", "carol")) == ("clientspecified", "no")
+    for name in order:
+        assert not node.plan(name, **options[name]).changes, "a second run changes nothing"
+    node.apply(node.plan("m-viz", match={"Group": "viz"}, allow_tcp_forwarding="remote"))
+    assert (node.value("AllowTcpForwarding"), node.value("AllowTcpForwarding", "carol")) == ("yes", "remote")
+    for name in reversed(order):
+        node.absent(name)
+    assert node.files() == before
+
+
+def test_what_counts_is_reported_before_anything_is_written(node):
+    node.write(main=INCLUDE)
+    node.apply(node.plan("site", allow_tcp_forwarding="no"))
+    node.apply(node.plan(**VIZ))
+    plan = node.plan("more", match={"User": "alice"}, allow_tcp_forwarding="yes")
+    assert plan.warnings == ["where the policies more and site both apply, more counts (AllowTcpForwarding)",
+                             "where the policies more and viz both apply, more counts (AllowTcpForwarding)"]
+    assert {"keyword": "AllowTcpForwarding", "policy": "more", "value": "yes", "over": "viz", "over_value": "local"} in plan.precedence
+    node.apply(plan)
+    assert node.plan("more", match={"User": "alice"}, allow_tcp_forwarding="yes").warnings == []
+    tree = config.Tree(node.view, MAIN)
+    assert reports.sources(node.effective(), tree)["allow_tcp_forwarding"]["policy"] == "more"
+    assert own_policies.applied(tree, node.effective("carol")) == ["viz", "site"]
 
 
 # --- later runs ---
@@ -510,7 +562,7 @@ def test_broken_configuration_is_not_touched(node):
     refused(node, "sshd rejects {0} as it is".format(MAIN), D + "other.conf line 2", "fix it first (sshd -t); nothing was changed", **VIZ)
 
 
-def test_mask_and_other_values_need_two_places(node):
+def test_mask_and_other_values_may_need_two_places(node):
     before = node.write(main=INCLUDE, **{"50-site": "StreamLocalBindMask 0111\nGatewayPorts no\n"}).files()
     plan = node.apply(node.plan(gateway_ports="yes", stream_local_bind_mask="0117"))
     assert (node.value("GatewayPorts"), node.value("StreamLocalBindMask")) == ("yes", "0117")
@@ -525,11 +577,11 @@ def test_sources_of_values(node):
     node.write(main=INCLUDE + "\n  GatewayPorts = yes # \x1b[31mred\n", a="# a\n\nMatch User alice\n\tAllowTcpForwarding local\n")
     tree = config.Tree(node.view, MAIN)
     effective = node.effective()
-    assert forwarding.sources(effective, tree) == {
-        "gateway_ports": {"file": MAIN, "line": 3, "text": "GatewayPorts = yes # red"},
-        "allow_tcp_forwarding": {"file": D + "a.conf", "line": 4, "text": "AllowTcpForwarding local"}}
-    assert forwarding.values(effective)["permit_open"] == "any"
-    assert forwarding.origins(node.effective("bob")) == {"gateway_ports": MAIN + ":3"}
+    assert reports.sources(effective, tree) == {
+        "gateway_ports": {"file": MAIN, "line": 3, "text": "GatewayPorts = yes # red", "policy": ""},
+        "allow_tcp_forwarding": {"file": D + "a.conf", "line": 4, "text": "AllowTcpForwarding local", "policy": ""}}
+    assert reports.values(effective)["permit_open"] == "any"
+    assert reports.origins(node.effective("bob")) == {"gateway_ports": MAIN + ":3"}
 
 
 def test_the_accounts_of_the_host_are_listed_once(monkeypatch):

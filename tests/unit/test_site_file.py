@@ -5,7 +5,7 @@
 
 import pytest
 import yaml
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.site_file import merge, read
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.site_file import is_others, merge, read
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +114,11 @@ def test_a_value_is_read_as_yaml_reads_it_or_not_at_all(value):
     except yaml.YAMLError:
         expected = None
     assert values == expected
+
+
+@pytest.mark.parametrize(("text", "writer", "others"), [
+    (None, "viz", False), ("queue: viz\n", "viz", False), ("cluster_address: 10.0.0.1\n", "viz", True), ("cluster_address: 10.0.0.1\n", "forwarding", False),
+    ("forwarding_policy: viz\n", "viz", False), ("forwarding_policy: viz\n", "forwarding", True), ("forwarding_policy: gone\n", "more", False),
+    ("forwarding_policy: viz\n", "", False)])
+def test_of_several_policies_one_describes_the_site(text, writer, others):
+    assert is_others(text, ["cluster_address"], writer, ["viz", "more", "forwarding"]) is others

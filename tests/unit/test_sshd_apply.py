@@ -5,11 +5,12 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply as sshd_change
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, policy
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import config, reports
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import planner as sshd_plan
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd.apply import Change, Pending, main_file, program_for
@@ -161,17 +162,18 @@ def test_interrupt_restores_files_and_daemon(site, monkeypatch):
 
 def test_directory_that_was_created_for_the_policy_is_removed(tmp_path):
     site = Site(tmp_path)
-    site.node.write(main="Include /etc/ssh/new.d/*.conf\n")
+    site.node.write(main="Include /etc/ssh/sshd_config.d/*.conf\n")
+    shutil.rmtree(site.node.root / "etc/ssh/sshd_config.d")
     site.before = site.daemon.read = site.node.files()
     site.daemon.refuse = {1}
     site.fails("the old configuration was restored")
-    assert not (site.node.root / "etc/ssh/new.d").exists()
+    assert not (site.node.root / "etc/ssh/sshd_config.d").exists()
     site.apply()
     planner = site.node.planner()
-    assert planner.made_directories() == ["/etc/ssh/new.d"]
+    assert planner.made_directories() == ["/etc/ssh/sshd_config.d"]
     site.change = Change(site.node.program, site.node.view, MAIN, site.daemon, site.pending)
     site.apply(planner.absent([]), tidy=[str(site.node.root) + one for one in planner.made_directories()])
-    assert not (site.node.root / "etc/ssh/new.d").exists()
+    assert not (site.node.root / "etc/ssh/sshd_config.d").exists()
     assert site.node.files() == site.before
 
 
@@ -227,8 +229,11 @@ def test_backup_copies_if_requested(site):
     site.node.write(main="GatewayPorts no\n")
     plan = site.apply(site.node.plan(gateway_ports="yes"), backup=True)
     assert list(plan.changes) == list(site.change.backups) == [MAIN]
-    with open(site.change.backups[MAIN]) as file:
+    copy = site.change.backups[MAIN]
+    assert copy.startswith(str(site.node.root) + "/var/lib/sciviz-paraview/sshd-backups/etc/ssh/sshd_config.")
+    with open(copy) as file:
         assert file.read() == "GatewayPorts no\n"
+    assert os.stat(os.path.dirname(copy)).st_mode & 0o777 == 0o700
 
 
 # --- with a timer ---
@@ -305,7 +310,7 @@ def test_options_of_the_daemon_are_passed_on(site):
     program.command = site.node.program.command
     [effective] = program.effective(config.Tree(site.node.view, MAIN), [sshd.Connection("alice")])
     assert (effective.value("AllowTcpForwarding"), effective.value("MaxSessions")) == ("no", "3")
-    assert policy.origins(effective)["allow_tcp_forwarding"] == "command-line:0"
+    assert reports.origins(effective)["allow_tcp_forwarding"] == "command-line:0"
 
 
 def test_command_line_that_wins_over_a_policy_is_named(site):

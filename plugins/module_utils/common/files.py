@@ -203,11 +203,23 @@ def sweep(directories: t.Iterable[str]) -> None:
                 os.unlink(path)
 
 
-def keep_copy(path: str) -> str:
-    """Makes a backup next to a file, with its owner and mode, and returns its path; empty if there is no file."""
+def keep_copy(path: str, directory: str, name: str) -> str:
+    """Makes a backup of a file, with its owner and mode, in a directory of its owner alone, and returns its path; empty if there is no file.
+
+    Args:
+        path: the file. directory: where backups are kept; it is made if it is missing. name: path of the backup below it, without the time.
+    """
     if not os.path.exists(path):
         return ""
-    copy = "{0}.{1}~".format(path, time.strftime("%Y-%m-%d@%H:%M:%S"))
+    plain = "{0}.{1}".format(os.path.join(directory, name.lstrip("/")), time.strftime("%Y-%m-%d@%H:%M:%S"))
+    missing = []
+    place = os.path.dirname(plain)
+    while not os.path.isdir(place):
+        missing.append(place)
+        place = os.path.dirname(place)
+    for one in reversed(missing):
+        os.mkdir(one, 0o755 if one == os.path.dirname(directory) else 0o700)
+    copy = next(one for one in itertools.chain([plain + "~"], ("{0}.{1}~".format(plain, number) for number in itertools.count(2))) if not os.path.lexists(one))
     old = read_old(path)
     replace(copy, old.content, old)
     shutil.copystat(path, copy)

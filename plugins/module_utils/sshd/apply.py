@@ -17,6 +17,9 @@ from .rollback import Rollback
 #: The vendor's own file, by the path that is the admin's.
 VENDOR = {"/etc/ssh/sshd_config": "/usr/etc/ssh/sshd_config"}
 
+#: Where backups are kept: no program reads files there. Beside the file, an Include of sshd or ssh could match one.
+BACKUPS = "/var/lib/sciviz-paraview/sshd-backups"
+
 
 def main_file(path: str, root: str = "") -> t.Tuple[str, bool]:
     """The main file that sshd reads.
@@ -121,7 +124,7 @@ class Change:
             rollback.arm(files.old, seconds, self.daemon.unit if self.daemon else "", sshd.run)
         try:
             if backup:
-                self.backups = {path: copy for path, copy in ((path, changes.keep_copy(self.view.real(path))) for path in plan.changes) if copy}
+                self._keep_copies(plan)
             if self.daemon:
                 self.pending.set()
             files.put()
@@ -137,6 +140,12 @@ class Change:
                 raise SessionError(error.what, error.why, restored + error.way_out)
             raise
         self.pending.clear()
+
+    def _keep_copies(self, plan: Plan) -> None:
+        for path in plan.changes:
+            copy = changes.keep_copy(self.view.real(path), self.view.root + BACKUPS, path)
+            if copy:
+                self.backups[path] = copy
 
     @staticmethod
     def _remove_empty(directory: str) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads and edits sshd_config and the files that it includes; every byte outside our own blocks stays as it is.
+"""Reads sshd_config and the files that it includes, as sshd does.
 
 Source: servconf.c and misc.c of OpenSSH 8.0 to 10 (strdelim, argv_split, the Include case).
 """
@@ -19,8 +19,6 @@ from ..common.errors import SessionError
 DIRECTORY = "/etc/ssh"
 _DEPTH = 16
 _BLANKS = " \t\r\n\f"
-# Sort key of adjacent blocks.
-_Key = t.Tuple[int, str]
 
 
 class Line(t.NamedTuple):
@@ -29,6 +27,13 @@ class Line(t.NamedTuple):
     number: int
     keyword: str
     rest: str
+
+
+class Head(t.NamedTuple):
+    """A Match line and its file."""
+
+    file: str
+    line: Line
 
 
 def _split_keyword(text: str) -> t.Tuple[str, str]:
@@ -189,17 +194,17 @@ class Tree:
                     for found in self.view.matching(pattern):
                         self._read(found, depth + 1)
 
-    def reading(self, path: str = "", matched: bool = False, depth: int = 0) -> t.Iterator[t.Tuple[str, Line, bool]]:
-        """Yields (file, Line, whether under a Match) in the order in which sshd reads them."""
+    def reading(self, path: str = "", head: t.Optional[Head] = None, depth: int = 0) -> t.Iterator[t.Tuple[str, Line, t.Optional[Head]]]:
+        """Yields (file, Line, the Match that the line is under) in the order in which sshd reads them."""
         path = path or self.path
         for line in lines(self.files.get(path, "")) if depth <= _DEPTH else []:
             if line.keyword == "match":
-                matched = True
+                head = Head(path, line)
             elif line.keyword == "include":
                 for pattern in patterns(line):
                     for found in self.view.matching(pattern):
-                        yield from self.reading(found, matched, depth + 1)
-            yield path, line, matched
+                        yield from self.reading(found, head, depth + 1)
+            yield path, line, head
 
     def mirror(self, directory: str) -> str:
         """Writes a copy in which every Include points into the copy.
@@ -240,105 +245,3 @@ def _redirected(text: str, directory: str) -> str:
         if line.keyword == "include":
             raw[line.number - 1] = "Include " + " ".join('"{0}{1}"'.format(directory, pattern) for pattern in patterns(line))
     return "\n".join(raw)
-
-
-# --- our own blocks in a main file ---
-
-#: How the last line of every block begins.
-END = "# END sciviz.paraview sshd_forwarding "
-_JOINED = ", joined to the line before"
-
-
-def _marks(name: str) -> t.Tuple[str, str]:
-    begin = r"# BEGIN sciviz\.paraview sshd_forwarding {0}(?P<joined>{1})?".format(re.escape(name), re.escape(_JOINED))
-    return begin, END + name
-
-
-def without_block(text: str, name: str) -> str:
-    """The text without the block of that name, byte for byte as before the block was added."""
-    begin, end = _marks(name)
-    # If another block begins within this one, a mark of one of them is missing.
-    inner = r"(?:(?!# BEGIN sciviz\.paraview sshd_forwarding )[^\n]*\n)*?"
-    mark = re.compile(r"(?P<before>\r?\n|\A){0}(?P<newline>\r?\n){1}{2}(?P<after>\r?\n|\Z)".format(begin, inner, re.escape(end)))
-    while True:
-        found = mark.search(text)
-        if not found:
-            break
-        kept = found.group("before")
-        if found.group("joined"):
-            # Text that was added after a joined block keeps the line end before it.
-            kept = kept[:len(kept) - len(found.group("newline"))] + found.group("after")
-        text = text[:found.start()] + kept + text[found.end():]
-    if re.search(r"(?m)^({0}|{1})\r?$".format(begin, re.escape(end)), text):
-        raise SessionError("the block of {0} in sshd_config is incomplete".format(name), "its BEGIN line or its END line is missing",
-                           "remove the remaining lines of the block by hand; nothing was changed")
-    return text
-
-
-def _blocks(text: str) -> t.List[t.Tuple[int, int, _Key, bool]]:
-    """(first line, last line, key, joined) of each complete block; adjacent blocks are in the order of their keys."""
-    found, begun = [], None
-    raw = [line.rstrip("\r") for line in text.split("\n")]
-    for number, line in enumerate(raw, 1):
-        begin = re.match(r"# BEGIN sciviz\.paraview sshd_forwarding ([^ ,]+)({0})?\Z".format(re.escape(_JOINED)), line)
-        if begin:
-            begun = (number, begin.group(1), bool(begin.group(2)))
-        elif begun and line == END + begun[1]:
-            found.append((begun[0], number, _key(begun[1], raw[begun[0]:number - 1]), begun[2]))
-            begun = None
-    return found
-
-
-def _key(name: str, body: t.List[str]) -> _Key:
-    """The sort key of a block: global blocks come first, those with Match all last, the others by name."""
-    heads = [line.rest.lower() for line in lines("\n".join(body)) if line.keyword == "match"]
-    return (0 if not heads else 2 if heads[0] == "all" else 1), name
-
-
-def _sorted_place(text: str, key: _Key, place: int) -> int:
-    """The line at which a block belongs among adjacent blocks, so that adding it again changes nothing."""
-    blocks = _blocks(text)
-    while True:
-        up = next((first for first, last, other, _joined in blocks if last == place - 1 and other > key), None)
-        down = next((last + 1 for first, last, other, _joined in blocks if first == place and other < key), None)
-        if up is None and down is None:
-            return place
-        place = down if up is None else up
-
-
-def with_block(text: str, name: str, body: t.List[str], before: t.Optional[int] = None) -> str:
-    """The text with a block added.
-
-    Args:
-        text: a main file.
-        name: the policy's name.
-        body: the block's lines.
-        before: number of the line before which the block is added; None for the end. Blocks that are already there are kept sorted.
-    """
-    newline = "\r\n" if "\r\n" in text and text.count("\r\n") * 2 > text.count("\n") else "\n"
-    raw = text.split("\n")
-    end = len(raw) + (raw[-1] != "")
-    place = _sorted_place(text, _key(name, body), end if before is None else before)
-    # A block before a joined block is joined too: the line end between them is ours.
-    joined = place > len(raw) or any(first == place and other for first, _last, _key_of, other in _blocks(text))
-    begin = "# BEGIN sciviz.paraview sshd_forwarding {0}{1}".format(name, _JOINED if joined else "")
-    block = newline.join([begin] + list(body) + [END + name])
-    if place > len(raw):
-        return text + newline + block
-    head = "\n".join(raw[:place - 1])
-    return head + ("\n" if place > 1 else "") + block + newline + "\n".join(raw[place - 1:])
-
-
-def ours(text: str) -> t.Set[int]:
-    """Numbers of the lines that belong to any of our blocks."""
-    return {number for first, last, _key_of, _joined in _blocks(text) for number in range(first, last + 1)}
-
-
-def block_lines(text: str, name: str) -> t.Set[int]:
-    """Numbers of the lines that belong to the block of that name."""
-    return {number for first, last, (_order, other), _joined in _blocks(text) if other == name for number in range(first, last + 1)}
-
-
-def block_at(text: str, number: int) -> str:
-    """Name of our block that a line belongs to; empty if there is none."""
-    return next((name for first, last, (_order, name), _joined in _blocks(text) if first <= number <= last), "")

@@ -9,9 +9,7 @@ import re
 import typing as t
 
 from ..common.errors import SessionError
-from ..common.text import clean
-from .config import Tree, quote
-from .program import Effective
+from .config import quote
 
 _YES_NO = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 _SIDES = dict(_YES_NO, local="local", remote="remote", all="yes")
@@ -27,7 +25,17 @@ KEYWORDS = collections.OrderedDict((
     ("stream_local_bind_mask", ("StreamLocalBindMask", None)),
     ("disable_forwarding", ("DisableForwarding", _YES_NO)),
 ))
+#: The option of a keyword in lower case.
+OPTIONS = {keyword.lower(): option for option, (keyword, _choices) in KEYWORDS.items()}
 CRITERIA = ("User", "Group", "Host", "LocalAddress", "LocalPort", "Address", "RDomain")
+
+
+class Policy(t.NamedTuple):
+    """A policy: its name, its criteria (empty: everybody) and its values by keyword, as in sshd_config."""
+
+    name: str
+    match: t.Dict[str, t.List[str]]
+    requested: t.Dict[str, str]
 
 
 def policy(options: t.Dict[str, t.Any]) -> t.Dict[str, str]:
@@ -159,24 +167,3 @@ def _normal(keyword: str, value: str) -> t.List[t.Tuple[str, str]]:
             host = "*"
         found.append((host.strip("[]"), port))
     return sorted(found)
-
-
-def values(effective: Effective) -> t.Dict[str, str]:
-    """The forwarding policy of one connection, by option name."""
-    return {option: effective.value(keyword) for option, (keyword, _choices) in KEYWORDS.items() if effective.value(keyword) is not None}
-
-
-def origins(effective: Effective) -> t.Dict[str, str]:
-    """File and line of each value that does not come from sshd's defaults, by option name."""
-    found = {option: effective.origin(keyword) for option, (keyword, _choices) in KEYWORDS.items()}
-    return {option: "{0}:{1}".format(origin.file, origin.line) for option, origin in found.items() if origin is not None}
-
-
-def sources(effective: Effective, tree: Tree) -> t.Dict[str, t.Dict[str, t.Any]]:
-    """File, line and text of each value's origin, by option name."""
-    found = {}
-    for option, (keyword, _choices) in KEYWORDS.items():
-        origin = effective.origin(keyword)
-        if origin is not None:
-            found[option] = {"file": origin.file, "line": origin.line, "text": clean(tree.line_text(origin.file, origin.line))}
-    return found

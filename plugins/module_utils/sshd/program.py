@@ -21,6 +21,8 @@ from .config import Tree, lines
 _PATH = "/usr/sbin:/usr/local/sbin:/sbin:/usr/bin:/usr/local/bin:/bin"
 _SETTING = re.compile(r"^debug3: (?P<file>.*):(?P<line>\d+) setting (?P<keyword>\S+)")
 _SECOND_PASS = re.compile(r"^debug[23]: (parse_server_config_depth: config reprocess config |parse_server_match_config|checking match for )")
+_NOTICE = re.compile(r"(?i)\b(?:deprecated|unsupported) option\b|^(?:could not|unable to) load host |^warning:|^ignoring |: ignoring ")
+_MASK = "streamlocalbindmask"
 _DEBUG = re.compile(r"^debug\d: ")
 
 
@@ -82,10 +84,11 @@ class Effective:
     Attributes:
         values: by keyword in lower case, as ``sshd -T`` prints them.
         lines: keyword and origin of each line that applied, in order.
+        last: keywords of which the last line counts.
     """
 
-    def __init__(self, values: t.Dict[str, t.Tuple[str, ...]], lines: t.List[t.Tuple[str, Origin]]) -> None:
-        self.values, self.lines = values, lines
+    def __init__(self, values: t.Dict[str, t.Tuple[str, ...]], lines: t.List[t.Tuple[str, Origin]], last: t.Sequence[str] = ()) -> None:
+        self.values, self.lines, self.last = values, lines, last
 
     def value(self, keyword: str) -> t.Optional[str]:
         """A keyword's value; None if this sshd has no such keyword."""
@@ -93,13 +96,10 @@ class Effective:
         return None if found is None else " ".join(found)
 
     def origin(self, keyword: str) -> t.Optional[Origin]:
-        """The line that the value comes from; None for sshd's default. Match has precedence over global lines, and the first line counts.
-
-        For StreamLocalBindMask the last line counts (servconf.c, up to 10.0).
-        """
+        """The line that the value comes from; None for sshd's default. Match has precedence over global lines, and the first line counts."""
         own = [origin for name, origin in self.lines if name == keyword.lower()]
         own = [origin for origin in own if origin.second] or own
-        return own[-1 if keyword.lower() == "streamlocalbindmask" else 0] if own else None
+        return own[-1 if keyword.lower() in self.last else 0] if own else None
 
 
 class Program:
@@ -113,6 +113,7 @@ class Program:
 
     def __init__(self, command: t.Iterable[str] = (), options: t.Iterable[str] = (), scratch: t.Optional[str] = None) -> None:
         self.command, self.options, self.scratch = list(command), list(options), scratch
+        self._last: t.Optional[t.List[str]] = None
         if not self.command:
             found = shutil.which("sshd", path=_PATH)
             if not found:
@@ -156,8 +157,7 @@ class Program:
                 finally:
                     os.rmdir(made.group(1))
         if code:
-            message = "\n".join(line for line in err.splitlines() if not _DEBUG.match(line)) or "exit status {0}".format(code)
-            raise Refused("sshd rejects the configuration", one_line(message.replace(directory, "")), "")
+            raise Refused("sshd rejects the configuration", one_line(_complaint(err).replace(directory, "")) or "exit status {0}".format(code), "")
         # The path of a key that was created for this copy must not look like a difference.
         return out.replace(directory, ""), err
 
@@ -177,7 +177,24 @@ class Program:
                 file = match.group("file")
                 file = tree.path if file == "reprocess config" else file[len(directory):] if file.startswith(directory) else file
                 found.append((match.group("keyword").lower(), Origin(file, int(match.group("line")), second)))
-        return Effective({name: tuple(value) for name, value in values.items()}, found)
+        several = sum(1 for keyword, _origin in found if keyword == _MASK) > 1
+        return Effective({name: tuple(value) for name, value in values.items()}, found, self._those_of_which_the_last_counts(directory) if several else ())
+
+    def _those_of_which_the_last_counts(self, directory: str) -> t.List[str]:
+        """StreamLocalBindMask in versions up to 10.0, where sshd takes it whenever it reads it (servconf.c); sshd itself shows it."""
+        if self._last is None:
+            main = os.path.join(directory, "mask")
+            with open(main, "w") as file:
+                file.write("{0} 0111\n{0} 0117\n".format(_MASK))
+            out = self._run(["-T"], main, directory)[0].lower().split("\n")
+            self._last = [_MASK] if _MASK + " 0117" in out else []
+        return self._last
+
+
+def _complaint(err: str) -> str:
+    """The lines that name the reason; notices, which sshd prints for a configuration that it accepts too, only if there is nothing else."""
+    said = [line for line in err.splitlines() if not _DEBUG.match(line)]
+    return "\n".join([line for line in said if not _NOTICE.search(line)] or said)
 
 
 class Refused(SessionError):

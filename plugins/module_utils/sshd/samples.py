@@ -66,8 +66,22 @@ class Accounts:
         import pwd
 
         if self._all_users is None:
-            self._all_users = {user.pw_name: user.pw_gid for user in sorted(pwd.getpwall(), key=lambda user: (not 1000 <= user.pw_uid < 60000, user.pw_uid))}
+            self._all_users = {user.pw_name: user.pw_gid for user in sorted(pwd.getpwall(), key=lambda user: (not _is_ordinary(user.pw_uid), user.pw_uid))}
         return self._all_users
+
+    @staticmethod
+    def ordinary(user: str) -> bool:
+        """Whether a user is a person, as far as the user id shows."""
+        import pwd
+
+        try:
+            return _is_ordinary(pwd.getpwnam(user).pw_uid)
+        except KeyError:
+            return False
+
+
+def _is_ordinary(uid: int) -> bool:
+    return uid >= 1000 and not 60000 <= uid <= 65535
 
 
 def _matched(value: str, values: t.List[str]) -> bool:
@@ -164,8 +178,7 @@ class Derived:
         return self._ordinary()
 
     def _ordinary(self) -> t.List[str]:
-        found = [user for user in self.accounts.users() if user != "root"]
-        return (["nobody"] if "nobody" in found else []) + found or ["nobody"]
+        return [user for user in self.accounts.users() if user != "root"] or ["nobody"]
 
     def inside(self, user: str) -> Connection:
         """A connection to which the Match applies."""
