@@ -89,7 +89,8 @@ def test_pvserver_ends_with_an_interactive_job(desk, allocation):
     desk.connect(job_id=allocation)
     nodes = desk.report()["nodes"]
     desk.lab.on("login", f"{PLACE}/slurm/scancel", allocation.partition(".")[0], user="alice")
-    assert desk.told_over()["state"] in ("ended", "cancelled")
+    over = desk.told_over()
+    assert over["state"] in ("ended", "cancelled"), over["reason"]
     for node in nodes:
         assert not [one for one in desk.processes(node) if "pvserver" in one], node
 

@@ -136,8 +136,10 @@ def test_the_node_helps_itself_where_no_new_login_comes(admin):
     try:
         done = admin.provision("--forks 1", "--timeout 3", check=False, confirm_timeout="8s")
         assert done.returncode != 0
-        assert re.search(r"(?m)^lab .*(unreachable|failed)=1", done.stdout)
-        assert "Publish the site's values" not in done.stdout
+        assert re.search(r"(?m)^lab .*failed=1", done.stdout)
+        told = done.stdout + done.stderr
+        assert "no new login to lab succeeds since the policy was changed" in told and "the host undoes the change by itself within 8s" in told
+        assert "TASK [sciviz.paraview.sshd_forwarding : Publish the site's values]" not in done.stdout
     finally:
         admin.lab.on("login", "sh", "-c", f"nft delete table inet shut; rm -r {closing.rpartition('/')[0]}; systemctl daemon-reload")
     admin.lab.wait(lambda: admin.tree() == before, 30, "the old files are back")
@@ -145,14 +147,58 @@ def test_the_node_helps_itself_where_no_new_login_comes(admin):
     assert admin.value("allowtcpforwarding", "alice") == "yes"
 
 
-def test_the_first_node_that_fails_stops_the_play(admin):
-    before = admin.tree()
-    admin.run("printf '[login]\\na ansible_host=login.lab.example paraview_forwarding_group=nosuch\\nb ansible_host=login.lab.example\\n' > two")
-    done = admin.run("ansible-playbook -i two sciviz.paraview.provision -e host=login", check=False)
-    admin.run("rm two")
+FLEET = tuple(f"login{number}" for number in range(1, 7))
+
+
+@pytest.fixture
+def fleet(admin):
+    """Six login nodes, each with a configuration of its own: here they are six main files on one node."""
+    lines = "".join(f"{name} ansible_host=login.lab.example paraview_sshd_path=/root/fleet/{name}/sshd_config\n" for name in FLEET)
+    admin.run(f"printf '[fleet]\n{lines}' > fleet")
+    admin.lab.on("login", "sh", "-c", 'for name in "$@"; do mkdir -p /root/fleet/$name; grep -v ^Include /etc/ssh/sshd_config > /root/fleet/$name/sshd_config; done', "sh", *FLEET)
+    yield admin
+    admin.run("rm fleet")
+    admin.lab.on("login", "sh", "-c", "rm -r /root/fleet")
+
+
+def provision_fleet(admin, *words, check=True):
+    return admin.run("ansible-playbook -i fleet sciviz.paraview.provision -e host=fleet " + " ".join(words), check=check)
+
+
+def policies_of_the_fleet(admin):
+    return admin.lab.on("login", "sh", "-c", "grep -lr 'sciviz.paraview' /root/fleet | cut -d/ -f4 | sort -u").stdout.split()
+
+
+def test_what_one_of_six_nodes_refuses_changes_none(fleet):
+    fleet.lab.on("login", "sh", "-c", "echo 'NoSuchOption yes' >> /root/fleet/login3/sshd_config")
+    before = fleet.tree()
+    done = provision_fleet(fleet, check=False)
     assert done.returncode != 0
-    assert re.search(r"(?m)^a .*failed=1", done.stdout) and not re.search(r"(?m)^b .*ok=[1-9]", done.stdout), done.stdout
-    assert admin.tree() == before
+    assert "no login node was changed, since login3 refuses: " in done.stdout + done.stderr
+    assert "Bad configuration option: NoSuchOption" in done.stdout + done.stderr
+    assert policies_of_the_fleet(fleet) == [] and fleet.tree() == before
+
+
+def test_the_third_of_six_nodes_fails(fleet):
+    """What was done stays, what failed is as before, and nothing else is touched."""
+    # The daemon cannot be reloaded as long as the third one has a policy.
+    closing = "/etc/systemd/system/ssh.service.d/lab.conf"
+    fleet.lab.on("login", "sh", "-c", f"mkdir -p {closing.rpartition('/')[0]}; cat > {closing}; systemctl daemon-reload", input=(
+        "[Service]\nExecReload=\nExecReload=/bin/sh -c '! grep -qr sciviz /root/fleet/login3'\nExecReload=/bin/kill -HUP $MAINPID\n"))
+    try:
+        done = provision_fleet(fleet, check=False)
+    finally:
+        fleet.lab.on("login", "sh", "-c", f"rm -r {closing.rpartition('/')[0]}; systemctl daemon-reload")
+    assert done.returncode != 0
+    told = re.sub(r"\\n", "\n", done.stdout + done.stderr)
+    assert "login3 failed: Set the forwarding policy of sshd" in told and "the old configuration was restored" in told
+    assert "on login3 the policy of sshd is as before" in told
+    assert "changed before, and kept: login1, login2" in told and "not touched: login4, login5, login6" in told
+    assert policies_of_the_fleet(fleet) == ["login1", "login2"]
+    done = provision_fleet(fleet)
+    assert [changed(done, name) > 0 for name in FLEET] == [False, False, True, True, True, True]
+    assert policies_of_the_fleet(fleet) == list(FLEET)
+    assert not any(changed(provision_fleet(fleet), name) for name in FLEET)
 
 
 @pytest.mark.torture

@@ -216,19 +216,47 @@ def test_for_a_user_at_an_address(node):
     assert node.local()
 
 
-def test_a_copy_is_kept_where_asked_and_nowhere_else(node):
+def test_copies_are_kept_where_neither_sshd_nor_ssh_reads_them(node):
     before = node.state()
+    # As on systems whose sshd reads every file of the directory.
+    node.sh(f"sed -i 's,^Include .*,Include {DROP_INS}/*,' {MAIN}")
+    start = node.state()
     node.set(**REMOTE_ALONE, backup=True)
-    old = node.sh(f"cat {OURS}")
+    ours = node.sh(f"ls {DROP_INS}/*sciviz*").strip()
+    old = node.sh(f"cat {ours}")
     done = node.set(**{**REMOTE_ALONE, "allow_tcp_forwarding": "no"}, backup=True)
     copy = done["files"][0]["backup_file"]
-    assert node.sh("ls -d /etc/ssh/*~ /etc/ssh/*/*~ 2>/dev/null || true").split() == [copy]
+    assert copy.startswith("/var/lib/sciviz-paraview/sshd-backups" + ours)
     assert node.sh('cat "$1"', copy) == old
+    assert not node.sh("find /etc -name '*sciviz*~'")
     assert not node.remote()
-    node.set(**{**REMOTE_ALONE, "allow_tcp_forwarding": "no"}, backup=True)
-    node.set(**ABSENT)
-    node.sh('rm "$1"', copy)
-    assert node.state() == before
+    node.set(**ABSENT, backup=True)
+    assert node.local() and node.remote()
+    node.sh("rm -r /var/lib/sciviz-paraview")
+    assert node.state() == start
+    node.sh(f"sed -i 's,^Include .*,Include {DROP_INS}/*.conf,' {MAIN}")
+    assert Counter(node.state().split()) == Counter(before.split())
+
+
+@pytest.mark.everywhere
+def test_a_rule_for_the_site_one_for_a_group_and_a_user_more(node):
+    """In any order, and with an sshd of each generation."""
+    before = node.state()
+    policies = {"site": {"allow_tcp_forwarding": "no"}, "viz": {"match": {"Group": GROUP}, "allow_tcp_forwarding": "local"},
+                "more": {"match": {"User": "bob"}, "allow_tcp_forwarding": "yes"}}
+    for order in (("site", "viz", "more"), ("more", "viz", "site")):
+        for name in order:
+            node.set(name=name, **policies[name])
+        assert (node.local(), node.remote(), node.local("bob"), node.remote("bob")) == (True, False, True, True)
+        for name in order:
+            assert node.module(name=name, **policies[name]).result["changed"] is False
+        found = node.module("sshd_forwarding_info", connections=[{"user": "alice"}, {"user": "bob"}, {"user": "carol"}]).result["connections"]
+        assert [one["origins"]["allow_tcp_forwarding"]["policy"] for one in found] == ["viz", "more", "site"]
+        assert [one["policies"] for one in found] == [["viz", "site"], ["more", "site"], ["site"]]
+        for name in order:
+            node.set(name=name, state="absent")
+        assert node.state() == before
+    assert node.remote()
 
 
 def test_a_drop_in_spoilt_by_hand_is_mended(node):
@@ -566,7 +594,8 @@ def test_a_global_policy_beside_a_role_that_sorts_first(node):
     assert f"{DROP_INS}/00-ansible_system_role.conf:3" in "\n".join(node.refused(node.module(**ours, override=False)))
     done = node.set(**ours)
     assert [(one["file"], one["line"]) for one in done["overrides"]] == [(f"{DROP_INS}/00-ansible_system_role.conf", 3)]
-    assert re.search("bob .*00-ansible_system_role.conf:5", json.dumps(done["warnings"]))
+    assert re.search("does not hold for Match User bob .*00-ansible_system", json.dumps(done["warnings"]))
+    assert [(one["match_line"], one["line"], one["value"]) for one in done["exceptions"]] == [(4, 5, "remote")]
     assert node.local() and not node.remote()
     assert not node.local("bob") and node.remote("bob")
 
@@ -581,10 +610,14 @@ def test_info_tells_file_and_line(node):
     done = node.ansible("sshd_forwarding_info", connections=[{"user": "alice"}, {"user": "bob"}])
     assert (done.code, done.result["changed"]) == (0, False)
     alice, bob = done.result["connections"]
-    main = {"file": MAIN, "line": last, "text": "allowstreamlocalforwarding no # of the main file"}
-    everybody = {"gateway_ports": {"file": f"{DROP_INS}/50-lab.conf", "line": 1, "text": "GatewayPorts clientspecified"}, "allow_stream_local_forwarding": main}
-    match = {"permit_open": {"file": f"{DROP_INS}/60-site.conf", "line": 3, "text": "PermitOpen compute1:22"},
-             "permit_listen": {"file": f"{DROP_INS}/60-site.conf", "line": 5, "text": "PermitListen=127.0.0.1:*"}}
+
+    def line(file, number, text):
+        return {"file": file, "line": number, "text": text, "policy": ""}
+
+    everybody = {"gateway_ports": line(f"{DROP_INS}/50-lab.conf", 1, "GatewayPorts clientspecified"),
+                 "allow_stream_local_forwarding": line(MAIN, last, "allowstreamlocalforwarding no # of the main file")}
+    match = {"permit_open": line(f"{DROP_INS}/60-site.conf", 3, "PermitOpen compute1:22"),
+             "permit_listen": line(f"{DROP_INS}/60-site.conf", 5, "PermitListen=127.0.0.1:*")}
     assert bob["origins"] == everybody
     assert alice["origins"] == {**everybody, **match}
     assert (alice["policy"]["permit_open"], bob["policy"]["permit_open"]) == (INSIDE, "any")

@@ -31,12 +31,14 @@ class Ending(t.NamedTuple):
 
 #: The reason of a normal end.
 CLIENT_LEFT = "the client left"
+#: The reason if the user's own job ended.
+JOB_ENDED = "the job in which pvserver was started has ended"
 # Reasons that the job notes when it ends itself.
 _BY_ITSELF = {
     "idle": "no client came in time",
     "outage": "the connection was lost for longer than paraview_reconnect_timeout",
     "lost": "the data kept next to ParaView is lost",
-    "job": "the job in which pvserver was started has ended",
+    "job": JOB_ENDED,
 }
 
 

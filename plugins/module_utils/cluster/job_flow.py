@@ -467,7 +467,7 @@ def submitted(job_id: str, options: t.Dict[str, t.Any]) -> str:
     """The line for a job that was submitted with these options, as directives.granted() returns them. What is unknown is left out."""
     nodes, tasks = options["nodes"], amounts.tasks(options)
     known = [count(nodes, "node") if nodes else "", count(tasks, "task") if tasks else "",
-               durations.clock(options["walltime"]) if options["walltime"] else ""]
+             durations.clock(options["walltime"]) if options["walltime"] else ""]
     shown = ", ".join(amount for amount in known if amount)
     return "job {0} submitted{1}{2}".format(job_id, " to " + options["queue"] if options["queue"] else "", shown and ": " + shown)
 

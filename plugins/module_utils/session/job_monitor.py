@@ -20,6 +20,8 @@ _STATUS_EVERY = 2.0
 _QUERY_EVERY = 20.0
 # Seconds that a batch system may take to deliver the output of a job.
 _DELIVERY = 300.0
+# Seconds within which the user's own job may be reported over after its processes have ended.
+_JOB_FOLLOWS = 10
 # Seconds by which two answers may differ on the end of the wall time, since both are rounded.
 _CLOCKS_DIFFER = 2.0
 
@@ -119,8 +121,13 @@ class JobMonitor:
         if watch.progress.ended and ending.late:
             job = self.flow.queue.ask(record.job_id)
             reason = job.explanation if job.state in ("failed", "cancelled") and job.explanation else reason
-            # The user's own job ended, and pvserver with it.
-            state = job.state if job.state == "cancelled" and watch.progress.ended[1] == "attach" else state
+            if watch.progress.ended[1] == "attach":
+                # The user's own job may have ended, and pvserver with it.
+                if job.gone or job.state in answers.OVER or answers.is_one_of(job.native, self.flow.table.get("leaving", ())):
+                    state, reason = (job.state, reason) if job.state == "cancelled" else ("ended", endings.JOB_ENDED)
+                elif time.monotonic() - (self.over_since or 0) < _JOB_FOLLOWS:
+                    self.next_step = time.monotonic() + _STATUS_EVERY
+                    return
         elif not watch.progress.ended and (not ending.known or watch.state.state == "cancelled"):
             state, reason = "ended" if watch.state.gone else watch.state.state, watch.state.explanation or watch.state.reason
         self.end(state, reason, watch.progress.connected or bool(record.was_connected))
