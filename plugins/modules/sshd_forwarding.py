@@ -354,6 +354,8 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import apply,
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import planner as sshd_plan
 from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import program as sshd
 
+# A longer warning is not read. The result has the rest.
+_LONGEST = 300
 _LISTS = ("permit_listen", "permit_open")
 SPEC = dict(
     name={"type": "str", "default": "forwarding"},
@@ -377,7 +379,7 @@ def main():
     except OSError as error:
         module.fail_json(msg="cannot set the policy {0}\n{1}\nrun it as root".format(module.params["name"], clean(str(error))))
     for warning in result.pop("notes"):
-        module.warn(warning)
+        module.warn(clean(warning if len(warning) <= _LONGEST else warning[:_LONGEST - 3] + "..."))
     module.exit_json(**result)
 
 

@@ -158,7 +158,8 @@ def fleet(admin):
     """Six login nodes, each with a configuration of its own: here they are six main files on one node."""
     lines = "".join(f"{name} ansible_host=login.lab.example paraview_sshd_path=/root/fleet/{name}/sshd_config\n" for name in FLEET)
     admin.run(f"printf '[fleet]\n{lines}' > fleet")
-    admin.lab.on("login", "sh", "-c", 'for name in "$@"; do mkdir -p /root/fleet/$name; grep -v ^Include /etc/ssh/sshd_config > /root/fleet/$name/sshd_config; done', "sh", *FLEET)
+    each = 'for name in "$@"; do mkdir -p /root/fleet/$name; grep -v ^Include /etc/ssh/sshd_config > /root/fleet/$name/sshd_config; done'
+    admin.lab.on("login", "sh", "-c", each, "sh", *FLEET)
     yield admin
     admin.run("rm fleet")
     admin.lab.on("login", "sh", "-c", "rm -r /root/fleet")

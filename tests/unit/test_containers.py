@@ -167,6 +167,21 @@ def test_the_pvserver_of_the_host_shows_nothing_about_that_of_a_container(cluste
     assert cluster.version(*shlex.split(command)).version == "9.8.7"
 
 
+def test_a_daemon_that_an_answer_leaves_is_not_waited_for(cluster):
+    """An MPI library may start one, which keeps the output of the command open."""
+    daemon = cluster.home / "daemon"
+    cluster.program("wrapper", '#!/bin/sh\ncase $* in *--help*) setsid sleep 60 & echo $! > {0};; esac\nexec "$@"\n'.format(daemon))
+    cluster.program("pvserver", PVSERVER.format(version="1.2.3"))
+    try:
+        cluster.start("wrapper", "pvserver")
+        assert (cluster.code, cluster.fault) == (0, ""), cluster.out
+        assert "argument --bind-address=127.0.0.1" in cluster.lines
+        os.kill(int(daemon.read_text()), 0)
+    finally:
+        os.kill(int(daemon.read_text()), 9)
+    assert not (cluster.job / "answer").exists()
+
+
 @entering
 @pytest.mark.parametrize(("command", "warned"), [
     ("apptainer exec pv.sif pvserver", True), ("apptainer exec --no-home {image} pvserver", False), ("apptainer run pv.sif", False),

@@ -437,6 +437,14 @@ def test_the_more_specific_policy_counts_in_any_order(node, main, order):
     assert node.files() == before
 
 
+def test_an_exception_of_others_to_a_global_policy_stays_one_beside_a_policy_for_a_group(node):
+    node.write(main="X11Forwarding yes\nMatch User bob,carol\n  AllowTcpForwarding no\n")
+    node.apply(node.plan("site", permit_listen=["none"], allow_tcp_forwarding="local"))
+    node.apply(node.plan("viz", match={"Group": ["viz", "staff"]}, permit_listen=["any"]))
+    assert [(node.value("AllowTcpForwarding", user), node.value("PermitListen", user)) for user in ("alice", "bob", "carol")] == [
+        ("local", "any"), ("no", "none"), ("no", "any")]
+
+
 def test_what_counts_is_reported_before_anything_is_written(node):
     node.write(main=INCLUDE)
     node.apply(node.plan("site", allow_tcp_forwarding="no"))

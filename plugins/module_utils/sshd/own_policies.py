@@ -98,7 +98,7 @@ def _written(tree: Tree, name: str, files: t.List[str]) -> Written:
 
 def _read(name: str, text: str) -> Policy:
     match: t.Dict[str, t.List[str]] = {}
-    requested = {}
+    requested: t.Dict[str, str] = {}
     for line in lines(text):
         if line.keyword == "match" and not match:
             match = _criteria(line)
@@ -125,7 +125,8 @@ def _foreign(path: str, numbered: t.List[t.Tuple[int, str]], policy: Policy) -> 
     plain = body(policy.requested, policy.match)
     everybody = body(policy.requested, {"all": []})
     own = plain + hidden(plain + ["Match all"]) + everybody + hidden(everybody) + ["Match all", "", _MADE]
-    found, seen = [], set()
+    found: t.List[Foreign] = []
+    seen: t.Set[str] = set()
     for number, text in numbered:
         if text.strip() and (text not in own or text in seen):
             found.append(Foreign(path, number, text.strip()))

@@ -313,8 +313,9 @@ class Planner:
             return _Tested(error.why, [], [])
         found = []
         for sample, old, new in zip(samples, self._bare(samples), after):
-            problem = self._problem(sample, old, new, policy, policies, shown)
-            if problem and sample.role == "anybody" and self._is_exception(new, policy.requested, shown):
+            expected = self._expected(sample, new, policy, policies, shown)
+            problem = self._problem(sample, old, new, policy, policies, expected, shown)
+            if problem and sample.role == "anybody" and self._is_exception(new, _of(expected, policy), shown):
                 found.append(problem)
             elif problem:
                 return _Tested(problem, after, [])
@@ -345,22 +346,27 @@ class Planner:
             found.append(disabled)
         return bool(found) and all(origin is not None and origin.second and not own_policies.owner(tree, origin) for origin in found)
 
-    def _problem(self, sample: Sample, old: Effective, new: Effective, policy: Policy, policies: t.Dict[str, Policy], tree: Tree) -> str:
-        """Why sshd's values for a sample connection are not those that the policies of ours request."""
+    @staticmethod
+    def _expected(sample: Sample, new: Effective, policy: Policy, policies: t.Dict[str, Policy], tree: Tree) -> t.Dict[str, t.Tuple[str, str]]:
+        """The values that the policies of ours that apply request for a connection, and the policy that each is from, by keyword."""
         names = own_policies.applied(tree, new)
         inside = sample.role in ("inside", "anybody")
-        applied = sorted((one for one in policies.values() if one.name in names or (inside and one.name == policy.name)), key=precedence.key)
         expected: t.Dict[str, t.Tuple[str, str]] = {}
-        for one in applied:
+        for one in sorted((one for one in policies.values() if one.name in names or (inside and one.name == policy.name)), key=precedence.key):
             for keyword, value in one.requested.items():
                 expected.setdefault(keyword, (value, one.name))
+        return expected
+
+    def _problem(self, sample: Sample, old: Effective, new: Effective, policy: Policy, policies: t.Dict[str, Policy],
+                 expected: t.Dict[str, t.Tuple[str, str]], tree: Tree) -> str:
+        """Why sshd's values for a sample connection are not those that the policies of ours request."""
         for keyword, (value, name) in expected.items():
             if not same(keyword, new.value(keyword), value):
                 if name != policy.name and not policies[name].match and new.origin(keyword) and new.origin(keyword).second:
                     # A Match of others has precedence over another policy of ours that is global.
                     continue
                 return "{0} would have {1} {2}, {3}".format(sample.label, keyword, _shown(new.value(keyword)), self._source(new.origin(keyword), tree))
-        mine = {keyword: value for keyword, (value, name) in expected.items() if name == policy.name}
+        mine = _of(expected, policy)
         if mine.get("DisableForwarding") != "yes" and new.value("DisableForwarding") == "yes" and allows_forwarding(mine):
             return "{0} would have DisableForwarding yes, {1}, which overrides all".format(sample.label, self._source(new.origin("DisableForwarding"), tree))
         managed = {keyword.lower() for keyword in expected}
@@ -476,6 +482,11 @@ class Planner:
         why = "; ".join(reasons) if reasons else "{0} belongs to the vendor and includes no directory".format(self.path)
         return SessionError("no place in sshd's configuration makes the policy {0} effective".format(self.name), why,
                             "change the line or value that is named here, or change the policy; nothing was changed")
+
+
+def _of(expected: t.Dict[str, t.Tuple[str, str]], policy: Policy) -> t.Dict[str, str]:
+    """The values by keyword that are from one policy."""
+    return {keyword: value for keyword, (value, name) in expected.items() if name == policy.name}
 
 
 def _precedence_warnings(ranks: t.List[t.Dict[str, str]]) -> t.List[str]:

@@ -66,8 +66,7 @@ def _within(value: str, other: str) -> bool:
         inner, outer = ipaddress.ip_network(value), ipaddress.ip_network(other)
     except ValueError:
         return False
-    return (inner.version == outer.version and outer.network_address <= inner.network_address
-            and inner.broadcast_address <= outer.broadcast_address)
+    return inner.version == outer.version and inner.prefixlen >= outer.prefixlen and inner.supernet(new_prefix=outer.prefixlen) == outer
 
 
 def disjoint(one: t.Dict[str, t.List[str]], other: t.Dict[str, t.List[str]]) -> bool:

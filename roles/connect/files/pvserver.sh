@@ -58,6 +58,19 @@ own_file=@OWN_FILE@
 [ -z "$own_file" ] || own_file=$(where "$own_file") || :
 case $own_file in /* | '') ;; *) own_file=$HOME/$own_file;; esac
 
+# Runs a command from the home directory for at most 20 s, and keeps its output in $answer. A daemon that it starts may keep the output open for ever
+# (OpenMPI's does), so the output goes to a file.
+ask() {
+  (umask 077; : > answer)
+  # The directory may not be the one in which a container starts.
+  code=0
+  { (cd || :; exec timeout -k 5 20 "$@") < /dev/null; } > answer 2>&1 || code=$?
+  answer=$(cat answer)
+  rm -f answer
+  return $code
+}
+answer=''
+
 # Whether pvserver has an option. A search in its library is a second faster than pvserver --help, which is asked of the command as it is.
 has_option() {
   [ -n "$own_file" ] && [ -z "$library" ] && library=$(ldd "$own_file" 2>/dev/null | sed -n 's/.*=> \([^ ]*vtkRemotingCore[^ ]*\).*/\1/p' | head -n 1)
@@ -65,7 +78,10 @@ has_option() {
   if [ -z "$asked" ]; then
     asked=1
     set -- "$1" @ASKED@
-    [ $# -eq 1 ] || help=$(shift; cd || :; timeout -k 5 20 "$@" --help < /dev/null 2>&1) || :
+    option=$1
+    shift
+    [ $# -eq 0 ] || { ask "$@" --help || :; help=$answer; }
+    set -- "$option"
   fi
   case $help in *"$1"*) ;; *) return 1;; esac
 }
@@ -81,7 +97,8 @@ can_run_left() {
   fi
   set -- @INSIDE@
   [ $# -gt 0 ] || return 1
-  case $(cd || :; timeout -k 5 20 "$@" < /dev/null 2>/dev/null | tail -n 1) in '' | *[!0-9]*) return 1;; esac
+  ask "$@" || :
+  case $(printf '%s\n' "$answer" | tail -n 1) in '' | *[!0-9]*) return 1;; esac
 }
 
 # Becomes the command in its arguments, started in the same way as pvserver; if $limit is set, for at most so many seconds.
