@@ -379,6 +379,19 @@ def test_if_the_directory_is_removed_the_job_ends(job, program, until):
     assert not [line for line in listing if line.split()[0] == group and not line.split()[1].startswith("Z")]
 
 
+def test_pvserver_sh_ends_if_the_job_was_killed_before_it_looked(job, program, until):
+    """Nobody writes to the pipe any more when it starts."""
+    job.start([program("pvserver", FORWARD)])
+    until(lambda: job.progress().host)
+    job.process.kill()
+    job.process.wait()
+    until(lambda: not job.processes(), 60)
+    late = "rm -f alive pid go; mkfifo alive; exec 9<> alive; exec 8< alive 9>&-; exec {0} pvserver.sh 022 $$".format(shutil.which(job.shell))
+    done = subprocess.run([job.shell, "-c", late], cwd=str(job.directory), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          start_new_session=True, timeout=60, check=False)
+    assert done.returncode == -15
+
+
 @pytest.mark.parametrize("kind", ["gone", "no directory", pytest.param(
     "another account's", marks=pytest.mark.skipif(os.getuid() != 0, reason="root alone can give a directory away"))])
 def test_a_job_that_cannot_write_its_files_ends_at_once(job, program, until, kind):

@@ -141,10 +141,11 @@ true > log
 print_group='read -r stat < "/proc/$$/stat"; stat=${stat##*) }; stat=${stat#* }; stat=${stat#* }; echo "${stat%% *}"'
 start=setsid
 case $(timeout 0 sh -c "$print_group" 2>/dev/null) in '' | "$(sh -c "$print_group" 2>/dev/null)") ;; *) start='timeout 0';; esac
-# Only this process has the pipe open for writing. Its end shows pvserver.sh that this process has ended, whatever ended it.
+# Only this process has the pipe open for writing. Its end shows pvserver.sh that this process has ended, whatever ended it. Descriptor 8 is open before
+# pvserver.sh starts: without a writer, a pipe cannot be opened any more.
 rm -f alive
-mkfifo alive 2>/dev/null && exec 9<> alive
-{ $start "$shell" pvserver.sh "$mask" $$ > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } 9>&- &
+if mkfifo alive 2>/dev/null; then exec 9<> alive; else : > alive; fi
+{ $start "$shell" pvserver.sh "$mask" $$ > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } 8< alive 9>&- &
 child=$!
 
 reported=0

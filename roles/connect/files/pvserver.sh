@@ -22,12 +22,13 @@ echo "${group:-$$}" > pid.new && mv pid.new pid
 [ ! -e over ] || exit 143
 # If job.sh ends in any way, so does this process group: the batch system may not know these processes.
 [ -z "${2-}" ] || {
-  if [ -p alive ]; then read -r _ < alive; else while kill -0 "$2"; do sleep 5; done; fi
+  if [ -p alive ]; then read -r _ <&8; else while kill -0 "$2"; do sleep 5; done; fi
   trap '' TERM
   kill -TERM 0
   sleep 3
   kill -KILL 0
 } > /dev/null 2>&1 &
+exec 8<&-
 fault() { (umask 077; printf '%s\n' "$*" > fault.new; mv fault.new fault); }
 # Files that the user saves get their mode from the user's own umask.
 umask "$1"
