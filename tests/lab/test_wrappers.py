@@ -84,7 +84,7 @@ def test_a_pvserver_behind_a_wrapper(desk, pvserver):
 
 @pytest.mark.parametrize(("settings", "ranks"), [
     ({"nodes": 2, "tasks": 3}, 3), ({"nodes": 2, "tasks_per_node": 2}, 4),
-    ({"nodes": 2, "tasks": 3, "mpi_launcher": "mpirun --oversubscribe -machinefile $MACHINES -np {tasks}",
+    ({"nodes": 2, "tasks": 3, "mpi_launcher": "mpirun --oversubscribe --map-by node -machinefile $MACHINES -np {tasks}",
       "setup": 'MACHINES=$(mktemp); export MACHINES; scontrol show hostnames > "$MACHINES"'}, 3)], ids=["tasks", "each", "machinefile"])
 def test_as_many_ranks_as_requested(desk, settings, ranks):
     """In all or on each node, started by the batch system's launcher or by one with a machine file of the job."""
