@@ -75,7 +75,7 @@ def test_a_pvserver_behind_a_wrapper(desk, pvserver):
     desk.connect(route="node_tunnel", pvserver=pvserver)
     report = desk.report()
     node = report["nodes"][0]
-    assert environment(desk, node, "WRAPPED" if pvserver[0] == "sh" else "BOUND") in ({"1"}, {"0"})
+    assert environment(desk, node, "WRAPPED" if pvserver[0] == "sh" else "BOUND") == ({"1"} if pvserver[0] == "sh" else {"0"})
     drawn = desk.client(report).stdout
     # A shell may start any pvserver, so the job does not know whether that one can run the program for the time left.
     rendered_on_a_node(drawn if pvserver[0] != "sh" else drawn + "\nminutes left 1\n", report)

@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 from conftest import TOP, wait_until
@@ -144,9 +145,14 @@ class Wire:
         self.address = "127.0.0.1:{0}".format(self.listener.getsockname()[1])
         self.flows, self.lock = threading.Event(), threading.Lock()
         self.flows.set()
-        self.socks, self.down, self.accepted = [], False, 0
+        self.socks, self.down, self.times = [], False, []
         self.thread = threading.Thread(target=self._accept, daemon=True)
         self.thread.start()
+
+    @property
+    def accepted(self):
+        """int: how many connections there have been."""
+        return len(self.times)
 
     def _accept(self):
         while True:
@@ -164,7 +170,7 @@ class Wire:
             if not far:
                 near.close()
                 continue
-            self.accepted += 1
+            self.times.append(time.monotonic())
             for sock in (near, far):
                 sock.settimeout(None)
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -243,16 +243,16 @@ def refused(script, value, site=None):
 
 
 def test_a_place_is_found_and_used(script, tmp_path):
-    (tmp_path / "work").mkdir()
+    (tmp_path / "project").mkdir()
     facts = dict(FACTS, uid=os.getuid(), site={"remote_dir": "/nowhere"})
-    facts["remote_dir"] = place.place(str(tmp_path / "work") + "/", facts, script)
+    facts["remote_dir"] = place.place(str(tmp_path / "project") + "/", facts, script)
     path = job_directory.directory(facts, "0123456789abcdef")
-    assert path == "{0}/work/.paraview-connect-{1}/0123456789abcdef".format(tmp_path, os.getuid())
+    assert path == str(tmp_path / "project" / ".paraview-connect-{0}".format(os.getuid()) / "0123456789abcdef")
     directory = job_directory.Directory(script, path)
     directory.create({"go": "x"})
     assert directory.read("go") == "x" and os.stat(os.path.dirname(path)).st_mode & 0o7777 == 0o700
     directory.remove()
-    assert os.listdir(str(tmp_path / "work")) == [] and (tmp_path / "work").exists()
+    assert os.listdir(str(tmp_path / "project")) == []
 
 
 def test_nothing_is_asked_without_a_value():

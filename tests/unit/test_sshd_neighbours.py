@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import blocks, own_policies
+from ansible_collections.sciviz.paraview.plugins.module_utils.sshd import blocks, config, places, policy
 from login_node import LoginNode
 
 MAIN, D = "/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/"
@@ -111,7 +111,8 @@ def test_a_tool_that_writes_every_line_is_named(node):
 def test_tools_that_look_for_a_match_do_not_find_ours(node):
     """Without support for Include, the policy is a block in the main file."""
     node.write(main="X11Forwarding no\n")
-    place, changes = list(node.planner()._beside(own_policies.Policy("viz", {"Group": ["viz"]}, {"AllowTcpForwarding": "local"})))[-1]
+    tree = config.Tree(node.view, MAIN)
+    place, changes = list(places.Places(tree, True).of(policy.Policy("viz", {"Group": ["viz"]}, {"AllowTcpForwarding": "local"})))[-1]
     assert place == "end of " + MAIN
     lines = changes[MAIN].split("\n")
     assert lines[2:5] == ["  match Group viz", "    AllowTcpForwarding local", "  match all"]

@@ -7,8 +7,8 @@ import typing as t
 
 from ..common.text import clean
 from . import own_policies
-from .config import Head, Line, Tree, arguments
-from .policy import KEYWORDS, OPTIONS, Policy, allows_forwarding, same
+from .config import Head, Line, Tree
+from .policy import OPTIONS, Policy, allows_forwarding, same, spelled
 from .program import Origin
 
 _MOST = 6
@@ -36,21 +36,16 @@ def find(tree: Tree, policy: Policy) -> t.List[t.Dict[str, t.Any]]:
         if head is None or (head, line.keyword) in decided or not _differs(line, policy):
             continue
         decided.add((head, line.keyword))
-        found.append({"file": file, "line": line.number, "match": clean(tree.line_text(*_place(head))), "match_line": head.line.number,
-                      "match_file": head.file, "keyword": KEYWORDS[OPTIONS[line.keyword]][0], "value": clean(" ".join(arguments(line.rest))), "policy": name})
+        keyword, value = spelled(line)
+        found.append({"file": file, "line": line.number, "match": clean(tree.line_text(head.file, head.line.number)), "match_line": head.line.number,
+                      "match_file": head.file, "keyword": keyword, "value": clean(value), "policy": name})
     return found
-
-
-def _place(head: Head) -> t.Tuple[str, int]:
-    return head.file, head.line.number
 
 
 def _differs(line: Line, policy: Policy) -> bool:
     if line.keyword not in OPTIONS:
         return False
-    keyword, choices = KEYWORDS[OPTIONS[line.keyword]]
-    value = " ".join(arguments(line.rest))
-    value = (choices or {}).get(value.lower(), value)
+    keyword, value = spelled(line)
     if keyword in policy.requested:
         return not same(keyword, value, policy.requested[keyword])
     return keyword == "DisableForwarding" and value == "yes" and allows_forwarding(policy.requested)

@@ -10,8 +10,7 @@ import typing as t
 
 from . import blocks
 from .config import Line, Tree, arguments, lines, quote
-from .policy import CRITERIA, KEYWORDS, OPTIONS, Policy, body
-from .policy import policy as normal
+from .policy import CRITERIA, KEYWORDS, OPTIONS, Policy, body, spelled
 from .program import Effective, Origin
 
 STEM = "sciviz-paraview-"
@@ -103,15 +102,8 @@ def _read(name: str, text: str) -> Policy:
         if line.keyword == "match" and not match:
             match = _criteria(line)
         elif line.keyword in OPTIONS:
-            keyword = KEYWORDS[OPTIONS[line.keyword]][0]
-            requested.setdefault(keyword, _value(line))
+            requested.setdefault(*spelled(line))
     return Policy(name, match, collections.OrderedDict((keyword, requested[keyword]) for keyword, _choices in KEYWORDS.values() if keyword in requested))
-
-
-def _value(line: Line) -> str:
-    text = " ".join(arguments(line.rest))
-    option = OPTIONS[line.keyword]
-    return normal({option: text}).get(KEYWORDS[option][0], text) if KEYWORDS[option][1] and text.lower() in KEYWORDS[option][1] else text
 
 
 def _criteria(line: Line) -> t.Dict[str, t.List[str]]:

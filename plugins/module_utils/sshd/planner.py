@@ -91,6 +91,7 @@ class Planner:
         self.base = Tree(view.with_changes(self.base_changes), path)
         self.bare_changes = self._removal(self.own)
         self.bare = Tree(view.with_changes(self.bare_changes), path)
+        self.places = Places(self.base, writable, self._made)
         self._bare_values: t.Dict[Connection, Effective] = {}
 
     def _check_foreign(self) -> None:
@@ -238,10 +239,9 @@ class Planner:
 
     def _beside(self, policy: Policy) -> t.Iterator[Place]:
         """The places for the policy while the others stay where they are; first the one that it has."""
-        places = Places(self.base, self.writable, self._made)
         written = self.own.get(self.name)
-        again = list(places.again(written, policy, self.current)) if written else []
-        found = sorted(places.of(policy), key=lambda one: self._is_preceded(one[1], policy))
+        again = list(self.places.again(written, policy, self.current)) if written else []
+        found = sorted(self.places.of(policy), key=lambda one: self._is_preceded(one[1], policy))
         for place, changes in again + found:
             yield place, dict(self.base_changes, **changes)
 
@@ -419,7 +419,7 @@ class Planner:
         found = [self._numbered_now(one, tree) for one in exceptions.find(tree, policy)] if not policy.match else []
         ranks = self._ranks(policy, policies)
         warnings = self._notes() + exceptions.warnings(policy, found)
-        warnings += Places(self.base, self.writable, self._made).misplaced()
+        warnings += self.places.misplaced()
         if blocks.body(tree.files[self.path], self.name):
             warnings += self._managed()
         if changes:
@@ -478,7 +478,7 @@ class Planner:
         return found
 
     def _no_place(self, problems: t.List[str]) -> SessionError:
-        reasons = list(collections.OrderedDict.fromkeys(problems)) + Places(self.base, self.writable).misplaced()
+        reasons = list(collections.OrderedDict.fromkeys(problems)) + self.places.misplaced()
         why = "; ".join(reasons) if reasons else "{0} belongs to the vendor and includes no directory".format(self.path)
         return SessionError("no place in sshd's configuration makes the policy {0} effective".format(self.name), why,
                             "change the line or value that is named here, or change the policy; nothing was changed")

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ..common.errors import SessionError
-from .config import quote
+from .config import Line, arguments, quote
 
 _YES_NO = {"yes": "yes", "no": "no", "true": "yes", "false": "no"}
 _SIDES = dict(_YES_NO, local="local", remote="remote", all="yes")
@@ -28,6 +28,13 @@ KEYWORDS = collections.OrderedDict((
 #: The option of a keyword in lower case.
 OPTIONS = {keyword.lower(): option for option, (keyword, _choices) in KEYWORDS.items()}
 CRITERIA = ("User", "Group", "Host", "LocalAddress", "LocalPort", "Address", "RDomain")
+
+
+def spelled(line: Line) -> t.Tuple[str, str]:
+    """The keyword and the value of a line whose keyword is in OPTIONS, in sshd's spelling; a value that is not valid stays as it is."""
+    keyword, choices = KEYWORDS[OPTIONS[line.keyword]]
+    value = " ".join(arguments(line.rest))
+    return keyword, (choices or {}).get(value.lower(), value)
 
 
 class Policy(t.NamedTuple):

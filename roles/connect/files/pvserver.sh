@@ -63,7 +63,6 @@ case $own_file in /* | '') ;; *) own_file=$HOME/$own_file;; esac
 # (OpenMPI's does), so the output goes to a file.
 ask() {
   (umask 077; : > answer)
-  # The directory may not be the one in which a container starts.
   code=0
   { (cd || :; exec timeout -k 5 20 "$@") < /dev/null; } > answer 2>&1 || code=$?
   answer=$(cat answer)
@@ -107,7 +106,8 @@ can_run_left() {
 start() {
   if [ -n "$own" ] && [ -e @RANK@ ]; then set -- sh @RANK@ "$@"; fi
   if [ -n "$window" ]; then set -- env "VTK_DEFAULT_OPENGL_WINDOW=$window" "$@"; fi
-  if [ -n "$xvfb" ]; then set -- xvfb-run -a -s -noreset "$@"; fi
+  # If a signal ends xvfb-run, its directory stays, so that is in the session's directory.
+  if [ -n "$xvfb" ]; then set -- env TMPDIR=@DIR@ xvfb-run -a -s -noreset env "TMPDIR=${TMPDIR-/tmp}" "$@"; fi
   set -- @LAUNCHER@ "$@"
   if [ -n "$limit" ]; then set -- timeout --foreground -k 5 "$limit" "$@"; fi
   exec "$@"
