@@ -242,8 +242,7 @@ class ActionModule(SessionAction):
                 changed["route_state"] = dict(record.route_state, client_port=port, port=None)
         return self.session.update(**changed)
 
-    @staticmethod
-    def _just_ended(record):
+    def _just_ended(self, record):
         """Whether pvserver has ended and the daemon is about to notice it. If so, waits until the daemon has ended."""
         try:
             script = Channel(record.socket, record.name).script
@@ -253,7 +252,7 @@ class ActionModule(SessionAction):
             if record.lifeline:
                 # The session does not end: the daemon reconnects.
                 return False
-        return sessions.wait_left(record, 40)
+        return sessions.wait_left(self.session.base, record, 40)
 
     def _result(self, record, todo, changed):
         report = dict(self.session.report(), connect_id=None)
@@ -294,11 +293,11 @@ class ActionModule(SessionAction):
             answer = Channel(record.socket, self.name).request("stop", wait=90)
         except ChannelLost:
             # The session may just have ended by itself.
-            if last or not sessions.wait_left(record, 15):
+            if last or not sessions.wait_left(self.session.base, record, 15):
                 raise
             self._undo(self.session.read(), last=True)
             return
-        sessions.wait_left(record, 15)
+        sessions.wait_left(self.session.base, record, 15)
         self.client_host_unreached = bool(answer.get("far_left"))
         self.own_job_continues = answer.get("job_continues")
         if answer.get("objection"):

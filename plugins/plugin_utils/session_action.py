@@ -128,7 +128,7 @@ class SessionAction(ActionBase):
             answer = channel.request("stop", wait=90)
         except SessionError as error:
             return str(error)
-        sessions.wait_left(record, 10)
+        sessions.wait_left(self.session.base, record, 10)
         return answer.get("objection", "")
 
 

@@ -803,11 +803,25 @@ def test_a_daemon_whose_master_others_use_stays_until_they_end(held, until):
     guest = Session(held.session.base, "guest")
     (held.tmp_path / "guest.w").touch()
     guest.begin(users_own_master=str(held.control), daemon=processes.identity(held.owner.pid), socket=str(held.tmp_path / "guest.w"))
-    record = held.session.read()
+    record, record_of_guest = held.session.read(), guest.read()
     held.channel.request("stop")
-    assert wait_left(record, 10)
+    assert wait_left(held.session.base, record, 10)
     assert held.process.poll() is None and held.control.exists() and not held.socket.exists()
     assert cancelled.read_text() == "-L 127.0.0.1:1:c101:2 -- master\n"
+    assert not wait_left(held.session.base, record_of_guest, 0.1), "its own daemon runs"
+    # Once the last session that uses the master ends, the disconnect of that one waits for the daemon that held it.
     guest.update(daemon=None)
-    held.over()
+    held.owner.kill()
+    held.owner.wait()
+    assert wait_left(held.session.base, record_of_guest, 10)
+    assert held.process.poll() is not None
     assert not list(held.control.parent.iterdir())
+
+
+def test_a_daemon_that_holds_its_master_for_nobody_is_waited_for(held):
+    held.start(["/bin/sh", "-c", "/bin/sh; exec sleep 1000"])
+    held.session.update(control_path=str(held.control))
+    held.control.with_name(held.control.name + ".h").touch()
+    assert not wait_left(held.session.base, held.session.read(), 0.1)
+    held.channel.request("stop")
+    held.over()

@@ -22,6 +22,7 @@ from ..cluster import teardown
 from ..cluster.job_directory import Directory
 from ..common import processes
 from ..common.errors import SessionError
+from ..common.files import write_private
 from ..ssh.shell import ShellLost
 from . import interruption, shared_queue
 from .client_connection import ClientConnection
@@ -30,7 +31,7 @@ from .driving import Driving
 from .first_login import FirstLogin
 from .job_monitor import JobMonitor
 from .notification import Notifier
-from .record import HELD, Session, has_daemon, holds_work, readable_records
+from .record import HELD, Session, has_guests, holds_work
 from .recovery import Recovery
 from .requests import Requests
 from .sockets import Sockets
@@ -207,13 +208,11 @@ class SessionDaemon:
 
     def _has_guests(self) -> bool:
         """Whether another session uses this session's control master."""
-        found, unreadable = readable_records(self.given["base"])
-        return unreadable or any(record.users_own_master == self.given["control_path"] and has_daemon(record) for _session, record in found)
+        return has_guests(self.given["base"], self.given["control_path"])
 
     def _hold_for_guests(self, connection: Connection) -> None:
         """Waits until no other session uses the control master any more. ssh itself ends with its last channel."""
-        path = self.given["control_path"] + HELD
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        write_private(self.given["control_path"] + HELD, json.dumps(processes.identity(os.getpid())))
         with contextlib.suppress(OSError):
             os.unlink(self.given["socket"])
         connection.process.stdin.close()
@@ -222,8 +221,6 @@ class SessionDaemon:
             # Nobody reads what ssh prints.
             connection.shell.drain()
             time.sleep(_TICK)
-        with contextlib.suppress(OSError):
-            os.unlink(path)
 
     def _leave_root_node(self) -> None:
         """Ends the connection to the root node. The user's own control master would keep it open."""

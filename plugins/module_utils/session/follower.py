@@ -152,7 +152,7 @@ class Follower(Viewer):
     def _end(self, event: t.Dict[str, t.Any]) -> None:
         super()._end(event)
         if event["kind"] == "ended" or (event["kind"] == "failed" and not event["kept"]):
-            wait_left(self.record, _LEAVING)
+            wait_left(self.session.base, self.record, _LEAVING)
 
     def _prompt(self, event: t.Dict[str, t.Any]) -> None:
         channel = Channel(self.session.read().socket, self.session.name)

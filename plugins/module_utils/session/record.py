@@ -26,7 +26,7 @@ from .event_log import EventLog
 REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "waited_s",
           "expected_start", "reason", "lifeline")
 
-#: Suffix, to the control path, of a file that exists while a daemon whose session is over holds the connection for others.
+#: Suffix, to the control path, of a file that exists while a daemon whose session is over holds the connection for others. It contains the daemon's identity.
 HELD = ".h"
 
 
@@ -244,14 +244,42 @@ def has_daemon(record: SessionRecord) -> bool:
     return processes.alive(record.daemon) and os.path.exists(record.socket)
 
 
-def wait_left(record: SessionRecord, seconds: float) -> bool:
-    """Waits until the session's daemon has ended, or only holds its connection for other sessions; returns whether that happened in time."""
+def has_guests(base: str, control_path: str) -> bool:
+    """Whether sessions use the control master of another session; assumed to be true if a record cannot be read."""
+    found, unreadable = readable_records(base)
+    return unreadable or any(record.users_own_master == control_path and has_daemon(record) for _session, record in found)
+
+
+def _holder(control_path: str) -> t.Any:
+    """The identity of the daemon that holds this connection for other sessions; None if there is none."""
+    try:
+        with open(control_path + HELD, encoding="utf-8") as stream:
+            return json.load(stream)
+    except (OSError, ValueError):
+        return None
+
+
+def wait_left(base: str, record: SessionRecord, seconds: float) -> bool:
+    """Waits until the session's daemon has ended, or only holds its connection for other sessions. If a daemon whose own session is over has held its
+    connection for this session alone, it ends too, and that is waited for.
+
+    Args:
+        base: the directory of all records.
+        record: the session's record.
+        seconds: the longest time that this may take.
+    Returns:
+        Whether that happened in time.
+    """
     deadline = time.monotonic() + seconds
-    while processes.alive(record.daemon) and not os.path.exists(record.control_path + HELD):
+    holder = None
+    while True:
+        holder = _holder(record.users_own_master) or holder if record.users_own_master else None
+        own_ended = not processes.alive(record.daemon) or (os.path.exists(record.control_path + HELD) and has_guests(base, record.control_path))
+        if own_ended and not (processes.alive(holder) and not has_guests(base, record.users_own_master)):
+            return True
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)
-    return True
 
 
 def holds_work(record: SessionRecord) -> bool:

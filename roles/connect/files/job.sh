@@ -90,6 +90,8 @@ finish() {
   # Background processes of the set-up are in the same process group.
   while signal_child 0 && [ $n -lt 15 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
   signal_child KILL
+  # Until a killed process has ended, it holds its files.
+  while signal_child 0 && [ $n -lt 25 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
   report "ended $1 $why"
   exit "$1"
 }
