@@ -144,7 +144,7 @@ class ActionModule(SessionAction):
         job_id = flow.submit({
             "batch.log": "", "job.sh": job_scripts.job_script(table, path, head, _IDLE_SECONDS, _IDLE_SECONDS + 60 if table.get("on_login_node") else 0),
             "pvserver.sh": job_scripts.pvserver_script(path, dict(options, setup=setup), launcher, record.modules, look=frame),
-            rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT})
+            rendering.RANK_FILE: rendering.rank_script(), drawing.PROGRAM: drawing.TEXT}, head)
         record = self.session.update(job_id=job_id, submitted_at=time.time(), state="pending")
         self._add(checks.ok("login node", "queue", "accepted job {0}".format(job_id)))
         seconds = min(options["queue_timeout"], _START_SECONDS)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
-from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, jobs, validation
+from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import adaptation, directives, jobs, validation
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers as schedulers
 from conftest import Answer
 
@@ -87,6 +87,16 @@ def test_a_refusal_has_the_batch_systems_message(recorded, case, message):
         jobs.Jobs(Fake(recorded(case)), SLURM).submit("job.sh")
     assert message in caught.value.why
     assert caught.value.way_out
+
+
+def test_a_refusal_names_what_was_requested(recorded):
+    """Slurm's own message does not: it says that the requested node configuration is not available."""
+    options = {"nodes": 1, "tasks_per_node": 4, "gpus_per_node": 2, "gpu_type": "h200", "walltime": 3600, "extra": ["-w c7"], "queue": "", "exclusive": False}
+    variables = ["paraview_tasks_per_node", "paraview_gpus_per_node", "paraview_gpu_type", "paraview_walltime", "paraview_directives"]
+    assert directives.variables(options) == variables
+    with pytest.raises(SessionError) as caught:
+        jobs.Jobs(Fake(recorded(next(iter(REFUSED)))), SLURM).submit("job.sh", variables)
+    assert caught.value.way_out == "change what the message names; the job requests " + ", ".join(variables)
 
 
 def test_success_without_an_id_may_still_be_a_job(recorded):

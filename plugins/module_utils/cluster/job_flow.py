@@ -13,7 +13,7 @@ from ..common.errors import SessionError
 from ..common.text import one_line, tail
 from ..paraview import pvserver as paraview
 from ..paraview import rendering
-from ..schedulers import amounts, answers, jobs
+from ..schedulers import amounts, answers, directives, jobs
 from ..ssh.channel import ChannelLost
 from . import heartbeat, job_faults, job_scripts, status_file
 from .job_directory import Directory
@@ -110,11 +110,12 @@ class JobFlow:
 
     # -- submit
 
-    def submit(self, files: t.Dict[str, str], while_running: float = 10) -> str:
+    def submit(self, files: t.Dict[str, str], options: t.Dict[str, t.Any], while_running: float = 10) -> str:
         """Creates the job's files, and submits job.sh.
 
         Args:
             files: text by name.
+            options: what is requested in them, as for directives.head().
             while_running: the least seconds between two queries of the batch system once the job runs.
         Returns:
             The job id.
@@ -126,7 +127,7 @@ class JobFlow:
         # Where jobs do not see the home, some batch systems refuse a job that is submitted there.
         prelude = "{0}\ncd {1} || exit".format(self.prelude, shlex.quote(self.directory.path)) if self.directory.elsewhere else self.prelude
         kept = jobs.over(self.run, prelude, self.directory.path + "/submitted", _SUBMIT_SECONDS, self.slow)
-        job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh")
+        job_id = jobs.Jobs(kept, self.table).submit(self.directory.path + "/job.sh", directives.variables(options))
         self.follow(job_id, time.time(), while_running)
         return job_id
 

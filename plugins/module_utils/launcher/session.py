@@ -157,7 +157,7 @@ class LauncherSession:
                             poll_interval=job["poll_interval"])
         requested = directives.requested(job, facts["site"])
         with self.shells.uninterrupted():
-            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), _QUERY_EVERY)
+            self.record.job_id = self.flow.submit(job_scripts.files(table, path, job, requested, modules), requested, _QUERY_EVERY)
             self._set_undo(table, self.record.job_id, path)
         self.caller.show(submitted(self.record.job_id, directives.granted(table, dict(job, queue=requested["queue"]))))
 

@@ -121,7 +121,7 @@ def check(table: Table, options: t.Dict[str, t.Any]) -> None:
     if table.get("on_login_node") and (options.get("nodes") or 1) > 1:
         raise SessionError("paraview_nodes: {0} is not available".format(options["nodes"]), "without a batch system there is one node, the login node",
                            "leave paraview_nodes out")
-    names = {name for name in OPTIONS if options.get(name) and options[name] != _LEAST.get(name)}
+    names = _named(options)
     if not _given_gpus(options):
         names.discard("gpu_type")
     own = _own(table, options)
@@ -145,6 +145,17 @@ def check(table: Table, options: t.Dict[str, t.Any]) -> None:
         raise SessionError("paraview_constraint: {0!r} is not available".format(options["constraint"]),
                            "a directive of {0} cannot hold both kinds of quotes".format(table["title"]), "use one kind of quotes in it")
     own.check()
+
+
+def _named(options: t.Dict[str, t.Any]) -> t.Set[str]:
+    """The options that request more than every job gets."""
+    return {name for name in OPTIONS if options.get(name) and options[name] != _LEAST.get(name)}
+
+
+def variables(options: t.Dict[str, t.Any]) -> t.List[str]:
+    """The variables by which a user, or the site, has requested something, for messages about a job that is refused."""
+    names = _named(options)
+    return ["paraview_" + name for name in OPTIONS if name in names] + (["paraview_directives"] if options.get("extra") else [])
 
 
 def _check_spread(table: Table, own: OwnDirectives, options: t.Dict[str, t.Any]) -> None:

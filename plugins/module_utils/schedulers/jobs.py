@@ -59,11 +59,12 @@ class Jobs:
         self.run = run
         self.table = table
 
-    def submit(self, script: str) -> str:
+    def submit(self, script: str, requested: t.Sequence[str] = ()) -> str:
         """Submits a job script.
 
         Args:
             script: its path where the command runs.
+            requested: the variables whose values are in it, for the message about a refusal.
         Returns:
             The job id.
         Raises:
@@ -85,6 +86,7 @@ class Jobs:
                                "change what the message names; or check whether it has the job all the same, and correct submit.job_id in paraview_schedulers")
         if not job_id:
             raise SessionError("{0} refused the job".format(self.table["title"]), said or "exit code {0}".format(code),
+                               "change what the message names; the job requests {0}".format(", ".join(requested)) if requested else
                                "change what the message names (paraview_queue, paraview_account, paraview_walltime, paraview_nodes, ...)")
         return job_id
 

@@ -46,7 +46,7 @@ class Submission(Step):
             node = own_job.dialled(answers.of(record), options["job_id"], own.root_node, options, record.facts["site"])
             flow.attach(options["job_id"], node, files, self.channel.hold)
         else:
-            flow.submit(files)
+            flow.submit(files, directives.requested(options, record.facts["site"]))
         job_id = flow.watch.job_id
         self.session.update(job_id=job_id, submitted_at=flow.watch.polling.submitted_at, state="pending")
         self.show("job {0} is yours: pvserver is started in it".format(job_id) if options["job_id"] else submitted(job_id, self.granted(record)))
