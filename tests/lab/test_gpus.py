@@ -6,6 +6,7 @@
 import re
 
 import pytest
+from desk import long
 from test_doctor import look
 from test_rendering import chooses, pvservers
 
@@ -78,7 +79,7 @@ def test_each_rank_of_a_node_draws_with_a_gpu_of_its_own(desk, lab):
 
 
 @pytest.mark.usefixtures("gpus")
-@pytest.mark.parametrize("settings", [{"gpus_per_task": 1}, {"gpus": 4, "gpu_type": "a100"}], ids=["task", "all"])
+@pytest.mark.parametrize("settings", [long({"gpus_per_task": 1}), long({"gpus": 4, "gpu_type": "a100"})], ids=["task", "all"])
 def test_gpus_that_are_counted_otherwise(desk, lab, settings):
     desk.connect(route="forward_tunnel", pvserver="pvserver", nodes=2, tasks_per_node=2, **settings)
     report = desk.report()
@@ -104,6 +105,7 @@ def test_gpus_of_other_jobs_are_not_used(desk):
         other.communicate()
 
 
+@pytest.mark.torture
 @pytest.mark.usefixtures("gpus")
 def test_a_choice_of_the_users_own_stays(desk):
     desk.connect(route="forward_tunnel", pvserver="pvserver", nodes=1, tasks=2, gpus_per_node=2, setup=f"export {INDEX}=0")

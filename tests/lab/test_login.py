@@ -242,6 +242,32 @@ def test_a_login_node_as_people_leave_it(desk):
 
 
 @pytest.mark.torture
+@pytest.mark.parametrize(("line", "words"), [
+    ("exec tcsh", "~/.bashrc"), ("exec 2>/dev/null", "standard error"), ("exec 2>&1", "standard error"), ("exec bash --norc", ""), ("echo Welcome; stty -echo", "")])
+def test_a_start_up_file_that_changes_the_shell(desk, line, words):
+    """Either the session works all the same, or the message says what to change where, long before the login's time limit."""
+    desk.lab.on("login", "sh", "-c", "cp -p .bashrc .bashrc.kept; { echo \"$0\"; cat .bashrc.kept; } > .bashrc", line, user="alice")
+    try:
+        done = desk.connect(check=False, timeout=60)
+        desk.disconnect(check=False)
+    finally:
+        desk.lab.on("login", "sh", "-c", "mv .bashrc.kept .bashrc", user="alice")
+    assert (done.returncode == 0) == (not words), done.stdout
+    assert words in done.stdout and "try it by hand: ssh -v" not in done.stdout
+    assert not desk.left()
+
+
+@pytest.mark.torture
+def test_a_site_that_answers_after_eleven_seconds(desk):
+    """The user's own ConnectTimeout is kept."""
+    slow = 'Host login.lab.example\n  ConnectTimeout 60\n  ProxyCommand sh -c "sleep 11; exec nc %h %p"\n'
+    desk.run("sh", "-c", "printf %s \"$1\" > ~/.ssh/config", "sh", slow)
+    desk.connect()
+    desk.disconnect()
+    assert not desk.left()
+
+
+@pytest.mark.torture
 def test_every_command_of_the_guide(desk, codes):
     """Until it comes to a master, the site asks."""
     home = "/home/alice/"

@@ -37,7 +37,7 @@ def _profile(desk):
     desk.lab.on("login", "mv", "kept", ".bash_profile", user="alice")
 
 
-@pytest.mark.parametrize("kind", HOMES)
+@pytest.mark.parametrize("kind", [pytest.param(kind, marks=pytest.mark.torture if kind == "read-only" else ()) for kind in HOMES])
 def test_a_home_to_which_the_nodes_cannot_write(desk, homes, kind):
     homes(kind)
     done = desk.connect(check=False)

@@ -6,6 +6,7 @@
 import re
 
 import pytest
+from desk import long
 from test_connect import rendered_on_a_node
 from test_rendering import pvservers
 
@@ -47,8 +48,8 @@ def environment(desk, node, name):
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("pvserver", [
-    [APPTAINER, "exec", "--nv", IMAGE, "pvserver"], f"{APPTAINER} exec {IMAGE} /opt/paraview/bin/pvserver",
-    [f"{HOME}/tools/shifter", f"--image={IMAGE}", "pvserver"]], ids=["apptainer", "path", "shifter"])
+    [APPTAINER, "exec", "--nv", IMAGE, "pvserver"], long(f"{APPTAINER} exec {IMAGE} /opt/paraview/bin/pvserver"),
+    long([f"{HOME}/tools/shifter", f"--image={IMAGE}", "pvserver"])], ids=["apptainer", "path", "shifter"])
 def test_a_pvserver_in_a_container(desk, pvserver):
     """Its version is that of the container's pvserver, and what is looked for on the node is the container runtime."""
     done = desk.connect(route="forward_tunnel", pvserver=pvserver)
@@ -69,7 +70,7 @@ def test_an_image_that_is_not_there(desk):
 
 @pytest.mark.usefixtures("tools")
 @pytest.mark.parametrize("pvserver", [
-    ["sh", "-c", "export WRAPPED=1; " + XVFB, "sh"],
+    long(["sh", "-c", "export WRAPPED=1; " + XVFB, "sh"]),
     [f"{HOME}/tools/bind-gpu", "xvfb-run", "-a", "-s", "-noreset", "/usr/bin/pvserver"]], ids=["shell", "script"])
 def test_a_pvserver_behind_a_wrapper(desk, pvserver):
     desk.connect(route="node_tunnel", pvserver=pvserver)
@@ -83,8 +84,8 @@ def test_a_pvserver_behind_a_wrapper(desk, pvserver):
 
 
 @pytest.mark.parametrize(("settings", "ranks"), [
-    ({"nodes": 2, "tasks": 3}, 3), ({"nodes": 2, "tasks_per_node": 2}, 4),
-    ({"nodes": 2, "tasks": 3, "mpi_launcher": "mpirun --oversubscribe --map-by node -machinefile $MACHINES -np {tasks}",
+    ({"nodes": 2, "tasks": 3}, 3), long({"nodes": 2, "tasks_per_node": 2}, 4),
+    long({"nodes": 2, "tasks": 3, "mpi_launcher": "mpirun --oversubscribe --map-by node -machinefile $MACHINES -np {tasks}",
       "setup": 'MACHINES=$(mktemp); export MACHINES; scontrol show hostnames > "$MACHINES"'}, 3)], ids=["tasks", "each", "machinefile"])
 def test_as_many_ranks_as_requested(desk, settings, ranks):
     """In all or on each node, started by the batch system's launcher or by one with a machine file of the job."""
