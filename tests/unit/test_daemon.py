@@ -4,6 +4,7 @@
 """The process that holds a session's connection, with a local shell in place of ssh."""
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -56,6 +57,7 @@ class Held:
         self.owner = subprocess.Popen(["sleep", "1000"])
         self.waiting = None
         self.started, self.job = [], None
+        self.log = subprocess.PIPE
 
     def start(self, command=("/bin/sh",), path="", ask_every=0.3, stub=None, master="", cancel_forward=(), **more):
         """Starts the daemon and logs in; returns the final state of the login."""
@@ -112,8 +114,9 @@ class Held:
         (shims / "sync").symlink_to("/bin/true")  # the disk's speed is irrelevant here
         code = START.format(str(Path(daemon.__file__).parents[2]), ask_every)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [sys.executable, "-I", "-S", "-B", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log,
             start_new_session=True, cwd="/", env=dict(os.environ, PATH="{0}{1}:{2}".format(path, shims, os.environ["PATH"])))
+        self.process.stderr = self.process.stderr or io.BytesIO()
         self.started.append(self.process)
         with self.process.stdin as stdin:
             stdin.write(json.dumps(given).encode())
@@ -533,6 +536,14 @@ def test_a_missing_record_stops_the_daemon_instead_of_a_query(tmp_path):
     assert made.stopping
 
 
+def test_a_playbook_that_ends_after_its_record_was_removed_ends_the_daemon(held):
+    held.start()
+    held.session.remove()
+    held.owner.kill()
+    held.owner.wait()
+    held.over()
+
+
 def test_a_removed_record_ends_the_daemon(held, program, until):
     held.start()
     held.submit(program)
@@ -726,6 +737,15 @@ def test_a_driver_that_crashes_is_an_error_of_three_lines(held, program):
     held.over_with_log()
     (error,) = held.events("error")
     assert error["what"] == "the session of lab cannot continue" and error["why"] and error["way_out"]
+    assert held.state() == "failed" and not held.left()
+
+
+def test_a_driver_that_crashes_while_the_disk_with_the_log_is_full(held, program):
+    with open("/dev/full", "w") as held.log:
+        drive_to(held, program, {})
+    held.over()
+    (error,) = held.events("error")
+    assert error["what"] == "the session of lab cannot continue"
     assert held.state() == "failed" and not held.left()
 
 

@@ -162,7 +162,9 @@ class SessionDaemon:
         """The playbook ended before it handed the session over. The session continues if its job is submitted, unless the user interrupted the playbook."""
         record = self.session.read()
         interrupted = interruption.noted(self.session, self.given["owner"]) or bool(self.given.get("waiting"))
-        if self.shell is None and not self.recovery and record.job_id:
+        if not record:
+            self.stopping = True
+        elif self.shell is None and not self.recovery and record.job_id:
             # The login was not finished, and nothing can be undone.
             self.session.update(owner=None, daemon=None, state="unknown", reason="nobody finished the login")
             self.leave()
@@ -175,8 +177,9 @@ class SessionDaemon:
             self.given["owner"] = None
 
     def log(self, text: bytes) -> None:
-        """Appends to the daemon's log, next to the record."""
-        os.write(2, text)
+        """Appends to the daemon's log, next to the record. If its disk is full, the text is lost."""
+        with contextlib.suppress(OSError):
+            os.write(2, text)
 
     def leave(self) -> None:
         """Ends without undoing anything."""
