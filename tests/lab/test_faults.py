@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The sciviz.paraview developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each process of a session is killed at each step of connect, and what a session needs goes away. disconnect then leaves nothing, and no traceback is shown."""
+"""Each process of a session is killed at each step of connect, and what a session needs goes away. disconnect then leaves nothing; no traceback is shown."""
 
 import queue
 import re

@@ -243,7 +243,8 @@ def test_a_login_node_as_people_leave_it(desk):
 
 @pytest.mark.torture
 @pytest.mark.parametrize(("line", "words"), [
-    ("exec tcsh", "~/.bashrc"), ("exec 2>/dev/null", "standard error"), ("exec 2>&1", "standard error"), ("exec bash --norc", ""), ("echo Welcome; stty -echo", "")])
+    ("exec tcsh", "~/.bashrc"), ("exec 2>/dev/null", "standard error"), ("exec 2>&1", "standard error"), ("exec bash --norc", ""),
+    ("echo Welcome; stty -echo", "")])
 def test_a_start_up_file_that_changes_the_shell(desk, line, words):
     """Either the session works all the same, or the message says what to change where, long before the login's time limit."""
     desk.lab.on("login", "sh", "-c", "cp -p .bashrc .bashrc.kept; { echo \"$0\"; cat .bashrc.kept; } > .bashrc", line, user="alice")

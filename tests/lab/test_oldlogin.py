@@ -48,6 +48,7 @@ def test_forwarding_check_and_ssh_agree_on_it(lab, oldlogin):
         assert [one["verdict"] for one in told["forwards"]] == [remote, local], (policy, done.stdout)
 
 
+@pytest.mark.torture
 def test_its_relay_is_installed_and_taken_away(admin):
     """The service runs hardened under an old systemd and an old Python, and lets nobody through who has no job."""
     lab, before = admin.lab, admin.tree()

@@ -4,6 +4,7 @@ import contextlib
 import re
 
 import pytest
+from desk import long
 from test_connect import rendered_on_a_node
 
 CLIENT_SPECIFIED = "GatewayPorts clientspecified\n"
@@ -87,7 +88,7 @@ FROM_LOGIN = {
 }
 
 
-@pytest.fixture(params=FROM_LOGIN)
+@pytest.fixture(params=[long(name) if name != "hostbased" else name for name in FROM_LOGIN])
 def from_login(request, lab):
     policy, configuration = FROM_LOGIN[request.param]
     key = lab.on("login", "cat", "/home/alice/.ssh/id_ed25519.pub").stdout
