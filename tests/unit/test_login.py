@@ -3,6 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Logging in on login nodes as people leave them: the daemon's ssh is a stand-in, whose far side is a real shell with a start-up file."""
 
+import contextlib
+import os
+import signal
+
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import login as login_module
@@ -21,7 +25,7 @@ for word; do
   esac
 done
 {before}
-env -i HOME={home} SHLVL=0 PATH="$PATH" SSH_CLIENT='198.18.1.9 50000 22' {shell}
+setsid -w sh -c 'echo $$ > "$0"; exec "$@"' {home}/far env -i HOME={home} SHLVL=0 PATH="$PATH" SSH_CLIENT='198.18.1.9 50000 22' {shell}
 exit $?
 """
 
@@ -38,7 +42,10 @@ def _log_in(held, program, tmp_path):
         login.to_login_node(client.Target(ssh, "hpc", None, None, None, [], 10))
         return held.channel
 
-    return log_in
+    yield log_in
+    # sshd would end these processes with the connection.
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        os.killpg(int((tmp_path / "far").read_text()), signal.SIGKILL)
 
 
 def refusal(log_in, **given):

@@ -4,6 +4,7 @@
 """A process is identified by its id and its start."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -78,6 +79,15 @@ def test_wait_gone_gives_up(start):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux signals a child when its parent is killed")
+def test_a_child_ends_once_nobody_reads_its_output():
+    child = processes.Child(["sh", "-c", "while :; do echo; done"])
+    child.stdout.close()
+    child.wait(10)
+    assert child.ended() == 128 + signal.SIGPIPE
+    for stream in (child.stdin, child.stderr):
+        stream.close()
+
+
 def test_a_child_ends_with_a_parent_that_is_killed(until):
     plugins = os.path.dirname(os.path.dirname(os.path.dirname(processes.__file__)))
     text = f"""import sys; sys.path.insert(0, {plugins!r}); from module_utils.common import processes

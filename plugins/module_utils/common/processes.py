@@ -237,8 +237,8 @@ def _become_quiet(command: t.List[str], environment: t.Mapping[str, str], direct
     try:
         os.setpgid(0, 0)
         _end_with(parent)
-        # A program expects the default actions; Python ignores SIGPIPE, and the daemon the other two.
-        for number in (signal.SIGPIPE, signal.SIGHUP, signal.SIGINT):
+        # A program expects the default actions, and the daemon ignores these two.
+        for number in (signal.SIGHUP, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
         try:
             os.chdir(directory)
@@ -253,6 +253,8 @@ def _become_quiet(command: t.List[str], environment: t.Mapping[str, str], direct
 def _become(command: t.List[str], standard: t.Tuple[int, int, int], environment: t.Mapping[str, str]) -> None:
     """In the child: runs the command, or writes one line to stderr if that fails. Never returns."""
     try:
+        # Python ignores it. A shell that inherits that does not end once nobody reads its output.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         for number, descriptor in enumerate(standard):
             os.dup2(descriptor, number)
         os.execvpe(command[0], command, environment)
