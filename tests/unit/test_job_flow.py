@@ -299,7 +299,7 @@ def test_a_job_is_submitted_where_it_can_see_its_files():
         return 0, "4711\n", ""
 
     for directory, inside in (("/lustre/p/.paraview-connect-1000/0123456789abcdef", True), (Files.path, False)):
-        JobFlow(run, SLURM, "", directory).submit({"job.sh": ""})
+        JobFlow(run, SLURM, "", directory).submit({"job.sh": ""}, {})
         assert ("cd {0} || exit\n".format(directory) in scripts[-1]) is inside
 
 
