@@ -12,7 +12,7 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from relay import Relay, Target, exactly, free_ports, module, reset
+from relay import Relay, Target, exactly, free_ports, module, reset, to_the_end
 from test_relay import ANOTHER, OTHER, as_root, exchange, target_of
 
 CROWD = "127.0.0.66"
@@ -261,13 +261,15 @@ def test_the_newest_on_the_fullest_port_gives_way():
 @pytest.mark.parametrize("state", ["waiting", "held", "asking"])
 def test_a_source_that_has_gone_gives_its_place_back(start, program, tmp_path, short_path, until, how, sent, state):
     target = Target(backlog=None if state == "waiting" else 5)
-    more = {"waiting": [], "held": ["--allow-file", tmp_path / "nodes"], "asking": ["--authorize", program("authorize", "#!/bin/sh\nexec sleep 100\n"),
-                                                                                   "--authorize-timeout", "300"]}[state]
+    more = {"waiting": [], "held": ["--allow-file", tmp_path / "nodes"], "asking": ["--authorize", program(
+        "authorize", "#!/bin/sh\nwhile [ ! -e {0}/no ]; do sleep 0.05; done; exit 1\n".format(tmp_path)), "--authorize-timeout", "300"]}[state]
     relay = start("--to", target.text, "--wait", "86400", "--hold", "86400", "--status", short_path / "s", *more)
     source = relay.connect()
     source.sendall(sent)
     until(lambda: [one["state"] for one in relay.status()["sessions"]] == [state])
     how(source)
+    if state == "asking" and sent and how is not reset:
+        (tmp_path / "no").touch()
     until(lambda: relay.status()["sessions"] == [])
     relay.logged("the source closed before the target was connected")
     if state != "asking":
@@ -279,6 +281,21 @@ def test_a_source_that_has_gone_gives_its_place_back(start, program, tmp_path, s
                 how(other)
             other.close()
         until(lambda: relay.status()["sessions"] == [] and relay.descriptors() <= descriptors)
+
+
+def test_a_source_that_closes_its_direction_while_it_is_asked_about_still_gets_its_answer(start, target, program, tmp_path, short_path, until):
+    relay = start("--to", target.text, "--status", short_path / "s", "--authorize", program(
+        "authorize", "#!/bin/sh\nwhile [ ! -e {0}/job ]; do sleep 0.05; done\n".format(tmp_path)))
+    source = relay.connect()
+    source.sendall(b"hello")
+    source.shutdown(socket.SHUT_WR)
+    until(lambda: [one["state"] for one in relay.status()["sessions"]] == ["asking"])
+    (tmp_path / "job").touch()
+    sink = target.accept()
+    assert to_the_end(sink) == b"hello"
+    sink.sendall(b"back")
+    sink.close()
+    assert to_the_end(source) == b"back"
 
 
 # ---- the answers of the batch system -------------------------------------------------------------------------------------------
