@@ -5,6 +5,7 @@
 
 import collections
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -38,6 +39,11 @@ def _target():
     target.close()
 
 
+def listens(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        return not sock.connect_ex(str(path))
+
+
 class Site:
     """A relay as a site has it: a range of ports, each of which leads to the same port of another loopback address.
 
@@ -51,7 +57,7 @@ class Site:
         keys = dict({"listen": "127.0.0.1:{0}-{1}".format(self.ports[0], self.ports[-1]), "to": "127.0.0.2:same", "allow": "127.0.0.0/8", "owner": "any"},
                     **keys)
         config.write_text("[relay]\nstatus = {0}\n[route site]\n{1}".format(short_path / "s", "".join("{0} = {1}\n".format(*pair) for pair in keys.items())))
-        self.relay = start(config=config, ready=(short_path / "s").exists)
+        self.relay = start(config=config, ready=lambda: listens(short_path / "s"))
         self.relay.status_path = short_path / "s"
 
     def come(self, count, port=0, sources=(CROWD,)):
@@ -174,7 +180,7 @@ def test_places_are_kept_over_a_reload(site):
 
 
 def test_the_sessions_with_listeners_of_one_user_are_limited(start, target):
-    relay = start("--to", target.text, "--max-sessions-per-owner", "2")
+    relay = start("--to", target.text, "--max-sessions-per-owner", "2", "--owner", str(os.geteuid()))
     ends = [(relay.connect(), target.accept()) for _one in range(2)]
     for end in ends:
         exchange(*end)
@@ -186,10 +192,18 @@ def test_the_sessions_with_listeners_of_one_user_are_limited(start, target):
     exchange(relay.connect(), target.accept())
 
 
+def test_a_route_that_checks_no_owner_has_no_limit_for_one(start, target):
+    relay = start("--to", target.text, "--max-sessions-per-owner", "1")
+    kept = [(relay.connect(), target.accept()) for _one in range(3)]
+    for end in kept:
+        exchange(*end)
+
+
 @as_root
 def test_a_user_with_too_many_sessions_keeps_no_other_user_out(start):
     greedy, other = target_of(OTHER), target_of(ANOTHER)
-    relay = start("--listen", "127.0.0.2:{0},127.0.0.2:{1}".format(greedy.port, other.port), "--to", "127.0.0.1:same", "--max-sessions-per-owner", "2")
+    relay = start("--listen", "127.0.0.2:{0},127.0.0.2:{1}".format(greedy.port, other.port), "--to", "127.0.0.1:same", "--owner", "required",
+                  "--max-sessions-per-owner", "2")
     relay.address = "127.0.0.2"
     kept = [(relay.connect(greedy.port), greedy.accept()) for _one in range(2)]
     assert relay.refuses(greedy.port)

@@ -89,6 +89,7 @@ def test_the_files_of_a_table(role, tmp_path):
     assert (files / "etc/sysusers.d/paraview-relay.conf").read_text().endswith('\nu pvrelay - "sciviz.paraview relay"\n')
     configuration = (files / "etc/paraview-relay.conf").read_text()
     assert re.search(r"(?m)^authorize = .*/paraview-relay-authorize table$", configuration)
+    assert "max_sessions_per_owner = 250\n" in configuration
     assert "hold_s = 100\n" in configuration, "a job that just started is not refused before the next table"
 
 
