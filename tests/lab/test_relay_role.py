@@ -291,7 +291,7 @@ def test_a_table_of_roots_where_slurm_hides_jobs(site, hide_jobs):
     assert "slurm does not answer the relay" in refused
     assert "Slurm shows a job only to its own user (PrivateData=jobs)" in refused
     done = site.role("--check", "--diff", **table)
-    assert changed(done) == 2
+    assert changed(done) == 4, "group, account, files, site.yml"
     assert "+OnUnitActiveSec=10" in done.stdout
     assert site.tree() == before, "a check changes nothing"
 
@@ -329,6 +329,57 @@ def test_a_table_of_roots_where_slurm_hides_jobs(site, hide_jobs):
     assert site.units() == ""
     assert site.lab.on("login", "getent", "passwd", "pvrelay", check=False).stdout == ""
     assert changed(site.role(relay_state="absent")) == 0
+
+
+def accounts(site):
+    """The accounts of the service that exist, the one that runs it, and the one that site.yml names."""
+    existing = [name for name in ("pvrelay", "pvother") if site.lab.on("login", "getent", "passwd", name, check=False).stdout]
+    pid = site.status()["pid"]
+    named = re.search(r'"user": "(\w+)"', site.lab.on("login", "cat", "/etc/paraview-connect/site.yml").stdout)
+    return existing, site.lab.on("login", "stat", "-c", "%U", f"/proc/{pid}").stdout.strip(), named and named.group(1)
+
+
+@pytest.mark.torture
+def test_the_account_of_the_relay(site):
+    """site.yml never names an account under which the relay does not run yet, and an earlier account stays as long as it runs."""
+    before = site.tree()
+    site.role(**SETTINGS)
+    assert accounts(site) == (["pvrelay"], "pvrelay", "pvrelay")
+    assert changed(site.role(**SETTINGS)) == 0
+    other = dict(SETTINGS, relay_user="pvother")
+    done = site.role(**other)
+    assert "systemctl restart paraview-relay.service. Then run this again" in re.sub(r"\s+", " ", done.stdout)
+    assert accounts(site) == (["pvrelay", "pvother"], "pvrelay", None)
+    assert changed(site.role(**other)) == 0
+    site.lab.on("login", "systemctl", "restart", "paraview-relay")
+    assert changed(site.role(**other)) == 2
+    assert accounts(site) == (["pvother"], "pvother", "pvother")
+    assert changed(site.role(**other)) == 0
+    site.role(relay_state="absent")
+    assert site.tree() == before
+    assert site.lab.on("login", "getent", "passwd", "pvother", check=False).stdout == ""
+    assert site.lab.on("login", "getent", "group", "pvother", check=False).stdout == ""
+
+    # An account that was there before stays.
+    site.lab.on("login", "useradd", "--system", "--user-group", "pvother")
+    site.role(**other)
+    assert accounts(site) == (["pvother"], "pvother", "pvother")
+    site.role(relay_state="absent")
+    assert site.lab.on("login", "getent", "passwd", "pvother", check=False).stdout
+
+
+@pytest.mark.torture
+def test_a_relay_of_an_older_role_that_still_runs(site):
+    """Its account existed only while it ran."""
+    site.role(**SETTINGS)
+    site.lab.on("login", "sh", "-c", "cd /etc/systemd/system && sed -i 's/^User=pvrelay/DynamicUser=yes/; s/PARAVIEW_RELAY_UNIT=.*/PARAVIEW_RELAY_UNIT=older/'"
+                " paraview-relay.service && systemctl daemon-reload && systemctl restart paraview-relay && userdel pvrelay")
+    site.role(**SETTINGS)
+    existing, _running, named = accounts(site)
+    assert (existing, named) == (["pvrelay"], None)
+    site.lab.on("login", "systemctl", "restart", "paraview-relay")
+    assert changed(site.role(**SETTINGS)) == 1
+    assert accounts(site) == (["pvrelay"], "pvrelay", "pvrelay")
 
 
 # PBS without munge, as far as the relay sees of it: pbs_iff, a setuid program, shows the server who asks.

@@ -383,6 +383,13 @@ def test_a_no_is_kept_for_a_moment(asked):
     assert commands.owners() == ["2"]
 
 
+def test_a_name_of_digits_is_not_taken_for_the_uid_of_another_account(asked, monkeypatch):
+    ask, commands = asked
+    monkeypatch.setattr(module(), "user_name", lambda _uid: "20002")
+    ask(20001)
+    assert commands.owners() == ["20001"]
+
+
 def test_many_queries_about_one_user_keep_no_other_user_waiting(asked):
     ask, commands = asked
     for number in range(500):

@@ -161,6 +161,13 @@ def test_ordinary_jobs_are_read(quotes, chosen):
         assert commands.doubts == []
 
 
+@pytest.mark.parametrize("quotes", [None, "escaped"])
+def test_a_user_whose_name_begins_like_another_ones(quotes):
+    """alice of this host, and alice of a domain, which some sites write with an @."""
+    jobs = [Job("7.pbs9", "alice@example.org", "n3/0"), Job("8.pbs9", "alice", "a1/0"), Job("9.pbs9", "alic", "n5/0"), Job("10.pbs9", "alicea", "n6/0")]
+    assert nodes_of("pbs", Pbs(jobs, quotes=quotes), None) == {"alice@example.org": {"n3"}, "alice": {"a1"}, "alic": {"n5"}, "alicea": {"n6"}}
+
+
 def test_one_job_in_doubt_does_not_hide_the_others():
     commands = Pbs([Job(account="x\n" + FIELD)] + [Job("{0}.pbs9".format(at), host="n{0}/0".format(at)) for at in range(20, 60)], quotes="raw")
     assert nodes_of("pbs", commands, "mallory") == {"mallory": {"n{0}".format(at) for at in range(20, 60)}}
