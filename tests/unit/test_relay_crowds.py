@@ -168,11 +168,22 @@ def test_connections_to_a_users_port_that_are_not_allowed_keep_the_users_own_out
     other = Target(host="127.0.0.2", port=flooded.ports[1], backlog=10)
     flooded.come(40, sources=sources(5))
     flooded.come(40, 1, sources=sources(5))
-    flooded.until(lambda: flooded.refused()["waiting_per_owner"] >= 60)
+    flooded.until(lambda: sum(flooded.refused().values()) >= 70)
     assert flooded.waiting() == 10
     for port, listener in enumerate((target, other)):
         exchange(flooded.relay.connect(flooded.ports[port], source=NEWCOMER), listener.accept())
         assert listener.nobody_came()
+
+
+def test_connections_from_very_many_nodes_to_a_users_port_keep_the_users_own_out_only_until_they_are_denied(site, program):
+    """Each node has but one connection, so that none of them has more than the newcomer would."""
+    script = program("authorize", '#!/bin/sh\n[ "$2" = {0} ]\n'.format(NEWCOMER))
+    flooded = site(authorize=script, hold_s=600, max_waiting_per_port=10)
+    target = Target(host="127.0.0.2", port=flooded.ports[0], backlog=10)
+    flooded.come(10, sources=sources(10))
+    flooded.until(lambda: flooded.waiting(state="waiting") == 10)
+    exchange(flooded.relay.connect(flooded.ports[0], source=NEWCOMER), target.accept())
+    assert flooded.refused() == {"gave_way": 1}
 
 
 def test_places_are_kept_over_a_reload(site):
@@ -253,6 +264,9 @@ def test_no_crowd_keeps_a_taker_without_a_place_out(steps, limit):
             loser = places.surplus(taker)
             if loser is None:
                 assert max(before.values()) <= before[taker] + 1, "nobody has more than the newcomer would"
+                places.denied[held[0][0]] = True
+                assert places.surplus(taker) is held[0][0], "then one gives way that was denied"
+                del places.denied[held[0][0]]
                 continue
             entry = next(pair for pair in held if pair[0] is loser)
             assert before[entry[1]] == max(before.values())
