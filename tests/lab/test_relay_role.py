@@ -97,6 +97,7 @@ def site(lab):
         " for unit in paraview-relay paraview-relay-firewall paraview-relay-nodes.timer; do systemctl disable --now $unit; done;"
         " systemctl stop paraview-relay-nodes; systemctl reset-failed; rm -rf /run/paraview-relay-nodes; rm -f /etc/systemd/system/paraview-relay*"
         " /usr/local/sbin/paraview-relay* /etc/paraview-relay.conf; nft delete table inet filter; systemctl daemon-reload;"
+        " for user in pvrelay pvother; do userdel $user; done;"
         " rm -rf /var/lib/sciviz-paraview /etc/paraview-connect; groupdel paraview; true"))
     lab.sshd_policy("login", None)
     lab.wait(lambda: not lab.on("login", "squeue", "-h").stdout, 30, "an empty queue")
@@ -122,7 +123,8 @@ def hide_jobs(lab):
 
 def dial(port=PORT):
     """The words of a command that sends a word to the relay and prints what comes back."""
-    return "sh", "-c", f"echo hello | timeout 40 nc -N {ADDRESS} {port}"
+    # It does not close before the answer: the relay keeps no place for a source that has gone.
+    return "sh", "-c", f"echo hello | timeout 40 nc -W 1 {ADDRESS} {port}"
 
 
 def listeners(site):
@@ -137,10 +139,11 @@ def listeners(site):
 def the_service_is_hardened(site):
     said = site.lab.on("login", "systemd-analyze", "security", "--no-pager", "paraview-relay").stdout
     assert float(re.search(r"Overall exposure level.*: ([0-9.]+)", said).group(1)) <= 2.0
-    about = site.lab.on("login", "systemctl", "show", "-p", "DynamicUser,MainPID,Type,NRestarts,WatchdogUSec", "paraview-relay").stdout
-    assert re.search(r"DynamicUser=yes", about) and "Type=notify" in about and "WatchdogUSec=1min" in about
+    about = site.lab.on("login", "systemctl", "show", "-p", "User,MainPID,Type,NRestarts,WatchdogUSec", "paraview-relay").stdout
+    assert "User=pvrelay" in about and "Type=notify" in about and "WatchdogUSec=1min" in about
     pid = re.search(r"MainPID=(\d+)", about).group(1)
-    assert site.lab.on("login", "stat", "-c", "%u", f"/proc/{pid}").stdout.strip() != "0"
+    assert site.lab.on("login", "stat", "-c", "%U", f"/proc/{pid}").stdout.strip() == "pvrelay"
+    assert '"user": "pvrelay"' in site.lab.on("login", "cat", "/etc/paraview-connect/site.yml").stdout
     ports = {line.split()[3] for line in site.lab.on("login", "ss", "-Hltnp").stdout.splitlines() if f"pid={pid}," in line}
     assert ports == {f"{ADDRESS}:{port}" for port in range(11111, 11131)}, "it listens nowhere else"
 
@@ -288,7 +291,7 @@ def test_a_table_of_roots_where_slurm_hides_jobs(site, hide_jobs):
     assert "slurm does not answer the relay" in refused
     assert "Slurm shows a job only to its own user (PrivateData=jobs)" in refused
     done = site.role("--check", "--diff", **table)
-    assert changed(done) == 2
+    assert changed(done) == 4, "group, account, files, site.yml"
     assert "+OnUnitActiveSec=10" in done.stdout
     assert site.tree() == before, "a check changes nothing"
 
@@ -324,8 +327,59 @@ def test_a_table_of_roots_where_slurm_hides_jobs(site, hide_jobs):
     site.role(relay_state="absent")
     assert site.tree() == before, "to the byte"
     assert site.units() == ""
-    assert site.lab.on("login", "getent", "passwd", "paraview-relay", check=False).stdout == ""
+    assert site.lab.on("login", "getent", "passwd", "pvrelay", check=False).stdout == ""
     assert changed(site.role(relay_state="absent")) == 0
+
+
+def accounts(site):
+    """The accounts of the service that exist, the one that runs it, and the one that site.yml names."""
+    existing = [name for name in ("pvrelay", "pvother") if site.lab.on("login", "getent", "passwd", name, check=False).stdout]
+    pid = site.status()["pid"]
+    named = re.search(r'"user": "(\w+)"', site.lab.on("login", "cat", "/etc/paraview-connect/site.yml").stdout)
+    return existing, site.lab.on("login", "stat", "-c", "%U", f"/proc/{pid}").stdout.strip(), named and named.group(1)
+
+
+@pytest.mark.torture
+def test_the_account_of_the_relay(site):
+    """site.yml never names an account under which the relay does not run yet, and an earlier account stays as long as it runs."""
+    before = site.tree()
+    site.role(**SETTINGS)
+    assert accounts(site) == (["pvrelay"], "pvrelay", "pvrelay")
+    assert changed(site.role(**SETTINGS)) == 0
+    other = dict(SETTINGS, relay_user="pvother")
+    done = site.role(**other)
+    assert "systemctl restart paraview-relay.service. Then run this again" in re.sub(r"\s+", " ", done.stdout)
+    assert accounts(site) == (["pvrelay", "pvother"], "pvrelay", None)
+    assert changed(site.role(**other)) == 0
+    site.lab.on("login", "systemctl", "restart", "paraview-relay")
+    assert changed(site.role(**other)) == 2
+    assert accounts(site) == (["pvother"], "pvother", "pvother")
+    assert changed(site.role(**other)) == 0
+    site.role(relay_state="absent")
+    assert site.tree() == before
+    assert site.lab.on("login", "getent", "passwd", "pvother", check=False).stdout == ""
+    assert site.lab.on("login", "getent", "group", "pvother", check=False).stdout == ""
+
+    # An account that was there before stays.
+    site.lab.on("login", "useradd", "--system", "--user-group", "pvother")
+    site.role(**other)
+    assert accounts(site) == (["pvother"], "pvother", "pvother")
+    site.role(relay_state="absent")
+    assert site.lab.on("login", "getent", "passwd", "pvother", check=False).stdout
+
+
+@pytest.mark.torture
+def test_a_relay_of_an_older_role_that_still_runs(site):
+    """Its account existed only while it ran."""
+    site.role(**SETTINGS)
+    site.lab.on("login", "sh", "-c", "cd /etc/systemd/system && sed -i 's/^User=pvrelay/DynamicUser=yes/; s/PARAVIEW_RELAY_UNIT=.*/PARAVIEW_RELAY_UNIT=older/'"
+                " paraview-relay.service && systemctl daemon-reload && systemctl restart paraview-relay && userdel pvrelay")
+    site.role(**SETTINGS)
+    existing, _running, named = accounts(site)
+    assert (existing, named) == (["pvrelay"], None)
+    site.lab.on("login", "systemctl", "restart", "paraview-relay")
+    assert changed(site.role(**SETTINGS)) == 1
+    assert accounts(site) == (["pvrelay"], "pvrelay", "pvrelay")
 
 
 # PBS without munge, as far as the relay sees of it: pbs_iff, a setuid program, shows the server who asks.

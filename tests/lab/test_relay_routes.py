@@ -78,6 +78,22 @@ def test_auto_takes_the_sites_relay(desk, site, lifeline):  # noqa: F811
 
 
 @pytest.mark.torture
+@pytest.mark.parametrize("uid", [61300, 970], ids=["of systemd's range", "of the system's range"])
+def test_an_account_that_squats_on_the_ports_of_the_sites_relay(desk, site, uid):  # noqa: F811
+    """The relay is away for a moment. The uid looks like that of a service."""
+    site.role(cluster_address="198.18.2.1", relay_networks=["198.18.2.0/24"], relay_ports="11111-11112")
+    desk.lab.sshd_policy("login", NO_GATEWAY)
+    desk.lab.on("login", "systemctl", "stop", "paraview-relay")
+    for port in (11111, 11112):
+        site.start("login", "setpriv", "--reuid", str(uid), "--clear-groups", "socat", f"TCP-LISTEN:{port},bind=198.18.2.1,fork", "EXEC:cat")
+    desk.lab.wait(lambda: desk.lab.on("login", "ss", "-Hltn").stdout.count("198.18.2.1:1111") == 2, 20, "the squatter")
+    refused = desk.connect(check=False, route="reverse_tunnel_relay")
+    assert refused.returncode != 0
+    assert re.search(rf"198\.18\.2\.1:1111[12] of login belongs to another account \(uid {uid}\) than the relay's, pvrelay \(uid \d+\)", refused.stdout)
+    desk.nothing_left()
+
+
+@pytest.mark.torture
 def test_auto_starts_one_only_if_the_user_says_so(desk):
     refused = desk.connect(check=False)
     assert refused.returncode != 0

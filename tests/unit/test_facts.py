@@ -127,6 +127,13 @@ def test_a_relay_that_is_not_valid_is_ignored(relay):
     assert facts.settings({"relay": relay}) == {}
 
 
+@pytest.mark.parametrize("user", ["", "-x", "a b", "a;id", "$(id)", "a\nb", 5, None, ["pvrelay"], "x" * 65, "\x1b[1m"])
+def test_a_relay_whose_account_is_not_valid_is_ignored(user):
+    relay = {"address": "10.0.0.2", "ports": "11111-11130"}
+    assert facts.settings({"relay": dict(relay, user=user)}) == {}
+    assert facts.settings({"relay": dict(relay, user="pvrelay")}) == {"relay": dict(relay, owner_required=True, user="pvrelay")}
+
+
 def test_only_valid_keys_of_a_relay_are_kept():
     relay = {"address": "10.0.0.2", "ports": 11111, "owner_required": "perhaps", "command": "rm"}
     assert facts.settings({"relay": relay}) == {"relay": {"address": "10.0.0.2", "ports": "11111", "owner_required": True}}

@@ -161,14 +161,19 @@ def test_ways_to_the_nodes(look, way, local, nodes):
     assert results(look().nodes("")) == {"login node to node": "cannot tell"}
 
 
-def test_the_sites_relay(look):
+def test_the_sites_relay(look, monkeypatch):
     assert look().relay().result == "cannot tell"
-    site = {"site": {"relay": {"address": "10.0.0.2", "ports": "11111-11115"}}}
-    host = Host()
-    missing = probes.LoginNodeProbes(context(host, dict(FACTS, **site)), "frontera", None, "").relay()
-    assert missing.result == "failed" and "paraview_relay_install=true" in missing.way_out
+    relay, host = {"address": "10.0.0.2", "ports": "11111-11115"}, Host()
+
+    def check():
+        return probes.LoginNodeProbes(context(host, dict(FACTS, site={"relay": relay})), "frontera", None, "").relay()
+    assert check().result == "failed" and "paraview_relay_install=true" in check().way_out
     host.forward("-R", "10.0.0.2:11112:127.0.0.1:9")
-    assert probes.LoginNodeProbes(context(host, dict(FACTS, **site)), "frontera", None, "").relay().result == "ok"
+    assert check().result == "failed" and "belongs to another account" in check().cause
+    relay["user"] = "pvrelay"
+    for uid, result in ((FACTS["uid"], "ok"), (990, "failed"), (None, "failed")):
+        monkeypatch.setattr(LoginNode, "uid_of", lambda _node, _account, uid=uid: uid)
+        assert check().result == result
 
 
 @pytest.mark.parametrize(("output", "client", "found"), [

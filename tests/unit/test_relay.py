@@ -281,16 +281,15 @@ def test_a_target_that_closes_before_it_sends_a_byte_is_tried_again(start, targe
     exchange(source, sink)
 
 
-def test_the_fin_of_a_source_is_sent_again_too(start, target):
-    source = start("--to", target.text).connect()
+def test_a_source_that_has_closed_does_not_wait_for_the_next_attempt(start, target):
+    relay = start("--to", target.text)
+    source = relay.connect()
     source.sendall(b"all")
     source.shutdown(socket.SHUT_WR)
     reset(target.accept())
-    sink = target.accept()
-    assert to_the_end(sink) == b"all"
-    sink.sendall(b"answer")
-    sink.close()
-    assert to_the_end(source) == b"answer"
+    assert is_reset(source)
+    relay.logged("the source closed before the target was connected")
+    assert target.nobody_came()
 
 
 def test_waiting_has_a_time_limit(start):
@@ -531,8 +530,9 @@ def test_the_sessions_of_a_source_are_limited(start, target):
 
 def test_waiting_connections_count_as_sessions(start):
     relay = start("--to", Target().text, "--max-sessions", "3")
-    waiting = [relay.connect() for _one in range(3)]
+    waiting = [relay.connect(source="127.0.0.{0}".format(one)) for one in range(5, 8)]
     assert relay.refuses()
+    relay.logged("refused: too many connections wait for this port\n")
     del waiting
 
 
@@ -648,16 +648,17 @@ def _authorize(program, tmp_path):
     return write
 
 
-def test_a_program_may_allow_and_is_run_once(start, target, authorize):
+def test_a_program_may_allow_and_is_run_once_for_each_connection(start, target, authorize):
     relay = start("--to", target.text, "--authorize", authorize("exit 0") + " --strict")
+    sources = []
     for _time in range(3):
-        source = relay.connect()
-        exchange(source, target.accept())
-    lines = authorize.queries.read_text().split("\n")
-    assert len(lines) == 2
-    flag, owner, address, port, here = lines[0].split()
-    assert (flag, owner, address, here) == ("--strict", module().user_name(os.geteuid()), "127.0.0.1", str(relay.port))
-    assert 0 < int(port) < 65536
+        sources.append(relay.connect())
+        reset(target.accept())
+        exchange(sources[-1], target.accept())
+    lines = authorize.queries.read_text().splitlines()
+    assert len(lines) == 3, "further attempts of a connection need no further answer"
+    for line, source in zip(lines, sources):
+        assert line.split() == ["--strict", module().user_name(os.geteuid()), "127.0.0.1", str(source.getsockname()[1]), str(relay.port)]
 
 
 @pytest.mark.parametrize("text, why", [
@@ -772,7 +773,8 @@ def test_blocked_and_waiting_connections_need_no_cpu_time(start, target, tmp_pat
 
 
 def test_many_waiting_connections_need_little_cpu_time(start, short_path, until):
-    relay = start("--to", Target().text, "--status", short_path / "s", "--listen", "127.0.0.4:0")
+    relay = start("--to", Target().text, "--status", short_path / "s", "--listen", "127.0.0.4:0",
+                  "--max-waiting-per-source", "500", "--max-waiting-per-port", "500")
     waiting = [relay.connect() for _one in range(300)]
     until(lambda: len([one for one in relay.status()["sessions"] if one["age_s"] > 0.7]) == 300)
     used = relay.cpu_s()

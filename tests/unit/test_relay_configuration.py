@@ -8,6 +8,7 @@ import os
 import re
 import resource
 import socket
+import tempfile
 
 import pytest
 from hypothesis import example, given, settings
@@ -395,6 +396,45 @@ of_files = st.one_of(of_pieces, mutations.map(lambda changes: damaged(OWN, chang
 @example(raw=b"tcp { 1 { " + b"a" * 400 + b" => a:1 } }")
 def test_random_files(raw):
     try_a_file(raw)
+
+
+@given(keys=st.dictionaries(st.sampled_from([key for key in relay.ROUTE_KEYS if key.startswith(("max_", "authorize_cache", "hold", "wait"))]),
+                            st.one_of(st.integers(-5, 10 ** 12).map(str), st.sampled_from(["", "off", "1.5", "1e3", "0x10", " 7", "7 8", "\u0663", "-0"]))))
+def test_random_limits(keys):
+    """A number within the limits of its key, or an error with its name; an old file has none of the keys and is as valid as before."""
+    text = "[route a]\nlisten = 127.0.0.1:5000-5003\nto = 127.0.0.2:same\nallow = ::/0\n" + "".join("{0} = {1}\n".format(*pair) for pair in keys.items())
+    try:
+        (route,) = parse(text.encode()).routes
+    except relay.ConfigError as error:
+        assert any("{0}: ".format(key) in str(error) for key in keys)
+        return
+    for key, definition in relay.ROUTE_KEYS.items():
+        if key.startswith("max_"):
+            assert getattr(route, key) == int(keys.get(key, definition.default))
+            assert 1 <= getattr(route, key) <= 1000000
+
+
+ADDRESS_TOKENS = ["10.0.0.0/8", "10.0.0.1", "::1", "::ffff:10.0.0.1", "\n", "#", " ", "/33", "/0", "10.0.0.1\n", ",", "\x00", "1" * 30]
+
+
+@given(content=st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(ADDRESS_TOKENS), max_size=9).map("".join).map(str.encode)))
+def test_random_files_of_addresses(content):
+    """Each line allows what it names, or nothing, and no line makes the file unreadable."""
+    with tempfile.NamedTemporaryFile() as stream:
+        stream.write(content)
+        stream.flush()
+        allowed = relay.AllowFile(stream.name).current()
+    written = {line.partition(b"#")[0].strip() for line in content.split(b"\n")[:-1]}
+    assert len(allowed) <= len(content.split(b"\n"))
+    for network in allowed:
+        assert any(network_of(text) == network for text in written)
+
+
+def network_of(text):
+    try:
+        return relay.parse_network(text.decode("utf-8", "replace"))
+    except relay.ConfigError:
+        return None
 
 
 @pytest.mark.torture

@@ -7,6 +7,7 @@ A stand-in for each batch system prints what its jobs hold, as real ones do or w
 """
 
 import json
+import time
 from xml.sax.saxutils import escape
 
 import pytest
@@ -88,7 +89,7 @@ class Pbs:
 
     def __init__(self, jobs, ended=(), quotes="escaped", unfolded=True, space="\n\t\t", code=153):
         self.jobs, self.ended, self.quotes, self.unfolded, self.space, self.code = {job.id: job for job in jobs}, ended, quotes, unfolded, space, code
-        self.doubts, self.has_json, self.runs = [], True, 1000
+        self.doubts, self.has_json, self.slow, self.runs = [], True, set(), 1000
 
     def left(self):
         return self.runs
@@ -160,6 +161,13 @@ def test_ordinary_jobs_are_read(quotes, chosen):
         assert commands.doubts == []
 
 
+@pytest.mark.parametrize("quotes", [None, "escaped"])
+def test_a_user_whose_name_begins_like_another_ones(quotes):
+    """alice of this host, and alice of a domain, which some sites write with an @."""
+    jobs = [Job("7.pbs9", "alice@example.org", "n3/0"), Job("8.pbs9", "alice", "a1/0"), Job("9.pbs9", "alic", "n5/0"), Job("10.pbs9", "alicea", "n6/0")]
+    assert nodes_of("pbs", Pbs(jobs, quotes=quotes), None) == {"alice@example.org": {"n3"}, "alice": {"a1"}, "alic": {"n5"}, "alicea": {"n6"}}
+
+
 def test_one_job_in_doubt_does_not_hide_the_others():
     commands = Pbs([Job(account="x\n" + FIELD)] + [Job("{0}.pbs9".format(at), host="n{0}/0".format(at)) for at in range(20, 60)], quotes="raw")
     assert nodes_of("pbs", commands, "mallory") == {"mallory": {"n{0}".format(at) for at in range(20, 60)}}
@@ -172,6 +180,66 @@ def test_many_jobs_in_doubt_do_not_take_the_time_of_the_others():
     commands.runs = 40
     assert nodes_of("pbs", commands, None)["alice"] == {"a{0}".format(at) for at in range(100)}
     assert commands.doubts[-1].startswith("no time was left for ")
+
+
+def crowded(quotes, bad, count=40, others=160):
+    """mallory's many jobs, newer than those of 20 other users, and the nodes of the others."""
+    jobs, nodes = [], {}
+    for at in range(others):
+        user = "user{0}".format(at % 20)
+        jobs.append(Job("{0}.pbs9".format(at), user, "u{0}/0".format(at)))
+        nodes.setdefault(user, set()).add("u{0}".format(at))
+    # One of mallory's stands in each batch of the others' jobs.
+    for at in range(count):
+        jobs.insert(at * (others // count + 1), Job("{0}.pbs9".format(1000 + at), **bad))
+    return Pbs(jobs, quotes=quotes), nodes
+
+
+@pytest.fixture(name="accounts")
+def _accounts(monkeypatch):
+    monkeypatch.setattr(authorize.Turns, "_exists", staticmethod(lambda name: name.startswith("user") or name in ("alice", "mallory")))
+
+
+@pytest.mark.parametrize("bad", [{"value": HIDES}, {"account": "x\n" + FIELD}, {"value": HIDES, "account": "\n    Job_Owner = user3@x" + FIELD}])
+def test_many_jobs_in_doubt_of_one_user_push_no_other_user_out_of_the_table(accounts, bad):
+    commands, nodes = crowded("raw", bad, 80, 720)
+    commands.runs = 80  # of them, 9 are the first look at all batches
+    found = nodes_of("pbs", commands, None)
+    assert found.pop("mallory", {"n3"}) == {"n3"}
+    assert found == nodes
+    assert commands.doubts
+
+
+def test_where_each_job_takes_a_query_users_take_turns(accounts):
+    """qstat without JSON."""
+    commands, nodes = crowded(None, {}, 400, 400)
+    commands.runs = 250
+    found = nodes_of("pbs", commands, None)
+    assert found.pop("mallory") <= {"n3"}
+    assert set(found) == set(nodes)
+    assert all(names <= nodes[user] for user, names in found.items())
+    counts = [len(names) for names in found.values()]
+    assert max(counts) - min(counts) <= 1
+    assert commands.doubts[-1].startswith("no time was left for ")
+
+
+@settings(max_examples=100, deadline=None)
+@given(chosen=st.lists(CHOSEN, min_size=1, max_size=6), quotes=st.sampled_from([None] + sorted(QUOTES)), runs=st.integers(1, 400))
+def test_turns_add_no_node_and_lose_none(chosen, quotes, runs):
+    jobs = [Job("{0}.pbs9".format(10 + at), "mallory", host="n{0}/0".format(at), **one) for at, one in enumerate(chosen)]
+    jobs += [Job("{0}.pbs9".format(40 + at), "alice", "a{0}/0".format(at)) for at in range(8)]
+    patch = pytest.MonkeyPatch()
+    patch.setattr(authorize.Turns, "_exists", staticmethod(lambda name: name in ("alice", "mallory")))
+    try:
+        commands = Pbs(jobs, quotes=quotes)
+        commands.runs = runs
+        found = nodes_of("pbs", commands, None)
+    finally:
+        patch.undo()
+    assert found.pop("mallory", set()) <= {"n{0}".format(at) for at in range(len(chosen))}
+    alice = found.pop("alice", set())
+    assert found == {}
+    assert alice == {"a{0}".format(at) for at in range(8)} or (runs < 100 and alice <= {"a{0}".format(at) for at in range(8)} and commands.doubts)
 
 
 @pytest.mark.parametrize("count", [1, 2, 99, 100, 101, 250])
@@ -322,3 +390,55 @@ def test_published_answers_of_others():
              "OS=Linux 5.14.0-687.15.1.el9_8.x86_64 #1 SMP PREEMPT_DYNAMIC Thu Jun 11 16:33:25 UTC 2026 State=MIXED Owner=mia(272075) MCS_label=N/A "
              "Reason=Kill task failed [root@2026-10-05T14:36:34]\n")
     assert {name: [node.name for node in nodes] for name, nodes in authorize.slurm_nodes(slurm).items()} == {"bo28": ["bo28", "10.4.0.28"]}
+
+
+# ---- any output at all ---------------------------------------------------------------------------------------------------------
+
+
+RECORDED = ["1001|RUNNING|n[3-4]\n", "slurm 24.05.2\n", "NodeName=n3 NodeAddr=10.7.0.3 NodeHostName=n3 Version=1\n", "PrivateData = none\n", "7.pbs9\n",
+            "8.pbs9\n", "pbs_version = 23.06.06\n", Job().text(False), Job().text(True), '{"Jobs":{' + Job().json(json.dumps, "") + "}}",
+            GridEngine([("mallory", "x", "r", "n3")], True).query(""), "n[1-99999999]", "[" * 3000, '{"a":' * 3000, "<a>" * 3000, "9" * 5000, "\x00", "\ufffd"]
+OUTPUT = st.lists(st.one_of(st.sampled_from(RECORDED), st.sampled_from(PIECES + TAGS + COLUMNS), st.text(max_size=4)), max_size=6).map("".join)
+ANSWERS = st.fixed_dictionaries({name: st.tuples(st.sampled_from([0, 0, 0, 1, 2, 153, -9]), OUTPUT, st.one_of(st.just(""), OUTPUT))
+                                 for name in ("squeue", "scontrol", "qselect", "qstat")})
+
+
+def commands_that_print(answers):
+    commands = authorize.Commands(2.0, {})
+    commands.find = lambda name: "/" + name
+    commands.run = lambda name, *_arguments: answers[name]
+    return commands
+
+
+@settings(max_examples=400, deadline=None)
+@given(system=st.sampled_from(["slurm", "pbs", "sge", "auto"]), answers=ANSWERS, owner=st.sampled_from(["mallory", "1001"]))
+def test_any_output_of_a_batch_system_gets_an_answer(system, answers, owner):
+    """Whatever it prints: no error of the program's own, one line that can be printed, and no yes for an address that nobody has printed."""
+    patch = pytest.MonkeyPatch()
+    try:
+        patch.setattr(authorize, "addresses_of", lambda _name: [])
+        patch.setattr(authorize, "names_of", lambda _address: [])
+        patch.setattr(authorize, "uid_of", lambda _owner: 1001)
+        patch.setattr(authorize, "MOST_NODES", 50)
+        code, why = authorize.answer(system, owner, "203.0.113.77", commands_that_print(answers))
+        assert code in (authorize.NO, authorize.UNKNOWN)
+        assert authorize.one_line(why).isprintable()
+    finally:
+        patch.undo()
+
+
+@settings(max_examples=300, deadline=None)
+@given(system=st.sampled_from(["slurm", "pbs", "sge", "auto"]), answers=ANSWERS)
+def test_any_output_of_a_batch_system_makes_a_valid_table_or_none(system, answers):
+    patch, printed = pytest.MonkeyPatch(), []
+    try:
+        patch.setattr(authorize, "MOST_NODES", 50)
+        patch.setattr(authorize.sys, "stdout", type("Out", (), {"write": staticmethod(printed.append)}))
+        patch.setattr(authorize.sys, "stderr", type("Err", (), {"write": staticmethod(lambda _text: None)}))
+        authorize.write_table(system, 30, "-", commands_that_print(answers))
+    except authorize.Unanswered:
+        assert printed == []
+    else:
+        authorize.table_users("".join(printed), time.time())
+    finally:
+        patch.undo()

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import TOP
 
-NODE = {"uid": "0", "systemd": "252", "python": sys.executable, "batch": "none", "settings": "", "address": "eth1", "busy": ""}
+NODE = {"account": "", "accounts": "", "uid": "0", "systemd": "252", "python": sys.executable, "batch": "none", "settings": "", "address": "eth1", "busy": ""}
 # Runs the command, and writes down with which properties it would have run.
 SYSTEMD_RUN = """#!/bin/sh
 while :; do
@@ -60,7 +60,7 @@ def test_a_batch_system_that_does_not_answer(role, tmp_path):
     for words in ("pbs does not answer the relay", "cannot connect to server pbs9 (errno=0)", "/etc/nsswitch.conf", "libmunge-dev", "nothing was changed",
                   "or set paraview_relay_authorize to table"):
         assert words in text
-    assert {"DynamicUser=yes", "User=paraview-relay", "NoNewPrivileges=yes"} <= set(properties(tmp_path)), "the service's own account and sandbox"
+    assert {"DynamicUser=yes", "User=pvrelay", "NoNewPrivileges=yes"} <= set(properties(tmp_path)), "the service's own account and sandbox"
     assert not (tmp_path / "files").exists()
 
 
@@ -78,19 +78,23 @@ def test_the_files_of_a_table(role, tmp_path):
                       paraview_relay_table_system="slurm", paraview_relay_table_period="1m")
     assert not code, text
     found = properties(tmp_path)
-    assert "DynamicUser=yes" not in found
+    assert [line for line in found if line.startswith(("DynamicUser=", "User="))] == [], "root writes the table"
     assert {"NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=CAP_CHOWN CAP_DAC_READ_SEARCH CAP_NET_BIND_SERVICE"} <= set(found)
     files = tmp_path / "files/localhost"
     unit = (files / "etc/systemd/system/paraview-relay-nodes.service").read_text()
     assert " write slurm 60 /run/paraview-relay-nodes/table\n" in unit
     assert [line for line in found if line and line not in unit.split("\n")] == [], "it was checked with what it will run with"
     assert "OnUnitActiveSec=60\n" in (files / "etc/systemd/system/paraview-relay-nodes.timer").read_text()
+    assert "\nUser=pvrelay\n" in (files / "etc/systemd/system/paraview-relay.service").read_text()
+    assert (files / "etc/sysusers.d/paraview-relay.conf").read_text().endswith('\nu pvrelay - "sciviz.paraview relay"\n')
     configuration = (files / "etc/paraview-relay.conf").read_text()
     assert re.search(r"(?m)^authorize = .*/paraview-relay-authorize table$", configuration)
+    assert "max_sessions_per_owner = 250\n" in configuration
     assert "hold_s = 100\n" in configuration, "a job that just started is not refused before the next table"
 
 
-@pytest.mark.parametrize(("name", "value"), [("table_period", "5s"), ("table_system", "none of these"), ("authorize", "tables")])
+@pytest.mark.parametrize(("name", "value"), [
+    ("user", "root"), ("user", "a b"), ("table_period", "5s"), ("table_system", "none of these"), ("authorize", "tables")])
 def test_wrong_values(role, name, value):
     code, text = role({}, **{"paraview_relay_authorize": "table", "paraview_relay_table_system": "none", "paraview_relay_" + name: value})
     assert code
@@ -110,7 +114,8 @@ def test_a_host_with_commands_of_two_batch_systems(tmp_path, wanted, batch, plac
     script = host.from_string((TOP / "roles/relay/templates/inspect.sh.j2").read_text()).render(
         paraview__relay_wanted=wanted, paraview_relay_python=sys.executable, paraview_cluster_address="192.0.2.1", paraview__relay_host="192.0.2.1",
         paraview__relay_low=11111, paraview__relay_high=11112, paraview__relay_unit="paraview-relay-of-a-test.service", paraview__relay_units=str(tmp_path),
-        paraview_relay_firewall="none")
+        paraview_relay_firewall="none", paraview_relay_user="root", paraview__relay_account_comment="no such comment")
     done = subprocess.run(["/bin/sh", "-c", script], stdout=subprocess.PIPE, check=True, env={"PATH": "{0}/one:{0}/two:/usr/bin:/bin".format(tmp_path)})
     found = dict(line.split("=", 1) for line in done.stdout.decode().splitlines())
     assert (found["batch"], found["commands"]) == (batch, str(tmp_path / place))
+    assert (found["account"], found["accounts"]) == ("0", "")

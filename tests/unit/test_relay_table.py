@@ -218,6 +218,16 @@ def test_a_job_in_doubt_makes_the_table_incomplete(place, write):
     assert "jobs were left out: qstat " in done.stderr
 
 
+def test_a_user_with_too_many_nodes_takes_no_room_from_the_others(monkeypatch):
+    monkeypatch.setattr(authorize, "USER_BYTES", 40)
+    doubts = []
+    lines = [authorize.table_line(user, names, doubts) for user, names in (("mallory", ["n{0:03}".format(at) for at in range(1000)]), ("zoe", ["c4", "c5"]))]
+    assert lines == ["mallory n000 n001 n002 n003 n004 n005\n", "zoe c4 c5\n"]
+    assert doubts == ["mallory has more nodes than fit into a line"]
+    assert authorize.USER_BYTES * 2 < authorize.TABLE_BYTES
+    assert list(authorize.table_users(table(*(line[:-1] for line in lines)), NOW)[0]) == ["mallory", "zoe"]
+
+
 def test_a_file_in_the_way_of_the_new_table(place, write):
     (place.parent / "victim").write_text("mine")
     (place.parent / "table.new").symlink_to(place.parent / "victim")

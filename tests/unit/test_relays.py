@@ -26,7 +26,7 @@ class Login:
 
     def __init__(self, sockets=True, relay_uid=ALICE, program="python /usr/bin/python3", reach="", socket_line="srw------- 1 1000 1000 0 Jan 1 00:00 x"):
         self.sockets, self.relay_uid, self.program, self.reach, self.socket_line = sockets, relay_uid, program, reach, socket_line
-        self.site_relay, self.full = [], False
+        self.site_relay, self.full, self.accounts = [], False, {"pvrelay": 990}
         self.forwards, self.taken, self.relay, self.allowed, self.started, self.stopped = {}, [], None, None, 0, 0
 
     def forward(self, option, specification):
@@ -81,6 +81,9 @@ class Login:
                 return 1, "", "No space left on device"
             self.allowed = re.findall(r"\d+\.\d+\.\d+\.\d+", text)
             out = ""
+        elif text.startswith("id -u -- "):
+            uid = self.accounts.get(text.rpartition(" ")[2])
+            return (1, "", "id: no such user\n") if uid is None else (0, "{0}\n".format(uid), "")
         elif "socket.socket" in text:
             out = self.reach
         elif "ended" in text:
@@ -236,6 +239,44 @@ def test_the_sites_relay(make_context):
     with pytest.raises(RouteUnavailable, match="belongs to another account .uid 1001., not to a service"):
         route.before_start("c101")
     assert context.forwards == []
+
+
+NAMED = {"relay": dict(SITE["relay"], user="pvrelay")}
+
+
+@pytest.mark.parametrize(("site", "uid", "refused"), [
+    (NAMED, 990, ""), (NAMED, 991, "(uid 991) than the relay's, pvrelay (uid 990)"), (NAMED, SERVICE, "(uid 61200) than the relay's"), (NAMED, 0, "(uid 0)"),
+    (NAMED, ALICE, "(uid 1000)"), (NAMED, 65534, "(uid 65534)"), (SITE, 991, ""), (SITE, SERVICE, ""), (SITE, 0, ""),
+    (SITE, EVE, "(uid 1001), not to a service"), (SITE, 65534, "(uid 65534), not to a service")])
+@pytest.mark.parametrize("address", ["10.0.0.2", "0.0.0.0"])
+def test_who_listens_on_the_ports_of_the_sites_relay(make_context, site, uid, refused, address):
+    """A site.yml that names the relay's account is held to it; that of an older role shows only that it has to be a service."""
+    login = Login()
+    login.site_relay = [Listener(address, port, uid) for port in (11111, 11112, 11113)]
+    context = make_context(login, site, user_relay=False)
+    route = tunnel(context)
+    if refused:
+        with pytest.raises(RouteUnavailable, match=re.escape(refused)):
+            route.ready_for("c101")
+        assert context.forwards == []
+    else:
+        route.ready_for("c101")
+        assert route.port in (11111, 11112, 11113)
+
+
+def test_a_listener_on_the_very_address_of_the_relay_counts_before_the_relay_on_all(make_context):
+    login = Login()
+    login.site_relay = [Listener("0.0.0.0", port, 990) for port in (11111, 11112, 11113)] + [Listener("10.0.0.2", port, 991) for port in (11111, 11112, 11113)]
+    with pytest.raises(RouteUnavailable, match="uid 991"):
+        tunnel(make_context(login, NAMED)).ready_for("c101")
+
+
+def test_an_account_of_the_relay_that_the_login_node_does_not_know(make_context):
+    login = Login()
+    login.accounts = {}
+    login.site_relay = [Listener("10.0.0.2", port, 990) for port in (11111, 11112, 11113)]
+    with pytest.raises(RouteUnavailable, match="runs as the account pvrelay .site.yml., which login2 does not know"):
+        tunnel(make_context(login, NAMED)).ready_for("c101")
 
 
 def test_the_sites_relay_does_not_run(make_context):

@@ -23,6 +23,8 @@ detect {name} {detect}
 first_node {name} {first_node}
 fi
 """
+# The name of a system account, as useradd takes it.
+_ACCOUNT = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}\Z")
 _SOURCE = r"""PATH=$PATH:/usr/sbin:/sbin; address=$(getent ahostsv4 {node} | sed 's/ .*//' | head -n 1); echo "address $address"
 [ -z "$address" ] || ip -4 route get "$address" 2>/dev/null
 """
@@ -145,6 +147,7 @@ def _valid(key: str, value: t.Any) -> bool:
         if key == "relay":
             ipaddress.IPv4Address(value["address"])
             listeners.parse_range(value["ports"])
+            return "user" not in value or bool(_ACCOUNT.match(value["user"]))
         if key == "node_name":
             node_names.check(value)
     except (KeyError, TypeError):
@@ -158,7 +161,8 @@ def _printable(value: t.Any) -> t.Any:
     if isinstance(value, str):
         return one_line(value, 500)
     if isinstance(value, dict):
-        return {"address": str(value["address"]), "ports": str(value["ports"]), "owner_required": value.get("owner_required") is not False}
+        relay = {"address": str(value["address"]), "ports": str(value["ports"]), "owner_required": value.get("owner_required") is not False}
+        return dict(relay, user=value["user"]) if "user" in value else relay
     return [one_line(item, 200) for item in value if isinstance(item, str)] if isinstance(value, list) else value
 
 

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The login node: a shell on it, and its listeners."""
 
+import re
+import shlex
 import typing as t
 
 from ..common import listeners
@@ -28,6 +30,11 @@ class LoginNode:
     def listeners(self) -> t.List[listeners.Listener]:
         """Its listeners over IPv4."""
         return listeners.parse(self.run(listeners.SCRIPT, 15)[1])
+
+    def uid_of(self, account: str) -> t.Optional[int]:
+        """The uid of an account; None if the login node does not know it."""
+        out = self.run("id -u -- {0}".format(shlex.quote(account)), 15)[1].strip()
+        return int(out) if re.match(r"[0-9]{1,10}\Z", out) else None
 
     def fault(self, address: str, port: int) -> str:
         """Why a connection to that address and port would not reach a listener of the user; empty if it would."""

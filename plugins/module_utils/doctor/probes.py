@@ -20,6 +20,7 @@ from ..paraview.wrappers import quoted
 from ..routes.context import RouteContext
 from ..routes.node_login import NodeLogin
 from ..routes.node_tunnels import NodeTunnel
+from ..routes.relays import site_relay_fault
 from ..routes.unavailable import RouteUnavailable
 from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over, refusal
@@ -270,7 +271,11 @@ class LoginNodeProbes:
         if not site:
             return unsure(_LOGIN, "relay", "the site offers none")
         low, high = listeners.parse_range(site["ports"])
-        if any(low <= one.port <= high and one.address in (site["address"], "0.0.0.0") for one in self.context.login_node.listeners()):
+        ports = sorted({one.port for one in self.context.login_node.listeners() if low <= one.port <= high and one.address in (site["address"], "0.0.0.0")})
+        if ports:
+            fault = site_relay_fault(self.context.login_node, site, ports[0])
+            if fault:
+                return failed(_LOGIN, "relay", fault, "site", "ask the site whether its relay runs: systemctl status paraview-relay")
             return ok(_LOGIN, "relay", "{0}, ports {1}".format(site["address"], site["ports"]))
         way_out = "on {0}: systemctl status paraview-relay; or install it again: {1} -e paraview_relay_install=true"
         return failed(_LOGIN, "relay", "nothing listens on {0}, ports {1}".format(site["address"], site["ports"]), "site",

@@ -6,6 +6,7 @@
 import shlex
 import typing as t
 
+from ..cluster.login_node import LoginNode
 from ..common import listeners
 from ..common.text import one_line
 from ..ssh.master import ForwardRefused
@@ -25,6 +26,29 @@ except ConnectionRefusedError:
 except OSError as error:
     print(error)
 """
+
+
+def site_relay_fault(login_node: LoginNode, site: t.Dict[str, t.Any], port: int) -> str:
+    """Why a connection to a port of the site's relay would not reach that relay; empty if it would.
+
+    Args:
+        login_node: the login node.
+        site: the value of ``relay`` in site.yml. If it names no user, which that of an older role does not, any account of a service may listen.
+        port: the port.
+    """
+    where = "{0}:{1} of {2}".format(site["address"], port, login_node.name)
+    hits = listeners.covering(login_node.listeners(), site["address"], port)
+    if not hits:
+        return "the relay of {0} does not listen on {1}:{2}".format(login_node.name, site["address"], port)
+    uids = [hit.uid for hit in hits if hit.address == hits[0].address]
+    if "user" not in site:
+        others = [uid for uid in uids if uid >= 1000 and uid not in _DYNAMIC_USERS]
+        return "{0} belongs to another account (uid {1}), not to a service".format(where, others[0]) if others else ""
+    expected = login_node.uid_of(site["user"])
+    if expected is None:
+        return "the relay of {0} runs as the account {1} (site.yml), which {0} does not know".format(login_node.name, site["user"])
+    others = [uid for uid in uids if uid != expected]
+    return "{0} belongs to another account (uid {1}) than the relay's, {2} (uid {3})".format(where, others[0], site["user"], expected) if others else ""
 
 
 class _OverUserRelay(ReverseRoute):
@@ -126,12 +150,9 @@ class ReverseTunnelRelay(_OverUserRelay):
             self.port = self.context.remote_forward("127.0.0.1", site["ports"], self.target)
             self.address = site["address"]
         self.context.check_listener("127.0.0.1", self.port)
-        hits = listeners.covering(self.context.login_node.listeners(), self.address, self.port)
-        if not hits:
-            raise RouteUnavailable("the relay of {0} does not listen on {1}:{2}".format(self.context.login_node.name, self.address, self.port))
-        if hits[0].uid >= 1000 and hits[0].uid not in _DYNAMIC_USERS:
-            raise RouteUnavailable("{0}:{1} of {2} belongs to another account (uid {3}), not to a service".format(
-                self.address, self.port, self.context.login_node.name, hits[0].uid))
+        fault = site_relay_fault(self.context.login_node, site, self.port)
+        if fault:
+            raise RouteUnavailable(fault)
 
     def _target_for_relay(self, directory: str) -> str:
         """A forward to the client: a unix socket that only the user can open, or a loopback port if sshd allows no sockets."""
