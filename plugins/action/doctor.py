@@ -4,7 +4,6 @@
 """Checks every hop between this machine and a node; documented in plugins/modules/doctor.py."""
 
 import copy
-import os
 import shutil
 import socket
 import tempfile
@@ -219,13 +218,9 @@ class ActionModule(SessionAction):
             self.show(line)
         self.show(checks.summary(found))
         report = dict(sessions.Session(self.base, shown).report(reason=checks.summary(found)), checks=[one._asdict() for one in found])
-        sessions.write_report(arguments["json"], [report])
+        sessions.write_report(sessions.state_directory(), arguments["json"], [report])
         if arguments["html"]:
-            path = os.path.abspath(os.path.expanduser(arguments["html"]))
-            try:
-                files.write_private(path, checks.page("ParaView and {0}".format(shown), found))
-            except OSError as error:
-                raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory that you can write to")
+            files.write_output(arguments["html"], checks.page("ParaView and {0}".format(shown), found), "paraview_html")
         result = {"changed": False, "checks": [one._asdict() for one in found]}
         why = checks.failure(found)
         return dict(result, failed=True, msg=why) if why else result

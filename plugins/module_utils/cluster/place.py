@@ -7,7 +7,7 @@ import re
 import shlex
 import typing as t
 
-from ..common import programs
+from ..common import ownership, programs
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..config import remote_directory
@@ -144,7 +144,7 @@ def _is_private(entry: str, user: str, gid: int) -> bool:
         entry: of the group data base. user: the account's name. gid: of its group.
     """
     fields = entry.strip().split(":")
-    return len(fields) == 4 and fields[0] == user and fields[2] == str(gid) and fields[3] in ("", user)
+    return len(fields) == 4 and fields[2] == str(gid) and ownership.is_private_group(fields[0], fields[3].split(","), user)
 
 
 def _replaceable(form: str, mode: str, owner: int, private: bool, uid: int, is_last: bool) -> str:
@@ -156,6 +156,5 @@ def _replaceable(form: str, mode: str, owner: int, private: bool, uid: int, is_l
     if mode[8] in "tT":
         return ""
     # With an access control list, the group's permissions are those of all whom it names.
-    shared = mode[4] == "w" and not (private and len(mode) == 9)
-    who = "any account" if mode[7] == "w" else "its group" if shared else ""
+    who = ownership.writers((0o020 if mode[4] == "w" else 0) | (0o002 if mode[7] == "w" else 0), private and len(mode) == 9)
     return who and "{0} is writable for " + who + ", which could replace the session's files: its owner can prevent that by chmod +t"

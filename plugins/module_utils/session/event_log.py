@@ -20,6 +20,8 @@ import os
 import time
 import typing as t
 
+from ..common import ownership
+
 #: Kinds of events after which a connect has nothing more to follow.
 OVER = ("ready", "ended", "detached", "open", "checked", "failed")
 
@@ -39,7 +41,7 @@ class EventLog:
         # The newline in front ends a line that a full file system has cut off.
         line = "\n" + json.dumps(dict(fields, kind=kind, at=time.time())) + "\n"
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = ownership.open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         except OSError:
             return
         try:
@@ -52,7 +54,7 @@ class EventLog:
     def read(self, offset: int = 0) -> t.Tuple[t.List[t.Dict[str, t.Any]], int]:
         """The complete events from an offset on, and the offset behind them. If there is no file, there are none. A damaged line is left out."""
         try:
-            with open(self.path, "rb") as stream:
+            with os.fdopen(ownership.open_own(self.path), "rb") as stream:
                 stream.seek(offset)
                 data = stream.read()
         except OSError:

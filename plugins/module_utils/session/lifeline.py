@@ -14,7 +14,7 @@ import time
 import typing as t
 
 from ..cluster.status_file import Progress
-from ..common import listeners, processes, programs
+from ..common import listeners, ownership, processes, programs
 from ..common.files import write_private
 from ..config import route_names
 from ..paraview import pvserver, wrappers
@@ -152,9 +152,8 @@ class Stub:
     def status(self) -> t.Dict[str, t.Any]:
         """What the stub reports about itself; empty if there is no report."""
         try:
-            with open(self.status_path, encoding="utf-8") as stream:
-                status = json.load(stream)
-        except (OSError, ValueError):
+            status = json.loads(ownership.read_own(self.status_path))
+        except (OSError, ValueError, RecursionError):
             return {}
         return status if isinstance(status, dict) else {}
 
@@ -202,7 +201,7 @@ class Stub:
     def last_words(self) -> str:
         """The end of its log."""
         try:
-            with open(self.log_path, "rb") as stream:
+            with os.fdopen(ownership.open_own(self.log_path), "rb") as stream:
                 return stream.read()[-400:].decode("utf-8", "replace")
         except OSError:
             return ""
