@@ -144,7 +144,7 @@ def failure(name: str, error: SessionError, lines: t.List[str]) -> dict:
         error: why the task failed.
         lines: for the user.
     """
-    return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error)), "error": {"host": name, "lines": lines}}
+    return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", clean(str(error), 4000)), "error": {"host": name, "lines": lines}}
 
 
 def _validated(spec: dict, given: dict) -> dict:

@@ -11,7 +11,7 @@ import typing as t
 from ..common import listeners, programs
 from ..common.addresses import address
 from ..common.errors import SessionError
-from ..common.text import clean, one_line
+from ..common.text import number, one_line
 from ..schedulers import answers, hostlists, node_names
 from ..schedulers.tables.registry import Table
 from . import site_file
@@ -69,11 +69,14 @@ def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
     found = [name for name, table in tables.items() if "detect" in table
              and re.search(table["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
     connection = first["connection"].split()
+    uid = number(first["uid"])
+    if uid is None:
+        raise ValueError("id printed no number")
     listing = parts.get("guard", "")
     return {
-        "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
+        "login_node": one_line(first["host"], 255), "uid": uid, "home": first["home"],
         "client_side": address(connection[2]) if len(connection) == 4 else "",
-        "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
+        "client_side_port": (number(connection[3]) if len(connection) == 4 else None) or 22,
         "client_address": client_address_of(first["connection"]),
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",

@@ -9,7 +9,7 @@ import typing as t
 
 from ..common import ownership, programs
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import number, one_line
 from ..config import remote_directory
 from . import job_directory
 from .login_node import Run
@@ -109,9 +109,9 @@ def read_look(text: str) -> t.Optional[str]:
     """
     parts = dict((chunk.partition("\n")[::2]) for chunk in re.split(r"(?m)^==", text)[1:])
     user = parts.get("user", "").split()
-    if "over" not in parts or len(user) != 3 or not (user[0] + user[1]).isdigit():
+    uid, gid = [number(word) for word in user[:2]] if len(user) == 3 else (None, None)
+    if "over" not in parts or uid is None or gid is None:
         return None
-    uid, gid = int(user[0]), int(user[1])
     kind = parts.get("kind", "").strip()
     if kind != "directory":
         return "{path} is no directory on {login}" if kind == "other" else "{path} cannot be found on {login}: " + _literal(kind)
@@ -126,10 +126,10 @@ def read_look(text: str) -> t.Optional[str]:
         return None
     private = gid if _is_private(parts.get("group", ""), user[2], gid) else -1
     for found in [real, named]:
-        for number, (form, mode, owner, group) in enumerate(found):
-            fault = _replaceable(form, mode, int(owner), int(group) == private, uid, number == 0)
+        for above, (form, mode, owner, group) in enumerate(found):
+            fault = _replaceable(form, mode, int(owner), int(group) == private, uid, above == 0)
             if fault:
-                return fault.format("{path}" if number == 0 else "a directory above {path}")
+                return fault.format("{path}" if above == 0 else "a directory above {path}")
     return ""
 
 

@@ -14,7 +14,7 @@ from ..cluster import job_directory
 from ..cluster.pairing import Pairing
 from ..common import listeners, programs
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import number, one_line
 from ..paraview import installed
 from ..paraview.wrappers import quoted
 from ..routes.context import RouteContext
@@ -153,9 +153,10 @@ class LoginNodeProbes:
     def clock(self) -> Check:
         """Check of the clock."""
         code, out, _err = self.context.login_node.run("date +%s", 15)
-        if code != 0 or not out.strip().isdigit():
+        seconds = number(out)
+        if code != 0 or seconds is None:
             return unsure(_LOGIN, "clock", "date printed no time")
-        difference = abs(int(out) - time.time())
+        difference = abs(seconds - time.time())
         if difference > _CLOCK:
             return failed(_LOGIN, "clock", "the clocks of {0} and of this machine differ by {1:.0f} s".format(self.login, difference), "you",
                           "set the clock of this machine (timedatectl set-ntp true); if it is right, inform the site")

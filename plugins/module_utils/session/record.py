@@ -21,6 +21,7 @@ from ..cluster.session_record import SessionRecord
 from ..common import ownership, processes
 from ..common.errors import SessionError
 from ..common.files import locked, output_path, write_output, write_private
+from . import stub_report
 from .event_log import EventLog
 
 #: Fields of a report, in order; every report has them all.
@@ -187,12 +188,7 @@ class Session:
         """The state of the line between agent and stub (lifeline.Stub.status()); None for a session without one."""
         if not record.lifeline or record.over or not record:
             return None
-        try:
-            status = json.loads(ownership.read_own(os.path.join(self.directory, "stub.json")))
-        except (OSError, ValueError, RecursionError):
-            status = {}
-        if not isinstance(status, dict):
-            status = {}
+        status = stub_report.read(os.path.join(self.directory, stub_report.NAME))
         return {"state": "outage" if record.lost_at else status.get("state", "waiting"), "lost_at": record.lost_at,
                 "waiting_bytes": status.get("waiting_bytes", 0), "losses": status.get("losses", 0), "encrypted": bool(status.get("encrypted"))}
 
