@@ -9,11 +9,11 @@ import socket
 import tempfile
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts, place
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts, place, site_policy
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import scheduler_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.facts import facts_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
-from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import collection, files, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings, settings_table
@@ -95,6 +95,9 @@ class ActionModule(SessionAction):
             job = False
         if facts.get("remote_dir"):
             self.names[facts["remote_dir"]] = "DIRECTORY"
+        self._add(*probes.site_values(facts, collection.version()))
+        # connect would not submit a job either.
+        job = job and not facts["site"].get("closed")
         scheduler, why = None, ""
         try:
             scheduler = scheduler_of(options["scheduler"], facts, tables)
@@ -117,6 +120,8 @@ class ActionModule(SessionAction):
         try:
             head = directives.requested(options, facts["site"])
             directives.check(table, head)
+            walltime = directives.granted(table, options)["walltime"] or 0
+            site_policy.within_limits(options, site_policy.given(options), facts["site"], facts["login_node"], walltime)
         except SessionError as error:
             self._add(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
             return

@@ -189,7 +189,8 @@ class ActionModule(SessionAction):
         settings_now = dict(record.settings, **{name: options[name] for name in (
             "client_process", "client_version", "start_client", "notify", "queue_timeout", "detach", "json")})
         # The record of an older version may lack settings.
-        ignored = sorted(name for name in options if options[name] != settings_now.get(name, options[name]) and name != "connect_id")
+        own = dict(settings_now, **record.changed_by_site)
+        ignored = sorted(name for name in options if options[name] != own.get(name, options[name]) and name != "connect_id")
         if record.job_id and ignored:
             self.show("the job keeps the settings that it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))

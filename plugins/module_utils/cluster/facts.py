@@ -124,22 +124,38 @@ def trusted(listing: str) -> bool:
 
 
 def settings(data: t.Any) -> t.Dict[str, t.Any]:
-    """The valid part of a site.yml: keys of KEYS with a value of the right type. Text is made safe for a terminal."""
-    if not isinstance(data, dict):
-        return {}
+    """The valid part of a site.yml: keys of KEYS with a value of the right type. Text is made safe for a terminal, and durations are seconds."""
     kept = {}
-    for key, value in data.items():
-        kind = KEYS.get(key)
-        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _valid(key, value):
+    for key, value in _known(data).items():
+        if site_file.has_type(key, value) and _valid(key, value):
             if key == "remote_dir":
                 # place.py checks this one, and refuses it rather than change it.
                 kept[key] = value
+            elif key == "limits":
+                kept[key] = site_file.limits(value)[0]
             else:
                 kept[key] = node_names.check(value) if key == "node_name" else _printable(value)
     return kept
 
 
+def faults(data: t.Any) -> t.List[str]:
+    """Why values of a site.yml are ignored. A key that is not known may be a later version's."""
+    found = []
+    for key, value in _known(data).items():
+        if not site_file.has_type(key, value):
+            found.append("{0}: {1} is of the wrong type, it has to be a {2}".format(key, one_line(repr(value), 100), KEYS[key].__name__))
+        elif not _valid(key, value) or site_file.fault(key, value):
+            found.append("{0}: {1}".format(key, site_file.fault(key, value) or one_line(repr(value), 100) + " is not valid"))
+    return found
+
+
+def _known(data: t.Any) -> t.Dict[str, t.Any]:
+    return {key: value for key, value in data.items() if isinstance(key, str) and key in KEYS} if isinstance(data, dict) else {}
+
+
 def _valid(key: str, value: t.Any) -> bool:
+    if key != "limits" and site_file.fault(key, value):
+        return False
     try:
         if key in ("login_ports", "server_ports"):
             listeners.parse_range(value)
@@ -178,7 +194,7 @@ def read_source(text: str) -> t.Tuple[str, str]:
 
 
 def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
-    """The facts that read() returns, with the values of site.yml under ``site``.
+    """The facts that read() returns, with the values of site.yml under ``site``, and why others are ignored under ``site_faults``.
 
     Args:
         name: of the host, for messages.
@@ -197,19 +213,20 @@ def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callabl
                            "it needs a POSIX shell with hostname and id; try: ssh {0} /bin/sh -c id".format(name))
     if "sed" in facts["missing"] or "grep" in facts["missing"]:
         raise SessionError("{0} lacks {1}".format(name, " ".join(facts["missing"])), "they are not on its PATH", "ask the site")
-    facts["site"] = _site(facts, show, load)
+    content = _site(facts, show, load)
+    facts["site"], facts["site_faults"] = settings(content), faults(content)
+    if facts["site"].get("message"):
+        show(facts["site"]["message"])
     facts["cluster_address"] = facts["site"].get("cluster_address", "")
     return facts
 
 
-def _site(facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
+def _site(facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Any:
+    """The content of site.yml."""
     if facts.pop("site_untrusted"):
         show("{0} is ignored: only root may own and write it and its directory".format(site_file.PATH))
     try:
-        values = settings(load(facts.pop("site_text")))
+        return load(facts.pop("site_text"))
     except ValueError as error:
         show("{0} is ignored: {1}".format(site_file.PATH, one_line(str(error))))
-        return {}
-    if values.get("message"):
-        show(one_line(values["message"]))
-    return values
+        return None

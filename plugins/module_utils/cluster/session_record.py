@@ -54,6 +54,8 @@ class SessionRecord:
     expected_start: t.Optional[str] = None
     #: The user's settings, as settings.check() returns them.
     settings: t.Dict[str, t.Any] = {}
+    #: What the site has changed among them: the user's own values, by name.
+    changed_by_site: t.Dict[str, t.Any] = {}
     has_connect_id: bool = False
     #: The session began in check mode, so it ends with the playbook.
     check: bool = False

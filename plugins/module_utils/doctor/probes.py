@@ -10,7 +10,7 @@ import subprocess
 import time
 import typing as t
 
-from ..cluster import job_directory
+from ..cluster import job_directory, site_file, site_policy
 from ..cluster.pairing import Pairing
 from ..common import listeners, programs
 from ..common.errors import SessionError
@@ -25,7 +25,7 @@ from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over, refusal
 from ..schedulers.tables.registry import Table
 from ..ssh import client as openssh
-from .report import Check, failed, ok, unsure
+from .report import Check, failed, ok, unsure, warning
 
 _CLIENT, _TO_LOGIN, _LOGIN, _TO_NODES, _NODE = "client", "client to login node", "login node", "login node to nodes", "node"
 _PROVISION = "ansible-playbook sciviz.paraview.provision -e host={0}"
@@ -307,6 +307,22 @@ def job_lines(program: str, directory: str, ends: t.List[str]) -> str:
     """
     blanks = {"PROGRAM": quoted([program]), "DIRECTORY": shlex.quote(directory), "ENDS": " ".join(shlex.quote(one) for one in ends) or '""'}
     return programs.filled("doctor", "node.sh", {}, blanks)
+
+
+def site_values(facts: t.Dict[str, t.Any], version: str) -> t.List[Check]:
+    """Checks of what the site asks of its users in site.yml.
+
+    Args:
+        facts: as facts.facts_of() returns them. version: of this collection.
+    """
+    login = facts["login_node"]
+    checks = [warning(_LOGIN, "site.yml", fault, "site", "correct it in {0} of {1}; connect ignores it".format(site_file.PATH, login))
+              for fault in facts["site_faults"]]
+    try:
+        site_policy.admit(facts["site"], login, version)
+    except SessionError as error:
+        checks.append(failed(_LOGIN, "admission", error.why, "site" if facts["site"].get("closed") else "you", error.way_out, error.what))
+    return checks
 
 
 def read_job(text: str, node: str, login: str, program: str) -> t.List[Check]:

@@ -182,7 +182,8 @@ class Shell:
         out, rest, err = self._await(mark, deadline)
         code = number(rest.decode("ascii", "replace").partition("\n")[0])
         if code is None:
-            raise SessionError("the login node's shell gave no exit status", one_line(rest.decode("utf-8", "replace"), 100) or "its answer ends there", "connect again, or ask the site")
+            printed = one_line(rest.decode("utf-8", "replace"), 100)
+            raise SessionError("the login node's shell gave no exit status", printed or "its answer ends there", "connect again, or ask the site")
         return code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
     def _request(self, text: str) -> str:
