@@ -3,7 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the lab's site asks of sessions: nothing is submitted beyond a limit, during a maintenance or with an old version."""
 
+import json
+
 import pytest
+from test_provision import administered
 
 PLACE = "/etc/paraview-connect"
 
@@ -51,3 +54,33 @@ def test_one_session_for_each_user(desk, publish):
     assert len(desk.jobs()) == 1
     desk.disconnect()
     desk.nothing_left()
+
+
+def test_an_admin_closes_the_site_and_opens_it_again(desk, publish):
+    """As the guide Provision login nodes shows it; the lines of others stay."""
+    publish("# ours\nmessage: Welcome\n")
+
+    def role(values, check=True):
+        words = ["-e", json.dumps({"paraview_site_values": values})]
+        return desk.lab.on("workstation", "ansible", "lab", "-b", "-m", "ansible.builtin.include_role", "-a", "name=sciviz.paraview.site", *words, check=check)
+
+    role({"closed": "maintenance until 18:00", "limits": {"walltime": "8h"}})
+    text = desk.lab.on("login", "cat", f"{PLACE}/site.yml", user="alice").stdout
+    assert text == "# ours\nmessage: Welcome\nclosed: \"maintenance until 18:00\"\nlimits: {\"walltime\": \"8h\"}\n"
+    assert "maintenance until 18:00" in desk.connect(check=False).stdout
+    assert role({"limits": {"walltime": "8"}}, check=False).returncode != 0
+    assert desk.lab.on("login", "cat", f"{PLACE}/site.yml").stdout == text
+    role({"closed": None, "limits": None})
+    assert desk.lab.on("login", "cat", f"{PLACE}/site.yml").stdout == "# ours\nmessage: Welcome\n"
+
+
+def test_provision_publishes_the_values(lab):
+    with administered(lab) as admin:
+        done = admin.provision("--check", "--diff", site_values={"limits": {"walltime": "8h"}})
+        assert '+limits: {"walltime": "8h"}' in done.stdout
+        admin.provision(site_values={"limits": {"walltime": "8h"}})
+        text = lab.on("login", "cat", f"{PLACE}/site.yml").stdout
+        assert 'limits: {"walltime": "8h"}' in text and "forwarding_group" in text
+        refused = admin.provision(site_values={"limits": {"walltme": "8h"}}, check=False)
+        assert refused.returncode != 0 and "no login node was changed" in refused.stdout and "it is no limit" in refused.stdout
+        assert lab.on("login", "cat", f"{PLACE}/site.yml").stdout == text
