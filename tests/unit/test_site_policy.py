@@ -105,7 +105,7 @@ def _gather(tmp_path, short_path, monkeypatch):
     return gather
 
 
-def test_a_site_without_wishes_changes_nothing(gather):
+def test_a_site_that_asks_nothing_changes_nothing(gather):
     record, lines = gather("lab", {})
     assert lines == [] and record.settings == options() and record.changed_by_site == {}
 
