@@ -4,17 +4,16 @@
 """Checks every hop between this machine and a node; documented in plugins/modules/doctor.py."""
 
 import copy
-import os
 import shutil
 import socket
 import tempfile
 import time
 
-from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts, place
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import job_directory, job_faults, job_scripts, place, site_policy
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.batch_system import scheduler_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.facts import facts_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
-from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import collection, files, processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.text import tail
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings, settings_table
@@ -96,6 +95,9 @@ class ActionModule(SessionAction):
             job = False
         if facts.get("remote_dir"):
             self.names[facts["remote_dir"]] = "DIRECTORY"
+        self._add(*probes.site_values(facts, collection.version()))
+        # connect would not submit a job either.
+        job = job and not facts["site"].get("closed")
         scheduler, why = None, ""
         try:
             scheduler = scheduler_of(options["scheduler"], facts, tables)
@@ -118,6 +120,8 @@ class ActionModule(SessionAction):
         try:
             head = directives.requested(options, facts["site"])
             directives.check(table, head)
+            walltime = directives.granted(table, options)["walltime"] or 0
+            site_policy.within_limits(options, site_policy.given(options), facts["site"], facts["login_node"], walltime)
         except SessionError as error:
             self._add(checks.failed("login node", "queue", error.why, "you", error.way_out, error.what))
             return
@@ -219,13 +223,9 @@ class ActionModule(SessionAction):
             self.show(line)
         self.show(checks.summary(found))
         report = dict(sessions.Session(self.base, shown).report(reason=checks.summary(found)), checks=[one._asdict() for one in found])
-        sessions.write_report(arguments["json"], [report])
+        sessions.write_report(sessions.state_directory(), arguments["json"], [report])
         if arguments["html"]:
-            path = os.path.abspath(os.path.expanduser(arguments["html"]))
-            try:
-                files.write_private(path, checks.page("ParaView and {0}".format(shown), found))
-            except OSError as error:
-                raise SessionError("cannot write paraview_html: {0}".format(path), error.strerror, "name a file in a directory that you can write to")
+            files.write_output(arguments["html"], checks.page("ParaView and {0}".format(shown), found), "paraview_html")
         result = {"changed": False, "checks": [one._asdict() for one in found]}
         why = checks.failure(found)
         return dict(result, failed=True, msg=why) if why else result

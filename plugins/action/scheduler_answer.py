@@ -27,10 +27,7 @@ class ActionModule(SessionAction):
         line = json.dumps(reported)
         self.show(line, len(line))
         if arguments["json"]:
-            try:
-                files.write_private(arguments["json"], line + "\n")
-            except OSError as error:
-                raise SessionError("cannot write paraview_json: {0}".format(arguments["json"]), error.strerror, "name a file in a directory of your own")
+            files.write_output(arguments["json"], line + "\n", "paraview_json")
         return {"changed": False, "job": reported}
 
     @staticmethod

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_directory import Directory
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import ends_soon
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
-from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes, terminals
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import files, processes, terminals
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, versions
@@ -46,7 +46,7 @@ class ActionModule(SessionAction):
         options = settings.check({name: arguments[name] for name in settings.SPEC})
         if options["json"]:
             # The daemon writes it, too, and has another working directory.
-            options["json"] = os.path.abspath(os.path.expanduser(options["json"]))
+            options["json"] = files.output_path(options["json"], "paraview_json")
         self.check_names(self.task_vars)
         self.driven = arguments["state"] == "started"
         if not self.driven:
@@ -171,7 +171,7 @@ class ActionModule(SessionAction):
         line = "a session is open already: job {job_id} on {0}, {state} by {route}; nothing was changed. End it with: {1}"
         end = "ansible-playbook sciviz.paraview.disconnect -e host=" + self.name
         self.show(line.format(" ".join(record.nodes), end, **record.as_dict()))
-        sessions.write_report(options["json"], [self.session.report()])
+        sessions.write_report(self.base, options["json"], [self.session.report()])
         return self._result(record, todo=False, changed=False)
 
     def _continue(self, record, options):
@@ -189,7 +189,8 @@ class ActionModule(SessionAction):
         settings_now = dict(record.settings, **{name: options[name] for name in (
             "client_process", "client_version", "start_client", "notify", "queue_timeout", "detach", "json")})
         # The record of an older version may lack settings.
-        ignored = sorted(name for name in options if options[name] != settings_now.get(name, options[name]) and name != "connect_id")
+        own = dict(settings_now, **record.changed_by_site)
+        ignored = sorted(name for name in options if options[name] != own.get(name, options[name]) and name != "connect_id")
         if record.job_id and ignored:
             self.show("the job keeps the settings that it was submitted with; disconnect first to change {0}".format(
                 ", ".join("paraview_" + name for name in ignored)))
@@ -272,7 +273,7 @@ class ActionModule(SessionAction):
         self.show("nothing to disconnect" if not record else "{0}; {1}".format(
             "the session was over" if over else "disconnected" + _end_of_job(record, self.own_job_continues),
             _left_on_client_host(record) if self.client_host_unreached else "nothing is left on either side"))
-        sessions.write_report(arguments["json"], [report])
+        sessions.write_report(self.base, arguments["json"], [report])
         return {"changed": bool(record), "session": report}
 
     def _undo(self, record, last=False):

@@ -30,8 +30,8 @@ class ActionModule(SessionAction):
         if arguments["watch"]:
             reports = self._watch(arguments)
         else:
-            reports = [self._current(session) for session in self._requested(arguments)]
-            sessions.write_report(arguments["json"], reports, fresh=True)
+            reports = [_readable(session, self._current) for session in self._requested(arguments)]
+            sessions.write_report(self.base, arguments["json"], reports, fresh=True)
             if arguments["table"]:
                 show("\n".join(table.lines(reports)))
         return {"changed": False, "sessions": [dict(report, connect_id=None) for report in reports]}
@@ -43,11 +43,11 @@ class ActionModule(SessionAction):
         """Shows the records until Ctrl-C, which ends this process, or until nothing can be shown any more; returns the last reports."""
         owner, rewriter, earlier, reports = self.owner, table.Rewriter(), None, []
         while not OUTPUT.closed(0):
-            reports = [_readable(session) for session in self._requested(arguments)]
+            reports = [_readable(session, _recorded) for session in self._requested(arguments)]
             content, size = table.content(reports), OUTPUT.size()
             shown = table.frame(reports, time.time())
             if content != earlier:
-                sessions.write_report(arguments["json"], reports, fresh=True)
+                sessions.write_report(self.base, arguments["json"], reports, fresh=True)
             if size:
                 show(rewriter.text(shown, size), screen_only=True, newline=False)
             elif content != earlier:
@@ -96,9 +96,9 @@ def _recorded(session):
         "the connection is lost; connect resumes what still exists, disconnect ends it"))
 
 
-def _readable(session):
-    """The same, with the error in place of a record that cannot be read."""
+def _readable(session, report_of):
+    """A session's report, with the error in place of a record that cannot be read."""
     try:
-        return _recorded(session)
+        return report_of(session)
     except SessionError as error:
         return dict(dict.fromkeys(sessions.REPORT), host=session.name, state="unknown", nodes=[], reason=one_line(str(error)))

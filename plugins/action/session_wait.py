@@ -104,7 +104,7 @@ class ActionModule(SessionAction):
         if follower.over is None:
             follower.fail(SessionError("cannot write to the event log of {0}".format(name), "its session is detached, and continues",
                                        "check whether the disk is full: {0}".format(follower.session.directory)))
-        sessions.write_report(record.settings["json"], [follower.session.report()])
+        sessions.write_report(follower.session.base, record.settings["json"], [follower.session.report()])
 
     @staticmethod
     def _report(session, **changes):

@@ -24,7 +24,7 @@ class ActionModule(SessionAction):
 
     def act(self, arguments):
         pattern = arguments["pattern"].strip()
-        record.write_report(arguments["json"], [], fresh=True)
+        record.write_report(self.base, arguments["json"], [], fresh=True)
         self.check_names([])
         if not pattern:
             raise SessionError("no host was named", "", "name it: -e host=NAME, an inventory host or group, or [user@]login.site.edu")

@@ -39,10 +39,12 @@ _value:
   type: raw
 """
 
+import contextlib
 import os
 import sys
 import threading
 
+from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import interruption, record
 
 # Seconds that a playbook may take to end after Ctrl-C.
@@ -52,7 +54,9 @@ _LIMIT = 20.0
 def live(value, state_dir=""):
     """The value itself."""
     if threading.current_thread() is threading.main_thread():
-        interruption.note_on_sigint(record.state_directory(str(state_dir)), os.getpid(), _LIMIT)
+        # A directory that is refused is reported by the tasks.
+        with contextlib.suppress(SessionError):
+            interruption.note_on_sigint(record.state_directory(str(state_dir)), os.getpid(), _LIMIT)
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(line_buffering=True)

@@ -17,7 +17,7 @@ import yaml
 from ansible import constants
 from ansible.plugins.loader import connection_loader
 
-from ..module_utils.common import processes
+from ..module_utils.common import ownership, processes
 from ..module_utils.common.errors import SessionError
 from ..module_utils.common.files import locked
 from ..module_utils.session import record as sessions
@@ -165,8 +165,7 @@ def _interpreter(code):
     helpers = os.path.join(_PLUGINS, "module_utils")
     before = sys.pycache_prefix
     if not os.access(helpers, os.W_OK):
-        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-        sys.pycache_prefix = os.path.join(cache, "paraview-connect")
+        sys.pycache_prefix = _cache()
     try:
         compileall.compile_dir(helpers, maxlevels=2, quiet=2)
         words = [sys.executable, "-I", "-S"]
@@ -180,9 +179,26 @@ def _interpreter(code):
         sys.pycache_prefix = before
 
 
+def _cache():
+    """The directory of compiled modules; SessionError if another account could have written them, since the daemon runs them."""
+    path = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "paraview-connect")
+    what, way_out = "cannot use the compiled programs in {0}".format(path), "remove that directory, or set XDG_CACHE_HOME to a directory of yours"
+    ownership.make_private(path, what, way_out)
+    planted = ownership.fault_below(path)
+    if planted:
+        raise SessionError(what, planted, way_out)
+    # Python makes the directories in it with the permissions that the umask leaves.
+    os.chmod(path, 0o700)
+    return path
+
+
 def _start(session, given):
     """Starts a daemon and returns its identity."""
-    log = os.open(os.path.join(session.directory, "daemon.log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    log_path = os.path.join(session.directory, "daemon.log")
+    try:
+        log = ownership.open_own(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    except OSError as error:
+        raise SessionError("cannot write the log {0}".format(log_path), error.strerror, "disconnect, and connect again")
     try:
         process = subprocess.Popen(_program("session.daemon"), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                    stderr=log, start_new_session=True, cwd="/")
@@ -198,5 +214,5 @@ def _start(session, given):
         process.terminate()
         process.wait()
         raise SessionError("the process that holds the connection of {0} does not start".format(session.name),
-                           "its log is {0}".format(os.path.join(session.directory, "daemon.log")), "check the Python that runs Ansible")
+                           "its log is {0}".format(log_path), "check the Python that runs Ansible")
     return json.loads(line.decode())["daemon"]

@@ -44,7 +44,11 @@ class SessionAction(ActionBase):
         spec = {"name": {"type": "str"}, "state_dir": {"type": "str", "default": ""}, **self.SPEC}
         given = self._task.args
         self.name = str(given.get("name") or self.task_vars.get("inventory_hostname", "localhost"))
-        self.base = sessions.state_directory(str(given.get("state_dir") or ""))
+        try:
+            self.base = sessions.state_directory(str(given.get("state_dir") or ""))
+        except SessionError as error:
+            result.update(failure(self.name, error, self._shown_error(error.lines())))
+            return result
         self.session = sessions.Session(self.base, self.name)
         interruption.note_on_sigint(self.base, os.getppid())
         try:
@@ -96,7 +100,7 @@ class SessionAction(ActionBase):
         if left:
             lines += self._shown_error(["could not be undone: {0}".format(left)])
         try:
-            sessions.write_report(path, [report])
+            sessions.write_report(self.base, path, [report])
         except SessionError as unwritten:
             lines += self._shown_error([unwritten.what])
         return failure(self.name, error, lines)
@@ -140,7 +144,7 @@ def failure(name: str, error: SessionError, lines: t.List[str]) -> dict:
         error: why the task failed.
         lines: for the user.
     """
-    return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", str(error)), "error": {"host": name, "lines": lines}}
+    return {"failed": True, "msg": re.sub(r"\s*\n\s*", ". ", clean(str(error), 4000)), "error": {"host": name, "lines": lines}}
 
 
 def _validated(spec: dict, given: dict) -> dict:

@@ -142,6 +142,36 @@ def test_a_client_there(home, program, until, tmp_path):
     assert not path.parent.exists()
 
 
+@pytest.mark.parametrize("plant", ["writable", "group", "foreign", "link"])
+def test_a_directory_there_that_others_can_write_to_is_refused(home, tmp_path, plant):
+    """They could replace the script that ParaView runs."""
+    if plant in ("foreign", "link") and os.getuid():
+        pytest.skip("only root can make a directory of another account")
+    state = tmp_path / "planted"
+    (tmp_path / "real").mkdir(mode=0o700)
+    state.symlink_to("real") if plant == "link" else state.mkdir(mode=0o700)
+    if plant in ("foreign", "link"):
+        os.chown(tmp_path / "real" if plant == "link" else state, 65533, 65533)
+    else:
+        state.chmod(0o777 if plant == "writable" else 0o770)
+    text = remote.keep_script("lab", 17).replace("${XDG_STATE_HOME:-$HOME/.local/state}/paraview-connect", str(state))
+    code, out, err = home.script(text, 5)
+    assert code == 1 and out == "" and "others can write to it" in err and os.listdir(state) == []
+
+
+def test_a_link_there_is_not_followed(home, tmp_path):
+    (tmp_path / "victim").write_text("mine")
+    state = home.script(remote.keep_script("lab", 17), 5)[1].strip()
+    for name, script in (("lab.connect_id", remote.keep_script("lab", 18)), ("lab.py", remote.file_script("lab.py", "text"))):
+        path = os.path.join(state, name)
+        if os.path.exists(path):
+            os.unlink(path)
+        os.symlink(str(tmp_path / "victim"), path)
+        assert home.script(script, 5)[0] == 0
+        assert not os.path.islink(path) and os.stat(path).st_mode & 0o777 == 0o600
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
 def test_a_client_that_does_not_exist(home, until):
     home.script(remote.keep_script("it's", 0), 5)
     record = SessionRecord(**home.start(["/nowhere/paraview"], {}, None, "it's"))

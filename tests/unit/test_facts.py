@@ -152,6 +152,39 @@ def test_a_place_for_files_is_not_changed_into_another(value):
     assert facts.settings({"remote_dir": value}) == {"remote_dir": value}
 
 
+def test_what_the_site_asks_of_its_users():
+    asked = {"limits": {"walltime": "8h", "client_timeout": "1:00:00", "sessions": 2}, "reconnect": False, "closed": "until 18:00", "minimum_version": "0.2",
+             "reconnect_floor": 30}
+    assert facts.settings(asked) == dict(asked, limits={"walltime": 28800, "client_timeout": 3600, "sessions": 2}) and facts.faults(asked) == []
+
+
+@pytest.mark.parametrize(("values", "kept", "fault"), [
+    ({"limits": {"walltime": 8, "sessions": 2}}, {"limits": {"sessions": 2}}, "limits.walltime: 8 is not a duration"),
+    ({"limits": {"walltme": "8h"}}, {"limits": {}}, "limits.walltme: it is no limit"), ({"limits": {5: "8h"}}, {"limits": {}}, "limits.5: it is no limit"),
+    ({"limits": {"walltime": ["8h"]}}, {"limits": {}}, "not a duration"), ({"limits": "8h"}, {}, "limits: '8h' is of the wrong type, it has to be a dict"),
+    ({"limits": {"sessions": "2"}}, {"limits": {}}, "from 1 to"), ({"limits": {"sessions": 10 ** 30}}, {"limits": {}}, "from 1 to"),
+    ({"reconnect": "no"}, {}, "reconnect: 'no' is of the wrong type"), ({"closed": ""}, {}, "closed: it is the reason"),
+    ({"closed": "\u202e"}, {}, "closed: it is the reason"), ({"closed": False}, {}, "wrong type"), ({"minimum_version": 1.0}, {}, "wrong type"),
+    ({"minimum_version": "1.0\n2"}, {}, "a version"), ({"reconnect_floor": 10 ** 9}, {}, "seconds from 0"), ({"server_ports": "x"}, {}, "'x' is not valid"),
+    ({"of_the_future": 1}, {}, None), ({5: 5}, {}, None)])
+def test_a_value_that_is_ignored_is_reported(values, kept, fault):
+    assert facts.settings(values) == kept
+    found = facts.faults(values)
+    assert fault in found[0] if fault else found == []
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20) | st.dates(),
+                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3), max_leaves=6)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(facts.KEYS)), JSON | st.dictionaries(st.sampled_from(
+    ["walltime", "client_timeout", "reconnect_timeout", "sessions"]), JSON, max_size=4), max_size=4))
+def test_any_value_of_any_key_is_kept_or_reported(values):
+    kept = facts.settings(values)
+    assert all(key in kept or any(fault.startswith(key) for fault in facts.faults(values)) for key in values)
+    assert all(isinstance(limit, int) and limit > 0 for limit in kept.get("limits", {}).values())
+
+
 @pytest.mark.parametrize("data", [None, [], "text", 5, True])
 def test_data_that_is_not_a_site_file(data):
     assert facts.settings(data) == {}

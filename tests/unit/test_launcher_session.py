@@ -4,12 +4,16 @@
 """When the launcher decides that a job with a connected client is over."""
 
 import time
+import types
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster import facts
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_flow import JobFlow
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.job_watch import JobWatch
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.config import settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.launcher import session
+from ansible_collections.sciviz.paraview.plugins.module_utils.launcher.options import Options
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers.jobs import Jobs, Polling
 
@@ -88,3 +92,37 @@ def test_a_missing_sign_and_a_missing_answer_are_no_end(wait_for_end):
 
 def test_a_home_that_hangs_does_not_confirm_an_end(wait_for_end):
     assert wait_for_end("unknown_scontrol_o", 1e9, ended_at=1800, hangs=(1100, 1700)).clock >= 1800
+
+
+@pytest.fixture(name="prepare")
+def _prepare(monkeypatch):
+    """Prepares a job on a site with these values, as far as its batch system; returns the settings and the lines."""
+    def prepare(site, given=(), **values):
+        job = Job(None, 0)
+        checked = settings.check(dict({name: about["default"] for name, about in settings.SPEC.items()}, **values))
+        launch = session.LauncherSession(Options("reverse", 11111, 17, "", False, checked, given), job, types.SimpleNamespace(script=None))
+        found = {"login_node": "login2", "site": facts.settings(site), "prelude": ""}
+        monkeypatch.setattr(session, "facts_of", lambda *_arguments: found)
+        monkeypatch.setattr(session.place, "place", lambda *_arguments: "")
+        monkeypatch.setattr(session.batch_system, "batch_system", lambda *_arguments: "slurm")
+        pair = types.SimpleNamespace(client=types.SimpleNamespace(version=""), server=types.SimpleNamespace(version=""), modules=[])
+        monkeypatch.setattr(session, "Pairing", lambda *_arguments: types.SimpleNamespace(pair=lambda: pair))
+        launch._prepare()
+        return launch.options.job, job.lines
+
+    return prepare
+
+
+def test_the_launcher_complies_with_the_site(prepare):
+    assert prepare({"reconnect": False, "limits": {"reconnect_timeout": "1m", "sessions": 1}})[1] == []
+    job, lines = prepare({"limits": {"walltime": "30m"}})
+    assert job["walltime"] == 1800 and lines == ["--walltime is 0:30:00 on login2, the limit that the site has set"]
+    for site, given, cause in (({"closed": "maintenance"}, (), "maintenance"), ({"minimum_version": "999"}, (), "later paraview-launch"),
+                               ({"limits": {"walltime": "30m"}}, ["walltime"], "limits.walltime")):
+        with pytest.raises(SessionError) as caught:
+            prepare(site, given)
+        assert cause in str(caught.value) and "nothing was submitted" in caught.value.way_out
+
+
+def test_a_default_of_the_sites_launcher_is_lowered_too(prepare):
+    assert prepare({"limits": {"walltime": "1h"}}, walltime="2h")[0]["walltime"] == 3600

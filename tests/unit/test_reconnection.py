@@ -35,6 +35,7 @@ def _site(tmp_path, short_path, program, monkeypatch):
             "target": client.Target(program("ssh", SSH.format(tmp_path)), "login", "alice", None, None, [], 10)._asdict(),
             "facts": {"client_side": "198.18.3.10"}, "control_path": str(short_path / "c"), "scheduler": "slurm"}
         configuration = tmp_path / "configuration"
+        pace = reconnection.Pace()
 
         def behave(self, **targets):
             for target, behaviour in targets.items():
@@ -53,7 +54,7 @@ def _site(tmp_path, short_path, program, monkeypatch):
             return done, turns
 
         def begin(self, **record):
-            self.reconnection = reconnection.Reconnection(SessionRecord(**dict(self.record, **record)))
+            self.reconnection = reconnection.Reconnection(SessionRecord(**dict(self.record, **record)), self.pace)
             return self
 
     monkeypatch.setattr(reconnection, "_OTHER_NODES_AFTER", 0.3)
@@ -71,6 +72,17 @@ def test_another_login_node_is_tried_if_the_first_does_not_answer(site):
     assert done is not None and done.begun()
     assert site.calls("pinned") and len(site.calls("name")) == 1
     done.close()
+
+
+def test_a_site_sets_the_least_time_between_two_logins(site):
+    site.behave(pinned="refused", name="refused")
+    site.begin(facts={"client_side": "198.18.3.10", "site": {"reconnect_floor": 3600}})
+    site.steps(10, lambda: site.calls() and not site.reconnection.streams())
+    site.steps(1.5)
+    assert len(site.calls()) == 1, "another login node of the same name is not tried either"
+    site.reconnection.close()
+    site.begin(facts={"site": {"reconnect_floor": 3600}}).steps(0.5)
+    assert len(site.calls()) == 1, "after another loss of the connection, the time of the earlier login counts"
 
 
 def test_after_a_refusal_no_attempt_begins_and_no_loop_spins(site):

@@ -304,41 +304,41 @@ def test_the_directory_of_records(monkeypatch):
     assert sessions.state_directory("~/mine") == "/home/u/mine"
 
 
-def test_reports_of_other_hosts_stay(tmp_path):
+def test_reports_of_other_hosts_stay(tmp_path, base):
     path = tmp_path / "report.json"
     path.write_text("[]")
     path.chmod(0o644)
-    sessions.write_report(str(path), [{"host": "a", "state": "ready"}, {"host": "b", "state": "ready"}])
+    sessions.write_report(base, str(path), [{"host": "a", "state": "ready"}, {"host": "b", "state": "ready"}])
     assert _mode(path) == 0o600
-    sessions.write_report(str(path), [{"host": "c", "state": "ready"}, {"host": "a", "state": "gone"}])
+    sessions.write_report(base, str(path), [{"host": "c", "state": "ready"}, {"host": "a", "state": "gone"}])
     assert json.loads(path.read_text()) == [{"host": "a", "state": "gone"}, {"host": "b", "state": "ready"}, {"host": "c", "state": "ready"}]
-    sessions.write_report(str(path), [{"host": "d"}], fresh=True)
+    sessions.write_report(base, str(path), [{"host": "d"}], fresh=True)
     assert json.loads(path.read_text()) == [{"host": "d"}]
-    assert os.listdir(tmp_path) == ["report.json"]
+    assert sorted(os.listdir(tmp_path)) == ["base", "report.json"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "{}", "5", "null", "[5, {}, [1]]", "\xff"])
-def test_a_damaged_report_is_replaced(tmp_path, text):
+def test_a_damaged_report_is_replaced(tmp_path, base, text):
     path = tmp_path / "report.json"
     path.write_text(text, encoding="latin-1")
-    sessions.write_report(str(path), [{"host": "a"}])
+    sessions.write_report(base, str(path), [{"host": "a"}])
     assert json.loads(path.read_text()) == [{"host": "a"}]
 
 
 def test_no_report_is_requested():
-    sessions.write_report("", [{"host": "a"}])
+    sessions.write_report("/nowhere", "", [{"host": "a"}])
 
 
-def test_a_report_that_cannot_be_written(tmp_path):
+def test_a_report_that_cannot_be_written(tmp_path, base):
     with pytest.raises(SessionError, match="paraview_json"):
-        sessions.write_report(str(tmp_path / "missing" / "report.json"), [{"host": "a"}])
+        sessions.write_report(base, str(tmp_path / "missing" / "report.json"), [{"host": "a"}])
     (tmp_path / "directory").mkdir()
     with pytest.raises(SessionError, match="paraview_json"):
-        sessions.write_report(str(tmp_path / "directory"), [{"host": "a"}])
+        sessions.write_report(base, str(tmp_path / "directory"), [{"host": "a"}])
     assert os.listdir(tmp_path) == ["directory"]
 
 
-def test_many_writers_lose_nothing(tmp_path):
+def test_many_writers_lose_nothing(tmp_path, base):
     """Each in a process of its own, as the hosts of a play are."""
     path = tmp_path / "report.json"
     children = []
@@ -346,7 +346,7 @@ def test_many_writers_lose_nothing(tmp_path):
         child = os.fork()
         if child == 0:
             try:
-                sessions.write_report(str(path), [{"host": str(number)}])
+                sessions.write_report(base, str(path), [{"host": str(number)}])
             finally:
                 os._exit(0)
         children.append(child)

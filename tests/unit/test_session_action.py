@@ -122,3 +122,15 @@ def test_a_connect_that_resumes_a_session_changes_its_notifications_and_not_its_
     now = open_session.session.read().settings
     assert (now["notify"], now["nodes"]) == (["notify.sh"], 2)
     assert lines[1].endswith("disconnect first to change paraview_nodes")
+
+
+def test_a_connect_that_resumes_a_session_does_not_report_what_the_site_has_changed(open_session, monkeypatch):
+    options = settings.check(dict({name: about["default"] for name, about in settings.SPEC.items()}, client_port=20001))
+    record = open_session.session.update(settings=dict(options, walltime=1800, reconnect=False), changed_by_site={"walltime": 3600, "reconnect": True})
+    lines = []
+    monkeypatch.setattr(action.ActionModule, "owner", [1, "1"])
+    monkeypatch.setattr(open_session, "show", lines.append)
+    open_session._task = types.SimpleNamespace(check_mode=False)
+    open_session._continue(record, options)
+    assert len(lines) == 1 and lines[0].startswith("resuming")
+    assert open_session.session.read().settings["walltime"] == 1800

@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """site.yml with several writers, each with keys of its own."""
 
+import re
+
 import pytest
 import yaml
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.site_file import is_others, merge, read
@@ -41,10 +43,18 @@ def test_a_last_line_without_its_end():
 @pytest.mark.parametrize(("owned", "values", "message"), [
     (["shell"], {}, "'shell' is not a key of site.yml"), (OURS, {"queue": "viz"}, "queue is not among the owned keys"),
     (OURS, {"forwarding_group": ["viz"]}, "wrong type"), (["poll_floor_s"], {"poll_floor_s": True}, "wrong type"),
+    (["limits"], {"limits": {"walltime": 3600}}, "limits: .* is not valid"), (["limits"], {"limits": {"walltime": "8"}}, "has no unit"),
+    (["limits"], {"limits": {"walltme": "8h"}}, "it is no limit"), (["limits"], {"limits": {"sessions": 0}}, "from 1 to"),
+    (["limits"], {"limits": {"sessions": True}}, "from 1 to"), (["limits"], {"limits": ["8h"]}, "wrong type"),
+    (["reconnect"], {"reconnect": "no"}, "wrong type"),
+    (["closed"], {"closed": " "}, "not empty"), (["closed"], {"closed": True}, "wrong type"), (["minimum_version"], {"minimum_version": 1.2}, "wrong type"),
+    (["minimum_version"], {"minimum_version": "latest"}, "has to be a version"), (["reconnect_floor"], {"reconnect_floor": -1}, "seconds from 0"),
+    (["reconnect_floor"], {"reconnect_floor": "30s"}, "wrong type"),
     (["remote_dir"], {"remote_dir": "/lustre/../x"}, "remote_dir: '/lustre/../x' is not valid")])
 def test_an_error_names_the_key(owned, values, message):
-    with pytest.raises(SessionError, match=message):
+    with pytest.raises(SessionError) as caught:
         merge(OTHERS, owned, values)
+    assert re.search(message, str(caught.value))
 
 
 @pytest.mark.parametrize("value", ["$SCRATCH/paraview", "/lustre/${PROJECT}/$USER"])
@@ -91,10 +101,36 @@ def test_simple_lines_that_people_write_are_read():
 
 @pytest.mark.parametrize("value", ["no", "on", "~", "null", "|\n  text", ">-\n  text", "[a, [b]]", "[a, ]", "[ , a]", "{a: b}", "&x y", "*x", "!!str y",
                                    "a: b", "1.5", "0x10", "1_0", "1e5", "2020-01-01", "010",
-                                   "\"open", "'a'b'", "\n  x: y", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
+                                   "\"open", "'a'b'", "\n  x: [a: b]", "", "\n- a\n  b", "2020-01-01x: y", "%a", "@a", "`a"])
 def test_any_other_value_is_reported_and_not_guessed(value):
     values, unread = read("queue: {0}\nname: x\n".format(value))
     assert values == {"name": "x"} and unread == ["queue"]
+
+
+def test_mappings_that_people_write_are_read():
+    for text in ("limits:\n  walltime: 8h\n  sessions: 2\n", "limits:   # ours\n    walltime: '8h'\n\n    # jobs\n    sessions: 2\nqueue: viz\n",
+                 merge(None, ["limits"], {"limits": {"walltime": "8h", "sessions": 2}})):
+        values, unread = read(text)
+        assert values == yaml.safe_load(text) and values["limits"] == {"walltime": "8h", "sessions": 2} and unread == []
+
+
+@pytest.mark.parametrize("block", [
+    "\n  walltime: 8h\n   sessions: 2", "\n  walltime: 8h\n sessions: 2", "\n  walltime: 1:30:00", "\n  yes: 2", "\n  a: b: c", "\n  a:\n    b: c",
+    "\n  a: 1\n  - b", " x\n  walltime: 8h", "\n  'a': 1"])
+def test_any_other_mapping_is_reported_and_not_guessed(block):
+    assert read("limits:{0}\nname: x\n".format(block)) == ({"name": "x"}, ["limits"])
+
+
+@given(st.text(alphabet="ab:-12'\" \n#[]y,", max_size=24))
+def test_a_mapping_is_read_as_yaml_reads_it_or_not_at_all(block):
+    text = "limits:\n" + "".join("  " + line + "\n" for line in block.split("\n"))
+    values, unread = read(text)
+    if unread or set(values) != {"limits"}:
+        return
+    try:
+        assert values == yaml.safe_load(text)
+    except yaml.YAMLError:
+        pass
 
 
 @given(st.text(alphabet="ab:-'\"[]{}#\n \\U0,&*!|>%@`~", max_size=40))

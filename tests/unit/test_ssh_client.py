@@ -8,6 +8,7 @@ import re
 import stat
 
 import pytest
+from ansible_collections.sciviz.paraview.plugins.module_utils.common import ownership
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client, control_path, messages
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.master import ForwardRefused, Master, guest_command, live_master
@@ -161,21 +162,24 @@ def test_the_directory_of_sockets(runtime):
     assert len(control_path.control_path("a")) <= 90
 
 
-@pytest.mark.parametrize("make", [
-    lambda path: path.mkdir(mode=0o755), lambda path: (path.mkdir(), path.chmod(0o710)), lambda path: path.write_text(""),
-    lambda path: path.symlink_to("/"), lambda path: path.symlink_to("nowhere")])
-def test_a_directory_that_is_not_private_is_refused(runtime, make):
+@pytest.mark.parametrize(("make", "why"), [
+    (lambda path: path.mkdir(mode=0o755), "can enter it (mode 0755)"), (lambda path: (path.mkdir(), path.chmod(0o710)), "can enter it (mode 0710)"),
+    (lambda path: (path.mkdir(), path.chmod(0o777)), "writable for any account (mode 0777)"), (lambda path: path.write_text(""), "is no directory"),
+    (lambda path: path.symlink_to("/"), "can enter it"), (lambda path: path.symlink_to("nowhere"), "No such file")])
+def test_a_directory_that_is_not_private_is_refused(runtime, make, why):
     make(runtime / "paraview-connect")
-    with pytest.raises(SessionError, match="not a private directory of yours") as caught:
+    with pytest.raises(SessionError) as caught:
         control_path.control_directory()
-    assert str(runtime / "paraview-connect") in caught.value.what
+    assert str(runtime / "paraview-connect") in caught.value.what and why in caught.value.why and "XDG_RUNTIME_DIR" in caught.value.way_out
 
 
-def test_a_directory_of_another_user_is_refused(runtime, monkeypatch):
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a directory of another account")
+def test_a_directory_of_another_user_is_refused(runtime):
     (runtime / "paraview-connect").mkdir(mode=0o700)
-    monkeypatch.setattr(os, "getuid", lambda: 12345)
-    with pytest.raises(SessionError, match="not a private directory of yours"):
+    os.chown(runtime / "paraview-connect", 12345, 12345)
+    with pytest.raises(SessionError) as caught:
         control_path.control_directory()
+    assert "another account (uid 12345)" in caught.value.why
 
 
 @pytest.mark.parametrize("value", ["", "/nonexistent", "/tmp/" + "x" * 60])
@@ -183,10 +187,10 @@ def test_without_a_runtime_directory_it_is_tmp(monkeypatch, value):
     made = []
     monkeypatch.setenv("XDG_RUNTIME_DIR", value)
     monkeypatch.setattr(os, "getuid", lambda: 4294967294)
-    monkeypatch.setattr(os, "mkdir", lambda path, mode: made.append((path, mode)))
-    monkeypatch.setattr(os, "lstat", lambda path: os.stat_result((stat.S_IFDIR | 0o700, 0, 0, 0, 4294967294, 0, 0, 0, 0, 0)))
+    monkeypatch.setattr(ownership, "make_private", lambda path, *_texts: made.append(path))
+    monkeypatch.setattr(ownership, "fault_of_entry", lambda _path: "")
     assert control_path.control_directory() == "/tmp/paraview-connect-4294967294"
-    assert made == [("/tmp/paraview-connect-4294967294", 0o700)]
+    assert made == ["/tmp/paraview-connect-4294967294"]
 
 
 @pytest.mark.parametrize(("configuration", "hostname", "alias"), [

@@ -4,6 +4,7 @@
 """Text from another side is shown without anything that a terminal would interpret."""
 
 import re
+import sys
 import unicodedata
 
 import pytest
@@ -12,14 +13,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 ANYTHING = st.one_of(st.text(st.characters()), st.binary(), st.text("\x1b[]()\\P\x07\x9b\x85\u2028\u202e\u061c;0mA\r\n\t "))
-CHANGES_THE_DIRECTION = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+#: What a terminal interprets, what is invisible, and what changes the direction or the order of the text next to it.
+UNSAFE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 @given(ANYTHING)
 def test_clean_leaves_no_control_character(raw):
     shown = text.clean(raw)
-    assert not [char for char in shown if char not in "\n\t" and (unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or char in CHANGES_THE_DIRECTION)]
+    assert not [char for char in shown if char not in "\n\t" and unicodedata.category(char) in UNSAFE]
     shown.encode("utf-8")
+
+
+def test_no_format_character_is_left_anywhere_in_unicode():
+    unsafe = [chr(number) for number in range(sys.maxunicode + 1) if unicodedata.category(chr(number)) in UNSAFE and chr(number) not in "\n\t"]
+    left = [hex(ord(char)) for char in unsafe if char in text.one_line("a" + char + "b")]
+    assert not left
+    assert text.one_line("\u202eadmin\u202c\u2066x\u2069 job\u200f 17\ufeff\u00ad") == "adminx job 17"
+
+
+def test_ordinary_characters_of_any_writing_are_left():
+    kept = "caf\u00e9 \u65e5\u672c \u0627\u0644 \u05e9 \u0928\u093f \u2192 \U0001f600"
+    assert text.one_line(kept) == kept
+
+
+@pytest.mark.parametrize(("printed", "value"), [
+    ("1000\n", 1000), (" 0 ", 0), ("", None), ("-1", None), ("\u00b2", None), ("\u0663", None), ("1_0", None), ("1 2", None), ("9" * 19, None), ("0x1", None)])
+def test_a_number(printed, value):
+    assert text.number(printed) == value
 
 
 @given(ANYTHING, st.integers(1, 200))

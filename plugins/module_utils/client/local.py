@@ -7,7 +7,7 @@ import os
 import subprocess
 import typing as t
 
-from ..common import processes
+from ..common import ownership, processes
 from ..common.errors import SessionError
 
 
@@ -24,7 +24,10 @@ def start(words: t.List[str], environment: t.Dict[str, str], log_path: str, dire
     Raises:
         SessionError: the command cannot be started.
     """
-    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        log = ownership.open_own(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    except OSError as error:
+        raise SessionError("cannot write the client's log {0}".format(log_path), error.strerror, "disconnect, and connect again")
     try:
         process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=directory,
                                    env=dict(os.environ, **environment))
@@ -39,7 +42,7 @@ def start(words: t.List[str], environment: t.Dict[str, str], log_path: str, dire
 def last_words(log_path: str) -> str:
     """The end of a client's log."""
     try:
-        with open(log_path, "rb") as stream:
+        with os.fdopen(ownership.open_own(log_path), "rb") as stream:
             stream.seek(max(0, os.path.getsize(log_path) - 4000))
             return stream.read().decode("utf-8", "replace")
     except OSError:

@@ -11,7 +11,7 @@ import typing as t
 from ..common import listeners, programs
 from ..common.addresses import address
 from ..common.errors import SessionError
-from ..common.text import clean, one_line
+from ..common.text import number, one_line
 from ..schedulers import answers, hostlists, node_names
 from ..schedulers.tables.registry import Table
 from . import site_file
@@ -71,11 +71,14 @@ def read(text: str, tables: t.Dict[str, Table]) -> t.Dict[str, t.Any]:
     found = [name for name, table in tables.items() if "detect" in table
              and re.search(table["detect"]["pattern"], parts.get("detect_" + name, ""), re.MULTILINE)]
     connection = first["connection"].split()
+    uid = number(first["uid"])
+    if uid is None:
+        raise ValueError("id printed no number")
     listing = parts.get("guard", "")
     return {
-        "login_node": clean(first["host"], 255), "uid": int(first["uid"]), "home": first["home"],
+        "login_node": one_line(first["host"], 255), "uid": uid, "home": first["home"],
         "client_side": address(connection[2]) if len(connection) == 4 else "",
-        "client_side_port": int(connection[3]) if len(connection) == 4 and connection[3].isdigit() else 22,
+        "client_side_port": (number(connection[3]) if len(connection) == 4 else None) or 22,
         "client_address": client_address_of(first["connection"]),
         "addresses": addresses(parts.get("addresses", "")),
         "prelude": ". /etc/profile >/dev/null 2>&1 </dev/null" if "profile" in parts else "",
@@ -123,22 +126,38 @@ def trusted(listing: str) -> bool:
 
 
 def settings(data: t.Any) -> t.Dict[str, t.Any]:
-    """The valid part of a site.yml: keys of KEYS with a value of the right type. Text is made safe for a terminal."""
-    if not isinstance(data, dict):
-        return {}
+    """The valid part of a site.yml: keys of KEYS with a value of the right type. Text is made safe for a terminal, and durations are seconds."""
     kept = {}
-    for key, value in data.items():
-        kind = KEYS.get(key)
-        if kind and isinstance(value, kind) and not (kind is int and isinstance(value, bool)) and _valid(key, value):
+    for key, value in _known(data).items():
+        if site_file.has_type(key, value) and _valid(key, value):
             if key == "remote_dir":
                 # place.py checks this one, and refuses it rather than change it.
                 kept[key] = value
+            elif key == "limits":
+                kept[key] = site_file.limits(value)[0]
             else:
                 kept[key] = node_names.check(value) if key == "node_name" else _printable(value)
     return kept
 
 
+def faults(data: t.Any) -> t.List[str]:
+    """Why values of a site.yml are ignored. A key that is not known may be a later version's."""
+    found = []
+    for key, value in _known(data).items():
+        if not site_file.has_type(key, value):
+            found.append("{0}: {1} is of the wrong type, it has to be a {2}".format(key, one_line(repr(value), 100), KEYS[key].__name__))
+        elif not _valid(key, value) or site_file.fault(key, value):
+            found.append("{0}: {1}".format(key, site_file.fault(key, value) or one_line(repr(value), 100) + " is not valid"))
+    return found
+
+
+def _known(data: t.Any) -> t.Dict[str, t.Any]:
+    return {key: value for key, value in data.items() if isinstance(key, str) and key in KEYS} if isinstance(data, dict) else {}
+
+
 def _valid(key: str, value: t.Any) -> bool:
+    if key != "limits" and site_file.fault(key, value):
+        return False
     try:
         if key in ("login_ports", "server_ports"):
             listeners.parse_range(value)
@@ -179,7 +198,7 @@ def read_source(text: str) -> t.Tuple[str, str]:
 
 
 def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
-    """The facts that read() returns, with the values of site.yml under ``site``.
+    """The facts that read() returns, with the values of site.yml under ``site``, and why others are ignored under ``site_faults``.
 
     Args:
         name: of the host, for messages.
@@ -198,19 +217,20 @@ def facts_of(name: str, script: Run, tables: t.Dict[str, Table], show: t.Callabl
                            "it needs a POSIX shell with hostname and id; try: ssh {0} /bin/sh -c id".format(name))
     if "sed" in facts["missing"] or "grep" in facts["missing"]:
         raise SessionError("{0} lacks {1}".format(name, " ".join(facts["missing"])), "they are not on its PATH", "ask the site")
-    facts["site"] = _site(facts, show, load)
+    content = _site(facts, show, load)
+    facts["site"], facts["site_faults"] = settings(content), faults(content)
+    if facts["site"].get("message"):
+        show(facts["site"]["message"])
     facts["cluster_address"] = facts["site"].get("cluster_address", "")
     return facts
 
 
-def _site(facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Dict[str, t.Any]:
+def _site(facts: t.Dict[str, t.Any], show: t.Callable[[str], t.Any], load: t.Callable[[str], t.Any]) -> t.Any:
+    """The content of site.yml."""
     if facts.pop("site_untrusted"):
         show("{0} is ignored: only root may own and write it and its directory".format(site_file.PATH))
     try:
-        values = settings(load(facts.pop("site_text")))
+        return load(facts.pop("site_text"))
     except ValueError as error:
         show("{0} is ignored: {1}".format(site_file.PATH, one_line(str(error))))
-        return {}
-    if values.get("message"):
-        show(one_line(values["message"]))
-    return values
+        return None

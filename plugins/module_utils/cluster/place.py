@@ -7,9 +7,9 @@ import re
 import shlex
 import typing as t
 
-from ..common import programs
+from ..common import ownership, programs
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import number, one_line
 from ..config import remote_directory
 from . import job_directory
 from .login_node import Run
@@ -109,9 +109,9 @@ def read_look(text: str) -> t.Optional[str]:
     """
     parts = dict((chunk.partition("\n")[::2]) for chunk in re.split(r"(?m)^==", text)[1:])
     user = parts.get("user", "").split()
-    if "over" not in parts or len(user) != 3 or not (user[0] + user[1]).isdigit():
+    uid, gid = [number(word) for word in user[:2]] if len(user) == 3 else (None, None)
+    if "over" not in parts or uid is None or gid is None:
         return None
-    uid, gid = int(user[0]), int(user[1])
     kind = parts.get("kind", "").strip()
     if kind != "directory":
         return "{path} is no directory on {login}" if kind == "other" else "{path} cannot be found on {login}: " + _literal(kind)
@@ -126,10 +126,10 @@ def read_look(text: str) -> t.Optional[str]:
         return None
     private = gid if _is_private(parts.get("group", ""), user[2], gid) else -1
     for found in [real, named]:
-        for number, (form, mode, owner, group) in enumerate(found):
-            fault = _replaceable(form, mode, int(owner), int(group) == private, uid, number == 0)
+        for above, (form, mode, owner, group) in enumerate(found):
+            fault = _replaceable(form, mode, int(owner), int(group) == private, uid, above == 0)
             if fault:
-                return fault.format("{path}" if number == 0 else "a directory above {path}")
+                return fault.format("{path}" if above == 0 else "a directory above {path}")
     return ""
 
 
@@ -144,7 +144,7 @@ def _is_private(entry: str, user: str, gid: int) -> bool:
         entry: of the group data base. user: the account's name. gid: of its group.
     """
     fields = entry.strip().split(":")
-    return len(fields) == 4 and fields[0] == user and fields[2] == str(gid) and fields[3] in ("", user)
+    return len(fields) == 4 and fields[2] == str(gid) and ownership.is_private_group(fields[0], fields[3].split(","), user)
 
 
 def _replaceable(form: str, mode: str, owner: int, private: bool, uid: int, is_last: bool) -> str:
@@ -156,6 +156,5 @@ def _replaceable(form: str, mode: str, owner: int, private: bool, uid: int, is_l
     if mode[8] in "tT":
         return ""
     # With an access control list, the group's permissions are those of all whom it names.
-    shared = mode[4] == "w" and not (private and len(mode) == 9)
-    who = "any account" if mode[7] == "w" else "its group" if shared else ""
+    who = ownership.writers((0o020 if mode[4] == "w" else 0) | (0o002 if mode[7] == "w" else 0), private and len(mode) == 9)
     return who and "{0} is writable for " + who + ", which could replace the session's files: its owner can prevent that by chmod +t"

@@ -54,6 +54,8 @@ class SessionRecord:
     expected_start: t.Optional[str] = None
     #: The user's settings, as settings.check() returns them.
     settings: t.Dict[str, t.Any] = {}
+    #: What the site has changed among them: the user's own values, by name.
+    changed_by_site: t.Dict[str, t.Any] = {}
     has_connect_id: bool = False
     #: The session began in check mode, so it ends with the playbook.
     check: bool = False
@@ -162,7 +164,11 @@ class SessionRecord:
         return json.dumps(self.as_dict(), indent=1) + "\n"
 
 
-_DEFAULTS = {name: getattr(SessionRecord, name) for name in t.get_type_hints(SessionRecord)}
+_TYPES = t.get_type_hints(SessionRecord)
+_DEFAULTS = {name: getattr(SessionRecord, name) for name in _TYPES}
+_PROCESSES = ("owner", "daemon", "waiting", "client", "stub", "facts_gathered_by", "route_opened_by")
+# Of a time, in seconds since 1970; programs of the C library convert no later one.
+_LATEST = 1e11
 
 
 def read(text: str, path: str) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
@@ -171,18 +177,61 @@ def read(text: str, path: str) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
     Args:
         text: of the file. path: of the file, for messages.
     Raises:
-        ValueError: the text is not a record.
+        ValueError: the text is not a record, or a field has a value of another type.
         SessionError: a newer version of the collection has written it.
     """
-    stored = json.loads(text)
+    try:
+        stored = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply")
     if not isinstance(stored, dict):
-        return SessionRecord(), {}
+        raise ValueError("it is no record")
     version = stored.get("version", 1)
     if not isinstance(version, int) or version > VERSION:
         raise SessionError("the session record {0} has form {1}".format(path, version), "this version of sciviz.paraview reads forms up to {0}".format(VERSION),
                            "use the version that began the session")
-    fields = _current(stored, version)
-    return SessionRecord(**{name: value for name, value in fields.items() if name in _DEFAULTS}), stored
+    try:
+        fields = _current(stored, version)
+    except (AttributeError, TypeError):
+        raise ValueError("a field of it has a value of another type")
+    fields = {name: value for name, value in fields.items() if name in _DEFAULTS}
+    for name, value in fields.items():
+        if not _fits(value, _TYPES[name]) or (name in _PROCESSES and value is not None and not _is_identity(value)):
+            raise ValueError("its field {0} has a value of another type".format(name))
+    return SessionRecord(**fields), stored
+
+
+def _fits(value: t.Any, kind: t.Any) -> bool:
+    """Whether a value of a record has the type that the field is declared with."""
+    if kind is t.Any:
+        return True
+    if kind is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < _LATEST
+    if kind is str:
+        return isinstance(value, str) and _can_be_a_path(value)
+    if kind is bool and value is None:
+        return True  # an earlier form may have that
+    if kind in (int, bool, type(None)):
+        return type(value) is kind
+    kinds: t.Sequence[t.Any] = getattr(kind, "__args__", None) or ()
+    origin = kind.__origin__
+    if origin is t.Union:
+        return any(_fits(value, one) for one in kinds)
+    if origin in (dict, t.Dict):
+        return isinstance(value, dict) and all(_fits(one, kinds[1]) for one in value.values())
+    return isinstance(value, list) and (origin not in (list, t.List) or all(_fits(one, kinds[0]) for one in value))
+
+
+def _can_be_a_path(text: str) -> bool:
+    try:
+        return b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+
+
+def _is_identity(value: t.List[t.Any]) -> bool:
+    """Whether this is a process, as processes.identity() describes it."""
+    return len(value) == 2 and type(value[0]) is int and 0 < value[0] < 1 << 31 and (value[1] is None or isinstance(value[1], str))
 
 
 def changed(stored: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:

@@ -7,7 +7,9 @@ import json
 import re
 import typing as t
 
+from ..common import durations
 from ..common.errors import SessionError
+from ..common.text import one_line
 from ..config import remote_directory
 
 PATH = "/etc/paraview-connect/site.yml"
@@ -18,8 +20,13 @@ KEYS = {
     "login_ports": str, "relay": dict, "scheduler": str, "queue": str, "account_required": bool, "modules": list,
     "pvserver_versions": list, "server_ports": str, "remote_dir": str, "poll_floor_s": int, "routes_forbidden": list,
     "nodes_on_demand": bool, "scheduler_json": bool, "pvserver_on_login_node": bool, "launcher": str, "node_name": dict,
-    "forwarding_policy": str,
+    "forwarding_policy": str, "limits": dict, "reconnect": bool, "closed": str, "minimum_version": str, "reconnect_floor": int,
 }
+#: Limits that are durations, and settings of the same name; the limit SESSIONS is a number.
+DURATIONS, SESSIONS = ("walltime", "client_timeout", "reconnect_timeout"), "sessions"
+_MOST_SESSIONS = 10000
+_LONGEST_FLOOR = 86400
+_VERSION = re.compile(r"[0-9]{1,6}(?:\.[0-9]{1,6}){0,3}\Z")
 #: The key for the name of the caller that wrote keys which several callers own, and the name of the caller that wrote them if the key is missing.
 WRITER, FIRST_WRITER = "forwarding_policy", "forwarding"
 # Words that YAML does not read as text.
@@ -27,6 +34,7 @@ _OTHER_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")
 _PLAIN = re.compile("[A-Za-z0-9/_$][ -~\u00a1-\u2027\u202a-\ud7ff]*\\Z")
 _OTHER_NUMBERS = re.compile(r"[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?(?:[eE][-+]?[0-9]+)?\Z|0[xob]?[0-9a-fA-F_]+\Z"
                             r"|[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}|[0-9][0-9_]*(?::[0-5]?[0-9])+")
+_PAIR = re.compile(r"( +)([A-Za-z_][A-Za-z0-9_]*):[ \t]+(\S.*)\Z")
 _HEADER = "# What this site offers to sciviz.paraview. Each of its roles writes its own keys here and leaves the others alone.\n"
 
 
@@ -87,16 +95,68 @@ def read(text: str) -> t.Tuple[t.Dict[str, t.Any], t.List[str]]:
     return values, unread
 
 
+def has_type(key: str, value: t.Any) -> bool:
+    """Whether a value has the type of its key."""
+    return isinstance(value, KEYS[key]) and not (KEYS[key] is int and isinstance(value, bool))
+
+
+def fault(key: str, value: t.Any) -> str:
+    """Why a value of the right type is not valid; empty if it is, and for a key whose values are checked where they are used."""
+    if key == "closed" and not one_line(value):
+        return "it is the reason that users see, and has to be a text that is not empty"
+    if key == "minimum_version" and not _VERSION.match(value):
+        return "it has to be a version such as \"1.2.0\", in quotes"
+    if key == "reconnect_floor" and not 0 <= value <= _LONGEST_FLOOR:
+        return "it has to be a number of seconds from 0 to {0}".format(_LONGEST_FLOOR)
+    if key == "limits":
+        return "; ".join(limits(value)[1])
+    return ""
+
+
+def limits(values: t.Dict[t.Any, t.Any]) -> t.Tuple[t.Dict[str, int], t.List[str]]:
+    """The valid ones of the site's limits, in seconds, and why others are not valid."""
+    valid: t.Dict[str, int] = {}
+    faults = []
+    for name, value in values.items():
+        try:
+            valid[name] = _limit(name, value)
+        except ValueError as error:
+            faults.append("limits.{0}: {1}".format(one_line(name, 100), one_line(error)))
+    return valid, faults
+
+
+def _limit(name: t.Any, value: t.Any) -> int:
+    if name in DURATIONS:
+        if not isinstance(value, str):
+            raise ValueError("{0!r} is not a duration such as \"8h\"".format(value))
+        return durations.parse(value)
+    if name != SESSIONS:
+        raise ValueError("it is no limit; the limits are " + ", ".join(DURATIONS + (SESSIONS,)))
+    if type(value) is not int or not 0 < value <= _MOST_SESSIONS:
+        raise ValueError("{0!r} is not a number from 1 to {1}".format(value, _MOST_SESSIONS))
+    return value
+
+
 def _value(text: str) -> t.Any:
     """The value in the text after a key's colon; ValueError if it is not simple."""
     lines = [line for line in (re.sub(r"(^|\s)#.*", "", line).rstrip() if '"' not in line and "'" not in line else line.rstrip()
                                for line in text.split("\n")) if line.strip() not in ("", "---", "...")]
     if lines and text.partition("\n")[0].strip() and len(lines) == 1:
         return _scalar(lines[0].strip())
+    pairs = [_PAIR.match(line) for line in lines]
+    if pairs and not text.partition("\n")[0].partition("#")[0].strip() and all(pair and pair.group(1) == pairs[0].group(1) for pair in pairs):
+        return {_name(pair.group(2)): _scalar(pair.group(3).strip()) for pair in pairs}
     items = [re.match(r"\s*-\s+(.*)\Z", line) for line in lines]
     if not items or None in items:
         raise ValueError("this is not a simple value")
     return [_scalar(item.group(1).strip()) for item in items]
+
+
+def _name(text: str) -> str:
+    """A name in a mapping; ValueError if YAML reads it as something else."""
+    if text.lower() in _OTHER_WORDS:
+        raise ValueError("this is not a simple value")
+    return text
 
 
 def _scalar(text: str) -> t.Any:
@@ -129,8 +189,11 @@ def _check(owned: t.List[str], values: t.Dict[str, t.Any]) -> None:
     for key, value in values.items():
         if key not in owned:
             raise SessionError("{0} is not among the owned keys".format(key), "", "add it to owned")
-        if not isinstance(value, KEYS[key]) or (KEYS[key] is int and isinstance(value, bool)):
+        if not has_type(key, value):
             raise SessionError("{0}: {1!r} is of the wrong type".format(key, value), "it has to be a {0}".format(KEYS[key].__name__), "correct it")
+        why = fault(key, value)
+        if why:
+            raise SessionError("{0}: {1!r} is not valid".format(key, value), why, "correct it; nothing was changed")
     try:
         remote_directory.check(values.get("remote_dir", ""))
     except ValueError as error:

@@ -15,9 +15,11 @@ import stat
 import time
 import typing as t
 
+from . import ownership
 from .errors import SessionError
 
 _TEMPORARY = ".sciviz-paraview-"
+_LOCK = ".lock"
 _NUMBERS = itertools.count()
 
 
@@ -257,10 +259,41 @@ def write_private(path: str, text: str) -> None:
         raise
 
 
+def write_output(path: str, text: str, setting: str) -> None:
+    """Writes a file that the user has named; see write_private().
+
+    Args:
+        path: of the file. text: its content. setting: the variable that names it.
+    Raises:
+        SessionError: it cannot be written, or another account could replace it.
+    """
+    path = output_path(path, setting)
+    try:
+        write_private(path, text)
+    except OSError as error:
+        raise _not_written(path, setting, error.strerror)
+
+
+def output_path(path: str, setting: str) -> str:
+    """The absolute path of such a file; SessionError if another account could replace the file, or if something else has its name."""
+    path = os.path.abspath(os.path.expanduser(path))
+    why = ownership.fault_of_output(path) or ("" if os.path.isdir(os.path.dirname(path)) else "its directory does not exist")
+    if why:
+        raise _not_written(path, setting, why)
+    return path
+
+
+def _not_written(path: str, setting: str, why: str) -> SessionError:
+    return SessionError("cannot write {0}: {1}".format(setting, path), why, "name a file in a directory that only you can write to")
+
+
 @contextlib.contextmanager
 def locked(directory: str) -> t.Iterator[None]:
-    """Holds a lock on a directory itself, so that no lock file is left."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    """Holds a lock on a directory itself, so that no lock file is left. If other accounts can open that, and so could lock it, a file in it is locked."""
+    if os.stat(directory).st_mode & (stat.S_IRGRP | stat.S_IROTH):
+        descriptor = ownership.open_own(os.path.join(directory, _LOCK), os.O_RDWR | os.O_CREAT)
+    else:
+        descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -6,11 +6,14 @@
 import re
 import typing as t
 
-# A terminal interprets escape sequences, C0 and C1 controls, and characters that change the writing direction.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[PX^_][^\x1b]*(?:\x1b\\)?|[ -/]*[0-~])")
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]")
+# Unicode's categories Cc (except for the newline and the tab), Cf, Zl and Zp, and the code points that it reserves for such characters. A terminal interprets
+# controls. A character of the other categories is invisible, or changes the direction or the order of what stands next to it, on a web page too.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+                       "\ufeff\ufff0-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]")
 _EMPTY = re.compile(r"^\s*$")
 _WORD = re.compile(r"\w")
+_NUMBER = re.compile(r"^\s*[0-9]{1,18}\s*\Z")
 _USAGE = re.compile(r"(?i)^usage\b")
 
 
@@ -53,6 +56,11 @@ def tail(text: t.Union[str, bytes], lines: int = 12) -> str:
     """The last lines of a log, cleaned and indented, to follow a message."""
     kept = [line.rstrip() for line in clean(text, 8000).splitlines() if not _EMPTY.match(line)]
     return "\n".join("    " + line[:400] for line in kept[-lines:])
+
+
+def number(text: str) -> t.Optional[int]:
+    """The number that a program printed; None if it printed something else, such as a digit that is not ASCII."""
+    return int(text) if _NUMBER.match(text) else None
 
 
 def distance(one: str, other: str, enough: int = 1000) -> int:

@@ -10,11 +10,11 @@ import subprocess
 import time
 import typing as t
 
-from ..cluster import job_directory
+from ..cluster import job_directory, site_file, site_policy
 from ..cluster.pairing import Pairing
 from ..common import listeners, programs
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import number, one_line
 from ..paraview import installed
 from ..paraview.wrappers import quoted
 from ..routes.context import RouteContext
@@ -26,7 +26,7 @@ from ..schedulers import answers
 from ..schedulers.jobs import Jobs, over, refusal
 from ..schedulers.tables.registry import Table
 from ..ssh import client as openssh
-from .report import Check, failed, ok, unsure
+from .report import Check, failed, ok, unsure, warning
 
 _CLIENT, _TO_LOGIN, _LOGIN, _TO_NODES, _NODE = "client", "client to login node", "login node", "login node to nodes", "node"
 _PROVISION = "ansible-playbook sciviz.paraview.provision -e host={0}"
@@ -154,9 +154,10 @@ class LoginNodeProbes:
     def clock(self) -> Check:
         """Check of the clock."""
         code, out, _err = self.context.login_node.run("date +%s", 15)
-        if code != 0 or not out.strip().isdigit():
+        seconds = number(out)
+        if code != 0 or seconds is None:
             return unsure(_LOGIN, "clock", "date printed no time")
-        difference = abs(int(out) - time.time())
+        difference = abs(seconds - time.time())
         if difference > _CLOCK:
             return failed(_LOGIN, "clock", "the clocks of {0} and of this machine differ by {1:.0f} s".format(self.login, difference), "you",
                           "set the clock of this machine (timedatectl set-ntp true); if it is right, inform the site")
@@ -311,6 +312,22 @@ def job_lines(program: str, directory: str, ends: t.List[str]) -> str:
     """
     blanks = {"PROGRAM": quoted([program]), "DIRECTORY": shlex.quote(directory), "ENDS": " ".join(shlex.quote(one) for one in ends) or '""'}
     return programs.filled("doctor", "node.sh", {}, blanks)
+
+
+def site_values(facts: t.Dict[str, t.Any], version: str) -> t.List[Check]:
+    """Checks of what the site asks of its users in site.yml.
+
+    Args:
+        facts: as facts.facts_of() returns them. version: of this collection.
+    """
+    login = facts["login_node"]
+    checks = [warning(_LOGIN, "site.yml", fault, "site", "correct it in {0} of {1}; connect ignores it".format(site_file.PATH, login))
+              for fault in facts["site_faults"]]
+    try:
+        site_policy.admit(facts["site"], login, version)
+    except SessionError as error:
+        checks.append(failed(_LOGIN, "admission", error.why, "site" if facts["site"].get("closed") else "you", error.way_out, error.what))
+    return checks
 
 
 def read_job(text: str, node: str, login: str, program: str) -> t.List[Check]:

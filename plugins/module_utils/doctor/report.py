@@ -8,7 +8,7 @@ import html
 import re
 import typing as t
 
-from ..common.text import one_line
+from ..common.text import clean, one_line
 
 #: Places of checks, in the order from the client to pvserver.
 HOPS = ("client", "client to login node", "login node", "login node to nodes", "node")
@@ -125,17 +125,21 @@ def page(title: str, checks: t.List[Check]) -> str:
     """
     rows = "".join(
         "<tr><td>{0}</td><td>{1}</td><td class='{2}'>{3}</td><td>{4}{5}</td></tr>\n".format(
-            html.escape(one.hop), html.escape(one.name), one.result.replace(" ", "-"), html.escape(one.result), html.escape(one.said), _way_out(one))
+            _escaped(one.hop), _escaped(one.name), one.result.replace(" ", "-"), _escaped(one.result), _escaped(one.said), _way_out(one))
         for one in checks)
     return ("<!DOCTYPE html>\n<html lang='en'><head><meta charset='utf-8'><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n<p>{2}</p>\n{3}\n"
             "<table><tr><th>where</th><th>what</th><th>result</th><th>seen</th></tr>\n{4}</table>\n</body></html>\n").format(
-                html.escape(title), _STYLE, html.escape(summary(checks)), picture(checks), rows)
+                _escaped(title), _STYLE, _escaped(summary(checks)), picture(checks), rows)
+
+
+def _escaped(text: str) -> str:
+    return html.escape(clean(text))
 
 
 def _way_out(check: Check) -> str:
     if check.result not in _TO_FIX:
         return ""
-    return "<p>{0}</p><p>To be fixed by {1}:</p><pre>{2}</pre>".format(html.escape(check.cause), html.escape(WHO[check.who]), html.escape(check.way_out))
+    return "<p>{0}</p><p>To be fixed by {1}:</p><pre>{2}</pre>".format(_escaped(check.cause), _escaped(WHO[check.who]), _escaped(check.way_out))
 
 
 def worst(checks: t.List[Check], hop: str) -> str:

@@ -51,10 +51,13 @@ class Options:
         version: of the client; may be empty.
         leave: whether the program returns as soon as pvserver accepts connections.
         job: settings as settings.check() returns them.
+        given: names of the settings that the user has set.
     """
 
-    def __init__(self, direction: str, port: int, connect_id: int, version: str, leave: bool, job: t.Dict[str, t.Any]) -> None:
+    def __init__(self, direction: str, port: int, connect_id: int, version: str, leave: bool, job: t.Dict[str, t.Any],
+                 given: t.Sequence[str] = ()) -> None:
         self.direction, self.port, self.connect_id, self.version, self.leave, self.job = direction, port, connect_id, version, leave, job
+        self.given = given
 
 
 class _Parser(argparse.ArgumentParser):
@@ -122,7 +125,8 @@ def read(options: argparse.Namespace, environment: t.Dict[str, str], preset: t.D
     version = given["version"].strip()
     if version and not settings.fits("client_version", version):
         raise settings.wrong("version", version, "a version of ParaView is like 5.11.0")
-    return Options(options.command, port, _connect_id(given["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job))
+    return Options(options.command, port, _connect_id(given["connect_id"], options.command), version, getattr(options, "leave", False), settings.check(job),
+                   [_setting(name) for name in JOB_OPTIONS if given[name].strip()])
 
 
 def preset(values: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:

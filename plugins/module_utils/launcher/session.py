@@ -8,12 +8,12 @@ import shlex
 import time
 import typing as t
 
-from ..cluster import batch_system, endings, job_directory, job_scripts, place, site_file, status_file, teardown
+from ..cluster import batch_system, endings, job_directory, job_scripts, place, site_file, site_policy, status_file, teardown
 from ..cluster.facts import facts_of
 from ..cluster.job_flow import JobFlow, submitted
 from ..cluster.pairing import Pairing
 from ..cluster.session_record import SessionRecord
-from ..common import durations
+from ..common import collection, durations
 from ..common.errors import SessionError
 from ..paraview.installed import Installed
 from ..paraview.pvserver import Status
@@ -22,7 +22,7 @@ from ..routes.unavailable import RouteUnavailable
 from ..schedulers import adaptation, answers, directives, hostlists
 from .caller import Caller
 from .holding_relay import HoldingRelay
-from .options import Options
+from .options import Options, with_option_names
 from .routes import CallersForwardTunnel, context_here, given
 from .shells import Shells
 
@@ -97,10 +97,17 @@ class LauncherSession:
         tables = adaptation.tables(job)
         facts = facts_of(self.name, self.shells.script, tables, self.caller.show, self._site_values)
         self.name = facts["login_node"]
+        site_policy.admit(facts["site"], self.name, collection.version(), "ask the site to install a later paraview-launch")
         facts["remote_dir"] = place.place(job["remote_dir"], facts, self.shells.script)
         scheduler = batch_system.batch_system(job, facts, tables)
         table = adaptation.adapted(tables[scheduler], job, facts["site"])
         self.record.scheduler, self.record.table, self.record.prelude = scheduler, table, facts["prelude"]
+        # This program does not reconnect.
+        changed, lines = site_policy.within_limits(
+            dict(job, reconnect=False), self.options.given, facts["site"], self.name, directives.granted(table, job)["walltime"] or 0)
+        for line in lines:
+            self.caller.show(with_option_names(line))
+        job.update(changed)
         client = Installed("", self.options.version, "" if self.options.version else "the client did not send it")
         pair = Pairing(self.shells.script, [client], job, facts["site"], facts["login_node"]).pair()
         if pair.client.version or pair.server.version:

@@ -404,7 +404,8 @@ class _Found:
             return  # a command of the user's own
         if name is None:
             word = values["signal"]
-            signal = int(word) % 128 if word.isdigit() else _SIGNALS.get(word, _SIGNALS.get(word.strip().lower()))
+            status = text.number(word)
+            signal = status % 128 if status is not None else _SIGNALS.get(word, _SIGNALS.get(word.strip().lower()))
             # Other signals, such as TERM, end a rank that did not fail itself.
             weight, cause = (CRASH, _killed(signal, line)) if signal in _NAMES else (ENDED, Cause("ended", "", "", line))
         else:

@@ -18,7 +18,7 @@ import time
 import typing as t
 
 from ..common import listeners
-from ..common.text import clean, one_line
+from ..common.text import clean, number, one_line
 from ..ssh.master import ForwardRefused
 from .context import RouteContext
 from .unavailable import RouteUnavailable
@@ -118,7 +118,7 @@ class InnerLogin:
         code, out, err = self.context.login_node.run(self._request("-O", "forward", option, specification), 20)
         if code != 0:
             raise ForwardRefused(one_line(err) or "ssh ended with {0}".format(code))
-        return int(out) if out.strip().isdigit() else None
+        return number(out)
 
     def forward_to(self, entrance: str, port: int) -> None:
         """Forwards an endpoint here to a port of the node's loopback; raises ForwardRefused."""

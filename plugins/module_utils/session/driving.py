@@ -150,7 +150,7 @@ class Driving:
         record = self.session.read()
         try:
             if record:
-                write_report(record.settings.get("json", ""), [self.session.report(**changes)])
+                write_report(self.session.base, record.settings.get("json", ""), [self.session.report(**changes)])
         except SessionError as error:
             self.session.events.append("line", text=error.what)
 

@@ -20,8 +20,15 @@ import os
 import time
 import typing as t
 
+from ..common import ownership
+
 #: Kinds of events after which a connect has nothing more to follow.
 OVER = ("ready", "ended", "detached", "open", "checked", "failed")
+# Fields that an event of a kind has, and their types.
+_FIELDS: t.Dict[str, t.Dict[str, type]] = {
+    "begun": {"owner": list}, "line": {"text": str}, "prompt": {"id": str, "text": str, "private": bool},
+    "error": {"what": str, "why": str, "way_out": str}, "failed": {"kept": bool}, "ready": {"text": str}, "ended": {"text": str}, "detached": {"text": str},
+}
 
 
 class EventLog:
@@ -39,7 +46,7 @@ class EventLog:
         # The newline in front ends a line that a full file system has cut off.
         line = "\n" + json.dumps(dict(fields, kind=kind, at=time.time())) + "\n"
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = ownership.open_own(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         except OSError:
             return
         try:
@@ -52,7 +59,7 @@ class EventLog:
     def read(self, offset: int = 0) -> t.Tuple[t.List[t.Dict[str, t.Any]], int]:
         """The complete events from an offset on, and the offset behind them. If there is no file, there are none. A damaged line is left out."""
         try:
-            with open(self.path, "rb") as stream:
+            with os.fdopen(ownership.open_own(self.path), "rb") as stream:
                 stream.seek(offset)
                 data = stream.read()
         except OSError:
@@ -73,6 +80,16 @@ def _event(line: bytes) -> t.Dict[str, t.Any]:
     """The event in a line; empty if it is none."""
     try:
         event = json.loads(line.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
-    return event if isinstance(event, dict) and "kind" in event else {}
+    if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+        return {}
+    # Another version may write kinds that this one does not know.
+    fields = dict({"text": str} if "text" in event else {}, **_FIELDS.get(event["kind"], {}))
+    return event if all(isinstance(event.get(name), kind) for name, kind in fields.items()) and _is_advice(event.get("advice", [])) else {}
+
+
+def _is_advice(value: t.Any) -> bool:
+    """Whether these are pairs of texts."""
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str) for pair in value)

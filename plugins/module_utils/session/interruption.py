@@ -7,7 +7,7 @@ import os
 import signal
 import typing as t
 
-from ..common import processes
+from ..common import ownership, processes
 from ..common.errors import SessionError
 from ..common.files import write_private
 from .record import Session, all_sessions
@@ -45,10 +45,9 @@ def noted(session: Session, owner: t.Optional[list]) -> bool:
         owner: the playbook's processes.identity().
     """
     try:
-        with open(_path(session), encoding="ascii") as stream:
-            found = bool(owner) and stream.read() == str(owner[1])
+        found = bool(owner) and ownership.read_own(_path(session)) == str(owner[1])
         os.unlink(_path(session))
-    except OSError:
+    except (OSError, ValueError):
         return False
     return found
 

@@ -7,17 +7,17 @@ The program is paraview-lifeline of the role connect, which describes how it tra
 """
 
 import contextlib
-import json
 import os
 import sys
 import time
 import typing as t
 
 from ..cluster.status_file import Progress
-from ..common import listeners, processes, programs
+from ..common import listeners, ownership, processes, programs
 from ..common.files import write_private
 from ..config import route_names
 from ..paraview import pvserver, wrappers
+from . import stub_report
 from .record import Session
 
 if t.TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Stub:
     def __init__(self, session: Session) -> None:
         self.session = session
         self.line_path, self.client_path, self.status_path, self.log_path = (
-            os.path.join(session.directory, name) for name in ("line", "client", "stub.json", "stub.log"))
+            os.path.join(session.directory, name) for name in ("line", "client", stub_report.NAME, "stub.log"))
 
     def command(self, route: "Route", side: t.Any, port: int, options: t.Dict[str, t.Any]) -> t.List[str]:
         """The command that starts the stub.
@@ -151,12 +151,7 @@ class Stub:
 
     def status(self) -> t.Dict[str, t.Any]:
         """What the stub reports about itself; empty if there is no report."""
-        try:
-            with open(self.status_path, encoding="utf-8") as stream:
-                status = json.load(stream)
-        except (OSError, ValueError):
-            return {}
-        return status if isinstance(status, dict) else {}
+        return stub_report.read(self.status_path)
 
     def forget_status(self) -> None:
         """Removes the report of an earlier stub, and the file that named ParaView's port to it."""
@@ -202,7 +197,7 @@ class Stub:
     def last_words(self) -> str:
         """The end of its log."""
         try:
-            with open(self.log_path, "rb") as stream:
+            with os.fdopen(ownership.open_own(self.log_path), "rb") as stream:
                 return stream.read()[-400:].decode("utf-8", "replace")
         except OSError:
             return ""

@@ -15,7 +15,7 @@ from ..cluster.facts import client_address_of, facts_of
 from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..common.errors import SessionError
-from ..common.text import one_line
+from ..common.text import number, one_line
 from ..routes.base import Route
 from ..routes.context import port_taken
 from ..routes.unavailable import RouteUnavailable
@@ -151,7 +151,7 @@ def server_of(record: SessionRecord, channel: Channel) -> t.Optional[t.List[str]
     """
     # If the control master is the user's own, sshd's process serves other sessions too. Then it is the shell.
     fields = channel.hold(_SERVER_SCRIPT.format(pid="$$" if record.users_own_master else "$PPID"), 15)[1].split()
-    return fields if len(fields) == 3 and fields[1].isdigit() and fields[2].isdigit() else None
+    return fields if len(fields) == 3 and None not in [number(field) for field in fields[1:]] else None
 
 
 def _end_server(record: SessionRecord, channel: Channel) -> None:

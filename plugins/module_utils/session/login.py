@@ -11,7 +11,7 @@ import typing as t
 
 from ..cluster.session_record import SessionRecord
 from ..common.errors import SessionError
-from ..common.text import clean
+from ..common.text import clean, number
 from ..schedulers import answers
 from ..ssh import client, login_turns, master, messages
 from ..ssh.channel import Channel
@@ -184,10 +184,10 @@ class Login:
         _answer, error = self._answered("client", target, path, password, {}, host)
         if error is not None:
             raise error
-        uid = self.channel.client_script("id -u")[1].strip()
-        if not uid.isdigit():
+        uid = number(self.channel.client_script("id -u")[1])
+        if uid is None:
             raise SessionError("cannot determine your user id on {0}".format(host), "id -u printed no number", "{0} needs a POSIX shell with id".format(host))
-        return {"name": host, "uid": int(uid), "control_path": path, "daemon": record.daemon}
+        return {"name": host, "uid": uid, "control_path": path, "daemon": record.daemon}
 
     # -- one login
 

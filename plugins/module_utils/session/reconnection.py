@@ -94,9 +94,10 @@ class _Destination:
         self.attempt: t.Optional[Attempt] = None
         self.tries, self.not_before, self.pause, self.overdue = 0, not_before, _PAUSE, 0
 
-    def begin(self, openssh: t.Any, old: bool) -> None:
+    def begin(self, openssh: t.Any, old: bool, pace: "Pace") -> None:
         """Begins an attempt, if one is due."""
-        if self.attempt is None and time.monotonic() >= self.not_before:
+        if self.attempt is None and time.monotonic() >= self.not_before and pace.due():
+            pace.note()
             seconds = self.timeouts[self.tries % len(self.timeouts)]
             command = openssh.master_command(self.target._replace(timeout=seconds), self.path, old=old, asks=False)
             self.attempt = Attempt(command, self.path, seconds + _LOGIN_SECONDS)
@@ -119,21 +120,38 @@ class _Destination:
             self.attempt = None
 
 
+class Pace:
+    """When a session may try to log in again without the user. A site can set the least time between two tries (``reconnect_floor`` in its site.yml)."""
+
+    def __init__(self) -> None:
+        self.floor_s, self._last = 0.0, float("-inf")
+
+    def due(self) -> bool:
+        """Whether the next try may begin now."""
+        return time.monotonic() - self._last >= self.floor_s
+
+    def note(self) -> None:
+        """A try begins."""
+        self._last = time.monotonic()
+
+
 class Reconnection:
     """Attempts to log in to the session's login node and, after some seconds, to any login node of the same name.
 
     Args:
         record: the session's.
+        pace: of the session's attempts, earlier ones included.
     Attributes:
         refused: ssh's message if only the user can log in; no attempts are made then.
     """
 
-    def __init__(self, record: SessionRecord) -> None:
+    def __init__(self, record: SessionRecord, pace: Pace) -> None:
         # These modules cost memory, and most sessions never need them.
         from ..ssh import client, messages
 
         self._ssh, self._messages = client, messages
-        self._old = False
+        self._old, self._pace = False, pace
+        pace.floor_s = float(record.facts.get("site", {}).get("reconnect_floor", 0))
         self.refused = ""
         self._retry_at: t.Optional[float] = None
         self._retry_pauses = [] if record.was_prompted else list(_RETRY_REFUSED)
@@ -164,7 +182,7 @@ class Reconnection:
         for destination in list(self._destinations):
             if self.refused:
                 break
-            destination.begin(self._ssh, self._old)
+            destination.begin(self._ssh, self._old, self._pace)
             if destination.attempt is None:
                 continue
             try:

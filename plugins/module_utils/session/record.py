@@ -12,14 +12,16 @@ import errno
 import json
 import os
 import re
+import stat
 import time
 import typing as t
 
 from ..cluster import session_record
 from ..cluster.session_record import SessionRecord
-from ..common import processes
+from ..common import ownership, processes
 from ..common.errors import SessionError
-from ..common.files import locked, write_private
+from ..common.files import locked, output_path, write_output, write_private
+from . import stub_report
 from .event_log import EventLog
 
 #: Fields of a report, in order; every report has them all.
@@ -30,12 +32,26 @@ REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "co
 HELD = ".h"
 
 
+_WAY_OUT = ("check that what is in it is yours, and make it writable for you alone (chmod go-w), or set paraview_state_dir to a directory of yours; "
+            "nothing was touched")
+
+
 def state_directory(requested: str = "") -> str:
-    """The directory of session records: the requested one, else one below XDG_STATE_HOME, else one below ~/.local/state."""
+    """The directory of session records: the requested one, else one below XDG_STATE_HOME, else one below ~/.local/state.
+
+    Raises:
+        SessionError: another account could have written the records. They name processes to end and commands to start.
+    """
     if requested:
-        return os.path.abspath(os.path.expanduser(requested))
-    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    return os.path.join(base, "paraview-connect")
+        path = os.path.abspath(os.path.expanduser(requested))
+    else:
+        path = os.path.join(os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state"), "paraview-connect")
+    ownership.check(path, _unsafe(path), _WAY_OUT)
+    return path
+
+
+def _unsafe(path: str) -> str:
+    return "cannot keep session records in {0}".format(path)
 
 
 # This import and the next are rarely needed, and without them the daemon uses less memory.
@@ -86,12 +102,13 @@ class Session:
     def _read(self) -> t.Tuple[SessionRecord, t.Dict[str, t.Any]]:
         """The record, and the content of its file."""
         try:
-            with open(self.path, encoding="utf-8") as stream:
-                record, content = session_record.read(stream.read(), self.path)
+            if stat.S_ISLNK(os.lstat(self.directory).st_mode):
+                raise PermissionError(errno.EPERM, "{0} is a link".format(self.directory))
+            record, content = session_record.read(ownership.read_own(self.path), self.path)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return SessionRecord(), {}
-            raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its permissions")
+            raise SessionError("cannot read {0}".format(self.path), error.strerror, "check its permissions; if it is not yours, remove " + self.directory)
         except ValueError as error:
             raise SessionError("the session record {0} is damaged".format(self.path), str(error),
                                "check whether a job of yours is left on {0}, then remove {1}".format(self.name, self.directory))
@@ -105,12 +122,11 @@ class Session:
         Raises:
             SessionError: a directory cannot be made, or another connect has begun first.
         """
-        try:
-            os.makedirs(self.base, mode=0o700, exist_ok=True)
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise SessionError("cannot keep a session record in {0}".format(self.directory), error.strerror,
-                               "set paraview_state_dir to a directory of yours")
+        ownership.make_private(self.base, _unsafe(self.base), _WAY_OUT)
+        ownership.make_private(self.directory, _unsafe(self.directory), _WAY_OUT)
+        planted = ownership.fault_below(self.directory)
+        if planted:
+            raise SessionError(_unsafe(self.directory), planted, "remove that directory, or set paraview_state_dir; nothing was touched")
         with locked(self.base):
             earlier = self.read()
             if earlier and not earlier.over:
@@ -152,8 +168,7 @@ class Session:
         if not self.read().has_connect_id:
             return 0
         try:
-            with open(self.connect_id_path, encoding="ascii") as stream:
-                return int(stream.read())
+            return int(ownership.read_own(self.connect_id_path))
         except (OSError, ValueError):
             raise SessionError("the connect-id of {0} cannot be read".format(self.name), "{0} is gone or damaged".format(self.connect_id_path),
                                "disconnect, and connect again")
@@ -173,11 +188,7 @@ class Session:
         """The state of the line between agent and stub (lifeline.Stub.status()); None for a session without one."""
         if not record.lifeline or record.over or not record:
             return None
-        try:
-            with open(os.path.join(self.directory, "stub.json"), encoding="utf-8") as stream:
-                status = json.load(stream)
-        except (OSError, ValueError):
-            status = {}
+        status = stub_report.read(os.path.join(self.directory, stub_report.NAME))
         return {"state": "outage" if record.lost_at else status.get("state", "waiting"), "lost_at": record.lost_at,
                 "waiting_bytes": status.get("waiting_bytes", 0), "losses": status.get("losses", 0), "encrypted": bool(status.get("encrypted"))}
 
@@ -253,8 +264,7 @@ def has_guests(base: str, control_path: str) -> bool:
 def _holder(control_path: str) -> t.Any:
     """The identity of the daemon that holds this connection for other sessions; None if there is none."""
     try:
-        with open(control_path + HELD, encoding="utf-8") as stream:
-            return json.load(stream)
+        return json.loads(ownership.read_own(control_path + HELD))
     except (OSError, ValueError):
         return None
 
@@ -298,30 +308,32 @@ def lacks_client_host(record: SessionRecord) -> bool:
     return bool(remote_client_host) and remote_client_host.get("daemon") != record.daemon
 
 
-def write_report(path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = False) -> None:
+def write_report(base: str, path: str, reports: t.List[t.Dict[str, t.Any]], fresh: bool = False) -> None:
     """Writes reports to the file that paraview_json names, one entry for each host.
 
     Args:
+        base: the directory of all records, which is locked: another account could lock that of the file.
         path: the file; empty for none.
         reports: entries; each replaces an earlier one of its host.
         fresh: drop earlier entries of other hosts too.
+    Raises:
+        SessionError: the file cannot be written, or another account could replace it.
     """
     if not path:
         return
-    path = os.path.abspath(os.path.expanduser(path))
-    try:
-        with locked(os.path.dirname(path)):
-            earlier = [] if fresh else _read_reports(path)
-            new = {one["host"]: one for one in reports}
-            merged = [new.pop(one["host"], one) for one in earlier] + [one for one in reports if one["host"] in new]
-            write_private(path, json.dumps(merged, indent=1) + "\n")
-    except OSError as error:
-        raise SessionError("cannot write paraview_json: {0}".format(path), error.strerror, "name a file in a directory of yours")
+    path = output_path(path, "paraview_json")
+    ownership.make_private(base, _unsafe(base), _WAY_OUT)
+    with locked(base):
+        earlier = [] if fresh else _read_reports(path)
+        new = {one["host"]: one for one in reports}
+        merged = [new.pop(one["host"], one) for one in earlier] + [one for one in reports if one["host"] in new]
+        write_output(path, json.dumps(merged, indent=1) + "\n", "paraview_json")
 
 
 def _read_reports(path: str) -> t.List[t.Dict[str, t.Any]]:
+    """The entries of an earlier report; none if the file is not the user's own, or is none of ours."""
     try:
-        with open(path, encoding="utf-8") as stream:
-            return [one for one in json.load(stream) if isinstance(one, dict) and "host" in one]
-    except (OSError, ValueError, TypeError):
+        reports = json.loads(ownership.read_own(path))
+    except (OSError, ValueError, RecursionError):
         return []
+    return [one for one in reports if isinstance(one, dict) and isinstance(one.get("host"), str)] if isinstance(reports, list) else []

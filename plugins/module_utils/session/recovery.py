@@ -15,7 +15,7 @@ from ..common.text import one_line
 from ..ssh.shell import ShellLost
 from .connection import Connection, failure
 from .lifeline import Stub
-from .reconnection import Attempt, Reconnection
+from .reconnection import Attempt, Pace, Reconnection
 from .record import lacks_client_host
 
 # Seconds for which the login node may be silent once the line is lost: after a probe of the connection, and while another command runs.
@@ -60,6 +60,7 @@ class Recovery:
         # A silent connection may answer again before a new one is up.
         self.silent: t.Optional[Connection] = None
         self.reconnection: t.Optional[Reconnection] = None
+        self.pace = Pace()
         self.attempt: t.Optional[Attempt] = None
         self.attempt_failed: t.Dict[str, t.Any] = {}
         self.requested_at = 0.0
@@ -204,7 +205,7 @@ class Recovery:
             if not record:
                 self.daemon.stopping = True
                 return
-            self.reconnection = Reconnection(record)
+            self.reconnection = Reconnection(record, self.pace)
         attempt = self.reconnection.step()
         if attempt is not None:
             self._adopt(attempt)

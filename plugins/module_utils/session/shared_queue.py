@@ -101,7 +101,7 @@ def _content(text: str) -> t.Dict[str, t.Any]:
         read = {str(one): (float(about["at"]), answers.JobState(**about["state"])) for one, about in known.items()}
         # The clock may have been set back.
         return {one: {"at": at, "state": state._asdict()} for one, (at, state) in read.items() if at <= time.time()}
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
 

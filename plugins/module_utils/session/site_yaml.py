@@ -14,5 +14,6 @@ def load(text: str) -> t.Any:
         raise ValueError("PyYAML is not installed")
     try:
         return yaml.safe_load(text)
-    except yaml.YAMLError:
+    # A tag with a value that does not go with it raises other errors.
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
         raise ValueError("it is not valid YAML")

@@ -6,9 +6,9 @@
 import getpass
 import hashlib
 import os
-import stat
 import tempfile
 
+from ..common import ownership
 from ..common.errors import SessionError
 
 # A socket's path may have 107 bytes, and ssh appends a dot and 16 characters while it creates the socket.
@@ -28,14 +28,11 @@ def control_directory() -> str:
         path = os.path.join(runtime, "paraview-connect")
     else:
         path = os.path.join("/tmp", "paraview-connect-{0:d}".format(os.getuid()))
-    try:
-        os.mkdir(path, 0o700)
-    except FileExistsError:
-        pass
-    about = os.lstat(path)
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
-        raise SessionError("cannot keep the connection's socket in {0}".format(path),
-                           "it is not a private directory of yours", "remove it, or set XDG_RUNTIME_DIR")
+    what, way_out = "cannot keep the connection's socket in {0}".format(path), "remove it, or set XDG_RUNTIME_DIR"
+    ownership.make_private(path, what, way_out)
+    why = ownership.fault_of_entry(path)
+    if why:
+        raise SessionError(what, why, way_out)
     return path
 
 

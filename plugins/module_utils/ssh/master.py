@@ -8,7 +8,7 @@ import subprocess
 import time
 import typing as t
 
-from ..common.text import one_line
+from ..common.text import number, one_line
 from .client import Target, configuration
 
 
@@ -80,7 +80,7 @@ class Master:
         code, out, err = self._request("-O", "forward", option, specification)
         if code != 0:
             raise ForwardRefused(one_line(err) or "ssh ended with {0}".format(code))
-        return int(out) if out.strip().isdigit() else None
+        return number(out)
 
     def cancel(self, option: str, specification: str) -> None:
         """Removes a forward; if it does not exist, nothing happens."""

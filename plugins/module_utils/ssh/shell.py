@@ -10,6 +10,7 @@ import typing as t
 
 from ..common.errors import SessionError
 from ..common.processes import Child
+from ..common.text import number, one_line
 
 if t.TYPE_CHECKING:
     # At run time it would only use the daemon's memory.
@@ -179,7 +180,11 @@ class Shell:
             self._await(self.late, deadline)
         mark = self._request(text)
         out, rest, err = self._await(mark, deadline)
-        return int(rest.split()[0]), out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+        code = number(rest.decode("ascii", "replace").partition("\n")[0])
+        if code is None:
+            printed = one_line(rest.decode("utf-8", "replace"), 100)
+            raise SessionError("the login node's shell gave no exit status", printed or "its answer ends there", "connect again, or ask the site")
+        return code, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
 
     def _request(self, text: str) -> str:
         """Sends lines, and returns the mark of their answer."""

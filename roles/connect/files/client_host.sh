@@ -17,16 +17,24 @@ started() { sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20 | grep .
 # END started
 
 # BEGIN keep
-mkdir -p "$state" && cd "$state" && printf '%s\n' @CONNECT_ID@ > @NAME@.connect_id && pwd
+mkdir -p "$state" && cd "$state" || exit
+# Who can write there can replace the script that ParaView runs at its start.
+about=$(ls -ldn .)
+case $about,$(echo "$about" | tr -s ' ' | cut -d' ' -f3) in
+  d????-??-*,"$(id -u)") ;;
+  *) echo "$state belongs to another account, or others can write to it: $about" >&2; exit 1 ;;
+esac
+rm -f @NAME@.connect_id && printf '%s\n' @CONNECT_ID@ > @NAME@.connect_id && pwd
 # END keep
 
 # BEGIN file
-cd "$state" && printf %s @TEXT@ > @NAME@ && printf '%s\n' "$(pwd)"/@NAME@
+cd "$state" && rm -f @NAME@ && printf %s @TEXT@ > @NAME@ && printf '%s\n' "$(pwd)"/@NAME@
 # END file
 
 # BEGIN start
 cd "$state" || exit
 @EXPORTS@
+rm -f @NAME@.client.log
 if command -v setsid >/dev/null 2>&1; then leader='setsid'; else leader='nohup'; fi
 (cd && umask "$mask" && exec $leader @COMMAND@) </dev/null >@NAME@.client.log 2>&1 9>&- &
 printf '%s %s\n' $! "$(started $!)"

@@ -45,7 +45,8 @@ class ClientHostLogin(Step):
         code, out, err = self.channel.client_script(remote.keep_script(name, self.session.connect_id()))
         directory = out.strip()
         if code != 0 or not directory.startswith("/"):
-            raise SessionError("cannot store the connect-id on {0}".format(host), one_line(err or out), "make ~/.local/state writable for you there")
+            raise SessionError("cannot store the connect-id on {0}".format(host), one_line(err or out),
+                               "make ~/.local/state/paraview-connect writable for you alone there")
         remote_client_host["connect_id_path"] = "{0}/{1}.connect_id".format(directory, name)
         self._restore_forwards(self.session.update(remote_client_host=remote_client_host))
 

@@ -67,7 +67,7 @@ class ClientStart(Step):
                 record = self._start(record, client)
         else:
             self.session.update(reason="waiting for a client")
-            sessions.write_report(record.settings["json"], [self.session.report()])
+            sessions.write_report(self.session.base, record.settings["json"], [self.session.report()])
             self.show("start the client now, pvserver waits for it: {0}".format(self.advice(record)))
         flow = self.flow(record)
         deadline = time.monotonic() + record.settings["client_timeout"]

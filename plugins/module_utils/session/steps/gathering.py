@@ -10,14 +10,16 @@ import typing as t
 from concurrent import futures
 
 from ...cluster import facts as site
-from ...cluster import place
+from ...cluster import place, site_policy
 from ...cluster.batch_system import batch_system
 from ...cluster.pairing import Pair, Pairing
 from ...cluster.session_record import SessionRecord
+from ...common import collection
 from ...common.text import one_line
 from ...paraview import installed
 from ...schedulers import adaptation
 from ...ssh.login_turns import Lock, Turn
+from .. import lifeline
 from ..record import readable_records
 from ..site_yaml import load
 from .base import Step
@@ -79,6 +81,29 @@ class Gathering(Step):
                 self._gather(record.settings)
         finally:
             turn.over()
+        self._comply(self.session.read())
+
+    def _comply(self, record: SessionRecord) -> None:
+        """Complies with the site's limits for a session; raises SessionError if the user's settings go beyond them."""
+        options, site_values, login = record.settings, record.facts.get("site", {}), record.login_node or ""
+        if not site_values.get("limits") and site_values.get("reconnect") is not False:
+            return
+        site_policy.check_number(self._others(record), site_values, login)
+        walltime = 0 if options["job_id"] else self.granted(record)["walltime"] or 0
+        changed, lines = site_policy.within_limits(options, site_policy.given(options), site_values, login, walltime)
+        if site_values.get("reconnect") is False and options.get("reconnect"):
+            changed["reconnect"] = False
+            lines.append(lifeline.without("the site permits no logins without you"))
+        for line in lines:
+            self.show(line)
+        if changed:
+            self.session.update(settings=dict(options, **changed), changed_by_site={name: options[name] for name in changed})
+
+    def _others(self, record: SessionRecord) -> t.List[str]:
+        """The names of the user's other sessions on the same site, as far as this machine knows them. Of those that begin at the same time, the first ones
+        count."""
+        return [session.name for session, other in readable_records(self.session.base)[0]
+                if other.id != record.id and not other.over and (other.created, other.id) < (record.created, record.id) and _same_site(other, record)]
 
     def _twin(self, record: SessionRecord) -> t.Optional[SessionRecord]:
         """The record of another session over the same connection, with the same settings, that has just gathered the same."""
@@ -103,6 +128,7 @@ class Gathering(Step):
 
         tables = adaptation.tables(options)
         facts = site.facts_of(self.session.name, self.channel.script, tables, show, load)
+        site_policy.admit(facts["site"], facts["login_node"], collection.version())
         facts["remote_dir"] = place.place(options.get("remote_dir", ""), facts, self.channel.script)
         scheduler = batch_system(options, facts, tables)
         pair = self._pair(options, facts)
@@ -128,6 +154,13 @@ class Gathering(Step):
         else:
             clients = self.search.result() if self.search else installed.clients(options)
         return Pairing(self.channel.script, clients, options, facts["site"], facts["login_node"], "on " + far["name"] if far else "here").pair()
+
+
+def _same_site(one: SessionRecord, other: SessionRecord) -> bool:
+    """Whether two sessions are of the same account on the same site: by the login that they ask for, or by what the site publishes."""
+    login = [(record.target.get("host"), record.target.get("user")) for record in (one, other)]
+    site_names = [(record.facts.get("site", {}).get("name"), record.facts.get("uid")) for record in (one, other)]
+    return (login[0] == login[1] and bool(login[0][0])) or (site_names[0] == site_names[1] and bool(site_names[0][0]))
 
 
 def _connection(record: SessionRecord) -> str:
