@@ -68,6 +68,7 @@ class Recovery:
         self.restore_at, self.restored_at, self.pause = 0.0, time.monotonic(), _PAUSE
         self.lost_at: t.Optional[float] = None
         self.gone_at = 0.0
+        self.refusal_shown = False
 
     # -- called by the daemon
 
@@ -158,6 +159,9 @@ class Recovery:
 
     def _check_stub(self) -> None:
         self.reported = self.stub.status()
+        if self.reported.get("refused") and not self.refusal_shown:
+            self.refusal_shown = True
+            self._print("ParaView's port refused a connection that {0}".format(self.reported["refused"]))
         if self.reported.get("state") == "connected":
             self.pause = _PAUSE
         if self.reported.get("state") == "outage":
