@@ -487,13 +487,13 @@ def test_a_peer_that_exceeds_the_window_is_disconnected(agent):
     far.close()
 
 
-def ask_and_never_read(agent, kind, payload):
+def ask_and_never_read(agent, kind, payload, deadline):
     """A stub asks until its line is closed. Returns what it has sent as data."""
     stub, at = Impostor(dial(agent), agent.key, instance=b"i" * 16).greet(), 0
     with contextlib.suppress(EOFError, OSError):
         at = stub.resume()[0]
         stub.send(lifeline.OPEN)
-        while True:
+        while time.monotonic() < deadline:
             batch = b""
             for _time in range(200):
                 header = lifeline.HEADER.pack(kind, len(payload), at if kind == lifeline.DATA else 0)
@@ -518,7 +518,7 @@ def test_a_peer_that_asks_and_never_reads_is_disconnected(tmp_path, kind, payloa
     deadline = time.monotonic() + 60
     while "the other end read nothing for 4 s" not in agent.log:  # on a busy machine the line may also be lost for another reason
         assert time.monotonic() < deadline, agent.log
-        sent = ask_and_never_read(agent, kind, payload)
+        sent = ask_and_never_read(agent, kind, payload, deadline)
     assert agent.memory_kib() < before + (size >> 10) + 8000
     stub = Impostor(dial(agent), agent.key, instance=b"i" * 16).greet()
     assert stub.resume()[0] <= sent

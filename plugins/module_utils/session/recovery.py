@@ -14,6 +14,7 @@ from ..common.errors import SessionError
 from ..common.text import one_line
 from ..ssh.shell import ShellLost
 from .connection import Connection, failure
+from . import retry_pauses
 from .lifeline import Stub
 from .reconnection import Attempt, Reconnection
 from .record import lacks_client_host
@@ -232,6 +233,7 @@ class Recovery:
             return False
         self.silent = None
         self._use(connection)
+        self.stub.connect_at_once()
         self.restored_at = time.monotonic()
         return True
 
@@ -319,7 +321,7 @@ class Recovery:
         output = self._restorer_output() if code is not None else "it took too long"
         self._end_restorer()
         # The pauses grow until the line is up: the login node and the batch system serve other users too.
-        self.restore_at = time.monotonic() + self.pause
+        self.restore_at = time.monotonic() + retry_pauses.spread(self.pause)
         self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
         if code == 0:
             self.stub_process = self.session.read().stub
@@ -328,7 +330,7 @@ class Recovery:
         self.restored_at = 0.0
         self.session.update(reason="the connection cannot be restored: {0}".format(one_line(output, 300)))
         if code == OTHER_LOGIN_NODE:
-            self.login_at = time.monotonic() + _OTHER_LOGIN_NODE_PAUSE
+            self.login_at = time.monotonic() + retry_pauses.spread(_OTHER_LOGIN_NODE_PAUSE)
             raise ShellLost(output)
 
     def _restorer_output(self) -> str:
