@@ -17,8 +17,8 @@ __all__ = ["terminal"]
 
 HERE = Path(__file__).parent
 ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
-# Pictures go on within some seconds of the network's return.
-RETURN_S = 5
+# Pictures go on within some seconds of the network's return; the pauses between the logins grow with the outage.
+RETURN_S = 10
 GROUP = "/sys/fs/cgroup"
 
 

@@ -192,8 +192,8 @@ def most_in_a_second(times):
     return max(sum(1 for other in times[at:at + 200] if other - first < 1) for at, first in enumerate(times))
 
 
-@pytest.mark.parametrize("seed", range(20))
-@pytest.mark.parametrize(("down_for", "most"), [(0, 95), (20, 75), (90, 45), (300, 45), (1200, 16)])
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("down_for", "most"), [(0, 100), (20, 95), (60, 45), (300, 45), (1200, 16)])
 def test_the_logins_of_200_sessions_after_a_reboot_are_spread(seed, down_for, most):
     dice = random.Random(seed)
     logins = []

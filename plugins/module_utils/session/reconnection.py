@@ -96,7 +96,7 @@ class _Destination:
         self.target, self.path, self.timeouts = target, path, timeouts
         self.attempt: t.Optional[Attempt] = None
         # With it the attempt counts among the logins of this user's sessions to that host.
-        self.slot: "t.Optional[Lock]" = None
+        self.slot: t.Optional[Lock] = None
         self.tries, self.not_before, self.pause, self.overdue = 0, not_before, _PAUSE, 0
 
     def begin(self, openssh: t.Any, login_turns: t.Any, old: bool) -> None:
@@ -170,7 +170,8 @@ class Reconnection:
         # A job without a batch system is a process of its login node.
         if pinned == target or not answers.of(record).get("on_login_node"):
             timeouts = (_LONG[0], max(_LONG[1], target.timeout))
-            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], timeouts, first + retry_pauses.spread(_OTHER_NODES_AFTER)))
+            other = first + retry_pauses.spread(_OTHER_NODES_AFTER)
+            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], timeouts, other))
         if record.was_prompted and not self._ssh.asks_nobody(target):
             self.refused = "a host on the way to it prompted you at the first login"
 

@@ -13,8 +13,8 @@ from ..common import durations, processes, terminals
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..ssh.shell import ShellLost
-from .connection import Connection, failure
 from . import retry_pauses
+from .connection import Connection, failure
 from .lifeline import Stub
 from .reconnection import Attempt, Reconnection
 from .record import lacks_client_host

@@ -12,8 +12,8 @@ import typing as t
 
 # Seconds within which the first attempt begins.
 _FIRST = 3.0
-# The pause grows from the first value by the second one for each second of the loss, up to the third one.
-_SHORT, _GROWTH, _MEDIUM = 2.0, 1 / 6, 10.0
+# The pause is this part of the loss so far, at least the second and at most the third value.
+_PART, _SHORT, _MEDIUM = 1 / 6, 1.5, 10.0
 # After so many seconds it is longer.
 _LONG_LOSS, _LONG = 600.0, 60.0
 
@@ -45,4 +45,4 @@ def before_next(lost_for: float, draw: t.Callable[[], float] = chance) -> float:
         lost_for: seconds since the loss.
         draw: as of spread().
     """
-    return spread(_LONG if lost_for >= _LONG_LOSS else min(_MEDIUM, _SHORT + _GROWTH * lost_for), draw)
+    return spread(_LONG if lost_for >= _LONG_LOSS else min(_MEDIUM, max(_SHORT, _PART * lost_for)), draw)
