@@ -404,6 +404,13 @@ def test_a_new_endpoint_starts_with_the_shortest_pause(tmp_path):
     loop.soon.pop("dial")[1]()
     assert loop.soon["dial"][0] < 0.5
     assert logged == ["dials unix:{0}/another now, no longer unix:{0}/nothing".format(tmp_path)]
+    for _time in range(10):
+        loop.soon.pop("dial")[1]()
+    loop.soon["look"][1]()
+    assert loop.soon["dial"][0] >= 1
+    os.utime(str(where), (1, 1))  # the same endpoint, written anew
+    loop.soon["look"][1]()
+    assert loop.soon["dial"][0] == 0
     dialer.close()
     assert not loop.soon
 

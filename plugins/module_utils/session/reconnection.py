@@ -26,6 +26,8 @@ _LOGIN_SECONDS = 15
 # If a login node answers and the login fails, the pauses also grow from attempt to attempt: the login node may be overloaded.
 _PAUSE = 1.5
 _LONGEST_PAUSE = 60.0
+# So many places among the logins to a host are left for those that a user begins.
+_LEFT_FREE = 2
 # If the clocks differ by so many seconds more than before, the machine was suspended. The network may be another one now.
 _SUSPENDED = 5.0
 # Other login nodes of the same name are tried after so many seconds without an answer.
@@ -104,7 +106,7 @@ class _Destination:
         if self.attempt is not None or time.monotonic() < self.not_before:
             return
         slots = login_turns.slots(os.path.dirname(self.path), "{0}:{1}".format(self.target.host, self.target.port or ""))
-        self.slot = next((slot for slot in slots if slot.take()), None)
+        self.slot = next((slot for slot in slots[:-_LEFT_FREE] if slot.take()), None)
         if self.slot is not None:
             seconds = self.timeouts[self.tries % len(self.timeouts)]
             command = openssh.master_command(self.target._replace(timeout=seconds), self.path, old=old, asks=False)
