@@ -92,7 +92,7 @@ def test_a_refused_login_is_repeated_if_the_first_one_prompted_for_nothing(site,
     site.behave(pinned="asks", name="asks")
     site.begin()
     site.steps(10, lambda: site.reconnection.refused)
-    site.behave(pinned="up")
+    site.behave(pinned="up", name="up")
     done, _turns = site.steps(10)
     assert done is not None
     done.close()
