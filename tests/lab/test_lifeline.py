@@ -17,8 +17,8 @@ __all__ = ["terminal"]
 
 HERE = Path(__file__).parent
 ROUTES = ("forward_tunnel", "reverse_tunnel", "reverse_tunnel_relay")
-# Pictures go on within some seconds of the network's return.
-RETURN_S = 5
+# Pictures go on within some seconds of the network's return; the pauses between the logins grow with the outage.
+RETURN_S = 10
 GROUP = "/sys/fs/cgroup"
 
 
@@ -152,7 +152,7 @@ def test_packets_are_dropped_silently(desk, pictures, route, seconds):
     report = desk.report()
     assert (report["state"], report["lifeline"]["state"]) == ("connected", "outage")
     desk.lab.wait(lambda: time.time() - began >= seconds, seconds + 1, "the outage")
-    client.go_on(heal(desk.lab))
+    client.go_on(heal(desk.lab), RETURN_S + seconds / 10)
     assert desk.record()["reason"] == ""
     # The old connection, which sshd would have kept for hours, is not there any more.
     desk.lab.wait(lambda: len([one for one in desk.processes("login") if "sshd" in one]) == 1, 20, "one connection")
@@ -453,6 +453,45 @@ def test_every_command_of_the_guide(lab, desk, terminal):
 
 
 # --- a host that does not have the key ---
+
+
+# Hundreds of connections a second, half of them with a hello; it ends by itself.
+FLOOD = """
+import collections, os, socket, sys, time
+kept, began, count = collections.deque(maxlen=300), time.monotonic(), 0
+while time.monotonic() - began < 60:
+    if count > 500 * (time.monotonic() - began):
+        time.sleep(0.002)
+        continue
+    sock = socket.socket()
+    sock.settimeout(0.2)
+    try:
+        sock.connect((sys.argv[1], int(sys.argv[2])))
+        sock.sendall(b"PVLL" + bytes([1, 2, 0, 0]) + os.urandom(48) if count % 2 else b"")
+    except OSError:
+        pass
+    kept.append(sock)
+    count += 1
+    if count == 500:
+        print("runs", flush=True)
+"""
+
+
+def test_a_flood_from_the_login_node_does_not_keep_a_session_from_coming_back(desk, pictures):
+    """It has the address from which the session's own connection comes."""
+    client = pictures("forward_tunnel")
+    node, port = desk.record()["root_node"], desk.record()["agent"][1]
+    flood = desk.lab.start("login", "python3", "-ISc", FLOOD, node, str(port), user="bob")
+    try:
+        assert flood.stdout.readline() == "runs\n"
+        began = time.time()
+        kill_ssh(desk.lab)
+        client.go_on(began, 30)
+        assert flood.poll() is None
+    finally:
+        flood.terminate()
+        flood.wait()
+    client.end()
 
 
 def test_another_user_of_the_workstation_gets_nothing(desk):

@@ -139,6 +139,32 @@ def test_connections_that_are_lost_end_no_job(ten):
     ten.nothing_left()
 
 
+@pytest.fixture
+def open_login_node(lab):
+    """The login node lets users run pvserver on it."""
+    lab.on("login", "sh", "-c", "mkdir -p /etc/paraview-connect && echo 'pvserver_on_login_node: true' > /etc/paraview-connect/site.yml")
+    yield
+    lab.on("login", "rm", "-r", "/etc/paraview-connect")
+    lab.on("login", "systemctl", "start", "ssh")
+
+
+@pytest.mark.usefixtures("open_login_node")
+def test_ten_sessions_are_back_after_sshd_was_stopped(ten):
+    ten.run(*words("connect", "-f", "10", scheduler="none"), timeout=300)
+    assert states(ten) == dict.fromkeys(HOSTS, "ready")
+    ten.lab.on("login", "sh", "-c", "systemctl stop ssh; pkill -KILL -u alice sshd")
+    ten.lab.wait(lambda: all(ten.record(host).get("lost_at") for host in HOSTS), 60, "each session notices it")
+    ten.lab.on("login", "systemctl", "start", "ssh")
+
+    def back():
+        ten.run(*words("status", host=None))
+        return [(one["lifeline"]["state"], bool(one["lifeline"]["losses"])) for one in ten.reports()] == [("connected", True)] * len(HOSTS)
+    ten.lab.wait(back, 120, "all sessions are back")
+    assert "throttling" not in ten.lab.on("login", "sh", "-c", "journalctl -u ssh --since -5min || cat /var/log/auth.log").stdout
+    ten.run(*words("disconnect"), timeout=240)
+    ten.nothing_left()
+
+
 def test_one_bad_host_disturbs_no_other(desk):
     """One does not exist, one does not answer, one refuses the login: the others are ready, and each has its own result."""
     good = {"ansible_host": "login.lab.example", "paraview_pvserver": PVSERVER}

@@ -392,7 +392,11 @@ def test_a_new_endpoint_starts_with_the_shortest_pause(tmp_path):
     dialer = program.LineDialer(session, program.DialTarget("@{0}".format(where), program.check_dialable))
     for _time in range(6):
         loop.soon.pop("dial")[1]()
-    assert loop.soon["dial"][0] == program.LONGEST_PAUSE_S
+    for lost_for, longest in ((0, 2), (59, 2), (61, 10), (599, 10), (601, 60), (30000, 60)):
+        loop.now = lost_for
+        for _time in range(10):
+            loop.soon.pop("dial")[1]()
+        assert longest / 2 <= loop.soon["dial"][0] <= longest * 1.5
     where.write_text("unix:{0}/another\n".format(tmp_path))
     delay, check = loop.soon["look"]
     check()
@@ -400,6 +404,13 @@ def test_a_new_endpoint_starts_with_the_shortest_pause(tmp_path):
     loop.soon.pop("dial")[1]()
     assert loop.soon["dial"][0] < 0.5
     assert logged == ["dials unix:{0}/another now, no longer unix:{0}/nothing".format(tmp_path)]
+    for _time in range(10):
+        loop.soon.pop("dial")[1]()
+    loop.soon["look"][1]()
+    assert loop.soon["dial"][0] >= 1
+    os.utime(str(where), (1, 1))  # the same endpoint, written anew
+    loop.soon["look"][1]()
+    assert loop.soon["dial"][0] == 0
     dialer.close()
     assert not loop.soon
 
@@ -506,9 +517,8 @@ def test_a_unix_socket_that_other_accounts_can_access_is_not_dialled(start, shor
 def test_a_client_that_disconnects_immediately_ends_the_session(pair):
     both = pair()
     both.connected()
-    near = both.stub.connect()
+    near, far = both.open()
     near.close()
-    far = both.target.accept()
     assert to_the_end(far) == b""
     far.close()
     assert [both.agent.ends(), both.stub.ends()] == [0, 0]
@@ -576,6 +586,9 @@ class FakeLine:
 
     def push(self):
         pass
+
+    def unread_s(self):
+        return 0.0
 
 
 @pytest.mark.parametrize("slept", [0, 5000])

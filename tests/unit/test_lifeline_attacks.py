@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -16,6 +17,7 @@ import time
 
 import pytest
 from conftest import wait_until
+from flood import Flood
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lifeline import PROGRAM, QUICK, End, Pair, module, new_key
@@ -25,6 +27,7 @@ lifeline = module()
 AGENT, STUB = 1, 2
 MEGABYTE = os.urandom(1 << 20)
 OTHER = 61001
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 
 
 class Impostor:
@@ -151,13 +154,88 @@ def test_two_real_ends_with_different_keys(tmp_path, agent):
 
 
 def test_silent_clients_do_not_keep_others_out(agent):
-    strangers = [dial(agent) for _number in range(40)]
-    for sock in strangers[20:]:
+    strangers = [dial(agent) for _number in range(200)]
+    for sock in strangers[100:]:
         sock.sendall(b"PVLL")
     assert Impostor(dial(agent), agent.key).greet().resume() == (0, 0, 32 << 20)
-    assert len(os.listdir("/proc/{0}/fd".format(agent.pid))) < 40
+    assert len(os.listdir("/proc/{0}/fd".format(agent.pid))) < 90
     for sock in strangers:
         sock.close()
+
+
+class Distant(Impostor):
+    """An end whose messages take a tenth of a second."""
+
+    def read(self, count):
+        time.sleep(0.1)
+        return super().read(count)
+
+
+def comes_through(end):
+    """Whether a distant end with the key completes its handshake in one of some attempts, as a stub would make them."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with contextlib.suppress(EOFError, OSError), dial(end) as sock:
+            Distant(sock, end.key).greet().resume()
+            return True
+    return False
+
+
+@pytest.mark.parametrize("source,content", [("127.0.0.1", ""), ("127.0.0.1", "hello"), ("127.0.0.2", "hello")])
+def test_a_stub_comes_through_a_flood_of_connections(agent, source, content):
+    """The flood comes from the address and the account of the stub, so only its handshake distinguishes the stub."""
+    with Flood(int(agent.line.rpartition(":")[2]), source=source, content=content) as flood:
+        assert comes_through(agent)
+        assert flood.runs
+    assert agent.memory_kib() < 40000
+    assert len(agent.log.splitlines()) < 100
+
+
+@as_root
+def test_a_flood_of_another_account_does_not_hit_the_stubs_handshake(agent):
+    with Flood(int(agent.line.rpartition(":")[2]), OTHER, content="hello") as flood:
+        for _time in range(3):
+            with dial(agent) as sock:
+                assert Distant(sock, agent.key, instance=b"i" * 16).greet().resume() == (0, 0, 32 << 20)
+        assert flood.runs
+
+
+@as_root
+def test_paraview_comes_through_a_flood_of_another_account(tmp_path):
+    both = Pair(tmp_path)
+    with Flood(both.stub.port, OTHER) as flood:
+        near, far = both.open()
+        near.sendall(b"x")
+        assert exactly(far, 1) == b"x"
+        assert flood.runs
+    assert "comes from the account {0}".format(OTHER) in both.stub.log
+    assert both.stub.status["refused"] == "comes from the account {0}".format(OTHER)
+    both.close()
+
+
+@as_root
+def test_a_client_of_root_that_has_closed_its_connection_is_not_roots(tmp_path):
+    """Another account connects and leaves, so the connection is reported as root's; the stub runs as root."""
+    both = Pair(tmp_path).connected()
+    os.kill(both.stub.pid, signal.SIGSTOP)
+    code = "import os, socket; os.setuid({0}); s = socket.socket(); s.connect(('127.0.0.1', {1})); s.send(b'import os'); s.close()"
+    subprocess.run([sys.executable, "-c", code.format(OTHER, both.stub.port)], check=True)
+    os.kill(both.stub.pid, signal.SIGCONT)
+    both.stub.logged("refused a connection to ParaView's port that has an unknown owner")
+    near, far = both.open()
+    near.sendall(b"x")
+    assert exactly(far, 1) == b"x"
+    both.close()
+
+
+@pytest.mark.parametrize("uid,kernel,expected", [
+    (0, "5.15.153.1-microsoft-standard-WSL2", "comes from the account 0; WSL does not report"),
+    (None, "5.15.153.1-Microsoft", "has an unknown owner; WSL does not report"), (1001, "5.15.153.1-microsoft-standard-WSL2", "comes from the account 1001"),
+    (0, "6.1.0-18-amd64", "comes from the account 0"), (None, "6.1.0-18-amd64", "has an unknown owner")])
+def test_the_refusal_of_a_client_names_the_way_out(uid, kernel, expected):
+    refused = lifeline.why_refused(uid, kernel)
+    assert refused.startswith(expected)
+    assert ("set paraview_reconnect to false" in refused) is ("WSL" in expected)
 
 
 def test_a_recorded_handshake_is_refused(tmp_path):
@@ -407,6 +485,66 @@ def test_a_peer_that_exceeds_the_window_is_disconnected(agent):
     agent.logged("it sent more than was allowed")
     assert agent.memory_kib() < 20000 + 65536
     far.close()
+
+
+def ask_and_never_read(agent, kind, payload, deadline):
+    """A stub asks until its line is closed. Returns what it has sent as data."""
+    stub, at = Impostor(dial(agent), agent.key, instance=b"i" * 16).greet(), 0
+    with contextlib.suppress(EOFError, OSError):
+        at = stub.resume()[0]
+        stub.send(lifeline.OPEN)
+        while time.monotonic() < deadline:
+            batch = b""
+            for _time in range(200):
+                header = lifeline.HEADER.pack(kind, len(payload), at if kind == lifeline.DATA else 0)
+                batch += header + payload + stub.outgoing.tag(header + payload, b"")
+                at += len(payload)
+            stub.sock.sendall(batch)
+    stub.sock.close()
+    return at
+
+
+@pytest.mark.parametrize("kind,payload", [(lifeline.PING, b""), (lifeline.DATA, b"x"), (lifeline.ACK, lifeline.ACK_.pack(0, 0))])
+def test_a_peer_that_asks_and_never_reads_is_disconnected(tmp_path, kind, payload):
+    server, size = Target(backlog=1), 14 << 20  # more than a connection takes
+    agent = End(tmp_path, "agent", "--to", server.text, "--line-listen", "127.0.0.1:0", "--ping", "0.7", "--dead", "0.7", key=new_key(tmp_path / "key"))
+    agent.key, before = lifeline.read_key(str(tmp_path / "key")), agent.memory_kib()
+
+    def serve():
+        far = server.accept()
+        far.sendall((MEGABYTE * 14)[:size])
+        to_the_end(far)
+    threading.Thread(target=serve, daemon=True).start()
+    deadline = time.monotonic() + 60
+    while "the other end read nothing for 4 s" not in agent.log:  # on a busy machine the line may also be lost for another reason
+        assert time.monotonic() < deadline, agent.log
+        sent = ask_and_never_read(agent, kind, payload, deadline)
+    assert agent.memory_kib() < before + (size >> 10) + 8000
+    stub = Impostor(dial(agent), agent.key, instance=b"i" * 16).greet()
+    assert stub.resume()[0] <= sent
+    got = hashlib.sha256()
+    at = 0
+    while at < size:
+        what, offset, content = stub.receive()
+        if what == lifeline.DATA:
+            assert offset == at
+            got.update(content)
+            at += len(content)
+    assert got.digest() == hashlib.sha256(MEGABYTE * 14).digest()
+    stub.sock.close()
+    assert agent.stop() == 0
+    server.close()
+
+
+def test_many_lines_with_the_key_need_little_memory(agent):
+    before, lines = agent.memory_kib(), []
+    for number in range(120):
+        with contextlib.suppress(EOFError):
+            lines.append(Impostor(dial(agent), agent.key, instance=b"%16d" % number).greet())
+    assert Impostor(dial(agent), agent.key).greet().resume() == (0, 0, 32 << 20)
+    assert agent.memory_kib() < before + 12000
+    for line in lines:
+        line.sock.close()
 
 
 def test_bytes_delivered_during_a_reconnection_are_acknowledged(agent):

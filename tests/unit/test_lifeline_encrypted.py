@@ -12,7 +12,7 @@ import threading
 
 import pytest
 from conftest import wait_until
-from lifeline import EAGER, QUICK, End, Pair, encrypting, module, new_key
+from lifeline import EAGER, PROGRAM, QUICK, End, Pair, encrypting, module, new_key
 from relay import Target, exactly, interpreters, to_the_end
 from test_lifeline_attacks import AGENT, STUB, Impostor, dial, is_closed
 
@@ -203,6 +203,46 @@ def test_invalid_bytes_instead_of_tls(tmp_path, content):
     finally:
         agent.stop()
         server.close()
+
+
+# An end with the key that asks for new keys of TLS, and never reads the answers. Python's ssl cannot do that, so OpenSSL is called.
+NEW_KEYS = """
+import _ssl, ctypes, os, runpy, socket, ssl, sys
+lifeline = runpy.run_path(sys.argv[1])
+host, _colon, port = sys.argv[3].rpartition(":")
+sock = socket.create_connection((host, int(port)))
+handshake = lifeline["Handshake"](lifeline["read_key"](sys.argv[2]), 2, os.urandom(16), True, lifeline["ENCRYPTS"])
+sock.sendall(handshake.begin())
+while not handshake.proved:
+    sock.sendall(handshake.feed(sock.recv(handshake.expected, socket.MSG_WAITALL)))
+tls = lifeline["Tls"](ssl, handshake.secret, True)
+while not tls.done:
+    tls.handshake_step()
+    sock.sendall(tls.outgoing.read())
+    if not tls.done:
+        tls.incoming.write(sock.recv(65536))
+tls.inner.write(lifeline["HEADER"].pack(1, 24, 0) + lifeline["RESUME_"].pack(0, 0, 1 << 24))
+library, inner = ctypes.CDLL(_ssl.__file__), ctypes.c_void_p.from_address(id(tls.inner._sslobj) + object.__basicsize__ + 8)
+try:
+    for number in range(100000):
+        assert library.SSL_key_update(inner, 1) == 1
+        library.SSL_do_handshake(inner)
+        if number % 500 == 0:
+            sock.sendall(tls.outgoing.read())
+except OSError:
+    print("closed")
+"""
+
+
+def test_an_end_that_asks_for_new_keys_for_ever_is_disconnected(tmp_path):
+    server = Target(backlog=1)
+    agent = End(tmp_path, "agent", "--to", server.text, "--line-listen", "127.0.0.1:0", key=new_key(tmp_path / "key"), python=PYTHON)
+    done = subprocess.run([PYTHON, "-ISc", NEW_KEYS, str(PROGRAM), str(tmp_path / "key"), agent.line], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=60, check=False)
+    assert (done.stdout, done.stderr) == (b"closed\n", b"")
+    agent.logged("it asked for too many answers")
+    agent.stop()
+    server.close()
 
 
 def test_memory_stays_within_the_buffer_and_20_mb(pair):

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Logging in again without prompts, with a stand-in for ssh."""
 
+import random
 import select
 import time
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
-from ansible_collections.sciviz.paraview.plugins.module_utils.session import reconnection
-from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import reconnection, retry_pauses
+from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client, login_turns
 
 # Two targets: the session's login node (by its address), and any login node of the same name. A file for each decides what happens there.
 SSH = """#!/bin/sh
@@ -58,6 +59,8 @@ def _site(tmp_path, short_path, program, monkeypatch):
             return self
 
     monkeypatch.setattr(reconnection, "_OTHER_NODES_AFTER", 0.3)
+    monkeypatch.setattr(retry_pauses, "_FIRST", 0.1)
+    monkeypatch.setattr(retry_pauses, "_SHORT", 0.5)
     site = Site()
     site.reconnection = None
     site.configuration.write_text("hostname login\nport 22\n")
@@ -101,7 +104,7 @@ def test_a_refused_login_is_repeated_if_the_first_one_prompted_for_nothing(site,
     site.behave(pinned="asks", name="asks")
     site.begin()
     site.steps(10, lambda: site.reconnection.refused)
-    site.behave(pinned="up")
+    site.behave(pinned="up", name="up")
     done, _turns = site.steps(10)
     assert done is not None
     done.close()
@@ -160,3 +163,57 @@ def test_a_job_without_a_batch_system_needs_its_own_login_node(site):
     site.behave(pinned="refused", name="up")
     done, _turns = site.begin(scheduler="none").steps(2)
     assert done is None and not site.calls("name")
+
+
+def test_no_more_than_six_attempts_of_a_user_to_one_host_are_under_way(site, short_path):
+    site.behave(pinned="up", name="up")
+    slots = login_turns.slots(str(short_path), "login:")
+    assert all(slot.take() for slot in slots)
+    slots[7].release()  # for a login that the user begins
+    done, _turns = site.begin().steps(1)
+    assert done is None and not site.calls()
+    slots[3].release()
+    done, _turns = site.steps(15)
+    assert done is not None
+    assert slots[3].take(), "after the login another session can have its place"
+    done.close()
+    for slot in slots:
+        slot.release()
+
+
+def test_after_a_suspension_the_pauses_are_short_again(site, monkeypatch):
+    site.behave(pinned="refused", name="refused")
+    site.begin()
+    site.reconnection._began -= 3600
+    site.steps(15, lambda: len(site.calls("name")) == 1)
+    calls = len(site.calls())
+    site.steps(1)
+    assert len(site.calls()) == calls, "the next attempt is about a minute away"
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + 3600)
+    site.behave(pinned="up")
+    done, _turns = site.steps(15)
+    assert done is not None
+    done.close()
+
+
+# ---- many sessions that lose their connection at the same time ----
+
+
+def most_in_a_second(times):
+    times = sorted(times)
+    return max(sum(1 for other in times[at:at + 200] if other - first < 1) for at, first in enumerate(times))
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("down_for", "most"), [(0, 100), (20, 95), (60, 45), (300, 45), (1200, 16)])
+def test_the_logins_of_200_sessions_after_a_reboot_are_spread(seed, down_for, most):
+    dice = random.Random(seed)
+    logins = []
+    for _session in range(200):
+        at = retry_pauses.before_first(dice.random)
+        while at < down_for:
+            at += retry_pauses.before_next(at, dice.random)
+        logins.append(at)
+    assert most_in_a_second(logins) <= most
+    assert max(logins) <= down_for + 1.5 * (60 if down_for >= 600 else 10)

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
@@ -197,7 +198,11 @@ def test_a_silent_connection_that_answers_again_is_used_again(held, program, unt
     os.kill(shell, signal.SIGSTOP)
     held.report(state="outage", reason="nothing came for 10 s")
     until(lambda: held.reason().startswith("waiting for you"), 30)
+    held.stub.connect_to("/nothing")
+    written = os.stat(held.stub.line_path)
     os.kill(shell, signal.SIGCONT)
+    until(lambda: os.stat(held.stub.line_path).st_ino != written.st_ino)
+    assert Path(held.stub.line_path).read_text() == "unix:/nothing\n", "the stub connects at once, since the file is new"
     held.report(state="connected", losses=1)
     until(lambda: held.session.read().lost_at is None and held.reason() == "")
     assert held.channel.hold("echo $$")[1].strip() == str(shell)
@@ -304,6 +309,28 @@ def test_a_killed_job_is_reported_although_the_line_is_lost(held, program, until
     held.report(state="outage", reason="it was closed")
     (held.tmp_path / "leave").write_text("0")
     until(lambda: held.state() == "ended")
+
+
+def test_the_terminal_shows_once_that_paraviews_port_refused_a_connection(held, program, until):
+    ours, theirs = pty.openpty()
+    try:
+        held.begin_session(program, terminal=[os.ttyname(theirs), processes.identity(os.getpid())])
+        output = b""
+
+        def shows(text):
+            nonlocal output
+            if select.select([ours], [], [], 0.05)[0]:
+                output += os.read(ours, 4096)
+            return text in output
+
+        held.report(state="connected", refused="comes from the account 61001")
+        until(lambda: shows(b"ParaView's port refused a connection that comes from the account 61001"))
+        held.report(state="outage", reason="it was closed", refused="comes from the account 61001")
+        until(lambda: shows(b"the connection was lost"))
+        assert output.count(b"refused a connection") == 1
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 def test_the_terminal_shows_one_line_at_the_loss_and_one_at_the_return(held, program, until):

@@ -4,7 +4,6 @@
 """Logging in again after the connection was lost, as soon as the network is up, without prompting the user."""
 
 import os
-import random
 import time
 import typing as t
 
@@ -12,19 +11,25 @@ from ..cluster.session_record import SessionRecord
 from ..common import processes
 from ..schedulers import answers
 from ..ssh.shell import Shell, ShellLost
+from . import retry_pauses
 
 if t.TYPE_CHECKING:
     # An import at run time would stay in the daemon's memory.
     from ..ssh.client import Target
+    from ..ssh.login_turns import Lock
 
 # Seconds that a connection may take, try by try. Short ones connect soon after the network is up; the longer ones are for slow networks.
 _SHORT = (2, 2, 5)
 _LONG = (5, 15)
 # Seconds that a login may take once the connection is up.
 _LOGIN_SECONDS = 15
-# If no host answers, the next attempt begins soon. If a login node answers and the login fails, the pauses grow: the login node may be overloaded.
+# If a login node answers and the login fails, the pauses also grow from attempt to attempt: the login node may be overloaded.
 _PAUSE = 1.5
 _LONGEST_PAUSE = 60.0
+# So many places among the logins to a host are left for those that a user begins.
+_LEFT_FREE = 2
+# If the clocks differ by so many seconds more than before, the machine was suspended. The network may be another one now.
+_SUSPENDED = 5.0
 # Other login nodes of the same name are tried after so many seconds without an answer.
 _OTHER_NODES_AFTER = 4.0
 # A login node that has just started may refuse its users for a while. If the first login prompted for nothing, a refused login is repeated after
@@ -92,32 +97,52 @@ class _Destination:
     def __init__(self, target: "Target", path: str, timeouts: t.Sequence[int], not_before: float) -> None:
         self.target, self.path, self.timeouts = target, path, timeouts
         self.attempt: t.Optional[Attempt] = None
+        # With it the attempt counts among the logins of this user's sessions to that host.
+        self.slot: t.Optional[Lock] = None
         self.tries, self.not_before, self.pause, self.overdue = 0, not_before, _PAUSE, 0
 
-    def begin(self, openssh: t.Any, old: bool, pace: "Pace") -> None:
-        """Begins an attempt, if one is due."""
-        if self.attempt is None and time.monotonic() >= self.not_before and pace.due():
+    def begin(self, openssh: t.Any, login_turns: t.Any, old: bool, pace: "Pace") -> None:
+        """Begins an attempt, if one is due and not too many logins to that host are under way."""
+        if self.attempt is not None or time.monotonic() < self.not_before or not pace.due():
+            return
+        slots = login_turns.slots(os.path.dirname(self.path), "{0}:{1}".format(self.target.host, self.target.port or ""))
+        self.slot = next((slot for slot in slots[:-_LEFT_FREE] if slot.take()), None)
+        if self.slot is not None:
             pace.note()
             seconds = self.timeouts[self.tries % len(self.timeouts)]
             command = openssh.master_command(self.target._replace(timeout=seconds), self.path, old=old, asks=False)
             self.attempt = Attempt(command, self.path, seconds + _LOGIN_SECONDS)
             self.tries += 1
 
-    def failed(self, soon: bool) -> None:
-        """Ends the attempt and postpones the next one."""
+    def failed(self, lost_for: float, answered: bool) -> None:
+        """Ends the attempt and postpones the next one.
+
+        Args:
+            lost_for: seconds since the loss.
+            answered: whether a login node answered.
+        """
         self.close()
-        if soon:
-            self.pause = _PAUSE
-            self.not_before = time.monotonic() + min(_PAUSE, 0.25 * self.tries)
-        else:
-            self.not_before = time.monotonic() + self.pause * random.uniform(0.7, 1.3)
+        pause = retry_pauses.before_next(lost_for)
+        if answered:
+            pause = max(pause, retry_pauses.spread(self.pause))
             self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
+        else:
+            self.pause = _PAUSE
+        self.not_before = time.monotonic() + pause
 
     def close(self) -> None:
         """Ends the current attempt."""
         if self.attempt is not None:
             self.attempt.close()
             self.attempt = None
+        if self.slot is not None:
+            self.slot.release()
+            self.slot = None
+
+
+def _suspended() -> float:
+    """Seconds since 1970 in which the machine did not run; the value grows while it is suspended."""
+    return time.time() - time.monotonic()
 
 
 class Pace:
@@ -147,23 +172,26 @@ class Reconnection:
 
     def __init__(self, record: SessionRecord, pace: Pace) -> None:
         # These modules cost memory, and most sessions never need them.
-        from ..ssh import client, messages
+        from ..ssh import client, login_turns, messages
 
-        self._ssh, self._messages = client, messages
+        self._ssh, self._login_turns, self._messages = client, login_turns, messages
         self._old, self._pace = False, pace
         pace.floor_s = float(record.facts.get("site", {}).get("reconnect_floor", 0))
         self.refused = ""
         self._retry_at: t.Optional[float] = None
         self._retry_pauses = [] if record.was_prompted else list(_RETRY_REFUSED)
-        now = time.monotonic()
+        self._suspended = _suspended()
+        self._began = time.monotonic()
+        first = self._began + retry_pauses.before_first()
         target = self._ssh.Target(**record.target)
         pinned = self._ssh.pinned(target, record.facts.get("client_side", ""))
         path = record.control_path
-        self._destinations = [_Destination(self._ssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, now)]
+        self._destinations = [_Destination(self._ssh.asking_nobody(pinned), path + SOCKETS[0], _SHORT, first)]
         # A job without a batch system is a process of its login node.
         if pinned == target or not answers.of(record).get("on_login_node"):
             timeouts = (_LONG[0], max(_LONG[1], target.timeout))
-            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], timeouts, now + _OTHER_NODES_AFTER))
+            other = first + retry_pauses.spread(_OTHER_NODES_AFTER)
+            self._destinations.append(_Destination(self._ssh.asking_nobody(target), path + SOCKETS[1], timeouts, other))
         if record.was_prompted and not self._ssh.asks_nobody(target):
             self.refused = "a host on the way to it prompted you at the first login"
 
@@ -179,10 +207,11 @@ class Reconnection:
         """
         if self.refused and self._retry_at is not None and time.monotonic() >= self._retry_at:
             self.refused, self._retry_at = "", None
+        self._note_suspension()
         for destination in list(self._destinations):
             if self.refused:
                 break
-            destination.begin(self._ssh, self._old, self._pace)
+            destination.begin(self._ssh, self._login_turns, self._old, self._pace)
             if destination.attempt is None:
                 continue
             try:
@@ -197,19 +226,32 @@ class Reconnection:
                 self._login_hangs(destination)
         return None
 
+    @property
+    def _lost_for(self) -> float:
+        return time.monotonic() - self._began
+
+    def _note_suspension(self) -> None:
+        """Once the machine was suspended, the pauses are short again."""
+        suspended = _suspended()
+        if suspended - self._suspended > _SUSPENDED:
+            self._began = time.monotonic()
+            for destination in self._destinations:
+                destination.not_before = min(destination.not_before, self._began + retry_pauses.before_first())
+        self._suspended = suspended
+
     def _login_hangs(self, destination: _Destination) -> None:
         """The connection is up, but the login takes too long: a key has to be touched, a telephone confirms it, or the login node is slow."""
         destination.overdue += 1
         if destination.overdue >= 2:
             self._refuse("the login does not finish")
         else:
-            destination.failed(soon=False)
+            destination.failed(self._lost_for, answered=True)
 
     def _failed(self, destination: _Destination, message: str) -> None:
         messages = self._messages
         if "Bad configuration option" in message:
             self._old = True
-            destination.failed(soon=True)
+            destination.failed(0.0, answered=False)
         elif messages.distrusts(message) and len(self._destinations) > 1 and destination is self._destinations[0]:
             # Another host may have that address, for example behind address translation.
             destination.close()
@@ -217,13 +259,13 @@ class Reconnection:
         elif messages.refuses(message):
             self._refuse(message)
         else:
-            destination.failed(soon=messages.silent(message))
+            destination.failed(self._lost_for, answered=not messages.silent(message))
 
     def _refuse(self, message: str) -> None:
         self.refused = message
         self.close()
         if self._retry_pauses:
-            self._retry_at = time.monotonic() + self._retry_pauses.pop(0)
+            self._retry_at = time.monotonic() + self._retry_pauses.pop(0) * (1 + 0.5 * retry_pauses.chance())
 
     def close(self) -> None:
         """Ends all attempts."""

@@ -13,6 +13,7 @@ from ..common import durations, processes, terminals
 from ..common.errors import SessionError
 from ..common.text import one_line
 from ..ssh.shell import ShellLost
+from . import retry_pauses
 from .connection import Connection, failure
 from .lifeline import Stub
 from .reconnection import Attempt, Pace, Reconnection
@@ -69,6 +70,7 @@ class Recovery:
         self.restore_at, self.restored_at, self.pause = 0.0, time.monotonic(), _PAUSE
         self.lost_at: t.Optional[float] = None
         self.gone_at = 0.0
+        self.refusal_shown = False
 
     # -- called by the daemon
 
@@ -159,6 +161,9 @@ class Recovery:
 
     def _check_stub(self) -> None:
         self.reported = self.stub.status()
+        if self.reported.get("refused") and not self.refusal_shown:
+            self.refusal_shown = True
+            self._print("ParaView's port refused a connection that {0}".format(self.reported["refused"]))
         if self.reported.get("state") == "connected":
             self.pause = _PAUSE
         if self.reported.get("state") == "outage":
@@ -229,6 +234,7 @@ class Recovery:
             return False
         self.silent = None
         self._use(connection)
+        self.stub.connect_at_once()
         self.restored_at = time.monotonic()
         return True
 
@@ -316,7 +322,7 @@ class Recovery:
         output = self._restorer_output() if code is not None else "it took too long"
         self._end_restorer()
         # The pauses grow until the line is up: the login node and the batch system serve other users too.
-        self.restore_at = time.monotonic() + self.pause
+        self.restore_at = time.monotonic() + retry_pauses.spread(self.pause)
         self.pause = min(_LONGEST_PAUSE, 2 * self.pause)
         if code == 0:
             self.stub_process = self.session.read().stub
@@ -325,7 +331,7 @@ class Recovery:
         self.restored_at = 0.0
         self.session.update(reason="the connection cannot be restored: {0}".format(one_line(output, 300)))
         if code == OTHER_LOGIN_NODE:
-            self.login_at = time.monotonic() + _OTHER_LOGIN_NODE_PAUSE
+            self.login_at = time.monotonic() + retry_pauses.spread(_OTHER_LOGIN_NODE_PAUSE)
             raise ShellLost(output)
 
     def _restorer_output(self) -> str:
