@@ -7,12 +7,13 @@ import os
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 
-SETTINGS = {"client_timeout": 60, "reconnect_timeout": 60}
+RECORD = SessionRecord(settings={"client_timeout": 60, "reconnect_timeout": 60}, lifeline=True)
 
 
 class Context:
@@ -32,7 +33,7 @@ def session(tmp_path):
     ("reverse_relay_unencrypted", "0.0.0.0:7000")])
 def test_only_a_route_without_a_tunnel_opens_a_port_for_the_line(session, route, place):
     stub = lifeline.Stub(session)
-    command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.LocalClientHost(), 11111, SETTINGS)
+    command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.LocalClientHost(), 11111, RECORD)
     assert command[command.index("--line-listen") + 1] == place
     target = command[command.index("--to") + 1]
     assert target.startswith("@") and not os.path.exists(target[1:]), "the stub would connect to ParaView before ParaView expects that"
@@ -43,7 +44,7 @@ def test_only_a_route_without_a_tunnel_opens_a_port_for_the_line(session, route,
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward_unencrypted", "node_tunnel"])
 def test_paraview_is_served_on_loopback_alone(session, route):
-    command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.LocalClientHost(), 7000, SETTINGS)
+    command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.LocalClientHost(), 7000, RECORD)
     assert command[command.index("--listen") + 1] == "127.0.0.1:7000"
 
 
