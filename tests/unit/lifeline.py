@@ -70,14 +70,15 @@ def new_key(path, text=None, mode=0o600):
 
 
 class End(Running):
-    """One end as a process. port and line: where it listens for ParaView and for the other end."""
+    """One end as a process. port and line: where it listens for ParaView and for the other end. A proxy has no key."""
 
     def __init__(self, directory, role, *arguments, key, python=None, plain=False, **options):
         number = len(list(Path(directory).glob("{0}.*.log".format(role))))
         self.log_path = Path(directory) / "{0}.{1}.log".format(role, number)
         self.status_path = Path(directory) / "{0}.{1}.json".format(role, number)
         arguments = [str(argument) for argument in arguments]
-        command = [*command_of(directory, python, plain), role, "--key", str(key), "--status", str(self.status_path)] + arguments
+        keys = ["--key", str(key)] if key else []
+        command = [*command_of(directory, python, plain), role, *keys, "--status", str(self.status_path)] + arguments
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.log_path, "wb") as stderr:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, **options)
