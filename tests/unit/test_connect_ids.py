@@ -15,28 +15,16 @@ import pytest
 from conftest import wait_until
 from hypothesis import given
 from hypothesis import strategies as st
-from lifeline import PROGRAM, End, Pair, module
+from lifeline import BEFORE, GREETING, PROGRAM, End, Pair, handshake, identity, module
 from relay import Target, exactly, is_reset, to_the_end
 
 lifeline = module()
-GREETING = b"<<<<\1\0\0\0\0"
 # As recorded from ParaView 5.11.0.
-BEFORE = b">>>>\4\0\0\0d\0\0\0" + b"????!\0\0\x005e7a24e1e7033d8c49830a3775623523\0" + b"====\4\0\0\0\1\0\0\0"
 RECORDED = BEFORE + (b"\x97\x86\1\0\4\0\0\x007\0\0\0\x97\x86\1\x007\0\0\0paraview-5.11.connect_id.4242.renderingbackend.opengl2\0")
 OF_DIALOG, OF_PVSERVER = 4242, 2147483646
 OTHER = 61001  # an account that need not exist
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody else")
 connect_ids = st.integers(1, 2 ** 31 - 1)
-
-
-def identity(text):
-    return struct.pack("<LLLLL", 99991, 4, len(text), 99991, len(text)) + text
-
-
-def handshake(connect_id, version="6.1"):
-    """bytes: what the connecting side sends; connect_id may be None."""
-    word = "" if connect_id is None else ".connect_id.{0}".format(connect_id)
-    return GREETING + BEFORE + identity("paraview-{0}{1}.renderingbackend.opengl2\0".format(version, word).encode())
 
 
 def exchange(given_id, expected_id):
