@@ -48,6 +48,43 @@ def test_paraview_is_served_on_loopback_alone(session, route):
     assert command[command.index("--listen") + 1] == "127.0.0.1:7000"
 
 
+PROXY = RECORD.with_(lifeline=False, proxy=True, has_pvserver_id=True)
+
+
+@pytest.mark.parametrize("route", sorted(choice.ROUTES))
+def test_a_proxy_takes_the_place_of_the_stub(session, route):
+    """The connecting side is accepted, and the accepting side is dialled."""
+    stub = lifeline.Stub(session)
+    taken = choice.ROUTES[route](Context(), {"client_port": 7000})
+    of_stub, of_proxy = (stub.command(taken, host.LocalClientHost(), 7001, record) for record in (RECORD, PROXY))
+    assert "proxy" in of_proxy and "--key" not in of_proxy and "--connect-ids" not in of_stub
+    reverse = choice.ROUTES[route].reverse
+    line, local = ("--listen", "--to") if reverse else ("--to", "--listen")
+    assert of_proxy[of_proxy.index(line) + 1] == of_stub[of_stub.index("--line" + line[1:]) + 1]
+    assert of_proxy[of_proxy.index(local) + 1] == of_stub[of_stub.index(local) + 1]
+    assert of_proxy[of_proxy.index("--connect-ids") + 1] == session.ids_path
+
+
+@pytest.mark.parametrize(("reverse", "line"), [(False, "17 4711\n"), (True, "4711 17\n")])
+def test_the_connect_id_of_the_connecting_side_comes_first(session, reverse, line):
+    session.keep_connect_id(17, 4711)
+    session.update(proxy=True)
+    lifeline.Stub(session).keep_connect_ids(reverse)
+    with open(session.ids_path) as stream:
+        assert stream.read() == line
+    assert os.stat(session.ids_path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("fields", "settings", "needed"), [
+    ({}, {"client_version": "5.11.0"}, True), ({}, {"client_process": 17}, True), ({}, {}, False),
+    ({"has_pvserver_id": False}, {"client_version": "5.11.0"}, False), ({"route": "reverse_unencrypted"}, {"client_version": "5.11.0"}, False),
+    ({"route": "reverse_unencrypted"}, {"client_version": "5.11.0", "reconnect_port": 7000}, True),
+    ({"route": "forward_unencrypted"}, {"client_version": "5.11.0"}, True)])
+def test_which_session_without_reconnection_has_a_proxy(fields, settings, needed):
+    record = SessionRecord(**dict({"route": "reverse_tunnel", "has_pvserver_id": True, "settings": dict(settings, client_port=20000)}, **fields))
+    assert lifeline.needs_proxy(record) is needed
+
+
 class OtherHost:
     """Another host, on which ParaView runs."""
 

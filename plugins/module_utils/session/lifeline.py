@@ -74,8 +74,13 @@ def one_port_left(options: t.Dict[str, t.Any]) -> str:
 
 
 def needs_proxy(record: SessionRecord) -> bool:
-    """Whether a session that does not reconnect has a proxy: a ParaView that runs already requests it, with a connect-id of its own."""
-    return record.has_pvserver_id and bool(record.settings.get("client_version")) and not takes_paraviews_port(record.settings, record.route or "")
+    """Whether a session that does not reconnect has a proxy: its connect-id is that of ParaView's dialog."""
+    return record.has_pvserver_id and from_dialog(record) and not takes_paraviews_port(record.settings, record.route or "")
+
+
+def from_dialog(record: SessionRecord) -> bool:
+    """Whether a ParaView that runs already requests the session."""
+    return bool(record.settings.get("client_version") or record.settings.get("client_process"))
 
 
 def without(why: str) -> str:

@@ -32,7 +32,7 @@ class PvserverStart(Step):
         if record.lifeline is None:
             record = self._decide_lifeline(record, flow)
         record = self.decide_proxy()
-        if record.has_pvserver_id and not record.has_stub and record.settings.get("client_version"):
+        if record.has_pvserver_id and not record.has_stub and lifeline.from_dialog(record):
             self.show("pvserver has the connect-id of ParaView's dialog, which is easy to guess, since {0}".format(lifeline.one_port_left(record.settings)))
         self._start_forward(record, routing.load(record, self.channel, self.session), flow)
 
