@@ -10,6 +10,7 @@ from desk import STATE, long
 from screen import Screen
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
+from test_lifeline import open_network
 
 SCREEN = ":77"
 PLACE = "/home/alice/dialog"
@@ -25,6 +26,7 @@ def screen(desk):
     screen = Screen(desk.lab, "alice", SCREEN, PLACE)
     yield screen
     screen.close()
+    desk.lab.path("reset")
     desk.run("sh", "-c", f"rm -rf {PLACE} ~/.config/ParaView")
 
 
@@ -47,6 +49,7 @@ def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, 
         {"name": "user_relay", "type": "bool", "default": "true"}, {"name": "reconnect", "type": "bool", "default": str(reconnects).lower()},
         {"name": "route", "default": route}, {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}]}
     desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(settings))
+    open_network(desk.lab, route)
     screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab", "--script=/home/alice/client.py", PICTURE=f"{PLACE}/picture.png")
     screen.accept("Connection Options")
     desk.lab.wait(lambda: screen.windows("^ParaView: lab"), 90, "the window with connect's progress")
