@@ -4,6 +4,7 @@
 """The route of a lifeline, and the command of its stub."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
@@ -12,6 +13,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors impo
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.steps import pvserver_start
 
 RECORD = SessionRecord(settings={"client_timeout": 60, "reconnect_timeout": 60}, lifeline=True)
 
@@ -83,6 +85,22 @@ def test_the_connect_id_of_the_connecting_side_comes_first(session, reverse, lin
 def test_which_session_without_reconnection_has_a_proxy(fields, settings, needed):
     record = SessionRecord(**dict({"route": "reverse_tunnel", "has_pvserver_id": True, "settings": dict(settings, client_port=20000)}, **fields))
     assert lifeline.needs_proxy(record) is needed
+
+
+@pytest.mark.parametrize(("route", "warns", "proxy"), [("reverse_unencrypted", True, False), ("reverse_tunnel", False, True)])
+def test_connect_warns_where_pvserver_has_the_connect_id_of_the_dialog(session, monkeypatch, route, warns, proxy):
+    session.keep_connect_id(17, 4711)
+    session.update(lifeline=False, route=route, route_state={"client_port": 20000, "port": 4000},
+                   settings={"client_port": 20000, "client_version": "5.11.0", "job_id": "", "walltime": 60})
+    monkeypatch.setattr(pvserver_start.routing, "load", lambda *_arguments: SimpleNamespace(reverse=True))
+    monkeypatch.setattr(pvserver_start.PvserverStart, "granted", staticmethod(lambda record: record.settings))
+    lines = []
+    flow = SimpleNamespace(nodes=["c1"], progress=SimpleNamespace(addresses=[]))
+    pvserver_start.PvserverStart(session, SimpleNamespace(), lines.append).job_runs(flow)
+    record = session.read()
+    assert ["easy to guess" in line for line in lines] == [True] * warns and record.proxy is proxy
+    assert session.pvserver_id() == (4711 if proxy else 17)
+    assert (record.route_state["client_port"] != 20000) is proxy, "the proxy needs a port of its own"
 
 
 class OtherHost:

@@ -10,7 +10,6 @@ proxy: pvserver has a connect-id that ParaView does not know.
 
 import os
 import re
-import shlex
 import sys
 
 from ..cluster.login_node import ThisHost
@@ -26,13 +25,6 @@ from .shells import Shells
 
 # A day in seconds: that long it waits for pvserver.
 _DAY = 86400
-_RUN = """( command exec 8< {directory}/life 9>&-; cd /; {command} <&8 8<&- > {directory}/said 2>&1; echo ended >> {directory}/said
-cat <&8 > /dev/null; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
-"""
-_WAIT = """n=0
-until grep -Eq '^(listening|ended)' {directory}/said 2>/dev/null || [ $n -ge 300 ]; do sleep 0.05 2>/dev/null || sleep 1; n=$((n + 1)); done
-cat {directory}/said
-"""
 
 
 class HoldingRelay(UserRelay):
@@ -60,10 +52,8 @@ class HoldingRelay(UserRelay):
         except RouteUnavailable as unavailable:
             raise SessionError("your client cannot be held on this login node", str(unavailable), "ask the site")
         write_private(directory + "/connect_ids", "{0:d} {1:d}\n".format(self.connect_id, self.pvserver_id))
-        words = [self.saved["program"], "-IS", directory + "/" + self.FILE, "proxy", "--listen", "127.0.0.1:{0:d}".format(self.port),
-                 "--to", "@" + self._target, "--connect-ids", directory + "/connect_ids", "--wait", str(_DAY), "--exit-on-eof"]
-        self.context.login_node.hold(_RUN.format(directory=directory, command=" ".join(shlex.quote(word) for word in words)), 15)
-        output = self.context.login_node.run(_WAIT.format(directory=directory), 30)[1]
+        output = self._run([self.saved["program"], "-IS", directory + "/" + self.FILE, "proxy", "--listen", "127.0.0.1:{0:d}".format(self.port),
+                            "--to", "@" + self._target, "--connect-ids", directory + "/connect_ids", "--wait", str(_DAY), "--exit-on-eof"])
         if not re.search(r"(?m)^listening ", output):
             why = one_line(re.sub(r"(?m)^ended$|^paraview-lifeline: ", "", output))
             raise SessionError("port {0} of {1} is not available".format(self.port, self.context.login_node.name), why or "the relay on it does not start",

@@ -132,14 +132,18 @@ class UserRelay:
                 "--to", target, "--allow-file", self.saved["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
         if target.startswith(("unix:", "127.")):
             argv += ["--owner", str(self.context.login_node.uid)]
-        command = " ".join(shlex.quote(word) for word in argv)
-        self.context.login_node.hold(_RUN.format(command=command, directory=self.saved["directory"]), 15)
-        output = self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
+        output = self._run(argv)
         found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", output, re.MULTILINE)
         if not found:
             raise RouteUnavailable("your own relay on {0} does not start ({1})".format(
                 self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", output)) or "no output"))
         return int(found.group(1))
+
+    def _run(self, argv: t.List[str]) -> str:
+        """Starts a program of ours, and returns its output once it listens or has ended."""
+        command = " ".join(shlex.quote(word) for word in argv)
+        self.context.login_node.hold(_RUN.format(command=command, directory=self.saved["directory"]), 15)
+        return self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
 
     def _substitute_command(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
         unix, path = target.startswith("unix:"), target.partition(":")[2]
