@@ -301,6 +301,28 @@ def test_a_proxy_holds_pvserver_until_paraview_listens(proxy, tmp_path, target):
     assert exactly(called, len(handshake(OF_DIALOG))) == handshake(OF_DIALOG)
 
 
+def test_a_handshake_that_reaches_nobody_is_no_connection(proxy, tmp_path, target):
+    """Whoever sends everything at once does not pass for ParaView's connection, nor fill the memory."""
+    place = tmp_path / "client"
+    end = proxy(to="@{0}".format(place), reverse=True)
+    for connect_id in (OF_PVSERVER, 7):
+        caller = end.connect()
+        caller.setblocking(False)
+        content = handshake(connect_id) + bytes(1 << 20)
+        try:
+            while content:
+                content = content[caller.send(content):]
+        except BlockingIOError:
+            pass
+    end.logged("ParaView's connection waits")
+    assert end.status["paraview"] == "waiting"
+    place.write_text(target.text + "\n")
+    called = [target.accept() for _connection in range(2)]
+    texts = [exactly(sock, len(handshake(7))) for sock in called]
+    assert sorted(text.count(str(OF_DIALOG).encode()) for text in texts) == [0, 1]
+    wait_until(lambda: end.status["paraview"] == "connected")
+
+
 def test_a_reset_of_one_side_reaches_the_other_one(proxy, target):
     end = proxy(to=target.text)
     caller = end.connect()
