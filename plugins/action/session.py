@@ -118,12 +118,15 @@ class ActionModule(SessionAction):
                                "connect, check and disconnect there; if that host does not exist any more, remove the record")
 
     def _begin(self, options):
-        connect_id = pvserver.new_connect_id() if options["connect_id"] is None else options["connect_id"]
         record = self.session.begin(
             owner=self.owner, settings=dict(options, connect_id=None), check=self._task.check_mode, controller_host=socket.gethostname(), job_id=None,
             daemon=None, waiting=self._waiting(options), terminal=terminals.of_process(self.owner[0]))
-        self.session.keep_connect_id(connect_id)
+        self._keep_connect_id(options["connect_id"])
         return self._result(record, todo=True, changed=True)
+
+    def _keep_connect_id(self, given):
+        """Keeps a connect-id that was given, or a random one. A given one may be easy to guess: that of ParaView's dialog is one of 2041."""
+        self.session.keep_connect_id(pvserver.new_connect_id() if given is None else given, pvserver.new_connect_id() if given else 0)
 
     @staticmethod
     def _waiting(options):
@@ -231,14 +234,14 @@ class ActionModule(SessionAction):
         if not self._is_for_another(record, options):
             return record
         if options["connect_id"] is not None:
-            self.session.keep_connect_id(options["connect_id"])
+            self._keep_connect_id(options["connect_id"])
         port = options["client_port"]
         if not port:
             return self.session.read()
         changed: t.Dict[str, t.Any] = {"settings": dict(record.settings, client_port=port)}
         if record.route and route_names.is_reverse(record.route):
             changed.update(client_port=port, url=pvserver.url(True, port))
-            if not record.lifeline:
+            if not record.has_stub:
                 # The forward to the old port is replaced when the route is confirmed.
                 changed["route_state"] = dict(record.route_state, client_port=port, port=None)
         return self.session.update(**changed)

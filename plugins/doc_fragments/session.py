@@ -398,6 +398,8 @@ options:
       - On a forward route pvserver checks it, so that another account which reaches the port of pvserver is refused.
       - On a reverse route it does not authenticate the client. pvserver sends it, and accepts any answer. There the protection is that no other account holds
         the port that pvserver calls, which is checked right before pvserver starts.
+      - A number that is set may be easy to guess, as that of ParaView's Connect dialog is. If the session reconnects, or if the dialog requests it, pvserver
+        has another, random one, and C(paraview-lifeline) replaces it on the way.
       - It is no key. It is on the command lines of pvserver and of the client, where other accounts of those hosts may see it.
     type: raw
     default: random

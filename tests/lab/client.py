@@ -16,10 +16,11 @@ from paraview.modules.vtkRemotingCore import vtkPVSystemConfigInformation
 from paraview.modules.vtkRemotingViews import vtkPVRenderingCapabilitiesInformation
 
 HOST_NAME = """
-import socket, vtk
+import os, socket, vtk
 names = vtk.vtkStringArray()
 names.SetName("host")
 names.InsertNextValue(socket.gethostname())
+names.InsertNextValue(str(os.getuid()))
 self.GetOutput().GetFieldData().AddArray(names)
 """
 
@@ -35,7 +36,9 @@ about = vtkPVRenderingCapabilitiesInformation()
 servermanager.ActiveConnection.Session.GatherInformation(4, about, 0)  # 4: the render server's root
 where = pv.ProgrammableSource(Script=HOST_NAME)
 where.UpdatePipeline()
-print("server host", servermanager.Fetch(where).GetFieldData().GetAbstractArray("host").GetValue(0), flush=True)
+server = servermanager.Fetch(where).GetFieldData().GetAbstractArray("host")
+print("server host", server.GetValue(0), flush=True)
+print("server account", server.GetValue(1), flush=True)
 
 data = pv.OpenDataFile("/srv/data/wavelet.vti")
 # A view of its own is shown nowhere in a ParaView with windows.

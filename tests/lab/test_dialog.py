@@ -10,6 +10,7 @@ from desk import STATE, long
 from screen import Screen
 from terminal import Terminal
 from test_guides import GUIDES, VARIABLES, blocks, pattern_of, steps, substituted
+from test_lifeline import open_network
 
 SCREEN = ":77"
 PLACE = "/home/alice/dialog"
@@ -25,6 +26,7 @@ def screen(desk):
     screen = Screen(desk.lab, "alice", SCREEN, PLACE)
     yield screen
     screen.close()
+    desk.lab.path("reset")
     desk.run("sh", "-c", f"rm -rf {PLACE} ~/.config/ParaView")
 
 
@@ -38,12 +40,16 @@ def full(desk):
 
 
 @pytest.mark.everywhere
-@pytest.mark.parametrize("route", ["forward_tunnel", *(long(one) for one in ("reverse_tunnel", "reverse_tunnel_relay"))])
-def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, route):
-    settings = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": route != "forward_tunnel", "command": [CONNECT], "options": [
+@pytest.mark.parametrize(("route", "reconnects"), [
+    ("forward_tunnel", True), ("forward_tunnel", False), ("reverse_tunnel", False), long("reverse_tunnel", True), long("reverse_tunnel_relay", True),
+    long("node_tunnel", False), long("node_tunnel_reverse", False), long("reverse_tunnel_relay", False), long("forward_unencrypted", False)])
+def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, route, reconnects):
+    settings = {"path": f"{PLACE}/lab.pvsc", "name": "The lab", "host": "lab", "reverse": "reverse" in route, "command": [CONNECT], "options": [
         {"name": "nodes", "type": "int", "min": 1, "max": 2, "default": "1"}, {"name": "walltime", "type": "choice", "choices": [{"value": "0:20:00"}]},
+        {"name": "user_relay", "type": "bool", "default": "true"}, {"name": "reconnect", "type": "bool", "default": str(reconnects).lower()},
         {"name": "route", "default": route}, {"name": "setup", "default": "export SEEN=" + shlex.quote(HOSTILE)}]}
     desk.run("ansible", "localhost", "-m", "sciviz.paraview.server_config", "-a", json.dumps(settings))
+    open_network(desk.lab, route)
     screen.paraview(f"--servers-file={PLACE}/lab.pvsc", "--server=The lab", "--script=/home/alice/client.py", PICTURE=f"{PLACE}/picture.png")
     screen.accept("Connection Options")
     desk.lab.wait(lambda: screen.windows("^ParaView: lab"), 90, "the window with connect's progress")
@@ -55,6 +61,9 @@ def test_an_entry_is_chosen_and_a_picture_is_rendered_on_the_node(desk, screen, 
     assert int(desk.run("stat", "-c", "%s", f"{PLACE}/picture.png").stdout) > 10000
     assert (record["route"], record["settings"]["walltime"]) == (route, 1200)
     assert 20000 <= record["client_port"] <= 32767
+    # The dialog's connect-id is easy to guess.
+    assert re.search(r"--connect-id=(\d+)", desk.lab.on(node, "ps", "-C", "pvserver", "-o", "args=").stdout).group(1) != desk.run(
+        "cat", f"{STATE}/lab/connect_id").stdout.strip()
     assert f"SEEN={HOSTILE}\n" in desk.lab.on(node, "sh", "-c", "tr '\\0' '\\n' < /proc/$(pgrep -u alice -o -f '^pvserver')/environ").stdout
     desk.lab.wait(lambda: not screen.windows("^ParaView: lab"), 90, "the end of the window with connect's progress")
     screen.quit()

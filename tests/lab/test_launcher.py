@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from batch import gridengine_jobs
 from test_connect import rendered_on_a_node
+from test_connect_ids import OF_DIALOG, guessed, of_pvserver
 
 CLIENT = Path(__file__).parent / "client.py"
 USER, UID = "bob", 20002
@@ -240,6 +241,16 @@ def test_a_squatter_is_refused_before_a_job_is_queued(bob):
         assert launched.returncode == 1 and what in said and "no job was submitted" in said and "submitted:" not in said, said
     for squatter in squatters:
         squatter.terminate()
+
+
+def test_no_guess_of_the_dialogs_connect_id_gets_into_pvserver(bob):
+    launched = bob.launch("forward", 41114, connect_id=OF_DIALOG)
+    found = told(launched, r"^pvserver accepts connections on (\S+):(\d+)$")
+    assert of_pvserver(bob.lab, found.group(1)) != OF_DIALOG
+    answers = guessed(bob.lab, found.group(1), found.group(2), "alice")
+    assert OF_DIALOG in answers and "0" not in answers.values()
+    launched.terminate()
+    bob.nothing_left()
 
 
 def test_nobody_else_comes_through_the_relay_that_holds(bob):

@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -24,6 +25,22 @@ from relay import Target
 PROGRAM = TOP / "roles/connect/files/paraview-lifeline"
 EAGER = ("--redial", "0.05")
 QUICK = (*EAGER, "--ping", "0.3", "--dead", "1")  # only for tests of silence: on a busy machine a second is short
+
+
+# What the connecting side of ParaView and pvserver sends before its text.
+GREETING = b"<<<<\1\0\0\0\0"
+BEFORE = b">>>>\4\0\0\0d\0\0\0" + b"????!\0\0\x005e7a24e1e7033d8c49830a3775623523\0" + b"====\4\0\0\0\1\0\0\0"
+
+
+def identity(text):
+    """bytes: a text of a handshake, with its length."""
+    return struct.pack("<LLLLL", 99991, 4, len(text), 99991, len(text)) + text
+
+
+def handshake(connect_id, version="6.1"):
+    """bytes: what the connecting side sends; connect_id may be None."""
+    word = "" if connect_id is None else ".connect_id.{0}".format(connect_id)
+    return GREETING + BEFORE + identity("paraview-{0}{1}.renderingbackend.opengl2\0".format(version, word).encode())
 
 
 def module():
@@ -70,14 +87,15 @@ def new_key(path, text=None, mode=0o600):
 
 
 class End(Running):
-    """One end as a process. port and line: where it listens for ParaView and for the other end."""
+    """One end as a process. port and line: where it listens for ParaView and for the other end. A proxy has no key."""
 
     def __init__(self, directory, role, *arguments, key, python=None, plain=False, **options):
         number = len(list(Path(directory).glob("{0}.*.log".format(role))))
         self.log_path = Path(directory) / "{0}.{1}.log".format(role, number)
         self.status_path = Path(directory) / "{0}.{1}.json".format(role, number)
         arguments = [str(argument) for argument in arguments]
-        command = [*command_of(directory, python, plain), role, "--key", str(key), "--status", str(self.status_path)] + arguments
+        keys = ["--key", str(key)] if key else []
+        command = [*command_of(directory, python, plain), role, *keys, "--status", str(self.status_path)] + arguments
         options.setdefault("stdin", subprocess.DEVNULL)
         with open(self.log_path, "wb") as stderr:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, **options)

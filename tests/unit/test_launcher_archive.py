@@ -18,6 +18,7 @@ import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.plugin_utils import launcher_archive
 from conftest import TOP
+from lifeline import handshake
 from relay import free_ports, interpreters
 
 SECRET = "1876543210"
@@ -36,6 +37,11 @@ else:
     sock.listen(5)
     print("Waiting for client...\\nAccepting connection(s): {{0}}:{{1}}".format(socket.gethostname(), sock.getsockname()[1]), flush=True)
     peer = sock.accept()[0]
+    received = b""
+    while b"opengl2" not in received:
+        received += peer.recv(1000)
+    if ".connect_id.{{0}}.".format(options["connect-id"]).encode() not in received:
+        sys.exit("another connect-id")
 print("Client connected.", flush=True)
 peer.sendall(("id " + options.get("connect-id", "none")).encode())
 peer.recv(100)
@@ -178,15 +184,17 @@ def test_forward_holds_the_client_until_pvserver_accepts_connections(host, until
     process = host.start("forward", python=python, port=port)
     with client(port, until) as sock:
         sock.settimeout(20)
-        assert sock.recv(100).decode() == "id " + SECRET
+        sock.sendall(handshake(SECRET))
+        word, _blank, connect_id = sock.recv(100).decode().partition(" ")
+        assert word == "id" and connect_id != SECRET, "the connect-id of ParaView's dialog is easy to guess"
         lines = [process.stdout.readline().decode().strip() for _line in range(5)]
         assert lines[0] == "route forward_tunnel" and " submitted: 1 node, 1 task, 1:00:00" in lines[1] and " running on " in lines[2]
         assert lines[3].startswith("pvserver accepts connections on ")
-        assert not [words for words in host.processes() if SECRET in words and "--server-port" not in words]
+        assert not [words for words in host.processes() if SECRET in words or (connect_id in words and "--server-port" not in words)]
         sock.sendall(b"end")
     out, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (0, b"") and b"ParaView has disconnected, and job " in out
-    assert SECRET not in " ".join(lines) + out.decode()
+    assert SECRET not in " ".join(lines) + out.decode() and connect_id not in " ".join(lines) + out.decode()
     until(lambda: not host.left())  # other tests have their own relays there for a while
 
 
@@ -269,7 +277,8 @@ def test_with_leave_a_background_process_ends_the_session_with_ssh(host, until, 
     output = until(lambda: (tmp_path / "out").exists() and re.search(r"(?s)(.*)\n([0-9]+)\n\Z", (tmp_path / "out").read_text()))
     assert "ready after" in output.group(1) and output.group(2) == "0"
     with client(port, until) as sock:
-        assert sock.recv(100).decode() == "id " + SECRET
+        sock.sendall(handshake(SECRET))
+        assert sock.recv(100).decode().startswith("id ")
         server.stdin.close()
         server.wait()
         until(lambda: not host.left(), 30)

@@ -4,15 +4,18 @@
 """The route of a lifeline, and the command of its stub."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.client import host
+from ansible_collections.sciviz.paraview.plugins.module_utils.cluster.session_record import SessionRecord
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
 from ansible_collections.sciviz.paraview.plugins.module_utils.routes import choice
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline, lifeline_route
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.steps import pvserver_start
 
-SETTINGS = {"client_timeout": 60, "reconnect_timeout": 60}
+RECORD = SessionRecord(settings={"client_timeout": 60, "reconnect_timeout": 60}, lifeline=True)
 
 
 class Context:
@@ -32,7 +35,7 @@ def session(tmp_path):
     ("reverse_relay_unencrypted", "0.0.0.0:7000")])
 def test_only_a_route_without_a_tunnel_opens_a_port_for_the_line(session, route, place):
     stub = lifeline.Stub(session)
-    command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.LocalClientHost(), 11111, SETTINGS)
+    command = stub.command(choice.ROUTES[route](Context(), {"client_port": 7000}), host.LocalClientHost(), 11111, RECORD)
     assert command[command.index("--line-listen") + 1] == place
     target = command[command.index("--to") + 1]
     assert target.startswith("@") and not os.path.exists(target[1:]), "the stub would connect to ParaView before ParaView expects that"
@@ -43,8 +46,61 @@ def test_only_a_route_without_a_tunnel_opens_a_port_for_the_line(session, route,
 
 @pytest.mark.parametrize("route", ["forward_tunnel", "forward_unencrypted", "node_tunnel"])
 def test_paraview_is_served_on_loopback_alone(session, route):
-    command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.LocalClientHost(), 7000, SETTINGS)
+    command = lifeline.Stub(session).command(choice.ROUTES[route](Context(), {}), host.LocalClientHost(), 7000, RECORD)
     assert command[command.index("--listen") + 1] == "127.0.0.1:7000"
+
+
+PROXY = RECORD.with_(lifeline=False, proxy=True, has_pvserver_id=True)
+
+
+@pytest.mark.parametrize("route", sorted(choice.ROUTES))
+def test_a_proxy_takes_the_place_of_the_stub(session, route):
+    """The connecting side is accepted, and the accepting side is dialled."""
+    stub = lifeline.Stub(session)
+    taken = choice.ROUTES[route](Context(), {"client_port": 7000})
+    of_stub, of_proxy = (stub.command(taken, host.LocalClientHost(), 7001, record) for record in (RECORD, PROXY))
+    assert "proxy" in of_proxy and "--key" not in of_proxy and "--connect-ids" not in of_stub
+    reverse = choice.ROUTES[route].reverse
+    line, local = ("--listen", "--to") if reverse else ("--to", "--listen")
+    assert of_proxy[of_proxy.index(line) + 1] == of_stub[of_stub.index("--line" + line[1:]) + 1]
+    assert of_proxy[of_proxy.index(local) + 1] == of_stub[of_stub.index(local) + 1]
+    assert of_proxy[of_proxy.index("--connect-ids") + 1] == session.ids_path
+
+
+@pytest.mark.parametrize(("reverse", "line"), [(False, "17 4711\n"), (True, "4711 17\n")])
+def test_the_connect_id_of_the_connecting_side_comes_first(session, reverse, line):
+    session.keep_connect_id(17, 4711)
+    session.update(proxy=True)
+    lifeline.Stub(session).keep_connect_ids(reverse)
+    with open(session.ids_path) as stream:
+        assert stream.read() == line
+    assert os.stat(session.ids_path).st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(("fields", "settings", "needed"), [
+    ({}, {"client_version": "5.11.0"}, True), ({}, {"client_process": 17}, True), ({}, {}, False),
+    ({"has_pvserver_id": False}, {"client_version": "5.11.0"}, False), ({"route": "reverse_unencrypted"}, {"client_version": "5.11.0"}, False),
+    ({"route": "reverse_unencrypted"}, {"client_version": "5.11.0", "reconnect_port": 7000}, True),
+    ({"route": "forward_unencrypted"}, {"client_version": "5.11.0"}, True)])
+def test_which_session_without_reconnection_has_a_proxy(fields, settings, needed):
+    record = SessionRecord(**dict({"route": "reverse_tunnel", "has_pvserver_id": True, "settings": dict(settings, client_port=20000)}, **fields))
+    assert lifeline.needs_proxy(record) is needed
+
+
+@pytest.mark.parametrize(("route", "warns", "proxy"), [("reverse_unencrypted", True, False), ("reverse_tunnel", False, True)])
+def test_connect_warns_where_pvserver_has_the_connect_id_of_the_dialog(session, monkeypatch, route, warns, proxy):
+    session.keep_connect_id(17, 4711)
+    session.update(lifeline=False, route=route, route_state={"client_port": 20000, "port": 4000},
+                   settings={"client_port": 20000, "client_version": "5.11.0", "job_id": "", "walltime": 60})
+    monkeypatch.setattr(pvserver_start.routing, "load", lambda *_arguments: SimpleNamespace(reverse=True))
+    monkeypatch.setattr(pvserver_start.PvserverStart, "granted", staticmethod(lambda record: record.settings))
+    lines = []
+    flow = SimpleNamespace(nodes=["c1"], progress=SimpleNamespace(addresses=[]))
+    pvserver_start.PvserverStart(session, SimpleNamespace(), lines.append).job_runs(flow)
+    record = session.read()
+    assert ["easy to guess" in line for line in lines] == [True] * warns and record.proxy is proxy
+    assert session.pvserver_id() == (4711 if proxy else 17)
+    assert (record.route_state["client_port"] != 20000) is proxy, "the proxy needs a port of its own"
 
 
 class OtherHost:

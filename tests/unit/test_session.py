@@ -243,6 +243,21 @@ def test_connect_id(session):
     assert session.report()["connect_id"] is None
 
 
+def test_pvserver_has_another_connect_id_than_paraview_where_a_stub_replaces_it(session):
+    session.begin()
+    session.keep_connect_id(17, 4711)
+    assert (session.connect_id(), session.pvserver_id()) == (17, 17)
+    for with_stub in ({"lifeline": True}, {"lifeline": False, "proxy": True}):
+        session.update(**with_stub)
+        assert (session.connect_id(), session.pvserver_id(), session.report()["connect_id"]) == (17, 4711, 17)
+    assert "4711" not in session.read().text() and _mode(session.pvserver_id_path) == 0o600
+    session.forget_secrets()
+    with pytest.raises(SessionError, match="connect-id of lab cannot be read"):
+        session.pvserver_id()
+    session.keep_connect_id(18)
+    assert session.pvserver_id() == 18
+
+
 def test_no_connect_id(session):
     session.begin()
     session.keep_connect_id(0)

@@ -110,6 +110,24 @@ def test_before_pvserver_has_its_arguments_another_paraview_gets_the_session(ope
     assert open_session.session.connect_id() == 18
 
 
+@pytest.mark.parametrize(("given", "differs"), [(None, False), (17, True), (0, False)])
+def test_pvserver_gets_another_connect_id_than_the_one_that_was_given(open_session, given, differs):
+    open_session._keep_connect_id(given)
+    record = open_session.session.update(lifeline=True)
+    first, second = open_session.session.connect_id(), open_session.session.pvserver_id()
+    assert record.has_pvserver_id is differs is (first != second)
+    assert given in (None, first) and (second > 0) is (given != 0)
+
+
+def test_a_paraview_that_takes_a_session_over_gets_a_new_connect_id_at_pvserver_too(open_session):
+    open_session.session.update(proxy=True, route_state={"client_port": 5000, "port": 4000, "address": "10.0.0.1"})
+    open_session._keep_connect_id(17)
+    before = open_session.session.pvserver_id()
+    record = open_session._adopt(open_session.session.read(), OPTIONS)
+    assert open_session.session.connect_id() == 18 and open_session.session.pvserver_id() not in (18, before)
+    assert (record.client_port, record.route_state["client_port"]) == (20002, 5000), "the route ends at the proxy"
+
+
 def test_a_connect_that_resumes_a_session_changes_its_notifications_and_not_its_job(open_session, monkeypatch):
     defaults = {name: about["default"] for name, about in settings.SPEC.items()}
     before = settings.check(dict(defaults, client_port=20001, nodes=2))

@@ -318,7 +318,8 @@ class JobFlow:
         """
         self.directory.put("go", job_scripts.go_file(endpoints()))
 
-    def wait_for_pvserver(self, route: t.Any, pvserver: t.List[str], check: t.Callable[[], t.Any] = lambda: None, lifeline: bool = False) -> paraview.Status:
+    def wait_for_pvserver(self, route: t.Any, pvserver: t.List[str], check: t.Callable[[], t.Any] = lambda: None, lifeline: bool = False,
+                          held: bool = False) -> paraview.Status:
         """Waits until pvserver accepts connections, is connected to its client, or is held by a relay on the way to the client.
 
         Args:
@@ -326,6 +327,7 @@ class JobFlow:
             pvserver: the command that was requested.
             check: is called each time the job's state may have changed.
             lifeline: an agent runs between pvserver and the route.
+            held: a program at the end of the route holds pvserver's connection until the client listens.
         Raises:
             SessionError: it did not start.
         """
@@ -337,7 +339,7 @@ class JobFlow:
             job_faults.refuse_separate_servers(self.watch.job_id, status)
             if status.accepting:
                 status.accepting = job_faults.reachable(status.accepting, self.progress, lifeline, pvserver)
-            late = lifeline or route.client_may_be_late
+            late = lifeline or held or route.client_may_be_late
             if status.connected or ((self.progress.agent or not lifeline) and (status.accepting if not route.reverse else status.connecting and late)):
                 self._show_display()
                 return status

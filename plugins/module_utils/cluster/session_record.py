@@ -57,6 +57,8 @@ class SessionRecord:
     #: What the site has changed among them: the user's own values, by name.
     changed_by_site: t.Dict[str, t.Any] = {}
     has_connect_id: bool = False
+    #: Whether pvserver can have another connect-id than ParaView.
+    has_pvserver_id: bool = False
     #: The session began in check mode, so it ends with the playbook.
     check: bool = False
 
@@ -128,6 +130,8 @@ class SessionRecord:
     agent: t.Any = None
     #: Whether the session reconnects; None until the job reports whether it can.
     lifeline: t.Optional[bool] = False
+    #: Whether paraview-lifeline stands next to ParaView without an agent, as a proxy that replaces the connect-id.
+    proxy: bool = False
     was_connected: bool = False
     job_over: bool = False
     undone: bool = False
@@ -150,6 +154,11 @@ class SessionRecord:
     def over(self) -> bool:
         """Whether only the record of the session is left to remove."""
         return self.state in OVER
+
+    @property
+    def has_stub(self) -> bool:
+        """Whether the route ends at paraview-lifeline, which connects to ParaView or accepts its connection."""
+        return bool(self.lifeline) or self.proxy
 
     def with_(self, **fields: t.Any) -> "SessionRecord":
         """A copy of the record with other values in some fields."""

@@ -16,7 +16,8 @@ import typing as t
 #: What the launcher needs: role and name of each.
 OF_THE_LAUNCHER = (
     ("connect", "answer.sh"), ("connect", "job.sh"), ("connect", "login_node.sh"), ("connect", "login_shell.sh"), ("connect", "modules.sh"),
-    ("connect", "place.sh"), ("connect", "pvserver.sh"), ("connect", "pvserver_version.sh"), ("connect", "rank.sh"), ("relay", "paraview-relay"))
+    ("connect", "paraview-lifeline"), ("connect", "place.sh"), ("connect", "pvserver.sh"), ("connect", "pvserver_version.sh"),
+    ("connect", "rank.sh"), ("relay", "paraview-relay"))
 _ROLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "roles")
 _PLACEHOLDER = re.compile(r"@([A-Z_]+)@")
 _PART = re.compile(r"^ *# BEGIN (\w+)\n(.*?)^ *# END \1\n", re.DOTALL | re.MULTILINE)

@@ -75,7 +75,7 @@ class LauncherSession:
         """Runs the session until pvserver is connected to its client, or accepts connections; raises SessionError."""
         if self.options.direction == "forward":
             # This comes first, since ParaView may be connecting already.
-            self.holder = HoldingRelay(self.shells, self.name, self.options.port)
+            self.holder = HoldingRelay(self.shells, self.name, self.options.port, self.options.connect_id)
             self.holder.listen()
         facts, table, modules = self._prepare()
         self.route = self._route(facts, table)
@@ -184,7 +184,7 @@ class LauncherSession:
 
     def _endpoints(self, node: str) -> t.List[str]:
         self.route.before_start(node)
-        return self.route.pvserver_arguments(self.options.connect_id)
+        return self.route.pvserver_arguments(self.holder.pvserver_id if self.holder else self.options.connect_id)
 
     def _finish_route(self, status: Status, node: str) -> None:
         if not self.route.reverse:

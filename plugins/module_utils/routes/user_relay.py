@@ -29,7 +29,7 @@ for p in socat ncat; do command -v "$p" >/dev/null 2>&1 && printf '%s %s\n' "$p"
 """
 # These run in the connection's own shell, so nothing in them may end the shell.
 _BEGIN = r"""paraview_relay=$(mktemp -d /tmp/paraview-relay.XXXXXXXXXX) && mkfifo -m 600 "$paraview_relay/life" && command exec 9<>"$paraview_relay/life" &&
-: > "$paraview_relay/allow" && cat > "$paraview_relay/paraview-relay" <<'{mark}' && printf 'directory %s\n' "$paraview_relay"
+: > "$paraview_relay/allow" && cat > "$paraview_relay/{name}" <<'{mark}' && printf 'directory %s\n' "$paraview_relay"
 {program}
 {mark}
 """
@@ -64,6 +64,9 @@ class UserRelay:
         saved: the relay's state in the record: kind (python, socat or ncat), program, directory, sources.
     """
 
+    #: The file of the program that Python runs.
+    FILE = "paraview-relay"
+
     def __init__(self, context: RouteContext, saved: t.Dict[str, t.Any]) -> None:
         self.context = context
         self.saved = saved
@@ -85,13 +88,17 @@ class UserRelay:
         """Creates a directory on the login node for this relay only, and returns its path; raises RouteUnavailable."""
         self.find()
         mark = os.urandom(12).hex()
-        text = programs.text("relay", "paraview-relay").rstrip("\n") if self.holds else ""
-        _code, out, err = self.context.login_node.hold(_BEGIN.format(mark=mark, program=text), 30)
+        text = self._program().rstrip("\n") if self.holds else ""
+        _code, out, err = self.context.login_node.hold(_BEGIN.format(mark=mark, name=self.FILE, program=text), 30)
         found = re.search(r"^directory (/tmp/paraview-relay\.[A-Za-z0-9]{10})$", out, re.MULTILINE)
         if not found:
             raise RouteUnavailable("no directory can be created in /tmp of {0} ({1})".format(self.context.login_node.name, one_line(err) or "no reason given"))
         self.saved["directory"] = found.group(1)
         return found.group(1)
+
+    @staticmethod
+    def _program() -> str:
+        return programs.text("relay", "paraview-relay")
 
     def start(self, address: str, ports: str, target: str, sources: t.List[str]) -> int:
         """Starts the relay, and waits until it listens.
@@ -125,14 +132,18 @@ class UserRelay:
                 "--to", target, "--allow-file", self.saved["directory"] + "/allow", "--hold", idle, "--wait", idle, "--max-sessions", "128", "--exit-on-eof"]
         if target.startswith(("unix:", "127.")):
             argv += ["--owner", str(self.context.login_node.uid)]
-        command = " ".join(shlex.quote(word) for word in argv)
-        self.context.login_node.hold(_RUN.format(command=command, directory=self.saved["directory"]), 15)
-        output = self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
+        output = self._run(argv)
         found = re.search(r"^listening [0-9.]+:([0-9]{1,5})$", output, re.MULTILINE)
         if not found:
             raise RouteUnavailable("your own relay on {0} does not start ({1})".format(
                 self.context.login_node.name, one_line(re.sub(r"(?m)^ended$", "", output)) or "no output"))
         return int(found.group(1))
+
+    def _run(self, argv: t.List[str]) -> str:
+        """Starts a program of ours, and returns its output once it listens or has ended."""
+        command = " ".join(shlex.quote(word) for word in argv)
+        self.context.login_node.hold(_RUN.format(command=command, directory=self.saved["directory"]), 15)
+        return self.context.login_node.run(_WAIT.format(directory=self.saved["directory"]), 30)[1]
 
     def _substitute_command(self, address: str, port: int, target: str, sources: t.List[str]) -> str:
         unix, path = target.startswith("unix:"), target.partition(":")[2]

@@ -81,8 +81,8 @@ class ClientConnection:
         record = self.session.read()
         remote_client_host = record.remote_client_host
         if remote_client_host:
-            # If a session reconnects, its route ends at this host and stays open.
-            opened_by = record.route_opened_by if record.lifeline else None
+            # If a session has a stub, its route ends at this host and stays open.
+            opened_by = record.route_opened_by if record.has_stub else None
             self.session.update(remote_client_host=dict(remote_client_host, daemon=None), route_opened_by=opened_by,
                                 reason="the connection to {0} was lost".format(remote_client_host["name"]))
 

@@ -127,6 +127,7 @@ class Driver:
 
     def _start(self) -> t.Dict[str, t.Any]:
         client = self._step(ClientStart)
+        self._step(PvserverStart).decide_proxy()
         self._step(RouteChoice).confirm()
         client.wait_until_it_listens()
         self._step(PvserverStart).run()

@@ -12,6 +12,7 @@ import sys
 import time
 import typing as t
 
+from ..cluster.session_record import SessionRecord
 from ..cluster.status_file import Progress
 from ..common import listeners, ownership, processes, programs
 from ..common.files import write_private
@@ -50,8 +51,8 @@ def why_not(options: t.Dict[str, t.Any], route: str) -> str:
         options: from settings.check(), or from directives.granted(), in which 0 nodes is an unknown number.
         route: its name.
     """
-    if route_names.ALL[route].exposed and options["client_port"] and not options.get("reconnect_port"):
-        return "a firewall may leave only port {0} open, and ParaView uses it (set paraview_reconnect_port to another port)".format(options["client_port"])
+    if takes_paraviews_port(options, route):
+        return one_port_left(options)
     if options["job_id"]:
         return "processes started in job {0} end with the connection".format(options["job_id"])
     if options["mpi_launcher"] and options["nodes"] != 1 and route_names.is_reverse(route):
@@ -60,6 +61,26 @@ def why_not(options: t.Dict[str, t.Any], route: str) -> str:
     if any(argument.startswith("--multi-clients") for argument in options["pvserver"]):
         return "pvserver serves several clients"
     return ""
+
+
+def takes_paraviews_port(options: t.Dict[str, t.Any], route: str) -> bool:
+    """Whether a stub would need the port that the network leaves open for ParaView. Arguments as of why_not()."""
+    return bool(route_names.ALL[route].exposed and options["client_port"] and not options.get("reconnect_port"))
+
+
+def one_port_left(options: t.Dict[str, t.Any]) -> str:
+    """Why a stub has no port if takes_paraviews_port(); options are from settings.check()."""
+    return "a firewall may leave only port {0} open, and ParaView uses it (set paraview_reconnect_port to another port)".format(options["client_port"])
+
+
+def needs_proxy(record: SessionRecord) -> bool:
+    """Whether a session that does not reconnect has a proxy: its connect-id is that of ParaView's dialog."""
+    return record.has_pvserver_id and from_dialog(record) and not takes_paraviews_port(record.settings, record.route or "")
+
+
+def from_dialog(record: SessionRecord) -> bool:
+    """Whether a ParaView that runs already requests the session."""
+    return bool(record.settings.get("client_version") or record.settings.get("client_process"))
 
 
 def without(why: str) -> str:
@@ -126,22 +147,28 @@ class Stub:
         self.line_path, self.client_path, self.status_path, self.log_path = (
             os.path.join(session.directory, name) for name in ("line", "client", stub_report.NAME, "stub.log"))
 
-    def command(self, route: "Route", side: t.Any, port: int, options: t.Dict[str, t.Any]) -> t.List[str]:
-        """The command that starts the stub.
+    def command(self, route: "Route", side: t.Any, port: int, record: SessionRecord) -> t.List[str]:
+        """The command that starts the stub, or a proxy if the session does not reconnect.
 
         Args:
             route: of choice.ROUTES.
             side: where ParaView runs: host.LocalClientHost or RemoteClientHost.
             port: ParaView's port there; with 0 the stub chooses one.
-            options: the session's settings; the timeouts are in seconds.
+            record: the session's.
         """
-        command = [sys.executable, "-I", "-S", programs.path(*_PROGRAM), "stub", "--key", self.session.key_path, "--status", self.status_path]
+        options = record.settings
         # A stub that no session refers to any more ends when its job would stop waiting.
-        command += ["--wait", str(options["client_timeout"] + _START_SECONDS), "--outage", str(options["reconnect_timeout"])]
+        common = ["--status", self.status_path, "--wait", str(options["client_timeout"] + _START_SECONDS)]
+        common += ["--connect-ids", self.session.ids_path] * record.has_pvserver_id
+        if record.lifeline:
+            words = ["stub", "--key", self.session.key_path, "--outage", str(options["reconnect_timeout"])] + common
+        else:
+            words = ["proxy"] + common
+        command = [sys.executable, "-I", "-S", programs.path(*_PROGRAM)] + words
         if route.reverse:
             line = "0.0.0.0:{0}".format(route.saved["client_port"]) if route_names.ALL[route.name].exposed else _place(route.target)
-            return command + ["--line-listen", line, "--to", "@" + self.client_path]
-        return command + ["--line-to", "@" + self.line_path, "--listen", _place(side.entrance(port))]
+            return command + ["--line-listen" if record.lifeline else "--listen", line, "--to", "@" + self.client_path]
+        return command + ["--line-to" if record.lifeline else "--to", "@" + self.line_path, "--listen", _place(side.entrance(port))]
 
     @property
     def done(self) -> bool:
@@ -194,6 +221,11 @@ class Stub:
             port: its port there.
         """
         write_private(self.client_path, _place(side.target(port)) + "\n")
+
+    def keep_connect_ids(self, reverse: bool) -> None:
+        """Writes the connect-ids that the stub replaces: the one that the connecting side sends, and the one that the accepting side expects."""
+        ids = self.session.connect_id(), self.session.pvserver_id()
+        write_private(self.session.ids_path, "{0} {1}\n".format(*(ids[::-1] if reverse else ids)))
 
     def keep_key(self, key: str) -> None:
         """Writes the session's key to its file."""

@@ -54,17 +54,19 @@ def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) ->
     teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
+    if record.has_pvserver_id:
+        stub.keep_connect_ids(route.reverse)
     port = _client_port(record, side)
     with processes.unterminated():
-        process = local.start(stub.command(route, side, port, record.settings), {}, stub.log_path, "/")
+        process = local.start(stub.command(route, side, port, record), {}, stub.log_path, "/")
         # The record names the stub before it listens, so that the stub is ended whatever happens next.
         record = session.update(stub=process)
     found = stub.listens(process)
     if not found:
         processes.end(process)
         raise SessionError("paraview-lifeline does not start on this machine", one_line(stub.last_words(), 300) or "it printed nothing",
-                           "choose another {0}, or set paraview_reconnect to false".format(
-                               "paraview_reconnect_port" if route.reverse else "paraview_client_port"))
+                           "choose another {0}{1}".format("paraview_reconnect_port" if route.reverse else "paraview_client_port",
+                                                          ", or set paraview_reconnect to false" if record.lifeline else ""))
     if not route.reverse:
         record = session.update(client_port=port or int(found.rpartition(":")[2]))
         forward_from_client(session, record, side)
@@ -109,13 +111,14 @@ def set_up(route: Route, record: SessionRecord, directory: job_directory.Directo
         return
     route.before_start(record.root_node)
     if route.client_may_be_late:
-        # Agent and stub authenticate each other, so the relay need not wait.
+        # Agent and stub authenticate each other, and a proxy checks pvserver's connect-id, so the relay need not wait.
         route.let_through(record.root_node)
-    directory.put("line", "{0}:{1}\n".format(route.address, route.port))
+    if record.lifeline:
+        directory.put("line", "{0}:{1}\n".format(route.address, route.port))
 
 
 def connect_stub(route: Route, record: SessionRecord, stub: lifeline.Stub) -> None:
-    """Connects the stub to the agent; raises RouteUnavailable. If the agent connects to the stub, nothing is left to do.
+    """Connects the stub to the agent, or to pvserver; raises RouteUnavailable. If these connect to the stub, nothing is left to do.
 
     Args:
         route: the session's.
@@ -123,7 +126,8 @@ def connect_stub(route: Route, record: SessionRecord, stub: lifeline.Stub) -> No
         stub: the session's.
     """
     if not route.reverse:
-        port = route.after_start((record.root_node, record.agent[1]), record.root_node)
+        accepting = (record.root_node, record.agent[1]) if record.lifeline else tuple(record.accepting)
+        port = route.after_start(accepting, record.root_node)
         host = route.saved.get("host")
         stub.connect_to("{0}:{1}".format(host, port) if host else route.context.client.target(port))
 

@@ -86,6 +86,8 @@ class Session:
         self.directory = directory or os.path.join(base, _file_name(name) + ("=" + _file_name(session) if session else ""))
         self.path = os.path.join(self.directory, "session.json")
         self.connect_id_path = os.path.join(self.directory, "connect_id")
+        self.pvserver_id_path = os.path.join(self.directory, "pvserver_id")
+        self.ids_path = os.path.join(self.directory, "connect_ids")
         self.entry_path = os.path.join(self.directory, "client.pvsc")
         self.script_path = os.path.join(self.directory, "client.py")
         self.key_path = os.path.join(self.directory, "lifeline.key")
@@ -154,30 +156,44 @@ class Session:
                 if self._mine():
                     _remove_tree(self.directory)
 
-    def keep_connect_id(self, connect_id: int) -> None:
-        """Writes the connect-id into a file of its own, by which messages refer to it."""
-        self.update(has_connect_id=bool(connect_id))
+    def keep_connect_id(self, connect_id: int, pvserver_id: int = 0) -> None:
+        """Writes the connect-id into a file of its own, by which messages refer to it.
+
+        Args:
+            connect_id: that ParaView has; 0 for none.
+            pvserver_id: that pvserver has if a stub can replace it on the way; 0 for the same one.
+        """
+        self.update(has_connect_id=bool(connect_id), has_pvserver_id=bool(pvserver_id))
+        if pvserver_id:
+            write_private(self.pvserver_id_path, "{0:d}\n".format(pvserver_id))
         write_private(self.connect_id_path, "{0:d}\n".format(connect_id))
 
     def connect_id(self) -> int:
-        """The session's connect-id, 0 for none.
+        """The connect-id that ParaView has, 0 for none.
 
         Raises:
             SessionError: the session has one, but it cannot be read. A pvserver without connect-id would accept every client.
         """
-        if not self.read().has_connect_id:
-            return 0
+        return self._number(self.connect_id_path) if self.read().has_connect_id else 0
+
+    def pvserver_id(self) -> int:
+        """The connect-id that pvserver has, 0 for none. It is ParaView's, unless a stub replaces that; raises SessionError as connect_id()."""
+        record = self.read()
+        return self._number(self.pvserver_id_path) if record.has_pvserver_id and record.has_stub else self.connect_id()
+
+    def _number(self, path: str) -> int:
         try:
-            return int(ownership.read_own(self.connect_id_path))
+            return int(ownership.read_own(path))
         except (OSError, ValueError):
-            raise SessionError("the connect-id of {0} cannot be read".format(self.name), "{0} is gone or damaged".format(self.connect_id_path),
+            raise SessionError("the connect-id of {0} cannot be read".format(self.name), "{0} is gone or damaged".format(path),
                                "disconnect, and connect again")
 
     def forget_secrets(self) -> None:
-        """Removes the connect-id and the lifeline's key of a session that is over."""
+        """Removes the connect-ids and the lifeline's key of a session that is over."""
         with contextlib.suppress(OSError):
             with locked(self.base):
-                for path in (self.connect_id_path, self.entry_path, self.script_path, self.key_path) if self._mine() else ():
+                paths = (self.connect_id_path, self.pvserver_id_path, self.ids_path, self.entry_path, self.script_path, self.key_path)
+                for path in paths if self._mine() else ():
                     with contextlib.suppress(OSError):
                         os.unlink(path)
 

@@ -26,19 +26,19 @@ def context_of(record: SessionRecord, channel: Channel, session: t.Optional[Sess
         session: if the user's own control master is used, each forward is written to its record before it is requested; None: no record.
     """
     options = record.settings
-    # With a lifeline the route ends at the stub, which accepts any port.
+    # With a stub the route ends there, at any port.
     return RouteContext(
         Master(record.control_path, record.ssh),
         LoginNode(record.facts["login_node"], record.facts["uid"], channel.script, channel.hold, lambda: channel.request("messages")["messages"]),
         record.facts,
-        {"client_port": 0 if record.lifeline else options["client_port"],
+        {"client_port": 0 if record.has_stub else options["client_port"],
          "login_ports": options["login_ports"] or record.facts["site"].get("login_ports", ""),
          "server_ports": options["server_ports"] or record.facts["site"].get("server_ports", ""),
          "on_login_node": bool(answers.of(record).get("on_login_node")),
          "user_relay": options["user_relay"] or options["route"] != "auto", "client_timeout": options["client_timeout"], "target": record.target,
          "users_own_master": bool(record.users_own_master), "node_name": options.get("node_name")},
         record.forwards, {"nodes": record.nodes, "addresses": record.addresses},
-        StubEndpoint(record.control_path) if record.lifeline else client_of(record, channel),
+        StubEndpoint(record.control_path) if record.has_stub else client_of(record, channel),
         (lambda forwards: session.update(forwards=forwards)) if session and record.users_own_master else None)
 
 

@@ -51,7 +51,7 @@ class ClientHostLogin(Step):
         self._restore_forwards(self.session.update(remote_client_host=remote_client_host))
 
     def _restore_forwards(self, record: SessionRecord) -> None:
-        if record.lifeline and record.stub:
+        if record.has_stub and record.stub:
             # In a reverse route, the forward is set up once ParaView listens.
             if not route_names.is_reverse(record.route):
                 lifeline_route.forward_from_client(self.session, record, routing.client_of(record, self.channel))

@@ -54,7 +54,7 @@ class ClientStart(Step):
         record = self.record
         if not route_names.is_reverse(record.route) or record.was_connected:
             return
-        if not record.go_file_written and (record.lifeline or routing.load(record, self.channel).client_may_be_late):
+        if not record.go_file_written and (record.has_stub or routing.load(record, self.channel).client_may_be_late):
             return
         self._wait_until_it_listens(record)
 
@@ -108,7 +108,7 @@ class ClientStart(Step):
 
     def _reached_stub(self, record: SessionRecord) -> bool:
         """Whether ParaView is, or was, connected to the stub."""
-        return bool(record.lifeline) and lifeline.Stub(self.session).status().get("paraview") in ("connected", "closed")
+        return record.has_stub and lifeline.Stub(self.session).status().get("paraview") in ("connected", "closed")
 
     def connect(self) -> str:
         """The route is open: starts ParaView if that was requested, and waits until it is connected where the route needs that.
@@ -141,11 +141,11 @@ class ClientStart(Step):
                                ending.way_out or "check the log above, and connect again", end_detached=True)
 
     def _let_through(self, record: SessionRecord, route: Route, client: ClientHost, flow: JobFlow) -> None:
-        """A relay or a lifeline holds pvserver back until the client listens."""
+        """A relay or a stub holds pvserver back until the client listens."""
         self._wait_until_it_listens(record)
         record = self.record
         try:
-            if record.lifeline:
+            if record.has_stub:
                 lifeline.Stub(self.session).forward_to_client(client, record.client_port)
             else:
                 route.let_through(record.root_node)
@@ -188,7 +188,7 @@ class ClientStart(Step):
     def _check_ended_client(self, record: SessionRecord, client: ClientHost, before_pvserver: bool) -> None:
         """SessionError if a client that has ended cannot have been connected."""
         self.ended_at = self.ended_at or time.monotonic()
-        possible = self._reached_stub(record) if record.lifeline else not before_pvserver
+        possible = self._reached_stub(record) if record.has_stub else not before_pvserver
         if not possible or time.monotonic() - self.ended_at > _LATE_REPORT:
             raise SessionError("the client ended before it was connected", "its last output:\n" + self._last_output(client),
                                "check paraview_start_client: {0!r}".format(record.settings["start_client"]))

@@ -31,6 +31,9 @@ class PvserverStart(Step):
                                      ends_at=ends_at, reason="")
         if record.lifeline is None:
             record = self._decide_lifeline(record, flow)
+        record = self.decide_proxy()
+        if record.has_pvserver_id and not record.has_stub and lifeline.from_dialog(record):
+            self.show("pvserver has the connect-id of ParaView's dialog, which is easy to guess, since {0}".format(lifeline.one_port_left(record.settings)))
         self._start_forward(record, routing.load(record, self.channel, self.session), flow)
 
     def _decide_lifeline(self, record: SessionRecord, flow: JobFlow) -> SessionRecord:
@@ -39,11 +42,21 @@ class PvserverStart(Step):
         if why_not:
             self.show(lifeline.without(why_not))
             return self.session.update(lifeline=False)
-        state = record.route_state
-        if route_names.is_reverse(record.route):
-            # The route ends at the stub, which connects to ParaView.
-            state = dict(state, client_port=lifeline.line_port(record.settings, record.route), port=None)
-        return self.session.update(lifeline=True, route_state=state)
+        return self.session.update(lifeline=True, route_state=self._to_stub(record))
+
+    @staticmethod
+    def _to_stub(record: SessionRecord) -> t.Dict[str, t.Any]:
+        """The state of a route that ends at the stub. On a reverse route, the stub connects to ParaView."""
+        if not route_names.is_reverse(record.route):
+            return record.route_state
+        return dict(record.route_state, client_port=lifeline.line_port(record.settings, record.route), port=None)
+
+    def decide_proxy(self) -> SessionRecord:
+        """The record, after the decision whether a session that does not reconnect has a proxy. Another ParaView may have taken the session over meanwhile."""
+        record = self.record
+        if record.go_file_written or record.has_stub or not lifeline.needs_proxy(record):
+            return record
+        return self.session.update(proxy=True, route_state=self._to_stub(record))
 
     def _start_forward(self, record: SessionRecord, route: Route, flow: JobFlow) -> None:
         """If the route does not reach this node, the next step chooses another route."""
@@ -61,14 +74,15 @@ class PvserverStart(Step):
 
     def _endpoints(self, record: SessionRecord, route: Route, flow: JobFlow) -> t.List[str]:
         """Opens the endpoints that pvserver needs, and returns pvserver's arguments; raises RouteUnavailable."""
-        connect_id = self.session.connect_id()
+        connect_id = self.session.pvserver_id()
+        if not record.has_stub:
+            route.before_start(record.root_node)
+            return route.pvserver_arguments(connect_id)
         if record.lifeline:
-            record = lifeline_route.begin(self.session, self.session.update(server=lifeline_route.server_of(record, self.channel)), route,
-                                          routing.client_of(record, self.channel))
-            lifeline_route.set_up(route, record, flow.directory)
-            return lifeline.pvserver_arguments(route, connect_id)
-        route.before_start(record.root_node)
-        return route.pvserver_arguments(connect_id)
+            record = self.session.update(server=lifeline_route.server_of(record, self.channel))
+        record = lifeline_route.begin(self.session, record, route, routing.client_of(record, self.channel))
+        lifeline_route.set_up(route, record, flow.directory)
+        return lifeline.pvserver_arguments(route, connect_id) if record.lifeline else route.pvserver_arguments(connect_id)
 
     def run(self) -> None:
         """Starts pvserver, and waits until it accepts connections or its connection is on the way; raises SessionError."""
@@ -85,7 +99,8 @@ class PvserverStart(Step):
                 raise choice.none_works([(route.name, str(unavailable))], route.name)
             finally:
                 self.session.update(**route.kept())
-        status = flow.wait_for_pvserver(route, record.settings["pvserver"], lifeline=record.lifeline)
+        status = flow.wait_for_pvserver(route, record.settings["pvserver"], lifeline=record.lifeline,
+                                        held=record.has_stub)
         flow.show_ranks(self.granted(record))
         self.session.update(accepting=status.accepting, agent=flow.progress.agent, was_connected=status.connected)
         self.show(self._line(record, route, status))
@@ -96,7 +111,7 @@ class PvserverStart(Step):
             return "pvserver accepts connections on {0}:{1}".format(*status.accepting)
         if status.connected:
             return routing.connected_line(record, route)
-        if record.lifeline:
+        if record.has_stub:
             return "pvserver on {0} waits for the client; it is reached through {1}, {2}:{3}".format(
                 record.root_node, route.place or record.login_node, route.address, route.port)
         return "pvserver on {0} connects to {1}:{2}, where the relay on {3} holds it for the client".format(

@@ -82,7 +82,7 @@ class RouteChoice(Step):
             # The job may be pending for hours, while no client listens: the endpoints are closed, and opened again for the job's root node.
             route.remove()
         port: t.Optional[int] = ports[route.name] if route.reverse else None
-        if route.reverse and record.lifeline:
+        if route.reverse and record.has_stub:
             # The port of the route is the stub's, so ParaView needs another one.
             port = self._paraview_port(record, context)
         elif route.reverse:

@@ -6,6 +6,7 @@
 import typing as t
 
 from ...cluster.session_record import SessionRecord
+from ...common import processes
 from ...config import route_names
 from ...paraview import pvserver
 from ...routes import choice
@@ -23,6 +24,8 @@ class RouteOpening(Step):
         record = self.record
         if record.lifeline:
             self._open_for_line(record)
+        elif record.proxy:
+            self._open_for_proxy(record)
         elif record.route_opened_by != record.daemon:
             self._open(record)
 
@@ -35,6 +38,21 @@ class RouteOpening(Step):
         finally:
             self.session.update(forwards=route.context.forwards)
         self.session.update(client_port=port, url=route.url(port), route_opened_by=record.daemon, **route.kept())
+
+    def _open_for_proxy(self, record: SessionRecord) -> None:
+        if record.route_opened_by == record.daemon:
+            return
+        route = routing.load(record, self.channel, self.session)
+        if not processes.alive(record.stub):
+            # It ended with an earlier connection.
+            record = lifeline_route.begin(self.session, record, route, routing.client_of(record, self.channel))
+        try:
+            lifeline_route.connect_stub(route, record, lifeline.Stub(self.session))
+        except RouteUnavailable as unavailable:
+            raise choice.none_works([(route.name, str(unavailable))], route.name)
+        finally:
+            self.session.update(forwards=route.context.forwards)
+        self.session.update(url=pvserver.url(route.reverse, self.record.client_port), route_opened_by=record.daemon, **route.kept())
 
     def _open_for_line(self, record: SessionRecord) -> None:
         stub = lifeline.Stub(self.session)
