@@ -50,6 +50,7 @@ class Connection:
         self.listener = socket.socket()
         self.listener.bind(("127.0.0.1", 0))
         self.listener.listen(8)
+        self.listener.settimeout(15)
         address = self.listener.getsockname()
         os.seteuid(os.geteuid() if uid is None else uid)
         try:
