@@ -305,8 +305,8 @@ def test_a_handshake_that_reaches_nobody_is_no_connection(proxy, tmp_path, targe
     """Whoever sends everything at once does not pass for ParaView's connection, nor fill the memory."""
     place = tmp_path / "client"
     end = proxy(to="@{0}".format(place), reverse=True)
-    for connect_id in (OF_PVSERVER, 7):
-        caller = end.connect()
+    callers = [end.connect(), end.connect()]
+    for caller, connect_id in zip(callers, (OF_PVSERVER, 7)):
         caller.setblocking(False)
         content = handshake(connect_id) + bytes(1 << 20)
         try:

@@ -233,9 +233,11 @@ def test_a_client_of_root_that_has_closed_its_connection_is_not_roots(tmp_path):
     (None, "5.15.153.1-Microsoft", "has an unknown owner; WSL does not report"), (1001, "5.15.153.1-microsoft-standard-WSL2", "comes from the account 1001"),
     (0, "6.1.0-18-amd64", "comes from the account 0"), (None, "6.1.0-18-amd64", "has an unknown owner")])
 def test_the_refusal_of_a_client_names_the_way_out(uid, kernel, expected):
-    refused = lifeline.why_refused(uid, kernel)
+    refused = lifeline.why_refused(uid, kernel, "stub")
     assert refused.startswith(expected)
     assert ("set paraview_reconnect to false" in refused) is ("WSL" in expected)
+    of_a_proxy = lifeline.why_refused(uid, kernel, "proxy")
+    assert of_a_proxy.startswith(expected) and "paraview_reconnect" not in of_a_proxy
 
 
 def test_a_recorded_handshake_is_refused(tmp_path):
