@@ -268,21 +268,33 @@ def guide_routes(routes):
     return "\n".join(["", rule, f"{'route':{first}}  needs", rule, *lines, rule, "", ""])
 
 
-def attacks():
+def in_words(what, test):
+    """str: the name of a test in words. Raises Wrong if there is no such test."""
+    file, _colons, name = test.partition("::")
+    path = TOP / "tests" / file
+    if not re.search(rf"(?m)^def {re.escape(name)}\(", path.read_text() if path.exists() else ""):
+        raise Wrong(f"{ATTACKS}: {what}: there is no test {test}")
+    return f"``{file[:-3]}``: {name[5:].replace('_', ' ')}"
+
+
+def guide_promises(source):
+    """str: what the guide on security promises, and the test of each promise."""
+    lines = ["", ".. list-table::", "   :header-rows: 1", "   :widths: 60 40", "", "   * - what holds", "     - test"]
+    for row in source["promises"]:
+        lines += [f"   * - {row['what']}", f"     - {in_words(row['what'], row['test'])}"]
+    return "\n".join([*lines, "", ""])
+
+
+def guide_attacks(source):
     """str: the attacks that were tried, by what they are directed at. Each names a test that exists."""
-    source = yaml.safe_load((TOP / ATTACKS).read_text())
     lines = ["", "========================  " + "=" * 90, f"{'who':24}  is", "========================  " + "=" * 90]
     lines += [f"{who:24}  {about}" for who, about in source["attackers"].items()] + [lines[1], ""]
     for group in source["groups"]:
         lines += [group["title"], "-" * len(group["title"]), "", ".. list-table::", "   :header-rows: 1", "   :widths: 9 39 26 26", ""]
         for row in [{"who": "who", "what": "does what", "result": "result", "test": ""}, *group["attacks"]]:
-            if row["test"]:
-                file, _colons, name = row["test"].partition("::")
-                if row["who"] not in source["attackers"]:
-                    raise Wrong(f"{ATTACKS}: {row['what']}: {row['who']} is none of the attackers")
-                if not re.search(rf"(?m)^def {re.escape(name)}\(", (TOP / "tests" / file).read_text() if (TOP / "tests" / file).exists() else ""):
-                    raise Wrong(f"{ATTACKS}: {row['what']}: there is no test {row['test']}")
-            held = f"``{file[:-3]}``: {name[5:].replace('_', ' ')}" if row["test"] else "test"
+            if row["test"] and row["who"] not in source["attackers"]:
+                raise Wrong(f"{ATTACKS}: {row['what']}: {row['who']} is none of the attackers")
+            held = in_words(row["what"], row["test"]) if row["test"] else "test"
             lines += [f"   * - {row['who']}", *(f"     - {text}" for text in (row["what"], row["result"], held))]
         lines.append("")
     return "\n".join([*lines, ""])
@@ -320,7 +332,7 @@ def between(path, *texts):
 def generated():
     """dict[str, str]: by path, what each file has to contain."""
     settings, roles = source()
-    systems = batch_systems()
+    systems, attacks = batch_systems(), yaml.safe_load((TOP / ATTACKS).read_text())
     doctor = {about.get("option", name): about for name, about in roles["doctor"].items() if name not in settings}
     files = {
         "plugins/module_utils/config/settings_table.py": settings_table(settings, doctor),
@@ -328,8 +340,8 @@ def generated():
         "plugins/doc_fragments/session.py": between("plugins/doc_fragments/session.py", options(settings, "  ", False)),
         "plugins/modules/doctor.py": between("plugins/modules/doctor.py", options(doctor, "  ", False)),
         "docs/docsite/rst/guide_batch_systems.rst": between("docs/docsite/rst/guide_batch_systems.rst", guide(systems), guide_heads(systems)),
-        "docs/docsite/rst/guide_security.rst": between("docs/docsite/rst/guide_security.rst", guide_routes(routes_of_source())),
-        "docs/docsite/rst/guide_attacks.rst": between("docs/docsite/rst/guide_attacks.rst", attacks()),
+        "docs/docsite/rst/guide_security.rst": between("docs/docsite/rst/guide_security.rst", guide_promises(attacks), guide_routes(routes_of_source())),
+        "docs/docsite/rst/guide_attacks.rst": between("docs/docsite/rst/guide_attacks.rst", guide_attacks(attacks)),
         "README.md": between("README.md", readme_routes(routes_of_source())),
     }
     for role, own in roles.items():
