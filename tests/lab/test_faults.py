@@ -3,11 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Each process of a session is killed at each step of connect, and what a session needs goes away. disconnect then leaves nothing; no traceback is shown."""
 
+import base64
 import queue
 import re
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from batch import StandIn
@@ -53,9 +55,9 @@ def points():
 class Connect:
     """A connect that runs, whose lines are read as they come."""
 
-    def __init__(self, desk, **settings):
+    def __init__(self, desk, environment=(), **settings):
         self.desk, self.lines, self.text = desk, queue.Queue(), ""
-        self.process = desk.lab.start("workstation", *desk.words("connect", **settings), user="alice", stderr=subprocess.STDOUT)
+        self.process = desk.lab.start("workstation", "env", *environment, *desk.words("connect", **settings), user="alice", stderr=subprocess.STDOUT)
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
@@ -204,3 +206,35 @@ def test_something_is_gone_for_a_while(desk, fault, step):
         desk.nothing_left(60)
     else:
         nothing_is_left(desk)
+
+
+@pytest.fixture
+def clock(lab):
+    """Sets the clock that alice's programs on the workstation see, and what they have to be started with. The clock that nobody can set stays."""
+    subprocess.run(["apt-get", "install", "-qq", "-y", "--no-install-recommends", "libfaketime"], stdout=subprocess.DEVNULL, check=True)
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")).read_bytes()
+    lab.on("workstation", "sh", "-c", "base64 -d > /opt/clock.so; chmod 755 /opt/clock.so", input=base64.b64encode(library).decode())
+
+    def set_clock(offset):
+        lab.on("workstation", "sh", "-c", "echo \"$1\" > clock.new && mv clock.new clock", "sh", offset, user="alice")
+
+    set_clock("+0")
+    yield set_clock, ["LD_PRELOAD=/opt/clock.so", "FAKETIME_TIMESTAMP_FILE=/home/alice/clock", "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"]
+    lab.on("workstation", "rm", "-f", "/opt/clock.so", "/home/alice/clock")
+
+
+@pytest.mark.torture
+@pytest.mark.usefixtures("system")
+@pytest.mark.parametrize("offset", ["-1h", "+1h"])
+@pytest.mark.parametrize("step", ["route", "submitted", "running", "listening"])
+def test_the_clock_is_set(desk, clock, step, offset):
+    """No time limit of a session depends on it."""
+    set_clock, environment = clock
+    connect = Connect(desk, environment)
+    connect.until(STEPS[step])
+    before = int(desk.run("env", *environment, "date", "+%s").stdout)
+    set_clock(offset)
+    assert abs(int(desk.run("env", *environment, "date", "+%s").stdout) - before) > 3000
+    connect.until(STEPS["ready"])
+    clean(connect.over())
+    nothing_is_left(desk)

@@ -4,6 +4,7 @@
 """What another account has planted, can replace, or can lock: it is refused before anything was touched, and never followed."""
 
 import contextlib
+import ctypes
 import fcntl
 import grp
 import json
@@ -25,6 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 MALLORY = 65533
+PR_SET_DUMPABLE, CLONE_NEWUSER = 4, 0x10000000
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can act as another account")
 
 
@@ -136,6 +138,33 @@ def test_a_directory_above_of_another_account_is_refused(tmp_path):
 def test_a_state_directory_in_a_sticky_directory_is_used(shared):
     Session(sessions.state_directory(str(shared / "state")), "lab").begin()
     assert (shared / "state" / "lab" / "session.json").exists()
+
+
+def in_a_user_namespace():
+    """From now on this process knows no account but its own."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)
+    uid, gid = os.geteuid(), os.getegid()
+    assert libc.unshare(CLONE_NEWUSER) == 0, os.strerror(ctypes.get_errno())
+    for name, text in (("setgroups", "deny"), ("uid_map", "{0} {0} 1".format(uid)), ("gid_map", "{0} {0} 1".format(gid))):
+        with open("/proc/self/" + name, "w") as stream:
+            stream.write(text)
+
+
+@needs_root
+def test_in_a_container_that_knows_the_user_alone_root_owns_the_directories_above(short_path):
+    """There, files of root and of all other accounts have the same owner."""
+    short_path.chmod(0o755)
+    home = short_path / "home"
+    home.mkdir()
+    os.chown(home, MALLORY, MALLORY)
+
+    def look():
+        in_a_user_namespace()
+        assert ownership.fault(str(home)) == ""
+        assert "belongs to" in ownership.fault(str(short_path))
+
+    assert as_mallory(look)
 
 
 def test_ones_own_links_are_followed_and_looked_at(tmp_path):

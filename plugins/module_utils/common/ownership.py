@@ -185,7 +185,7 @@ def _places(path: str) -> t.Iterator[t.Tuple[str, os.stat_result]]:
 
 def _replaceable(place: str, status: os.stat_result) -> str:
     """Why another account could replace what is in a directory, or behind a link."""
-    if status.st_uid not in (0, os.geteuid()):
+    if status.st_uid not in (os.geteuid(), _root()):
         return "{0} belongs to {1}, which could replace what is in it".format(place, _account(status.st_uid))
     if not stat.S_ISDIR(status.st_mode) or status.st_mode & stat.S_ISVTX:
         return ""
@@ -219,6 +219,19 @@ def _is_mine_alone(place: str, gid: int) -> bool:
     except KeyError:
         return False
     return gid == account.pw_gid and is_private_group(group.gr_name, group.gr_mem, account.pw_name)
+
+
+def _root() -> int:
+    """The uid under which root's files appear. In a container whose user namespace has the user alone, it is that of all other accounts of the host."""
+    try:
+        with open("/proc/self/uid_map", encoding="ascii") as stream:
+            mapped = any(first <= 0 < first + count for first, _outside, count in (map(int, line.split()) for line in stream))
+        if not mapped:
+            with open("/proc/sys/fs/overflowuid", encoding="ascii") as stream:
+                return int(stream.read())
+    except (OSError, ValueError):
+        pass  # There are no user namespaces.
+    return 0
 
 
 def _account(uid: int) -> str:
