@@ -292,7 +292,8 @@ def test_the_newest_on_the_fullest_port_gives_way():
 
 
 @pytest.mark.parametrize("how", [socket.socket.close, reset, lambda sock: sock.shutdown(socket.SHUT_WR)], ids=["end", "reset", "half"])
-@pytest.mark.parametrize("sent", [b"", b"x", b"x" * 100000], ids=["nothing", "a byte", "much"])
+# More than the relay keeps, and less than the kernel keeps besides: the end of a stream arrives only if all before it has arrived.
+@pytest.mark.parametrize("sent", [b"", b"x", b"x" * 70000], ids=["nothing", "a byte", "much"])
 @pytest.mark.parametrize("state", ["waiting", "held", "asking"])
 def test_a_source_that_has_gone_gives_its_place_back(start, program, tmp_path, short_path, until, how, sent, state):
     target = Target(backlog=None if state == "waiting" else 5)
