@@ -41,16 +41,31 @@ def message(sock, payload=b""):
     return head, exactly(sock, struct.unpack("<LL", head)[1])
 
 
-def answer(host, port, version, number):
+def versions(sock, mine):
+    """Sends the socket's own versions, which have to be the same on both sides, and returns pvserver's up to the first one that differs."""
+    sock.sendall(GREETING)
+    exactly(sock, len(GREETING))
+    theirs = []
+    for one in mine:
+        sock.sendall(one)
+        theirs.append(b"".join(message(sock)))
+        if theirs[-1] != one:
+            break
+    return theirs
+
+
+def of_this_pvserver(host, port):
+    """The versions that pvserver wants: one of them is a digest of its source."""
+    mine = [b">>>>\4\0\0\0d\0\0\0", b"????!\0\0\0" + bytes(32) + b"\0", b"====\4\0\0\0\1\0\0\0"]
+    with socket.create_connection((host, port), 10) as sock:
+        mine[1] = versions(sock, mine)[1]
+    return mine
+
+
+def answer(host, port, mine, version, number):
     """What pvserver answers to an id."""
     with socket.create_connection((host, port), 10) as sock:
-        sock.sendall(GREETING)
-        exactly(sock, len(GREETING))
-        # Three messages of the socket's own versions, which are the same on both sides.
-        for mine in (b">>>>\4\0\0\0d\0\0\0", b"????!\0\0\x005e7a24e1e7033d8c49830a3775623523\0", b"====\4\0\0\0\1\0\0\0"):
-            sock.sendall(mine)
-            theirs = b"".join(message(sock))
-            assert theirs == mine, (theirs, mine)
+        assert versions(sock, mine) == mine
         text = "paraview-{0}.connect_id.{1}.renderingbackend.opengl2\0".format(version, number).encode()
         sock.sendall(struct.pack("<LLLLL", IDENTITY, 4, len(text), IDENTITY, len(text)) + text)
         payload = message(sock)[1]
@@ -59,6 +74,7 @@ def answer(host, port, version, number):
 
 if __name__ == "__main__":
     place, number_of_port, series = sys.argv[1:4]
-    first = [int(word) for word in sys.argv[4:]]
+    first, port_of_pvserver = [int(word) for word in sys.argv[4:]], int(number_of_port)
+    agreed = of_this_pvserver(place, port_of_pvserver)
     for each in first + of_the_dialog():
-        print(each, answer(place, int(number_of_port), series, each), flush=True)
+        print(each, answer(place, port_of_pvserver, agreed, series, each), flush=True)
