@@ -26,6 +26,8 @@ exec unshare --map-current-user --keep-caps -m --propagation private sh -c '
 IN_IMAGE = '#!/bin/sh\nexport IMAGE=1\nexec xvfb-run -a -s -noreset /usr/bin/pvserver "$@"\n'
 BIND_GPU = '#!/bin/sh\n# A site\'s script that gives each process its own device.\nexport BOUND=${OMPI_COMM_WORLD_LOCAL_RANK:-${SLURM_LOCALID:-0}}\nexec "$@"\n'
 XVFB = 'exec xvfb-run -a -s -noreset /usr/bin/pvserver "$@"'
+MACHINE_FILE = {"nodes": 2, "tasks": 3, "mpi_launcher": "mpirun --oversubscribe --map-by node -machinefile $MACHINES -np {tasks}",
+                "setup": 'MACHINES=$(mktemp); export MACHINES; scontrol show hostnames > "$MACHINES"'}
 APPTAINER, IMAGE = f"{HOME}/tools/apptainer", f"{HOME}/pv.sif"
 
 
@@ -84,9 +86,7 @@ def test_a_pvserver_behind_a_wrapper(desk, pvserver):
 
 
 @pytest.mark.parametrize(("settings", "ranks"), [
-    ({"nodes": 2, "tasks": 3}, 3), long({"nodes": 2, "tasks_per_node": 2}, 4),
-    long({"nodes": 2, "tasks": 3, "mpi_launcher": "mpirun --oversubscribe --map-by node -machinefile $MACHINES -np {tasks}",
-      "setup": 'MACHINES=$(mktemp); export MACHINES; scontrol show hostnames > "$MACHINES"'}, 3)], ids=["tasks", "each", "machinefile"])
+    ({"nodes": 2, "tasks": 3}, 3), long({"nodes": 2, "tasks_per_node": 2}, 4), long(MACHINE_FILE, 3)], ids=["tasks", "each", "machinefile"])
 def test_as_many_ranks_as_requested(desk, settings, ranks):
     """In all or on each node, started by the batch system's launcher or by one with a machine file of the job."""
     done = desk.connect(route="forward_tunnel", **settings)

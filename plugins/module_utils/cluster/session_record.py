@@ -8,6 +8,7 @@ import json
 import typing as t
 
 from ..common.errors import SessionError
+from ..common.json_types import is_a
 
 #: Of the record's form. A playbook may read the record of a session that an older version of the collection began. The daemon of that session keeps
 #: writing the older form.
@@ -221,7 +222,7 @@ def _fits(value: t.Any, kind: t.Any) -> bool:
     if kind is bool and value is None:
         return True  # an earlier form may have that
     if kind in (int, bool, type(None)):
-        return type(value) is kind
+        return is_a(value, kind)
     kinds: t.Sequence[t.Any] = getattr(kind, "__args__", None) or ()
     origin = kind.__origin__
     if origin is t.Union:
@@ -240,7 +241,7 @@ def _can_be_a_path(text: str) -> bool:
 
 def _is_identity(value: t.List[t.Any]) -> bool:
     """Whether this is a process, as processes.identity() describes it."""
-    return len(value) == 2 and type(value[0]) is int and 0 < value[0] < 1 << 31 and (value[1] is None or isinstance(value[1], str))
+    return len(value) == 2 and is_a(value[0], int) and 0 < value[0] < 1 << 31 and (value[1] is None or isinstance(value[1], str))
 
 
 def changed(stored: t.Dict[str, t.Any], fields: t.Dict[str, t.Any]) -> str:

@@ -9,6 +9,7 @@ import typing as t
 
 from ..common import durations
 from ..common.errors import SessionError
+from ..common.json_types import is_a
 from ..common.text import one_line
 from ..config import remote_directory
 
@@ -132,7 +133,7 @@ def _limit(name: t.Any, value: t.Any) -> int:
         return durations.parse(value)
     if name != SESSIONS:
         raise ValueError("it is no limit; the limits are " + ", ".join(DURATIONS + (SESSIONS,)))
-    if type(value) is not int or not 0 < value <= _MOST_SESSIONS:
+    if not is_a(value, int) or not 0 < value <= _MOST_SESSIONS:
         raise ValueError("{0!r} is not a number from 1 to {1}".format(value, _MOST_SESSIONS))
     return value
 

@@ -7,6 +7,7 @@ import json
 import typing as t
 
 from ..common import ownership
+from ..common.json_types import is_a
 
 #: The name of the file.
 NAME = "stub.json"
@@ -21,4 +22,4 @@ def read(path: str) -> t.Dict[str, t.Any]:
         return {}
     if not isinstance(report, dict):
         return {}
-    return {name: value for name, value in report.items() if name not in _TYPES or type(value) is _TYPES[name]}
+    return {name: value for name, value in report.items() if name not in _TYPES or is_a(value, _TYPES[name])}
