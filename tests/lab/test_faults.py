@@ -39,7 +39,7 @@ VICTIMS = {
     "sshd of the node": ("node", "listening", ["pkill", "-KILL", "-u", "alice", "sshd"]),
     "all of the node": ("node", "running", ["pkill", "-KILL", "-u", "alice"]),
 }
-SAMPLE = {("daemon", "submitted"), ("all of the login node", "running"), ("driver", "listening")}
+SAMPLE = {("daemon", "submitted"), ("all of the login node", "running"), ("driver", "running")}
 
 
 def points():
@@ -47,8 +47,8 @@ def points():
     order, found = list(STEPS), []
     for victim, (_host, first, _command) in VICTIMS.items():
         for step in order[order.index(first):]:
-            # Once a session is ready, its driver has ended.
-            if (victim, step) != ("driver", "ready"):
+            # Once pvserver listens, the driver is about to end.
+            if (victim, step) not in (("driver", "listening"), ("driver", "ready")):
                 found.append((victim, step) if (victim, step) in SAMPLE else long(victim, step))
     return found
 

@@ -12,6 +12,7 @@ import time
 import pytest
 from ansible_collections.sciviz.paraview.plugins.module_utils.common import processes
 from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors import SessionError
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import notification
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.notification import Notifier, command_of
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.record import Session
 from test_daemon import ERROR, driver
@@ -191,9 +192,22 @@ def test_a_login_that_only_the_user_can_finish(reconnecting, program, until, sho
     reconnecting.session.update(settings=dict(reconnecting.session.read().settings, notify=[shown.program("show")]))
     reconnecting.network("asks")
     reconnecting.lose()
-    until(shown.texts)
-    (text,) = shown.texts()
-    assert text.startswith("waiting for you: login requires you to log in") and "sciviz.paraview.connect -e host=lab" in text
+    # On a slow machine the loss is shown before the first attempt has been refused.
+    until(lambda: any(text.startswith("waiting for you: login requires you to log in") for text in shown.texts()))
+    assert "sciviz.paraview.connect -e host=lab" in shown.texts()[-1]
+
+
+def test_a_login_prompt_after_the_loss_was_shown(tmp_path, until, shown, monkeypatch):
+    monkeypatch.setattr(notification, "_LONG_LOSS", 0.0)
+    session = Session(str(tmp_path / "state"), "lab")
+    session.begin(settings={"notify": [shown.program("show")]})
+    notifier = Notifier(session, dict)
+    for prompt in ("", "", "waiting for you: 1", "waiting for you: 2", ""):
+        notifier.check_connection(True, prompt)
+        notifier.close()
+    notifier.restored("1 min")
+    notifier.close()
+    assert shown.texts() == ["the connection is lost; ParaView waits until it is restored", "waiting for you: 1", "the connection is restored after 1 min"]
 
 
 def test_the_end_of_the_wall_time(held, program, until, shown):

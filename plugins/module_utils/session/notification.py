@@ -47,7 +47,8 @@ class Notifier:
         #: The job has waited in the queue since the last playbook began to follow the session.
         self.waited = False
         self.lost_since: t.Optional[float] = None
-        self.loss_shown = False
+        #: What was shown of the present loss: the loss itself, and that only the user can log in.
+        self.loss_shown = self.login_shown = False
         #: The entries of _LEFT that lie ahead; None before the end of the wall time is known.
         self.ahead: t.Optional[t.Set[int]] = None
         self.next_check = 0.0
@@ -101,13 +102,13 @@ class Notifier:
             login_prompt: not empty if only the user can log in.
         """
         if not is_lost:
-            self.lost_since, self.loss_shown = None, False
+            self.lost_since, self.loss_shown, self.login_shown = None, False, False
             return
         # This clock stands still while the machine sleeps. A connection that is lost in that time returns soon afterwards.
         now = time.monotonic()
         self.lost_since = now if self.lost_since is None else self.lost_since
-        if not self.loss_shown and now - self.lost_since >= _LONG_LOSS:
-            self.loss_shown = True
+        if now - self.lost_since >= _LONG_LOSS and (not self.loss_shown or (login_prompt and not self.login_shown)):
+            self.loss_shown, self.login_shown = True, bool(login_prompt)
             self._notify(self._record(), login_prompt or "the connection is lost; ParaView waits until it is restored")
 
     def restored(self, took: str) -> None:
