@@ -75,13 +75,13 @@ class ActionModule(SessionAction):
         script = Channel(record.socket, session.name).script
         progress = status_file.Progress(job_directory.Directory(script, record.remote_directory).status("", 0))
         if record.state == "ready" and progress.connected:
-            session.update(state="connected", was_connected=True)
+            session.update(state="connected", was_connected=True, reason="", kept_until=None)
         job = Jobs(over(script, record.prelude), answers.of(record)).ask(record.job_id)
         if job.time_left_s is not None:
             session.update(ends_at=time.time() + job.time_left_s)
         if (answers.waits(job) or job.state == "running") and not session.read().lost_at:
             # While a connect is under way, the daemon notes what it waits for.
-            own = answers.in_words(job) if answers.waits(job) else record.reason if record.state == "starting" else ""
+            own = answers.in_words(job) if answers.waits(job) else record.reason if record.state == "starting" else record.waits_because
             session.update(reason=job.explanation or own, expected_start=job.expected_start)
 
 

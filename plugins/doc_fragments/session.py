@@ -385,6 +385,24 @@ options:
       - The format is that of O(walltime).
     type: raw
     default: 20m
+  keep:
+    description:
+      - Whether the job goes on after ParaView has left. pvserver ends with its client. If the job is kept, it starts another pvserver, and the session is ready
+        again under the same address.
+      - With V(false) the job ends as soon as ParaView has left.
+      - With V(crash) it ends if ParaView has disconnected or was closed. It is kept if ParaView crashed or was killed, or if a script ended without
+        C(Disconnect()).
+      - With V(always) it is kept however ParaView has left.
+      - If pvserver itself dies, for example since its memory is full, it is started again with V(crash) and V(always), at most three times in ten minutes. The
+        ParaView that was connected to it cannot go on.
+    type: raw
+    default: false
+  keep_timeout:
+    description:
+      - How long a job that O(keep) keeps waits for ParaView each time. After that it ends. The nodes are paid for meanwhile.
+      - The format is that of O(walltime).
+    type: raw
+    default: 15m
   detach:
     description:
       - Whether the playbook ends as soon as the job is submitted. The session continues by itself. When the job runs, the session starts pvserver, opens the

@@ -222,6 +222,31 @@ def test_a_proxy_replaces_the_connect_id_for_each_client(proxy, target, reverse)
     assert str(OF_PVSERVER).encode() not in Path("/proc/{0}/cmdline".format(end.pid)).read_bytes()
 
 
+CLOSING = struct.pack("<3L", 1, 16, 0xd94a) + 16 * b"\1"
+
+
+@pytest.mark.parametrize(("last", "left"), [([CLOSING], "orderly"), ([b"much" * 50000, CLOSING[:5], CLOSING[5:]], "orderly"), ([b"picture"], "cut"),
+                                            ([], "cut"), ([CLOSING, b"and goes on"], "cut")])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_how_paraview_leaves(proxy, target, reverse, last, left):
+    ids = (OF_PVSERVER, OF_DIALOG) if reverse else (OF_DIALOG, OF_PVSERVER)
+    end = proxy(to=target.text, reverse=reverse)
+    caller = end.connect()
+    caller.sendall(handshake(ids[0]))
+    called = target.accept()
+    exactly(called, len(handshake(ids[1])))
+    wait_until(lambda: end.status["paraview"] == "connected")
+    assert end.status["left"] == ""
+    paraview, pvserver = (called, caller) if reverse else (caller, called)
+    for part in last:
+        _send_all(paraview, part, pvserver)
+    paraview.close()
+    to_the_end(pvserver)
+    pvserver.close()
+    wait_until(lambda: end.status["paraview"] == "closed")
+    assert end.status["left"] == left
+
+
 def test_several_clients_at_the_same_time(proxy, target):
     end, pairs = proxy(to=target.text), []
     for _client in range(3):

@@ -46,14 +46,14 @@ class Job:
         self.directory, self.home, self.shell = directory, home, shell
         self.process = None
 
-    def start(self, pvserver, launcher=(), modules=(), setup="", idle=60, limit=0, path="", outage=0, files=None):
+    def start(self, pvserver, launcher=(), modules=(), setup="", idle=60, limit=0, path="", outage=0, files=None, keep=0):
         self.directory.mkdir(parents=True)
         for name, content in (files or {}).items():
             (self.directory / name).write_text(content)
             (self.directory / name).chmod(0o600)
         script = job_scripts.pvserver_script(str(self.directory), {"pvserver": pvserver, "setup": setup}, list(launcher), modules, outage)
         (self.directory / "pvserver.sh").write_text(script)
-        text = job_scripts.job_script(NONE, str(self.directory), {}, idle, limit)
+        text = job_scripts.job_script(NONE, str(self.directory), {}, idle, limit, keep_s=keep)
         # pvserver.sh uses bash if there is one; here each shell gets its turn.
         assert BASHES in text
         (self.directory / "job.sh").write_text(text.replace(BASHES, shutil.which(self.shell)))
@@ -69,6 +69,9 @@ class Job:
     def go(self, arguments=("--server-port=0",)):
         (self.directory / "go.new").write_text(job_scripts.go_file(arguments))
         (self.directory / "go.new").rename(self.directory / "go")
+
+    def follow_up(self, word):
+        (self.directory / "next").write_text(word + "\n")
 
     def progress(self):
         path = self.directory / "status"
@@ -165,6 +168,72 @@ def test_the_exit_status_is_passed_on(job, program, home, code):
     job.go()
     assert job.wait() == code
     assert job.progress().ended == (code, "pvserver")
+
+
+def test_a_job_that_is_kept_starts_pvserver_again(job, program, home, until):
+    job.start([program("pvserver", FORWARD)], keep=60, setup="sleep 1000 &")
+    for number in (1, 2, 3):
+        until(lambda count=number: job.progress().round == count)
+        assert job.progress().left is None and job.progress().output == []
+        (home / "leave").unlink(missing_ok=True)
+        job.go()
+        (home / "client").touch()
+        until(lambda: job.progress().connected)
+        (home / "leave").write_text(str(number))
+        until(lambda: job.progress().left is not None)
+        assert job.progress().left == number and job.progress().ended is None
+        (home / "client").unlink()
+        if number < 3:
+            job.follow_up("again")
+    job.follow_up("end")
+    assert job.wait() == 3
+    assert job.progress().ended == (3, "pvserver") and job.progress().host
+    until(lambda: not job.left(), 5)
+
+
+def test_a_job_that_is_kept_ends_if_nothing_follows(job, program, home):
+    (home / "client").touch()
+    (home / "leave").write_text("0")
+    job.start([program("pvserver", FORWARD)], keep=1)
+    job.go()
+    assert job.wait() == 0
+    assert job.progress().ended == (0, "idle")
+
+
+@pytest.mark.parametrize("by", ["stop", "signal"])
+def test_a_job_that_is_kept_can_be_ended(job, program, home, until, by):
+    (home / "client").touch()
+    (home / "leave").write_text("0")
+    job.start([program("pvserver", FORWARD)], keep=60)
+    job.go()
+    until(lambda: job.progress().left is not None)
+    if by == "stop":
+        (job.directory / "stop").touch()
+    else:
+        job.process.terminate()
+    assert job.wait() == 143
+    assert job.progress().ended == (143, "cancelled")
+
+
+def test_no_client_comes_to_the_next_pvserver(job, program, home, until):
+    (home / "client").touch()
+    (home / "leave").write_text("0")
+    job.start([program("pvserver", FORWARD)], keep=2)
+    job.go()
+    until(lambda: job.progress().left is not None)
+    (home / "client").unlink()
+    job.follow_up("again")
+    until(lambda: job.progress().round == 2)
+    job.go()
+    assert job.wait() == 0
+    assert job.progress().ended == (0, "idle")
+
+
+def test_a_pvserver_without_a_client_is_not_followed_by_another_one(job, program):
+    job.start([program("pvserver", "#!/bin/sh\nexit 5\n")], keep=60)
+    job.go()
+    assert job.wait() == 5
+    assert job.progress().ended == (5, "pvserver")
 
 
 def test_pvservers_arguments_arrive_as_they_are(job, program, home):

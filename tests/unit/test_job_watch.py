@@ -189,7 +189,8 @@ def _monitor(job, monkeypatch):
 
     flow = Flow()
     flow.watch, flow.directory, flow.queue = job.watch, job.files, job.watch.queue
-    monitor = job_monitor.JobMonitor(Session(), None, lambda *end: ends.append(end), lambda: pytest.fail("the record is there"))
+    monitor = job_monitor.JobMonitor(Session(), None, lambda *end: ends.append(end), lambda: pytest.fail("the record is there"),
+                                     lambda why, died_at: pytest.fail("no job is kept"))
     monitor.flow, monitor.ends, monitor.updates = flow, ends, updates
     monkeypatch.setattr(job_monitor.time, "monotonic", job_watch.time.monotonic)
     return monitor

@@ -37,6 +37,7 @@ def test_a_session_that_waits_has_columns_of_its_own():
     ({"state": "starting", "reason": "waiting for a client", "url": "csrc://127.0.0.1:1"}, "waiting for a client (csrc://127.0.0.1:1)"),
     ({"state": "starting", "url": "csrc://127.0.0.1:1"}, "csrc://127.0.0.1:1"),
     ({"state": "unknown", "reason": "the connection is lost", "url": "cs://127.0.0.1:1"}, "the connection is lost"),
+    ({"url": "cs://127.0.0.1:1", "state": "ready", "reason": "ParaView has left"}, "cs://127.0.0.1:1 (ParaView has left)"),
     ({"url": "cs://127.0.0.1:1", "lifeline": {"state": "connected", "losses": 1, "waiting_bytes": 0}}, "cs://127.0.0.1:1 (connection lost once)"),
     ({"url": "cs://127.0.0.1:1", "lifeline": {"state": "connected", "losses": 2, "waiting_bytes": 0}}, "cs://127.0.0.1:1 (connection lost 2 times)"),
     ({"reason": "lost", "url": "x", "lifeline": {"state": "outage", "losses": 1, "waiting_bytes": 1204}}, "lost; 1204 bytes kept"),

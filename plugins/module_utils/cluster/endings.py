@@ -43,13 +43,14 @@ _BY_ITSELF = {
 
 
 def of(progress: Progress, log: str) -> Ending:
-    """How a job ended.
+    """How a job ended, or pvserver in a job that is kept.
 
     Args:
         progress: what the job noted. If it was killed, it may not have noted its end.
         log: the end of its log.
     """
-    code, why = progress.ended or (None, "")
+    left = None if progress.left is None else (progress.left, "pvserver")
+    code, why = progress.ended or left or (None, "")
     if why in _BY_ITSELF:
         return _by_itself(why, log)
     cause = log_causes.explain(log, code if why == "pvserver" else None)

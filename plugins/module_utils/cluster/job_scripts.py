@@ -9,7 +9,8 @@ of the role connect. A job's files are in a directory on the cluster that only i
 temporary name, flushed and renamed, since homes are network file systems.
 
 Files: ``status`` (an event a line, see status_file.py), ``beat`` (a sign of life every two or three seconds), ``go`` (an argument of pvserver a line),
-``log`` (pvserver's output), ``batch.log`` (the batch system's), ``rank.sh`` (rendering.py), ``host.NAME`` (ranks run on that host).
+``log`` (pvserver's output), ``log.old`` (that of the pvserver before it), ``next`` (``again`` or ``end``: what follows in a job that is kept),
+``batch.log`` (the batch system's), ``rank.sh`` (rendering.py), ``host.NAME`` (ranks run on that host).
 In a job of the user's own (own_job.py) also ``attach.sh``, ``nodes`` (a node a line), ``slots`` (a rank a line). With a lifeline (lifeline.py) also its
 program, ``key``, ``agent.log``, and two addresses with port for the agent: ``pvserver`` (where pvserver waits) and ``line`` (where the line goes).
 """
@@ -43,13 +44,14 @@ def files(table: Table, directory: str, options: t.Dict[str, t.Any], requested: 
         # It exists before the job, so that it is private whatever umask the batch system uses.
         "batch.log": "",
         "job.sh": job_script(table, directory, requested, options["client_timeout"], options["walltime"] if table.get("on_login_node") else 0,
-                             attached),
+                             attached, options["keep_timeout"] if options.get("keep") else 0),
         "pvserver.sh": pvserver_script(directory, options, launcher, modules, outage_s),
         rendering.RANK_FILE: rendering.rank_script(),
     }
 
 
-def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0, attached: bool = False) -> str:
+def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s: int, limit_s: int = 0, attached: bool = False,
+               keep_s: int = 0) -> str:
     """Text of job.sh.
 
     Args:
@@ -59,13 +61,14 @@ def job_script(table: Table, directory: str, options: t.Dict[str, t.Any], idle_s
         idle_s: seconds for which a running job waits for its client.
         limit_s: seconds after which the job ends itself, if no batch system ends it; 0 for none.
         attached: attach.sh starts it in a job of the user's own, whose nodes are in the file "nodes".
+        keep_s: seconds for which the job waits for another client after one has left; 0 if it ends with its client.
     """
     head = [] if attached else directives.head(table, options, directory + "/batch.log")
     walltime = int(directives.granted(table, options).get("walltime") or 0)
     return programs.filled("connect", "job.sh", {"attached": attached}, {
         "DIRECTIVES": "\n".join(head), "DIR": shlex.quote(directory), "JOB_NODES": "cat nodes" if attached else table["job_nodes"],
         "JOB_SETUP": table.get("job_setup", ":"),
-        "STATUS_LINES": shlex.quote(STATUS_LINES), "IDLE": str(int(idle_s)), "LIMIT": str(int(limit_s)), "WALLTIME": str(walltime),
+        "STATUS_LINES": shlex.quote(STATUS_LINES), "IDLE": str(int(idle_s)), "KEEP": str(int(keep_s)), "LIMIT": str(int(limit_s)), "WALLTIME": str(walltime),
         "LATE": str(walltime - min(30, walltime // 10))})
 
 

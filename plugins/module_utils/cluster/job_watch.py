@@ -228,6 +228,8 @@ def ends_soon(directory: Directory) -> bool:
     """
     text, began = directory.status("", 0), time.monotonic()
     while not Progress(text).ended:
+        if Progress(text).left is not None:
+            return False
         seconds = _LEAVING if Progress(text).exiting else _LEFT_SILENTLY
         if not Progress(text).connected or time.monotonic() - began >= seconds:
             return False

@@ -134,6 +134,11 @@ class SessionRecord:
     #: Whether paraview-lifeline stands next to ParaView without an agent, as a proxy that replaces the connect-id.
     proxy: bool = False
     was_connected: bool = False
+    #: How often another pvserver was started in the job, why for the last time, until when it waits for ParaView, and when pvserver itself died.
+    restarts: int = 0
+    kept: str = ""
+    kept_until: t.Optional[float] = None
+    died_at: t.List[float] = []
     job_over: bool = False
     undone: bool = False
 
@@ -155,6 +160,11 @@ class SessionRecord:
     def over(self) -> bool:
         """Whether only the record of the session is left to remove."""
         return self.state in OVER
+
+    @property
+    def waits_because(self) -> str:
+        """Why a job that is kept waits for ParaView; empty if it does not."""
+        return self.kept if self.kept_until else ""
 
     @property
     def has_stub(self) -> bool:

@@ -19,6 +19,7 @@ class Progress:
         display: the job's report on displays, for rendering; may be empty.
         ranks: number of hosts on which ranks of pvserver run; None until the job reports it.
         unwatched: the job is the user's own, and none of its processes is readable, so its end shows only in the batch system's answers.
+        round: number of the pvserver that the job has started, from 1. left: exit status of pvserver, after which the job is kept and waits; None before that.
         ended: exit status, and why: pvserver, idle, walltime, outage, lost, cancelled, job or attach.
         elsewhere: pvserver accepts connections, but not on this host.
         lifeline: whether an agent can run; None until the job reports it.
@@ -32,6 +33,8 @@ class Progress:
         self.addresses: t.List[str] = []
         self.output: t.List[str] = []
         self.fault: t.Optional[t.Tuple[str, str]] = None
+        self.round = 1
+        self.left: t.Optional[int] = None
         self.ended: t.Optional[t.Tuple[int, str]] = None
         self.lifeline: t.Optional[bool] = None
         self.agent: t.Optional[t.Tuple[str, int]] = None
@@ -73,6 +76,10 @@ class Progress:
             self.lifeline = bool(rest)
         elif word == "agent":
             self._read_agent(rest)
+        elif word == "round":
+            self.round = int(rest) if re.match(r"^[0-9]{1,9}\Z", rest) else self.round
+        elif word == "left":
+            self.left = int(rest) if re.match(r"^[0-9]{1,9}\Z", rest) else 1
         elif word == "ended":
             code, _blank, why = rest.partition(" ")
             self.ended = (int(code) if re.match(r"^[0-9]{1,9}\Z", code) else 1, why)

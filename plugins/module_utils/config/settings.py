@@ -144,6 +144,16 @@ def _bool_or_command(value: t.Any) -> t.Union[bool, t.List[str]]:
     return _command(value)
 
 
+def _keep(value: t.Any) -> str:
+    """crash or always; empty if the job is not kept."""
+    word = str(value).strip().lower()
+    if _BOOLEANS.get(word) is False or value is None:
+        return ""
+    if word not in ("crash", "always"):
+        raise ValueError("it has to be false, crash or always")
+    return word
+
+
 def _node_name(value: t.Any) -> t.Dict[str, str]:
     return node_names.check(value)
 
@@ -167,4 +177,4 @@ def _connect_id(value: t.Union[str, int]) -> t.Optional[int]:
 _READERS: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
     "duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
     "bool_or_command": _bool_or_command, "node_name": _node_name, "constraint": _constraint, "interval": _interval, "connect_id": _connect_id,
-    "directory": remote_directory.check}
+    "directory": remote_directory.check, "keep": _keep}

@@ -20,11 +20,12 @@ import typing as t
 from ..client import remote
 from ..cluster import teardown
 from ..cluster.job_directory import Directory
-from ..common import processes
+from ..common import processes, terminals
 from ..common.errors import SessionError
 from ..common.files import write_private
+from ..common.text import one_line
 from ..ssh.shell import ShellLost
-from . import interruption, shared_queue
+from . import interruption, keeping, shared_queue
 from .client_connection import ClientConnection
 from .connection import Connection
 from .driving import Driving
@@ -60,7 +61,7 @@ class SessionDaemon:
         self.session = Session(given["base"], given["name"], directory=given["directory"], only=given["session"])
         self.stopping = self.undo_tried = self.terminated = False
         self.handed_over = False
-        self.monitor = JobMonitor(self.session, self.run, self._end_with_job, self._stop)
+        self.monitor = JobMonitor(self.session, self.run, self._end_with_job, self._stop, self._serve_again)
         self.login = FirstLogin()
         self.driving = Driving(self)
         self.notifier = Notifier(self.session, lambda: self.driving.given)
@@ -101,6 +102,8 @@ class SessionDaemon:
                 self._check_client_host()
                 self.notifier.step()
                 self.driving.step()
+                if self.recovery and self.recovery.has_left:
+                    self.monitor.hurry()
                 if self.handed_over and self.shell and not self.driving.active:
                     self.monitor.check()
                 if self.given["owner"] and not processes.alive(self.given["owner"]):
@@ -345,6 +348,22 @@ class SessionDaemon:
         self.session.update(state="unknown", lost_at=None, reason="the connection was lost: " + reason, daemon=None, owner=None)
         if driven:
             self.driving.report()
+
+    def _serve_again(self, why: str, died_at: t.List[float]) -> None:
+        """Another pvserver waits in a job that is kept: the session gets its route again."""
+        self._stop_restoring()
+        record, now = self.session.read(), time.time()
+        teardown.end_stub(record, 0.5)
+        line = keeping.line(record, why, now)
+        # The ParaView that the session was for has left; whatever comes next may be another one.
+        self.given["waiting"] = None
+        self.session.update(state="starting", reason=line, kept=line, kept_until=now + record.settings["keep_timeout"], restarts=record.restarts + 1,
+                            died_at=died_at, go_file_written=False, accepting=None, agent=None, was_connected=False, route_opened_by=None, lost_at=None,
+                            stub=None, client=None, remote_client=None, client_by=None, waiting=None)
+        self.session.events.append("line", text=line)
+        terminals.write(record.terminal, "{0}: {1}".format(one_line(record.name, 100), one_line(line, 400)))
+        self.notifier.kept(line)
+        self.driving.go_on()
 
     def _end_with_job(self, state: str, reason: str, connected: bool) -> None:
         self._stop_restoring()

@@ -127,6 +127,7 @@ class Driver:
 
     def _start(self) -> t.Dict[str, t.Any]:
         client = self._step(ClientStart)
+        self._step(RouteOpening).close_of_earlier_pvserver()
         self._step(PvserverStart).decide_proxy()
         self._step(RouteChoice).confirm()
         client.wait_until_it_listens()
@@ -135,7 +136,7 @@ class Driver:
         state = client.connect()
         record = self.session.read()
         took = durations.in_words(time.time() - record.created)
-        self.session.update(state=state, was_connected=state != "ready", reason="")
+        self.session.update(state=state, was_connected=state != "ready", reason=record.waits_because if state == "ready" else "")
         if state == "ended":
             return {"outcome": "ended", "text": "the client connected and ended after {0}; nothing is left on either side".format(took)}
         place, command = client.command(record)

@@ -12,6 +12,7 @@ from ..cluster.login_node import Run
 from ..cluster.session_record import SessionRecord
 from ..schedulers import answers
 from ..ssh.shell import ShellLost
+from . import keeping
 from .record import Session, lacks_client_host
 from .shared_queue import SharedQueue
 
@@ -24,6 +25,9 @@ _DELIVERY = 300.0
 _JOB_FOLLOWS = 10
 # Seconds by which two answers may differ on the end of the wall time, since both are rounded.
 _CLOCKS_DIFFER = 2.0
+# Seconds until the next check once ParaView has left, and those that the cause of pvserver's death may take to appear in its log.
+_SOON = 0.2
+_LATE_CAUSE = 1.5
 
 
 class JobMonitor:
@@ -34,14 +38,23 @@ class JobMonitor:
         run: a shell on the login node; raises ShellLost.
         end: called once the job is over, with the session's new state, the reason, and whether ParaView was connected.
         stop: called if the record is gone.
+        serve_again: called once the job has started another pvserver, with the reason and the times at which pvserver itself has died.
     """
 
-    def __init__(self, session: Session, run: Run, end: t.Callable[[str, str, bool], None], stop: t.Callable[[], None]) -> None:
-        self.session, self.run, self.end, self.stop = session, run, end, stop
+    def __init__(self, session: Session, run: Run, end: t.Callable[[str, str, bool], None], stop: t.Callable[[], None],
+                 serve_again: t.Callable[[str, t.List[float]], None]) -> None:
+        self.session, self.run, self.end, self.stop, self.serve_again = session, run, end, stop, serve_again
         self.flow: t.Optional[JobFlow] = None
         self.next_step = 0.0
         self.ended = False
         self.over_since = 0.0
+        #: What follows in a job that is kept, as soon as that is decided.
+        self.next: t.Optional[keeping.Next] = None
+        self.left_since = 0.0
+
+    def hurry(self) -> None:
+        """ParaView has left: the next check is soon."""
+        self.next_step = min(self.next_step, time.monotonic() + _SOON)
 
     def check(self) -> None:
         """Checks the job if a check is due; raises only ShellLost."""
@@ -72,6 +85,14 @@ class JobMonitor:
             if not watch.unread:
                 self._note_end(record)
             return
+        if watch.progress.left is not None:
+            self._decide_next(record)
+            return
+        if watch.progress.round > record.restarts + 1:
+            # If an earlier daemon was killed after its decision, the reason is unknown.
+            self.serve_again(*(self.next[1:] if self.next else ("pvserver was started again", record.died_at)))
+            self.next, self.left_since = None, 0.0
+            return
         self._note_progress(record)
         self.flow.end_with_job()
         if watch.contradicted:
@@ -79,10 +100,25 @@ class JobMonitor:
         elif queried and watch.state:
             self._note_state(record, watch.state)
 
+    def _decide_next(self, record: SessionRecord) -> None:
+        """Decides what follows in a job that is kept, and writes that for the job."""
+        self.hurry()
+        self.left_since = self.left_since or time.monotonic()
+        if self.next is not None:
+            return
+        ending = endings.of(self.flow.progress, self.flow.directory.read_log())
+        if ending.late and time.monotonic() - self.left_since < _LATE_CAUSE:
+            return
+        found = keeping.decide(record, ending, keeping.left(self.session.directory, record), time.time())
+        self.flow.directory.put("next", "again" if found.again else "end")
+        self.next = found
+        if not found.again and found.died_at != record.died_at:
+            self.session.events.append("line", text=found.why)
+
     def _note_progress(self, record: SessionRecord) -> None:
         progress = self.flow.progress
         if progress.connected and record.state != "connected":
-            self.session.update(state="connected", was_connected=True, reason="")
+            self.session.update(state="connected", was_connected=True, reason="", kept_until=None)
         elif progress.host and record.state == "pending":
             self.session.update(state="starting", nodes=progress.nodes, reason="the job runs and waits for connect")
 
@@ -98,6 +134,7 @@ class JobMonitor:
 
     def _give_reason(self, record: SessionRecord, reason: str) -> None:
         """Notes a reason, unless there is one that matters more to the user."""
+        reason = reason or record.waits_because
         if record.reason != reason and not lacks_client_host(record) and not record.lost_at:
             self.session.update(reason=reason)
 

@@ -74,8 +74,9 @@ def one_port_left(options: t.Dict[str, t.Any]) -> str:
 
 
 def needs_proxy(record: SessionRecord) -> bool:
-    """Whether a session that does not reconnect has a proxy: its connect-id is that of ParaView's dialog."""
-    return record.has_pvserver_id and from_dialog(record) and not takes_paraviews_port(record.settings, record.route or "")
+    """Whether a session that does not reconnect has a proxy: its connect-id is that of ParaView's dialog, or its job is kept."""
+    needed = (record.has_pvserver_id and from_dialog(record)) or (record.has_connect_id and record.settings.get("keep"))
+    return bool(needed) and not takes_paraviews_port(record.settings, record.route or "")
 
 
 def from_dialog(record: SessionRecord) -> bool:
@@ -158,8 +159,9 @@ class Stub:
         """
         options = record.settings
         # A stub that no session refers to any more ends when its job would stop waiting.
-        common = ["--status", self.status_path, "--wait", str(options["client_timeout"] + _START_SECONDS)]
-        common += ["--connect-ids", self.session.ids_path] * record.has_pvserver_id
+        patience = options["keep_timeout"] if record.restarts else options["client_timeout"]
+        common = ["--status", self.status_path, "--wait", str(patience + _START_SECONDS)]
+        common += ["--connect-ids", self.session.ids_path] * (record.has_pvserver_id or record.proxy)
         if record.lifeline:
             words = ["stub", "--key", self.session.key_path, "--outage", str(options["reconnect_timeout"])] + common
         else:

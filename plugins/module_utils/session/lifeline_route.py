@@ -54,7 +54,7 @@ def begin(session: Session, record: SessionRecord, route: Route, side: t.Any) ->
     teardown.end_stub(record)
     stub = lifeline.Stub(session)
     stub.forget_status()
-    if record.has_pvserver_id:
+    if record.has_pvserver_id or record.proxy:
         stub.keep_connect_ids(route.reverse)
     port = _client_port(record, side)
     with processes.unterminated():

@@ -94,6 +94,10 @@ class Notifier:
         if (state, reason) != ("ended", CLIENT_LEFT):
             self._notify(self._record(), "{0}: {1}".format(_OVER.get(state, _OVER["ended"]), reason or "no reason is known"))
 
+    def kept(self, line: str) -> None:
+        """The job is kept without ParaView."""
+        self._notify(self._record(), line)
+
     def check_connection(self, is_lost: bool, login_prompt: str) -> None:
         """Has to be called often while the connection is lost.
 

@@ -87,6 +87,11 @@ class Recovery:
         return streams + ([self.restorer.stdout] if self.restorer else [])
 
     @property
+    def has_left(self) -> bool:
+        """Whether ParaView has left."""
+        return bool(self.reported.get("left"))
+
+    @property
     def busy(self) -> bool:
         """Whether step() has to be called often."""
         return self.disconnected or self.lost_at is not None

@@ -11,7 +11,7 @@ from ..common.json_types import is_a
 
 #: The name of the file.
 NAME = "stub.json"
-_TYPES = {"state": str, "reason": str, "listening": str, "line": str, "paraview": str, "waiting_bytes": int, "losses": int, "encrypted": bool}
+_TYPES = {"state": str, "reason": str, "listening": str, "line": str, "paraview": str, "left": str, "waiting_bytes": int, "losses": int, "encrypted": bool}
 
 
 def read(path: str) -> t.Dict[str, t.Any]:

@@ -135,6 +135,8 @@ def _result(report: Report) -> str:
         return "{0}; {1} kept".format(reason, _size(line["waiting_bytes"])) if line["waiting_bytes"] else reason
     if report["state"] == "starting" and url and reason:
         return "{0} ({1})".format(reason, url)
+    if report["state"] == "ready" and url and reason:
+        return "{0} ({1})".format(url, reason)
     if report["state"] not in ("starting", "ready", "connected") or not url:
         return reason
     losses = line.get("losses", 0)

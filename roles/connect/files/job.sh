@@ -82,8 +82,8 @@ group=
 find_group() { [ -n "$group" ] || { [ -s pid ] && read -r group < pid; } 2>/dev/null; }
 signal_child() { [ -n "$child" ] && find_group && kill "-$1" "-$group" 2>/dev/null; }
 
-finish() {
-  trap '' HUP INT TERM USR1 USR2 XCPU
+# Ends what is left of pvserver.sh.
+end_child() {
   true > over
   signal_child TERM
   n=0
@@ -92,6 +92,11 @@ finish() {
   signal_child KILL
   # Until a killed process has ended, it holds its files.
   while signal_child 0 && [ $n -lt 25 ]; do sleep 0.2 2>/dev/null || sleep 1; n=$((n + 1)); done
+}
+
+finish() {
+  trap '' HUP INT TERM USR1 USR2 XCPU
+  end_child
   report "ended $1 $why"
   exit "$1"
 }
@@ -119,13 +124,13 @@ on_signal() {
 }
 
 @JOB_SETUP@
-idle_s=@IDLE@ limit_s=@LIMIT@ walltime_s=@WALLTIME@ late_s=@LATE@
+idle_s=@IDLE@ keep_s=@KEEP@ limit_s=@LIMIT@ walltime_s=@WALLTIME@ late_s=@LATE@
 # BEGIN attached
 # shellcheck disable=SC2154 # attach.sh sets it
 [ -z "$unwatched" ] || limit_s=$walltime_s
 # END attached
 look_at_clock
-began=$clock
+began=$clock idle_since=$clock
 trap on_signal HUP INT TERM USR1 USR2 XCPU
 if [ "$walltime_s" -gt 0 ]; then
   # shellcheck disable=SC2016 # the program that is written expands it
@@ -133,62 +138,98 @@ if [ "$walltime_s" -gt 0 ]; then
 fi
 
 own_addresses() { PATH=$PATH:/usr/sbin:/sbin; ip -4 -o addr show scope global | sed 's/.* inet \([0-9.]*\).*/\1/' | grep . || hostname -I; }
-report "nodes $({ @JOB_NODES@
-} 2>/dev/null | tr '\n' ' ')" "addresses $(own_addresses 2>/dev/null | tr '\n' ' ')" "running $(hostname)"
-rm -f rc pid over outage lost started counted host.*
-hosts=
-true > log
+nodes=$({ @JOB_NODES@
+} 2>/dev/null | tr '\n' ' ')
+addresses=$(own_addresses 2>/dev/null | tr '\n' ' ')
+report "nodes $nodes" "addresses $addresses" "running $(hostname)"
+# What each pvserver of the job has in common.
+common=$lines round_number=1
+beat=-9
+seen=$began
+
+# A sign of life, and everything that ends the job while it waits.
+look_after_job() {
+  look_at_clock
+  # If the directory is removed, nobody can end pvserver any more. A network file system may show that for a moment by mistake.
+  if [ -e pvserver.sh ]; then seen=$clock; elif [ $((clock - seen)) -lt 10 ]; then sleep 1; return 1; else why=cancelled; finish 143; fi
+  # Written in place and not renamed: if a reader opens the file, a network file system fetches its current content.
+  if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
+  if [ -e stop ]; then why=cancelled; finish 143; fi
+  # BEGIN attached
+  job_runs || { why=job; finish 143; }
+  # END attached
+  if [ "$limit_s" -gt 0 ] && [ $((clock - began)) -ge "$limit_s" ]; then why=walltime; finish 1; fi
+}
+
 # pvserver.sh has a process group of its own, but stays in the job's session if that is possible: some batch systems end a job by its session.
 # shellcheck disable=SC2016 # the inner shell expands it
 print_group='read -r stat < "/proc/$$/stat"; stat=${stat##*) }; stat=${stat#* }; stat=${stat#* }; echo "${stat%% *}"'
 start=setsid
 case $(timeout 0 sh -c "$print_group" 2>/dev/null) in '' | "$(sh -c "$print_group" 2>/dev/null)") ;; *) start='timeout 0';; esac
-# Only this process has the pipe open for writing. Its end shows pvserver.sh that this process has ended, whatever ended it. Descriptor 8 is open before
-# pvserver.sh starts: without a writer, a pipe cannot be opened any more.
-rm -f alive
-if mkfifo alive 2>/dev/null; then exec 9<> alive; else : > alive; fi
-{ $start "$shell" pvserver.sh "$mask" $$ > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } 8< alive 9>&- &
-child=$!
 
-reported=0
-started=
-connected=
-beat=-9
-seen=$began
-# A node may run the loops of many jobs, and each process that a loop starts matters. While nothing happens, the rounds become longer. The log is read in each
-# tenth round, and if it is newer than what was read of it; some shells compare the seconds alone.
-round=0
-quiet=0
-true > said
-while [ ! -e rc ]; do
-  look_at_clock
-  find_group
-  # If the directory is removed, nobody can end pvserver any more. A network file system may show that for a moment by mistake.
-  if [ -e pvserver.sh ]; then seen=$clock; elif [ $((clock - seen)) -lt 10 ]; then sleep 1; continue; else why=cancelled; finish 143; fi
-  # Written in place and not renamed: if a reader opens the file, a network file system fetches its current content.
-  if [ $((clock - beat)) -ge 2 ] || [ "$clock" -lt "$beat" ]; then beat=$clock; echo "$clock" > beat; fi
+# Starts pvserver.sh, and sets $rc once it has ended.
+serve() {
+  rm -f rc pid over outage lost failed started counted pvserver agent.new host.*
+  hosts='' group='' why='' reported=0 started='' connected=''
+  true > log
+  # Only this process has the pipe open for writing. Its end shows pvserver.sh that this process has ended, whatever ended it. Descriptor 8 is open before
+  # pvserver.sh starts: without a writer, a pipe cannot be opened any more.
+  rm -f alive
+  if mkfifo alive 2>/dev/null; then exec 9<> alive; else : > alive; fi
+  { $start "$shell" pvserver.sh "$mask" $$ > log 2>&1 < /dev/null; echo $? > rc.new; mv rc.new rc; } 8< alive 9>&- &
+  child=$!
+  # A node may run the loops of many jobs, and each process that a loop starts matters. While nothing happens, the rounds become longer. The log is read in
+  # each tenth round, and if it is newer than what was read of it; some shells compare the seconds alone.
+  round=0 quiet=0
+  true > said
+  while [ ! -e rc ]; do
+    find_group
+    look_after_job || continue
+    report_news
+    for why in outage lost; do [ ! -e $why ] || finish 0; done
+    why=
+    if [ -z "$started" ] && [ -e started ]; then started=1 quiet=0; fi
+    if [ -z "$connected" ]; then
+      if [ $((round % 10)) -eq 0 ] || [ $quiet -gt 20 ] || [ log -nt said ]; then report_output; fi
+      case $lines in *"said Client connected"*) connected=1; continue;; esac
+      [ $((clock - idle_since)) -lt "$idle_s" ] || { why=idle; finish 0; }
+    fi
+    round=$((round + 1)) quiet=$((quiet + 1))
+    case $connected.$quiet in .?) pause=0.1;; .1?) pause=0.2;; .2?) pause=0.5;; *) pause=1;; esac
+    sleep $pause 2>/dev/null || sleep 1
+  done
+  rc=$(cat rc)
+  report_output
   report_news
-  for why in outage lost; do [ ! -e $why ] || finish 0; done
-  why=
-  if [ -z "$started" ] && [ -e started ]; then started=1 quiet=0; fi
-  if [ -e stop ]; then why=cancelled; finish 143; fi
-  # BEGIN attached
-  job_runs || { why=job; finish 143; }
-  # END attached
-  if [ -z "$connected" ]; then
-    if [ $((round % 10)) -eq 0 ] || [ $quiet -gt 20 ] || [ log -nt said ]; then report_output; fi
-    case $lines in *"said Client connected"*) connected=1; continue;; esac
-    [ $((clock - began)) -lt "$idle_s" ] || { why=idle; finish 0; }
-  fi
-  if [ "$limit_s" -gt 0 ] && [ $((clock - began)) -ge "$limit_s" ]; then why=walltime; finish 1; fi
-  round=$((round + 1)) quiet=$((quiet + 1))
-  case $connected.$quiet in .?) pause=0.1;; .1?) pause=0.2;; .2?) pause=0.5;; *) pause=1;; esac
-  sleep $pause 2>/dev/null || sleep 1
-done
+  case $lines in *"said Client connected"*) connected=1;; esac
+}
 
-rc=$(cat rc)
-report_output
-report_news
+# Whether another pvserver follows: the client has left, and the host of the session decides, by the file "next". Until then the nodes are kept.
+next_round() {
+  if [ "$keep_s" -eq 0 ] || [ -z "$connected" ] || [ -e outage ]; then return 1; fi
+  report "left $rc"
+  look_at_clock
+  idle_since=$clock idle_s=$keep_s quiet=0
+  until [ -e next ]; do
+    look_after_job || continue
+    [ $((clock - idle_since)) -lt "$idle_s" ] || { why=idle; finish 0; }
+    : ./*
+    quiet=$((quiet + 1))
+    if [ $quiet -lt 50 ]; then sleep 0.2 2>/dev/null || sleep 1; else sleep 1; fi
+  done
+  answer=
+  IFS= read -r answer < next
+  rm -f next
+  [ "$answer" = again ] || return 1
+  end_child
+  mv log log.old
+  rm -f fault news.*
+  round_number=$((round_number + 1)) lines=$common
+  report "round $round_number"
+}
+
+serve
+while next_round; do serve; done
 why=pvserver
 [ ! -e outage ] || why=outage
 finish "$rc"

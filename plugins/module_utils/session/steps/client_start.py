@@ -24,7 +24,7 @@ from ...routes.base import Route
 from ...routes.context import port_taken
 from ...routes.unavailable import RouteUnavailable
 from ...ssh.channel import Channel
-from .. import lifeline
+from .. import keeping, lifeline
 from .. import record as sessions
 from .. import route as routing
 from ..record import Session
@@ -62,7 +62,7 @@ class ClientStart(Step):
         client, port = routing.client_of(record, self.channel), record.client_port
         if self._ready(record, client) or self._reached_stub(record):
             return
-        if record.settings["start_client"]:
+        if record.settings["start_client"] and not record.restarts:
             if not self._listens(client, port):
                 record = self._start(record, client)
         else:
@@ -122,9 +122,12 @@ class ClientStart(Step):
         flow = self.flow(record)
         flow.watch.step()
         route, client = routing.load(record, self.channel), routing.client_of(record, self.channel)
-        if route.reverse and not record.was_connected:
+        if route.reverse and record.restarts and record.has_stub and not client.name:
+            # The stub waits until ParaView listens, and checks whose port it is.
+            lifeline.Stub(self.session).forward_to_client(client, record.client_port)
+        elif route.reverse and not record.was_connected:
             self._let_through(record, route, client, flow)
-        elif record.settings["start_client"] and not (record.client or record.remote_client):
+        elif record.settings["start_client"] and not (record.restarts or record.client or record.remote_client):
             record = self._start(record, client)
             self._wait_connected(record, flow, client)
         if flow.progress.ended:
@@ -198,6 +201,8 @@ class ClientStart(Step):
         own_command = record.settings["start_client"]
         program = installed.to_start(record)
         command = getattr(self, "_by_" + by)(record, client, connect_id, program) if program else own_command
+        if record.settings.get("keep") == "crash":
+            command = keeping.with_status(command)
         environment = pvserver.client_environment(record.url, record.client_port, connect_id)
         with processes.unterminated():
             return self.session.update(client_by=by if program else "command", **client.start(command, environment, self.log, self.file_name))

@@ -29,6 +29,20 @@ class RouteOpening(Step):
         elif record.route_opened_by != record.daemon:
             self._open(record)
 
+    def close_of_earlier_pvserver(self) -> None:
+        """If another pvserver was started in the job, closes what was opened for the one before it. A connection to the node stays open."""
+        record = self.record
+        if not record.restarts or record.go_file_written:
+            return
+        route = routing.load(record, self.channel, self.session)
+        try:
+            if route.reverse:
+                route.remove()
+            else:
+                route.context.cancel_forwards()
+        finally:
+            self.session.update(**route.kept())
+
     def _open(self, record: SessionRecord) -> None:
         route = routing.load(record, self.channel, self.session)
         try:
