@@ -16,7 +16,7 @@ from ..common.text import one_line
 Report = t.Dict[str, t.Any]
 _EMPTY = "-"
 # These columns appear only if a session has a value in them.
-_OPTIONAL = ("waited", "starts")
+_OPTIONAL = ("preset", "waited", "starts")
 # These columns change without an event.
 _MOVING = ("waited", "left")
 
@@ -116,7 +116,7 @@ def _cells(report: Report) -> t.Dict[str, str]:
     """A session's row, by the heads of the columns."""
     expected = report.get("expected_start")
     cells = collections.OrderedDict((
-        ("host", report["host"]), ("route", report["route"]), ("job", report["job_id"]), ("state", report["state"]),
+        ("host", report["host"]), ("route", report["route"]), ("preset", report.get("preset")), ("job", report["job_id"]), ("state", report["state"]),
         ("waited", durations.short(report.get("waited_s"))), ("starts", clock_time(expected) if expected else ""),
         ("nodes", _nodes(report["nodes"])), ("left", durations.short(report["time_left_s"])), ("url or reason", _result(report))))
     return collections.OrderedDict((name, one_line(cell or _EMPTY, 300) or _EMPTY) for name, cell in cells.items())
