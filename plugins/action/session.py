@@ -18,6 +18,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.config import rout
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, versions
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
+from ansible_collections.sciviz.paraview.plugins.module_utils.session.sockets import remove_session
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh.channel import Channel, ChannelLost
 from ansible_collections.sciviz.paraview.plugins.plugin_utils.login import connection_of, end_daemon, log_in, password_of, start_daemon, target_of
@@ -74,7 +75,7 @@ class ActionModule(SessionAction):
         self._refuse_other_host(record)
         if record and not sessions.has_daemon(record) and not record.remote_directory and not processes.alive(record.owner):
             # A playbook ended before it submitted a job: there is nothing to resume.
-            self.session.remove()
+            remove_session(self.session)
             record = SessionRecord()
         if record and not record.over:
             return self._resume(record, options)
@@ -272,7 +273,7 @@ class ActionModule(SessionAction):
         if not over:
             report.update(state="cancelled", reason="disconnected")
             self._undo(record)
-        self.session.remove()
+        remove_session(self.session)
         self.show("nothing to disconnect" if not record else "{0}; {1}".format(
             "the session was over" if over else "disconnected" + _end_of_job(record, self.own_job_continues),
             _left_on_client_host(record) if self.client_host_unreached else "nothing is left on either side"))

@@ -17,6 +17,7 @@ from ..module_utils.common.text import clean, one_line
 from ..module_utils.config import presets, settings
 from ..module_utils.session import interruption
 from ..module_utils.session import record as sessions
+from ..module_utils.session.sockets import remove_session
 from ..module_utils.ssh.channel import Channel
 from ..module_utils.ssh.master import Master
 from . import lines_callback, variables, worker_display
@@ -124,7 +125,7 @@ class SessionAction(ActionBase):
                 self.session.update(state="unknown", owner=None)
                 return "the connection is lost; job {0} may still exist. Try: ansible-playbook sciviz.paraview.disconnect -e host={1}".format(
                     record.job_id or "(unknown id)", self.name)
-            self.session.remove()
+            remove_session(self.session)
             return ""
         channel = Channel(record.socket, self.name)
         try:

@@ -33,7 +33,7 @@ VICTIMS = {
     "sshd": ("login", "gathered", ["pkill", "-KILL", "-u", "alice", "sshd"]),
     "shell": ("login", "gathered", ["pkill", "-KILL", "-u", "alice", "-x", "sh"]),
     "all of the login node": ("login", "gathered", ["pkill", "-KILL", "-u", "alice"]),
-    "job.sh": ("node", "running", ["pkill", "-KILL", "-u", "alice", "-f", "job.sh"]),
+    "job.sh": ("node", "running", ["pkill", "-KILL", "-u", "alice", "-f", "job.sh|slurm_script"]),
     "pvserver.sh": ("node", "running", ["pkill", "-KILL", "-u", "alice", "-f", "pvserver"]),
     "agent": ("node", "listening", ["pkill", "-KILL", "-u", "alice", "-f", "paraview-lifeline"]),
     "sshd of the node": ("node", "listening", ["pkill", "-KILL", "-u", "alice", "sshd"]),

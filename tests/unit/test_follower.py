@@ -138,6 +138,22 @@ def test_a_daemon_that_is_killed_is_an_error(session, daemon):
     assert follower.over["kind"] == "failed" and follower.error.what == "the session of lab was ended"
 
 
+def test_of_a_killed_daemon_nothing_is_left(session, daemon, tmp_path):
+    left = [tmp_path / name for name in ("socket", "master", "master.n", "master.a", "master.r1234")]
+    for path in left:
+        path.touch()
+    other = tmp_path / "other"
+    other.touch()
+    session.update(control_path=str(tmp_path / "master"))
+    follower = following(session)
+    daemon.kill()
+    daemon.wait()
+    follower.step()
+    follower.clear_up()
+    assert not session.read()
+    assert not [path for path in left if path.exists()] and other.exists()
+
+
 def test_a_session_that_continues_under_another_daemon_is_followed(session, daemon, tmp_path):
     follower = following(session)
     daemon.kill()

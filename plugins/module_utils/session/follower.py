@@ -13,6 +13,7 @@ from ..ssh.channel import Channel
 from ..ssh.prompts import Asker
 from .event_log import OVER
 from .record import HELD, Session, has_daemon, wait_left
+from .sockets import remove_session
 
 # Seconds that a daemon may take to end after a session that has failed or ended.
 _LEAVING = 30
@@ -134,7 +135,7 @@ class Viewer:
         """Removes the record of a session that has failed, of which nothing else is left."""
         record = self.session.read()
         if record.id == self.record.id and self.error and (record.over or not (record.remote_directory or has_daemon(record))):
-            self.session.remove()
+            remove_session(self.session)
 
 
 class Follower(Viewer):

@@ -277,7 +277,7 @@ def has_guests(base: str, control_path: str) -> bool:
     return unreadable or any(record.users_own_master == control_path and has_daemon(record) for _session, record in found)
 
 
-def _holder(control_path: str) -> t.Any:
+def holder_of(control_path: str) -> t.Any:
     """The identity of the daemon that holds this connection for other sessions; None if there is none."""
     try:
         return json.loads(ownership.read_own(control_path + HELD))
@@ -299,7 +299,7 @@ def wait_left(base: str, record: SessionRecord, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     holder = None
     while True:
-        holder = _holder(record.users_own_master) or holder if record.users_own_master else None
+        holder = holder_of(record.users_own_master) or holder if record.users_own_master else None
         own_ended = not processes.alive(record.daemon) or (os.path.exists(record.control_path + HELD) and has_guests(base, record.control_path))
         if own_ended and not (processes.alive(holder) and not has_guests(base, record.users_own_master)):
             return True

@@ -6,13 +6,28 @@
 import os
 
 from ..client import socket_names
+from ..common import processes
 from . import reconnection
-from .record import HELD
+from .record import HELD, Session, holder_of
 
 # Suffixes of the control socket and of sockets next to it: those of node_login.py.
 _CONNECTION = ("", ".n", ".l", ".k", ".e")
 # The socket for prompts to the user, and those of attempts to log in again.
 _OTHERS = (".a", ".c.a", reconnection.SOCKETS[2] + ".a", HELD) + reconnection.SOCKETS
+
+
+def remove_session(session: Session) -> None:
+    """Removes the record of a session that has no daemon any more, and the sockets that a killed daemon has left.
+
+    Args:
+        session: the session, of which nothing else is left.
+    """
+    record = session.read()
+    if record.control_path and not processes.alive(record.daemon) and not processes.alive(holder_of(record.control_path)):
+        sockets = Sockets(record.socket, record.control_path)
+        sockets.remove()
+        sockets.remove_at_stub()
+    session.remove()
 
 
 class Sockets:
