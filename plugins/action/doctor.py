@@ -61,6 +61,8 @@ class ActionModule(SessionAction):
         self.found += more
 
     def _check(self, options, job):
+        if options["preset"]:
+            self.show("preset {0}".format(options["preset"]))
         target = target_of(self._connection, self.name)
         self.names.update({target.host: "LOGIN", target.user or "": "USER"})
         self._add(*probes.client(target.executable))

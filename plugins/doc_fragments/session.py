@@ -214,6 +214,20 @@ options:
         and LSF. V(4711;inter) is a job on the cluster V(inter) of Slurm.
     type: str
     default: ""
+  presets:
+    description:
+      - Variables of the job, with the prefix C(paraview_), under a name of your choice for each group of them. O(preset) uses one of them.
+      - A preset may set what is requested for the job, where its files are, and how pvserver starts. It cannot set the login, the route, the client or anything
+        else of this machine.
+      - As with any variable in Ansible, the dictionary of a host replaces that of its group. It is not merged.
+    type: dict
+    default: {}
+  preset:
+    description:
+      - The name of one of O(presets). Its variables replace those of the inventory. A variable on the command line (C(-e)) replaces that of the preset.
+      - With V(none), or if it is empty, no preset is used.
+    type: str
+    default: ""
   nodes:
     description:
       - Number of nodes.
@@ -316,6 +330,13 @@ options:
     type: list
     elements: str
     default: []
+  scheduler_arguments:
+    description:
+      - Options of the batch system, as one line of text or as a list of words, such as V(--comment=viz --exclude=n1,n2). Each option becomes a line of
+        O(directives). It is made for a field in ParaView's Connect dialog.
+      - The line is split into words as a shell does it, and no shell reads it. The first word has to begin with C(-).
+    type: raw
+    default: ""
   remote_dir:
     description:
       - Directory of the cluster in which the session's files are, such as V(/lustre/project/$USER). The login node and the compute nodes have to see it under

@@ -192,6 +192,11 @@ session:
       returned: always
       type: dict
       sample: {state: connected, lost_at: null, waiting_bytes: 0, losses: 1, encrypted: false}
+    preset:
+      description: The preset that the session uses; empty if it uses none.
+      returned: always
+      type: str
+      sample: gpu
 """
 
 # The code is in plugins/action/session.py; it runs on the controller.

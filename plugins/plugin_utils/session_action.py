@@ -14,7 +14,7 @@ from ansible.utils.vars import load_extra_vars
 from ..module_utils.common import processes
 from ..module_utils.common.errors import SessionError
 from ..module_utils.common.text import clean, one_line
-from ..module_utils.config import settings
+from ..module_utils.config import presets, settings
 from ..module_utils.session import interruption
 from ..module_utils.session import record as sessions
 from ..module_utils.session.sockets import remove_session
@@ -56,6 +56,8 @@ class SessionAction(ActionBase):
             if self.NEEDS_SESSION and not self.session.read():
                 raise SessionError("there is no session of {0}".format(self.name), "it was not started, or it has ended",
                                    "start it first: sciviz.paraview.session")
+            if "presets" in spec:
+                given = presets.applied(given, load_extra_vars(self._loader))
             result.update(self.act(_validated(spec, given)))
         except SessionError as error:
             result.update(self.fail(error, given))

@@ -205,13 +205,13 @@ def test_nobody_comes_back(desk):
 
 
 @pytest.mark.torture
-@pytest.mark.parametrize("system", ["pbs", "gridengine"])
+@pytest.mark.parametrize("system", ["pbs", "sge"])
 def test_other_batch_systems(desk, lab, system):
     if system == "pbs":
         stand_in = StandIn(lab, "pbs")
         stand_in.install()
     try:
-        clients = Clients(desk, keep="crash", **({"scheduler": "gridengine"} if system == "gridengine" else {}))
+        clients = Clients(desk, keep="crash", **({"scheduler": "sge"} if system == "sge" else {}))
         clients.begin()
         clients.kill()
         clients.ready_again(1)

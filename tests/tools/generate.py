@@ -20,7 +20,7 @@ ATTACKS = "meta/attacks.yml"
 TABLES = "plugins/module_utils/schedulers/tables"
 WIDTH = 160
 SPEC_KEYS = ("type", "elements", "choices", "default")
-KEYS = {*SPEC_KEYS, "minimum", "maximum", "pattern", "form", "hint", "roles", "short", "short_default", "description",
+KEYS = {*SPEC_KEYS, "minimum", "maximum", "pattern", "form", "hint", "roles", "preset", "short", "short_default", "description",
         "before", "option"}
 HINTS = {"minimum": "it has to be at least {minimum}", "pattern": "it may hold letters, digits and . , _ @ : + - only"}
 HEAD = '''# Copyright (c) 2026, The sciviz.paraview developers
@@ -218,11 +218,13 @@ def settings_table(settings, doctor):
     numbers = [f'    "{name}": {python((about["minimum"], about.get("maximum"), hints[name]))},' for name, about in settings.items() if "minimum" in about]
     patterns = [f'    "{name}": (r"{about["pattern"]}", {python(hints[name])}),' for name, about in settings.items() if "pattern" in about]
     forms = [f'    "{name}": "{about["form"]}",' for name, about in settings.items() if "form" in about]
+    presets = wrapped(python(tuple(name for name, about in settings.items() if about.get("preset"))), "PRESET = ", " " * len("PRESET = ("))
     about = "The settings: names, types, defaults and bounds. This file is generated: `make generate` writes it from {0}.".format(SOURCE)
     return "\n".join([
         HEAD.format(about) + "import typing as t", "", "#: In the form of Ansible's argument specs.",
         "SPEC: t.Dict[str, t.Dict[str, t.Any]] = {", *spec(settings), "}",
         "#: Further options of the action doctor.", "DOCTOR = {", *spec(doctor), "}",
+        "#: The settings that a preset may have.", *presets,
         "#: Minimum and maximum (None: no limit) of a number, and the reason why another one is not valid.", "NUMBERS = {", *numbers, "}",
         "#: Pattern of a whole value that is not empty, and the reason why another one is not valid.", "PATTERNS = {", *patterns, "}",
         "#: The reader in settings.py that converts a value to its final form.", "FORMS = {", *forms, "}"]) + "\n"

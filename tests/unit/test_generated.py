@@ -21,7 +21,7 @@ SETTINGS, _ROLES = generate.source()
 GENERATED = generate.generated()
 DEFAULTS = {name: about["default"] for name, about in settings.SPEC.items()}
 # Any text is valid, or another part of the code checks it.
-FREE = {"client_host", "scheduler", "setup", "json", "note", "directives"}
+FREE = {"client_host", "preset", "scheduler", "setup", "json", "note", "directives"}
 
 
 def check(**values):

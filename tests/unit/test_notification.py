@@ -240,7 +240,27 @@ def test_each_time_that_is_left_is_news_once(tmp_path, until, shown, seconds_lef
         notifier.next_check = 0.0
         notifier.step()
         notifier.close()
-    assert [text.partition(", at ")[0] for text in shown.texts()] == ["job 17 ends in {0} min".format(one) for one in minutes]
+    warnings = ["job 17 ends in {0} min".format(one) for one in minutes]
+    assert [text.partition(", at ")[0] for text in shown.texts()] == warnings
+    events = [event["text"].partition(", at ")[0] for event in session.events.read()[0] if event["kind"] == "line"]
+    assert events == warnings, "a playbook that follows the session shows them"
+
+
+@pytest.mark.parametrize("follows", [True, False])
+def test_the_end_of_the_wall_time_in_the_terminal(tmp_path, monkeypatch, follows):
+    """It appears without paraview_notify, and once: a playbook that follows the session shows it by itself."""
+    written = []
+    monkeypatch.setattr(notification.terminals, "write", lambda terminal, line: written.append((terminal, line)))
+    session = Session(str(tmp_path / "state"), "lab")
+    owner = processes.identity(os.getpid()) if follows else None
+    session.begin(settings={}, job_id="17", ends_at=time.time() + 1000, terminal=["/dev/pts/9", None], owner=owner)
+    notifier = Notifier(session, dict)
+    notifier.step()
+    session.update(ends_at=time.time() + 720)
+    notifier.next_check = 0.0
+    notifier.step()
+    assert [(terminal, line.partition(", at ")[0]) for terminal, line in written] == [
+        (["/dev/pts/9", None], "lab: job 17 ends in 12 min")] * (not follows)
 
 
 # --- how the user is notified ---

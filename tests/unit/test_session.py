@@ -283,7 +283,7 @@ def test_a_report_has_every_field(session):
     report = session.report(state="ready")
     assert list(report) == list(sessions.REPORT) == [
         "host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "waited_s",
-        "expected_start", "reason", "lifeline"]
+        "expected_start", "reason", "lifeline", "preset"]
     assert report["host"] == "lab" and report["state"] == "ready" and report["nodes"] == ["c101"]
     assert 900 < report["time_left_s"] <= 1000 and isinstance(report["time_left_s"], int)
     assert session.report(connect_id=None)["connect_id"] is None

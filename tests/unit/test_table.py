@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The table of sessions, once and rewritten in place."""
 
+import re
 import time
 
 import pytest
@@ -74,7 +75,7 @@ def test_a_line_that_is_cut(text, columns, cut):
 def test_time_alone_is_no_change():
     outage = report(reason="lost", lifeline={"state": "outage", "losses": 1, "waiting_bytes": 12})
     before = table.content([CONNECTED, PENDING, outage])
-    later = [dict(CONNECTED, time_left_s=3), dict(PENDING, waited_s=6000), dict(outage, lifeline=dict(outage["lifeline"], waiting_bytes=99))]
+    later = [dict(CONNECTED, time_left_s=3000), dict(PENDING, waited_s=6000), dict(outage, lifeline=dict(outage["lifeline"], waiting_bytes=99))]
     assert table.content(later) == before
     for changed in (dict(PENDING, reason="Resources"), dict(PENDING, state="starting"), dict(PENDING, expected_start=None)):
         assert table.content([CONNECTED, changed, outage]) != before
@@ -101,3 +102,11 @@ def test_lines_that_a_terminal_has_no_room_for():
         "... ...", table.fitted("... 3 more", 6))
     assert rewriter.height == 3
     assert rewriter.text(["abc", "def"], (1, 1)).count("\n") == 1
+
+
+def test_the_end_of_the_wall_time_is_a_line_of_its_own():
+    soon = dict(CONNECTED, time_left_s=720)
+    line = table.lines([CONNECTED, soon])[-1]
+    assert re.match(r"frontera: job 4712 ends in 12 min, at [0-2][0-9]:[0-5][0-9]\Z", line)
+    assert len(table.lines([CONNECTED])) == 2 and len(table.lines([dict(PENDING, time_left_s=None)])) == 2
+    assert table.content([CONNECTED]) != table.content([soon]) == table.content([dict(soon, time_left_s=600)]) != table.content([dict(soon, time_left_s=290)])

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A session's directory on the cluster."""
 
+import os
 import re
 import shlex
 import typing as t
@@ -128,6 +129,31 @@ class Directory:
 
     def _log_script(self) -> str:
         return (_ENTER + " || exit 0\ntail -c {1} batch.log log 2>/dev/null | sed '/^==> .* <==$/d'").format(self._quoted, _LOG_BYTES)
+
+    def read_on(self, seen: t.Dict[str, int], limit: int) -> t.Dict[str, t.Tuple[str, int]]:
+        """What files have behind the part that was read already.
+
+        Args:
+            seen: by name, how many bytes of a file were read; 0 for none.
+            limit: bytes to read of each at most. The end is read.
+        Returns:
+            By name, the text and the number of bytes to pass as ``seen`` next time. A file that does not exist is left out.
+        Raises:
+            SessionError: it cannot be read now.
+        """
+        mark = os.urandom(8).hex()
+        wanted = "\n".join("one {0} {1:d}".format(shlex.quote(name), count) for name, count in seen.items())
+        # The size is read first, since the file may grow meanwhile.
+        out = self._do("read the logs in", _ENTER.format(self._quoted) + " || exit 0\none() {{\n [ -f \"$1\" ] && [ -O \"$1\" ] || return 0\n"
+                       " size=$(($(wc -c < \"$1\"))) from=$2\n [ $from -le $size ] || from=0\n [ $((size - from)) -le {0} ] || from=$((size - {0}))\n"
+                       " printf '\\n%s %s %s\\n' {1} \"$1\" $size\n tail -c +$((from + 1)) \"$1\" | head -c $((size - from))\n}}\n{2}\n".format(
+                           limit, mark, wanted), 15)
+        found = {}
+        for part in out.split("\n" + mark + " ")[1:]:
+            head, _newline, text = part.partition("\n")
+            name, size = head.rsplit(" ", 1)
+            found[name] = (text, int(size))
+        return found
 
     def remove(self) -> None:
         """Removes the directory, and its parent if that is empty then."""

@@ -8,12 +8,12 @@ import re
 import shlex
 import typing as t
 
-from ..common import durations, listeners
+from ..common import durations, listeners, text
 from ..common.errors import SessionError
 from ..paraview import installed, pvserver, rendering
 from ..schedulers import amounts, directives, mpi, node_names, validation
 from ..schedulers.directives import requested
-from . import remote_directory, route_names, settings_table
+from . import presets, remote_directory, route_names, settings_table
 
 #: The options of the session action, in the form of Ansible's argument specs; the variable of each is paraview_NAME.
 SPEC = settings_table.SPEC
@@ -25,6 +25,7 @@ _OPERATORS = ("and", "or", "not", "in", "is", "like", "AND", "OR", "NOT", "IN", 
 _CONSTRAINT = re.compile(r"(?! )(?:" + "|".join(
     ["[" + _SIGNS + "]", "'[ \"" + _SIGNS + "]*'", "\"[ '" + _SIGNS + "]*\"", r" (?=[=<>&|!()'\"]|(?:" + "|".join(_OPERATORS) + r")\b)",
      r"(?<=[=<>&|!(),'\"]) "] + [r"(?<=\b{0}) ".format(word) for word in _OPERATORS]) + r")+(?<! )\Z")
+_NAME = re.compile(r"^(?:--?[A-Za-z][A-Za-z0-9_-]*=)?")
 _BOOLEANS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False, "": False}
 
 
@@ -55,6 +56,9 @@ def check(options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     for name, (_pattern, why) in settings_table.PATTERNS.items():
         if checked[name] and not fits(name, checked[name]):
             raise wrong(name, checked[name], why)
+    # The lines of one field are read once; the session's record has them among the others.
+    checked["directives"] = list(checked["directives"]) + checked["scheduler_arguments"]
+    checked["scheduler_arguments"] = []
     for name in ("directives", "modules"):
         for value in checked[name]:
             if re.search(r"[\n\r\0]", value) or not value.strip():
@@ -123,6 +127,35 @@ def _command(value: t.Any) -> t.List[str]:
     return words
 
 
+def _scheduler_arguments(value: t.Any) -> t.List[str]:
+    """Lines of directives, one for each option."""
+    lines: t.List[str] = []
+    for word in _command(value):
+        if word.startswith("-") and not re.match(r"-[0-9]", word):
+            lines.append(_quoted(word))
+        elif lines:
+            lines[-1] += " " + _quoted(word)
+        else:
+            raise ValueError("it has to begin with an option of the batch system, such as --comment=viz, and {0!r} is none".format(word))
+    return lines
+
+
+def _quoted(word: str) -> str:
+    """A word as every batch system reads it in a directive."""
+    if text.clean(word, len(word)) != word or "\t" in word:
+        raise ValueError("{0!r} contains a control character".format(word))
+    if re.match(r"[A-Za-z0-9_.,:=+@%/^\[\]{}~-]+\Z", word):
+        return word
+    # The name of an option stays outside, so that the line can be read.
+    name = "".join(_NAME.findall(word)[:1])
+    value = word[len(name):]
+    if not re.search(r'["$`\\]', value):
+        return '{0}"{1}"'.format(name, value)
+    if "'" not in value:
+        return "{0}'{1}'".format(name, value)
+    raise ValueError("no quotes fit around {0!r}; write such an option in paraview_directives".format(word))
+
+
 def _modules(value: t.List[str]) -> t.List[str]:
     words = [word.strip().lower() if word.strip().lower() == AUTO else word for word in value]
     if AUTO in words[:-1]:
@@ -177,4 +210,4 @@ def _connect_id(value: t.Union[str, int]) -> t.Optional[int]:
 _READERS: t.Dict[str, t.Callable[[t.Any], t.Any]] = {
     "duration": durations.parse, "ports": _ports, "program": installed.check, "command": _command, "launcher": _launcher, "modules": _modules,
     "bool_or_command": _bool_or_command, "node_name": _node_name, "constraint": _constraint, "interval": _interval, "connect_id": _connect_id,
-    "directory": remote_directory.check, "keep": _keep}
+    "directory": remote_directory.check, "keep": _keep, "presets": presets.check, "scheduler_arguments": _scheduler_arguments}

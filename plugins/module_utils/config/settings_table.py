@@ -31,6 +31,8 @@ SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "node_name": {"type": "dict", "default": {}},
     "poll_interval": {"type": "raw", "default": ""},
     "job_id": {"type": "str", "default": ""},
+    "presets": {"type": "dict", "default": {}},
+    "preset": {"type": "str", "default": ""},
     "nodes": {"type": "int", "default": 1},
     "tasks": {"type": "int", "default": 0},
     "tasks_per_node": {"type": "int", "default": 1},
@@ -49,6 +51,7 @@ SPEC: t.Dict[str, t.Dict[str, t.Any]] = {
     "exclusive": {"type": "bool", "default": False},
     "parallel_environment": {"type": "str", "default": ""},
     "directives": {"type": "list", "elements": "str", "default": []},
+    "scheduler_arguments": {"type": "raw", "default": ""},
     "remote_dir": {"type": "str", "default": ""},
     "modules": {"type": "list", "elements": "str", "default": []},
     "setup": {"type": "str", "default": ""},
@@ -71,6 +74,11 @@ DOCTOR = {
     "html": {"type": "str", "default": ""},
     "blank": {"type": "bool", "default": False},
 }
+#: The settings that a preset may have.
+PRESET = ("server_ports", "slurm_cluster", "nodes_on_demand", "poll_interval", "nodes", "tasks", "tasks_per_node", "cpus_per_task", "gpus_per_node",
+          "gpus_per_task", "gpus", "gpu_type", "memory", "walltime", "queue", "account", "qos", "reservation", "constraint", "exclusive",
+          "parallel_environment", "directives", "scheduler_arguments", "remote_dir", "modules", "setup", "mpi_launcher", "pvserver", "rendering",
+          "queue_timeout", "client_timeout", "keep", "keep_timeout")
 #: Minimum and maximum (None: no limit) of a number, and the reason why another one is not valid.
 NUMBERS = {
     "client_port": (0, 65535, "a port is a number from 1 to 65535; with 0 a free port is used"),
@@ -105,8 +113,10 @@ FORMS = {
     "reconnect_timeout": "duration",
     "node_name": "node_name",
     "poll_interval": "interval",
+    "presets": "presets",
     "walltime": "duration",
     "constraint": "constraint",
+    "scheduler_arguments": "scheduler_arguments",
     "remote_dir": "directory",
     "modules": "modules",
     "mpi_launcher": "launcher",

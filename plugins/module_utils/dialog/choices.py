@@ -9,7 +9,7 @@ import shlex
 import typing as t
 
 from ..common.errors import SessionError
-from ..config import route_names, settings
+from ..config import presets, route_names, settings
 
 #: The host's variable that sets the options.
 VARIABLE = "paraview_dialog"
@@ -24,7 +24,7 @@ _DEFAULTS: t.Dict[str, t.Dict[str, t.Any]] = {
 }
 _KEYS = ("label", "type", "default", "min", "max", "step", "choices")
 _NOT_OFFERED = ("client_host", "client_port", "client_process", "client_program", "client_version", "connect_id", "json", "route_order", "schedulers",
-                "start_client", "notify", "detach", "node_name")
+                "start_client", "notify", "detach", "node_name", "presets")
 # Ansible's variables for the address of a cluster. Variables for the user's account are left out.
 _CONNECTION = ("ansible_host", "ansible_port", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 
@@ -54,7 +54,7 @@ def options(variables: t.Dict[str, t.Any], reverse: bool) -> t.List[t.Dict[str, 
     requested = variables.get(VARIABLE) or {}
     if not isinstance(requested, dict):
         raise _wrong(requested, "it is no mapping of variables")
-    offered = dict(_DEFAULTS, **{name: {} for name in requested if name not in _DEFAULTS})
+    offered = dict(_offered_first(variables, requested), **{name: {} for name in requested if name not in _DEFAULTS})
     found = []
     for name, default in offered.items():
         if requested.get(name, {}) is False:
@@ -66,6 +66,20 @@ def options(variables: t.Dict[str, t.Any], reverse: bool) -> t.List[t.Dict[str, 
         _set_default(name, about, variables)
         found.append(about)
     return found
+
+
+def _offered_first(variables: t.Dict[str, t.Any], requested: t.Dict[str, t.Any]) -> t.Dict[str, t.Dict[str, t.Any]]:
+    """The default options. With presets, a list of them is the first, and what they set is offered only if it is requested: a choice of the dialog is on the
+    command line of connect, and would replace that of the preset."""
+    try:
+        found = presets.check(variables.get("paraview_presets") or {})
+    except ValueError as error:
+        raise SessionError("paraview_presets is not valid", str(error), "correct it in the inventory; nothing was changed")
+    if not found:
+        return _DEFAULTS
+    own = presets.variables(found)
+    listed = {"label": "Preset", "choices": [presets.NONE] + presets.names(found), "default": variables.get("paraview_preset") or presets.NONE}
+    return dict({"preset": listed}, **{name: about for name, about in _DEFAULTS.items() if name not in own or name in requested})
 
 
 def _option(name: str, default: t.Dict[str, t.Any], requested: t.Any) -> t.Dict[str, t.Any]:
@@ -153,7 +167,8 @@ def kept(variables: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
 
 def known_names() -> t.List[str]:
     """The names of the variables that connect may need."""
-    return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in ("schedulers", "route_order", "node_name")]
+    kept_too = ("schedulers", "route_order", "node_name", "presets")
+    return list(_CONNECTION) + ["paraview_" + name for name in settings.SPEC if name not in _NOT_OFFERED or name in kept_too]
 
 
 def _wrong(value: t.Any, why: str) -> SessionError:

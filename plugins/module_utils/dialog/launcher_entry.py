@@ -27,7 +27,7 @@ PATH = "/usr/local/bin/paraview-launch"
 #: The launcher's options that the dialog may offer.
 OPTIONS = ("nodes", "tasks", "tasks_per_node", "cpus_per_task", "gpus_per_node", "gpus_per_task", "gpus", "gpu_type", "memory", "walltime", "queue", "account",
            "qos", "reservation", "constraint", "exclusive", "parallel_environment", "deadline", "idle", "scheduler", "server_ports", "modules", "setup",
-           "launcher", "pvserver", "rendering", "directives")
+           "launcher", "pvserver", "rendering", "directives", "scheduler_arguments")
 #: In a forward connection without ``--leave``, seconds for the login, until the launcher holds the port.
 DELAY = 15
 _PROGRAMS = {

@@ -32,6 +32,7 @@ JOB_OPTIONS = {
     "setup": "shell lines that run before pvserver", "launcher": "the command that starts several processes",
     "pvserver": "pvserver's command", "rendering": "how pvserver draws: auto, glx, egl, osmesa or xvfb",
     "directives": "further directives for the batch system, one a line",
+    "scheduler_arguments": "further options for the batch system, in one line, as --comment=viz --exclude=n1",
 }
 # An option has the name of its variable without paraview_, except for these.
 _SETTINGS = {"deadline": "queue_timeout", "idle": "client_timeout", "launcher": "mpi_launcher"}

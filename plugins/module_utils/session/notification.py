@@ -9,9 +9,10 @@ import typing as t
 
 from ..cluster.endings import CLIENT_LEFT
 from ..cluster.session_record import SessionRecord
-from ..common import durations, processes
+from ..common import processes, terminals
 from ..common.errors import SessionError
 from ..common.text import one_line
+from . import wall_time
 from .record import Session, time_left
 
 # Seconds after which the command of a notification is killed.
@@ -20,8 +21,6 @@ _LONGEST = 10.0
 _EVERY = 5.0
 # Seconds for which the connection has to be lost. Most losses are shorter, for example after the laptop has slept.
 _LONG_LOSS = 60.0
-# Seconds of wall time that are left at a notification.
-_LEFT = (900, 300)
 # Batch systems may round the time that is left to minutes. If it grows by more seconds than these, the job was extended.
 _EXTENDED = 120
 # The beginning of a text, by the state in which the session ends.
@@ -49,7 +48,7 @@ class Notifier:
         self.lost_since: t.Optional[float] = None
         #: What was shown of the present loss: the loss itself, and that only the user can log in.
         self.loss_shown = self.login_shown = False
-        #: The entries of _LEFT that lie ahead; None before the end of the wall time is known.
+        #: The entries of wall_time.WARNINGS that lie ahead; None before the end of the wall time is known.
         self.ahead: t.Optional[t.Set[int]] = None
         self.next_check = 0.0
 
@@ -134,12 +133,18 @@ class Notifier:
         if left is None:
             return
         if self.ahead is None:
-            self.ahead = {one for one in _LEFT if one < left}
+            self.ahead = {one for one in wall_time.WARNINGS if one < left}
         reached = {one for one in self.ahead if left <= one}
-        self.ahead = self.ahead - reached | {one for one in _LEFT if one + _EXTENDED < left}
+        self.ahead = self.ahead - reached | {one for one in wall_time.WARNINGS if one + _EXTENDED < left}
         if reached and left > 0:
-            self._notify(record, "job {0} ends in {1}, at {2}".format(
-                record.job_id, durations.in_words(60 * max(1, round(left / 60))), time.strftime("%H:%M", time.localtime(record.ends_at))))
+            self._warn(record, wall_time.sentence(record.job_id or "", left))
+
+    def _warn(self, record: SessionRecord, text: str) -> None:
+        """Notifies the user, and shows a line to the playbook that follows the session, or in the terminal of the one that has ended."""
+        self._notify(record, text)
+        self.session.events.append("line", text=text)
+        if not processes.alive(record.owner):
+            terminals.write(record.terminal, "{0}: {1}".format(one_line(self.session.name, 100), text))
 
     # -- the commands
 

@@ -26,7 +26,7 @@ from .event_log import EventLog
 
 #: Fields of a report, in order; every report has them all.
 REPORT = ("host", "route", "state", "job_id", "nodes", "url", "client_port", "connect_id", "login_node", "time_left_s", "waited_s",
-          "expected_start", "reason", "lifeline")
+          "expected_start", "reason", "lifeline", "preset")
 
 #: Suffix, to the control path, of a file that exists while a daemon whose session is over holds the connection for others. It contains the daemon's identity.
 HELD = ".h"
@@ -222,7 +222,7 @@ class Session:
             "client_port": record.client_port, "connect_id": connect_id,
             "login_node": record.login_node, "time_left_s": time_left(record), "waited_s": waited(record),
             "expected_start": record.expected_start if record.state == "pending" else None, "reason": record.reason,
-            "lifeline": self._lifeline(record),
+            "lifeline": self._lifeline(record), "preset": record.settings.get("preset", ""),
         }
         values.update(changes)
         return {name: values[name] for name in REPORT}

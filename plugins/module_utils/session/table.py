@@ -11,12 +11,13 @@ import unicodedata
 from ..cluster.job_flow import clock_time
 from ..common import durations
 from ..common.text import one_line
+from . import wall_time
 
 #: As record.Session.report() returns it.
 Report = t.Dict[str, t.Any]
 _EMPTY = "-"
 # These columns appear only if a session has a value in them.
-_OPTIONAL = ("waited", "starts")
+_OPTIONAL = ("preset", "waited", "starts")
 # These columns change without an event.
 _MOVING = ("waited", "left")
 
@@ -53,7 +54,14 @@ def lines(reports: t.List[Report]) -> t.List[str]:
     shown = [name for name in cells[0] if name not in _OPTIONAL or any(one[name] != _EMPTY for one in cells)]
     rows = [shown] + [[one[name] for name in shown] for one in cells]
     widths = [max(width(row[column]) for row in rows) for column in range(len(shown))]
-    return ["  ".join(cell + " " * (most - width(cell)) for cell, most in zip(row, widths)).rstrip() for row in rows]
+    table = ["  ".join(cell + " " * (most - width(cell)) for cell, most in zip(row, widths)).rstrip() for row in rows]
+    return table + ["{0}: {1}".format(one_line(report["host"]), wall_time.sentence(one_line(report["job_id"]), report["time_left_s"]))
+                    for report in reports if _ends_soon(report)]
+
+
+def _ends_soon(report: Report) -> bool:
+    """Whether the table warns of the end of the job's wall time."""
+    return bool(report["job_id"] and report["time_left_s"]) and wall_time.is_near(report["time_left_s"])
 
 
 def content(reports: t.List[Report]) -> t.List[t.List[str]]:
@@ -62,7 +70,9 @@ def content(reports: t.List[Report]) -> t.List[t.List[str]]:
     for report in reports:
         line = report.get("lifeline")
         cells = _cells(dict(report, lifeline=dict(line, waiting_bytes=0)) if line else report)
-        stable.append([cell for name, cell in cells.items() if name not in _MOVING])
+        # A warning is due anew at each of these times.
+        warnings = [str(one) for one in wall_time.WARNINGS if _ends_soon(report) and report["time_left_s"] <= one]
+        stable.append([cell for name, cell in cells.items() if name not in _MOVING] + warnings)
     return stable
 
 
@@ -116,7 +126,7 @@ def _cells(report: Report) -> t.Dict[str, str]:
     """A session's row, by the heads of the columns."""
     expected = report.get("expected_start")
     cells = collections.OrderedDict((
-        ("host", report["host"]), ("route", report["route"]), ("job", report["job_id"]), ("state", report["state"]),
+        ("host", report["host"]), ("route", report["route"]), ("preset", report.get("preset")), ("job", report["job_id"]), ("state", report["state"]),
         ("waited", durations.short(report.get("waited_s"))), ("starts", clock_time(expected) if expected else ""),
         ("nodes", _nodes(report["nodes"])), ("left", durations.short(report["time_left_s"])), ("url or reason", _result(report))))
     return collections.OrderedDict((name, one_line(cell or _EMPTY, 300) or _EMPTY) for name, cell in cells.items())

@@ -67,6 +67,8 @@ class Gathering(Step):
             if record.facts_gathered_by != record.daemon:
                 self._gather_again(record)
             return
+        if record.settings.get("preset"):
+            self.show("preset {0}".format(record.settings["preset"]))
         note = one_line(record.settings.get("note", ""))
         if note:
             self.show(note)
