@@ -372,3 +372,9 @@ def test_words_reach_the_command_as_they_are(words):
     environment = dict(os.environ, HOME="/h o/$me")
     done = subprocess.run(["/bin/sh", "-c", 'printf "%s\\n" ' + wrappers.quoted(words)], stdout=subprocess.PIPE, env=environment, check=True)
     assert done.stdout.decode().split("\n")[:-1] == ["/h o/$me/" + word[2:] if word.startswith("~/") else word for word in words]
+
+
+@pytest.mark.parametrize("own", ["--timeout=5", "--timeout-command=echo 3"])
+def test_the_users_own_limit_stays(cluster, own):
+    cluster.on_host().start("pvserver", own)
+    assert cluster.code == 0 and "argument " + own in cluster.lines and "left 42" not in cluster.lines, cluster.out

@@ -63,7 +63,7 @@ def test_the_dialog_lists_presets_and_leaves_out_what_they_set():
         choices.options({"paraview_presets": {"a": {"paraview_nodse": 1}}}, False)
 
 
-# The lines are those of public job scripts.
+# Lines of the kind that job scripts have.
 @pytest.mark.parametrize(("line", "directives"), [
     ("--gres=gpu:1 --constraint=40GB --exclude=node021,node071", ["--gres=gpu:1", "--constraint=40GB", "--exclude=node021,node071"]),
     ("-l select=1:ncpus=8 -M me@site.edu -m ae", ["-l select=1:ncpus=8", "-M me@site.edu", "-m ae"]),

@@ -90,7 +90,7 @@ def pvserver_script(directory: str, options: t.Dict[str, t.Any], launcher: t.Lis
     parts.update(modules=bool(modules), lifeline=bool(outage_s))
     values.update(
         DIR=shlex.quote(directory), MODULES=_quoted(modules), SETUP=options.get("setup", ""), LOOK=look, OUTAGE=str(int(outage_s)),
-        OTHER_ROOTS=wrappers.OTHER_ROOTS,
+        OTHER_ROOTS=wrappers.OTHER_ROOTS, OWN_LIMIT="1" if any(word.startswith("--timeout") for word in pvserver) else "",
         LAUNCHER=mpi.in_shell(launcher), PVSERVER=wrappers.quoted(pvserver), NEEDED=wrappers.quoted(version_probe.looked_for(pvserver, launcher)))
     values.update(_questions(directory, version_probe.question_of(pvserver, launcher)))
     return programs.filled("connect", "pvserver.sh", parts, values)

@@ -271,8 +271,9 @@ await_agent() {
 }
 # END lifeline
 
-# If pvserver has this option (5.10 or newer), the client warns its user before the wall time ends.
-if [ -x left ] && has_option --timeout-command && can_run_left; then warning=--timeout-command=@DIR@/left; else warning=; fi
+# If pvserver has this option (5.10 or newer), the client warns its user before the wall time ends. The user's own limit stays.
+own_limit=@OWN_LIMIT@
+if [ -x left ] && [ -z "$own_limit" ] && has_option --timeout-command && can_run_left; then warning=--timeout-command=@DIR@/left; else warning=; fi
 
 pause=0.1
 tries=0
