@@ -56,8 +56,8 @@ class Clients:
         self.lab.wait(lambda: self.lab.on("workstation", "test", "-s", PICTURE, check=False).returncode == 0, 60, "it has drawn a picture")
         self.lab.wait(lambda: self.record()["state"] == "connected", 20, "it is connected")
 
-    def kill(self):
-        self.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "client.py")
+    def kill(self, lives=True):
+        self.lab.on("workstation", "pkill", "-KILL", "-u", "alice", "-f", "client.py", check=lives)
         self.lab.on("workstation", "pkill", "-u", "alice", "Xvfb", check=False)
 
     def ready_again(self, restarts, seconds=60):
@@ -154,12 +154,12 @@ def test_pvserver_is_killed(desk):
         clients.begin()
         clients.lab.on("compute1", "pkill", "-KILL", "-u", "alice", "-x", "pvserver")
         assert clients.ready_again(restarts)["reason"].startswith("pvserver has ended by itself (")
-        clients.kill()
+        clients.kill(lives=False)
     clients.begin()
     clients.lab.on("compute1", "pkill", "-KILL", "-u", "alice", "-x", "pvserver")
     record = clients.lab.wait(lambda: clients.record() if clients.record().get("state") == "failed" else None, 60, "the fourth time ends it")
     assert record["restarts"] == 3
-    clients.kill()
+    clients.kill(lives=False)
     desk.disconnect()
     desk.nothing_left()
 
