@@ -330,3 +330,10 @@ def test_the_launcher_knows_its_version(tmp_path):
     code = f"import sys; sys.path.insert(0, {os.fspath(path)!r}); from sciviz_paraview.common import collection; print(collection.version())"
     done = subprocess.run([sys.executable, "-IS", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == collection.version()
+
+
+@pytest.mark.parametrize(("line", "cpus", "ranks"), [("-pe smp 4", 4, 1), ("-pe smp 8", 4, 2), ("-pe smp 8", 0, 8), ("-pe smp 2", 4, 1)])
+def test_a_process_has_as_many_slots_as_cores(line, cpus, ranks):
+    """Grid Engine counts slots: a parallel environment of four of them is one process of four cores."""
+    options = dict(REQUEST, nodes=1, tasks_per_node=1, cpus_per_task=cpus, extra=[line])
+    assert directives.sized(answers.TABLES["sge"], options)["tasks"] == ranks

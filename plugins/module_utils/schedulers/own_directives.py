@@ -97,7 +97,7 @@ class OwnDirectives:
 
     # -- the quantities that they set
 
-    def quantities(self, ours: Ranks, has_nodes: bool) -> t.Dict[str, t.Any]:
+    def quantities(self, ours: Ranks, has_nodes: bool, cpus: int = 1) -> t.Dict[str, t.Any]:
         """What the job gets by these directives: of walltime (seconds), queue, nodes, tasks and tasks_per_node the ones that they set.
 
         What cannot be read is 0 or empty, and tasks_per_node is 0 if the nodes have different numbers.
@@ -105,10 +105,13 @@ class OwnDirectives:
         Args:
             ours: the processes without these directives.
             has_nodes: our own lines set the number of nodes by itself.
+            cpus: cores of each process. A batch system that counts slots gives each process so many of them.
         """
         found = {quantity: self._read(quantity) for quantity in QUANTITIES}
         result = {name: found[name] for name in ("walltime", "queue") if found[name] is not None}
         nodes, tasks, each = (found[name] for name in ("nodes", "tasks", "tasks_per_node"))
+        if tasks and "slots" in self.options.get("quantities", {}).get("tasks", {}).values():
+            tasks = max(1, tasks // cpus)
         if tasks is not None:
             result["tasks"] = tasks
         if tasks is None and not has_nodes and "tasks" in self.options.get("quantities", {}) and (nodes, each) != (None, None):
