@@ -14,8 +14,8 @@ import typing as t
 _FIRST = 3.0
 # The pause is this part of the loss so far, at least the second and at most the third value.
 _PART, _SHORT, _MEDIUM = 1 / 6, 1.5, 10.0
-# After so many seconds it is longer.
-_LONG_LOSS, _LONG = 600.0, 60.0
+# After a longer loss, as that of a login node that restarts, it is this part, and at most so long.
+_LATER_PART, _LONG = 1 / 10, 60.0
 
 
 def chance() -> float:
@@ -45,4 +45,4 @@ def before_next(lost_for: float, draw: t.Callable[[], float] = chance) -> float:
         lost_for: seconds since the loss.
         draw: as of spread().
     """
-    return spread(_LONG if lost_for >= _LONG_LOSS else min(_MEDIUM, max(_SHORT, _PART * lost_for)), draw)
+    return spread(min(_LONG, max(_SHORT, min(_MEDIUM, _PART * lost_for), _LATER_PART * lost_for)), draw)
