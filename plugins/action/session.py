@@ -17,6 +17,7 @@ from ansible_collections.sciviz.paraview.plugins.module_utils.common.errors impo
 from ansible_collections.sciviz.paraview.plugins.module_utils.config import route_names, settings
 from ansible_collections.sciviz.paraview.plugins.module_utils.paraview import installed, pvserver, versions
 from ansible_collections.sciviz.paraview.plugins.module_utils.schedulers import answers
+from ansible_collections.sciviz.paraview.plugins.module_utils.session import lifeline
 from ansible_collections.sciviz.paraview.plugins.module_utils.session import record as sessions
 from ansible_collections.sciviz.paraview.plugins.module_utils.session.sockets import remove_session
 from ansible_collections.sciviz.paraview.plugins.module_utils.ssh import client as openssh
@@ -154,7 +155,8 @@ class ActionModule(SessionAction):
                 return self._begin(options)
             if sessions.is_lost(self.session.read()):
                 return self._resume(self.session.read(), options)
-            self._refuse_another(record, options)
+            if not self._takes_over(record, options):
+                self._refuse_another(record, options)
             if not record.detached:
                 return self._open_already(record, options)
         return self._continue(record, options)
@@ -216,6 +218,18 @@ class ActionModule(SessionAction):
         return bool(options["client_process"]) and (
             options["client_port"] not in (0, record.client_port or record.settings["client_port"])
             or options["connect_id"] not in (None, self.session.connect_id()))
+
+    def _takes_over(self, record, options):
+        """bool: whether another ParaView takes over a session whose job is kept for one. The stub exchanges its connect-id for that of pvserver."""
+        expected = record.waits_because and record.state == "ready" and record.has_stub and record.has_pvserver_id
+        if not expected or route_names.is_reverse(record.route) or options["connect_id"] is None or options["client_port"] not in (0, record.client_port):
+            return False
+        self._refuse_version(record, options)
+        if not self._task.check_mode:
+            self.session.keep_connect_id(options["connect_id"], self.session.pvserver_id())
+            lifeline.Stub(self.session).keep_connect_ids(reverse=False)
+            self.session.update(waiting=self._waiting(options))
+        return True
 
     def _refuse_another(self, record, options):
         if self._is_for_another(record, options):

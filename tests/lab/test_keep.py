@@ -220,3 +220,40 @@ def test_other_batch_systems(desk, lab, system):
     finally:
         if system == "pbs":
             stand_in.remove()
+
+
+@pytest.fixture
+def paraviews(lab):
+    """Starts what stands for a ParaView whose user has clicked Connect; returns its process id."""
+    started = []
+
+    def start():
+        started.append(lab.start("workstation", "sh", "-c", "echo $$; exec sleep 600", user="alice"))
+        return int(started[-1].stdout.readline())
+
+    yield start
+    lab.on("workstation", "pkill", "-u", "alice", "-x", "sleep", check=False)
+    for one in started:
+        one.wait(10)
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("reconnect", [True, False])
+def test_the_dialog_of_a_new_paraview(desk, paraviews, reconnect):
+    """Each ParaView's dialog chooses another connect-id. That of the crashed one is refused from then on."""
+    first, port = paraviews(), 23456
+    clients = Clients(desk, keep="crash", reconnect=reconnect, client_process=first, connect_id=1234567, client_port=port)
+    clients.begin()
+    desk.lab.on("workstation", "kill", str(first))
+    clients.kill()
+    clients.ready_again(1)
+    done = desk.connect(keep="crash", keep_timeout="5m", reconnect=reconnect, client_process=paraviews(), connect_id=7654321, client_port=port)
+    assert "a session is open already" in done.stdout
+    refused = desk.lab.on("workstation", *clients.words(), user="alice", check=False)
+    assert "cells" not in refused.stdout
+    # A refused ParaView has used the program beside it; the daemon starts it again.
+    desk.lab.wait(lambda: desk.lab.on("workstation", "ss", "-Hltn", "sport", "=", f":{port}").stdout, 30, "the port is open again")
+    clients.ready_again(1)
+    clients.connect_id = "7654321"
+    clients.draw()
+    clients.over()

@@ -149,6 +149,19 @@ def test_a_stub_replaces_the_connect_id(tmp_path, ids_file, reverse):
         pair.close()
 
 
+def test_another_paraview_than_the_one_that_was_expected(tmp_path, ids_file):
+    """The file is read for each connection that is accepted."""
+    pair = Pair(tmp_path, False, stub=("--connect-ids", ids_file("7 {0}\n".format(OF_PVSERVER))))
+    try:
+        ids_file("{0} {1}\n".format(OF_DIALOG, OF_PVSERVER))
+        paraview, server = pair.open()
+        paraview.sendall(handshake(OF_DIALOG))
+        expected = handshake(OF_PVSERVER)
+        assert exactly(server, len(expected)) == expected
+    finally:
+        pair.close()
+
+
 def seen_by(sock):
     """bytes: what a socket receives until its connection ends or breaks."""
     received = b""
