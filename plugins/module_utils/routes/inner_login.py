@@ -30,13 +30,13 @@ _OPTIONS = (
     "RemoteCommand=none", "RequestTTY=no", "SessionType=default", "ForkAfterAuthentication=no", "StdinNull=no", "LogLevel=INFO", "ConnectTimeout=10",
     "ServerAliveInterval=15", "ServerAliveCountMax=4", "UpdateHostKeys=no", "StreamLocalBindUnlink=no", "StreamLocalBindMask=0177",
 )
-# These run in the connection's own shell, so nothing in them may end the shell.
+# These run in the connection's own shell, so nothing in them may end the shell. A directory into which a process still writes could not be removed.
 _BEGIN = r"""paraview_node=$(mktemp -d /tmp/paraview-node.XXXXXXXXXX) && mkfifo -m 600 "$paraview_node/life" && command exec 9<>"$paraview_node/life" &&
 printf 'directory %s\n' "$paraview_node"
 """
 _RUN = """( command exec 8< {directory}/life 9>&-; cd /
 ( /bin/sh -c {command} <&8 8<&- > {directory}/said 2>&1; rm -f {directory}/pid; echo ended >> {directory}/said ) &
-cat <&8 > /dev/null; [ ! -s {directory}/pid ] || kill "$(cat {directory}/pid)"; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
+cat <&8 > /dev/null; [ ! -s {directory}/pid ] || kill "$(cat {directory}/pid)"; wait; rm -rf {directory} ) < /dev/null > /dev/null 2>&1 &
 """
 #: Lines for the connection's own shell that end the connection to the node.
 STOP = "command exec 9>&-\n"
