@@ -89,6 +89,15 @@ def test_it_never_prompts_and_never_accepts_an_unknown_host_key(far):
     assert stat.S_IMODE(status.st_mode) == 0o700 and status.st_uid == os.getuid(), "no other account can connect to its sockets"
 
 
+def test_the_directory_goes_while_ssh_ends(far):
+    """What ssh's end writes comes while the directory is being removed."""
+    far.program("rm", '#!/bin/sh\nfor last; do :; done\n[ -d "$last" ] || { sleep 0.3; exec /bin/rm "$@"; }\n'
+                      '/bin/rm -f "$last"/*; sleep 1; exec rmdir "$last"\n')
+    login = InnerLogin(far.connect(), "c101", {})
+    login.open()
+    far.lose()
+
+
 def test_forwards_meet_at_sockets_in_its_directory(far):
     context = far.connect()
     login = InnerLogin(context, "c101", {})
