@@ -241,13 +241,13 @@ def paraviews(lab):
 @pytest.mark.parametrize("reconnect", [True, False])
 def test_the_dialog_of_a_new_paraview(desk, paraviews, reconnect):
     """Each ParaView's dialog chooses another connect-id. That of the crashed one is refused from then on."""
-    first, port = paraviews(), 23456
+    first, second, port = paraviews(), paraviews(), 23456
     clients = Clients(desk, keep="crash", reconnect=reconnect, client_process=first, connect_id=1234567, client_port=port)
     clients.begin()
     desk.lab.on("workstation", "kill", str(first))
     clients.kill()
     clients.ready_again(1)
-    done = desk.connect(keep="crash", keep_timeout="5m", reconnect=reconnect, client_process=paraviews(), connect_id=7654321, client_port=port)
+    done = desk.connect(keep="crash", keep_timeout="5m", reconnect=reconnect, client_process=second, connect_id=7654321, client_port=port)
     assert "a session is open already" in done.stdout
     refused = desk.lab.on("workstation", *clients.words(), user="alice", check=False)
     assert "cells" not in refused.stdout
@@ -256,4 +256,5 @@ def test_the_dialog_of_a_new_paraview(desk, paraviews, reconnect):
     clients.ready_again(1)
     clients.connect_id = "7654321"
     clients.draw()
+    desk.lab.on("workstation", "kill", str(second))
     clients.over()
