@@ -89,8 +89,7 @@ def granted(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
 def _set_by_user(table: Table, options: t.Dict[str, t.Any]) -> t.Dict[str, t.Any]:
     """What the user's own directives set, with tasks if they leave another number than the option."""
     spread = amounts.ranks(options)
-    own = _own(table, options).quantities(spread, "nodes" in _placeholders(table["directives"]),
-                                            options.get("cpus_per_task") or 1)
+    own = _own(table, options).quantities(spread, "nodes" in _placeholders(table["directives"]), options.get("cpus_per_task") or 1)
     nodes, each = own.get("nodes", spread.nodes), own.get("tasks_per_node")
     # Without room for all tasks on the nodes, a directive has replaced them.
     if "tasks" not in own and options.get("tasks") and each and nodes and options["tasks"] > nodes * each:
